@@ -1,0 +1,53 @@
+"""ltbench: which technique for long-tailed image classification really helps, alone and in combination.
+
+Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
+Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "hookimpl": "ltbench.hookspecs",
+    **dict.fromkeys(
+        (
+            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "Loss", "Member", "Meta", "Metric", "Mix",
+            "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
+        ),
+        "ltbench.stages",
+    ),
+}  # fmt: skip
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolved by __getattr__
+
+if TYPE_CHECKING:
+    from ltbench.hookspecs import hookimpl as hookimpl
+    from ltbench.stages import Augment as Augment
+    from ltbench.stages import Dataset as Dataset
+    from ltbench.stages import DatasetInfo as DatasetInfo
+    from ltbench.stages import Ensemble as Ensemble
+    from ltbench.stages import Images as Images
+    from ltbench.stages import Loss as Loss
+    from ltbench.stages import Member as Member
+    from ltbench.stages import Meta as Meta
+    from ltbench.stages import Metric as Metric
+    from ltbench.stages import Mix as Mix
+    from ltbench.stages import Mixed as Mixed
+    from ltbench.stages import Model as Model
+    from ltbench.stages import Phase as Phase
+    from ltbench.stages import Posthoc as Posthoc
+    from ltbench.stages import Profile as Profile
+    from ltbench.stages import Regime as Regime
+    from ltbench.stages import Sampler as Sampler
+    from ltbench.stages import View as View
+    from ltbench.stages import Weight as Weight
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ltbench' has no attribute '{name}'")

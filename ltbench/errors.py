@@ -1,0 +1,118 @@
+"""Every error that ltbench raises on purpose, each with its exit code.
+
+An error says what is wrong, where, why, and what to do about it. Anything else that escapes is a bug, in
+ltbench or in the plugin that the message names.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+DONE = 0
+CELLS_FAILED = 1
+WRONG_USAGE = 2
+PLUGIN_UNAVAILABLE = 4
+OUT_OF_DATE = 5
+INTERRUPTED = 6
+
+
+class LtbenchError(Exception):
+    """Base of every deliberate error.
+
+    `what` is one sentence; `where`, `why` and `fix` are optional short lines below it.
+    """
+
+    exit_code = WRONG_USAGE
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        self.what, self.where, self.why, self.fix = what, where, why, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        lines += [f"  {label}: {text}" for label, text in (("where", self.where), ("why", self.why)) if text]
+        if self.fix:
+            lines.append(f"  try: {self.fix}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.why, self.fix)
+
+
+def _rebuild(kind: type[LtbenchError], what: str, where: str, why: str, fix: str) -> LtbenchError:
+    return kind(what, where=where, why=why, fix=fix)
+
+
+class UsageError(LtbenchError):
+    """A command line, suite or parameter that cannot mean anything (exit code 2)."""
+
+
+class UnknownName(UsageError):
+    """A name that nothing is registered under; the message lists the nearest known ones."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str], *, where: str = "") -> UnknownName:
+        known = sorted(set(known))
+        near = nearest(name, known)
+        fix = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+        return cls(f"unknown {kind} '{name}'", where=where, fix=fix)
+
+
+class ParameterError(UsageError):
+    """A hyper-parameter of a technique that is unknown, of a wrong type or out of range."""
+
+
+class SuiteError(UsageError):
+    """A suite file that does not follow the schema or asks for something impossible."""
+
+
+class DataError(LtbenchError):
+    """A data set that is missing, corrupt, empty, or too small for what is asked of it (exit code 2)."""
+
+
+class StoreError(LtbenchError):
+    """A store that cannot be read or written: read-only, full, or damaged (exit code 2)."""
+
+
+class RecordError(LtbenchError):
+    """A record that is malformed or was changed after it was made (exit code 2)."""
+
+
+class PluginError(LtbenchError):
+    """A plugin that is asked for and is missing or broken (exit code 4)."""
+
+    exit_code = PLUGIN_UNAVAILABLE
+
+
+class JobFailed(LtbenchError):
+    """A job that ended badly: not finite, wrong shapes, raised in a plugin (exit code 1 for the run)."""
+
+    exit_code = CELLS_FAILED
+
+
+class CellsFailed(LtbenchError):
+    """A run that ended with failed cells (exit code 1)."""
+
+    exit_code = CELLS_FAILED
+
+
+class OutOfDate(LtbenchError):
+    """A generated file that is not what its records say (exit code 5)."""
+
+    exit_code = OUT_OF_DATE
+
+
+class Interrupted(LtbenchError):
+    """A run that was stopped before its end; the message says how to go on (exit code 6)."""
+
+    exit_code = INTERRUPTED
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """The known names most like `name`, best first; empty where none is close."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=n, cutoff=0.6)
+    folded = name.lower().replace("-", "_")
+    within = sorted(k for k in known if folded and (folded in k.lower() or k.lower() in folded))
+    return list(dict.fromkeys([*close, *within]))[:n]

@@ -1,0 +1,89 @@
+"""The contract between ltbench and its plugins: one hook per stage, and one for suites.
+
+A plugin is a module with implementations of these hooks, found through the entry-point group `ltbench`. Each hook
+takes nothing and returns the technique classes that the plugin offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pluggy
+
+from ltbench import stages
+
+PROJECT = "ltbench"
+API_VERSION = 1
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def ltbench_datasets() -> Sequence[type[stages.Dataset]]:  # type: ignore[empty-body]
+    """Return data sets."""
+
+
+@hookspec
+def ltbench_profiles() -> Sequence[type[stages.Profile]]:  # type: ignore[empty-body]
+    """Return imbalance profiles."""
+
+
+@hookspec
+def ltbench_samplers() -> Sequence[type[stages.Sampler]]:  # type: ignore[empty-body]
+    """Return samplers."""
+
+
+@hookspec
+def ltbench_augments() -> Sequence[type[stages.Augment]]:  # type: ignore[empty-body]
+    """Return augmentations."""
+
+
+@hookspec
+def ltbench_mixes() -> Sequence[type[stages.Mix]]:  # type: ignore[empty-body]
+    """Return mixes."""
+
+
+@hookspec
+def ltbench_models() -> Sequence[type[stages.Model]]:  # type: ignore[empty-body]
+    """Return models."""
+
+
+@hookspec
+def ltbench_losses() -> Sequence[type[stages.Loss]]:  # type: ignore[empty-body]
+    """Return losses."""
+
+
+@hookspec
+def ltbench_weights() -> Sequence[type[stages.Weight]]:  # type: ignore[empty-body]
+    """Return class weights."""
+
+
+@hookspec
+def ltbench_regimes() -> Sequence[type[stages.Regime]]:  # type: ignore[empty-body]
+    """Return training regimes."""
+
+
+@hookspec
+def ltbench_views() -> Sequence[type[stages.View]]:  # type: ignore[empty-body]
+    """Return test-time views."""
+
+
+@hookspec
+def ltbench_posthocs() -> Sequence[type[stages.Posthoc]]:  # type: ignore[empty-body]
+    """Return posthoc adjustments."""
+
+
+@hookspec
+def ltbench_ensembles() -> Sequence[type[stages.Ensemble]]:  # type: ignore[empty-body]
+    """Return ensembles."""
+
+
+@hookspec
+def ltbench_metrics() -> Sequence[type[stages.Metric]]:  # type: ignore[empty-body]
+    """Return metrics."""
+
+
+@hookspec
+def ltbench_suites() -> Sequence[Path]:  # type: ignore[empty-body]
+    """Return paths of suite files (TOML)."""

@@ -1,0 +1,68 @@
+"""The recipe: everything of a training that is not a technique."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ltbench.errors import UsageError
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Optimiser, schedule, length and precision of a training.
+
+    Exactly one of `epochs` and `steps` states the length. Optimisers are torch's by their lower-case names.
+    """
+
+    epochs: Annotated[int, Meta(ge=1)] | None = None
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    """Optimiser steps instead of epochs: every imbalance factor costs the same."""
+    batch_size: Annotated[int, Meta(ge=2)] = 128
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
+    lr: Annotated[float, Meta(gt=0)] = 0.1
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
+    schedule: Literal["cosine", "multistep", "constant"] = "cosine"
+    milestones: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = ()
+    """Where `multistep` multiplies the learning rate by `decay`, as fractions of the training."""
+    decay: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Share of the training in which the learning rate rises linearly from nearly zero."""
+    ema: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of the weights, which is then what predicts."""
+    precision: Literal["fp32", "bf16", "auto"] = "auto"
+    """`auto` is bf16 where the processor multiplies it natively, else fp32; resolved before identity is computed."""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise UsageError("a recipe states its length either in epochs or in steps", fix="set exactly one of them")
+        if self.schedule == "multistep" and not self.milestones:
+            raise UsageError("schedule 'multistep' needs milestones", fix="milestones = [0.8, 0.9]")
+        if self.milestones and self.schedule != "multistep":
+            raise UsageError(f"milestones change nothing under schedule '{self.schedule}'", fix="remove them")
+
+    def resolved(self) -> Recipe:
+        """Return the recipe with `precision` decided for this machine."""
+        if self.precision != "auto":
+            return self
+        return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
+
+
+@cache
+def native_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 natively: AVX512-BF16 or AMX on a processor, or a CUDA device.
+
+    Asked of the processor itself, because emulated bf16 is several times slower than fp32. Without torch.
+    """
+    if Path("/proc/driver/nvidia/version").exists():
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,447 @@
+"""The stages of a long-tailed classifier: one base class for the techniques of each.
+
+A technique is a small frozen class whose fields are its hyper-parameters. Its methods are pure: what they need is
+handed in, randomness included, and what they make is returned. Shapes are written `float [B, C]`; B is the batch,
+C the number of classes, N the number of images.
+
+Training-time methods get torch tensors; inference-time ones (view merging, posthoc, ensemble merging, metrics) get
+numpy arrays, so that a cell can be derived from stored logits without torch. A module that defines a technique
+imports neither at its top: tensors and arrays bring their own methods, and what is needed besides is imported inside
+the method that needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ltbench.errors import ParameterError, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Generator, Tensor, nn
+
+    FloatArray = npt.NDArray[np.floating[Any]]
+    IntArray = npt.NDArray[np.int64]
+
+__all__ = [
+    "STAGES", "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "Loss", "Member", "Meta", "Metric", "Mix",
+    "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "Stage", "Technique", "View", "Weight",
+]  # fmt: skip
+
+
+class Technique(msgspec.Struct, frozen=True, kw_only=True):
+    """What every technique is: a name, a stage, hyper-parameters as fields, and what it goes with.
+
+    Fields are validated on construction against their annotations (`Annotated[float, Meta(ge=0)]`); a value that
+    does not fit raises `ParameterError` naming technique, field, value and allowed range.
+    """
+
+    name: ClassVar[str]
+    stage: ClassVar[str]
+    baseline: ClassVar[bool] = False
+    """Whether this is what its stage does when a combination picks nothing there."""
+    revision: ClassVar[int] = 1
+    """Raised by the author when the numbers that this technique makes change."""
+    conflicts: ClassVar[Mapping[str, str]] = {}
+    """Technique name or stage name -> why this technique cannot go with it."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Technique name or stage name -> why this technique is pointless without it."""
+    doubtful: ClassVar[Mapping[str, str]] = {}
+    """Technique name -> note for the leaderboard where both are on; such a combination still runs."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            try:
+                value = msgspec.convert(value, field.type)
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise msgspec.ValidationError("Expected a finite number")
+            except msgspec.ValidationError as error:
+                problems.append(f"{field.name} = {value!r}: {_plain(str(error))}")
+                continue
+            msgspec.structs.force_setattr(self, field.name, value)
+        if problems:
+            raise ParameterError(
+                f"{self.stage} '{self.name}' does not accept " + "; ".join(problems),
+                fix=f"ltbench show {self.name}",
+            )
+        self.check()
+
+    def check(self) -> None:
+        """Raise `ParameterError` where single fields are fine and their combination is not."""
+
+    @classmethod
+    def parse(cls, params: Mapping[str, object]) -> Technique:
+        """Build the technique from names and values; values may be the strings of a command line."""
+        fields = {field.name: field for field in msgspec.structs.fields(cls)}
+        values: dict[str, object] = {}
+        for key, raw in params.items():
+            if key not in fields:
+                near = nearest(key, fields)
+                known = f"did you mean {near[0]}?" if near else f"its parameters: {', '.join(fields) or 'none'}"
+                raise ParameterError(f"{cls.stage} '{cls.name}' has no parameter '{key}'", fix=known)
+            value = raw
+            if isinstance(raw, str):
+                try:
+                    value = msgspec.convert(raw, fields[key].type, strict=False)
+                except msgspec.ValidationError:
+                    # A list on a command line is written a+b+c; what fits neither way is refused on construction.
+                    value = _from_list(raw, fields[key].type)
+            values[key] = value
+        return cls(**values)
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The parameters that differ from their defaults, by name, as plain JSON values."""
+        values: dict[str, object] = {}
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            default = field.default_factory() if callable(field.default_factory) else field.default
+            if value != default:
+                values[field.name] = msgspec.to_builtins(value)
+        return dict(sorted(values.items()))
+
+    @property
+    def label(self) -> str:
+        """The technique as it is written on a command line: `focal` or `focal[gamma=1.5]`."""
+        params = self.params
+        if not params:
+            return self.name
+        return f"{self.name}[{','.join(f'{k}={_written(v)}' for k, v in params.items())}]"
+
+
+def _plain(message: str) -> str:
+    message = message.replace("`", "")
+    return message[0].lower() + message[1:] if message else message
+
+
+def _from_list(raw: str, kind: object) -> object:
+    try:
+        return msgspec.convert(raw.split("+"), kind, strict=False)
+    except msgspec.ValidationError:
+        try:
+            return float(raw)
+        except ValueError:
+            return raw
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "+".join(_written(v) for v in value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+# --- where images come from -------------------------------------------------------------------------------------
+
+
+class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan has to know of a data set before any image is read."""
+
+    classes: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    """Training images available per class, in label order."""
+    test_counts: tuple[int, ...]
+    channels: int
+    size: int
+    """Height and width of the square images, in pixels."""
+    mean: tuple[float, ...]
+    """Per-channel mean of the training pixels scaled to [0, 1]; the engine normalises with it."""
+    std: tuple[float, ...]
+    fingerprint: str
+    """Digest of the content; part of the identity of every job that reads it."""
+    licence: str = ""
+    source: str = ""
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set in memory or memory-mapped: images `uint8 [N, channels, size, size]`, labels `int64 [N]`."""
+
+    train_images: Any
+    train_labels: Any
+    test_images: Any
+    test_labels: Any
+
+
+class Dataset(Technique, frozen=True):
+    """A source of images and labels."""
+
+    stage: ClassVar[str] = "dataset"
+    augment: ClassVar[str] = ""
+    """The technique, as written on a command line, that is this data set's own augmentation; empty for none."""
+
+    def info(self, root: Path) -> DatasetInfo:
+        """Describe the data set; constants where they are known, so that a plan needs no file.
+
+        `root` is the folder that data sets live under. Raises `DataError` where the description depends on files
+        that are missing.
+        """
+        raise NotImplementedError
+
+    def locate(self, root: Path) -> str:
+        """Say where the data is, as one line; raise `DataError` saying exactly what to put where if it is not."""
+        raise NotImplementedError
+
+    def load(self, root: Path) -> Images:
+        """Read the images, checking their content; download first where the data set can and they are missing."""
+        raise NotImplementedError
+
+
+class Profile(Technique, frozen=True):
+    """Class counts for an imbalance factor."""
+
+    stage: ClassVar[str] = "profile"
+
+    def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
+        """Return how many training images each class keeps.
+
+        available: images there are per class, in label order; imbalance_factor: most frequent / rarest, >= 1.
+        """
+        raise NotImplementedError
+
+
+# --- how they are fed -------------------------------------------------------------------------------------------
+
+
+class Sampler(Technique, frozen=True):
+    """Which training images an epoch visits, in which order."""
+
+    stage: ClassVar[str] = "sampler"
+
+    def pool(self, labels: Tensor, counts: Tensor, generator: Generator) -> Tensor:
+        """Return the indices that the run draws from, `int64 [P]`, drawn once per run; by default every image once.
+
+        labels: int64 [N] of the training subset; counts: int64 [C] of the same.
+        """
+        return labels.new_ones(len(labels)).cumsum(0) - 1
+
+    def batch_size(self, batch_size: int, classes: int) -> int:
+        """Return the size of a batch; the recipe's by default."""
+        return batch_size
+
+    def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
+        """Return the indices of one epoch in the order of their visit, `int64 [M]`, every one an element of `pool`.
+
+        batch_size: what `batch_size` returned. M is the same in every epoch.
+        """
+        raise NotImplementedError
+
+
+class Augment(Technique, frozen=True):
+    """A random change of each image of a batch, with draws of its own for each image."""
+
+    stage: ClassVar[str] = "augment"
+
+    def apply(self, images: Tensor, generator: Generator) -> Tensor:
+        """Return the changed images. images: float [B, channels, size, size] in [0, 1], before normalisation."""
+        raise NotImplementedError
+
+
+class Mixed(msgspec.Struct, frozen=True):
+    """A blended batch: the loss is `lam * loss(labels_a) + (1 - lam) * loss(labels_b)`, per image."""
+
+    images: Any
+    """float [B, channels, size, size]"""
+    labels_a: Any
+    """int64 [B]"""
+    labels_b: Any
+    """int64 [B]"""
+    lam: Any
+    """float [B] in [0, 1]: the share of label a"""
+
+
+class Mix(Technique, frozen=True):
+    """Blends pairs of a batch: a pair of labels and a lambda for each image, never soft one-hots."""
+
+    stage: ClassVar[str] = "mix"
+
+    def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
+        """Blend. images: float [B, channels, size, size], normalised; labels: int64 [B]; counts: int64 [C]."""
+        raise NotImplementedError
+
+
+# --- what learns ------------------------------------------------------------------------------------------------
+
+
+class Model(Technique, frozen=True):
+    """A backbone and a classifier."""
+
+    stage: ClassVar[str] = "model"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        """Return the network, freshly initialised: float [B, channels, size, size] -> logits float [B, classes].
+
+        It has timm's `get_classifier()`, the last linear layer, which decides what a frozen backbone is. Initial
+        weights may be drawn from torch's global generator: the harness seeds it around this call alone.
+        """
+        raise NotImplementedError
+
+
+class Loss(Technique, frozen=True):
+    """The loss of each sample."""
+
+    stage: ClassVar[str] = "loss"
+
+    def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+        """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
+        raise NotImplementedError
+
+
+class Weight(Technique, frozen=True):
+    """Class weights from class counts."""
+
+    stage: ClassVar[str] = "weight"
+
+    def weights(self, counts: Tensor) -> Tensor:
+        """Return the weight of each class, float [C], multiplied onto the per-sample loss. counts: int64 [C]."""
+        raise NotImplementedError
+
+    def reduce(self, losses: Tensor, weights: Tensor) -> Tensor:
+        """Return the loss of the batch from weighted losses float [B] and the weights applied to them, float [B]."""
+        return losses.mean()
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of training under one set of switches. A technique that is switched off gives way to its baseline."""
+
+    until: float
+    """Where the phase ends, as a fraction of the whole training in (0, 1]; the last phase ends at 1."""
+    sampler: bool = True
+    augment: bool = True
+    mix: bool = True
+    loss: bool = True
+    weight: bool = True
+    trainable: Literal["all", "classifier"] = "all"
+    restart: bool = False
+    """Whether optimiser state and learning-rate curve begin anew with this phase."""
+    lr_scale: float = 1.0
+    """Factor on the recipe's learning rate in this phase."""
+
+
+class Regime(Technique, frozen=True):
+    """The phases of a training."""
+
+    stage: ClassVar[str] = "regime"
+
+    def phases(self) -> Sequence[Phase]:
+        """Return the phases in order."""
+        raise NotImplementedError
+
+
+# --- what is made of a trained network --------------------------------------------------------------------------
+
+
+class View(Technique, frozen=True):
+    """The views of a test image and how their predictions merge (test-time augmentation)."""
+
+    stage: ClassVar[str] = "view"
+
+    def views(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        """Return the views by name: images float [B, channels, size, size] -> the same shape, without randomness.
+
+        The name `identity` is the image as it is, shared by every technique; others belong to this technique.
+        """
+        raise NotImplementedError
+
+    def merge(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities float [N, C] from logits float [views, N, C], in the order of `views`."""
+        raise NotImplementedError
+
+
+class Posthoc(Technique, frozen=True):
+    """A change of a trained classifier's logits, without training."""
+
+    stage: ClassVar[str] = "posthoc"
+
+    def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
+        """Return changed logits of the same shape. logits: float [N, C]; counts: int64 [C]."""
+        raise NotImplementedError
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of an ensemble: a training that differs from the cell's own in what is set here."""
+
+    model: str = ""
+    """A model as written on a command line; empty for the cell's own."""
+    bag: int | None = None
+    """Number of the bag that the member trains on; None for the whole training subset."""
+    seed_offset: int = 0
+    """Added to the training seed; 0 shares the fit of the plain cell with that seed."""
+
+
+class Ensemble(Technique, frozen=True):
+    """Which members a cell needs and how their predictions merge."""
+
+    stage: ClassVar[str] = "ensemble"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        """Return the members for these class counts."""
+        raise NotImplementedError
+
+    def bag(self, number: int, labels: IntArray, rng: np.random.Generator) -> IntArray:
+        """Return the indices of bag `number` into the training subset. labels: int64 [N].
+
+        `rng` starts in the same state for every bag of a run.
+        """
+        raise NotImplementedError
+
+    def merge(self, probabilities: FloatArray) -> FloatArray:
+        """Return probabilities float [N, C] from those of the members, float [members, N, C]."""
+        raise NotImplementedError
+
+
+class Metric(Technique, frozen=True):
+    """Numbers from predictions."""
+
+    stage: ClassVar[str] = "metric"
+
+    def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
+        """Return numbers by name: floats, lists with one number per class, nested lists; None where undefined.
+
+        probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
+        """
+        raise NotImplementedError
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A place on the line where techniques act."""
+
+    name: str
+    hook: str
+    base: type[Technique]
+    role: Literal["setting", "technique", "metric"]
+    """`setting`: every cell has one, named by the suite. `technique`: a combination picks at most one."""
+    about: str
+
+
+STAGES: Mapping[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("dataset", "ltbench_datasets", Dataset, "setting", "where images and labels come from"),
+        Stage("profile", "ltbench_profiles", Profile, "setting", "class counts for an imbalance factor"),
+        Stage("sampler", "ltbench_samplers", Sampler, "technique", "which images an epoch visits, in which order"),
+        Stage("augment", "ltbench_augments", Augment, "technique", "random change of each image of a batch"),
+        Stage("mix", "ltbench_mixes", Mix, "technique", "blends pairs of a batch"),
+        Stage("model", "ltbench_models", Model, "setting", "backbone and classifier"),
+        Stage("loss", "ltbench_losses", Loss, "technique", "loss of each sample"),
+        Stage("weight", "ltbench_weights", Weight, "technique", "class weights from class counts"),
+        Stage("regime", "ltbench_regimes", Regime, "technique", "phases of training"),
+        Stage("view", "ltbench_views", View, "technique", "views of a test image and how they merge"),
+        Stage("posthoc", "ltbench_posthocs", Posthoc, "technique", "change of a trained classifier's logits"),
+        Stage("ensemble", "ltbench_ensembles", Ensemble, "technique", "members of a cell and how they merge"),
+        Stage("metric", "ltbench_metrics", Metric, "metric", "numbers from predictions"),
+    )
+}
+"""Every stage in the order in which data meets it."""
