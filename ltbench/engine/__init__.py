@@ -1,0 +1,1 @@
+"""Training and prediction: the only package that imports torch at its top."""

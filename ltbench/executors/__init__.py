@@ -1,0 +1,1 @@
+"""Running jobs: one file per executor."""
