@@ -110,7 +110,7 @@ class Interrupted(LtbenchError):
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """The known names most like `name`, best first; empty where none is close."""
+    """Return the known names most like `name`, best first; empty where none is close."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=n, cutoff=0.6)
     folded = name.lower().replace("-", "_")

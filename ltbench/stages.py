@@ -116,7 +116,7 @@ class Technique(msgspec.Struct, frozen=True, kw_only=True):
         params = self.params
         if not params:
             return self.name
-        return f"{self.name}[{','.join(f'{k}={_written(v)}' for k, v in params.items())}]"
+        return f"{self.name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
 
 
 def _plain(message: str) -> str:
@@ -134,11 +134,12 @@ def _from_list(raw: str, kind: object) -> object:
             return raw
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """Return a value as it is written on a command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return "+".join(_written(v) for v in value)
+        return "+".join(written(v) for v in value)
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)

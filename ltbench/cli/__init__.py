@@ -1,0 +1,75 @@
+"""The command line: one file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from ltbench import __version__
+from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
+
+COMMANDS = {
+    "run": "Train what is missing of a suite and publish its leaderboard.",
+    "plan": "Show what a run would do, before anything runs.",
+    "list": "List the techniques by stage.",
+    "show": "Explain a technique or a suite.",
+    "leaderboard": "Print, check or render leaderboards from their records.",
+    "data": "Show where the data sets are and what is missing.",
+    "plugins": "List the plugins and what each offers.",
+    "doctor": "Examine the installation and say how to mend what is wrong.",
+}
+"""Every command with its one line of help, so that `--help` imports none of them."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"ltbench.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = nearest(args[0], COMMANDS)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"there is no command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ltbench")
+def group() -> None:
+    """Which technique for long-tailed image classification really helps, alone and in combination?"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; a deliberate error is a message, never a traceback."""
+    try:
+        code = group.main(argv, prog_name="ltbench", standalone_mode=False)
+    except LtbenchError as error:
+        click.echo(f"ltbench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(WRONG_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ltbench: interrupted; the same command goes on from here", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; closing stdout again at exit would raise once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

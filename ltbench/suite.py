@@ -1,0 +1,111 @@
+"""Suites: TOML files that state a question."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ltbench.errors import LtbenchError, SuiteError, UnknownName, nearest
+from ltbench.recipe import Recipe
+from ltbench.registry import Registry
+
+Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question: which data, which imbalance, which techniques, which recipe, which seeds."""
+
+    schema: Literal[1]
+    name: Name
+    title: str
+    question: str
+    notes: str = ""
+    """What a reader of the leaderboard has to know, such as that the trainings are short."""
+    datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
+    imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
+    models: Annotated[tuple[str, ...], Meta(min_length=1)]
+    techniques: tuple[str, ...] = ()
+    """What is combined: at most one technique per stage, the stage's baseline where none is picked."""
+    strategy: Strategy = "all"
+    max_techniques: Annotated[int, Meta(ge=0)] | None = None
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
+    """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        for factor in self.imbalance_factors:
+            if not math.isfinite(factor) or factor < 1:
+                raise SuiteError(
+                    f"imbalance factor {factor} is impossible",
+                    why="it is the size of the largest class over that of the smallest, so it is 1 or more",
+                )
+        for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds"):
+            values = getattr(self, field)
+            if len(set(values)) != len(values):
+                raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
+
+    def seed_pairs(self) -> list[tuple[int, int]]:
+        """Return the pairs (subset seed, training seed) that every combination is run with."""
+        if self.subset_seeds == "seed":
+            return [(seed, seed) for seed in self.seeds]
+        return [(subset, seed) for seed in self.seeds for subset in self.subset_seeds]
+
+
+def find_suite(name: str | Path, registry: Registry) -> Suite:
+    """Return the suite of that name, or of that file."""
+    path = Path(name)
+    if str(name) in registry.suites:
+        return read_suite(registry.suites[str(name)])
+    if path.suffix == ".toml" or path.parent != Path():
+        return read_suite(path)
+    raise UnknownName.of("suite", str(name), registry.suites, where="a suite is a name or the path of a .toml file")
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite file. Raises `SuiteError` naming file, key and what is allowed."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
+    _check_keys(raw, Suite, str(path), "")
+    if isinstance(raw.get("recipe"), dict):
+        _check_keys(raw["recipe"], Recipe, str(path), "recipe.")
+    try:
+        return msgspec.convert(raw, Suite)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        if isinstance(cause, LtbenchError):
+            raise SuiteError(cause.what, where=str(path), why=cause.why, fix=cause.fix) from None
+        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error)) from None
+
+
+def changed(suite: Suite, **changes: object) -> Suite:
+    """Return the suite with fields replaced and validated again, as a command line asks for."""
+    fields = {field: getattr(suite, field) for field in suite.__struct_fields__}
+    try:
+        return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, LtbenchError):
+            raise error.__cause__ from None
+        raise SuiteError("that change does not fit the suite", why=str(error)) from None
+
+
+def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    known = kind.__struct_fields__
+    for key in raw:
+        if key not in known:
+            near = nearest(key, known)
+            fix = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+            raise SuiteError(f"unknown key '{prefix}{key}' in a suite", where=where, fix=fix)
