@@ -31,6 +31,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, Job]
     """Every job by key, in the order in which they are best run: parents first, simple combinations first."""
     left_out: list[LeftOut]
+    images: dict[str, int]
+    """Images of the training subset of each fit, by its key."""
     trainings_naive: int
     """Trainings that a script would do that trains every cell, and every member of an ensemble, by itself."""
 
@@ -64,7 +66,13 @@ def make_plan(suite: Suite, registry: Registry, data_root: Path) -> Plan:
             continue
         for ground, pair in planner.places():
             planner.add_cell(ground, combination, *pair)
-    return Plan(jobs=planner.ordered(), left_out=planner.left_out, trainings_naive=planner.naive)
+    jobs = planner.ordered()
+    return Plan(
+        jobs=jobs,
+        left_out=planner.left_out,
+        images=planner.images,
+        trainings_naive=planner.naive,
+    )
 
 
 class _Planner:
@@ -77,6 +85,7 @@ class _Planner:
         self.grounds = list(_grounds(suite, registry, data_root))
         self.left_out: list[LeftOut] = []
         self.naive = 0
+        self.images: dict[str, int] = {}
         self._fits: dict[str, Spec] = {}
         self._fit_keys: dict[tuple[object, ...], str] = {}
         self._predicts: dict[str, Job] = {}
@@ -159,6 +168,7 @@ class _Planner:
         }
         key = self._fit_keys[short] = identity(spec)
         self._fits[key] = spec
+        self.images[key] = sum(ground.counts)
         return key
 
     def predict(self, fit: str, view: View, name: str) -> str:

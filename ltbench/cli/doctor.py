@@ -1,0 +1,103 @@
+"""`ltbench doctor`: what is wrong with an installation, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from ltbench.cli.options import plugin_options
+from ltbench.cli.output import print_json
+from ltbench.errors import CELLS_FAILED, LtbenchError
+from ltbench.paths import data_root, store_root
+
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    subject: str
+    state: Literal["ok", "note", "wrong"]
+    text: str
+    fix: str = ""
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_options
+def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> int:
+    """Examine plugins, libraries, processor, data and store. Exits 1 when something is wrong."""
+    findings = list(examine(plugin_files, disable))
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:5}  {finding.subject}: {finding.text}")
+            if finding.fix:
+                click.echo(f"       try: {finding.fix}")
+    return CELLS_FAILED if any(finding.state == "wrong" for finding in findings) else 0
+
+
+def examine(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each thing that a run depends on."""
+    yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    for library in LIBRARIES:
+        try:
+            yield Finding(library, "ok", importlib.metadata.version(library))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
+    yield from _plugins(plugin_files, disable)
+    yield from _machine()
+    for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
+        yield _folder(subject, folder, variable)
+
+
+def _plugins(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:
+    from ltbench.registry import BUILT_IN, Registry
+
+    registry = Registry.load(plugin_files, disabled=disable)
+    yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")
+    for broken in registry.broken:
+        if broken.distribution == BUILT_IN:
+            fix = "pip install --force-reinstall ltbench"
+        elif broken.distribution.startswith("file:"):
+            fix = "mend the file"
+        else:
+            fix = f"pip install --upgrade {broken.distribution}, or pip uninstall {broken.distribution}"
+        yield Finding(f"plugin {broken.plugin}", "wrong", str(broken), fix)
+    for name in registry.of("dataset"):
+        try:
+            yield Finding(f"data set {name}", "ok", getattr(registry.parse(name), "locate")(data_root()))  # noqa: B009
+        except LtbenchError as error:
+            yield Finding(f"data set {name}", "note", error.what, error.fix)
+
+
+def _machine() -> Iterator[Finding]:
+    from ltbench.recipe import native_bf16
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    precision = "bf16" if native_bf16() else "fp32"
+    yield Finding("processor", "ok", f"{cores} cores, so {cores} workers; precision 'auto' is {precision} here")
+
+
+def _folder(subject: str, folder: Path, variable: str) -> Finding:
+    there = folder
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding(subject, "wrong", f"{folder} cannot be written: {error.strerror}", f"set {variable}")
+    free = os.statvfs(there).f_bavail * os.statvfs(there).f_frsize / 2**30
+    state: Literal["ok", "note"] = "ok" if free > 1 else "note"
+    return Finding(subject, state, f"{folder}, {free:.0f} GiB free", "" if free > 1 else f"set {variable}")

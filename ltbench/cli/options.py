@@ -1,0 +1,163 @@
+"""What several commands share: which plugins, which suite, which folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ltbench.errors import UsageError
+from ltbench.paths import data_root, store_root
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+    from ltbench.suite import Suite
+
+F = TypeVar("F", bound=Callable[..., Any])
+STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
+
+
+def plugin_options(function: F) -> F:
+    """Add the options that say which plugins are loaded."""
+    files = click.option(
+        "--plugin-file", "plugin_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+        help="Load a plugin from a Python file, before there is a package. Repeatable.",
+    )  # fmt: skip
+    off = click.option("--disable", multiple=True, metavar="PLUGIN", help="Leave an installed plugin off. Repeatable.")
+    return files(off(function))
+
+
+def suite_options(function: F) -> F:
+    """Add the options that say which suite, and what of it is changed."""
+    for option in reversed(
+        (
+            click.option("--suite", "suite_name", default="quick", show_default=True, metavar="NAME|FILE",
+                         help="The question: an installed suite or a TOML file."),
+            click.option("--plugins", metavar="NAMES",
+                         help="Combine these techniques instead of the suite's: a,b[x=1],c[y=1,2]."),
+            click.option("--all", "everything", is_flag=True, help="Combine every registered technique."),
+            click.option("--strategy", type=click.Choice(STRATEGIES),
+                         help="Which combinations: all of them, one technique at a time, pairs, a growing stack, "
+                              "or the full stack less one."),
+            click.option("--max-techniques", type=click.IntRange(min=0), metavar="N",
+                         help="At most N techniques in a combination."),
+            click.option("--datasets", metavar="NAMES", help="Other data sets than the suite's."),
+            click.option("--models", metavar="NAMES", help="Other models than the suite's."),
+            click.option("--imbalance-factors", metavar="NUMBERS", help="Other imbalance factors: 10,100."),
+            click.option("--seeds", metavar="NUMBERS", help="Other training seeds: 0,1,2."),
+            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+                         help="Change a field of the recipe, as in --set epochs=5. Repeatable."),
+            click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
+                         help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]"),
+            click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
+                         help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]"),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def load_registry(plugin_files: Sequence[Path], disable: Sequence[str]) -> Registry:
+    """Return the registry, with one line on stderr for each plugin that is off."""
+    from ltbench.registry import Registry
+
+    registry = Registry.load(plugin_files, disabled=disable)
+    for broken in registry.broken:
+        click.echo(f"warning: {broken} (ltbench doctor)", err=True)
+    return registry
+
+
+def asked_suite(
+    registry: Registry,
+    *,
+    suite_name: str,
+    plugins: str | None,
+    everything: bool,
+    strategy: str | None,
+    max_techniques: int | None,
+    datasets: str | None,
+    models: str | None,
+    imbalance_factors: str | None,
+    seeds: str | None,
+    settings: Sequence[str],
+) -> Suite:
+    """Return the suite with what the command line changes."""
+    from ltbench.suite import changed, find_suite
+
+    suite = find_suite(suite_name, registry)
+    changes: dict[str, object] = {}
+    if everything and plugins:
+        raise UsageError("--all and --plugins exclude each other", fix="give one of them")
+    if everything:
+        changes["techniques"] = every_technique(registry)
+    if plugins is not None:
+        changes |= _placed(registry, plugins)
+    if strategy:
+        changes["strategy"] = strategy
+    if max_techniques is not None:
+        changes["max_techniques"] = max_techniques
+    if datasets:
+        changes["datasets"] = [t.label for t in registry.parse_all(datasets)]
+    if models:
+        changes["models"] = [t.label for t in registry.parse_all(models)]
+    if imbalance_factors:
+        changes["imbalance_factors"] = _numbers(imbalance_factors, float, "--imbalance-factors")
+    if seeds:
+        changes["seeds"] = _numbers(seeds, int, "--seeds")
+    if settings:
+        changes["recipe"] = _recipe(suite, settings)
+    return changed(suite, **changes) if changes else suite
+
+
+def every_technique(registry: Registry) -> list[str]:
+    """Return every registered technique that a combination can pick."""
+    from ltbench.grid import TECHNIQUE_STAGES
+
+    return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
+
+
+def _placed(registry: Registry, plugins: str) -> dict[str, object]:
+    """Return the techniques of `--plugins`; a data set, profile or model among them takes the place of the suite's."""
+    from ltbench.stages import STAGES
+
+    changes: dict[str, list[str]] = {"techniques": []}
+    for technique in registry.parse_all(plugins):
+        role = STAGES[technique.stage].role
+        if role == "metric":
+            raise UsageError(f"'{technique.name}' is a metric: every metric is computed for every cell", fix="leave it")
+        field = "techniques" if role == "technique" else f"{technique.stage}s"
+        changes.setdefault(field, []).append(technique.label)
+    return {field: list(dict.fromkeys(labels)) for field, labels in changes.items()}
+
+
+def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[int | float]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} takes numbers with commas between them, not '{text}'") from None
+
+
+def _recipe(suite: Suite, settings: Sequence[str]) -> dict[str, object]:
+    import tomllib
+
+    import msgspec
+
+    from ltbench.errors import UnknownName
+    from ltbench.recipe import Recipe
+
+    recipe: dict[str, object] = {k: v for k, v in msgspec.to_builtins(suite.recipe).items() if v is not None}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise UsageError(f"--set takes KEY=VALUE, not '{setting}'", fix="--set epochs=5")
+        if key not in Recipe.__struct_fields__:
+            raise UnknownName.of("field of the recipe", key, Recipe.__struct_fields__)
+        try:
+            recipe[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            recipe[key] = value
+        if key in {"epochs", "steps"}:
+            recipe.pop("steps" if key == "epochs" else "epochs", None)
+    return recipe

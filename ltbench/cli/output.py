@@ -1,0 +1,34 @@
+"""How commands print: data on stdout, as JSON or as a table that fits the window."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+
+def print_json(data: object) -> None:
+    """Print indented JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print columns; the last one is cut where the window ends, and never where stdout is not a terminal."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(head)]
+    window = shutil.get_terminal_size((100, 24)).columns if click.get_text_stream("stdout").isatty() else 0
+    for row in [list(head), ["-" * width for width in widths], *cells]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(line if not window or len(line) <= window else line[: window - 1] + "…")
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a span of time as a person writes it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,115 @@
+"""`ltbench plan`: what a run would do, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.output import print_json, seconds_text
+
+if TYPE_CHECKING:
+    from ltbench.outlook import Outlook
+    from ltbench.plan import Plan
+    from ltbench.suite import Suite
+
+SHOWN = 10
+
+
+@click.command("plan")
+@suite_options
+@plugin_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
+def command(
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+    data_root: Path,
+    store_path: Path,
+    as_json: bool,
+    with_cells: bool,
+    **asked: Any,
+) -> None:
+    """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
+    from ltbench.outlook import outlook
+    from ltbench.plan import make_plan
+    from ltbench.store import Store
+
+    registry = load_registry(plugin_files, disable)
+    suite = asked_suite(registry, **asked)
+    plan = make_plan(suite, registry, data_root)
+    view = outlook(plan, Store(store_path), registry)
+    if as_json:
+        print_json(_facts(suite, plan, view, with_cells=with_cells))
+    else:
+        _print(suite, plan, view, with_cells=with_cells)
+
+
+def _facts(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "suite": suite.name,
+        "cells": view.jobs["cell"],
+        "cells_done": view.cells_done,
+        "cells_failed_before": len(view.failed),
+        "jobs": view.jobs,
+        "missing": {kind: len(keys) for kind, keys in view.missing.items()},
+        "trainings_naive": view.trainings_naive,
+        "stale": view.stale,
+        "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in plan.left_out],
+        "predicted_seconds": view.seconds,
+    }
+    if with_cells:
+        facts["list"] = [
+            {"id": cell.key, **cell.extra["setting"], "combination": label(cell.extra)} for cell in plan.cells
+        ]
+    return facts
+
+
+def _print(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> None:
+    jobs, missing = view.jobs, view.missing
+    click.echo(f"suite {suite.name}: {suite.title}")
+    click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
+    if jobs["fit"]:
+        ratio = view.trainings_naive / jobs["fit"]
+        click.echo(
+            f"trainings   {jobs['fit']} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
+            f"(x{ratio:.1f})"
+        )
+    for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
+        click.echo(f"{name:11} {len(missing[kind])} of {jobs[kind]}")
+    if view.stale:
+        click.echo(f"stale       {len(view.stale)} cells were made by other plugin versions and are kept as they are:")
+        for line in sorted({line for lines in view.stale.values() for line in lines})[:SHOWN]:
+            click.echo(f"            {line}")
+        click.echo("            ltbench run --rerun-stale trains them again")
+    if plan.left_out:
+        click.echo(f"left out    {len(plan.left_out)} combinations:")
+        for out in plan.left_out[:SHOWN]:
+            click.echo(f"            {out.combination.label}: {out.reason}")
+        if len(plan.left_out) > SHOWN:
+            click.echo(f"            and {len(plan.left_out) - SHOWN} more (--json shows all)")
+    if not missing["cell"]:
+        click.echo("time        nothing is left to do")
+    elif view.seconds is None:
+        click.echo("time        not known: nothing alike was trained on this store yet")
+    else:
+        click.echo(f"time        about {seconds_text(view.seconds)} of training for one worker, from past trainings")
+    if with_cells:
+        for cell in plan.cells:
+            setting = cell.extra["setting"]
+            click.echo(
+                f"{cell.key}  {setting['dataset']}  {setting['profile']} {setting['imbalance_factor']:g}  "
+                f"{setting['model']}  seed {setting['subset_seed']}/{setting['seed']}  {label(cell.extra)}"
+            )
+
+
+def _again(view: Outlook) -> str:
+    return f"; {len(view.failed)} failed before and are tried again" if view.failed else ""
+
+
+def label(extra: dict[str, Any]) -> str:
+    """Return the combination of a cell as a leaderboard writes it."""
+    return " + ".join(text for text in extra["combination"].values() if text) or "baseline"

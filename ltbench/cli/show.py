@@ -1,0 +1,74 @@
+"""`ltbench show NAME`: everything about one technique, or the text of a suite."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+
+
+@click.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_options
+def command(name: str, as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> None:
+    """Explain a technique: what it does, its parameters with ranges and defaults, its source. Or print a suite."""
+    registry = load_registry(plugin_files, disable)
+    if name in registry.suites and name not in registry.entries:
+        _show_suite(name, registry, as_json)
+        return
+    from ltbench.parameters import parameters
+    from ltbench.selection import parse_selection
+
+    choices = parse_selection(name)
+    entry = registry.entry(choices[0].name if choices else name)
+    kind = entry.technique
+    facts = {
+        "name": kind.name,
+        "stage": kind.stage,
+        "baseline": kind.baseline,
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "revision": kind.revision,
+        "about": inspect.getdoc(kind) or "",
+        "parameters": [
+            {"name": p.name, "allowed": p.allowed, "default": p.default, "about": p.about} for p in parameters(kind)
+        ],
+        "conflicts": dict(kind.conflicts),
+        "needs": dict(kind.needs),
+        "doubtful": dict(kind.doubtful),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"{kind.name}: a {kind.stage} technique" + (", the stage's baseline" if kind.baseline else ""))
+    click.echo(f"{entry.distribution} {entry.version}, plugin {entry.plugin}, revision {kind.revision}\n")
+    click.echo(facts["about"] + "\n")
+    if facts["parameters"]:
+        rows = [[p.name, p.default, p.allowed, p.about] for p in parameters(kind)]
+        print_table(["parameter", "default", "allowed", "meaning"], rows)
+    else:
+        click.echo("It has no parameters.")
+    for title, others in (("Cannot go with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
+        for other, reason in others.items():
+            click.echo(f"{title} {other}: {reason}")
+
+
+def _show_suite(name: str, registry: Registry, as_json: bool) -> None:
+    from ltbench.suite import find_suite
+
+    suite = find_suite(name, registry)
+    if as_json:
+        print_json(suite)
+    else:
+        click.echo(registry.suites[name].read_text(encoding="utf-8").rstrip())

@@ -1,0 +1,134 @@
+"""What a plan still costs: what is in the store already, what is stale, how long the rest will take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ltbench.cells import Job
+from ltbench.errors import LtbenchError
+from ltbench.plan import Plan
+from ltbench.registry import Registry
+from ltbench.store import Store
+
+KINDS = ("fit", "predict", "cell")
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan held against a store."""
+
+    jobs: dict[str, int]
+    """Jobs of the plan by kind."""
+    missing: dict[str, list[str]]
+    """Keys of the jobs that have to run, by kind."""
+    failed: list[str]
+    """Cells that failed before; a run tries them again."""
+    stale: dict[str, list[str]]
+    """Cells whose record was made by another version of a plugin, with what differs."""
+    trainings_naive: int
+    """Trainings of a script that trains every cell by itself."""
+    seconds: float | None
+    """Predicted seconds of work of one worker; None where nothing alike was trained before."""
+
+    @property
+    def cells_done(self) -> int:
+        """Cells with a sound record."""
+        return self.jobs["cell"] - len(self.missing["cell"])
+
+
+def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
+    """Hold a plan against a store. Reads records, runs nothing."""
+    failed: list[str] = []
+    stale: dict[str, list[str]] = {}
+    speeds: dict[tuple[str, str], list[float]] = {}
+    wanted: list[Job] = []
+    current: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        record = store.record(cell.key)
+        if record is None or record["status"] != "ok":
+            wanted.append(cell)
+            if record is not None:
+                failed.append(cell.key)
+            continue
+        if changes := differences(record["plugins"], registry, current):
+            stale[cell.key] = changes
+        place = (record["setting"]["dataset"], record["setting"]["model"])
+        speeds.setdefault(place, []).append(record["cost"]["samples_per_second"])
+    missing = needed(plan.jobs, wanted, store)
+    return Outlook(
+        jobs={kind: len(plan.of_kind(kind)) for kind in KINDS},
+        missing={kind: [key for key in missing if plan.jobs[key].kind == kind] for kind in KINDS},
+        failed=failed,
+        stale=stale,
+        trainings_naive=plan.trainings_naive,
+        seconds=_predicted(plan, missing, wanted, speeds),
+    )
+
+
+def needed(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[str, Job]:
+    """Return what has to run for these cells, in the plan's order: an artefact that is there needs no parent."""
+    wanted: set[str] = set()
+    line = list(cells)
+    while line:
+        job = line.pop()
+        if job.key in wanted or (job.kind != "cell" and store.has(job.key)):
+            continue
+        wanted.add(job.key)
+        line.extend(jobs[parent] for parent in job.parents)
+    return {key: job for key, job in jobs.items() if key in wanted}
+
+
+def differences(
+    made_by: Iterable[Mapping[str, Any]], registry: Registry, current: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Return how the plugins that made a record differ from the installed ones, as lines; `current` is a cache."""
+    lines = []
+    for then in made_by:
+        name = then["name"]
+        if name not in current:
+            try:
+                current[name] = registry.provenance(registry.entry(name).technique())
+            except LtbenchError:
+                current[name] = {}
+        now = current[name]
+        if not now:
+            lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
+        elif then["version"] != now["version"]:
+            lines.append(f"{name}: made by {then['distribution']} {then['version']}, installed is {now['version']}")
+        elif then["source"] != now["source"]:
+            lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
+    return lines
+
+
+def _predicted(
+    plan: Plan, missing: Mapping[str, Job], cells: Iterable[Job], speeds: Mapping[tuple[str, str], list[float]]
+) -> float | None:
+    places = {
+        fit_key: (cell.extra["setting"]["dataset"], cell.extra["setting"]["model"])
+        for cell in cells
+        for predict in cell.parents
+        for fit_key in plan.jobs[predict].parents
+    }
+    total = 0.0
+    for key, job in missing.items():
+        if job.kind != "fit" or key not in places:
+            continue
+        known = speeds.get(places[key])
+        if not known:
+            return None
+        total += samples(job, plan) * len(known) / sum(known)
+    return total
+
+
+def samples(fit: Job, plan: Plan) -> float:
+    """Return about how many images a fit trains on, from its recipe and the class counts it was planned with."""
+    recipe = fit.spec["recipe"]
+    last = fit.spec["segments"][-1]["until"]
+    begun = plan.jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
+    if "steps" in recipe:
+        whole = recipe["steps"] * recipe.get("batch_size", 128)
+    else:
+        whole = recipe["epochs"] * plan.images.get(fit.key, 0)
+    return float(whole * (last - begun))

@@ -1,0 +1,57 @@
+"""What several test modules share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LOSS = '''
+"""A loss for tests."""
+from ltbench import Loss, hookimpl
+
+
+class Mine(Loss):
+    """Cross-entropy by another name. Source: none."""
+
+    name = "{name}"
+    {body}
+
+    def per_sample(self, logits, labels, counts):
+        return {result}
+
+
+@hookimpl
+def ltbench_losses():
+    return [Mine]
+'''
+
+
+def loss_source(name: str, result: str = "-logits.log_softmax(1).gather(1, labels[:, None])[:, 0]", body: str = "") -> str:
+    """Return the source of a plugin with one loss."""
+    return LOSS.format(name=name, result=result, body=body)
+
+
+def install(folder: Path, distribution: str, version: str, modules: dict[str, str]) -> Path:
+    """Lay out an installed distribution whose every module is a plugin; `folder` then goes onto the path."""
+    info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    points = [f"{name} = {name}_module" for name in modules]
+    (info / "entry_points.txt").write_text("[ltbench]\n" + "\n".join(points) + "\n")
+    for name, source in modules.items():
+        (folder / f"{name}_module.py").write_text(source)
+    return folder
+
+
+def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a fresh process."""
+    return subprocess.run(
+        [sys.executable, "-m", "ltbench", *args],
+        capture_output=True,
+        text=True,
+        env=os.environ | (env or {}),
+        cwd=cwd,
+        check=False,
+    )
