@@ -1,0 +1,230 @@
+"""What CIFAR-10 and CIFAR-100 share: finding, checking and reading every official form of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import io
+import pickle
+import socket
+import sys
+import tarfile
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
+
+from ltbench import Dataset, DatasetInfo, Images
+from ltbench.errors import DataError
+from ltbench_plugins.datasets._content import fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+
+HOME = "https://www.cs.toronto.edu/~kriz/"
+SIZE = 32
+PIXELS = 3 * SIZE * SIZE
+_PATIENCE_S = 30.0
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """An official form of a data set: a folder of files, or the archive that holds the folder."""
+
+    version: Literal["python", "binary"]
+    folder: str
+    archive: str
+    train: dict[str, str]
+    """File name -> digest; MD5 for the python version, as torchvision lists them, SHA-256 for the binary one."""
+    test: dict[str, str]
+    label: str | int
+    """Key of the labels in a batch of the python version; position of the label byte in a record of the binary one."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Every file with its digest, training files first."""
+        return self.train | self.test
+
+    def decode(self, raw: bytes) -> tuple[Bytes, Bytes]:
+        """Return images uint8 [N, 3, 32, 32] and labels uint8 [N] of one file."""
+        import numpy as np
+
+        if isinstance(self.label, str):
+            batch = _unpickle(raw)
+            return np.asarray(batch["data"], np.uint8).reshape(-1, 3, SIZE, SIZE), np.array(batch[self.label], np.uint8)
+        records = np.frombuffer(raw, np.uint8).reshape(-1, self.label + 1 + PIXELS)
+        return records[:, -PIXELS:].reshape(-1, 3, SIZE, SIZE), records[:, self.label]
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A form that was found, and the folder or archive in which."""
+
+    form: Form
+    path: Path
+
+    def read(self) -> Iterator[tuple[str, bytes]]:
+        """Yield each file's name and checked content; raise `DataError` naming what is missing or corrupt."""
+        for name, raw in self._from_folder() if self.path.is_dir() else self._from_archive():
+            self._check(name, raw)
+            yield name, raw
+
+    def _from_folder(self) -> Iterator[tuple[str, bytes]]:
+        for name in self.form.files:
+            try:
+                yield name, (self.path / name).read_bytes()
+            except OSError as error:
+                raise DataError(f"cannot read {self.path / name}", why=str(error)) from error
+
+    def _from_archive(self) -> Iterator[tuple[str, bytes]]:
+        wanted = {f"{self.form.folder}/{name}": name for name in self.form.files}
+        try:
+            with tarfile.open(self.path, "r:*") as archive:
+                for member in archive:
+                    if member.name in wanted and (file := archive.extractfile(member)):
+                        yield wanted.pop(member.name), file.read()
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            raise DataError(
+                f"{self.path} is corrupt or incomplete", why=str(error), fix="delete it and get it again"
+            ) from error
+        if wanted:
+            raise DataError(f"{self.path} lacks {next(iter(wanted))}", fix="delete it and get it again")
+
+    def _check(self, name: str, raw: bytes) -> None:
+        expected = self.form.files[name]
+        algorithm = "md5" if self.form.version == "python" else "sha256"
+        found = hashlib.new(algorithm, raw, usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{name} in {self.path} is not the official file",
+                why=f"{len(raw)} bytes with {algorithm} {found}; expected {expected}",
+                fix="delete it and get it again",
+            )
+
+
+class Cifar(Dataset, frozen=True):
+    """A data set of the CIFAR family, read from any official form of it under the data root."""
+
+    augment = "crop_flip"
+    about: ClassVar[DatasetInfo]
+    forms: ClassVar[tuple[Form, ...]]
+    """The python version comes first: it is what is downloaded."""
+    archive_md5: ClassVar[str]
+    """MD5 of the archive of the first form."""
+
+    def info(self, root: Path) -> DatasetInfo:
+        return self.about
+
+    def locate(self, root: Path) -> str:
+        source = self._source(root)
+        return f"{source.path} ({source.form.version} version)"
+
+    def load(self, root: Path) -> Images:
+        try:
+            source = self._source(root)
+        except DataError as missing:
+            self._download(root, missing)
+            source = self._source(root)
+        images = self._read(source)
+        if (found := fingerprint(images)) != self.about.fingerprint:
+            raise DataError(
+                f"the images of {source.path} are not those of {self.name}",
+                why=f"content {found}; expected {self.about.fingerprint}",
+                fix="delete it and get it again",
+            )
+        return images
+
+    def _source(self, root: Path) -> Source:
+        """Return the first form that is complete; raise `DataError` saying what to put where."""
+        partial = []
+        for form in self.forms:
+            folder = root / form.folder
+            absent = [name for name in form.files if not (folder / name).is_file()]
+            if not absent:
+                return Source(form=form, path=folder)
+            if folder.is_dir():
+                partial.append(f"{folder} lacks {', '.join(absent)}")
+        for form in self.forms:
+            if (root / form.archive).is_file():
+                return Source(form=form, path=root / form.archive)
+        files = " or ".join(form.archive for form in self.forms)
+        folders = " or ".join(f"{form.folder}/" for form in self.forms)
+        raise DataError(
+            f"{self.name} is not there",
+            where=str(root),
+            why="; ".join(partial),
+            fix=f"ltbench data {self.name} --download, or put {files} from {HOME}cifar.html into {root}, "
+            f"packed as it is or unpacked to {folders}",
+        )
+
+    def _read(self, source: Source) -> Images:
+        import numpy as np
+
+        decoded = {name: source.form.decode(raw) for name, raw in source.read()}
+
+        def joined(names: dict[str, str]) -> tuple[Bytes, npt.NDArray[np.int64]]:
+            images, labels = zip(*(decoded[name] for name in names), strict=True)
+            return np.concatenate(images), np.concatenate(labels).astype(np.int64)
+
+        train_images, train_labels = joined(source.form.train)
+        test_images, test_labels = joined(source.form.test)
+        return Images(
+            train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels
+        )
+
+    def _download(self, root: Path, missing: DataError) -> None:
+        """Fetch the archive of the first form; whole or not at all, so that two processes may do it at once."""
+        archive = self.forms[0].archive
+        try:
+            from torchvision.datasets.utils import download_url
+
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as folder, _patience():
+                with contextlib.redirect_stdout(sys.stderr):
+                    download_url(HOME + archive, folder, archive, self.archive_md5)
+                (Path(folder) / archive).replace(root / archive)
+        except (OSError, RuntimeError, http.client.HTTPException, ImportError) as error:
+            raise DataError(
+                f"{self.name} is not there and could not be downloaded",
+                where=str(root),
+                why="; ".join(text for text in (missing.why, f"{type(error).__name__}: {error}") if text),
+                fix=missing.fix,
+            ) from error
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Give up on a silent network; torchvision's downloads have no time limit of their own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Builds arrays and nothing else; besides, only files with an official digest come here."""
+
+    _ALLOWED: ClassVar = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in self._ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a batch of images")
+        return super().find_class(module, name)
+
+
+def _unpickle(raw: bytes) -> dict[str, object]:
+    """Return the dictionary of a batch that Python 2 and an early numpy have pickled."""
+    with warnings.catch_warnings():
+        # numpy 2.4 deprecates how numpy 1 wrote a dtype (`align=0`); the official files will not change.
+        warnings.simplefilter("ignore")
+        batch = _Unpickler(io.BytesIO(raw), encoding="latin1").load()
+    assert isinstance(batch, dict)
+    return batch
