@@ -84,10 +84,9 @@ def read_suite(path: Path) -> Suite:
         _check_keys(raw["recipe"], Recipe, str(path), "recipe.")
     try:
         return msgspec.convert(raw, Suite)
+    except LtbenchError as error:
+        raise SuiteError(error.what, where=str(path), why=error.why, fix=error.fix) from None
     except msgspec.ValidationError as error:
-        cause = error.__cause__
-        if isinstance(cause, LtbenchError):
-            raise SuiteError(cause.what, where=str(path), why=cause.why, fix=cause.fix) from None
         raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error)) from None
 
 
@@ -97,8 +96,6 @@ def changed(suite: Suite, **changes: object) -> Suite:
     try:
         return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
     except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, LtbenchError):
-            raise error.__cause__ from None
         raise SuiteError("that change does not fit the suite", why=str(error)) from None
 
 

@@ -1,0 +1,240 @@
+"""The whole product under the things that happen to it: kills, company, bad plugins, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import install, loss_source, ltbench
+
+SUITE = """
+schema = 1
+name = "tiny"
+title = "Tiny"
+question = "Does it run?"
+datasets = ["fashion_mini"]
+imbalance_factors = [50, 100]
+models = ["convnet"]
+techniques = ["cb_sampler", "mixup", "tta"]
+seeds = [0]
+
+[recipe]
+steps = 6
+batch_size = 16
+lr = 0.05
+precision = "fp32"
+"""
+
+
+class Place:
+    """A folder with a suite, a store and leaderboards of its own."""
+
+    def __init__(self, folder: Path, suite: str = SUITE) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tiny.toml").write_text(suite)
+        self.env = {"LTBENCH_STORE": str(folder / "store")}
+
+    def command(self, *args: str) -> list[str]:
+        return ["run", "--suite", "tiny.toml", *args]
+
+    def run(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return ltbench(*self.command(*args), env=self.env | (env or {}), cwd=self.folder)
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ltbench", *self.command(*args)],
+            cwd=self.folder,
+            env=os.environ | self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def page(self) -> bytes:
+        return (self.folder / "leaderboards" / "tiny" / "README.md").read_bytes()
+
+    def fits(self) -> list[str]:
+        """Return the keys of the stored trainings."""
+        metas = (self.folder / "store" / "jobs").glob("*/*/meta.json")
+        return sorted(p.parent.name for p in metas if json.loads(p.read_text())["spec"]["kind"] == "fit")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("undisturbed"))
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Place) -> None:
+    page, fits = undisturbed.page, undisturbed.fits()
+    written = {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")}
+    done = undisturbed.run("--plugins", "tta,mixup,cb_sampler", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    assert undisturbed.page == page
+    assert undisturbed.fits() == fits
+    assert {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")} == written
+
+
+def test_a_fresh_store_another_order_and_another_executor_give_the_same_page(undisturbed: Place, tmp_path: Path) -> None:
+    place = Place(tmp_path / "again")
+    done = place.run("--plugins", "tta,mixup,cb_sampler", "--executor", "inline")
+    assert done.returncode == 0, done.stderr
+    assert place.page == undisturbed.page
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_loses_nothing(undisturbed: Place, tmp_path: Path) -> None:
+    chance = random.Random(20)
+    kills = rounds = 0
+    while kills < 20:
+        rounds += 1
+        place = Place(tmp_path / f"round-{rounds}")
+        finished = False
+        while not finished:
+            process = place.start("--workers", "2")
+            try:
+                process.wait(timeout=chance.uniform(0.3, 9.0))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            output = process.communicate()[0]
+            finished = process.returncode == 0
+            assert finished or process.returncode == -signal.SIGKILL, output
+            for line in output.splitlines():
+                assert "Traceback" not in line, output
+        assert place.page == undisturbed.page
+        assert place.fits() == undisturbed.fits()
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_suite_at_once_train_every_job_once(undisturbed: Place, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    both = [place.start("--workers", "2", "--json"), place.start("--workers", "2", "--json")]
+    outputs = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    executed = [json.loads(output[output.index("{") : output.rindex("}") + 1])["executed"] for output, _ in outputs]
+    assert sum(e["fit"] for e in executed) == len(undisturbed.fits())
+    assert place.page == undisturbed.page
+
+
+def test_one_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(undisturbed: Place, tmp_path: Path) -> None:
+    place = Place(tmp_path, SUITE.replace("steps = 6", "steps = 60"))
+    process = place.start("--workers", "1")
+    deadline = time.monotonic() + 60
+    while not list((place.folder / "store").glob("leases/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 6, output
+    assert "the same command goes on" in output
+    assert "Traceback" not in output
+    assert len(place.fits()) >= 1
+
+
+BAD_PLUGINS = {
+    "breaks_in_training": loss_source("breaks_in_training", result="1 / 0"),
+    "gives_nan": loss_source("gives_nan", result="logits.sum(1) * float('nan')"),
+    "gives_a_scalar": loss_source("gives_a_scalar", result="logits.sum()"),
+    "breaks_on_import": "raise RuntimeError('broken on purpose')",
+}
+
+
+def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", SUITE.replace("[50, 100]", "[100]"))
+    install(tmp_path / "site", "bad-pkg", "1.0", BAD_PLUGINS)
+    env = {"PYTHONPATH": str(tmp_path / "site")}
+    names = "cb_sampler,breaks_in_training,gives_nan,gives_a_scalar"
+    done = place.run("--plugins", names, "--retries", "0", env=env)
+    assert done.returncode == 1, done.stderr
+    assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in done.stderr
+    records = [json.loads(line) for line in (place.folder / "leaderboards/tiny/records.jsonl").read_text().splitlines()]
+    state = {tuple(v for v in r["combination"].values() if v): r["status"] for r in records}
+    assert state == {
+        (): "ok",
+        ("cb_sampler",): "ok",
+        **{(loss,): "failed" for loss in BAD_PLUGINS if loss != "breaks_on_import"},
+        **{("cb_sampler", loss): "failed" for loss in BAD_PLUGINS if loss != "breaks_on_import"},
+    }
+    errors = {r["combination"]["loss"]: r["error"] for r in records if r["error"]}
+    assert "ZeroDivisionError" in errors["breaks_in_training"]["log"]
+    assert "breaks_in_training_module.py" in errors["breaks_in_training"]["log"]
+    assert "finite" in errors["gives_nan"]["message"]
+    assert "gives_a_scalar" in errors["gives_a_scalar"]["message"]
+    page = place.page.decode()
+    assert page.count("FAILED") >= 6
+    assert "cb_sampler" in page
+
+
+def test_asking_for_a_plugin_that_is_broken_exits_with_4(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place")
+    install(tmp_path / "site", "bad-pkg", "1.0", {"breaks_on_import": BAD_PLUGINS["breaks_on_import"]})
+    done = place.run("--plugins", "breaks_on_import", env={"PYTHONPATH": str(tmp_path / "site")})
+    assert done.returncode == 4
+    assert "broken on purpose" in done.stderr
+
+
+BAD_INPUT = {
+    "unknown technique": (["--plugins", "cb_smapler"], 4, "did you mean cb_sampler?"),
+    "parameter out of range": (["--plugins", "label_smooth[eps=2]"], 2, "eps = 2.0"),
+    "unknown parameter": (["--plugins", "label_smooth[epz=0.1]"], 2, "has no parameter 'epz'"),
+    "unreadable selection": (["--plugins", "mixup["], 2, "cannot read"),
+    "imbalance factor 0": (["--imbalance-factors", "0"], 2, "is impossible"),
+    "imbalance factor NaN": (["--imbalance-factors", "nan"], 2, "is impossible"),
+    "imbalance factor that is no number": (["--imbalance-factors", "ten"], 2, "takes numbers"),
+    "imbalance factor that empties a class": (["--imbalance-factors", "100000"], 2, "would keep no training image"),
+    "unknown suite": (["--suite", "quik"], 2, "did you mean quick?"),
+    "suite file that is not there": (["--suite", "nowhere.toml"], 2, "cannot be read"),
+    "unknown field of the recipe": (["--set", "epoch=3"], 2, "did you mean"),
+    "recipe out of range": (["--set", "lr=-1"], 2, "lr"),
+    "unknown executor": (["--executor", "cloud"], 2, "executor"),
+    "budget that is no time": (["--budget", "soon"], 2, "10m"),
+    "all and some": (["--all", "--plugins", "mixup"], 2, "exclude each other"),
+    "a data set that is not there": (["--datasets", "cifar10", "--data-root", "empty"], 2, "cifar-10"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INPUT)
+def test_bad_input_is_a_clear_error_and_nothing_is_written(kind: str, tmp_path: Path) -> None:
+    args, code, expected = BAD_INPUT[kind]
+    place = Place(tmp_path)
+    (tmp_path / "empty").mkdir()
+    env = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = place.run(*args, env=env)
+    assert (done.returncode, expected in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "leaderboards").exists()
+    assert not list((tmp_path / "store").rglob("*.json")) if (tmp_path / "store").exists() else True
+
+
+needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+
+
+@needs_mount
+@pytest.mark.parametrize("kind", ["full", "read-only"])
+def test_a_store_that_cannot_be_written_is_a_clear_error(kind: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    options = "size=64k" if kind == "full" else "ro"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", store], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        place = Place(tmp_path)
+        done = place.run("--executor", "inline")
+    finally:
+        subprocess.run(["umount", store], check=True)
+    assert done.returncode == 2, done.stderr
+    assert ("full" if kind == "full" else "read-only") in done.stderr.lower()
+    assert "Traceback" not in done.stderr
