@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import http.client
 import io
 import pickle
-import socket
-import sys
-import tarfile
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
 HOME = "https://www.cs.toronto.edu/~kriz/"
 SIZE = 32
 PIXELS = 3 * SIZE * SIZE
-_PATIENCE_S = 30.0
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +76,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
                 raise DataError(f"cannot read {self.path / name}", why=str(error)) from error
 
     def _from_archive(self) -> Iterator[tuple[str, bytes]]:
+        import tarfile
+
         wanted = {f"{self.form.folder}/{name}": name for name in self.form.files}
         try:
             with tarfile.open(self.path, "r:*") as archive:
@@ -179,34 +174,18 @@ class Cifar(Dataset, frozen=True):
         )
 
     def _download(self, root: Path, missing: DataError) -> None:
-        """Fetch the archive of the first form; whole or not at all, so that two processes may do it at once."""
+        from ltbench_plugins.datasets._download import NotFetched, fetch
+
         archive = self.forms[0].archive
         try:
-            from torchvision.datasets.utils import download_url
-
-            root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as folder, _patience():
-                with contextlib.redirect_stdout(sys.stderr):
-                    download_url(HOME + archive, folder, archive, self.archive_md5)
-                (Path(folder) / archive).replace(root / archive)
-        except (OSError, RuntimeError, http.client.HTTPException, ImportError) as error:
+            fetch(HOME + archive, self.archive_md5, root / archive)
+        except NotFetched as error:
             raise DataError(
                 f"{self.name} is not there and could not be downloaded",
                 where=str(root),
-                why="; ".join(text for text in (missing.why, f"{type(error).__name__}: {error}") if text),
+                why="; ".join(text for text in (missing.why, str(error)) if text),
                 fix=missing.fix,
             ) from error
-
-
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Give up on a silent network; torchvision's downloads have no time limit of their own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -56,7 +56,7 @@ class Cifar10(Cifar, frozen=True):
         mean=(0.491400, 0.482158, 0.446531),
         std=(0.247032, 0.243485, 0.261588),
         fingerprint="088db17c50ddf8b6d4ae26627291c330",
-        licence="none stated; free for research with citation of the report",
+        licence="none stated; the author asks to cite the report",
         source=HOME + "cifar.html",
     )
 

@@ -53,7 +53,7 @@ class Cifar100(Cifar, frozen=True):
         mean=(0.507075, 0.486549, 0.440918),
         std=(0.267334, 0.256438, 0.276150),
         fingerprint="4ec76184412ef58723bcb458e1cec84a",
-        licence="none stated; free for research with citation of the report",
+        licence="none stated; the author asks to cite the report",
         source=HOME + "cifar.html",
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import lzma
 from pathlib import Path
 
 from ltbench import Dataset, DatasetInfo, Images, hookimpl
@@ -65,6 +64,8 @@ class FashionMini(Dataset, frozen=True):
 
 def _content(file: Path) -> bytes:
     """Return the pixels: training images class by class, then test images class by class."""
+    import lzma
+
     try:
         content = lzma.decompress(file.read_bytes())
     except (OSError, lzma.LZMAError) as error:

@@ -1,0 +1,139 @@
+"""`ltbench data`: where the data sets are, what is missing, and what to put where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.output import print_json, print_table
+from ltbench.errors import DataError, LtbenchError
+from ltbench.paths import data_root
+
+if TYPE_CHECKING:
+    from ltbench.stages import Dataset, DatasetInfo
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One data set as it is found on this machine."""
+
+    name: str
+    here: bool
+    where: str = ""
+    """Its folder or file; empty where it is missing."""
+    problem: str = ""
+    """Why it is missing, where it was looked for, and what to put there; empty where it is here."""
+    classes: int | None = None
+    train_images: int | None = None
+    test_images: int | None = None
+    channels: int | None = None
+    size: int | None = None
+    licence: str = ""
+    source: str = ""
+    fingerprint: str = ""
+    about: str = ""
+
+
+@click.command("data")
+@click.argument("name", required=False)
+@click.option("--download", is_flag=True, help="Download what is missing, check it and make it ready for training.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--data-root",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=data_root,
+    help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+)
+@plugin_options
+def command(
+    name: str | None,
+    download: bool,
+    as_json: bool,
+    root: Path,
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+) -> None:
+    """Show where the data sets are and what to put where for those that are missing.
+
+    With NAME only that one; exits 2 when it is missing.
+    """
+    from ltbench.stages import Dataset
+
+    registry = load_registry(plugin_files, disable)
+    asked = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
+    datasets = [technique for technique in asked if isinstance(technique, Dataset)]
+    if download:
+        _make_ready(datasets, root)
+    rows = [examine(dataset, root) for dataset in datasets]
+    if as_json:
+        print_json(rows)
+    elif not (name and not rows[0].here):
+        _print(rows)
+    if name and not rows[0].here:
+        datasets[0].locate(root)
+        raise DataError(rows[0].problem)
+
+
+def examine(dataset: Dataset, root: Path) -> Row:
+    """Return what is known of a data set under `root`; a plugin that raises has only its own row to spoil."""
+    row = Row(name=dataset.label, here=False, about=(dataset.__doc__ or "").strip().split("\n")[0])
+    try:
+        row.where = dataset.locate(root)
+        row.here = True
+    except LtbenchError as error:
+        row.problem = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong stays its own
+        row.problem = _blamed(dataset, error)
+    try:
+        _describe(row, dataset.info(root))
+    except Exception as error:  # noqa: BLE001 - as above; a data set that is missing may not know what it is like
+        row.problem = row.problem or (str(error) if isinstance(error, LtbenchError) else _blamed(dataset, error))
+        row.here = False
+    return row
+
+
+def _describe(row: Row, info: DatasetInfo) -> None:
+    row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
+    row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
+    row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
+
+
+def _blamed(dataset: Dataset, error: Exception) -> str:
+    return f"plugin of data set '{dataset.name}' raised {type(error).__name__}: {error}"
+
+
+def _make_ready(datasets: Sequence[Dataset], root: Path) -> None:
+    from ltbench.engine.prepared import prepare
+
+    for dataset in datasets:
+        click.echo(f"{dataset.label}: getting ready under {root}", err=True)
+        prepare(dataset, root)
+
+
+def _print(rows: Sequence[Row]) -> None:
+    head = ["data set", "here", "classes", "training", "test", "size", "licence", "fingerprint", "where"]
+    print_table(
+        head,
+        [
+            [
+                row.name,
+                "yes" if row.here else "no",
+                "?" if row.classes is None else row.classes,
+                "?" if row.train_images is None else row.train_images,
+                "?" if row.test_images is None else row.test_images,
+                "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}",
+                row.licence.partition(";")[0],
+                row.fingerprint[:12],
+                row.where or "-",
+            ]
+            for row in rows
+        ],
+    )
+    for row in rows:
+        if row.problem:
+            click.echo(f"\n{row.problem}")
