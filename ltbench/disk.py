@@ -1,0 +1,96 @@
+"""Writing files so that each is there whole or not at all, and telling clearly why one could not be written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ltbench.errors import LtbenchError, StoreError
+
+_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+_FIXES = {
+    errno.EROFS: f"mount it writable, or {_ELSEWHERE}",
+    errno.ENOSPC: f"free some space, or {_ELSEWHERE}; the same command then goes on",
+    errno.EDQUOT: f"free some of the quota, or {_ELSEWHERE}; the same command then goes on",
+    errno.EFBIG: f"raise the limit on the size of files, or {_ELSEWHERE}",
+    errno.EACCES: f"make it readable and writable for this user, or {_ELSEWHERE}",
+    errno.EPERM: f"make it readable and writable for this user, or {_ELSEWHERE}",
+    errno.EIO: f"examine the disk, or {_ELSEWHERE}",
+    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {_ELSEWHERE}",
+}
+_NATIVE = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust, safetensors among them, report what the system said."""
+
+
+REFUSALS = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+"""What a disk says when it will not take more; any other error may be about something else than the store."""
+_MISSING = (errno.ENOENT, errno.ENOTDIR)
+
+
+@contextlib.contextmanager
+def telling(what: str, where: Path, *, only: Collection[int] | None = None, missing_ok: bool = False) -> Iterator[None]:
+    """Turn what the system refuses inside the block into `StoreError`: what, where, why and what to do.
+
+    only: the error numbers that are turned, all of them by default. missing_ok: a missing file is the caller's.
+    """
+    try:
+        yield
+    except LtbenchError:
+        raise
+    except Exception as error:
+        number = _system_error(error)
+        if number is None or (only is not None and number not in only) or (missing_ok and number in _MISSING):
+            raise
+        why = os.strerror(number)
+        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
+
+
+def _system_error(error: BaseException) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno or errno.EIO
+    found = _NATIVE.search(str(error))
+    return int(found.group(1)) if found else None
+
+
+def flush(path: Path) -> None:
+    """Have the content of a file, or the entries of a folder, written to the disk itself."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot flush a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a new file and flush it. The name should be a temporary one: only a rename makes it whole at once."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, making the folder that `target` lies in. A file there is replaced, a folder not."""
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
