@@ -1,0 +1,45 @@
+"""Whether probabilities mean what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Metric, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+
+class Calibration(Metric, frozen=True):
+    """Expected calibration error and negative log-likelihood.
+
+    `ece` is the gap between confidence (the highest probability) and accuracy, averaged over bins of equal width that
+    are open below and closed above, weighted by their images. `nll` is in nats; a probability of the true class below
+    2.2e-16 counts as that, so that one vote without a supporter does not make it infinite.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    """
+
+    name = "calibration"
+    bins: Annotated[int, Meta(ge=1, description="number of confidence bins")] = 15
+
+    def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
+        import numpy as np
+
+        confidence = probabilities.max(axis=1)
+        correct = probabilities.argmax(axis=1) == labels
+        inner_edges = np.linspace(0, 1, self.bins + 1)[1:-1]
+        # With right=True a confidence on an edge belongs to the bin below it.
+        bin_of = np.digitize(confidence, inner_edges, right=True)
+        gaps = np.bincount(bin_of, weights=correct - confidence, minlength=self.bins)
+        true_class = probabilities[np.arange(len(labels)), labels]
+        return {
+            "ece": float(np.abs(gaps).sum() / len(labels)),
+            "nll": float(-np.log(np.maximum(true_class, np.finfo(np.float64).eps)).mean()),
+        }
+
+
+@hookimpl
+def ltbench_metrics() -> list[type[Metric]]:
+    return [Calibration]

@@ -1,0 +1,70 @@
+"""Accuracy and F1: overall, per class, and by how much training data a class had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ltbench import Metric, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+
+class Classification(Metric, frozen=True):
+    """Accuracy, F1 and the confusion matrix, overall, per class and per group of classes.
+
+    The prediction is the class of the highest probability, the lowest label where several are highest. The accuracy
+    of a class is its recall. `many`, `medium` and `few` are means over the classes with more than 100, 20 to 100 and
+    fewer than 20 training images; `head_third`, `middle_third` and `tail_third` go by rank of the training count, so
+    that no third is empty. The spread `sd_classes` is the population standard deviation of class accuracies.
+
+    As in scikit-learn with `zero_division=0`, the precision of a class that is never predicted is 0, and macro F1 is
+    the mean over the classes that occur among labels or predictions. A class without test images has no accuracy and
+    no recall (None) and is left out of every mean of them; a group without classes is None.
+
+    Source: the groups are those of Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", CVPR 2019;
+    the spread across classes is that of report park.
+    """
+
+    name = "classification"
+
+    def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
+        import numpy as np
+
+        from ltbench.longtail import groups, thirds
+
+        classes = len(counts)
+        predicted = probabilities.argmax(axis=1)
+        confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+        hits, support, guesses = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+        accuracy = [int(h) / int(s) if s else None for h, s in zip(hits, support, strict=True)]
+        precision = [int(h) / int(g) if g else 0.0 for h, g in zip(hits, guesses, strict=True)]
+        # 2 TP / (2 TP + FP + FN), which is 2 TP / (predicted + actual).
+        f1 = [2 * int(h) / int(g + s) if g + s else 0.0 for h, g, s in zip(hits, guesses, support, strict=True)]
+        known = [a for a in accuracy if a is not None]
+
+        def mean_over(members: list[int]) -> float | None:
+            values = [a for c in members if (a := accuracy[c]) is not None]
+            return float(np.mean(values)) if values else None
+
+        by_count, by_rank = groups(counts), thirds(counts)
+        return {
+            "top1": int(hits.sum()) / len(labels),
+            "macro_f1": float(np.mean([f for f, g, s in zip(f1, guesses, support, strict=True) if g + s])),
+            **{name: mean_over(by_count[name]) for name in ("many", "medium", "few")},
+            **{f"{name}_third": mean_over(by_rank[name]) for name in ("head", "middle", "tail")},
+            "worst_class": min(known),
+            "sd_classes": float(np.std(known)),
+            "per_class.accuracy": accuracy,
+            "per_class.precision": precision,
+            "per_class.recall": accuracy,
+            "per_class.f1": f1,
+            "per_class.support": support.tolist(),
+            "confusion": confusion.tolist(),
+        }
+
+
+@hookimpl
+def ltbench_metrics() -> list[type[Metric]]:
+    return [Classification]
