@@ -1,0 +1,144 @@
+"""Records that no training made: valid in every respect, with numbers chosen by a test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ltbench.cells import PROTOCOL, identity
+from ltbench.records import TECHNIQUE_STAGES, Record, seal, validate
+
+SCORES = {
+    "top1": 0.7, "macro_f1": 0.69, "many": 0.8, "medium": 0.7, "few": 0.5, "head_third": 0.8, "middle_third": 0.7,
+    "tail_third": 0.5, "worst_class": 0.4, "sd_classes": 0.15, "ece": 0.08, "nll": 0.9,
+}  # fmt: skip
+BASELINES = {"sampler": "shuffle", "loss": "cross_entropy", "view": "identity", "ensemble": "single"}
+PLUGINS = ("cb_sampler", "mixup", "label_smooth", "tta")
+STAGE_OF = {"cb_sampler": "sampler", "mixup": "mix", "label_smooth": "loss", "tta": "view"}
+EFFECT = {"cb_sampler": 0.10, "mixup": -0.03, "label_smooth": 0.005, "tta": 0.008}
+
+
+def technique(name: str, **params: object) -> dict[str, object]:
+    return {"name": name, "distribution": "ltbench", "revision": 1, "params": params}
+
+
+def provenance(name: str, stage: str, **changes: object) -> dict[str, object]:
+    made = {
+        "name": name,
+        "stage": stage,
+        "distribution": "ltbench",
+        "version": "0.1.0",
+        "revision": 1,
+        "source": "ab12",
+    }
+    return made | changes
+
+
+def raw(
+    techniques: Mapping[str, str] = {},
+    factor: float = 100.0,
+    seed: int = 0,
+    scores: Mapping[str, float | None] = {},
+    *,
+    dataset: str = "fashion_mini",
+    classes: Sequence[str] = tuple("abcdefghij"),
+    error: Mapping[str, str] | None = None,
+    epochs: int = 20,
+    **changes: object,
+) -> dict[str, object]:
+    """Return an unsealed record. techniques: stage -> name; scores: what differs from `SCORES`."""
+    picked = {stage: techniques.get(stage) for stage in TECHNIQUE_STAGES}
+    spec_of = {s: None if n is None else technique(n) for s, n in (BASELINES | dict(techniques)).items()}
+    recipe = {"epochs": epochs, "batch_size": 64, "precision": "fp32"}
+    fit = {
+        "kind": "fit",
+        "protocol": PROTOCOL,
+        "data": {
+            "dataset": technique(dataset),
+            "fingerprint": "f00d",
+            "profile": technique("exp"),
+            "imbalance_factor": factor,
+            "subset_seed": seed,
+        },
+        "bag": None,
+        "model": technique("convnet"),
+        "recipe": recipe,
+        "seed": seed,
+        "segments": [
+            {"until": 1.0, "trainable": "all", "restart": False, "lr_scale": 1.0}
+            | {stage: spec_of.get(stage) for stage in ("sampler", "augment", "mix", "loss", "weight")}
+        ],
+    }
+    spec = {
+        "kind": "cell",
+        "protocol": PROTOCOL,
+        "members": [identity(fit)],
+        "view": spec_of["view"],
+        "posthoc": spec_of.get("posthoc"),
+        "ensemble": spec_of["ensemble"],
+    }
+    many = len(classes)
+    counts = [max(1, int(600 * factor ** (-c / max(1, many - 1)))) for c in range(many)]
+    made: dict[str, object] = {
+        "id": identity(spec),
+        "status": "failed" if error else "ok",
+        "protocol": PROTOCOL,
+        "spec": spec,
+        "fits": [fit],
+        "setting": {"dataset": dataset, "profile": "exp", "imbalance_factor": factor, "model": "convnet",
+                    "subset_seed": seed, "seed": seed},
+        "combination": picked,
+        "recipe": recipe,
+        "notes": [],
+    }  # fmt: skip
+    if error:
+        return made | {"error": dict(error)} | changes
+    made |= {
+        "metrics": SCORES | dict(scores),
+        "per_class": {"accuracy": [0.5] * many, "support": [200] * many},
+        "data": {"counts": counts, "imbalance_factor": counts[0] / counts[-1], "gini": 0.5, "classes": list(classes),
+                 "size": 28, "channels": 1},
+        "cost": {"train_seconds": 4.2 + seed, "predict_seconds": 0.1, "samples": 29_700, "parameters": 24_234,
+                 "macs": 1_234_567 * (2 if techniques.get("view") else 1)},
+        "environment": {"python": "3.12"},
+        "plugins": [provenance(name, stage) for stage, name in (BASELINES | dict(techniques)).items() if name],
+    }  # fmt: skip
+    return made | changes
+
+
+def record(*args: object, **kwargs: object) -> Record:
+    """Return a sealed record; parameters as of `raw`."""
+    return validate(seal(raw(*args, **kwargs)))  # type: ignore[arg-type]
+
+
+def combinations(names: Sequence[str] = PLUGINS) -> list[dict[str, str]]:
+    """Return every combination of techniques, the baseline first."""
+    return [
+        {STAGE_OF[name]: name for name in picked}
+        for size in range(len(names) + 1)
+        for picked in itertools.combinations(names, size)
+    ]
+
+
+def suite(
+    factors: Iterable[float] = (10.0, 50.0, 100.0), seeds: Iterable[int] = (0, 1, 2), names: Sequence[str] = PLUGINS
+) -> list[Record]:
+    """Return the records of a whole suite with effects and noise of the size that real ones have."""
+    rng = np.random.default_rng(7)
+    made = []
+    for factor in factors:
+        for seed in seeds:
+            luck = rng.normal(0, 0.008)
+            for techniques in combinations(names):
+                effect = sum(EFFECT[name] for name in techniques.values()) * np.log10(factor) / 2
+                top1 = 0.86 - 0.115 * np.log10(factor) + effect + luck + rng.normal(0, 0.004)
+                tail = float(np.clip(top1 - 0.25 + 1.2 * effect + rng.normal(0, 0.02), 0.01, 0.99))
+                scores = {
+                    "top1": float(top1), "macro_f1": float(top1 - 0.01), "many": float(top1 + 0.1),
+                    "medium": float(top1 - 0.02), "few": tail if factor > 30 else None, "worst_class": tail / 2,
+                    "sd_classes": float(0.25 - effect), "ece": float(abs(0.1 + rng.normal(0, 0.02))),
+                }  # fmt: skip
+                made.append(record(techniques, factor, seed, scores))
+    return made
