@@ -1,0 +1,83 @@
+"""`ltbench leaderboard`: print, check or render leaderboards from their records."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.output import print_json
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.publish import Loaded
+
+_WITHOUT_WINDOW = 160
+
+
+@click.command("leaderboard")
+@click.argument("suite", required=False)
+@click.option(
+    "--dir",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("leaderboards"),
+    show_default=True,
+    metavar="DIR",
+    help="Where leaderboards are.",
+)
+@click.option(
+    "--readme",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("README.md"),
+    show_default=True,
+    metavar="FILE",
+    help="The file with tables between markers, if it is there.",
+)
+@click.option(
+    "--check",
+    "is_check",
+    is_flag=True,
+    help="Exit with 5, the diff and the command that mends it, where a generated file is out of date.",
+)
+@click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables again.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(suite: str | None, root: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
+    """Print the leaderboard of SUITE, or of every suite there is.
+
+    Works from the records below DIR alone: no plugin, no data and no store is needed.
+    """
+    if is_check and is_update:
+        raise UsageError("--check and --update exclude each other", fix="give one of them")
+    if (is_check or is_update) and suite:
+        raise UsageError("--check and --update take every suite at once", fix="leave the suite away")
+    from ltbench.leaderboard import publish
+
+    if is_check or is_update:
+        paths = (publish.check if is_check else publish.update)(root, readme)
+        if as_json:
+            print_json({"current" if is_check else "changed": [str(path) for path in paths]})
+        else:
+            what = "are up to date" if is_check else "written anew"
+            click.echo(f"{len(paths)} {'file' if len(paths) == 1 else 'files'} {what}", err=True)
+        return
+    folders = [publish.folder_of(root, suite)] if suite else publish.folders(root)
+    if not folders and not as_json:
+        click.echo(f"there is no leaderboard in {root} yet; ltbench run makes one", err=True)
+    loaded = [publish.load(folder) for folder in folders]
+    if as_json:
+        print_json([{"suite": one.facts, "boards": one.boards} for one in loaded])
+        return
+    for number, one in enumerate(loaded):
+        click.echo(("\n" if number else "") + shown(one), nl=False)
+
+
+def shown(loaded: Loaded) -> str:
+    """Return a leaderboard as text that fits the window, with color where stdout is a terminal."""
+    from ltbench.leaderboard.terminal import terminal
+
+    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
+    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty())

@@ -1,0 +1,142 @@
+"""The files of leaderboards: written from records, rendered again, checked.
+
+A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md` and `table.csv`, which are
+rendered from them. Rendering needs nothing else: neither plugins nor the suite.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ltbench.errors import OutOfDate, RecordError, UnknownName
+from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
+from ltbench.leaderboard.readme import compact_block, splice
+from ltbench.leaderboard.sheet import sheet
+from ltbench.leaderboard.table import Board, boards
+from ltbench.records import Record, check_identity, merge, read_jsonl, sort_key, validate, write_atomic, write_jsonl
+
+RECORDS, FACTS, PAGE, SHEET = "records.jsonl", "suite.json", "README.md", "table.csv"
+_DIFF_LINES = 60
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A suite's folder as it was read."""
+
+    folder: Path
+    facts: SuiteFacts
+    records: list[Record]
+    boards: list[Board]
+
+
+def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
+    """Merge records with those of a suite's folder and write its four files; return their paths.
+
+    Raises `RecordError` where a record, new or old, is malformed or was changed, and `StoreError` where a file cannot
+    be written. Each file is written whole or not at all, the records first.
+    """
+    new = [validate(record) for record in records]
+    for record in new:
+        check_identity(record)
+    path = folder / RECORDS
+    merged = merge(read_jsonl(path) if path.exists() else [], new)
+    write_jsonl(path, merged)
+    write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    loaded = Loaded(folder, facts, merged, boards(merged, facts.seeds))
+    for target, text in rendered(loaded).items():
+        write_atomic(target, text.encode())
+    return [folder / name for name in (PAGE, SHEET, RECORDS, FACTS)]
+
+
+def load(folder: Path) -> Loaded:
+    """Read a suite's folder. Raises `RecordError` naming file, line and field."""
+    path = folder / FACTS
+    facts = SuiteFacts(name=folder.name)
+    if path.exists():
+        try:
+            facts = msgspec.json.decode(path.read_bytes(), type=SuiteFacts)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
+    records = read_jsonl(folder / RECORDS) if (folder / RECORDS).exists() else []
+    records.sort(key=sort_key)
+    return Loaded(folder, facts, records, boards(records, facts.seeds))
+
+
+def folders(root: Path) -> list[Path]:
+    """Return the folders of suites below `root`, by name."""
+    return sorted(path.parent for path in root.glob(f"*/{RECORDS}")) if root.is_dir() else []
+
+
+def folder_of(root: Path, suite: str) -> Path:
+    """Return the folder of a suite; raise `UnknownName` listing those there are."""
+    if (root / suite / RECORDS).is_file():
+        return root / suite
+    raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
+
+
+def rendered(loaded: Loaded) -> dict[Path, str]:
+    """Return the generated files of a suite's folder, path -> text."""
+    return {
+        loaded.folder / PAGE: page(loaded.facts, loaded.records, loaded.boards),
+        loaded.folder / SHEET: sheet(loaded.boards),
+    }
+
+
+def update(root: Path, readme: Path | None = None) -> list[Path]:
+    """Render every suite below `root`, and the tables of `readme`; return the files that changed."""
+    return [path for path, text in _current(root, readme) if write_atomic(path, text.encode())]
+
+
+def check(root: Path, readme: Path | None = None) -> list[Path]:
+    """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
+    files = list(_current(root, readme))
+    stale = [(path, text) for path, text in files if _read(path) != text]
+    if stale:
+        names = ", ".join(_relative(path) for path, _ in stale)
+        command = "ltbench leaderboard --update" + ("" if root == Path("leaderboards") else f" --dir {_relative(root)}")
+        raise OutOfDate(f"not what the records say: {names}\n{_diff(stale)}", fix=command)
+    return [path for path, _ in files]
+
+
+def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str]]:
+    suites = [load(folder) for folder in folders(root)]
+    for loaded in suites:
+        yield from rendered(loaded).items()
+    if readme is not None and readme.is_file():
+        by_name = {loaded.folder.name: loaded for loaded in suites}
+
+        def block(suite: str) -> list[str]:
+            if suite not in by_name:
+                raise UnknownName.of("leaderboard", suite, by_name, where=f"{_relative(readme)} asks for it")
+            loaded = by_name[suite]
+            link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
+            return compact_block(loaded.boards, failure_numbers(failed(loaded.records)), link)
+
+        yield readme, splice(_read(readme), block, _relative(readme))
+
+
+def _read(path: Path) -> str:
+    # Bytes, because reading as text would turn other line ends into ours and hide a difference.
+    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
+
+
+def _diff(stale: Sequence[tuple[Path, str]]) -> str:
+    lines = [
+        line
+        for path, text in stale
+        for line in difflib.unified_diff(
+            _read(path).splitlines(), text.splitlines(), f"{_relative(path)} (as it is)", f"{_relative(path)} (as it should be)",
+            lineterm="", n=1,
+        )
+    ]  # fmt: skip
+    more = [f"... {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    return "\n".join([*lines[:_DIFF_LINES], *more])
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path) if path.is_absolute() else str(path)
