@@ -1,4 +1,4 @@
-"""The contract between ltbench and its plugins: one hook per stage, and one for suites.
+"""The contract between ltbench and its plugins: one hook per stage, one for suites, one for families of techniques.
 
 A plugin is a module with implementations of these hooks, found through the entry-point group `ltbench`. Each hook
 takes nothing and returns the technique classes that the plugin offers.
@@ -6,8 +6,9 @@ takes nothing and returns the technique classes that the plugin offers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pluggy
 
@@ -87,3 +88,22 @@ def ltbench_metrics() -> Sequence[type[stages.Metric]]:  # type: ignore[empty-bo
 @hookspec
 def ltbench_suites() -> Sequence[Path]:  # type: ignore[empty-body]
     """Return paths of suite files (TOML)."""
+
+
+class Family(Protocol):
+    """Techniques that are many and alike, such as the models of a library: known by name, made when asked for.
+
+    They are not listed, and no combination has one that was not named. A registered technique goes before a member of
+    a family with the same name.
+    """
+
+    def names(self) -> Collection[str]:
+        """Return every name; asked for often, and before anything heavy is imported."""
+
+    def technique(self, name: str) -> type[stages.Technique]:
+        """Return the technique of that name."""
+
+
+@hookspec
+def ltbench_families() -> Sequence[Family]:  # type: ignore[empty-body]
+    """Return families of techniques."""

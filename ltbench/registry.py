@@ -25,6 +25,7 @@ import pluggy
 import ltbench
 from ltbench import hookspecs
 from ltbench.errors import PluginError, UnknownName, UsageError, nearest
+from ltbench.hookspecs import Family
 from ltbench.selection import parse_selection
 from ltbench.stages import STAGES, Technique
 
@@ -69,6 +70,10 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
+def _entry(technique: type[Technique], source: _Source) -> Entry:
+    return Entry(technique=technique, **msgspec.structs.asdict(source))
+
+
 class UnknownTechnique(PluginError):
     """A technique that no plugin offers (exit code 4)."""
 
@@ -81,6 +86,8 @@ class Registry:
         self.entries: dict[str, Entry] = {}
         self.suites: dict[str, Path] = {}
         self.broken: list[Broken] = []
+        self.families: list[tuple[_Source, Family]] = []
+        self._made: dict[str, Entry] = {}
         self._clashes: dict[str, list[str]] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
@@ -151,38 +158,37 @@ class Registry:
         name = f"{source.distribution}/{source.plugin}"
         self._manager.register(module, name=name)
         try:
-            techniques, suites = self._offered(module, source)
+            techniques, suites, families = self._offered(module, source)
         except BaseException:
             self._manager.unregister(module)
             raise
         self.entries.update(techniques)
         self.suites.update(suites)
+        self.families += [(source, family) for family in families]
 
-    def _offered(self, module: object, source: _Source) -> tuple[dict[str, Entry], dict[str, Path]]:
+    def _offered(self, module: object, source: _Source) -> tuple[dict[str, Entry], dict[str, Path], list[Family]]:
         techniques: dict[str, Entry] = {}
         suites: dict[str, Path] = {}
+        families: list[Family] = []
         callers = self._manager.get_hookcallers(module) or []
         if not callers:
             raise PluginError("it implements no hook of ltbench; is @hookimpl missing?")
         for caller in callers:
             if not caller.has_spec():
-                near = nearest(caller.name, [*_STAGE_OF_HOOK, "ltbench_suites"])
+                near = nearest(caller.name, [*_STAGE_OF_HOOK, "ltbench_suites", "ltbench_families"])
                 raise PluginError(f"there is no hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
             impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
             offered: Any = impl.function()
             if caller.name == "ltbench_suites":
                 suites |= {Path(p).stem: Path(p) for p in offered}
-                continue
-            for technique in offered:
-                self._check(technique, caller.name)
-                self._check_free(technique.name, source)
-                techniques[technique.name] = Entry(
-                    technique=technique,
-                    plugin=source.plugin,
-                    distribution=source.distribution,
-                    version=source.version,
-                )
-        return techniques, suites
+            elif caller.name == "ltbench_families":
+                families += offered
+            else:
+                for technique in offered:
+                    self._check(technique, caller.name)
+                    self._check_free(technique.name, source)
+                    techniques[technique.name] = _entry(technique, source)
+        return techniques, suites, families
 
     @staticmethod
     def _check(technique: object, hook: str) -> None:
@@ -225,8 +231,20 @@ class Registry:
                     why=broken.error,
                     fix="ltbench doctor",
                 )
-        like = UnknownName.of("technique", name, self.entries)
+        if entry := self._make(name):
+            return entry
+        members = [member for _, family in self.families for member in family.names()]
+        like = UnknownName.of("technique", name, [*self.entries, *nearest(name, members)])
         raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
+
+    def _make(self, name: str) -> Entry | None:
+        """Return the technique of that name as a family makes it; None where no family has it."""
+        for source, family in self.families:
+            if name not in self._made and name in family.names():
+                technique = family.technique(name)
+                self._check(technique, STAGES[technique.stage].hook)
+                self._made[name] = _entry(technique, source)
+        return self._made.get(name)
 
     def parse_all(self, text: str) -> list[Technique]:
         """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`; a sweep is several techniques."""

@@ -157,3 +157,48 @@ def imported(*args: str) -> set[str]:
     done = ltbench(*args, env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     return {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+FAMILY = """
+from ltbench import Model, hookimpl
+
+class Ideas:
+    def names(self):
+        return ["idea_one", "idea_two", "cross_entropy"]
+
+    def technique(self, name):
+        return type(Model)(name, (Model,), {{"name": {name}, "__module__": __name__}})
+
+@hookimpl
+def ltbench_families():
+    return [Ideas()]
+"""
+
+
+def test_a_member_of_a_family_is_made_when_it_is_asked_for_by_name(third_party) -> None:
+    registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="name"))
+    assert registry.broken == []
+    assert "idea_one" not in registry.entries
+    technique = registry.parse("idea_one", "model")
+    assert type(technique) is type(registry.parse("idea_one"))
+    assert registry.build(registry.spec(technique)) == technique
+    assert registry.provenance(technique)["distribution"] == "idea-pkg"
+    assert "idea_one" not in registry.of("model")
+
+
+def test_a_registered_technique_goes_before_a_member_of_a_family(third_party) -> None:
+    registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="name"))
+    assert registry.parse("cross_entropy").stage == "loss"
+
+
+def test_a_misspelled_member_of_a_family_is_an_error_with_the_nearest(third_party) -> None:
+    registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="name"))
+    with pytest.raises(UnknownTechnique, match="unknown technique 'idea_on'") as error:
+        registry.parse("idea_on")
+    assert "did you mean idea_one" in str(error.value)
+
+
+def test_a_family_that_makes_something_with_an_impossible_name_is_an_error(third_party) -> None:
+    registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="'Not A Name'"))
+    with pytest.raises(PluginError, match="expected a word"):
+        registry.parse("idea_one")
