@@ -249,6 +249,20 @@ class Augment(Technique, frozen=True):
         """Return the changed images. images: float [B, channels, size, size] in [0, 1], before normalisation."""
         raise NotImplementedError
 
+    def prepare(self, images: Tensor) -> Tensor:
+        """Return what `batch` takes images from, made once per training. images: uint8 [N, channels, size, size].
+
+        This and `batch` are the fast path, for a technique that is cheaper on stored bytes than on float images.
+        """
+        return images
+
+    def batch(self, prepared: Tensor, indices: Tensor, generator: Generator) -> Tensor:
+        """Return changed images, float32 [B, channels, size, size] in [0, 1], in memory of their own.
+
+        prepared: what `prepare` returned; indices: int64 [B] of the images, on the same device.
+        """
+        return self.apply(prepared[indices].float().mul_(1 / 255), generator)
+
 
 class Mixed(msgspec.Struct, frozen=True):
     """A blended batch: the loss is `lam * loss(labels_a) + (1 - lam) * loss(labels_b)`, per image."""
@@ -288,6 +302,14 @@ class Model(Technique, frozen=True):
         weights may be drawn from torch's global generator: the harness seeds it around this call alone.
         """
         raise NotImplementedError
+
+    def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return the mean and standard deviation per channel, of pixels in [0, 1], to normalise images with.
+
+        None for those of the data set, which suit a network that starts from nothing. A pretrained network brings
+        the ones that it was trained with.
+        """
+        return None
 
 
 class Loss(Technique, frozen=True):

@@ -16,7 +16,7 @@ def test_planning_100_000_cells(benchmark, registry: Registry) -> None:
             "cb_sampler",
             "mixup[alpha=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9]",
             "label_smooth[eps=0.05,0.1,0.15,0.2,0.25,0.3,0.35,0.4,0.45]",
-            "tta[merge=mean,vote]",
+            "tta[merge_by=mean,vote]",
         ],
         imbalance_factors=[2, 5, 10, 20, 50, 100],
         seeds=list(range(28)),

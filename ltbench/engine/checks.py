@@ -1,0 +1,104 @@
+"""What a technique returned during training, checked: whatever is wrong becomes `JobFailed`, naming the technique.
+
+These run when a segment of the training begins, on a trial batch, so that the step itself is free of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from ltbench.errors import JobFailed, LtbenchError
+from ltbench.stages import Mixed, Technique
+
+
+def described(value: object) -> str:
+    """Return what a value is, as an error says it: `float32 [128, 10]`."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return f"{type(value).__name__}"
+
+
+def wrong(technique: Technique, got: str, expected: str) -> JobFailed:
+    """Return the error of a technique that returned `got` instead of `expected`."""
+    return JobFailed(f"{_who(technique)} returned {got}; expected {expected}", where=type(technique).__module__)
+
+
+def check_tensor(technique: Technique, what: str, value: object, dtype: torch.dtype | None, shape: list[int]) -> Tensor:
+    """Return the value if it is a tensor of this shape and dtype (any floating one for None)."""
+    if (
+        isinstance(value, Tensor)
+        and list(value.shape) == shape
+        and (value.is_floating_point() if dtype is None else value.dtype == dtype)
+    ):
+        return value
+    kind = "float" if dtype is None else str(dtype).removeprefix("torch.")
+    raise wrong(technique, f"{what} {described(value)}", f"{kind} {shape}")
+
+
+def check_indices(technique: Technique, what: str, indices: object, size: int) -> Tensor:
+    """Return the indices if they are int64 [M], M > 0, each in 0 .. size - 1."""
+    if not (isinstance(indices, Tensor) and indices.dtype == torch.int64 and indices.dim() == 1 and len(indices)):
+        raise wrong(technique, f"{what} {described(indices)}", "int64 indices in one dimension, at least one")
+    low, high = (int(end) for end in indices.aminmax())
+    if low < 0 or high >= size:
+        raise wrong(technique, f"{what} from {low} to {high}", f"indices from 0 to {size - 1}")
+    return indices
+
+
+def check_mixed(technique: Technique, mixed: object, images: Tensor, classes: int) -> Mixed:
+    """Return the blended batch if its parts have the right shapes and its labels and shares are in range."""
+    if not isinstance(mixed, Mixed):
+        raise wrong(technique, described(mixed), "a Mixed")
+    check_tensor(technique, "images", mixed.images, images.dtype, list(images.shape))
+    for name in ("labels_a", "labels_b"):
+        labels = check_tensor(technique, name, getattr(mixed, name), torch.int64, [len(images)])
+        check_indices(technique, name, labels, classes)
+    lam = check_tensor(technique, "lam", mixed.lam, None, [len(images)])
+    if not bool(((lam >= 0) & (lam <= 1)).all()):
+        raise wrong(technique, f"lam from {float(lam.min()):g} to {float(lam.max()):g}", "shares in [0, 1]")
+    return mixed
+
+
+def check_class_weights(technique: Technique, weights: object, classes: int) -> Tensor:
+    """Return the weights if they are float [C], finite and not negative."""
+    table = check_tensor(technique, "weights", weights, None, [classes])
+    if not bool((table.isfinite() & (table >= 0)).all()):
+        raise wrong(technique, f"weights {[round(w, 6) for w in table.tolist()][:20]}", "finite weights >= 0")
+    return table
+
+
+@contextmanager
+def naming_techniques() -> Iterator[None]:
+    """Turn an error that a technique raises into `JobFailed` that names it; leave every other error alone."""
+    try:
+        yield
+    except LtbenchError:
+        raise
+    except Exception as error:
+        technique = _technique_in(error)
+        if technique is None:
+            raise
+        raise JobFailed(
+            f"{_who(technique)} raised {type(error).__name__}: {error}",
+            where=type(technique).__module__,
+            fix="its traceback is in the log of the job",
+        ) from error
+
+
+def _technique_in(error: Exception) -> Technique | None:
+    """Return the innermost technique whose method was running when the error was raised."""
+    found: Technique | None = None
+    frame = error.__traceback__
+    while frame is not None:
+        owner = frame.tb_frame.f_locals.get("self")
+        found = owner if isinstance(owner, Technique) else found
+        frame = frame.tb_next
+    return found
+
+
+def _who(technique: Technique) -> str:
+    return f"{technique.stage} '{technique.label}'"

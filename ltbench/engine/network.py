@@ -1,0 +1,56 @@
+"""The network of a job: built from its seed, checked, and measured."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ltbench.engine import checks
+from ltbench.engine.cost import multiply_adds
+from ltbench.engine.numerics import seeded
+from ltbench.errors import JobFailed
+from ltbench.stages import DatasetInfo, Model
+
+
+def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> nn.Module:
+    """Return the network of `model` with the initial weights of `seed`, channels_last, on the device.
+
+    Raises `JobFailed` where it is no network, or one without `get_classifier()`.
+    """
+    with seeded(seed, "init", torch.device("cpu")):
+        network = model.build(info.channels, info.size, len(info.classes))
+    if not isinstance(network, nn.Module):
+        raise checks.wrong(model, checks.described(network), "a torch.nn.Module")
+    get = getattr(network, "get_classifier", None)
+    if not (callable(get) and isinstance(get(), nn.Module)):
+        raise checks.wrong(model, "a network without get_classifier()", "one whose get_classifier() is a layer")
+    moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def set_trainable(model: Model, network: nn.Module, trainable: str) -> None:
+    """Let everything learn (`all`) or the classifier alone; a frozen backbone keeps its batch statistics, too."""
+    network.train(trainable == "all").requires_grad_(trainable == "all")
+    if trainable == "classifier":
+        head: nn.Module = network.get_classifier()  # type: ignore[operator]
+        head.train().requires_grad_(True)
+        if not any(True for _ in head.parameters()):
+            raise checks.wrong(model, "a classifier without parameters", "a layer that can be trained")
+
+
+def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
+    """Return the multiply-adds of one image.
+
+    Raises `JobFailed` where the network fails on an image or does not return logits float [1, classes].
+    """
+    device = next(network.parameters()).device
+    image = torch.zeros(1, info.channels, info.size, info.size, device=device)
+    try:
+        macs, logits = multiply_adds(network, image)
+    except Exception as error:
+        raise JobFailed(
+            f"the network of model '{model.label}' fails on an image {list(image.shape[1:])}: {error}",
+            where=type(model).__module__,
+        ) from error
+    checks.check_tensor(model, "logits", logits, None, [1, len(info.classes)])
+    return macs

@@ -1,0 +1,106 @@
+"""A prediction: the logits of a fit on the test images, under one view of them.
+
+    logits.safetensors    logits float32 [N, C], labels int64 [N]
+    meta.json             spec, cost, environment, plugins
+
+A view gets normalised images, as the network does; one that wants pixels has to undo that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ltbench.cells import Job
+from ltbench.checked import built
+from ltbench.engine import checks
+from ltbench.engine.artefact import read_tensors, write_json, write_tensors
+from ltbench.engine.data import Subset, load
+from ltbench.engine.environment import environment
+from ltbench.engine.feed import normaliser
+from ltbench.engine.network import build
+from ltbench.engine.numerics import autocast, reproducible
+from ltbench.errors import JobFailed
+from ltbench.recipe import Recipe
+from ltbench.stages import Model, View
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+    from ltbench.work import Context
+
+_BATCH = 500
+"""Images a batch: between 250 and 500 are fastest on a CPU, and 2,000 halve it."""
+
+
+def predict(job: Job, context: Context) -> None:
+    """Put the logits of a fit on the test images into the store; do nothing where they are there.
+
+    Raises `JobFailed` where the view is missing, raises or changes the shape of images, or a logit is not finite.
+    """
+    if context.store.has(job.key):
+        return
+    began = time.perf_counter()
+    device, fit = torch.device(context.device), job.spec["fit"]
+    spec = context.store.meta(fit)["spec"]
+    subset = load(spec["data"], context.registry, context.data_root)
+    model = built(context.registry, spec["model"], Model)
+    recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
+    with checks.naming_techniques(), reproducible(device):
+        view, look = _view(job.spec["view"], context.registry)
+        network = build(model, subset.info, spec["seed"], device)
+        network.load_state_dict(read_tensors(context.store.checked(fit) / "weights.safetensors")[0])
+        network.eval()
+
+        def forward(images: Tensor) -> Tensor:
+            with autocast(recipe.precision, device):
+                logits: Tensor = network(images)
+            return logits.float()
+
+        logits = logits_of_test(forward, _checked(view, look), subset, device)
+    if not bool(logits.isfinite().all()):
+        raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
+    seconds = time.perf_counter() - began
+    with context.store.writing(job.key) as folder:
+        write_tensors(folder / "logits.safetensors", {"logits": logits, "labels": subset.test_labels})
+        meta = {
+            "spec": job.spec,
+            "cost": {"predict_seconds": seconds},
+            "environment": environment(device),
+            "plugins": [] if view is None else [context.registry.provenance(view)],
+        }
+        write_json(folder / "meta.json", meta)
+
+
+@torch.inference_mode()
+def logits_of_test(
+    forward: Callable[[Tensor], Tensor], look: Callable[[Tensor], Tensor], subset: Subset, device: torch.device
+) -> Tensor:
+    """Return logits float32 [N, C] of the test images, seen through `look`."""
+    normalise = normaliser(subset.info, device)
+    parts = []
+    for images in torch.split(subset.test_images, _BATCH):
+        seen = look(normalise(images.to(device).float().mul_(1 / 255)))
+        parts.append(forward(seen.contiguous(memory_format=torch.channels_last)).cpu())
+    return torch.cat(parts)
+
+
+def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | None, Callable[[Tensor], Tensor]]:
+    """Return the technique that a view belongs to, None for the image as it is, and the view."""
+    if isinstance(spec, str):
+        return None, lambda images: images
+    technique = built(registry, spec["technique"], View)
+    views = technique.views()
+    if spec["name"] not in views:
+        raise checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
+    return technique, views[spec["name"]]
+
+
+def _checked(view: View | None, look: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    if view is None:
+        return look
+    return lambda images: checks.check_tensor(view, "images", look(images), images.dtype, list(images.shape))

@@ -1,0 +1,55 @@
+"""A segment of a training: a span under one set of techniques."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from ltbench.checked import built
+from ltbench.registry import Registry
+from ltbench.stages import Augment, Loss, Mix, Sampler, Technique, Weight
+
+T = TypeVar("T", bound=Technique)
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """The built form of the segment in `ltbench.cells`."""
+
+    until: float
+    sampler: Sampler
+    augment: Augment | None
+    mix: Mix | None
+    loss: Loss
+    weight: Weight | None
+    trainable: Literal["all", "classifier"]
+    restart: bool
+    lr_scale: float
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], registry: Registry) -> Segment:
+        """Build the techniques of a segment's spec."""
+
+        def optional(kind: type[T]) -> T | None:
+            return None if spec[kind.stage] is None else built(registry, spec[kind.stage], kind)
+
+        return cls(
+            until=spec["until"],
+            sampler=built(registry, spec["sampler"], Sampler),
+            augment=optional(Augment),
+            mix=optional(Mix),
+            loss=built(registry, spec["loss"], Loss),
+            weight=optional(Weight),
+            trainable=spec["trainable"],
+            restart=spec["restart"],
+            lr_scale=spec["lr_scale"],
+        )
+
+    @property
+    def techniques(self) -> list[Technique]:
+        """The techniques that are on, in the order in which data meets them."""
+        return [t for t in (self.sampler, self.augment, self.mix, self.loss, self.weight) if t is not None]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{technique.stage} {technique.label}" for technique in self.techniques)

@@ -1,0 +1,38 @@
+"""No ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ltbench import Ensemble, Member, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray
+
+
+class Single(Ensemble, frozen=True):
+    """One training, no ensemble.
+
+    The baseline of the stage: the cell's own model on the whole training subset; its probabilities are left as they
+    are.
+
+    Source: none; it is what an ensemble is compared with.
+    """
+
+    name = "single"
+    baseline = True
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        """Return the only member, whatever the class counts."""
+        return [Member()]
+
+    def merge(self, probabilities: FloatArray) -> FloatArray:
+        """Return the probabilities of the only member, float [N, C], from float [1, N, C]."""
+        merged: FloatArray = probabilities[0]
+        return merged
+
+
+@hookimpl
+def ltbench_ensembles() -> list[type[Ensemble]]:
+    return [Single]

@@ -1,0 +1,28 @@
+"""A network that sees its images in another size."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+
+class Resized(nn.Module):
+    """Resizes images float [B, channels, H, W] to `size` a side, bilinear, before `network` sees them."""
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        resized = nn.functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+        return cast("Tensor", self.network(resized))
+
+    def get_classifier(self) -> nn.Module:
+        return cast("nn.Module", self.network.get_classifier())  # type: ignore[operator]
+
+
+def resized(network: nn.Module, size: int) -> nn.Module:
+    """Return the network behind a resize to `size` pixels; the network itself for 0."""
+    return Resized(network, size) if size else network

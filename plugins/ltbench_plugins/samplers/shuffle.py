@@ -1,0 +1,35 @@
+"""Plain shuffling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ltbench import Sampler, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Shuffle(Sampler, frozen=True):
+    """Every training image once an epoch, in random order.
+
+    The sampling that everything else is compared with (instance-balanced sampling): a class is seen as often as it
+    has images, so the head of a long tail dominates every batch.
+
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, equation 1 with q
+    = 1.
+    """
+
+    name = "shuffle"
+    baseline = True
+
+    def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
+        """Return a permutation of the pool, `int64 [P]`."""
+        import torch
+
+        return pool[torch.randperm(len(pool), generator=generator)]
+
+
+@hookimpl
+def ltbench_samplers() -> list[type[Sampler]]:
+    return [Shuffle]

@@ -1,0 +1,52 @@
+"""Aggregating 10,000 records into a page: at most 10 s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from synthetic import raw
+
+from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.publish import load, rendered
+from ltbench.records import seal
+
+STAGES = {"sampler": 4, "mix": 5, "loss": 5, "view": 5}
+
+
+def records() -> Iterator[dict[str, object]]:
+    """Yield 500 combinations at 4 factors with 5 seeds, with the confusion matrix of ten classes in each."""
+    rng = np.random.default_rng(0)
+    for number in range(500):
+        techniques = {}
+        for stage, size in STAGES.items():
+            number, pick = divmod(number, size)  # noqa: PLW2901
+            if pick:
+                techniques[stage] = f"{stage}_{pick}"
+        for factor in (10.0, 20.0, 50.0, 100.0):
+            for seed in range(5):
+                scores = {"top1": float(rng.normal(0.7, 0.01))}
+                confusion = rng.integers(0, 200, (10, 10)).tolist()
+                yield seal(raw(techniques, factor, seed, scores, confusion=confusion))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("boards") / "large"
+    folder.mkdir()
+    with (folder / "records.jsonl").open("wb") as file:
+        for record in records():
+            file.write(msgspec.json.encode(record) + b"\n")
+    facts = SuiteFacts(name="large", seeds=tuple((seed, seed) for seed in range(5)))
+    (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
+    return folder
+
+
+def test_aggregating_10_000_records(benchmark, folder: Path) -> None:
+    pages = benchmark.pedantic(lambda: rendered(load(folder)), rounds=3)
+    assert len(pages[folder / "README.md"]) > 100_000
+    assert benchmark.stats.stats.max < 10
+    benchmark.extra_info["records"] = 10_000
