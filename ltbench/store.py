@@ -171,6 +171,15 @@ class Store:
         self.damage.append(Damage(key=key, where=aside, why=why))
         _log.warning("%s was damaged (%s) and is set aside in %s", key, why, aside)
 
+    def discard(self, key: str) -> None:
+        """Remove an artefact and the record of that key, where they are, so that they are made again."""
+        for path in (self.path(key), self._record_path(key)):
+            with telling(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
+                staged = self._staged(key)
+                disk.move(path, staged)
+                disk.remove(staged)
+        self._sound.discard(key)
+
     # --- records -------------------------------------------------------------------------------------------------
 
     def put_record(self, record: Mapping[str, Any]) -> None:

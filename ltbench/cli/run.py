@@ -1,0 +1,239 @@
+"""`ltbench run`: train what is missing of a suite and publish its leaderboard."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.output import print_json
+from ltbench.errors import CELLS_FAILED, DataError, Interrupted, UnknownName
+
+if TYPE_CHECKING:
+    from ltbench.outlook import Outlook
+    from ltbench.plan import Plan
+    from ltbench.registry import Registry
+    from ltbench.runner import Summary
+    from ltbench.store import Store
+    from ltbench.suite import Suite
+
+_SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Span(click.ParamType):
+    """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _SPAN.match(str(value))
+        if match is None or float(match["number"]) <= 0:
+            self.fail(f"'{value}' is no span of time; write it as 90s, 10m, 1.5h or 2d", param, ctx)
+        return float(match["number"]) * _UNITS[match["unit"]]
+
+
+@click.command("run")
+@suite_options
+@click.option("--budget", type=Span(), metavar="TIME", help="Begin no more work after this time: 90s, 10m, 2h.")
+@click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
+              help="Where jobs run: local (worker processes) or inline (this process, for debugging).")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
+@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
+              help="How often a failed job is tried again.")
+@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.")
+@click.option("--retry-failed/--keep-failed", default=True, show_default=True,
+              help="Whether cells that failed in an earlier run are tried again.")
+@click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
+@click.option("--leaderboards", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("leaderboards"),
+              show_default=True, metavar="DIR", help="Where leaderboards are published.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
+@plugin_options
+def command(
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+    data_root: Path,
+    store_path: Path,
+    budget: float | None,
+    executor_name: str,
+    workers: int | None,
+    retries: int,
+    timeout: float | None,
+    retry_failed: bool,
+    rerun_stale: bool,
+    folder: Path,
+    as_json: bool,
+    **asked: Any,
+) -> int:  # fmt: skip
+    """Train what is missing of a suite, show how far it is, and publish the leaderboard.
+
+    Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
+    was with the same command.
+    """
+    from ltbench.executors import EXECUTORS, make_executor
+    from ltbench.outlook import outlook, samples
+    from ltbench.plan import make_plan
+    from ltbench.progress import Progress
+    from ltbench.runner import run
+    from ltbench.store import Store
+    from ltbench.work import Context
+
+    if executor_name not in EXECUTORS:
+        raise UnknownName.of("executor", executor_name, EXECUTORS)
+    registry = load_registry(plugin_files, disable)
+    suite = asked_suite(registry, **asked)
+    plan = make_plan(suite, registry, data_root)
+    store = Store(store_path)
+    view = outlook(plan, store, registry)
+    if view.stale:
+        _tell_stale(view, renewed=rerun_stale)
+        if rerun_stale:
+            discard_stale(plan, view, store, registry)
+            view = outlook(plan, store, registry)
+    if view.missing["fit"]:
+        _fetch(plan, registry, data_root)
+    _tell_plan(view)
+    context = Context(store=store, registry=registry, data_root=data_root)
+    stopped: Interrupted | None = None
+    summary: Summary | None = None
+    with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor, Progress() as progress:
+        try:
+            summary = run(
+                plan,
+                context,
+                executor,
+                budget=budget,
+                retries=retries,
+                retry_failed=retry_failed,
+                weigh=lambda job: samples(job, plan) if job.kind == "fit" else 1.0,
+                on_event=progress,
+            )
+        except Interrupted as error:
+            stopped = error
+    published = publish_suite(folder / suite.name, suite, plan, registry, store)
+    if as_json:
+        print_json(_facts(summary, published))
+    elif published:
+        from ltbench.cli.leaderboard import shown
+        from ltbench.leaderboard.publish import load
+
+        click.echo(shown(load(folder / suite.name)), nl=False)
+        click.echo(f"written: {', '.join(str(path) for path in published)}", err=True)
+    if stopped is not None:
+        raise stopped
+    return _report(summary)
+
+
+def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store) -> list[Path]:
+    """Merge the records of a plan into a suite's leaderboard; return the files written, none without a record."""
+    from ltbench.leaderboard.publish import load, publish
+    from ltbench.leaderboard.page import SuiteFacts
+
+    keys = [cell.key for cell in plan.cells]
+    records = list(store.records(keys))
+    if not records:
+        return []
+    before = load(folder) if folder.is_dir() else None
+    labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
+    seeds = set(suite.seed_pairs())
+    if before is not None:
+        labels |= {label for record in before.records for _, label in record.techniques}
+        seeds |= set(before.facts.seeds)
+    facts = SuiteFacts(
+        name=suite.name,
+        title=suite.title,
+        question=suite.question,
+        notes=suite.notes,
+        command=reproducing(suite, labels, seeds, registry),
+        seeds=tuple(sorted(seeds)),
+        unfinished=len(keys) - len(records),
+    )
+    return publish(folder, facts, records)
+
+
+def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Registry) -> str:
+    """Return the command that makes the records of a page, whatever commands made them so far."""
+    from ltbench.suite import find_suite
+
+    own = find_suite(suite.name, registry) if suite.name in registry.suites else suite
+    words = ["ltbench", "run", "--suite", suite.name if suite.name in registry.suites else f"{suite.name}.toml"]
+    if not labels <= {t.label for text in own.techniques for t in registry.parse_all(text)}:
+        words += ["--plugins", ",".join(sorted(labels))]
+    if not seeds <= set(own.seed_pairs()):
+        words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
+    return shlex.join(words)
+
+
+def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -> None:
+    """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
+    from ltbench.outlook import differences
+    from ltbench.plan import ancestors
+
+    cache: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        if cell.key not in view.stale:
+            continue
+        store.discard(cell.key)
+        for predict in cell.parents:
+            for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
+                if store.has(key) and differences(store.meta(key)["plugins"], registry, cache):
+                    store.discard(key)
+
+
+def _fetch(plan: Plan, registry: Registry, data_root: Path) -> None:
+    """See that the data sets are there, downloading what can be, before any worker needs them."""
+    from ltbench.stages import Dataset
+
+    for label in dict.fromkeys(cell.extra["setting"]["dataset"] for cell in plan.cells):
+        dataset = registry.parse(label, "dataset")
+        assert isinstance(dataset, Dataset)
+        try:
+            dataset.locate(data_root)
+        except DataError:
+            dataset.load(data_root)  # downloads it, or says exactly what to put where
+
+
+def _tell_stale(view: Outlook, *, renewed: bool) -> None:
+    lines = sorted({line for lines in view.stale.values() for line in lines})
+    what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
+    click.echo(f"{len(view.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True)
+
+
+def _tell_plan(view: Outlook) -> None:
+    missing = {kind: len(keys) for kind, keys in view.missing.items()}
+    click.echo(
+        f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
+        f"{missing['predict']} predictions, {missing['cell']} cells to derive",
+        err=True,
+    )
+
+
+def _facts(summary: Summary | None, published: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "cells": summary.cells if summary else None,
+        "done": summary.done if summary else None,
+        "failed": list(summary.failed) if summary else None,
+        "unfinished": summary.unfinished if summary else None,
+        "executed": {kind: summary.ran.get(kind, 0) for kind in ("fit", "predict", "cell")} if summary else None,
+        "seconds": summary.seconds if summary else None,
+        "written": [str(path) for path in published],
+    }
+
+
+def _report(summary: Summary | None) -> int:
+    """Say what is left and return the exit code."""
+    if summary is None:
+        return 0
+    if summary.unfinished:
+        click.echo(f"{summary.unfinished} cells are left; the same command goes on with them", err=True)
+    if summary.failed:
+        click.echo(f"{len(summary.failed)} cells failed; the page has their logs", err=True)
+        return CELLS_FAILED
+    return 0
