@@ -1,6 +1,6 @@
 """Data sets as plain arrays on disk, written once and mapped into memory by every process that trains on them.
 
-    <data root>/prepared/<name>-<fingerprint>/{train_images,train_labels,test_images,test_labels}.npy, meta.json
+    <data root>/prepared/<name>-<fingerprint>/{train_images,train_labels,test_images,test_labels}.npy, digest.json
 
 Works without torch. The folder can be deleted at any time; it is made again from the data set.
 """
@@ -8,18 +8,16 @@ Works without torch. The folder can be deleted at any time; it is made again fro
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
-import shutil
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ltbench import digests, disk
 from ltbench.errors import DataError
 from ltbench.longtail import class_counts
 from ltbench.stages import Dataset, DatasetInfo, Images
@@ -30,14 +28,6 @@ _STALE_S = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """What says that prepared files are whole, and of which data set."""
-
-    fingerprint: str
-    digests: dict[str, str]
-    """SHA-256 of each file, by name of the array."""
-
-
 def prepare(dataset: Dataset, root: Path) -> Images:
     """Return the arrays of a data set, memory-mapped and private to this process where they are written to.
 
@@ -46,7 +36,7 @@ def prepare(dataset: Dataset, root: Path) -> Images:
     something else than it describes.
     """
     info = dataset.info(root)
-    folder = prepared_path(dataset, info, root)
+    folder = root / "prepared" / f"{dataset.name}-{info.fingerprint}"
     images = _opened(folder, info)
     if images is None:
         images = _checked(dataset.load(root), info, dataset.label)
@@ -59,28 +49,16 @@ def prepare(dataset: Dataset, root: Path) -> Images:
     return images
 
 
-def prepared_path(dataset: Dataset, info: DatasetInfo, root: Path) -> Path:
-    """Return the folder of the prepared arrays, whether it is there or not."""
-    return root / "prepared" / f"{dataset.name}-{info.fingerprint}"
-
-
 def _opened(folder: Path, info: DatasetInfo) -> Images | None:
     """Return the mapped arrays; None unless every file is the one that was written, for this very data set."""
     try:
-        meta = msgspec.json.decode((folder / "meta.json").read_bytes(), type=Meta)
-        whole = all(_digest(folder / f"{name}.npy") == meta.digests.get(name) for name in ARRAYS)
-        if not whole or meta.fingerprint != info.fingerprint:
+        if digests.examine(folder, folder.name):
             return None
         # Mode c: writing changes the process's own copy, never the file.
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
         return _checked(Images(**arrays), info, folder.name)
-    except (OSError, ValueError, msgspec.MsgspecError, DataError):
+    except (OSError, ValueError, DataError):
         return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked(images: Images, info: DatasetInfo, label: str) -> Images:
@@ -114,9 +92,7 @@ def _store(images: Images, folder: Path, info: DatasetInfo) -> None:
         staging.mkdir()
         for name in ARRAYS:
             np.save(staging / f"{name}.npy", getattr(images, name))
-        digests = {name: _digest(staging / f"{name}.npy") for name in ARRAYS}
-        meta = Meta(fingerprint=info.fingerprint, digests=digests)
-        (staging / "meta.json").write_bytes(msgspec.json.encode(meta))
+        digests.seal(staging, folder.name)
         for attempt in range(3):
             try:
                 staging.rename(folder)
@@ -137,4 +113,4 @@ def _sweep(parent: Path) -> None:
     for left in parent.glob(".*"):
         with suppress(OSError):
             if left.stat().st_mtime < time.time() - _STALE_S:
-                shutil.rmtree(left)
+                disk.remove(left)

@@ -202,7 +202,7 @@ class _Unpickler(pickle.Unpickler):
 def _unpickle(raw: bytes) -> dict[str, object]:
     """Return the dictionary of a batch that Python 2 and an early numpy have pickled."""
     with warnings.catch_warnings():
-        # numpy 2.4 deprecates how numpy 1 wrote a dtype (`align=0`); the official files will not change.
+        # numpy 2.4.0 deprecates how numpy 1 wrote a dtype (`align=0`); the official files will not change.
         warnings.simplefilter("ignore")
         batch = _Unpickler(io.BytesIO(raw), encoding="latin1").load()
     assert isinstance(batch, dict)

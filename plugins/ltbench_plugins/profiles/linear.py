@@ -20,7 +20,7 @@ class Linear(Profile, frozen=True):
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
         ratio, last = 1 / check_imbalance_factor(imbalance_factor), max(len(available) - 1, 1)
-        shares = [1 - (1 - ratio) * (label / last) for label in range(len(available))]
+        shares = [(1 - label / last) + ratio * (label / last) for label in range(len(available))]
         head = most_frequent(available, shares)
         # Rounded: the shares of a straight line are rarely exact, and 3499.9999 images are 3500.
         return [round(head * share) for share in shares]
