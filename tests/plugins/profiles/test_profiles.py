@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltbench.errors import DataError, UsageError
+from ltbench.longtail import realised_imbalance
+from ltbench_plugins.profiles.exp import Exp
+from ltbench_plugins.profiles.linear import Linear
+from ltbench_plugins.profiles.step import Step
+
+CONSTANTS = json.loads((Path(__file__).parents[2] / "constants_cifar_lt.json").read_text())
+AVAILABLE = {"cifar10": [5000] * 10, "cifar100": [500] * 100}
+PROFILES = [Exp(), Linear(), Step()]
+factors = st.floats(1, 1000)
+
+
+@pytest.mark.parametrize("factor", ["10", "100"])
+def test_exp_has_the_published_counts_of_cifar10(factor: str) -> None:
+    assert Exp().counts(AVAILABLE["cifar10"], float(factor)) == CONSTANTS["counts_exp_cifar10"][factor]
+
+
+@pytest.mark.parametrize("dataset", AVAILABLE)
+def test_exp_has_the_known_totals(dataset: str) -> None:
+    totals = {f: sum(Exp().counts(AVAILABLE[dataset], float(f))) for f in CONSTANTS["totals_exp"][dataset]}
+    assert totals == CONSTANTS["totals_exp"][dataset]
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.05, 0.02, 0.01, 0.005, 0.002])
+@pytest.mark.parametrize("dataset", AVAILABLE)
+def test_exp_truncates_where_a_ratio_given_as_a_literal_does(dataset: str, ratio: float) -> None:
+    # The literature writes the ratio, 0.01, where a plan has the factor, 100: the powers must be the same floats.
+    available = AVAILABLE[dataset]
+    last = len(available) - 1.0
+    expected = [int(available[0] * ratio ** (c / last)) for c in range(len(available))]
+    assert Exp().counts(available, round(1 / ratio)) == expected
+
+
+@pytest.mark.parametrize("dataset", AVAILABLE)
+def test_step_has_the_known_total_and_one_step_in_the_middle(dataset: str) -> None:
+    available = AVAILABLE[dataset]
+    counts = Step().counts(available, 100)
+    half = len(available) // 2
+    assert sum(counts) == CONSTANTS["totals_step_100"][dataset]
+    assert counts == [available[0]] * half + [available[0] // 100] * half
+
+
+def test_linear_has_the_counts_of_its_report() -> None:
+    assert Linear().counts([5000] * 10, 10) == CONSTANTS["linear_10_cifar10"]
+
+
+def test_linear_is_not_an_image_short_where_floats_are() -> None:
+    # In floating point the second class of these has 89.99999999999999 images.
+    assert Linear().counts([100] * 10, 10) == [100, 90, 80, 70, 60, 50, 40, 30, 20, 10]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+@given(images=st.integers(1000, 6000), classes=st.integers(1, 60), factor=factors)
+def test_counts_fall_from_all_there_is_to_the_factor(profile, images, classes, factor) -> None:
+    counts = profile.counts([images] * classes, factor)
+    assert len(counts) == classes
+    assert counts[0] == images
+    assert all(type(n) is int for n in counts)
+    assert counts == sorted(counts, reverse=True)
+    if classes > 1:
+        assert abs(counts[-1] - images / factor) <= 1
+    assert profile.counts([images] * classes, 1) == [images] * classes
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+@given(factor=factors, more=st.floats(1, 10))
+def test_a_higher_factor_never_gives_a_class_more(profile, factor, more) -> None:
+    before, after = profile.counts([600] * 10, factor), profile.counts([600] * 10, factor * more)
+    assert all(a <= b for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+@given(available=st.lists(st.integers(1, 5000), min_size=1, max_size=20), factor=factors)
+def test_an_unbalanced_data_set_is_never_asked_for_more_than_it_has(profile, available, factor) -> None:
+    counts = profile.counts(available, factor)
+    assert all(0 <= n <= there for n, there in zip(counts, available, strict=True))
+
+
+def test_an_unbalanced_data_set_gives_as_much_as_its_rarest_class_allows() -> None:
+    assert Exp().counts([3000, 1000], 10) == [3000, 300]
+    assert Exp().counts([3000, 1000], 2) == [2000, 1000]
+    assert Exp().counts([1000, 3000], 1) == [1000, 1000]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+def test_one_class_keeps_everything_and_two_classes_are_head_and_tail(profile) -> None:
+    assert profile.counts([70], 100) == [70]
+    assert profile.counts([700, 700], 7) == [700, 100]
+    assert realised_imbalance(profile.counts([5000, 5000], 100)) == 100.0
+
+
+def test_of_an_odd_number_of_classes_the_middle_one_is_rare() -> None:
+    assert Step().counts([100] * 3, 10) == [100, 10, 10]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+@pytest.mark.parametrize("factor", [0, -1, 0.5, float("nan"), float("inf")])
+def test_a_factor_that_cannot_be_is_refused(profile, factor: float) -> None:
+    with pytest.raises(UsageError, match="imbalance factor"):
+        profile.counts([100] * 10, factor)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+def test_no_classes_are_refused_and_a_huge_factor_is_not_a_crash(profile) -> None:
+    with pytest.raises(DataError, match="empty"):
+        profile.counts([], 10)
+    assert profile.counts([100] * 3, 1e308)[-1] == 0
+
+
+def test_only_exp_is_the_baseline(registry) -> None:
+    assert registry.baseline("profile") == Exp()
+    assert [name for name, kind in registry.of("profile").items() if kind.baseline] == ["exp"]

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltbench.errors import DataError, UsageError
+from ltbench.longtail import (
+    check_counts,
+    check_imbalance_factor,
+    class_counts,
+    gini,
+    groups,
+    realised_imbalance,
+    subset_indices,
+    thirds,
+)
+
+LABELS = np.tile(np.arange(3), 6)
+counts_lists = st.lists(st.integers(0, 10_000), min_size=1, max_size=30)
+
+
+def test_subset_by_the_ldam_convention_worked_out_step_by_step() -> None:
+    legacy = np.random.RandomState(7)
+    expected = []
+    for label, keep in enumerate([4, 2, 1]):
+        positions = np.where(np.equal(LABELS, label))[0]
+        legacy.shuffle(positions)
+        expected.extend(positions[:keep])
+    got = subset_indices(LABELS, [4, 2, 1], 7)
+    assert got.dtype == np.int64
+    assert got.tolist() == expected
+
+
+def test_known_subset_of_a_known_seed() -> None:
+    # As numpy 2.4 gives it; NEP 19 keeps the stream of the legacy generator as it is.
+    assert subset_indices(LABELS, [6, 1, 1], 0).tolist() == [15, 6, 3, 9, 0, 12, 4, 11]
+
+
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=1, max_size=6),
+    fewer=st.lists(st.integers(0, 11), min_size=6, max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+    order=st.randoms(use_true_random=False),
+)
+def test_smaller_subsets_lie_in_larger_ones_of_the_same_seed(counts, fewer, seed, order) -> None:
+    labels = [label for label in range(len(counts)) for _ in range(12)]
+    order.shuffle(labels)
+    array = np.array(labels, np.int64)
+    smaller = [max(1, n - less) for n, less in zip(counts, fewer, strict=False)]
+    large, small = subset_indices(array, counts, seed), subset_indices(array, smaller, seed)
+    assert set(small.tolist()) <= set(large.tolist())
+    assert len(set(large.tolist())) == sum(counts)
+    assert class_counts(array[large], len(counts)).tolist() == counts
+    assert np.all(np.diff(array[large]) >= 0)
+
+
+def test_seeds_choose_different_images() -> None:
+    labels = np.zeros(1000, np.int64)
+    assert subset_indices(labels, [50], 0).tolist() != subset_indices(labels, [50], 1).tolist()
+
+
+def test_numpy_s_global_generator_is_left_alone() -> None:
+    np.random.seed(3)  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    subset_indices(LABELS, [2, 1, 1], 0)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_cannot_take_is_refused(seed: int) -> None:
+    with pytest.raises(UsageError, match=f"subset seed {seed}"):
+        subset_indices(LABELS, [1, 1, 1], seed)
+
+
+@pytest.mark.parametrize("factor", [0, -3, 0.01, 0.999, float("nan"), float("inf"), -float("inf")])
+def test_an_imbalance_factor_that_cannot_be_is_refused(factor: float) -> None:
+    with pytest.raises(UsageError, match="imbalance factor"):
+        check_imbalance_factor(factor)
+
+
+def test_a_ratio_given_for_a_factor_gets_its_inverse_as_advice() -> None:
+    with pytest.raises(UsageError, match="100 here"):
+        check_imbalance_factor(0.01)
+
+
+def test_balanced_and_extreme_factors_are_accepted() -> None:
+    assert check_imbalance_factor(1) == 1.0
+    assert check_imbalance_factor(1e300) == 1e300
+
+
+@pytest.mark.parametrize(
+    ("counts", "available", "message"),
+    [
+        ([1, 1], [0, 0], "empty"),
+        ([], [], "empty"),
+        ([1, 1, 1], [1, 1, 0], "more classes \\(3\\) than training images \\(2\\)"),
+        ([1], [5, 5], "1 class counts for 2 classes"),
+        ([6, 5, 9], [5, 5, 5], "class 0 is to keep 6 training images and has 5 \\(and 1 more"),
+        ([5, 0, 2], [5, 5, 5], "class 1 would keep no training image\\n"),
+        ([5, 0, -1], [5, 5, 5], "class 1 would keep no training image \\(and 1 more"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(counts: list[int], available: list[int], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        check_counts(counts, available, "somewhere")
+    assert caught.value.where == "somewhere"
+
+
+def test_counts_that_use_everything_pass() -> None:
+    check_counts([5, 5], [5, 5])
+    check_counts([1], [1])
+
+
+def test_a_subset_checks_its_counts() -> None:
+    with pytest.raises(DataError, match="keep 7"):
+        subset_indices(LABELS, [7, 1, 1], 0)
+    with pytest.raises(DataError, match="empty"):
+        subset_indices(np.zeros(0, np.int64), [1], 0)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_out_of_range_are_refused(label: int) -> None:
+    with pytest.raises(DataError, match="expected 0 to 2"):
+        class_counts(np.array([0, 1, label]), 3)
+
+
+def test_class_counts_has_a_place_for_every_class() -> None:
+    got = class_counts(np.array([1, 1, 3]), 5)
+    assert got.dtype == np.int64
+    assert got.tolist() == [0, 2, 0, 1, 0]
+
+
+@given(counts_lists.filter(any))
+def test_gini_is_half_the_relative_mean_absolute_difference(counts: list[int]) -> None:
+    array = np.array(counts, float)
+    expected = np.abs(array[:, None] - array[None, :]).mean() / (2 * array.mean())
+    assert gini(counts) == pytest.approx(expected, abs=1e-12)
+    assert 0 <= gini(counts) < 1
+
+
+def test_gini_of_one_class_with_everything() -> None:
+    assert gini([10, 0, 0, 0]) == 0.75
+
+
+def test_gini_of_nothing_is_refused() -> None:
+    for counts in ([], [0, 0]):
+        with pytest.raises(DataError, match="undefined"):
+            gini(counts)
+
+
+def test_realised_imbalance_is_never_infinite() -> None:
+    assert realised_imbalance([500, 5, 50]) == 100.0
+    assert realised_imbalance([7]) == 1.0
+    assert realised_imbalance([500, 0]) is None
+    assert realised_imbalance([]) is None
+
+
+def test_groups_at_their_borders() -> None:
+    assert groups([101, 100, 20, 19, 0]) == {"many": [0], "medium": [1, 2], "few": [3, 4]}
+    assert groups(np.array([1000])) == {"many": [0], "medium": [], "few": []}
+
+
+@given(counts_lists)
+def test_groups_and_thirds_have_every_class_once(counts: list[int]) -> None:
+    for parts in (groups(counts), thirds(counts)):
+        assert sorted(label for part in parts.values() for label in part) == list(range(len(counts)))
+
+
+@given(counts_lists)
+def test_no_class_of_the_tail_has_more_images_than_one_of_the_head(counts: list[int]) -> None:
+    parts = thirds(counts)
+    images = {name: [counts[label] for label in part] for name, part in parts.items()}
+    assert len(parts["head"]) == len(parts["tail"])
+    assert max(images["tail"], default=0) <= min(images["middle"] + images["head"], default=10_000)
+    assert max(images["middle"], default=0) <= min(images["head"], default=10_000)
+
+
+@pytest.mark.parametrize(
+    ("classes", "sizes"), [(1, (0, 1, 0)), (2, (1, 0, 1)), (3, (1, 1, 1)), (4, (1, 2, 1)), (10, (3, 4, 3))]
+)
+def test_sizes_of_thirds(classes: int, sizes: tuple[int, ...]) -> None:
+    assert tuple(len(part) for part in thirds([5] * classes).values()) == sizes
+
+
+def test_what_a_plan_needs_works_without_numpy() -> None:
+    code = (
+        "import sys; from ltbench.longtail import *; check_counts([1], [2]); gini([1]); groups([1]); thirds([1]);"
+        "realised_imbalance([1]); check_imbalance_factor(2); assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
