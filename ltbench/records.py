@@ -11,6 +11,7 @@ import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,7 +19,8 @@ import msgspec
 
 from ltbench.cells import Spec, canonical, identity
 from ltbench.errors import RecordError, StoreError
-from ltbench.stages import STAGES, written
+from ltbench.stages import STAGES
+from ltbench.technique import written
 
 SCHEMA: Final = 1
 TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
@@ -59,7 +61,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     log: str = ""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """Everything that is known of one cell. Metrics are fractions, `None` where undefined; times are seconds."""
 
     schema: Literal[1] = SCHEMA
@@ -87,12 +89,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     digest: str = ""
     """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The combination as a leaderboard writes it."""
         return " + ".join(label for _, label in self.techniques) or "baseline"
 
-    @property
+    @cached_property
     def techniques(self) -> tuple[tuple[str, str], ...]:
         """The picked techniques as (stage, label), in the order of the stages."""
         return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := self.combination.get(stage)))

@@ -6,7 +6,7 @@ import msgspec
 
 from ltbench.leaderboard.stats import Estimate
 from ltbench.leaderboard.table import PRIMARY, Row, Table
-from ltbench.stages import written
+from ltbench.technique import written
 
 MISSING = "–"
 NONE = "n/a"
@@ -99,13 +99,14 @@ def _scored(table: Table, metric: str, heading: str, sign: int, *, interval: boo
     texts = [_score_text(row, metric, one) for row, one in zip(table.rows, found, strict=True)]
     # What reads the same is equally good: bold follows the rounded number.
     rounded = [None if one is None else sign * float(percent(one.mean)) for one in found]
-    top = max((number for number in rounded if number is not None), default=None)
-    several = sum(number is not None for number in rounded) > 1
+    known = [number for number in rounded if number is not None]
+    # Where all are the same, none is best.
+    top = max(known) if len(set(known)) > 1 else None
     return Column(
         name=heading,
         score=metric,
         texts=texts,
-        best=[several and number is not None and number == top for number in rounded],
+        best=[number is not None and number == top for number in rounded],
         tail=[half_text(one) if interval and one is not None else "" for one in found],
     )
 

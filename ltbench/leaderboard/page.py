@@ -12,7 +12,8 @@ from ltbench.leaderboard.cells import factor_text
 from ltbench.leaderboard.markdown import escape, fenced, plain_table, table_lines
 from ltbench.leaderboard.table import Board, Pair, Table
 from ltbench.records import Failure, Record
-from ltbench.stages import STAGES, written
+from ltbench.stages import STAGES
+from ltbench.technique import written
 
 LISTED = 20
 """Missing combinations, and lines of a log, that are written out."""

@@ -10,7 +10,7 @@ import pandas as pd
 from ltbench.cells import canonical
 from ltbench.leaderboard.table import COSTS, SCORES, Board, Row, Table
 from ltbench.records import TECHNIQUE_STAGES
-from ltbench.stages import written
+from ltbench.technique import written
 
 
 def sheet(boards: Sequence[Board]) -> str:

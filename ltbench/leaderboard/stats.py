@@ -120,24 +120,31 @@ def _paired_p(values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[n
 
     Differences that are the same in every run have no spread to test against, and are not separated (p = 1).
     """
-    from scipy import stats
-
     p = np.full(len(first), np.nan)
     for start in range(0, len(first), _BLOCK):
         block = slice(start, start + _BLOCK)
         gaps = values[first[block]] - values[second[block]]
-        # Rows that miss runs are tested over the runs they have; each pattern of runs is one vectorised test.
-        known, pattern = np.unique(np.isfinite(gaps), axis=0, return_inverse=True)
-        for number, runs in enumerate(known):
-            if runs.sum() < 2:
-                continue
-            pairs = np.flatnonzero(pattern.reshape(-1) == number)
-            shared = gaps[pairs][:, runs]
-            varied = np.ptp(shared, axis=1) > _CONSTANT
-            result = np.ones(len(pairs))
-            if varied.any():
-                result[varied] = stats.ttest_1samp(shared[varied], 0.0, axis=1).pvalue
-            p[start + pairs] = result
+        known = np.isfinite(gaps)
+        whole = known.all(axis=1)
+        p[start + np.flatnonzero(whole)] = _one_sample_p(gaps[whole])
+        # Rows that miss runs are tested over those they have; each pattern of runs is one vectorised test.
+        partial = np.flatnonzero(~whole)
+        patterns, pattern = np.unique(known[partial], axis=0, return_inverse=True)
+        for number, runs in enumerate(patterns):
+            pairs = partial[pattern.reshape(-1) == number]
+            p[start + pairs] = _one_sample_p(gaps[pairs][:, runs])
+    return p
+
+
+def _one_sample_p(gaps: Floats) -> Floats:
+    from scipy import stats
+
+    if gaps.shape[1] < 2:
+        return np.full(len(gaps), np.nan)
+    p = np.ones(len(gaps))
+    varied = np.ptp(gaps, axis=1) > _CONSTANT
+    if varied.any():
+        p[varied] = stats.ttest_1samp(gaps[varied], 0.0, axis=1).pvalue
     return p
 
 

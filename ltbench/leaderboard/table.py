@@ -15,7 +15,7 @@ import numpy as np
 from ltbench.cells import Spec, canonical
 from ltbench.leaderboard.stats import Estimate, differences, estimates, pooled, ranks, separated, tied
 from ltbench.records import Record, combination_order, sort_key
-from ltbench.stages import written
+from ltbench.technique import written
 
 if TYPE_CHECKING:
     import pandas as pd
