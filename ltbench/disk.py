@@ -13,6 +13,7 @@ from pathlib import Path
 from ltbench.errors import LtbenchError, StoreError
 
 _ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+_PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
     errno.EROFS: f"mount it writable, or {_ELSEWHERE}",
     errno.ENOSPC: f"free some space, or {_ELSEWHERE}; the same command then goes on",
@@ -46,7 +47,8 @@ def telling(what: str, where: Path, *, only: Collection[int] | None = None, miss
         number = _system_error(error)
         if number is None or (only is not None and number not in only) or (missing_ok and number in _MISSING):
             raise
-        why = os.strerror(number)
+        plain, system = _PLAIN.get(number), os.strerror(number)
+        why = f"{plain}: {system}" if plain else system
         raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
 
 

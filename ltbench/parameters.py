@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from ltbench.stages import Technique, written
+from ltbench.stages import Technique
+from ltbench.technique import written
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,10 +5,9 @@ Works without torch and reads no image.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +19,7 @@ from ltbench.recipe import Recipe
 from ltbench.registry import Registry
 from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Profile, Regime, Technique, View
 from ltbench.suite import Suite
+from ltbench.trajectories import ancestors, chain_fits
 
 T = TypeVar("T", bound=Technique)
 TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
@@ -266,56 +266,6 @@ def recipe_spec(recipe: Recipe) -> Spec:
         if (value := getattr(recipe, field)) != getattr(defaults, field) or field == "steps"
     }
     return {k: v for k, v in (spec | {"precision": recipe.precision}).items() if v is not None}
-
-
-def chain_fits(fits: Mapping[str, Spec]) -> dict[str, Job]:
-    """Return a job for each fit and for each state on the way to it, each going on from the nearest earlier state.
-
-    Fits whose segments begin alike pass through the same states. A segment that does not begin the learning-rate
-    curve anew may be cut where another fit leaves it, so that the two share what comes before.
-    """
-    states: dict[str, Spec] = {}
-    for spec in fits.values():
-        for n in range(1, len(spec["segments"]) + 1):
-            prefix = spec if n == len(spec["segments"]) else spec | {"segments": spec["segments"][:n]}
-            states.setdefault(identity(prefix), prefix)
-    # States inside one segment of one trajectory, by where they are.
-    lanes: dict[str, list[tuple[float, str]]] = {}
-    for key, spec in states.items():
-        *_, last = spec["segments"]
-        lane = identity(spec | {"segments": [*spec["segments"][:-1], _lane_of(last)]})
-        lanes.setdefault(lane, []).append((last["until"], key))
-    parent: dict[str, str] = {}
-    for stops in map(sorted, lanes.values()):
-        for (_, before), (_, after) in itertools.pairwise(stops):
-            parent[after] = before
-        first = states[stops[0][1]]
-        if len(first["segments"]) > 1:
-            parent[stops[0][1]] = identity(first | {"segments": first["segments"][:-1]})
-    resumed = set(parent.values())
-    return {
-        key: Job(
-            key=key,
-            kind="fit",
-            spec=spec,
-            parents=(parent[key],) if key in parent else (),
-            keep_state=key in resumed,
-        )
-        for key, spec in states.items()
-    }
-
-
-def _lane_of(segment: Mapping[str, Any]) -> Spec:
-    # A restarted segment has a learning-rate curve over its own span: another end is another curve.
-    return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
-
-
-def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
-    """Return the fits that `key` goes on from, the first one first, and the fit itself last."""
-    line = [jobs[key]]
-    while line[0].parents:
-        line.insert(0, jobs[line[0].parents[0]])
-    return line
 
 
 def _grounds(suite: Suite, registry: Registry, data_root: Path) -> Iterator[Ground]:

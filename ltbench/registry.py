@@ -11,66 +11,37 @@ import importlib.metadata
 import importlib.util
 import inspect
 import re
-import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import pluggy
 
-import ltbench
 from ltbench import hookspecs
+from ltbench.discovery import (
+    BUILT_IN,
+    GROUP,
+    Broken,
+    Entry,
+    Origin,
+    Source,
+    distribution_of,
+    import_file,
+    source_digest,
+)
 from ltbench.errors import PluginError, UnknownName, UsageError, nearest
 from ltbench.hookspecs import Family
 from ltbench.selection import parse_selection
 from ltbench.stages import STAGES, Technique
 
-GROUP = "ltbench"
-BUILT_IN = "ltbench"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered technique and who offers it."""
-
-    technique: type[Technique]
-    plugin: str
-    distribution: str
-    version: str
-
-
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin that could not be loaded or registered."""
-
-    plugin: str
-    distribution: str
-    version: str
-    error: str
-    log: str
-
-    def __str__(self) -> str:
-        return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry was loaded from, so that a worker process can load the same."""
-
-    plugin_files: tuple[str, ...] = ()
-    disabled: tuple[str, ...] = ()
-
-
-class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    plugin: str
-    distribution: str
-    version: str
-
-
-def _entry(technique: type[Technique], source: _Source) -> Entry:
+def _entry(technique: type[Technique], source: Source) -> Entry:
     return Entry(technique=technique, **msgspec.structs.asdict(source))
 
 
@@ -86,7 +57,7 @@ class Registry:
         self.entries: dict[str, Entry] = {}
         self.suites: dict[str, Path] = {}
         self.broken: list[Broken] = []
-        self.families: list[tuple[_Source, Family]] = []
+        self.families: list[tuple[Source, Family]] = []
         self._made: dict[str, Entry] = {}
         self._clashes: dict[str, list[str]] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -111,20 +82,20 @@ class Registry:
         """Load what `origin` says, as another process did."""
         registry = cls(origin)
         points = importlib.metadata.entry_points(group=GROUP)
-        about = cache(_distribution)
+        about = cache(distribution_of)
         found = [(about(point.dist), point) for point in points]
         # Built-ins come first, so that their names are taken when others register.
         found.sort(key=lambda item: (item[0][0] != BUILT_IN, item[0][0], item[1].name))
         for (distribution, version), point in found:
             if point.name in origin.disabled:
                 continue
-            source = _Source(plugin=point.name, distribution=distribution, version=version)
+            source = Source(plugin=point.name, distribution=distribution, version=version)
             registry._try(source, point.load)
         for file in origin.plugin_files:
             registry._add_file(Path(file))
         return registry
 
-    def _try(self, source: _Source, load: Any) -> None:
+    def _try(self, source: Source, load: Any) -> None:
         try:
             self._add(source, load())
         except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong stays its own
@@ -144,16 +115,16 @@ class Registry:
             raise PluginError(f"there is no plugin file {path}", fix="check the path given to --plugin-file")
         text = path.read_bytes()
         digest = hashlib.sha256(text).hexdigest()[:12]
-        source = _Source(plugin=path.stem, distribution=f"file:{path.stem}", version=digest)
+        source = Source(plugin=path.stem, distribution=f"file:{path.stem}", version=digest)
         before = len(self.broken)
-        self._try(source, lambda: _import_file(path))
+        self._try(source, lambda: import_file(path))
         if len(self.broken) > before:
             raise PluginError(
                 f"plugin file {path.name} cannot be used", where=str(path), why=self.broken[-1].error,
                 fix="mend the file; ltbench show NAME prints a built-in technique of the same stage",
             )  # fmt: skip
 
-    def _add(self, source: _Source, module: object) -> None:
+    def _add(self, source: Source, module: object) -> None:
         """Register one plugin whole or not at all."""
         name = f"{source.distribution}/{source.plugin}"
         self._manager.register(module, name=name)
@@ -166,7 +137,7 @@ class Registry:
         self.suites.update(suites)
         self.families += [(source, family) for family in families]
 
-    def _offered(self, module: object, source: _Source) -> tuple[dict[str, Entry], dict[str, Path], list[Family]]:
+    def _offered(self, module: object, source: Source) -> tuple[dict[str, Entry], dict[str, Path], list[Family]]:
         techniques: dict[str, Entry] = {}
         suites: dict[str, Path] = {}
         families: list[Family] = []
@@ -200,7 +171,7 @@ class Registry:
             raise PluginError(f"{technique.__name__}.name is {name!r}; expected a word such as 'my_{stage.name}'")
         technique()  # every parameter has a default, and the defaults are in range
 
-    def _check_free(self, name: str, source: _Source) -> None:
+    def _check_free(self, name: str, source: Source) -> None:
         taken = self.entries.get(name)
         if taken is None and name not in self._clashes:
             return
@@ -298,33 +269,3 @@ class Registry:
             "revision": technique.revision,
             "source": source_digest(type(technique)),
         }
-
-
-@cache
-def source_digest(technique: type[Technique]) -> str:
-    """Return a digest of the file that defines a technique; empty where there is no such file."""
-    file = getattr(sys.modules.get(technique.__module__), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file and Path(file).exists() else ""
-
-
-def _distribution(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    if dist is None:
-        return "unknown", "0"
-    name = dist.name
-    # An editable install keeps the metadata of the day it was installed on.
-    return name, ltbench.__version__ if name == BUILT_IN else dist.version
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = f"ltbench_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{path.name} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

@@ -12,14 +12,13 @@ the method that needs it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import ParameterError, nearest
+from ltbench.technique import Technique
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,114 +34,6 @@ __all__ = [
     "STAGES", "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "Loss", "Member", "Meta", "Metric", "Mix",
     "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "Stage", "Technique", "View", "Weight",
 ]  # fmt: skip
-
-
-class Technique(msgspec.Struct, frozen=True, kw_only=True):
-    """What every technique is: a name, a stage, hyper-parameters as fields, and what it goes with.
-
-    Fields are validated on construction against their annotations (`Annotated[float, Meta(ge=0)]`); a value that
-    does not fit raises `ParameterError` naming technique, field, value and allowed range.
-    """
-
-    name: ClassVar[str]
-    stage: ClassVar[str]
-    baseline: ClassVar[bool] = False
-    """Whether this is what its stage does when a combination picks nothing there."""
-    revision: ClassVar[int] = 1
-    """Raised by the author when the numbers that this technique makes change."""
-    conflicts: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique cannot go with it."""
-    needs: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique is pointless without it."""
-    doubtful: ClassVar[Mapping[str, str]] = {}
-    """Technique name -> note for the leaderboard where both are on; such a combination still runs."""
-
-    def __post_init__(self) -> None:
-        problems = []
-        for field in msgspec.structs.fields(type(self)):
-            value = getattr(self, field.name)
-            try:
-                value = msgspec.convert(value, field.type)
-                if isinstance(value, float) and not math.isfinite(value):
-                    raise msgspec.ValidationError("Expected a finite number")
-            except msgspec.ValidationError as error:
-                problems.append(f"{field.name} = {value!r}: {_plain(str(error))}")
-                continue
-            msgspec.structs.force_setattr(self, field.name, value)
-        if problems:
-            raise ParameterError(
-                f"{self.stage} '{self.name}' does not accept " + "; ".join(problems),
-                fix=f"ltbench show {self.name}",
-            )
-        self.check()
-
-    def check(self) -> None:
-        """Raise `ParameterError` where single fields are fine and their combination is not."""
-
-    @classmethod
-    def parse(cls, params: Mapping[str, object]) -> Technique:
-        """Build the technique from names and values; values may be the strings of a command line."""
-        fields = {field.name: field for field in msgspec.structs.fields(cls)}
-        values: dict[str, object] = {}
-        for key, raw in params.items():
-            if key not in fields:
-                near = nearest(key, fields)
-                known = f"did you mean {near[0]}?" if near else f"its parameters: {', '.join(fields) or 'none'}"
-                raise ParameterError(f"{cls.stage} '{cls.name}' has no parameter '{key}'", fix=known)
-            value = raw
-            if isinstance(raw, str):
-                try:
-                    value = msgspec.convert(raw, fields[key].type, strict=False)
-                except msgspec.ValidationError:
-                    # A list on a command line is written a+b+c; what fits neither way is refused on construction.
-                    value = _from_list(raw, fields[key].type)
-            values[key] = value
-        return cls(**values)
-
-    @property
-    def params(self) -> dict[str, object]:
-        """The parameters that differ from their defaults, by name, as plain JSON values."""
-        values: dict[str, object] = {}
-        for field in msgspec.structs.fields(type(self)):
-            value = getattr(self, field.name)
-            default = field.default_factory() if callable(field.default_factory) else field.default
-            if value != default:
-                values[field.name] = msgspec.to_builtins(value)
-        return dict(sorted(values.items()))
-
-    @property
-    def label(self) -> str:
-        """The technique as it is written on a command line: `focal` or `focal[gamma=1.5]`."""
-        params = self.params
-        if not params:
-            return self.name
-        return f"{self.name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
-
-
-def _plain(message: str) -> str:
-    message = message.replace("`", "")
-    return message[0].lower() + message[1:] if message else message
-
-
-def _from_list(raw: str, kind: object) -> object:
-    try:
-        return msgspec.convert(raw.split("+"), kind, strict=False)
-    except msgspec.ValidationError:
-        try:
-            return float(raw)
-        except ValueError:
-            return raw
-
-
-def written(value: object) -> str:
-    """Return a value as it is written on a command line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return "+".join(written(v) for v in value)
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    return str(value)
 
 
 # --- where images come from -------------------------------------------------------------------------------------

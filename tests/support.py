@@ -28,7 +28,9 @@ def ltbench_losses():
 '''
 
 
-def loss_source(name: str, result: str = "-logits.log_softmax(1).gather(1, labels[:, None])[:, 0]", body: str = "") -> str:
+def loss_source(
+    name: str, result: str = "-logits.log_softmax(1).gather(1, labels[:, None])[:, 0]", body: str = ""
+) -> str:
     """Return the source of a plugin with one loss."""
     return LOSS.format(name=name, result=result, body=body)
 

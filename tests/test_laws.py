@@ -51,15 +51,14 @@ def test_only_the_engine_imports_torch_at_its_top(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_plugin_module_imports_nothing_heavy_at_its_top(path: Path) -> None:
-    if not any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(ROOT).parts):
-        assert imports(path, top_only=True) <= {"__future__", "collections", "math", "typing", "pathlib", "functools",
-                                                "itertools", "ltbench", "ltbench_plugins", "msgspec", "json", "hashlib",
-                                                "os", "io", "contextlib", "tarfile", "gzip", "csv", "re"}  # fmt: skip
+    private = any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(ROOT).parts)
+    heavy = {"torch", "torchvision", "timm", "numpy", "scipy", "pandas", "PIL", "rich", "matplotlib"}
+    assert private or not heavy & imports(path, top_only=True)
 
 
 @pytest.mark.parametrize("path", HARNESS + PLUGINS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_module_is_much_over_300_lines(path: Path) -> None:
-    limit = 420 if path.name == "stages.py" else 330  # stages.py is the contract, mostly docstrings
+    limit = 380 if path.name == "stages.py" else 320  # stages.py is the contract, mostly docstrings
     assert len(path.read_text(encoding="utf-8").splitlines()) <= limit
 
 

@@ -81,10 +81,10 @@ class Offer:
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    from ltbench.registry import _Source
+    from ltbench.discovery import Source
 
     registry = Registry.load()
-    registry._add(_Source(plugin="own", distribution="own", version="1"), Offer())
+    registry._add(Source(plugin="own", distribution="own", version="1"), Offer())
     return registry
 
 
@@ -137,7 +137,7 @@ def test_the_order_of_techniques_and_seeds_is_in_no_identity(suite: Suite, own: 
 
 
 def test_what_cannot_influence_a_training_is_not_in_its_identity(suite: Suite, own: Registry) -> None:
-    fits = [set(f.key for f in plan_of(suite, own, *names).of_kind("fit")) for names in ([], ["tta"])]
+    fits = [{f.key for f in plan_of(suite, own, *names).of_kind("fit")} for names in ([], ["tta"])]
     assert fits[0] == fits[1]
 
 

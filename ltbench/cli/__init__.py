@@ -52,7 +52,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ltbench")
 def group() -> None:
-    """Which technique for long-tailed image classification really helps, alone and in combination?"""
+    """Find out which technique for long-tailed image classification really helps, alone and in combination."""
 
 
 def main(argv: list[str] | None = None) -> None:

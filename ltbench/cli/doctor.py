@@ -62,7 +62,8 @@ def examine(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Fi
 
 
 def _plugins(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:
-    from ltbench.registry import BUILT_IN, Registry
+    from ltbench.discovery import BUILT_IN
+    from ltbench.registry import Registry
 
     registry = Registry.load(plugin_files, disabled=disable)
     yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")

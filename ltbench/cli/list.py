@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +25,7 @@ def command(stage: str | None, as_json: bool, plugin_files: Sequence[Path], disa
     if stage is not None and stage not in STAGES:
         raise UnknownName.of("stage", stage, STAGES)
     registry = load_registry(plugin_files, disable)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "stage": name,
             "technique": technique,

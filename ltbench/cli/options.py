@@ -132,7 +132,7 @@ def _placed(registry: Registry, plugins: str) -> dict[str, object]:
     return {field: list(dict.fromkeys(labels)) for field, labels in changes.items()}
 
 
-def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[int | float]:
+def _numbers(text: str, kind: type[int | float], option: str) -> list[int | float]:
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:

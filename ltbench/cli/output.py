@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 
 import click
@@ -18,8 +19,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print columns; the last one is cut where the window ends, and never where stdout is not a terminal."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(head)]
-    window = shutil.get_terminal_size((100, 24)).columns if click.get_text_stream("stdout").isatty() else 0
-    for row in [list(head), ["-" * width for width in widths], *cells]:
+    window = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 0
+    lines: list[list[str]] = [list(head), ["-" * width for width in widths], *cells]
+    for row in lines:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(line if not window or len(line) <= window else line[: window - 1] + "…")
 

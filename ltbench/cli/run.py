@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from ltbench.outlook import Outlook
     from ltbench.plan import Plan
     from ltbench.registry import Registry
-    from ltbench.runner import Summary
     from ltbench.store import Store
     from ltbench.suite import Suite
+    from ltbench.tally import Summary
 
 _SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Span(click.ParamType):
+class Span(click.ParamType[float]):
     """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
 
     name = "time"
@@ -43,17 +43,40 @@ class Span(click.ParamType):
 @click.command("run")
 @suite_options
 @click.option("--budget", type=Span(), metavar="TIME", help="Begin no more work after this time: 90s, 10m, 2h.")
-@click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
-              help="Where jobs run: local (worker processes) or inline (this process, for debugging).")
+@click.option(
+    "--executor",
+    "executor_name",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where jobs run: local (worker processes) or inline (this process, for debugging).",
+)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
-@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
-              help="How often a failed job is tried again.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often a failed job is tried again.",
+)
 @click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.")
-@click.option("--retry-failed/--keep-failed", default=True, show_default=True,
-              help="Whether cells that failed in an earlier run are tried again.")
+@click.option(
+    "--retry-failed/--keep-failed",
+    default=True,
+    show_default=True,
+    help="Whether cells that failed in an earlier run are tried again.",
+)
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
-@click.option("--leaderboards", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("leaderboards"),
-              show_default=True, metavar="DIR", help="Where leaderboards are published.")
+@click.option(
+    "--leaderboards",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("leaderboards"),
+    show_default=True,
+    metavar="DIR",
+    help="Where leaderboards are published.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
 @plugin_options
 def command(
@@ -133,8 +156,8 @@ def command(
 
 def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store) -> list[Path]:
     """Merge the records of a plan into a suite's leaderboard; return the files written, none without a record."""
-    from ltbench.leaderboard.publish import load, publish
     from ltbench.leaderboard.page import SuiteFacts
+    from ltbench.leaderboard.publish import load, publish
 
     keys = [cell.key for cell in plan.cells]
     records = list(store.records(keys))
@@ -174,7 +197,7 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
 def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -> None:
     """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
     from ltbench.outlook import differences
-    from ltbench.plan import ancestors
+    from ltbench.trajectories import ancestors
 
     cache: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
@@ -203,7 +226,9 @@ def _fetch(plan: Plan, registry: Registry, data_root: Path) -> None:
 def _tell_stale(view: Outlook, *, renewed: bool) -> None:
     lines = sorted({line for lines in view.stale.values() for line in lines})
     what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
-    click.echo(f"{len(view.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True)
+    click.echo(
+        f"{len(view.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
+    )
 
 
 def _tell_plan(view: Outlook) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,7 +32,7 @@ def command(name: str, as_json: bool, plugin_files: Sequence[Path], disable: Seq
     choices = parse_selection(name)
     entry = registry.entry(choices[0].name if choices else name)
     kind = entry.technique
-    facts = {
+    facts: dict[str, Any] = {
         "name": kind.name,
         "stage": kind.stage,
         "baseline": kind.baseline,

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from ltbench.engine import checks
 from ltbench.engine.data import Subset
 from ltbench.engine.order import Order, generator
-from ltbench.stages import Augment, DatasetInfo, Mix, Mixed
+from ltbench.stages import Augment, Mix, Mixed
 
 Read = Callable[[Tensor, Generator], Tensor]
 """Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
@@ -32,11 +32,11 @@ _TRIAL = 4
 class Feed:
     """Batches for one training. `switch` first, then `next` as often as there are steps."""
 
-    def __init__(self, subset: Subset, seed: int, device: torch.device) -> None:
+    def __init__(self, subset: Subset, normalise: Callable[[Tensor], Tensor], seed: int, device: torch.device) -> None:
         self._images = subset.images.to(device)
         self._labels = subset.labels.to(device)
         self._counts = subset.counts.to(device)
-        self._normalise = normaliser(subset.info, device)
+        self._normalise = normalise
         self._generators = {
             "order": generator(seed, "order"),
             "augment": generator(seed, "augment", device),
@@ -103,14 +103,6 @@ class Feed:
                 images = self._normalise(images)
                 mixed = mix.mix(images, self._labels[some], self._counts, generator(0, "trial", device))
                 checks.check_mixed(mix, mixed, images, len(self._counts))
-
-
-def normaliser(info: DatasetInfo, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Return a function: float [B, channels, size, size] in [0, 1] -> the same less the mean, over the deviation."""
-    mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (info.mean, info.std))
-    scale = 1 / deviation
-    shift = -mean * scale
-    return lambda images: images.mul(scale).add_(shift)
 
 
 def _reader(images: Tensor, augment: Augment | None) -> Read:

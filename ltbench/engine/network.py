@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ltbench.engine import checks
 from ltbench.engine.cost import multiply_adds
@@ -26,6 +28,22 @@ def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> n
         raise checks.wrong(model, "a network without get_classifier()", "one whose get_classifier() is a layer")
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
+
+
+def normaliser(model: Model, info: DatasetInfo, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return a function: float [B, channels, size, size] in [0, 1] -> the same less the mean, over the deviation.
+
+    Mean and deviation are the model's where it brings some, else the data set's.
+    """
+    means, deviations = model.mean_std(info.channels) or (info.mean, info.std)
+    if len(means) != info.channels or len(deviations) != info.channels or min(deviations) <= 0:
+        raise checks.wrong(
+            model, f"mean and deviation {means}, {deviations}", f"{info.channels} of each, the latter > 0"
+        )
+    mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (means, deviations))
+    scale = 1 / deviation
+    shift = -mean * scale
+    return lambda images: images.mul(scale).add_(shift)
 
 
 def set_trainable(model: Model, network: nn.Module, trainable: str) -> None:

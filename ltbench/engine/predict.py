@@ -20,10 +20,9 @@ from ltbench.cells import Job
 from ltbench.checked import built
 from ltbench.engine import checks
 from ltbench.engine.artefact import read_tensors, write_json, write_tensors
-from ltbench.engine.data import Subset, load
+from ltbench.engine.data import load
 from ltbench.engine.environment import environment
-from ltbench.engine.feed import normaliser
-from ltbench.engine.network import build
+from ltbench.engine.network import build, normaliser
 from ltbench.engine.numerics import autocast, reproducible
 from ltbench.errors import JobFailed
 from ltbench.recipe import Recipe
@@ -32,6 +31,9 @@ from ltbench.stages import Model, View
 if TYPE_CHECKING:
     from ltbench.registry import Registry
     from ltbench.work import Context
+
+Look = Callable[[Tensor], Tensor]
+"""Images float [B, channels, size, size] -> the same shape."""
 
 _BATCH = 500
 """Images a batch: between 250 and 500 are fastest on a CPU, and 2,000 halve it."""
@@ -52,16 +54,19 @@ def predict(job: Job, context: Context) -> None:
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with checks.naming_techniques(), reproducible(device):
         view, look = _view(job.spec["view"], context.registry)
+        normalise = normaliser(model, subset.info, device)
         network = build(model, subset.info, spec["seed"], device)
         network.load_state_dict(read_tensors(context.store.checked(fit) / "weights.safetensors")[0])
         network.eval()
 
-        def forward(images: Tensor) -> Tensor:
+        @torch.inference_mode()
+        def logits_of(images: Tensor) -> Tensor:
+            seen = look(normalise(images.to(device).float().mul_(1 / 255)))
             with autocast(recipe.precision, device):
-                logits: Tensor = network(images)
-            return logits.float()
+                found: Tensor = network(seen.contiguous(memory_format=torch.channels_last))
+            return found.float().cpu()
 
-        logits = logits_of_test(forward, _checked(view, look), subset, device)
+        logits = torch.cat([logits_of(images) for images in torch.split(subset.test_images, _BATCH)])
     if not bool(logits.isfinite().all()):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began
@@ -76,31 +81,15 @@ def predict(job: Job, context: Context) -> None:
         write_json(folder / "meta.json", meta)
 
 
-@torch.inference_mode()
-def logits_of_test(
-    forward: Callable[[Tensor], Tensor], look: Callable[[Tensor], Tensor], subset: Subset, device: torch.device
-) -> Tensor:
-    """Return logits float32 [N, C] of the test images, seen through `look`."""
-    normalise = normaliser(subset.info, device)
-    parts = []
-    for images in torch.split(subset.test_images, _BATCH):
-        seen = look(normalise(images.to(device).float().mul_(1 / 255)))
-        parts.append(forward(seen.contiguous(memory_format=torch.channels_last)).cpu())
-    return torch.cat(parts)
-
-
-def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | None, Callable[[Tensor], Tensor]]:
-    """Return the technique that a view belongs to, None for the image as it is, and the view."""
+def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | None, Look]:
+    """Return a view and the technique that it belongs to, None for the image as it is."""
     if isinstance(spec, str):
         return None, lambda images: images
     technique = built(registry, spec["technique"], View)
     views = technique.views()
     if spec["name"] not in views:
         raise checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
-    return technique, views[spec["name"]]
-
-
-def _checked(view: View | None, look: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    if view is None:
-        return look
-    return lambda images: checks.check_tensor(view, "images", look(images), images.dtype, list(images.shape))
+    view = views[spec["name"]]
+    return technique, lambda images: checks.check_tensor(
+        technique, "images", view(images), images.dtype, list(images.shape)
+    )

@@ -16,7 +16,7 @@ from ltbench.engine.average import Last, make_average
 from ltbench.engine.curve import Curve
 from ltbench.engine.data import Subset
 from ltbench.engine.feed import Feed
-from ltbench.engine.network import build, measure, set_trainable
+from ltbench.engine.network import build, measure, normaliser, set_trainable
 from ltbench.engine.numerics import autocast, random_state, set_random_state
 from ltbench.engine.objective import hits, make_objective
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
@@ -53,7 +53,7 @@ class Training:
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)
         self.average = make_average(self.network, self.recipe.ema)
-        self.feed = Feed(subset, spec["seed"], device)
+        self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0

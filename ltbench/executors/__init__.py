@@ -1,1 +1,84 @@
-"""Running jobs: one file per executor."""
+"""Where jobs run: one file per executor, all behind one small interface.
+
+An executor is given tasks, a task being a few jobs that one worker does in order. What a job makes goes to the store;
+only its outcome comes back, so that a job which is done twice does no harm.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+import msgspec
+
+from ltbench.cells import Job
+from ltbench.errors import StoreError, UnknownName
+
+if TYPE_CHECKING:
+    from ltbench.work import Context
+
+WORK = "ltbench.work:execute"
+"""What a worker calls for a job, with the job and its context: a callable by its path, so that it can be sent."""
+EXECUTORS = {"inline": "ltbench.executors.inline:Inline", "local": "ltbench.executors.local:Local"}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How one job of a task ended."""
+
+    key: str
+    status: Literal["done", "found", "busy", "failed", "died", "skipped"]
+    """`done` here and now; `found` made by someone else; `busy`: another process is at it; `failed`: it raised;
+    `died`: its worker was killed or took too long; `skipped`: not begun, as a job before it did not end well."""
+    error: Mapping[str, Any] | None = None
+    """Of what failed or died: {"type", "message", "job", "log"}, as a record holds it."""
+    seconds: float = 0.0
+    store_error: StoreError | None = None
+    """Where the store was what failed: no fault of the job."""
+
+
+class Executor(Protocol):
+    """Runs tasks. Used as a context manager: workers live until its end."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks it takes at once."""
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take a task: jobs that one worker does in the given order."""
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds.
+
+        Every job that was submitted has one outcome, and those of one task come together.
+        """
+
+    def stop(self) -> None:
+        """Stop at once: what is running is killed and has no outcome."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+def make_executor(
+    name: str, context: Context, *, workers: int | None = None, timeout: float | None = None, work: str = WORK
+) -> Executor:
+    """Return the executor of that name.
+
+    workers: processes at once, by default one per core. timeout: seconds that a job may take, by default any number.
+    Raises `UnknownName`.
+    """
+    if name not in EXECUTORS:
+        raise UnknownName.of("executor", name, EXECUTORS)
+    executor: Executor = resolve(EXECUTORS[name])(context, workers=workers, timeout=timeout, work=work)
+    return executor
+
+
+def resolve(path: str) -> Any:
+    """Return what `package.module:name` names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -16,8 +16,9 @@ class Resized(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        resized = nn.functional.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
-        return cast("Tensor", self.network(resized))
+        # In float32, because torch does not resize bfloat16 so on a CPU.
+        resized = nn.functional.interpolate(images.float(), (self.size,) * 2, mode="bilinear", antialias=True)
+        return cast("Tensor", self.network(resized.to(images.dtype)))
 
     def get_classifier(self) -> nn.Module:
         return cast("nn.Module", self.network.get_classifier())  # type: ignore[operator]

@@ -40,6 +40,7 @@ class CnnCifarNetwork(nn.Module):
         return logits
 
     def get_classifier(self) -> nn.Module:
+        """Return the last linear layer."""
         return self.classifier[-1]
 
 

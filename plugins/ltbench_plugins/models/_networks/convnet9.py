@@ -28,6 +28,7 @@ class ConvNet9Network(nn.Module):
         return logits
 
     def get_classifier(self) -> nn.Module:
+        """Return the last linear layer."""
         return self.classifier
 
 

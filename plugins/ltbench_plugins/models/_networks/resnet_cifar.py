@@ -37,6 +37,7 @@ class ResNetCifar(nn.Module):
         return logits
 
     def get_classifier(self) -> nn.Module:
+        """Return the last linear layer."""
         return self.classifier
 
 
@@ -54,7 +55,8 @@ class Block(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         inner = self.bn1(self.conv1(maps)).relu()
-        return (self.bn2(self.conv2(inner)) + self.shortcut(maps)).relu()
+        outer: Tensor = self.bn2(self.conv2(inner)) + self.shortcut(maps)
+        return outer.relu()
 
     def shortcut(self, maps: Tensor) -> Tensor:
         """Return every second pixel, with channels of zeros added in equal parts before and behind."""

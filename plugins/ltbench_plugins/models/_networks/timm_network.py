@@ -41,7 +41,7 @@ def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained:
     Raises `DataError` where pretrained weights are asked for and cannot be had, `ParameterError` where there are none
     of that tag.
     """
-    config = _config(name, pretrained=pretrained)
+    config = _pretrained(name) if pretrained else get_pretrained_cfg(name)
     arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
     if config is not None and config.fixed_input_size:
         arguments["img_size"] = resize or size
@@ -61,18 +61,18 @@ def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained:
 
 def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return what the pretrained weights of `name` expect; for other channels than three, the mean over the three."""
-    config = _config(name, pretrained=True)
+    config = _pretrained(name)
     mean, std = (tuple(float(v) for v in values) for values in (config.mean, config.std))
     if len(mean) == channels:
         return mean, std
     return (sum(mean) / len(mean),) * channels, (sum(std) / len(std),) * channels
 
 
-def _config(name: str, *, pretrained: bool) -> Any:
-    """Return timm's description of the weights; None where it has none and none are asked for."""
+def _pretrained(name: str) -> Any:
+    """Return timm's description of the weights called `name`; raise `ParameterError` where it has none."""
     model, _, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{model}.*")]
-    if pretrained and (not tags or (tag and tag not in tags)):
+    if not tags or (tag and tag not in tags):
         near = nearest(tag, tags) if tag else []
         raise ParameterError(
             f"timm has no pretrained weights '{name}'",
