@@ -1,0 +1,28 @@
+"""What the three EfficientNet-Lite models share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from ltbench import Meta, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class EfficientNetLite(Model, frozen=True):
+    """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, ReLU6 instead of swish."""
+
+    variant: ClassVar[int]
+
+    pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False
+    resize: Annotated[int, Meta(ge=0, description="pixels a side that images are resized to; 0 leaves them")] = 0
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        from ltbench_plugins.models._networks.efficientnet_lite import build_lite
+
+        return build_lite(self.variant, channels, classes, pretrained=self.pretrained, resize=self.resize)
+
+    def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        # The weights are converted from TensorFlow, where pixels went from -1 to 1; ImageNet's values cost them 7 %.
+        return ((0.5,) * channels, (0.5,) * channels) if self.pretrained else None

@@ -1,0 +1,38 @@
+"""The convolutional network of report rivadeneira."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ltbench import Model, hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ConvNet9(Model, frozen=True):
+    """Nine convolutions in three blocks of 32, 64 and 128 channels, with projected residuals over the first two.
+
+    Each convolution is 3x3, stride 1, padding 1, then ReLU, then batch normalisation (in that order); max pooling ends
+    each block; one linear layer reads the flattened last map. images float [B, 3, 32, 32], 10 classes: 504,938
+    parameters. It takes images of 8 pixels or more.
+
+    The report describes the residuals in words: "added after the 3rd layer, and 6th layer", with "a convolution and a
+    batch normalization applied to the residual" that serve "to downsample and match dimensions". Read here as: what
+    enters a block skips it, through a convolution 1x1 with stride 2 and batch normalisation (the projection shortcut
+    of He et al., 2016), and is added to what leaves the block after its pooling, where height and width have halved.
+    The layer that makes logits of the last map is not described; one linear layer is the plain choice.
+    Source: report rivadeneira, part 1, model design description.
+    """
+
+    name = "convnet9"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        from ltbench_plugins.models._networks.convnet9 import ConvNet9Network
+
+        return ConvNet9Network(channels, size, classes)
+
+
+@hookimpl
+def ltbench_models() -> list[type[Model]]:
+    return [ConvNet9]

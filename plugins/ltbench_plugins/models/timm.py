@@ -1,0 +1,69 @@
+"""Every model of timm, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import new_class
+from typing import TYPE_CHECKING, Annotated, cast
+
+from ltbench import Meta, Model, hookimpl
+from ltbench.errors import ParameterError
+from ltbench_plugins.models._timm_names import timm_names
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TimmModel(Model, frozen=True):
+    """A model of timm, with its channels, image size and classes adapted.
+
+    Images float [B, channels, size, size] -> logits float [B, classes]; parameters as timm has them (efficientnet_b0
+    with 10 classes: 4,020,358). Nearly every model takes images of 32 pixels; the few that cannot halve that small a map
+    as often as they must, and those that work in fixed windows, take larger ones through `resize` (inception_v3, halonet*,
+    crossvit*). Pretrained weights bring the mean and standard deviation that images are normalised with.
+    Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
+    """
+
+    pretrained: Annotated[bool, Meta(description="start from weights that timm loads from its hub")] = False
+    tag: Annotated[str, Meta(description="which pretrained weights, such as ra2_in1k; timm's choice if empty")] = ""
+    resize: Annotated[int, Meta(ge=0, description="pixels a side that images are resized to; 0 leaves them")] = 0
+
+    def check(self) -> None:
+        if self.tag and not self.pretrained:
+            raise ParameterError(
+                f"model '{self.name}' has tag = {self.tag}, which names pretrained weights, and pretrained is false",
+                fix=f"{self.name}[pretrained=true,tag={self.tag}]",
+            )
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        from ltbench_plugins.models._networks.timm_network import build_timm
+
+        return build_timm(self._weights, channels, size, classes, pretrained=self.pretrained, resize=self.resize)
+
+    def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        if not self.pretrained:
+            return None
+        from ltbench_plugins.models._networks.timm_network import pretrained_mean_std
+
+        return pretrained_mean_std(self._weights, channels)
+
+    @property
+    def _weights(self) -> str:
+        return f"{self.name}.{self.tag}" if self.tag else self.name
+
+
+class TimmFamily:
+    """The models of timm."""
+
+    def names(self) -> Collection[str]:
+        return timm_names()
+
+    def technique(self, name: str) -> type[TimmModel]:
+        about = (TimmModel.__doc__ or "").replace("A model of timm", f"{name} of timm", 1)
+        body = {"name": name, "__doc__": about, "__module__": __name__}
+        return cast("type[TimmModel]", new_class(name, (TimmModel,), exec_body=lambda space: space.update(body)))
+
+
+@hookimpl
+def ltbench_families() -> list[TimmFamily]:
+    return [TimmFamily()]
