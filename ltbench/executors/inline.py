@@ -1,0 +1,69 @@
+"""Jobs in this process, one after another: for debugging, and for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ltbench.cells import Job
+from ltbench.executors import WORK, Outcome
+from ltbench.executors.task import Work, perform, prepared
+
+if TYPE_CHECKING:
+    from ltbench.work import Context
+
+
+class Inline:
+    """Does a task while it is waited for. A debugger works, and a job that kills its process kills the run.
+
+    It has one worker whatever is asked for, and nobody is there to watch how long a job takes.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        workers: int | None = None,
+        timeout: float | None = None,
+        work: str | Work = WORK,
+    ) -> None:
+        self.context = context
+        self.work = prepared(work)
+        self._tasks: deque[Sequence[Job]] = deque()
+
+    @property
+    def slots(self) -> int:
+        """One."""
+        return 1
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take a task."""
+        self._tasks.append(jobs)
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """Do the next task and return its outcomes; without one, wait."""
+        if not self._tasks:
+            time.sleep(timeout)
+            return []
+        # What a plugin prints is log, and stdout is for data.
+        with contextlib.redirect_stdout(sys.stderr):
+            outcomes = list(perform(self._tasks.popleft(), self.context, self.work))
+        for outcome in outcomes:
+            if outcome.error:
+                self.context.store.put_log(outcome.key, outcome.error["log"])
+        return outcomes
+
+    def stop(self) -> None:
+        """Forget what was not begun."""
+        self._tasks.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,150 @@
+"""What goes on inside of a worker process: one thread, a registry loaded once, a log for each job that has one."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import glob
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ltbench import disk
+from ltbench.cells import Job
+from ltbench.discovery import Origin
+from ltbench.executors import Outcome
+from ltbench.executors.task import Work, perform, prepared
+from ltbench.leases import process_start
+from ltbench.registry import Registry
+from ltbench.store import Store
+from ltbench.work import Context
+
+# Results must not depend on how many cores a machine has, and processes with one thread each use it best.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # glibc gives every activation back to the kernel and asks for it again in the next step; keeping the memory makes
+    # a training up to a third faster and changes no number. Read when the process starts.
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+LOG_LIMIT = 200_000
+"""Bytes of a job's output that are kept: the last ones."""
+_WATCH_SECONDS = 0.5
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker makes its context from."""
+
+    store: Store
+    origin: Origin
+    data_root: Path
+    device: str
+    work: str
+    parent: int
+    """The process that the worker must not outlive."""
+
+
+class _Worker:
+    """The state of a worker process."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.output = _Output(output_path(setup.store, os.getpid()))
+        self._ready: tuple[Context, Work] | None = None
+
+    def ready(self) -> tuple[Context, Work]:
+        """Load the registry when the first job asks for it, where what goes wrong is that job's error."""
+        if self._ready is None:
+            setup = self.setup
+            registry = Registry.load_origin(setup.origin)
+            context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
+            self._ready = context, prepared(setup.work)
+        return self._ready
+
+
+_worker: _Worker | None = None
+
+
+def start(setup: Setup) -> None:
+    """Make this process a worker. Raises nothing, as the pool would start another one for ever."""
+    global _worker  # noqa: PLW0603 - a process is one worker
+    threading.Thread(target=_watch, args=(setup.parent,), daemon=True).start()
+    _worker = _Worker(setup)
+    faulthandler.enable()
+
+
+def run(jobs: Sequence[Job]) -> list[Outcome]:
+    """Do a task and return its outcomes; keep what a job printed if it printed anything or failed."""
+    assert _worker is not None, "a worker is started before it is given a task"
+    store, output = _worker.setup.store, _worker.output
+    context, work = _worker.ready()
+    outcomes = []
+    output.clear()
+    for outcome in perform(jobs, context, work):
+        outcomes.append(outcome)
+        log = output.text() + (outcome.error["log"] if outcome.error else "")
+        if log:
+            store.put_log(outcome.key, log)
+        output.clear()
+    return outcomes
+
+
+def output_path(store: Store, pid: int) -> Path:
+    """Return the file that a worker of this machine prints to: the last words of one that was killed."""
+    return store.root / "logs" / f"worker-{socket.gethostname()}-{pid}.out"
+
+
+def remove_outputs(store: Store) -> None:
+    """Remove what workers of this machine that are no more printed to."""
+    for path in output_path(store, 0).parent.glob(f"worker-{glob.escape(socket.gethostname())}-*.out"):
+        pid = path.stem.rpartition("-")[2]
+        if pid.isdecimal() and not process_start(int(pid)):
+            disk.remove(path)
+
+
+class _Output:
+    """What this process prints, at whatever level: a file in place of stdout and stderr."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: int | None = None
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_APPEND, 0o666)
+            os.dup2(self._file, 1)
+            os.dup2(self._file, 2)
+
+    def clear(self) -> None:
+        if self._file is not None and self._size():
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, 0)
+
+    def text(self) -> str:
+        size = self._size()
+        if self._file is None or not size:
+            return ""
+        start = max(0, size - LOG_LIMIT)
+        with contextlib.suppress(OSError):
+            return os.pread(self._file, size - start, start).decode(errors="replace")
+        return ""
+
+    def _size(self) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        return 0 if self._file is None else os.fstat(self._file).st_size
+
+
+def _watch(parent: int) -> None:
+    """End this process as soon as its parent is gone: nobody wants what an orphan is doing."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)

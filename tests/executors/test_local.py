@@ -1,0 +1,271 @@
+"""The local executor: a death costs one job, and nothing else notices."""
+
+from __future__ import annotations
+
+import ast
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fakes import WORK, context, journalled, make, pids, wait_for, work
+
+from ltbench.errors import LtbenchError, UnknownName
+from ltbench.executors import make_executor
+from ltbench.executors.local import Local, cores
+
+
+@pytest.fixture
+def here(tmp_path):
+    return context(tmp_path / "store")
+
+
+@pytest.fixture
+def local(here):
+    with Local(here, workers=2, work=WORK) as executor:
+        yield executor
+
+
+def ended(executor, tasks, seconds=60.0):
+    """Submit tasks, wait for all, and return the outcomes by key."""
+    for task in tasks:
+        executor.submit(task)
+    return collected(executor, sum(len(task) for task in tasks), seconds)
+
+
+def collected(executor, count, seconds=60.0):
+    outcomes = {}
+    deadline = time.monotonic() + seconds
+    while len(outcomes) < count:
+        assert time.monotonic() < deadline, f"only {sorted(outcomes)} came back"
+        outcomes |= {outcome.key: outcome for outcome in executor.wait(0.2)}
+    return outcomes
+
+
+def statuses(outcomes):
+    return {key: outcome.status for key, outcome in outcomes.items()}
+
+
+def test_jobs_are_done_in_worker_processes_and_in_order(local, here):
+    outcomes = ended(local, [[make("job1"), make("job2", "job1"), make("cell1", "job2", kind="cell")]])
+    assert statuses(outcomes) == {"job1": "done", "job2": "done", "cell1": "done"}
+    assert journalled(here.store, "ended") == ["job1", "job2", "cell1"]
+    assert os.getpid() not in pids(here.store)
+    assert here.store.has("job2")
+    assert here.store.status("cell1") == "ok"
+
+
+def test_workers_are_reused(local, here):
+    for number in range(6):
+        ended(local, [[make(f"job{number}")]])
+    assert len(set(pids(here.store))) <= 2
+
+
+def test_what_is_there_is_not_made_again(local, here):
+    ended(local, [[make("job1"), make("cell1", kind="cell")]])
+    assert statuses(ended(local, [[make("job1"), make("cell1", kind="cell")]])) == {"job1": "found", "cell1": "found"}
+    assert journalled(here.store, "began") == ["job1", "cell1"]
+
+
+def test_a_job_that_another_process_is_at_is_busy_and_its_children_wait(local, here):
+    with here.store.lease("job1"):
+        outcomes = ended(local, [[make("job1"), make("job2", "job1"), make("job3")]])
+    assert statuses(outcomes) == {"job1": "busy", "job2": "skipped", "job3": "done"}
+
+
+def test_an_exception_is_told_with_its_log_and_the_rest_goes_on(local, here):
+    outcomes = ended(local, [[make("job1", does="fail"), make("job2", "job1"), make("job3")]])
+    assert statuses(outcomes) == {"job1": "failed", "job2": "skipped", "job3": "done"}
+    error = outcomes["job1"].error
+    assert error["type"] == "ValueError"
+    assert error["message"] == "the fit raised ValueError: broken on purpose"
+    assert error["job"] == "job1"
+    assert "Traceback" in error["log"]
+    assert 'File "fakes.py"' in error["log"]  # not a path of this machine
+    assert "said before the failure" not in error["log"]
+    kept = here.store.log("job1")
+    assert kept.startswith("said before the failure\n")
+    assert kept.endswith(error["log"])
+    assert not here.store.has("job1")
+    assert not here.store.leases.is_held("job1")
+
+
+def test_a_job_that_leaves_python_or_makes_nothing_has_failed(local):
+    outcomes = ended(local, [[make("job1", does="leave"), make("job2", does="leave_nothing")]])
+    assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}
+    assert outcomes["job1"].error["type"] == "SystemExit"
+    assert "left nothing in the store" in outcomes["job2"].error["message"]
+
+
+def test_what_a_job_prints_goes_to_its_log_and_nowhere_else(local, here, capfd):
+    ended(local, [[make("job1"), make("job2", does="talk"), make("job3")]])
+    assert sorted(here.store.log("job2").splitlines()) == ["and to stderr", "said by a program", "said by python"]
+    assert here.store.log("job1") is None
+    assert here.store.log("job3") is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_has_one_thread_and_keeps_its_memory(local, here):
+    ended(local, [[make("job1", does="tell")]])
+    told = ast.literal_eval((here.store.root / "told").read_text())
+    assert {k: v for k, v in told.items() if "THREADS" in k} == dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+    )
+    assert told["MALLOC_MMAP_THRESHOLD_"] == "4294967296"
+
+
+def test_the_environment_of_the_command_is_as_before(here, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = dict(os.environ)
+    with Local(here, workers=1, work=WORK) as executor:
+        ended(executor, [[make("job1")]])
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("does", "how"),
+    [("kill_itself", "was killed by SIGKILL"), ("crash", "was killed by SIGSEGV"), ("vanish", "ended in the middle")],
+)
+def test_the_death_of_a_worker_costs_the_job_that_it_was_at(local, here, does, how):
+    outcomes = ended(
+        local,
+        [
+            [make("job1"), make("job2", does=does), make("job3", "job2"), make("job4")],
+            [make("other1", sleeps=0.5), make("other2", "other1")],
+        ],
+    )
+    assert statuses(outcomes) == {
+        "job1": "done", "job2": "died", "job3": "skipped", "job4": "skipped", "other1": "done", "other2": "done",
+    }  # fmt: skip
+    assert how in outcomes["job2"].error["message"]
+    assert outcomes["job2"].error["type"] == "WorkerDied"
+    if does == "kill_itself":
+        assert outcomes["job2"].error["log"] == "last words\n"
+    if does == "crash":
+        assert "Segmentation fault" in here.store.log("job2")
+        assert str(Path.cwd()) not in outcomes["job2"].error["log"]
+    assert statuses(ended(local, [[make("job2"), make("job3", "job2"), make("job4")]])) == {
+        "job2": "done", "job3": "done", "job4": "done",
+    }  # fmt: skip
+
+
+def test_a_worker_killed_from_outside_costs_the_job_that_it_was_at(local, here):
+    local.submit([make("job1", does="hang")])
+    local.submit([make("job2", sleeps=1.5)])
+    pid = wait_for(lambda: next((o.pid for o in [here.store.leases.owner("job1")] if o), None))
+    os.kill(pid, signal.SIGKILL)
+    assert statuses(collected(local, 2)) == {"job1": "died", "job2": "done"}
+
+
+def test_the_pool_is_made_anew_when_workers_die_that_had_nothing_to_do(local):
+    ended(local, [[make("job1")]])
+    for process in multiprocessing.active_children():
+        process.kill()
+    time.sleep(0.5)
+    outcomes = {}
+    for _ in range(5):
+        outcomes = ended(local, [[make("job2")], [make("job3")]])
+        if "skipped" not in statuses(outcomes).values():
+            break
+    assert {o.status for o in outcomes.values()} <= {"done", "found"}
+
+
+def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here):
+    def again_and_again():
+        for _ in range(30):
+            ended(executor, [[make("job1")]])
+
+    with Local(here, workers=1, work=WORK) as executor:
+        executor._setup = None  # nothing that a worker could be started with
+        with pytest.raises(LtbenchError, match="die before they have done anything"):
+            again_and_again()
+
+
+def test_a_job_that_takes_too_long_is_killed(here):
+    with Local(here, workers=1, timeout=1.0, work=WORK) as executor:
+        outcomes = ended(executor, [[make("job1", does="hang")], [make("job2")]])
+        assert statuses(outcomes) == {"job1": "died", "job2": "done"}
+        assert outcomes["job1"].error["message"] == "the fit's worker took more than 1 s"
+
+
+def test_stopping_kills_what_runs(here):
+    executor = Local(here, workers=2, work=WORK)
+    executor.submit([make("job1", does="hang")])
+    wait_for(lambda: journalled(here.store, "began"))
+    started = time.monotonic()
+    executor.stop()
+    assert time.monotonic() - started < 3
+    assert not [p for p in multiprocessing.active_children() if p.name.startswith("pebble")]
+    assert not list((here.store.root / "logs").glob("*.out"))
+    assert here.store.lease("job1") is not None
+
+
+@pytest.mark.parametrize("when", ["starting", "working"])
+def test_workers_know_nothing_of_interrupts(here, when, capfd):
+    with Local(here, workers=2, work=WORK) as executor:
+        executor.submit([make("job1", sleeps=0.5)])
+        if when == "working":
+            wait_for(lambda: journalled(here.store, "began"))
+        for _ in range(10):
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGINT)
+            time.sleep(0.02)
+        assert statuses(collected(executor, 1)) == {"job1": "done"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_workers_end_with_the_command(tmp_path):
+    """The command is killed with -9: its workers must not go on as orphans."""
+    store = context(tmp_path / "store").store
+    command = subprocess.Popen(
+        [sys.executable, "-m", "fakes", str(store.root), "30", "2"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        stderr=subprocess.PIPE,
+    )
+    wait_for(lambda: len(set(pids(store))) == 2)
+    command.kill()
+    command.communicate()
+    wait_for(lambda: not any(map(alive, pids(store))), seconds=5)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
+    from ltbench.discovery import Origin
+
+    with Local(here, workers=1, work=WORK) as executor:
+        executor._setup = type(executor._setup)(
+            **{f: getattr(executor._setup, f) for f in executor._setup.__struct_fields__}
+            | {"origin": Origin(plugin_files=(str(tmp_path / "gone.py"),))}
+        )
+        outcomes = ended(executor, [[make("job1"), make("job2")]])
+    assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}
+    assert "there is no plugin file" in outcomes["job1"].error["message"]
+
+
+def test_an_executor_is_made_by_name(here):
+    assert make_executor("local", here, workers=3).slots == 3
+    assert make_executor("local", here).slots == cores()
+    assert make_executor("inline", here, work=WORK).slots == 1
+    with pytest.raises(UnknownName, match="unknown executor 'locl'"):
+        make_executor("locl", here)
+    assert work.__module__ == "fakes"
+
+
+@pytest.mark.slow
+def test_the_real_work_gets_torch_with_one_thread(here):
+    # Nothing in the store is what the jobs need, so they fail; what torch was told on the way shows in the worker.
+    with Local(here, workers=1, work="fakes:torch_threads") as executor:
+        outcomes = ended(executor, [[make("job1", kind="predict")]])
+    assert statuses(outcomes) == {"job1": "done"}
+    assert (here.store.root / "threads").read_text() == "1 1"

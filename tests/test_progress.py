@@ -1,0 +1,130 @@
+"""Progress: counts and an ETA, as lines where there is no terminal and in one place where there is."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+
+import pytest
+from fakes import WORK, context, make, plain_records, plan, tree
+
+from ltbench.executors.inline import Inline
+from ltbench.progress import Progress, counts, duration, times
+from ltbench.runner import run
+from ltbench.tally import Event, Tally
+
+
+def tally(**counted):
+    return Tally(**({"cells": 144, "slots": 2, "weigh": lambda job: job.spec.get("weight", 1.0)} | counted))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    plain_records(monkeypatch)
+    return context(tmp_path / "store")
+
+
+def test_counts_are_told_in_one_line():
+    made = tally(done=12, cached=10, failed=["x"], jobs=30, jobs_done=5, found=2, busy=1)
+    made.begin(make("fit1"), frozenset(["a", "b"]))
+    made.begin(make("fit2"), frozenset(["b", "c"]))
+    assert counts(made) == (
+        "cells 12/144 done, 3 running, 1 failed, 10 cached; jobs 5/30, 2 running, 2 done elsewhere, 1 running elsewhere"
+    )
+
+
+def test_the_eta_is_unknown_until_a_training_was_measured():
+    made = tally()
+    fits = [make(f"fit{n}", weight=w) for n, w in enumerate([1.0, 2.0, 3.0])]
+    made.add([*fits, make("cell1", kind="cell")])
+    assert made.eta is None
+    assert "unknown until the first training is done" in times(made)
+    made.finish(fits[0], seconds=10.0)
+    assert made.estimate(fits[1]) == 20.0
+    assert made.eta == pytest.approx((20 + 30 + 0.02) / 2)
+    made.drop(fits[1])
+    assert made.eta == pytest.approx((30 + 0.02) / 2)
+    made.started = time.monotonic() - 65
+    assert times(made) == "elapsed 1:05, ETA 0:15"
+
+
+def test_what_a_running_job_has_done_is_not_expected_again():
+    made = tally(slots=1)
+    fits = [make("fit1"), make("fit2")]
+    made.add(fits)
+    made.finish(fits[0], seconds=10.0)
+    made.begin(fits[1], frozenset())
+    job, since, cells = made._out["fit2"]
+    made._out["fit2"] = (job, since - 4.0, cells)
+    assert made.eta == pytest.approx(6.0, abs=0.1)
+    made._out["fit2"] = (job, since - 40.0, cells)
+    assert made.eta == 0.0
+
+
+def test_the_eta_of_a_run_ends_at_nothing(here):
+    seen = []
+    with Inline(here, work=WORK) as executor:
+        run(tree(sleeps=0.02), here, executor, on_event=lambda e: seen.append((e.kind, e.tally.eta, e.tally.running)))
+    assert seen[0] == ("begin", None, 0)
+    assert seen[-1] == ("end", 0.0, 0)
+    assert max(running for _, _, running in seen) >= 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0.2, "0:00"), (42, "0:42"), (725, "12:05"), (11045, "3:04:05"), (183845, "2 d 3:04:05")]
+)
+def test_durations_are_written_as_people_do(seconds, written):
+    assert duration(seconds) == written
+
+
+def test_lines_come_now_and_then_and_notes_at_once():
+    stream = io.StringIO()
+    made = tally()
+    with Progress(stream) as progress:
+        progress(Event(kind="begin", tally=made))
+        for _ in range(100):
+            made.done += 1
+            progress(Event(kind="done", tally=made))
+        progress(Event(kind="failed", tally=made, job=make("abcdefabcdef0123"), note="loss is not finite\n  where: x"))
+        progress(Event(kind="end", tally=made))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("cells 0/144 done")
+    assert lines[1] == "FAILED fit abcdefabcdef: loss is not finite"
+    assert lines[2].startswith("cells 100/144 done")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_shows_the_counts_in_one_place():
+    stream = io.StringIO()
+    made = tally(done=3)
+    with Progress(stream, live=True) as progress:
+        progress(Event(kind="begin", tally=made))
+        progress(Event(kind="retry", tally=made, job=make("abcdef"), note="the fit's worker was killed [by SIGKILL]"))
+        made.done = 4
+        progress(Event(kind="end", tally=made))
+    shown = stream.getvalue()
+    assert "cells 3/144 done" in shown
+    assert "cells 4/144 done" in shown
+    assert "trying again: fit abcdef: the fit's worker was killed [by SIGKILL]" in shown
+    assert "ETA" in shown
+
+
+def test_showing_lines_needs_no_rich():
+    source = (
+        "import sys, io; from ltbench.progress import *; from ltbench.tally import *;"
+        "Progress()(Event(kind='begin', tally=Tally(cells=1, slots=1, weigh=len)));"
+        "assert 'rich' not in sys.modules and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert done.stderr.startswith("cells 0/1 done, 0 running, 0 failed")
+
+
+def test_a_run_with_nothing_to_do_says_so(here):
+    stream = io.StringIO()
+    with Inline(here, work=WORK) as executor, Progress(stream) as progress:
+        run(plan(), here, executor, on_event=progress)
+    assert stream.getvalue().splitlines()[-1].startswith("cells 0/0 done")
