@@ -32,6 +32,18 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None
     """Predicted seconds of work of one worker; None where nothing alike was trained before."""
 
+    def __add__(self, other: Outlook) -> Outlook:
+        """Return the outlook of two parts of one plan."""
+        known = self.seconds is not None and other.seconds is not None
+        return Outlook(
+            jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
+            missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
+            failed=self.failed + other.failed,
+            stale=self.stale | other.stale,
+            trainings_naive=self.trainings_naive + other.trainings_naive,
+            seconds=(self.seconds or 0.0) + (other.seconds or 0.0) if known else None,
+        )
+
     @property
     def cells_done(self) -> int:
         """Cells with a sound record."""
@@ -120,6 +132,11 @@ def _predicted(
             return None
         total += samples(job, plan) * len(known) / sum(known)
     return total
+
+
+def weight(plan: Plan, job: Job) -> float:
+    """Return how much work a job is next to others of its kind: for a fit, the images it trains on."""
+    return samples(job, plan) if job.kind == "fit" else 1.0
 
 
 def samples(fit: Job, plan: Plan) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from ltbench.stages import Technique
-from ltbench.technique import written
+from ltbench.technique import fields, written
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ def parameters(technique: type[Technique]) -> list[Parameter]:
             default=written(getattr(plain, field.name)),
             about=_about(field.type),
         )
-        for field in msgspec.structs.fields(technique)
+        for field in fields(technique)
     ]
 
 

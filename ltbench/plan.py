@@ -5,7 +5,8 @@ Works without torch and reads no image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,14 +15,17 @@ import msgspec
 from ltbench.cells import PROTOCOL, Job, Spec, identity
 from ltbench.errors import DataError
 from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations
-from ltbench.longtail import check_counts
-from ltbench.recipe import Recipe
+from ltbench.grounds import Ground, grounds
+from ltbench.recipe import recipe_spec
 from ltbench.registry import Registry
-from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Profile, Regime, Technique, View
+from ltbench.stages import Ensemble, Member, Model, Regime, View
 from ltbench.suite import Suite
+from ltbench.technique import Technique
 from ltbench.trajectories import ancestors, chain_fits
 
 T = TypeVar("T", bound=Technique)
+PART_CELLS = 3000
+"""Cells of a part of a plan: few enough to hold, many enough to share."""
 TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
 
@@ -46,33 +50,42 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.of_kind("cell")
 
 
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """Where cells are compared with each other: data at one imbalance factor, and one model."""
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What all cells of a combination have in common."""
 
-    dataset: Dataset
-    info: DatasetInfo
-    profile: Profile
-    imbalance_factor: float
-    counts: tuple[int, ...]
-    model: Model
+    combination: Combination
+    view: View
+    views: list[str]
+    ensemble: Ensemble
+    trained: int
+    """Number of what the combination trains with; two that differ in views or posthoc have the same."""
+    spec: Spec
+    extra: Spec
+    techniques: list[Spec]
 
 
 def make_plan(suite: Suite, registry: Registry, data_root: Path) -> Plan:
     """Return the plan of a suite. Raises what is wrong with the suite or its data sets' descriptions."""
+    (plan,) = plan_parts(suite, registry, data_root, cells=sys.maxsize)
+    return plan
+
+
+def plan_parts(suite: Suite, registry: Registry, data_root: Path, *, cells: int = PART_CELLS) -> Iterator[Plan]:
+    """Yield the plan of a suite in parts of about that many cells, simple combinations first; at least one part.
+
+    A grid of every registered technique has more cells than memory. Trainings are shared between parts as far as
+    they are the same; what only begins alike is shared within a part.
+    """
     planner = _Planner(suite, registry, data_root)
     for combination in combinations(planner.techniques, suite.strategy, suite.max_techniques):
         if isinstance(combination, LeftOut):
             planner.left_out.append(combination)
             continue
-        for ground, pair in planner.places():
-            planner.add_cell(ground, combination, *pair)
-    jobs = planner.ordered()
-    return Plan(
-        jobs=jobs,
-        left_out=planner.left_out,
-        images=planner.images,
-        trainings_naive=planner.naive,
-    )
+        planner.add_all(combination)
+        if planner.size >= cells:
+            yield planner.take()
+    if planner.size or planner.left_out or not planner.parts:
+        yield planner.take()
 
 
 class _Planner:
@@ -82,77 +95,101 @@ class _Planner:
         self.recipe = suite.recipe.resolved()
         self.recipe_spec = recipe_spec(self.recipe)
         self.techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
-        self.grounds = list(_grounds(suite, registry, data_root))
+        self.grounds = list(grounds(suite, registry, data_root))
+        self.parts = 0
+        self._begin_part()
+        self._specs: dict[Technique, Spec] = {}
+        self._data: dict[tuple[int, int], Spec] = {}
+        self._segments: dict[tuple[str, int], list[Spec]] = {}
+        self._settings: dict[int, list[Spec]] = {}
+        self._trained: dict[tuple[Technique | None, ...], int] = {}
+        self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
+        self._models: dict[str, Model] = {}
+
+    def _begin_part(self) -> None:
         self.left_out: list[LeftOut] = []
         self.naive = 0
         self.images: dict[str, int] = {}
         self._fits: dict[str, Spec] = {}
         self._fit_keys: dict[tuple[object, ...], str] = {}
         self._predicts: dict[str, Job] = {}
-        self._predict_keys: dict[tuple[str, str], str] = {}
+        self._predict_keys: dict[tuple[str, str, str], str] = {}
         self._cells: dict[str, Job] = {}
-        self._specs: dict[Technique, Spec] = {}
-        self._data: dict[tuple[int, int], Spec] = {}
-        self._segments: dict[tuple[object, ...], list[Spec]] = {}
-        self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
-        self._models: dict[str, Model] = {}
 
-    def places(self) -> Iterator[tuple[Ground, tuple[int, int]]]:
-        for pair in self.suite.seed_pairs():
+    @property
+    def size(self) -> int:
+        """Cells of the part so far."""
+        return len(self._cells)
+
+    def take(self) -> Plan:
+        """Return the part so far as a plan, and begin another."""
+        plan = Plan(jobs=self.ordered(), left_out=self.left_out, images=self.images, trainings_naive=self.naive)
+        self.parts += 1
+        self._begin_part()
+        return plan
+
+    def add_all(self, combination: Combination) -> None:
+        """Add the cells of a combination: one for each ground and pair of seeds."""
+        line = self.line(combination)
+        for subset_seed, seed in self.suite.seed_pairs():
             for ground in self.grounds:
-                yield ground, pair
+                self.add_cell(line, ground, subset_seed, seed)
 
-    def add_cell(self, ground: Ground, combination: Combination, subset_seed: int, seed: int) -> None:
+    def line(self, combination: Combination) -> _Line:
+        picked = combination.by_stage
+        posthoc = picked.get("posthoc")
         view = self.pick(combination, "view", View)
         ensemble = self.pick(combination, "ensemble", Ensemble)
-        posthoc = combination.by_stage.get("posthoc")
-        members = ensemble.members(ground.counts)
-        fits = [self.fit(ground, combination, subset_seed, seed, member, ensemble) for member in members]
-        views = list(view.views())
-        parents = tuple(self.predict(fit, view, name) for fit in fits for name in views)
-        spec: Spec = {
-            "kind": "cell",
-            "protocol": PROTOCOL,
-            "members": fits,
-            "view": self.spec(view),
-            "posthoc": None if posthoc is None else self.spec(posthoc),
-            "ensemble": self.spec(ensemble),
-        }
+        trained = tuple(picked.get(stage) for stage in (*TRAINING_STAGES, "regime"))
+        return _Line(
+            combination=combination,
+            view=view,
+            views=list(view.views()),
+            ensemble=ensemble,
+            trained=self._trained.setdefault(trained, len(self._trained)),
+            spec={
+                "kind": "cell",
+                "protocol": PROTOCOL,
+                "view": self.spec(view),
+                "posthoc": None if posthoc is None else self.spec(posthoc),
+                "ensemble": self.spec(ensemble),
+            },
+            extra={
+                "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
+                "recipe": self.recipe_spec,
+                "notes": combination.notes,
+            },
+            techniques=[self.spec(t) | {"stage": t.stage} for t in combination.techniques],
+        )
+
+    def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
+        members = line.ensemble.members(ground.counts)
+        fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
+        parents = tuple(self.predict(fit, line.view, name) for fit in fits for name in line.views)
+        spec = line.spec | {"members": fits}
         self.naive += len(fits)
         key = identity(spec)
         if key in self._cells:
             return
-        picked = combination.by_stage
-        extra: Spec = {
-            "setting": {
-                "dataset": ground.dataset.label,
-                "profile": ground.profile.label,
-                "imbalance_factor": float(ground.imbalance_factor),
-                "model": ground.model.label,
-                "subset_seed": subset_seed,
-                "seed": seed,
-            },
-            "combination": {
-                stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES
-            },
-            "recipe": self.recipe_spec,
+        extra = line.extra | {
+            "setting": ground.setting | {"subset_seed": subset_seed, "seed": seed},
             "fits": [self._fits[fit] for fit in fits],
-            "views": views,
-            "notes": combination.notes,
-            "techniques": [
-                self.spec(t) | {"stage": t.stage}
-                for t in (ground.dataset, ground.profile, ground.model, *combination.techniques)
-            ],
-        }  # fmt: skip
+            "views": line.views,
+            "techniques": [*self.setting_specs(ground), *line.techniques],
+        }
         self._cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra)
 
-    def fit(
-        self, ground: Ground, combination: Combination, subset_seed: int, seed: int, member: Member, ensemble: Ensemble
-    ) -> str:
-        picked = combination.by_stage
-        trained = tuple(picked.get(stage) for stage in (*TRAINING_STAGES, "regime"))
-        bag = None if member.bag is None else {"ensemble": self.spec(ensemble), "number": member.bag}
-        short = (id(ground), trained, subset_seed, seed, member, None if bag is None else ensemble)
+    def setting_specs(self, ground: Ground) -> list[Spec]:
+        if ground.setting_key not in self._settings:
+            self._settings[ground.setting_key] = [
+                self.spec(t) | {"stage": t.stage} for t in (ground.dataset, ground.profile, ground.model)
+            ]
+        return self._settings[ground.setting_key]
+
+    def fit(self, ground: Ground, line: _Line, subset_seed: int, seed: int, member: Member) -> str:
+        bagged = None if member.bag is None else line.ensemble.label
+        place = (ground.setting_key, line.trained, subset_seed, seed)
+        short = (*place, member.model, member.bag, member.seed_offset, bagged)
         if short in self._fit_keys:
             return self._fit_keys[short]
         model = self.model(member.model) if member.model else ground.model
@@ -160,11 +197,11 @@ class _Planner:
             "kind": "fit",
             "protocol": PROTOCOL,
             "data": self.data(ground, subset_seed),
-            "bag": bag,
+            "bag": None if bagged is None else {"ensemble": self.spec(line.ensemble), "number": member.bag},
             "model": self.spec(model),
             "recipe": self.recipe_spec,
             "seed": seed + member.seed_offset,
-            "segments": self.segments(ground, combination, trained),
+            "segments": self.segments(ground, line),
         }
         key = self._fit_keys[short] = identity(spec)
         self._fits[key] = spec
@@ -173,7 +210,7 @@ class _Planner:
 
     def predict(self, fit: str, view: View, name: str) -> str:
         owner = "" if name == "identity" else view.label
-        short = (fit, f"{owner}/{name}")
+        short = (fit, owner, name)
         if short not in self._predict_keys:
             spec: Spec = {
                 "kind": "predict",
@@ -186,9 +223,10 @@ class _Planner:
             self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
         return self._predict_keys[short]
 
-    def segments(self, ground: Ground, combination: Combination, trained: tuple[object, ...]) -> list[Spec]:
+    def segments(self, ground: Ground, line: _Line) -> list[Spec]:
         """Return the phases of the regime with their switches resolved; equal neighbours are one segment."""
-        short = (ground.dataset, trained)
+        combination = line.combination
+        short = (ground.dataset.label, line.trained)
         if short in self._segments:
             return self._segments[short]
         own = dict(self._baselines)
@@ -215,7 +253,7 @@ class _Planner:
         return segments
 
     def data(self, ground: Ground, subset_seed: int) -> Spec:
-        short = (id(ground), subset_seed)
+        short = (ground.setting_key, subset_seed)
         if short not in self._data:
             self._data[short] = {
                 "dataset": self.spec(ground.dataset),
@@ -255,40 +293,3 @@ class _Planner:
                 jobs.setdefault(predict.key, predict)
             jobs[cell.key] = cell
         return jobs
-
-
-def recipe_spec(recipe: Recipe) -> Spec:
-    """Return the part of a recipe that enters identity: what differs from the defaults, precision always."""
-    defaults = Recipe(steps=1)
-    spec: Spec = {
-        field: msgspec.to_builtins(value)
-        for field in recipe.__struct_fields__
-        if (value := getattr(recipe, field)) != getattr(defaults, field) or field == "steps"
-    }
-    return {k: v for k, v in (spec | {"precision": recipe.precision}).items() if v is not None}
-
-
-def _grounds(suite: Suite, registry: Registry, data_root: Path) -> Iterator[Ground]:
-    for dataset in _each(registry, suite.datasets, "dataset", Dataset):
-        info = dataset.info(data_root)
-        for profile in _each(registry, suite.profiles, "profile", Profile):
-            for factor in suite.imbalance_factors:
-                counts = tuple(profile.counts(info.train_counts, factor))
-                check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
-                for model in _each(registry, suite.models, "model", Model):
-                    yield Ground(
-                        dataset=dataset,
-                        info=info,
-                        profile=profile,
-                        imbalance_factor=factor,
-                        counts=counts,
-                        model=model,
-                    )
-
-
-def _each(registry: Registry, texts: Sequence[str], stage: str, kind: type[T]) -> Iterator[T]:
-    for text in texts:
-        for one in registry.parse_all(text):
-            technique = registry.parse(one.label, stage)
-            assert isinstance(technique, kind)
-            yield technique

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -51,6 +51,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.precision != "auto":
             return self
         return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
+
+
+def recipe_spec(recipe: Recipe) -> dict[str, Any]:
+    """Return the part of a recipe that enters identity: what differs from the defaults, precision always."""
+    defaults = Recipe(steps=1)
+    spec: dict[str, Any] = {
+        field: msgspec.to_builtins(value)
+        for field in recipe.__struct_fields__
+        if (value := getattr(recipe, field)) != getattr(defaults, field) or field == "steps"
+    }
+    return {k: v for k, v in (spec | {"precision": recipe.precision}).items() if v is not None}
 
 
 @cache

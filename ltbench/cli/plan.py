@@ -12,8 +12,8 @@ from ltbench.cli.options import asked_suite, load_registry, plugin_options, suit
 from ltbench.cli.output import print_json, seconds_text
 
 if TYPE_CHECKING:
+    from ltbench.grid import LeftOut
     from ltbench.outlook import Outlook
-    from ltbench.plan import Plan
     from ltbench.suite import Suite
 
 SHOWN = 10
@@ -35,21 +35,35 @@ def command(
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
     from ltbench.outlook import outlook
-    from ltbench.plan import make_plan
+    from ltbench.plan import plan_parts
     from ltbench.store import Store
 
     registry = load_registry(plugin_files, disable)
     suite = asked_suite(registry, **asked)
-    plan = make_plan(suite, registry, data_root)
-    view = outlook(plan, Store(store_path), registry)
+    store = Store(store_path)
+    left_out: list[LeftOut] = []
+    cells: list[dict[str, Any]] = []
+    view: Outlook | None = None
+    for part in plan_parts(suite, registry, data_root):
+        seen = outlook(part, store, registry)
+        view = seen if view is None else view + seen
+        left_out += part.left_out
+        if with_cells:
+            cells += [{"id": c.key, **c.extra["setting"], "combination": label(c.extra)} for c in part.cells]
+    assert view is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, plan, view, with_cells=with_cells))
+        print_json(_facts(suite, view, left_out) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, plan, view, with_cells=with_cells)
+        _print(suite, view, left_out)
+        for cell in cells:
+            click.echo(
+                f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
+                f"seed {cell['subset_seed']}/{cell['seed']}  {cell['combination']}"
+            )
 
 
-def _facts(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    return {
         "suite": suite.name,
         "cells": view.jobs["cell"],
         "cells_done": view.cells_done,
@@ -58,17 +72,12 @@ def _facts(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> dict
         "missing": {kind: len(keys) for kind, keys in view.missing.items()},
         "trainings_naive": view.trainings_naive,
         "stale": view.stale,
-        "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in plan.left_out],
+        "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
         "predicted_seconds": view.seconds,
     }
-    if with_cells:
-        facts["list"] = [
-            {"id": cell.key, **cell.extra["setting"], "combination": label(cell.extra)} for cell in plan.cells
-        ]
-    return facts
 
 
-def _print(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> None:
+def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
     jobs, missing = view.jobs, view.missing
     click.echo(f"suite {suite.name}: {suite.title}")
     click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
@@ -85,25 +94,18 @@ def _print(suite: Suite, plan: Plan, view: Outlook, *, with_cells: bool) -> None
         for line in sorted({line for lines in view.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
         click.echo("            ltbench run --rerun-stale trains them again")
-    if plan.left_out:
-        click.echo(f"left out    {len(plan.left_out)} combinations:")
-        for out in plan.left_out[:SHOWN]:
+    if left_out:
+        click.echo(f"left out    {len(left_out)} combinations:")
+        for out in left_out[:SHOWN]:
             click.echo(f"            {out.combination.label}: {out.reason}")
-        if len(plan.left_out) > SHOWN:
-            click.echo(f"            and {len(plan.left_out) - SHOWN} more (--json shows all)")
+        if len(left_out) > SHOWN:
+            click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
     if not missing["cell"]:
         click.echo("time        nothing is left to do")
     elif view.seconds is None:
         click.echo("time        not known: nothing alike was trained on this store yet")
     else:
         click.echo(f"time        about {seconds_text(view.seconds)} of training for one worker, from past trainings")
-    if with_cells:
-        for cell in plan.cells:
-            setting = cell.extra["setting"]
-            click.echo(
-                f"{cell.key}  {setting['dataset']}  {setting['profile']} {setting['imbalance_factor']:g}  "
-                f"{setting['model']}  seed {setting['subset_seed']}/{setting['seed']}  {label(cell.extra)}"
-            )
 
 
 def _again(view: Outlook) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import click
 
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
-from ltbench.errors import CELLS_FAILED, DataError, Interrupted, UnknownName
+from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
 
 if TYPE_CHECKING:
     from ltbench.outlook import Outlook
@@ -101,8 +103,8 @@ def command(
     was with the same command.
     """
     from ltbench.executors import EXECUTORS, make_executor
-    from ltbench.outlook import outlook, samples
-    from ltbench.plan import make_plan
+    from ltbench.outlook import weight
+    from ltbench.plan import plan_parts
     from ltbench.progress import Progress
     from ltbench.runner import run
     from ltbench.store import Store
@@ -112,37 +114,37 @@ def command(
         raise UnknownName.of("executor", executor_name, EXECUTORS)
     registry = load_registry(plugin_files, disable)
     suite = asked_suite(registry, **asked)
-    plan = make_plan(suite, registry, data_root)
     store = Store(store_path)
-    view = outlook(plan, store, registry)
-    if view.stale:
-        _tell_stale(view, renewed=rerun_stale)
-        if rerun_stale:
-            discard_stale(plan, view, store, registry)
-            view = outlook(plan, store, registry)
-    if view.missing["fit"]:
-        _fetch(plan, registry, data_root)
-    _tell_plan(view)
     context = Context(store=store, registry=registry, data_root=data_root)
+    deadline = None if budget is None else time.monotonic() + budget
     stopped: Interrupted | None = None
-    summary: Summary | None = None
-    with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor, Progress() as progress:
-        try:
-            summary = run(
-                plan,
-                context,
-                executor,
-                budget=budget,
-                retries=retries,
-                retry_failed=retry_failed,
-                weigh=lambda job: samples(job, plan) if job.kind == "fit" else 1.0,
-                on_event=progress,
-            )
-        except Interrupted as error:
-            stopped = error
-    published = publish_suite(folder / suite.name, suite, plan, registry, store)
+    summaries: list[Summary] = []
+    published: list[Path] = []
+    parts = plan_parts(suite, registry, data_root)
+    with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+        while stopped is None and (deadline is None or time.monotonic() < deadline or not summaries):
+            plan = next(parts, None)
+            if plan is None:
+                break
+            _prepare(plan, store, registry, data_root, rerun_stale=rerun_stale)
+            with Progress() as progress:
+                try:
+                    summary = run(
+                        plan,
+                        context,
+                        executor,
+                        budget=None if deadline is None else max(deadline - time.monotonic(), 0.0),
+                        retries=retries,
+                        retry_failed=retry_failed,
+                        weigh=partial(weight, plan),
+                        on_event=progress,
+                    )
+                    summaries.append(summary)
+                except Interrupted as error:
+                    stopped = error
+            published = publish_suite(folder / suite.name, suite, plan, registry, store) or published
     if as_json:
-        print_json(_facts(summary, published))
+        print_json(_facts(summaries, published))
     elif published:
         from ltbench.cli.leaderboard import shown
         from ltbench.leaderboard.publish import load
@@ -151,7 +153,28 @@ def command(
         click.echo(f"written: {', '.join(str(path) for path in published)}", err=True)
     if stopped is not None:
         raise stopped
-    return _report(summary)
+    more = next(parts, None) is not None
+    return _report(summaries, more=more)
+
+
+def _prepare(plan: Plan, store: Store, registry: Registry, data_root: Path, *, rerun_stale: bool) -> None:
+    """Say what is to be done of a plan, and see that it can be: stale work put away if asked for, data in place."""
+    from ltbench.outlook import outlook
+
+    view = outlook(plan, store, registry)
+    if view.stale:
+        _tell_stale(view, renewed=rerun_stale)
+        if rerun_stale:
+            discard_stale(plan, view, store, registry)
+            view = outlook(plan, store, registry)
+    if view.missing["fit"]:
+        _fetch(plan, registry, data_root)
+    missing = {kind: len(keys) for kind, keys in view.missing.items()}
+    click.echo(
+        f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
+        f"{missing['predict']} predictions, {missing['cell']} cells to derive",
+        err=True,
+    )
 
 
 def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store) -> list[Path]:
@@ -211,16 +234,14 @@ def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -
 
 
 def _fetch(plan: Plan, registry: Registry, data_root: Path) -> None:
-    """See that the data sets are there, downloading what can be, before any worker needs them."""
+    """See that the data sets are there, downloaded and prepared, before several workers need them at once."""
+    from ltbench.engine.prepared import prepare
     from ltbench.stages import Dataset
 
     for label in dict.fromkeys(cell.extra["setting"]["dataset"] for cell in plan.cells):
         dataset = registry.parse(label, "dataset")
         assert isinstance(dataset, Dataset)
-        try:
-            dataset.locate(data_root)
-        except DataError:
-            dataset.load(data_root)  # downloads it, or says exactly what to put where
+        prepare(dataset, data_root)
 
 
 def _tell_stale(view: Outlook, *, renewed: bool) -> None:
@@ -231,34 +252,26 @@ def _tell_stale(view: Outlook, *, renewed: bool) -> None:
     )
 
 
-def _tell_plan(view: Outlook) -> None:
-    missing = {kind: len(keys) for kind, keys in view.missing.items()}
-    click.echo(
-        f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
-        f"{missing['predict']} predictions, {missing['cell']} cells to derive",
-        err=True,
-    )
-
-
-def _facts(summary: Summary | None, published: Sequence[Path]) -> dict[str, Any]:
+def _facts(summaries: Sequence[Summary], published: Sequence[Path]) -> dict[str, Any]:
     return {
-        "cells": summary.cells if summary else None,
-        "done": summary.done if summary else None,
-        "failed": list(summary.failed) if summary else None,
-        "unfinished": summary.unfinished if summary else None,
-        "executed": {kind: summary.ran.get(kind, 0) for kind in ("fit", "predict", "cell")} if summary else None,
-        "seconds": summary.seconds if summary else None,
+        "cells": sum(s.cells for s in summaries),
+        "done": sum(s.done for s in summaries),
+        "failed": [key for s in summaries for key in s.failed],
+        "unfinished": sum(s.unfinished for s in summaries),
+        "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
+        "seconds": sum(s.seconds for s in summaries),
         "written": [str(path) for path in published],
     }
 
 
-def _report(summary: Summary | None) -> int:
+def _report(summaries: Sequence[Summary], *, more: bool) -> int:
     """Say what is left and return the exit code."""
-    if summary is None:
-        return 0
-    if summary.unfinished:
-        click.echo(f"{summary.unfinished} cells are left; the same command goes on with them", err=True)
-    if summary.failed:
-        click.echo(f"{len(summary.failed)} cells failed; the page has their logs", err=True)
+    failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
+    if more:
+        click.echo("more combinations are left; the same command goes on with them", err=True)
+    elif unfinished:
+        click.echo(f"{unfinished} cells are left; the same command goes on with them", err=True)
+    if failed:
+        click.echo(f"{failed} cells failed; the page has their logs", err=True)
         return CELLS_FAILED
     return 0
