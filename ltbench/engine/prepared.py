@@ -36,17 +36,26 @@ def prepare(dataset: Dataset, root: Path) -> Images:
     something else than it describes.
     """
     info = dataset.info(root)
-    folder = root / "prepared" / f"{dataset.name}-{info.fingerprint}"
-    images = _opened(folder, info)
-    if images is None:
-        images = _checked(dataset.load(root), info, dataset.label)
-        try:
-            _store(images, folder, info)
-        except OSError as error:
-            _log.info("%s is kept in memory: %s cannot be written (%s)", dataset.label, folder, error)
-        else:
-            images = _opened(folder, info) or images
-    return images
+    return _opened(_folder(dataset, info, root), info) or keep(dataset, dataset.load(root), info, root)
+
+
+def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Images:
+    """Store the arrays of a data set where `prepare` finds them, and return them as it does.
+
+    A data set that has to read its images in order to describe itself calls this, so that they are read once.
+    """
+    images = _checked(images, info, dataset.label)
+    folder = _folder(dataset, info, root)
+    try:
+        _store(images, folder, info)
+    except OSError as error:
+        _log.info("%s is kept in memory: %s cannot be written (%s)", dataset.label, folder, error)
+        return images
+    return _opened(folder, info) or images
+
+
+def _folder(dataset: Dataset, info: DatasetInfo, root: Path) -> Path:
+    return root / "prepared" / f"{dataset.name}-{info.fingerprint}"
 
 
 def _opened(folder: Path, info: DatasetInfo) -> Images | None:

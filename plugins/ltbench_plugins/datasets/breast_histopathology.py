@@ -1,0 +1,133 @@
+"""Breast histopathology: patches of tissue with and without invasive ductal carcinoma."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from ltbench import Dataset, Meta, hookimpl
+from ltbench.errors import DataError, ParameterError
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, by_lot, find, image_files, subfolders
+
+CLASSES = ("IDC(-)", "IDC(+)")
+HOME = "https://www.kaggle.com/paultimothymooney/breast-histopathology-images"
+INNER = "IDC_regular_ps50_idx5"
+"""The folder that Kaggle's archive has around the patients."""
+_LABEL = re.compile(r"class(\d+)\.\w+\Z")
+
+
+class BreastHistopathology(Folders, frozen=True):
+    """Patches of breast tissue, without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
+
+    Reads Kaggle's layout, PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png with patches of 50 x 50 pixels, from `path`, which
+    may hold all 279 patients or some. Patients are dealt out, not patches: `test_fraction` of the patients, drawn by
+    their numbers, are for testing, so that no patient is on both sides. Training patches keep their imbalance (profile
+    `natural`, imbalance factor 1); test patches are cut to as many of each class, drawn by name, because accuracy here
+    is that on a balanced test set, unless `balanced_test` is off. `counts=772+76` keeps as many training patches as
+    report jiang has, which does not say how it split them.
+    Source: report jiang; Cruz-Roa et al., "Automatic detection of invasive ductal carcinoma in whole slide images with
+    convolutional neural networks", SPIE Medical Imaging 2014; Janowczyk and Madabhushi, Journal of Pathology
+    Informatics 2016.
+    """
+
+    name = "breast_histopathology"
+    augment = "flip"
+    licence = "as Kaggle states it"
+    home = HOME
+
+    path: Annotated[str, Meta(description="the folder of the patients, under the data root or absolute")] = "idc"
+    test_fraction: Annotated[float, Meta(gt=0, lt=1, description="share of the patients for testing")] = 0.25
+    split_seed: Annotated[int, Meta(ge=0, description="which patients and patches are drawn")] = 0
+    counts: Annotated[
+        tuple[Annotated[int, Meta(ge=1)], ...],
+        Meta(description="training patches to keep of each class, 772+76; all where it is empty"),
+    ] = ()
+    balanced_test: Annotated[bool, Meta(description="cut the test patches to as many of each class")] = True
+
+    def check(self) -> None:
+        if len(self.counts) not in {0, len(CLASSES)}:
+            raise ParameterError(
+                f"breast_histopathology has two classes, and counts has {len(self.counts)} numbers", fix="counts=772+76"
+            )
+
+    def listing(self, root: Path) -> Listing:
+        folder = self._folder(root)
+        patients = {path.name: items for path in subfolders(folder) if (items := _patches(path))}
+        if len(patients) < 2:
+            raise self._missing(folder, f"there are {len(patients)} patients in it, and a split takes two")
+        number = min(max(round(self.test_fraction * len(patients)), 1), len(patients) - 1)
+        drawn = set(by_lot(patients, self.split_seed)[:number])
+        train, test = (
+            [item for patient, items in patients.items() if (patient in drawn) == testing for item in items]
+            for testing in (False, True)
+        )
+        for split, items in (("training", train), ("test", test)):
+            if len({item.label for item in items}) < len(CLASSES):
+                raise DataError(
+                    f"the {split} patients of {folder} have patches of one class only",
+                    fix="another split_seed or test_fraction, or more patients",
+                )
+        if self.counts:
+            train = self._cut(train, self.counts)
+        if self.balanced_test:
+            test = self._cut(test, [min(_number(test, label) for label in range(len(CLASSES)))] * len(CLASSES))
+        return Listing(folder=folder, classes=CLASSES, train=train, test=test)
+
+    def _folder(self, root: Path) -> Path:
+        folder = find(root, self.path)
+        if not folder.is_dir():
+            raise self._missing(folder, "there is no such folder")
+        return folder / INNER if (folder / INNER).is_dir() else folder
+
+    def _missing(self, folder: Path, why: str) -> DataError:
+        return DataError(
+            "breast_histopathology is not there",
+            where=str(folder),
+            why=why,
+            fix=f"unpack the archive of {HOME} there, so that it has PATIENT/0/*_class0.png and PATIENT/1/*_class1.png; "
+            "or name its place: breast_histopathology[path=FOLDER]",
+        )
+
+    def _cut(self, items: Sequence[Item], counts: Sequence[int]) -> list[Item]:
+        """Return as many patches of each class, drawn by their names, in the order that they had."""
+        kept: set[str] = set()
+        for label, number in enumerate(counts):
+            names = [_key(item) for item in items if item.label == label]
+            if number > len(names):
+                raise DataError(
+                    f"counts asks for {number} training patches of {CLASSES[label]}, and there are {len(names)}",
+                    fix="smaller counts, or a smaller test_fraction",
+                )
+            kept.update(by_lot(names, self.split_seed)[:number])
+        return [item for item in items if _key(item) in kept]
+
+
+def _patches(patient: Path) -> list[Item]:
+    """Return the patches of a patient; raise `DataError` where a name contradicts its folder."""
+    items = []
+    for label in range(len(CLASSES)):
+        for file in image_files(patient / str(label)):
+            named = _LABEL.search(file.name)
+            if named is None or int(named[1]) != label:
+                raise DataError(
+                    f"{file} is in the folder of class {label}, and its name does not end in class{label}",
+                    fix="put it where it belongs, or take it away",
+                )
+            items.append(Item(file, label))
+    return items
+
+
+def _key(item: Item) -> str:
+    """Return patient, class and name of a patch."""
+    return "/".join(item.path.parts[-3:])
+
+
+def _number(items: Sequence[Item], label: int) -> int:
+    return sum(item.label == label for item in items)
+
+
+@hookimpl
+def ltbench_datasets() -> list[type[Dataset]]:
+    return [BreastHistopathology]
