@@ -249,6 +249,18 @@ def test_a_damaged_record_counts_as_none_and_is_set_aside(store, content):
     assert store.status("abc123") == "ok"
 
 
+def test_what_is_discarded_is_gone_and_can_be_made_again(store):
+    put(store)
+    store.put_record({"id": "abc123", "status": "ok"})
+    for _ in range(2):
+        store.discard("abc123")
+        assert not store.has("abc123")
+        assert store.record("abc123") is None
+        assert files(store.root) == ["store.json"]
+    put(store)
+    assert store.verify("abc123")
+
+
 # --- what the system refuses ------------------------------------------------------------------------------------
 
 REFUSED = [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO]
