@@ -15,6 +15,7 @@ import click
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
+from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.outlook import Outlook
@@ -205,15 +206,34 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
 
 
 def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Registry) -> str:
-    """Return the command that makes the records of a page, whatever commands made them so far."""
+    """Return the command that makes the records of a page, whatever commands made them so far.
+
+    labels: every technique that the page has or that was asked for; seeds: the same for pairs of seeds.
+    """
     from ltbench.suite import find_suite
 
-    own = find_suite(suite.name, registry) if suite.name in registry.suites else suite
-    words = ["ltbench", "run", "--suite", suite.name if suite.name in registry.suites else f"{suite.name}.toml"]
+    installed = suite.name in registry.suites
+    own = find_suite(suite.name, registry) if installed else suite
+    words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
     if not labels <= {t.label for text in own.techniques for t in registry.parse_all(text)}:
         words += ["--plugins", ",".join(sorted(labels))]
+    for option, mine, its in (
+        ("--datasets", suite.datasets, own.datasets),
+        ("--models", suite.models, own.models),
+        ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
+    ):
+        if not set(mine) <= set(its):
+            words += [option, ",".join(written(value) for value in mine)]
+    if suite.strategy != own.strategy:
+        words += ["--strategy", suite.strategy]
+    if suite.max_techniques != own.max_techniques:
+        words += ["--max-techniques", str(suite.max_techniques)]
     if not seeds <= set(own.seed_pairs()):
         words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
+    for field in own.recipe.__struct_fields__:
+        value = getattr(suite.recipe, field)
+        if value is not None and value != getattr(own.recipe, field):
+            words += ["--set", f"{field}={written(value)}"]
     return shlex.join(words)
 
 
