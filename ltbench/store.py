@@ -259,17 +259,6 @@ class Store:
             return self.log_path(key).read_text(encoding="utf-8", errors="replace")
         return None
 
-    def discard(self, key: str) -> None:
-        """Remove the artefact and the record of that identity, whole or not at all, where there are any."""
-        self._sound.discard(key)
-        for path in (self.path(key), self._record_path(key)):
-            with telling(f"{key} cannot be removed", path):
-                if path.exists():
-                    gone = self._staged(key)
-                    with contextlib.suppress(FileNotFoundError):  # another process was faster
-                        disk.move(path, gone)
-                    disk.remove(gone)
-
     def check_writable(self) -> None:
         """Raise `StoreError` where the store cannot be written: better before a training than after it."""
         with telling("the store cannot be written", self.root):
