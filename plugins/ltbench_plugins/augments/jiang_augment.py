@@ -1,0 +1,112 @@
+"""The augmentation of report jiang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Augment, Meta, hookimpl
+from ltbench_plugins.augments import _colour
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class JiangAugment(Augment, frozen=True):
+    """Shift, mirror, rotate and recolour each image, each of the four with a chance of its own.
+
+    In this order, each with probability `chance`, drawn for each image by itself: a shift by up to `translate` of the
+    size in each direction, in whole pixels; a mirror image; a rotation about the centre by up to `degrees`; and colour
+    jitter, that is brightness, contrast and saturation times a factor in [1 - jitter, 1 + jitter] and the hue turned by
+    up to `hue` of the colour circle, these four in an order drawn for each image. Positions are rounded to the nearest
+    pixel, as in the report. Hue and saturation leave images alone that have not three channels.
+
+    The report normalises to [-1, 1] first and augments then. Of that, two things follow that look unintended. Pixels
+    that come in from outside are 0 after normalisation, a medium grey: `fill` is that grey here, and 0 is black. And
+    torchvision's colour jitter cuts values off at 0 and 1, so there every pixel darker than medium grey becomes
+    medium grey in 30 % of the images: here the jitter acts in [0, 1], where it cuts off nothing of the kind.
+
+    Source: report jiang, figure 7.
+    """
+
+    name = "jiang_augment"
+
+    chance: Annotated[float, Meta(ge=0, le=1, description="probability of each of the four changes")] = 0.3
+    translate: Annotated[float, Meta(ge=0, lt=1, description="largest shift, as a share of the size")] = 0.1
+    degrees: Annotated[float, Meta(ge=0, le=180, description="largest rotation to either side")] = 45.0
+    jitter: Annotated[float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this")] = 0.2
+    hue: Annotated[float, Meta(ge=0, le=0.5, description="largest turn of the colour circle to either side")] = 0.2
+    fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels that come in from outside")] = 0.5
+
+    def apply(self, images: Tensor, generator: Generator) -> Tensor:
+        """Return the changed images. images: float [B, channels, size, size] in [0, 1]."""
+        return self.recolour(self.move(images, generator), generator)
+
+    def move(self, images: Tensor, generator: Generator) -> Tensor:
+        """Return the images shifted, mirrored and rotated, in memory of their own."""
+        import torch
+
+        height, width = images.shape[-2:]
+        chosen, draws = self._draws(images, 3, generator)
+        those = chosen.any(0).nonzero().squeeze(1)
+        (shifted, mirrored, rotated), (angle, right, down) = chosen[:, those], draws[:, those]
+
+        def each(numbers: Tensor, switch: Tensor) -> Tensor:
+            return (numbers * switch)[:, None, None]
+
+        # What is seen at each place of the result, from the last change back to the first.
+        angle = each(angle * self.degrees, rotated).deg2rad()
+        cos, sin = angle.cos(), angle.sin()
+        y = torch.arange(height, device=images.device, dtype=images.dtype)[:, None] - (height - 1) / 2
+        x = torch.arange(width, device=images.device, dtype=images.dtype) - (width - 1) / 2
+        column = (x * cos - y * sin + (width - 1) / 2).round_()
+        row = (x * sin + y * cos + (height - 1) / 2).round_()
+        outside = _outside(row, height) | _outside(column, width)
+        # A mirror image is seen from the other end: width - 1 - column.
+        flipped = mirrored.to(x.dtype)[:, None, None]
+        column = column * (1 - 2 * flipped) + (width - 1) * flipped
+        column -= each((right * self.translate * width).round(), shifted)
+        row -= each((down * self.translate * height).round(), shifted)
+        outside |= _outside(row, height) | _outside(column, width)
+        # Places outside are one more pixel after the last, which holds the fill.
+        place = row.mul_(width).add_(column).masked_fill_(outside, height * width).long()
+        pixels = torch.nn.functional.pad(images[those].flatten(2), (0, 1), value=self.fill)
+        seen = pixels.gather(2, place.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+        moved = images.clone()
+        moved[those] = seen.view(-1, *images.shape[1:])
+        return moved
+
+    def recolour(self, images: Tensor, generator: Generator) -> Tensor:
+        """Return the images with their colours jittered; `images` itself is changed."""
+        import torch
+
+        chosen, draws = self._draws(images, 1, generator, 4)
+        order = torch.rand(len(images), 4, generator=generator, device=images.device).argsort(1)
+        turns = (
+            (_colour.brightness, 1 + draws[0] * self.jitter),
+            (_colour.contrast, 1 + draws[1] * self.jitter),
+            (_colour.saturation, 1 + draws[2] * self.jitter),
+            (_colour.hue, draws[3] * self.hue),
+        )
+        for turn in order.unbind(1):
+            for number, (change, strength) in enumerate(turns):
+                those = (chosen[0] & (turn == number)).nonzero().squeeze(1)
+                images[those] = change(images[those], strength[those, None, None, None])
+        return images
+
+    def _draws(self, images: Tensor, switches: int, generator: Generator, numbers: int = 3) -> tuple[Tensor, Tensor]:
+        """Return for each image which changes are on, bool [switches, B], and numbers in [-1, 1), [numbers, B]."""
+        import torch
+
+        drawn = torch.rand(
+            switches + numbers, len(images), generator=generator, device=images.device, dtype=images.dtype
+        )
+        return drawn[:switches] < self.chance, drawn[switches:] * 2 - 1
+
+
+def _outside(place: Tensor, size: int) -> Tensor:
+    return (place < 0) | (place >= size)
+
+
+@hookimpl
+def ltbench_augments() -> list[type[Augment]]:
+    return [JiangAugment]

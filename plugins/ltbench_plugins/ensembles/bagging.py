@@ -1,0 +1,90 @@
+"""Balanced bagging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench_plugins.ensembles._average import Average
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ltbench.stages import IntArray
+
+
+class Bagging(Average, frozen=True):
+    """Train one network per bag: every bag has all images of the minority classes and a part of the majority.
+
+    There are `n_max // threshold` bags, at least one: 500 // 120 = 4 in the report. The images of each majority class
+    are shuffled and dealt to the bags like cards, one after another and on through the classes, so that sizes differ
+    by one at most; those of minority classes are copied to each bag. A class with fewer images than there are bags is
+    always copied: no bag lacks a class. The prediction is the mean of the networks' probabilities. With a single bag
+    the ensemble is the plain training.
+
+    `threshold = 0` is a quarter of n_max, rounded up: four bags, as in the report, whatever the data set. What the
+    majority is, `split` says:
+
+        median   classes with more images than the median class, as in the report; where no class has more (most are
+                 equally large), those with as many
+        nearest  classes that come nearer to the threshold by being dealt than by being copied
+
+    All members start from the same initial weights, those of the plain training with the same seed, and differ by
+    their images alone. Class weights are computed from the counts of the bag.
+
+    Source: report wong, "Ensemble Training: Bagging", figures 5, 6 and 7.
+    """
+
+    name = "bagging"
+
+    threshold: Annotated[
+        int, Meta(ge=0, description="images of the largest class over this is the number of bags; 0: a quarter of it")
+    ] = 0
+    split: Annotated[Literal["median", "nearest"], Meta(description="what divides majority from minority classes")] = (
+        "median"
+    )
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        """Return one member per bag; for a single bag, the plain training."""
+        bags = self.bags(counts)
+        return [Member(bag=number) for number in range(bags)] if bags > 1 else [Member()]
+
+    def bags(self, counts: Sequence[int]) -> int:
+        """Return the number of bags for these class counts."""
+        return max(1, max(counts) // self.target(counts))
+
+    def target(self, counts: Sequence[int]) -> int:
+        """Return how many images of each class a bag is to have."""
+        return self.threshold or -(-max(counts) // 4)
+
+    def majority(self, counts: Sequence[int]) -> list[int]:
+        """Return the classes whose images are dealt out, in label order."""
+        bags = self.bags(counts)
+        if self.split == "nearest":
+            target = self.target(counts)
+            dealt = [abs(n / bags - target) < abs(n - target) for n in counts]
+        else:
+            from statistics import median as median_of
+
+            median = median_of(counts)
+            dealt = [n > median for n in counts]
+            if not any(dealt):
+                dealt = [n == median for n in counts]
+        return [label for label, n in enumerate(counts) if dealt[label] and n >= bags]
+
+    def bag(self, number: int, labels: IntArray, rng: np.random.Generator) -> IntArray:
+        """Return the indices of bag `number`, sorted, `int64 [M]`. labels: int64 [N]."""
+        import numpy as np
+
+        counts = np.bincount(labels).tolist()
+        majority = self.majority(counts)
+        cards = [rng.permutation(np.flatnonzero(labels == label)) for label in majority]
+        dealt = np.concatenate([*cards, np.empty(0, np.int64)])[number :: self.bags(counts)]
+        copied = np.flatnonzero(~np.isin(labels, majority))
+        return np.sort(np.concatenate([copied, dealt])).astype(np.int64)
+
+
+@hookimpl
+def ltbench_ensembles() -> list[type[Ensemble]]:
+    return [Bagging]

@@ -1,0 +1,50 @@
+"""Stacking of different networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from ltbench import Ensemble, Member, Meta, hookimpl
+from ltbench.errors import ParameterError
+from ltbench_plugins.ensembles._average import Average
+
+_SIZE = 3
+
+
+class Stacking(Average, frozen=True):
+    """Train several networks on all images and average their probabilities.
+
+    `models` are the architectures, one member each, as in the report; on a command line they are written
+    `stacking[models=resnet32+convnet9]`. Without them there are `size` members of the cell's own model, each with
+    another seed; the first one is the plain training with the cell's seed, which is not trained twice. Every member
+    is trained with the cell's own techniques, so that with a weight it is the report's "stacking / WL". The report
+    calls it stacking, although no network is trained to combine the others: each counts the same.
+
+    Source: report wong, "Ensemble Training: Stacking" and figure 7.
+    """
+
+    name = "stacking"
+
+    models: Annotated[tuple[str, ...], Meta(description="one member of each of these models, a+b+c")] = ()
+    size: Annotated[int, Meta(ge=2, description="members of the cell's own model, where no models are named")] = _SIZE
+
+    def check(self) -> None:
+        if self.models and self.size != _SIZE:
+            raise ParameterError("ensemble 'stacking' takes models or size, not both: each model is one member")
+        if len(self.models) == 1 or len(set(self.models)) < len(self.models):
+            raise ParameterError(
+                f"ensemble 'stacking' does not accept models = {'+'.join(self.models)}: two or more different ones",
+                fix="stacking[size=2] for several members of the cell's own model",
+            )
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        """Return the members, whatever the class counts."""
+        if self.models:
+            return [Member(model=model) for model in self.models]
+        return [Member(seed_offset=number) for number in range(self.size)]
+
+
+@hookimpl
+def ltbench_ensembles() -> list[type[Ensemble]]:
+    return [Stacking]

@@ -1,0 +1,40 @@
+"""Focal loss on softmax probabilities."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Loss, Meta, hookimpl
+from ltbench_plugins.losses._priors import nll
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Focal(Loss, frozen=True):
+    """Cross entropy in which samples that are classified well count less.
+
+    `loss = -(1 - p) ** gamma * log p`, p being the softmax probability of the true class. With gamma = 0 it is cross
+    entropy. Lin et al. write it for a detector's sigmoid outputs, where 2 was best; with one softmax over the classes
+    it is what classification code calls focal loss. `sigmoid_focal` is the other one, and with the weight `ens` each
+    becomes the class-balanced focal loss.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; report rivadeneira, "CB-Focal".
+    """
+
+    name = "focal"
+
+    gamma: Annotated[float, Meta(ge=0, description="0: cross entropy; the larger, the less easy samples count")] = 2.0
+
+    def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+        """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
+        others = logits.scatter(1, labels[:, None], -math.inf)
+        # In logarithms 1 - p keeps its digits where p is nearly 1, and its power a finite gradient for gamma < 1.
+        log_rest = others.logsumexp(1) - logits.logsumexp(1)
+        return (self.gamma * log_rest).exp() * nll(logits, labels)
+
+
+@hookimpl
+def ltbench_losses() -> list[type[Loss]]:
+    return [Focal]

@@ -1,0 +1,43 @@
+"""Vector-scaling loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Loss, Meta, hookimpl
+from ltbench_plugins._notes import WITH_ANOTHER_CORRECTION
+from ltbench_plugins.losses._priors import log_prior, nll
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Vs(Loss, frozen=True):
+    """Cross entropy of logits that are scaled and shifted by class counts (vector scaling).
+
+    `loss = cross_entropy(d_c * z_c + tau * log prior_c, y)` with `d_c = (n_c / n_max) ** gamma`. The shift acts early
+    in a training, the scale when every training image is classified right. With gamma = 0 it is `logit_adjust[tau]`,
+    with tau = 0 the class-dependent temperatures of Ye et al., with both 0 cross entropy. The best values depend on
+    the data: the defaults are the usual ones for CIFAR-10 at imbalance factor 100, and more classes want a smaller
+    gamma (0.05 for CIFAR-100).
+
+    Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, 2021, the
+    definition of the VS-loss in section 2.
+    """
+
+    name = "vs"
+    doubtful = WITH_ANOTHER_CORRECTION
+
+    gamma: Annotated[float, Meta(ge=0, description="strength of the scale; 0 is logit adjustment")] = 0.15
+    tau: Annotated[float, Meta(ge=0, description="strength of the shift; 0 is class-dependent temperatures")] = 1.25
+
+    def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+        """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
+        present = counts.clamp(min=1).to(logits.dtype)
+        scale = (present / present.max()) ** self.gamma
+        return nll(scale * logits + self.tau * log_prior(counts, logits), labels)
+
+
+@hookimpl
+def ltbench_losses() -> list[type[Loss]]:
+    return [Vs]

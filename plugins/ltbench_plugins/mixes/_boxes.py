@@ -1,0 +1,50 @@
+"""Pasting a box of one image into another, for a whole batch at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generator) -> Tensor:
+    """Return the share that each image is to keep of itself, float [B]: `fixed`, or drawn from Beta(alpha, alpha)."""
+    import numpy as np
+    import torch
+
+    if fixed is not None:
+        return images.new_full((len(images),), fixed)
+    if alpha == 1:
+        return torch.rand(len(images), generator=generator, device=images.device, dtype=images.dtype)
+    # torch draws Beta only from its global state; numpy's is also right where alpha is tiny.
+    seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
+    return images.new_tensor(np.random.default_rng(seed).beta(alpha, alpha, len(images)))
+
+
+def paste(images: Tensor, partner: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return the images with a box of their partners pasted in, and the share of pixels that each kept, float [B].
+
+    images: float [B, channels, H, W]; partner: int64 [B]; keep: float [B], the share to keep of each image. A box has
+    the sides `sqrt(1 - keep)` of the image's, rounded down to whole pixels, and its centre anywhere in the image with
+    equal chance. What lies outside of the image is cut off, so the share that is really kept can be larger.
+    """
+    import torch
+
+    height, width = images.shape[-2:]
+    side = (1 - keep).sqrt()
+
+    def span(size: int) -> tuple[Tensor, Tensor]:
+        centre = torch.randint(size, (len(images),), generator=generator, device=images.device)
+        half = (side * size).long() // 2
+        return (centre - half).clamp(min=0), (centre + half).clamp(max=size)
+
+    top, bottom = span(height)
+    left, right = span(width)
+    rows = torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device)
+    in_rows = (rows >= top[:, None]) & (rows < bottom[:, None])
+    in_columns = (columns >= left[:, None]) & (columns < right[:, None])
+    box = in_rows[:, None, :, None] & in_columns[:, None, None, :]
+    area = (bottom - top) * (right - left)
+    return torch.where(box, images[partner], images), 1 - area.to(images.dtype) / (height * width)

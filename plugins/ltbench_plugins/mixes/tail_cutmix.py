@@ -1,0 +1,57 @@
+"""CutMix where a tail class takes part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Mix, Mixed, hookimpl
+from ltbench.errors import ParameterError
+from ltbench_plugins.mixes._boxes import paste, shares
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class TailCutmix(Mix, frozen=True):
+    """CutMix of only those pairs in which at least one image is of a tail class; other images stay as they are.
+
+    The tail classes are the rarest ones: a share `tail` of all classes, rounded to the nearest number and at least
+    one, ties going by label. The report does not say which classes it took for its tail; the default third is what
+    leaderboards here call the tail. Everything else is as in `cutmix`.
+
+    Source: report schmidt, "Data Augmenting with CutMix"; Yun et al., CutMix: Regularization Strategy to Train Strong
+    Classifiers with Localizable Features, 2019, equations 1 and 2.
+    """
+
+    name = "tail_cutmix"
+
+    alpha: Annotated[float, Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image")] = 1.0
+    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image instead")] | None = None
+    tail: Annotated[float, Meta(gt=0, lt=1, description="share of the classes that are tail classes")] = 1 / 3
+
+    def check(self) -> None:
+        if self.lam is not None and self.alpha != 1:
+            raise ParameterError(f"mix '{self.name}' takes alpha or lam, not both: a fixed lam leaves nothing to draw")
+
+    def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
+        """Blend. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
+        import torch
+
+        partner = torch.randperm(len(images), generator=generator, device=images.device)
+        in_tail = self.tail_classes(counts)[labels]
+        keep = shares(images, self.alpha, self.lam, generator)
+        # A pair without a tail class keeps all of its image: the box has no area.
+        keep = keep.where(in_tail | in_tail[partner], 1)
+        blended, kept = paste(images, partner, keep, generator)
+        return Mixed(images=blended, labels_a=labels, labels_b=labels[partner], lam=kept)
+
+    def tail_classes(self, counts: Tensor) -> Tensor:
+        """Return which classes are tail classes, bool [C]."""
+        rarest_last = counts.argsort(descending=True, stable=True)
+        size = max(1, round(len(counts) * self.tail))
+        return counts.new_zeros(counts.shape).bool().index_fill(0, rarest_last[-size:], True)
+
+
+@hookimpl
+def ltbench_mixes() -> list[type[Mix]]:
+    return [TailCutmix]

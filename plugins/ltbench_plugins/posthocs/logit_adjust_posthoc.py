@@ -1,0 +1,40 @@
+"""Logit adjustment after training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Posthoc, hookimpl
+from ltbench_plugins._notes import BEFORE_ADJUSTMENT
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+
+class LogitAdjustPosthoc(Posthoc, frozen=True):
+    """Take the logarithm of the class prior off the logits of a network that was trained as usual.
+
+    `z - tau * log prior`: what is left is fit for balanced classes, as far as the network's probabilities are right.
+    The prior is that of the images that the network was trained on. With tau = 0 nothing changes. `logit_adjust` is
+    the same correction during training.
+
+    Source: Menon et al., Long-tail Learning via Logit Adjustment, 2021, equation 9.
+    """
+
+    name = "logit_adjust_posthoc"
+    doubtful = BEFORE_ADJUSTMENT
+
+    tau: Annotated[float, Meta(ge=0, description="strength: 0 changes nothing, 1 takes off the whole prior")] = 1.0
+
+    def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
+        """Return adjusted logits, float [N, C]. counts: int64 [C]; a class without images is taken to have one."""
+        import numpy as np
+
+        present = np.maximum(counts, 1)
+        adjusted: FloatArray = logits - self.tau * np.log(present / present.sum())
+        return adjusted
+
+
+@hookimpl
+def ltbench_posthocs() -> list[type[Posthoc]]:
+    return [LogitAdjustPosthoc]

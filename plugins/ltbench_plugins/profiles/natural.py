@@ -1,0 +1,34 @@
+"""The class counts that a data set has by nature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ltbench import Profile, hookimpl
+from ltbench.errors import UsageError
+from ltbench.longtail import check_imbalance_factor
+
+
+class Natural(Profile, frozen=True):
+    """Keep every training image: the imbalance is the data set's own.
+
+    It goes with imbalance factor 1 alone, which here means "as it is"; any other factor would be a label without
+    effect. The realised imbalance is in the record, as always.
+
+    Source: none; data sets such as breast histopathology (report jiang) are long-tailed by themselves.
+    """
+
+    name = "natural"
+
+    def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
+        if check_imbalance_factor(imbalance_factor) != 1:
+            raise UsageError(
+                f"profile 'natural' keeps every image, so imbalance factor {imbalance_factor:g} would change nothing",
+                fix="imbalance_factors = [1], or a profile such as 'exp' that makes the imbalance",
+            )
+        return [int(number) for number in available]
+
+
+@hookimpl
+def ltbench_profiles() -> list[type[Profile]]:
+    return [Natural]

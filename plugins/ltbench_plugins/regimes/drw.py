@@ -1,0 +1,35 @@
+"""Deferred re-weighting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from ltbench import Meta, Phase, Regime, hookimpl
+
+
+class Drw(Regime, frozen=True):
+    """Leave the class weights off until late in the training.
+
+    The network learns its features unweighted and is then fine-tuned under the weights. Nothing else changes: the
+    learning rate goes on along its curve, and the first part is the plain training's, which is shared with it. In the
+    paper the weights come on together with the first drop of a stepped learning rate, at epoch 160 of 200; with the
+    schedule `multistep`, put a milestone at the same place.
+
+    Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019, section 3.3 and
+    algorithm 1.
+    """
+
+    name = "drw"
+    needs: ClassVar[Mapping[str, str]] = {"weight": "there is nothing to defer without class weights"}
+
+    at: Annotated[float, Meta(gt=0, lt=1, description="where the weights come on, as a share of the training")] = 0.8
+
+    def phases(self) -> list[Phase]:
+        """Return the part without weights and the part with them."""
+        return [Phase(until=self.at, weight=False), Phase(until=1.0)]
+
+
+@hookimpl
+def ltbench_regimes() -> list[type[Regime]]:
+    return [Drw]

@@ -1,0 +1,74 @@
+"""Balanced batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Sampler, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class BalancedBatch(Sampler, frozen=True):
+    """Fill every batch with the same number of images of each class.
+
+    A batch holds `per_class` images of each of the C classes, in random order. With `per_class = 0` that is as many as
+    the recipe's batch size has room for, at least one; where C does not divide the batch size, the batch is that much
+    smaller. An epoch has the number of batches that the training images make at this size of batch: the total is not
+    increased, large classes are under-sampled and small ones over-sampled.
+
+    The images of a class are dealt from a shuffled deck, which is shuffled anew whenever it is empty: every image of a
+    class comes as often as every other one, give or take one, and no image of a large class comes twice in an epoch.
+
+    Source: report park, equations 1 and 2.
+    """
+
+    name = "balanced_batch"
+
+    per_class: Annotated[
+        int, Meta(ge=0, description="images of each class in a batch; 0: as many as the recipe's batch has room for")
+    ] = 0
+
+    def batch_size(self, batch_size: int, classes: int) -> int:
+        """Return `per_class` times the classes."""
+        return classes * (self.per_class or max(1, batch_size // classes))
+
+    def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
+        """Return the batches of an epoch one after another, `int64 [batches * batch_size]`."""
+        import torch
+
+        batches = -(-len(pool) // batch_size)
+        share = batch_size // len(counts)
+        dealt = _deal(pool, labels[pool], batches * share, generator)
+        epoch = dealt.view(-1, batches, share).transpose(0, 1).flatten(1)
+        places = torch.rand(epoch.shape, generator=generator).argsort(1)
+        return epoch.gather(1, places).flatten()
+
+
+def _deal(images: Tensor, labels: Tensor, cards: int, generator: Generator) -> Tensor:
+    """Return `cards` images of each class that has any, int64 [classes, cards], dealt from decks shuffled one by one.
+
+    images, labels: int64 [P]. All decks of all classes are shuffled by one sort.
+    """
+    import torch
+
+    by_class = images[labels.argsort(stable=True)]
+    sizes = labels.bincount()
+    sizes = sizes[sizes > 0]
+    rounds = (cards + sizes - 1) // sizes
+    of_deck = torch.arange(len(sizes)).repeat_interleave(rounds)
+    in_deck = sizes[of_deck]
+    deck = torch.arange(len(of_deck)).repeat_interleave(in_deck)
+    place = torch.arange(len(deck)) - (in_deck.cumsum(0) - in_deck)[deck]
+    first = (sizes.cumsum(0) - sizes)[of_deck[deck]]
+    shuffled = by_class[first + place][
+        (deck + torch.rand(len(deck), generator=generator, dtype=torch.float64)).argsort()
+    ]
+    dealt = rounds * sizes
+    return shuffled[(dealt.cumsum(0) - dealt)[:, None] + torch.arange(cards)]
+
+
+@hookimpl
+def ltbench_samplers() -> list[type[Sampler]]:
+    return [BalancedBatch]

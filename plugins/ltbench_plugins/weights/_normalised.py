@@ -1,0 +1,62 @@
+"""What class weights from class counts have in common: how they are scaled, and how a batch is averaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from ltbench import Meta, Weight
+from ltbench.errors import ParameterError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Normalize = Annotated[
+    Literal["mean_one", "sum_one", "none"],
+    Meta(description="scale of the weights: mean 1 (they sum to the number of classes), sum 1, or as the formula says"),
+]
+Reduction = Annotated[
+    Literal["mean", "weighted_mean"],
+    Meta(description="loss of a batch: sum over its size (mean), or over the sum of its weights (weighted_mean)"),
+]
+
+
+class NormalisedWeight(Weight, frozen=True):
+    """Class weights with an explicit scale and an explicit mean over the batch.
+
+    `normalize` is a constant factor on every weight, so with `reduction = "mean"` it is a factor on the loss, and
+    thereby on the learning rate. `mean_one` (Cui et al.) leaves a balanced batch its scale. A long-tailed batch still
+    gets a smaller loss under it, because most of its images are of classes with a weight below 1; `sum_one` divides
+    by the number of classes once more; `none` leaves 1 / n_c as small as it is.
+
+    `reduction = "weighted_mean"` divides by the sum of the weights in the batch, as torch does with class weights: a
+    batch keeps its scale whatever its classes are, an image counts for more the more common the other ones of its
+    batch are, and a constant factor cancels out. That is why `normalize` cannot be chosen along with it.
+    """
+
+    normalize: Normalize = "mean_one"
+    reduction: Reduction = "mean"
+
+    def check(self) -> None:
+        if self.reduction == "weighted_mean" and self.normalize != type(self)().normalize:
+            raise ParameterError(
+                f"weight '{self.name}' takes normalize or reduction = weighted_mean, not both: a weighted mean is the "
+                "same for weights of any scale",
+                fix="leave normalize out",
+            )
+
+    def formula(self, counts: Tensor) -> Tensor:
+        """Return the weights before scaling, float64 [C]. counts: float64 [C], at least 1."""
+        raise NotImplementedError
+
+    def weights(self, counts: Tensor) -> Tensor:
+        """Return the weight of each class, float32 [C]; a class without images is taken for one with a single one."""
+        weights = self.formula(counts.double().clamp(min=1))
+        if self.normalize == "mean_one":
+            weights = weights / weights.mean()
+        elif self.normalize == "sum_one":
+            weights = weights / weights.sum()
+        return weights.float()
+
+    def reduce(self, losses: Tensor, weights: Tensor) -> Tensor:
+        """Return the loss of the batch. losses: float [B], weighted already; weights: float [B]."""
+        return losses.mean() if self.reduction == "mean" else losses.sum() / weights.sum()

@@ -1,0 +1,41 @@
+"""Inverse effective number of samples: class-balanced weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Weight, hookimpl
+from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
+from ltbench_plugins.weights._normalised import NormalisedWeight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Ens(NormalisedWeight, frozen=True):
+    """Weigh a class by the inverse of its effective number of images (class-balanced loss).
+
+    `w_c = (1 - beta) / (1 - beta ** n_c)`. With beta = 0 every class weighs the same, and the nearer beta is to 1 the
+    nearer are the weights to `ins`: of a class with more than about 1 / (1 - beta) images, further ones count for
+    little. Class-balanced focal loss is this weight with the loss `focal` or `sigmoid_focal`.
+
+    The weights are scaled to mean one, as Cui et al. do (they sum to the number of classes); report rivadeneira
+    prints them scaled to sum one. `reduction` says how a batch is averaged: by its size, as Cui et al. do, or by the
+    sum of its weights, where the scale cancels out.
+
+    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equations 10 and 13; report
+    rivadeneira, "CB-Focal"; report wong, "Weighted Loss" (ENS).
+    """
+
+    name = "ens"
+    doubtful = WITH_BALANCED_SAMPLERS
+
+    beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; towards 1: inverse number of images")] = 0.9999
+
+    def formula(self, counts: Tensor) -> Tensor:
+        return (1 - self.beta) / (1 - self.beta**counts)
+
+
+@hookimpl
+def ltbench_weights() -> list[type[Weight]]:
+    return [Ens]

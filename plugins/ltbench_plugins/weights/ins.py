@@ -1,0 +1,34 @@
+"""Inverse number of samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ltbench import Weight, hookimpl
+from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
+from ltbench_plugins.weights._normalised import NormalisedWeight
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Ins(NormalisedWeight, frozen=True):
+    """Weigh a class by the inverse of its number of images: `w_c = 1 / n_c`.
+
+    Over an epoch every class has the same total weight, as under a balanced sampler, and the gradient of a rare image
+    is larger by the imbalance factor than that of a common one. `normalize` sets the scale of the weights and
+    `reduction` how a batch is averaged: by its size, or by the sum of its weights, where the scale cancels out.
+
+    Source: report wong, "Weighted Loss" (INS).
+    """
+
+    name = "ins"
+    doubtful = WITH_BALANCED_SAMPLERS
+
+    def formula(self, counts: Tensor) -> Tensor:
+        return counts.reciprocal()
+
+
+@hookimpl
+def ltbench_weights() -> list[type[Weight]]:
+    return [Ins]

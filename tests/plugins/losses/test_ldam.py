@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from plugins.checks import both_sizes, check_loss, long_tail
+
+from ltbench_plugins.losses.cross_entropy import CrossEntropy
+from ltbench_plugins.losses.ldam import Ldam
+
+
+@both_sizes
+def test_shapes_gradients_and_inputs(classes: int) -> None:
+    check_loss(Ldam(), classes)
+
+
+def test_by_hand() -> None:
+    # Counts 16, 1: margins 0.5 / 16^(1/4) = 0.25 and 0.5. Logits (1, 0): (0.75, 0) for label 0, (1, -0.5) for label 1.
+    logits, labels, counts = torch.tensor([[1.0, 0.0]]).expand(2, 2), torch.tensor([0, 1]), torch.tensor([16, 1])
+    losses = Ldam(scale=1).per_sample(logits, labels, counts)
+    assert losses.tolist() == pytest.approx([math.log1p(math.exp(-0.75)), math.log1p(math.exp(1.5))])
+    losses = Ldam(scale=2).per_sample(logits, labels, counts)
+    assert losses.tolist() == pytest.approx([math.log1p(math.exp(-1.5)), math.log1p(math.exp(3))])
+
+
+def test_the_margin_is_taken_off_the_true_class_alone() -> None:
+    logits = torch.zeros(1, 3)
+    loss = Ldam(scale=1, max_margin=1).per_sample(logits, torch.tensor([2]), torch.tensor([100, 10, 5]))
+    assert float(loss) == pytest.approx(math.log(2 + math.exp(-1)) + 1)
+
+
+@both_sizes
+def test_no_margin_and_no_scale_is_cross_entropy(classes: int) -> None:
+    logits, labels = torch.randn(20, classes, generator=torch.Generator().manual_seed(0)), torch.arange(20) % classes
+    counts = long_tail(classes)
+    expected = CrossEntropy().per_sample(logits, labels, counts)
+    torch.testing.assert_close(Ldam(max_margin=0, scale=1).per_sample(logits, labels, counts), expected)
