@@ -11,11 +11,11 @@ from ltbench.technique import written
 MISSING = "–"
 NONE = "n/a"
 FAILED = "FAILED"
-_SHOWN = (
-    ("many", "many", 1),
-    ("medium", "med.", 1),
-    ("few", "few", 1),
-    ("worst_class", "worst", 1),
+_FIRST = (("many", "many", 1), ("medium", "med.", 1), ("few", "few", 1), ("worst_class", "worst", 1))
+_REST = (
+    ("head_third", "head", 1),
+    ("middle_third", "middle", 1),
+    ("tail_third", "tail", 1),
     ("sd_classes", "SD", -1),
     ("macro_f1", "F1", 1),
     ("ece", "ECE", -1),
@@ -35,10 +35,10 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """What follows the number and is never bold: an interval."""
 
 
-def columns(table: Table, *, compact: bool = False) -> list[Column]:
-    """Return the columns of a table from left to right; `compact` leaves out what a first look does not need."""
+def columns(table: Table) -> list[Column]:
+    """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, groups."""
     rows = table.rows
-    shown = [_plain("#", [rank_text(row) for row in rows]), _plain("techniques", [row.label for row in rows])]
+    shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{PRIMARY}@")]
         shown += [_scored(table, name, f"IF {name.partition('@')[2]}", 1) for name in names]
@@ -47,9 +47,14 @@ def columns(table: Table, *, compact: bool = False) -> list[Column]:
         shown.append(_scored(table, PRIMARY, "top-1", 1, interval=True))
     shown.append(_plain("n", [runs_text(row, table.expected) for row in rows]))
     shown.append(_plain("Δ", [delta_text(row) for row in rows]))
-    if table.factor is not None and not compact:
-        shown += [_scored(table, name, heading, sign) for name, heading, sign in _SHOWN]
+    if table.factor is not None:
+        shown += [_scored(table, name, heading, sign) for name, heading, sign in _FIRST]
     return shown
+
+
+def more_columns(table: Table) -> list[Column]:
+    """Return what a first look at the table of one factor does without: techniques, thirds, spread, F1, calibration."""
+    return [_names(table), *(_scored(table, name, heading, sign) for name, heading, sign in _REST)]
 
 
 def rank_text(row: Row) -> str:
@@ -88,6 +93,10 @@ def half_text(estimate: Estimate) -> str:
 def factor_text(factor: float) -> str:
     """Return an imbalance factor as headings write it: `100`, `12.5`."""
     return written(factor)
+
+
+def _names(table: Table) -> Column:
+    return _plain("techniques", [row.label for row in table.rows])
 
 
 def _plain(name: str, texts: list[str]) -> Column:

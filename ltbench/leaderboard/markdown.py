@@ -5,30 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ltbench.leaderboard.cells import FAILED, Column, columns
+from ltbench.leaderboard.cells import FAILED, Column, columns, more_columns
 from ltbench.leaderboard.table import Row, Table
 
 FOLD = 30
 """Rows that a reader sees before unfolding the rest."""
 
 
-def table_lines(
-    table: Table, failures: Mapping[str, int], *, page: str = "", compact: bool = False, fold: int = FOLD
-) -> list[str]:
+def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fold: int = FOLD) -> list[str]:
     """Return a table as lines of markdown: the first rows, the rest folded, the notes.
 
     failures: id of a failed cell -> number of the section that has its log; page: where that section is.
     """
     notes: dict[str, int] = {}
     marks = [_marks(row, table, failures, page, notes) for row in table.rows]
-    shown = columns(table, compact=compact)
+    shown = columns(table)
     lines = _grid(shown, table.rows, marks, failures, page, slice(0, fold))
     if len(table.rows) > fold:
         rest = _grid(shown, table.rows, marks, failures, page, slice(fold, None))
-        lines += ["", f"<details><summary>{len(table.rows) - fold} more rows</summary>", "", *rest, "", "</details>"]
+        lines += ["", *folded(f"{len(table.rows) - fold} more rows", rest)]
     if notes:
         lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
+    ranked = [row.rank for row in table.rows if row.rank is not None]
+    if len(ranked) > 1 and set(ranked) == {1}:
+        lines += ["", "No row is told apart from the best by these runs."]
     return lines
+
+
+def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
+    """Return the other scores of the table of one factor, folded."""
+    grid = _grid(more_columns(table), table.rows, [""] * len(table.rows), failures, "", slice(None))
+    return folded("Thirds, spread across classes, macro F1, calibration", grid)
+
+
+def folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """Return lines of markdown behind a line that unfolds them."""
+    return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"]
 
 
 def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
@@ -78,7 +90,8 @@ def _grid(
             # Numbers and their intervals stay on one line, so that names are what wraps.
             line.append(text if column.name == "techniques" else (text + column.tail[i]).replace(" ", "\u00a0"))
         body.append(line)
-    return plain_table([column.name for column in shown], body, right=[i for i in range(len(shown)) if i != 1])
+    head = [column.name.replace(" ", "\u00a0") for column in shown]
+    return plain_table(head, body, right=[i for i, name in enumerate(head) if name != "techniques"])
 
 
 def _marks(row: Row, table: Table, failures: Mapping[str, int], page: str, notes: dict[str, int]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from ltbench import longtail
 from ltbench.leaderboard.cells import factor_text
-from ltbench.leaderboard.markdown import escape, fenced, plain_table, table_lines
+from ltbench.leaderboard.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
 from ltbench.leaderboard.table import Board, Pair, Table
 from ltbench.records import Failure, Record
 from ltbench.stages import STAGES
@@ -28,11 +28,12 @@ _READING = """\
 - **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a difference that a paired
   t test separates from zero, corrected for the number of rows (Holm, 5 %).
 - **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
-  pairs of rows, separates a row from the first of the group above. Few runs separate little: a shared rank says *not
-  told apart*, not *equal*.
+  pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
+  a shared rank does not say *equal*.
 - **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
-  {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class, **SD** the
-  spread of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
+  {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
+- Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
+  of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
 - **Bold** is the best number of a column. – is a cell that is missing; nothing is imputed.
 - Protocol {protocols}. The numbers are self-reported: made by the command above, and not run again by anyone else.
 
@@ -124,7 +125,7 @@ def _board(board: Board, failures: Mapping[str, int], *, several: bool) -> Itera
         yield from (*table_lines(board.across, failures), "")
     for table in board.tables:
         yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
-        yield from (*table_lines(table, failures), "")
+        yield from (*table_lines(table, failures), "", *more_lines(table, failures), "")
 
 
 def _about(table: Table) -> str:
@@ -188,7 +189,7 @@ def _failures(failures: Sequence[Failed]) -> list[str]:
         if log:
             cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
             text = "\n".join([*cut, *log[-LISTED:]])
-            lines += ["<details><summary>Log</summary>", "", *fenced(text), "", "</details>", ""]
+            lines += [*folded("Log", fenced(text)), ""]
     return lines
 
 

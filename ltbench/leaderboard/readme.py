@@ -49,7 +49,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bo
     table = board.across or board.tables[0]
     if titled:
         yield from (f"**{escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}**", "")
-    yield from (*table_lines(table, failures, page=page, compact=True, fold=FOLD), "")
+    yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
     what = (
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )

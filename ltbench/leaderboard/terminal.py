@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
-from ltbench.leaderboard.cells import FAILED, MISSING, Column, columns, factor_text
+from ltbench.leaderboard.cells import FAILED, MISSING, Column, columns, factor_text, more_columns
 from ltbench.leaderboard.page import SuiteFacts, failed
 from ltbench.leaderboard.table import Board, Table
 from ltbench.records import Record
 
-_GIVEN_UP = ("ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
+_GIVEN_UP = ("middle", "head", "tail", "ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
 """Columns in the order in which a narrow window does without them."""
 _NARROWEST = 40
 """Characters of the techniques that stay legible; longer ones wrap."""
@@ -45,7 +45,8 @@ def _print(console: object, table: Table, width: int) -> None:
 
     assert isinstance(console, Console)
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
-    shown = fitted(columns(table), width)
+    every = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
+    shown = fitted(every, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title=title, title_justify="left")
     for column in shown:
         if column.name == "techniques":

@@ -16,7 +16,7 @@ from ltbench.leaderboard.readme import splice
 from ltbench.records import seal
 
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run", seeds=((0, 0), (1, 1)))
-README = "# Mine\r\n\nbefore\n<!-- ltbench:leaderboard quick -->\nold\n<!-- /ltbench:leaderboard -->\nafter"
+README = "# Mine\r\n\nbefore\n<!-- ltbench:leaderboard quick -->\nstale lines\n<!-- /ltbench:leaderboard -->\nafter"
 
 
 @pytest.fixture
@@ -66,6 +66,12 @@ def test_publishing_refuses_a_record_that_was_changed(place: Path) -> None:
     with pytest.raises(RecordError, match="digest"):
         publish(place / "leaderboards" / "quick", FACTS, [changed])
     assert state(place / "leaderboards" / "quick") == before
+
+
+def test_publishing_refuses_a_record_that_contradicts_itself(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="contradicts itself"):
+        publish(tmp_path / "quick", FACTS, [seal(raw() | {"id": "0" * 32})])
+    assert not (tmp_path / "quick").exists()
 
 
 def test_a_changed_number_in_the_published_records_is_named(place: Path) -> None:
@@ -143,7 +149,7 @@ def test_only_the_lines_between_the_markers_change(place: Path) -> None:
     text = (place / "README.md").read_bytes().decode()
     assert text.startswith("# Mine\r\n\nbefore\n<!-- ltbench:leaderboard quick -->\n")
     assert text.endswith("<!-- /ltbench:leaderboard -->\nafter")
-    assert "old" not in text
+    assert "stale lines" not in text
     assert "| mixup + tta" in text
     assert "(leaderboards/quick/README.md)" in text
 

@@ -118,6 +118,7 @@ def test_equal_means_are_in_the_order_of_simplicity_and_stage() -> None:
 
 def test_boards_do_not_depend_on_the_order_of_records() -> None:
     records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    records += [at(0.5, dataset="cifar10"), at(0.6, epochs=300)]
     expected = boards(records)
     for seed in range(3):
         random.Random(seed).shuffle(records)
