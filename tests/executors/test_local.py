@@ -224,11 +224,11 @@ def test_workers_end_with_the_command(tmp_path):
     command = subprocess.Popen(
         [sys.executable, "-m", "fakes", str(store.root), "30", "2"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: len(set(pids(store))) == 2)
     command.kill()
-    command.communicate()
+    command.wait()
     wait_for(lambda: not any(map(alive, pids(store))), seconds=5)
 
 
