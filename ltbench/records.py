@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench import disk
 from ltbench.cells import Spec, canonical, identity
 from ltbench.errors import RecordError, StoreError
 from ltbench.stages import STAGES
@@ -292,16 +292,12 @@ def write_atomic(path: Path, content: bytes) -> bool:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with staging.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            staging.replace(path)
-        finally:
-            staging.unlink(missing_ok=True)
+        disk.write(staging, content)
+        disk.move(staging, path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written", why=error.strerror or str(error)) from None
+    finally:
+        disk.remove(staging)
     return True
 
 
