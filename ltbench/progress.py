@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 _LINE_SECONDS = 5.0
+_SAME_SECONDS = 30.0
+"""When a line that says nothing new is written all the same: to show that there is life."""
 _LIVE_SECONDS = 0.2
 _NOTED = ("failed", "retry", "remake", "stopping")
 
@@ -26,7 +28,7 @@ class Progress:
         self.live = self.stream.isatty() if live is None else live
         self._bar: Bar | None = None
         self._next = 0.0
-        self._last = ""
+        self._last, self._said = "", 0.0
 
     def __call__(self, event: Event) -> None:
         """Show an event, or keep it for the next time that something is shown."""
@@ -38,8 +40,8 @@ class Progress:
         self._next = now + (_LIVE_SECONDS if self.live else _LINE_SECONDS)
         if self.live:
             self._draw(event.tally)
-        elif (line := counts(event.tally)) != self._last or event.kind == "end":
-            self._last = line
+        elif (line := counts(event.tally)) != self._last or now > self._said + _SAME_SECONDS or event.kind == "end":
+            self._last, self._said = line, now
             self._write(f"{line}, {times(event.tally)}")
 
     def _note(self, text: str) -> None:

@@ -41,7 +41,8 @@ class Tally(msgspec.Struct, kw_only=True):
     """Seconds of work done here, by kind."""
     started: float = msgspec.field(default_factory=time.monotonic)
     _weight_left: defaultdict[str, float] = msgspec.field(default_factory=lambda: defaultdict(float))
-    _weight_done: defaultdict[str, float] = msgspec.field(default_factory=lambda: defaultdict(float))
+    _measured: dict[str, tuple[float, float]] = {}
+    """Seconds and weight of the jobs that the prediction goes by, by kind."""
     _out: dict[str, tuple[Job, float, frozenset[str]]] = {}
 
     @property
@@ -82,7 +83,7 @@ class Tally(msgspec.Struct, kw_only=True):
         else:
             self.ran[job.kind] += 1
             self.seconds[job.kind] += seconds
-            self._weight_done[job.kind] += self.weigh(job)
+            self._measure(job, seconds)
         if job.kind == "cell":
             self.done += 1
 
@@ -92,9 +93,17 @@ class Tally(msgspec.Struct, kw_only=True):
 
     def estimate(self, job: Job) -> float | None:
         """Return the seconds that a job will take, from those of its kind so far; None where nothing is known."""
-        if weight := self._weight_done[job.kind]:
-            return self.seconds[job.kind] / weight * self.weigh(job)
-        return _FIRST_GUESS.get(job.kind)
+        rate = self._rate(job.kind)
+        return None if rate is None else rate * self.weigh(job)
+
+    def _measure(self, job: Job, seconds: float) -> None:
+        # The first job of each worker also waits for libraries to load, so it counts only while there is no other.
+        before = (0.0, 0.0) if self.ran[job.kind] == self.slots + 1 else self._measured.get(job.kind, (0.0, 0.0))
+        self._measured[job.kind] = before[0] + seconds, before[1] + self.weigh(job)
+
+    def _rate(self, kind: str) -> float | None:
+        seconds, weight = self._measured.get(kind, (0.0, 0.0))
+        return seconds / weight if weight else _FIRST_GUESS.get(kind)
 
     @property
     def eta(self) -> float | None:
@@ -103,12 +112,10 @@ class Tally(msgspec.Struct, kw_only=True):
         for kind, weight in self._weight_left.items():
             if weight <= 1e-9:
                 continue
-            if done := self._weight_done[kind]:
-                total += self.seconds[kind] / done * weight
-            elif kind in _FIRST_GUESS:
-                total += _FIRST_GUESS[kind] * weight
-            else:
+            rate = self._rate(kind)
+            if rate is None:
                 return None
+            total += rate * weight
         now = time.monotonic()
         for job, since, _ in self._out.values():
             total -= min(now - since, self.estimate(job) or 0.0)

@@ -50,6 +50,18 @@ def test_the_eta_is_unknown_until_a_training_was_measured():
     assert times(made) == "elapsed 1:05, ETA 0:15"
 
 
+def test_the_first_job_of_each_worker_says_little_about_the_others():
+    made = tally(slots=2)
+    fits = [make(f"fit{n}") for n in range(5)]
+    made.add(fits)
+    etas = []
+    for fit, seconds in zip(fits, [30.0, 32.0, 2.0, 4.0], strict=False):
+        made.finish(fit, seconds=seconds)
+        etas.append(made.eta)
+    assert etas == pytest.approx([30 * 4 / 2, 31 * 3 / 2, 2 * 2 / 2, 3 * 1 / 2])
+    assert made.seconds["fit"] == 68.0
+
+
 def test_what_a_running_job_has_done_is_not_expected_again():
     made = tally(slots=1)
     fits = [make("fit1"), make("fit2")]
