@@ -40,7 +40,9 @@ class Progress:
         self._next = now + (_LIVE_SECONDS if self.live else _LINE_SECONDS)
         if self.live:
             self._draw(event.tally)
-        elif (line := counts(event.tally)) != self._last or now > self._said + _SAME_SECONDS or event.kind == "end":
+            return
+        line = counts(event.tally)
+        if line != self._last or now > self._said + (_LINE_SECONDS if event.kind == "end" else _SAME_SECONDS):
             self._last, self._said = line, now
             self._write(f"{line}, {times(event.tally)}")
 
