@@ -72,14 +72,17 @@ def check_class_weights(technique: Technique, weights: object, classes: int) -> 
 
 
 @contextmanager
-def naming_techniques() -> Iterator[None]:
-    """Turn an error that a technique raises into `JobFailed` that names it; leave every other error alone."""
+def naming_techniques(running: Technique | None = None) -> Iterator[None]:
+    """Turn an error that a technique raises into `JobFailed` that names it; leave every other error alone.
+
+    Which one that is, its methods in the traceback tell; `running` says it for functions that are no methods.
+    """
     try:
         yield
     except LtbenchError:
         raise
     except Exception as error:
-        technique = _technique_in(error)
+        technique = _technique_in(error) or running
         if technique is None:
             raise
         raise JobFailed(

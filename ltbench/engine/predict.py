@@ -90,6 +90,10 @@ def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | Non
     if spec["name"] not in views:
         raise checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
     view = views[spec["name"]]
-    return technique, lambda images: checks.check_tensor(
-        technique, "images", view(images), images.dtype, list(images.shape)
-    )
+
+    def look(images: Tensor) -> Tensor:
+        with checks.naming_techniques(technique):
+            seen = view(images)
+        return checks.check_tensor(technique, "images", seen, images.dtype, list(images.shape))
+
+    return technique, look

@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from engine.world import CLASSES, Half, Inverse, Net, context_of, digest, fit_job, plain, same, weights
+from safetensors.torch import load_file
+from torch import nn
+
+from ltbench import Loss, Model
+from ltbench.cells import Job
+from ltbench.engine.fit import fit, fit_many
+from ltbench.errors import JobFailed
+from ltbench.stages import Technique
+from ltbench.work import Context
+from ltbench_plugins.augments.crop_flip import CropFlip
+from ltbench_plugins.losses.label_smooth import LabelSmooth
+from ltbench_plugins.mixes.mixup import Mixup
+from ltbench_plugins.samplers.cb_sampler import CbSampler
+
+EVERYTHING = {"mix": Mixup(), "loss": LabelSmooth(), "weight": Inverse(), "sampler": CbSampler()}
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return context_of(tmp_path)
+
+
+def trained(context: Context, job: Job) -> dict[str, torch.Tensor]:
+    fit(job, context)
+    return weights(context, job)
+
+
+# --- the artefact ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fit_leaves_weights_and_says_what_it_did(context: Context) -> None:
+    job = fit_job(plain(**EVERYTHING))
+    found = trained(context, job)
+    assert found.keys() == Net().build(1, 8, 3).state_dict().keys()
+    meta = context.store.meta(job.key)
+    assert meta["spec"] == job.spec
+    assert meta["data"]["counts"] == [30, 17, 10]
+    assert meta["steps"] == 28  # 4 epochs of 7 batches
+    assert meta["curve"].keys() == {"epoch", "loss", "lr", "accuracy"}
+    assert meta["curve"]["epoch"] == [1, 2, 3, 4]
+    cost = meta["cost"]
+    assert cost["samples"] == 28 * 8
+    assert cost["samples_per_second"] == pytest.approx(cost["samples"] / cost["train_seconds"])
+    assert cost["parameters"] == sum(p.numel() for p in Net().build(1, 8, 3).parameters())
+    assert cost["macs"] == 6 * 9 * 64 + 96 * 3  # by hand: a 3x3 convolution of 6 channels on 8x8, and the head
+    assert cost["peak_memory_bytes"] > 1e7
+    assert meta["environment"]["threads"] == 1
+    assert {p["name"] for p in meta["plugins"]} == {
+        "patterns", "exp", "net", "cb_sampler", "crop_flip", "mixup", "label_smooth", "inverse",
+    }  # fmt: skip
+    assert not (context.store.path(job.key) / "state.safetensors").exists()
+
+
+def test_it_learns(context: Context) -> None:
+    job = fit_job(recipe={"epochs": 12, "lr": 0.1})
+    fit(job, context)
+    curve = context.store.meta(job.key)["curve"]
+    assert curve["accuracy"][-1] > 0.8 > curve["accuracy"][0] + 0.2
+    assert curve["loss"][-1] < curve["loss"][0] / 2
+
+
+def test_a_fit_that_is_there_is_not_made_again(context: Context) -> None:
+    job = fit_job()
+    with context.store.writing(job.key) as folder:
+        (folder / "meta.json").write_text("{}")
+    fit(job, context)
+    assert context.store.meta(job.key) == {}
+
+
+def test_a_list_of_jobs_is_walked(context: Context) -> None:
+    jobs = [fit_job(seed=seed) for seed in (0, 1)]
+    fit_many(jobs, context)
+    assert not same(*(weights(context, job) for job in jobs))
+
+
+# --- the same numbers again ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_training_gives_the_same_bits(tmp_path: Path) -> None:
+    job = fit_job(plain(**EVERYTHING))
+    one, other = (trained(context_of(tmp_path / name), job) for name in ("one", "other"))
+    assert same(one, other)
+
+
+def test_a_fresh_process_gives_the_same_bits(tmp_path: Path) -> None:
+    world = Path(__file__).with_name("world.py")
+    run = subprocess.run(
+        [sys.executable, str(world), str(tmp_path / "fresh")], capture_output=True, text=True, check=True
+    )
+    here = context_of(tmp_path / "here")
+    fit(fit_job(), here)
+    assert run.stdout.strip() == digest(here, fit_job())
+
+
+def test_the_number_of_threads_around_it_changes_no_bit(tmp_path: Path) -> None:
+    job, before = fit_job(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        two = trained(context_of(tmp_path / "two"), job)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert same(two, trained(context_of(tmp_path / "one"), job))
+
+
+def test_the_state_of_the_process_is_left_as_it_was(context: Context) -> None:
+    from plugins.checks import global_randomness_untouched
+
+    with global_randomness_untouched():
+        fit(fit_job(plain(**EVERYTHING), recipe={"epochs": 1}), context)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_dropout_has_a_stream_of_its_own(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    one = trained(context_of(tmp_path / "one"), fit_job())
+    torch.manual_seed(2)
+    assert same(one, trained(context_of(tmp_path / "other"), fit_job()))
+
+
+def test_seeds_and_techniques_change_the_weights(context: Context) -> None:
+    jobs = [fit_job(), fit_job(seed=1), fit_job(plain(weight=Inverse())), fit_job(plain(augment=None))]
+    found = [trained(context, job)["head.weight"] for job in jobs]
+    assert len({tuple(w.flatten().tolist()) for w in found}) == len(jobs)
+
+
+# --- going on from another fit -------------------------------------------------------------------------------------------
+
+
+def assert_resumes(tmp_path: Path, *chain: Job) -> None:
+    """Assert that the last job, gone on with from those before it, ends with the bits of an undivided training."""
+    parts, whole = context_of(tmp_path / "parts"), context_of(tmp_path / "whole")
+    before: tuple[str, ...] = ()
+    for job in chain:
+        made = Job(key=job.key, kind="fit", spec=job.spec, parents=before, keep_state=True)
+        fit(made, parts)
+        assert parts.store.meta(job.key)["resumed_from"] == (before[0] if before else None)
+        before = (job.key,)
+    fit(Job(key=job.key, kind="fit", spec=job.spec, keep_state=True), whole)
+    assert same(weights(parts, job), weights(whole, job))
+    metas = [context.store.meta(job.key) for context in (parts, whole)]
+    for name in ("steps", "curve", "data"):
+        assert metas[0][name] == metas[1][name]
+    assert metas[0]["cost"]["samples"] == metas[1]["cost"]["samples"]
+    states = [load_file(context.store.path(job.key) / "state.safetensors") for context in (parts, whole)]
+    assert same(*states)
+
+
+@pytest.mark.parametrize("until", [0.5, 0.25, 0.37, 1 / 28])  # at the end of an epoch, in the middle of one
+def test_half_and_half_is_the_whole(tmp_path: Path, until: float) -> None:
+    assert_resumes(tmp_path, fit_job(plain(until, **EVERYTHING)), fit_job(plain(**EVERYTHING)))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"nesterov": True, "schedule": "multistep", "milestones": [0.3, 0.8], "warmup": 0.2},
+        {"optimizer": "adam", "lr": 0.01},
+        {"optimizer": "adamw", "lr": 0.01, "schedule": "constant"},
+        {"optimizer": "rmsprop", "lr": 0.001},
+        {"momentum": 0.0},
+        {"epochs": None, "steps": 23},
+        {"ema": 0.9},
+    ],
+    ids=str,
+)
+def test_half_and_half_is_the_whole_under_every_recipe(tmp_path: Path, recipe: dict[str, object]) -> None:
+    assert_resumes(tmp_path, fit_job(plain(0.4), recipe=recipe), fit_job(plain(), recipe=recipe))
+
+
+def test_a_second_half_with_another_loss_and_weight_goes_on_from_the_plain_first_half(tmp_path: Path) -> None:
+    first = plain(0.5)
+    assert_resumes(tmp_path, fit_job(first), fit_job(first, plain(loss=LabelSmooth(), weight=Inverse(), mix=Mixup())))
+
+
+@pytest.mark.parametrize("until", [0.5, 0.4])
+def test_a_second_half_with_another_sampler_goes_on_too(tmp_path: Path, until: float) -> None:
+    first = plain(until)
+    assert_resumes(tmp_path, fit_job(first), fit_job(first, plain(sampler=Half(), augment=None)))
+
+
+def test_a_chain_of_many_parts(tmp_path: Path) -> None:
+    first, second = plain(0.5), plain(sampler=CbSampler(), trainable="classifier", restart=True)
+    assert_resumes(tmp_path, fit_job(plain(0.2)), fit_job(first), fit_job(first, second))
+
+
+def test_a_parent_only_saves_time(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    parent, child = fit_job(plain(0.5)), fit_job()
+    fit(parent, context)  # without a state
+    gone = Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,))
+    fit(gone, context)
+    assert context.store.meta(child.key)["resumed_from"] is None
+    assert same(weights(context, child), trained(context_of(tmp_path / "whole"), child))
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        fit_job(plain(**EVERYTHING)),
+        fit_job(seed=1),
+        fit_job(plain(0.3)),
+        fit_job(plain(0.2), plain(mix=Mixup())),
+        fit_job(recipe={"epochs": 5}),
+    ],
+    ids=["techniques", "seed", "shorter", "segments", "recipe"],
+)
+def test_a_training_that_begins_otherwise_is_no_parent(context: Context, child: Job) -> None:
+    parent = fit_job(plain(0.5), keep_state=True)
+    fit(parent, context)
+    with pytest.raises(JobFailed, match="does not begin like"):
+        fit(Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,)), context)
+
+
+def test_a_restarted_segment_cannot_be_cut(context: Context) -> None:
+    first = plain(0.25)
+    parent = fit_job(first, plain(0.5, restart=True), keep_state=True)
+    fit(parent, context)
+    child = fit_job(first, plain(1.0, restart=True))
+    with pytest.raises(JobFailed, match="does not begin like"):
+        fit(Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,)), context)
+
+
+# --- phases --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_frozen_backbone_keeps_weights_and_batch_statistics(context: Context) -> None:
+    first = plain(0.5)
+    before, after = (
+        trained(context, job)
+        for job in (fit_job(first), fit_job(first, plain(trainable="classifier", sampler=CbSampler())))
+    )
+    for name, tensor in before.items():
+        assert torch.equal(tensor, after[name]) == (not name.startswith("head.")), name
+
+
+def test_a_classifier_without_parameters_cannot_be_trained_alone(tmp_path: Path) -> None:
+    class Headless(Model, frozen=True):
+        name = "headless"
+
+        def build(self, channels: int, size: int, classes: int) -> nn.Module:
+            network = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+            network.get_classifier = lambda: network[0]
+            return network
+
+    job = fit_job(plain(0.5), plain(trainable="classifier"), model=Headless())
+    with pytest.raises(JobFailed, match="model 'headless' returned a classifier without parameters"):
+        fit(job, context_of(tmp_path, Headless))
+
+
+def test_a_restart_forgets_the_optimiser_and_begins_the_curve_anew(context: Context) -> None:
+    first = plain(0.5)
+    job = fit_job(first, plain(restart=True, lr_scale=0.5))
+    fit(job, context)
+    rates = context.store.meta(job.key)["curve"]["lr"]
+    assert rates[1] > rates[3]
+    assert rates[2] == pytest.approx(0.5 * 0.05 * 0.611, rel=1e-2)  # (1 + cos(6 pi / 14)) / 2, the seventh of 14 steps
+    goes_on = fit_job(first, plain(lr_scale=0.5))
+    assert not same(trained(context, goes_on), weights(context, job))
+
+
+def test_a_sampler_with_shorter_epochs_makes_a_shorter_training(context: Context) -> None:
+    job = fit_job(plain(0.5), plain(sampler=Half()))
+    fit(job, context)
+    meta = context.store.meta(job.key)
+    assert meta["steps"] == 2 * 7 + 2 * 4  # 28 images are four batches
+    assert meta["curve"]["epoch"] == [1, 2, 3, 4]
+
+
+def test_an_epoch_that_is_broken_off_has_an_entry_in_the_curve(context: Context) -> None:
+    job = fit_job(recipe={"epochs": None, "steps": 10})
+    fit(job, context)
+    assert context.store.meta(job.key)["curve"]["epoch"] == [1, pytest.approx(10 / 7)]
+
+
+def test_a_bag_trains_on_its_own_images_and_counts(context: Context) -> None:
+    metas = []
+    for number in (0, 1):
+        job = fit_job(plain(weight=Inverse()), bag=number, recipe={"epochs": 1})
+        fit(job, context)
+        metas.append(context.store.meta(job.key))
+    counts = [meta["data"]["counts"] for meta in metas]
+    assert [sum(pair) for pair in zip(*counts, strict=True)] == [30, 17, 10]  # two parts of one division
+    assert "bags" in {p["name"] for p in metas[0]["plugins"]}
+
+
+def test_a_moving_average_is_what_predicts(context: Context) -> None:
+    plain_job, averaged = fit_job(), fit_job(recipe={"ema": 0.99})
+    last, mean = trained(context, plain_job), trained(context, averaged)
+    assert last.keys() == mean.keys()
+    assert not torch.equal(last["head.weight"], mean["head.weight"])
+
+
+# --- what may go wrong ---------------------------------------------------------------------------------------------------
+
+
+def loss_of(expression: str) -> type[Loss]:
+    class Odd(Loss, frozen=True):
+        name = "odd"
+
+        def per_sample(self, logits: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+            return eval(expression)
+
+    return Odd
+
+
+def assert_fails(root: Path, job: Job, message: str, *techniques: type[Technique]) -> str:
+    context = context_of(root, *techniques)
+    with pytest.raises(JobFailed, match=message) as failed:
+        fit(job, context)
+    assert not context.store.has(job.key)
+    return str(failed.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_loss_that_is_not_finite_is_told_with_step_epoch_and_techniques(tmp_path: Path, value: str) -> None:
+    odd = loss_of(f"logits.logsumexp(1) * (float('{value}') if logits.abs().max() > 0.9 else 1.0)")
+    text = assert_fails(tmp_path, fit_job(plain(loss=odd())), r"not finite at step \d+, in epoch \d", odd)
+    assert "loss odd" in text
+    assert "sampler shuffle" in text
+
+
+def test_weights_that_end_up_infinite_are_told(tmp_path: Path) -> None:
+    # The last step alone makes them so: no loss after it could tell.
+    odd = loss_of("logits[:, 0] * 1e30")
+    job = fit_job(plain(loss=odd()), recipe={"epochs": None, "steps": 1, "lr": 1e30})
+    assert_fails(tmp_path, job, "weights are not finite", odd)
+
+
+def test_an_error_of_a_technique_names_it(tmp_path: Path) -> None:
+    odd = loss_of("logits.no_such_method()")
+    text = assert_fails(tmp_path, fit_job(plain(loss=odd())), "loss 'odd' raised AttributeError", odd)
+    assert "test_fit" in text  # the module that it is from
+
+
+def test_losses_of_a_wrong_shape_are_told(tmp_path: Path) -> None:
+    odd = loss_of("logits.logsumexp(1).mean()")
+    assert_fails(tmp_path, fit_job(plain(loss=odd())), r"loss 'odd' returned losses float32 \[\]", odd)
+
+
+def model_of(made: object) -> type[Model]:
+    class Odd(Model, frozen=True):
+        name = "odd"
+
+        def build(self, channels: int, size: int, classes: int) -> nn.Module:
+            return made
+
+    return Odd
+
+
+class _Wide(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, CLASSES + 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.flatten(1))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+
+class _Narrow(_Wide):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (_Wide(), r"model 'odd' returned logits float32 \[1, 4\]; expected float \[1, 3\]"),
+        (_Narrow(), "the network of model 'odd' fails on an image"),
+        (nn.Linear(3, 3), "without get_classifier"),
+        (None, "model 'odd' returned NoneType; expected a torch.nn.Module"),
+    ],
+    ids=["classes", "image", "classifier", "none"],
+)
+def test_a_network_that_cannot_be_is_told_with_its_model(tmp_path: Path, network: object, message: str) -> None:
+    odd = model_of(network)
+    assert_fails(tmp_path, fit_job(model=odd()), message, odd)
+
+
+def test_a_training_without_steps_is_told(tmp_path: Path) -> None:
+    assert_fails(tmp_path, fit_job(plain(0.01), recipe={"epochs": 1}), "no steps")
+
+
+def test_a_flip_alone_is_an_augmentation_like_any_other(context: Context) -> None:
+    with_crop, without = fit_job(plain(augment=CropFlip(padding=1))), fit_job(plain(augment=CropFlip(padding=0)))
+    assert not same(trained(context, with_crop), trained(context, without))

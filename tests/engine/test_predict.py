@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from engine.world import CLASSES, TEST, Net, Patterns, context_of, fit_job, weights
+from safetensors.torch import load_file
+
+from ltbench import View
+from ltbench.cells import PROTOCOL, Job, Spec, identity
+from ltbench.engine import predict as module
+from ltbench.engine.fit import fit
+from ltbench.engine.predict import predict
+from ltbench.errors import JobFailed
+from ltbench.work import Context
+from ltbench_plugins.views.tta import Tta
+
+FIT = fit_job(recipe={"epochs": 12, "lr": 0.1})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    context = context_of(tmp_path_factory.mktemp("trained"), Odd)
+    fit(FIT, context)
+    return context
+
+
+def copied(trained: Context, root: Path) -> Context:
+    """Return a store of its own that holds the fit."""
+    shutil.copytree(trained.store.root, root / "store")
+    return context_of(root, Odd)
+
+
+@pytest.fixture
+def context(trained: Context, tmp_path: Path) -> Context:
+    return copied(trained, tmp_path / "own")
+
+
+def predict_job(view: str | Spec = "identity") -> Job:
+    spec: Spec = {"kind": "predict", "protocol": PROTOCOL, "fit": FIT.key, "split": "test", "view": view}
+    return Job(key=identity(spec), kind="predict", spec=spec, parents=(FIT.key,))
+
+
+def view_of(technique: View, name: str) -> Spec:
+    spec = {"name": technique.name, "distribution": "test", "revision": 1, "params": technique.params}
+    return {"technique": spec, "name": name}
+
+
+def logits(context: Context, job: Job) -> torch.Tensor:
+    predict(job, context)
+    return load_file(context.store.path(job.key) / "logits.safetensors")["logits"]
+
+
+def by_hand(context: Context, change: Callable[[torch.Tensor], torch.Tensor] = lambda x: x) -> torch.Tensor:
+    """Return what the network says of the test images: mean 0.4, deviation 0.2, no dropout."""
+    network = Net().build(1, 8, CLASSES).eval()
+    network.load_state_dict(weights(context, FIT))
+    images = torch.from_numpy(Patterns().load(Path()).test_images) / 255
+    with torch.no_grad():
+        return network(change((images - 0.4) / 0.2))
+
+
+def test_logits_of_the_test_images_with_their_labels(context: Context) -> None:
+    job = predict_job()
+    found = logits(context, job)
+    torch.testing.assert_close(found, by_hand(context), rtol=1e-4, atol=1e-5)
+    assert found.dtype == torch.float32
+    stored = load_file(context.store.path(job.key) / "logits.safetensors")
+    assert stored["labels"].tolist() == [c for c in range(CLASSES) for _ in range(TEST)]
+    assert float((found.argmax(1) == stored["labels"]).float().mean()) > 0.8
+
+
+def test_it_says_what_it_did(context: Context) -> None:
+    job = predict_job(view_of(Tta(), "mirror"))
+    predict(job, context)
+    meta = context.store.meta(job.key)
+    assert meta["spec"] == job.spec
+    assert meta["cost"]["predict_seconds"] > 0
+    assert [p["name"] for p in meta["plugins"]] == ["tta"]
+
+
+def test_a_view_is_what_the_network_sees(context: Context) -> None:
+    found = logits(context, predict_job(view_of(Tta(), "mirror")))
+    torch.testing.assert_close(found, by_hand(context, lambda x: x.flip(-1)), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(found, logits(context, predict_job()))
+
+
+def test_batches_do_not_matter(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = by_hand(context)
+    monkeypatch.setattr(module, "_BATCH", 5)
+    torch.testing.assert_close(logits(context, predict_job()), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_bits_again_and_nothing_global_moves(context: Context, trained: Context, tmp_path: Path) -> None:
+    from plugins.checks import global_randomness_untouched
+
+    with global_randomness_untouched():
+        one = logits(context, predict_job())
+    assert torch.equal(one, logits(copied(trained, tmp_path / "other"), predict_job()))
+
+
+def test_a_prediction_that_is_there_is_not_made_again(context: Context) -> None:
+    job = predict_job()
+    with context.store.writing(job.key) as folder:
+        (folder / "meta.json").write_text("{}")
+    predict(job, context)
+    assert context.store.meta(job.key) == {}
+
+
+class Odd(View, frozen=True):
+    """Views that a view must not have."""
+
+    name = "odd"
+
+    def views(self) -> Mapping[str, Callable[[torch.Tensor], torch.Tensor]]:
+        return {
+            "cut": lambda images: images[..., 1:],
+            "raising": lambda images: images.no_such_method(),
+            "infinite": lambda images: images / 0,
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cut", r"view 'odd' returned images float32 \[18, 1, 8, 7\]; expected float32 \[18, 1, 8, 8\]"),
+        ("missing", "view 'odd' returned views cut, raising, infinite; expected one named missing"),
+        ("infinite", "logits are not finite"),
+        ("raising", "view 'odd' raised AttributeError"),
+    ],
+)
+def test_a_view_that_cannot_be_is_told(context: Context, name: str, message: str) -> None:
+    job = predict_job(view_of(Odd(), name))
+    with pytest.raises(JobFailed, match=message):
+        predict(job, context)
+    assert not context.store.has(job.key)

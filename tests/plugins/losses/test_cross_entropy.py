@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from plugins.checks import both_sizes, check_loss, generator
+from torch.nn import functional as F
+
+from ltbench_plugins.losses.cross_entropy import CrossEntropy
+
+COUNTS = torch.tensor([5, 1, 1])
+
+
+@both_sizes
+def test_shapes_randomness_and_inputs(classes: int) -> None:
+    check_loss(CrossEntropy(), classes)
+
+
+def test_by_hand() -> None:
+    logits = torch.tensor([[math.log(2.0), 0.0, 0.0], [0.0, 0.0, 0.0]])  # probabilities 1/2, 1/4, 1/4 and thirds
+    losses = CrossEntropy().per_sample(logits, torch.tensor([1, 2]), COUNTS)
+    assert losses.tolist() == pytest.approx([math.log(4), math.log(3)])
+
+
+def test_it_equals_torch() -> None:
+    logits, labels = torch.randn(50, 7, generator=generator()), torch.arange(50) % 7
+    torch.testing.assert_close(
+        CrossEntropy().per_sample(logits, labels, COUNTS), F.cross_entropy(logits, labels, reduction="none")
+    )
+
+
+def test_it_is_the_baseline() -> None:
+    assert CrossEntropy.baseline
