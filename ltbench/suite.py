@@ -14,6 +14,7 @@ from msgspec import Meta
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, nearest
 from ltbench.recipe import Recipe
 from ltbench.registry import Registry
+from ltbench.reported import Claim, Combination, Reported, check_figures
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
@@ -41,6 +42,14 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
     recipe: Recipe
+    reported: tuple[Reported, ...] = ()
+    """The published numbers that the leaderboard sets beside the measured ones."""
+    claims: tuple[Claim, ...] = ()
+    """What the report concludes; the leaderboard says of each whether it holds."""
+    figures: tuple[str, ...] = ("head_to_tail", "bars")
+    """What the page shows, of `reported.FIGURES`."""
+    highlight: Combination | None = None
+    """The combination that figures set against the baseline; the best one of each factor where none is named."""
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:
@@ -53,6 +62,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             values = getattr(self, field)
             if len(set(values)) != len(values):
                 raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
+        check_figures(self.figures)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
         """Return the pairs (subset seed, training seed) that every combination is run with."""
@@ -82,6 +92,11 @@ def read_suite(path: Path) -> Suite:
     _check_keys(raw, Suite, str(path), "")
     if isinstance(raw.get("recipe"), dict):
         _check_keys(raw["recipe"], Recipe, str(path), "recipe.")
+    for field, kind in (("reported", Reported), ("claims", Claim)):
+        entries = raw.get(field)
+        for number, entry in enumerate(entries if isinstance(entries, list) else []):
+            if isinstance(entry, dict):
+                _check_keys(entry, kind, str(path), f"{field}[{number}].")
     try:
         return msgspec.convert(raw, Suite)
     except LtbenchError as error:
