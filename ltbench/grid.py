@@ -62,6 +62,15 @@ def combinations(
         yield LeftOut(combination, reason) if reason else combination
 
 
+def listed(rows: Iterable[Sequence[Technique]], max_techniques: int | None = None) -> Iterator[Combination | LeftOut]:
+    """Yield the baseline and the combinations of a list, those of few techniques first."""
+    made = [_ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows]
+    for combination in sorted(dict.fromkeys([Combination(), *made]), key=lambda c: len(c.techniques)):
+        if max_techniques is None or len(combination.techniques) <= max_techniques:
+            reason = why_not(combination)
+            yield LeftOut(combination, reason) if reason else combination
+
+
 def why_not(combination: Combination) -> str:
     """Return why a combination is not worth running; empty where it is."""
     picked = combination.by_stage
@@ -99,10 +108,10 @@ def _candidates(
         case "pairs":
             return _products(by_stage, min(2, most))
         case "cumulative":
-            line = _one_per_stage(distinct, strategy)
+            line = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
             return (_ordered(line[:n]) for n in range(min(len(line), most) + 1))
         case "leave-one-out":
-            line = _one_per_stage(distinct, strategy)
+            line = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
             less = [[t for t in line if t is not left] for left in line]
             rows = [[], *less, line] if len(line) > 1 else [[], *([line] if line else [])]
             return (_ordered(row) for row in rows if len(row) <= most)
@@ -115,14 +124,14 @@ def _products(by_stage: dict[str, list[Technique]], most: int) -> Iterator[Combi
                 yield Combination(picked)
 
 
-def _one_per_stage(techniques: Sequence[Technique], strategy: str) -> list[Technique]:
+def _one_per_stage(techniques: Sequence[Technique], how: str, fix: str = "") -> list[Technique]:
     seen: dict[str, Technique] = {}
     for technique in techniques:
         if other := seen.get(technique.stage):
             raise UsageError(
-                f"strategy '{strategy}' stacks one technique per stage, and {other.label} and {technique.label} are "
+                f"{how} stacks one technique per stage, and {other.label} and {technique.label} are "
                 f"both of stage {technique.stage}",
-                fix="name one of them, or use --strategy all",
+                fix=f"name one of them{fix}",
             )
         seen[technique.stage] = technique
     return list(seen.values())

@@ -5,6 +5,7 @@ Works without torch and reads no image.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from ltbench.cells import PROTOCOL, Job, Spec, identity
 from ltbench.errors import DataError
-from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations
+from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
 from ltbench.grounds import Ground, grounds
 from ltbench.recipe import recipe_spec
 from ltbench.registry import Registry
@@ -54,11 +55,12 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination have in common."""
 
     combination: Combination
+    recipe: Spec
     view: View
     views: list[str]
     ensemble: Ensemble
     trained: int
-    """Number of what the combination trains with; two that differ in views or posthoc have the same."""
+    """Number of what the combination trains with, recipe included; two that differ in views or posthoc have the same."""
     spec: Spec
     extra: Spec
     techniques: list[Spec]
@@ -77,7 +79,7 @@ def plan_parts(suite: Suite, registry: Registry, data_root: Path, *, cells: int 
     they are the same; what only begins alike is shared within a part.
     """
     planner = _Planner(suite, registry, data_root)
-    for combination in combinations(planner.techniques, suite.strategy, suite.max_techniques):
+    for combination in planner.combinations():
         if isinstance(combination, LeftOut):
             planner.left_out.append(combination)
             continue
@@ -92,9 +94,7 @@ class _Planner:
     def __init__(self, suite: Suite, registry: Registry, data_root: Path) -> None:
         self.suite = suite
         self.registry = registry
-        self.recipe = suite.recipe.resolved()
-        self.recipe_spec = recipe_spec(self.recipe)
-        self.techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
+        self.recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
         self.grounds = list(grounds(suite, registry, data_root))
         self.parts = 0
         self._begin_part()
@@ -102,7 +102,7 @@ class _Planner:
         self._data: dict[tuple[int, int], Spec] = {}
         self._segments: dict[tuple[str, int], list[Spec]] = {}
         self._settings: dict[int, list[Spec]] = {}
-        self._trained: dict[tuple[Technique | None, ...], int] = {}
+        self._trained: dict[tuple[int | Technique | None, ...], int] = {}
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._models: dict[str, Model] = {}
 
@@ -128,21 +128,32 @@ class _Planner:
         self._begin_part()
         return plan
 
-    def add_all(self, combination: Combination) -> None:
-        """Add the cells of a combination: one for each ground and pair of seeds."""
-        line = self.line(combination)
-        for subset_seed, seed in self.suite.seed_pairs():
-            for ground in self.grounds:
-                self.add_cell(line, ground, subset_seed, seed)
+    def combinations(self) -> Iterator[Combination | LeftOut]:
+        """Return what the suite combines, in anytime order."""
+        parsed = self.registry.parse_all
+        if self.suite.combinations:
+            choices = [[parsed(text) for text in row] for row in self.suite.combinations]
+            return listed((row for each in choices for row in itertools.product(*each)), self.suite.max_techniques)
+        techniques = [t for text in self.suite.techniques for t in parsed(text)]
+        return combinations(techniques, self.suite.strategy, self.suite.max_techniques)
 
-    def line(self, combination: Combination) -> _Line:
+    def add_all(self, combination: Combination) -> None:
+        """Add the cells of a combination: one for each recipe, pair of seeds and ground."""
+        for number, recipe in enumerate(self.recipes):
+            line = self.line(combination, number, recipe)
+            for subset_seed, seed in self.suite.seed_pairs():
+                for ground in self.grounds:
+                    self.add_cell(line, ground, subset_seed, seed)
+
+    def line(self, combination: Combination, number: int, recipe: Spec) -> _Line:
         picked = combination.by_stage
         posthoc = picked.get("posthoc")
         view = self.pick(combination, "view", View)
         ensemble = self.pick(combination, "ensemble", Ensemble)
-        trained = tuple(picked.get(stage) for stage in (*TRAINING_STAGES, "regime"))
+        trained = (number, *(picked.get(stage) for stage in (*TRAINING_STAGES, "regime")))
         return _Line(
             combination=combination,
+            recipe=recipe,
             view=view,
             views=list(view.views()),
             ensemble=ensemble,
@@ -156,7 +167,7 @@ class _Planner:
             },
             extra={
                 "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
-                "recipe": self.recipe_spec,
+                "recipe": recipe,
                 "notes": combination.notes,
             },
             techniques=[self.spec(t) | {"stage": t.stage} for t in combination.techniques],
@@ -199,7 +210,7 @@ class _Planner:
             "data": self.data(ground, subset_seed),
             "bag": None if bagged is None else {"ensemble": self.spec(line.ensemble), "number": member.bag},
             "model": self.spec(model),
-            "recipe": self.recipe_spec,
+            "recipe": line.recipe,
             "seed": seed + member.seed_offset,
             "segments": self.segments(ground, line),
         }

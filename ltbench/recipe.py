@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import UsageError
+from ltbench.errors import UnknownName, UsageError
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +53,32 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.precision != "auto":
             return self
         return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
+
+
+def swept(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
+    """Return the recipe with every combination of the values of a sweep in place of its own; without one, itself.
+
+    A length in steps takes the place of one in epochs, and the other way round. Raises `UsageError` where a value does
+    not fit its field.
+    """
+    for field, values in sweep.items():
+        if field not in Recipe.__struct_fields__:
+            raise UnknownName.of("field of the recipe", field, Recipe.__struct_fields__)
+        if not values or any(value in values[:place] for place, value in enumerate(values)):
+            raise UsageError(f"sweep.{field} has no value, or one twice", fix="name each value once")
+    if {"epochs", "steps"} <= sweep.keys():
+        raise UsageError("a recipe states its length either in epochs or in steps", fix="sweep one of them")
+    unswept = msgspec.to_builtins(recipe)
+    for field, other in (("epochs", "steps"), ("steps", "epochs")):
+        if field in sweep:
+            unswept[other] = None
+    recipes = []
+    for values in itertools.product(*sweep.values()):
+        try:
+            recipes.append(msgspec.convert(unswept | dict(zip(sweep, values, strict=True)), Recipe))
+        except msgspec.ValidationError as error:
+            raise UsageError("a value of the sweep does not fit the recipe", why=str(error)) from None
+    return recipes
 
 
 def recipe_spec(recipe: Recipe) -> dict[str, Any]:

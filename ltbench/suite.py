@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, nearest
-from ltbench.recipe import Recipe
+from ltbench.recipe import Recipe, swept
 from ltbench.registry import Registry
 from ltbench.reported import Claim, Combination, Reported, check_figures
 
@@ -36,12 +36,16 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
     techniques: tuple[str, ...] = ()
     """What is combined: at most one technique per stage, the stage's baseline where none is picked."""
+    combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
+    """The combinations that are run beside the baseline, where a strategy over `techniques` would make others."""
     strategy: Strategy = "all"
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
     recipe: Recipe
+    sweep: dict[str, tuple[Any, ...]] = {}
+    """Fields of the recipe with several values each, crossed: every combination with every one of these recipes."""
     reported: tuple[Reported, ...] = ()
     """The published numbers that the leaderboard sets beside the measured ones."""
     claims: tuple[Claim, ...] = ()
@@ -63,6 +67,19 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             if len(set(values)) != len(values):
                 raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
         check_figures(self.figures)
+        if self.combinations:
+            named = tuple(dict.fromkeys(text for row in self.combinations for text in row))
+            if self.strategy != "all" or not set(self.techniques) <= set(named):
+                raise SuiteError(
+                    f"suite '{self.name}' lists its combinations, so techniques and a strategy beside them change nothing",
+                    fix="remove those, or the combinations",
+                )
+            msgspec.structs.force_setattr(self, "techniques", named)
+        self.recipes()
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipe, or those that its sweep makes of it."""
+        return swept(self.recipe, self.sweep)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
         """Return the pairs (subset seed, training seed) that every combination is run with."""

@@ -108,6 +108,12 @@ def asked_suite(
         changes["seeds"] = _numbers(seeds, int, "--seeds")
     if settings:
         changes["recipe"] = _recipe(suite, settings)
+        fixed = {setting.partition("=")[0] for setting in settings}
+        if fixed & {"epochs", "steps"}:
+            fixed |= {"epochs", "steps"}
+        changes["sweep"] = {field: values for field, values in suite.sweep.items() if field not in fixed}
+    if suite.combinations and ("techniques" in changes or "strategy" in changes):
+        changes["combinations"] = []
     return changed(suite, **changes) if changes else suite
 
 

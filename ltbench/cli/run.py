@@ -224,7 +224,7 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
     ):
         if not set(mine) <= set(its):
             words += [option, ",".join(written(value) for value in mine)]
-    if suite.strategy != own.strategy:
+    if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
         words += ["--strategy", suite.strategy]
     if suite.max_techniques != own.max_techniques:
         words += ["--max-techniques", str(suite.max_techniques)]
