@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -138,6 +140,19 @@ def test_what_enters_the_first_two_blocks_of_convnet9_is_added_to_what_leaves_th
     half = size // 2 // 2 * 2
     twice = once[:, :half:2, :half:2] @ network.shortcut2[0].weight[:, :, 0, 0].T
     torch.testing.assert_close(seen[0], twice.permute(0, 3, 1, 2) / (1 + 1e-5), rtol=1e-4, atol=1e-5)
+
+
+def test_convnet9_learns_in_the_layout_of_the_engine() -> None:
+    # In a process of its own: what this guards against is memory that torch overwrites.
+    code = """
+import torch
+from ltbench_plugins.models.convnet9 import ConvNet9
+network = ConvNet9().build(3, 32, 10).to(memory_format=torch.channels_last)
+for _ in range(3):
+    images = torch.randn(32, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    network(images).sum().backward()
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
 
 
 # --- resnet -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from torch import nn
 from ltbench.errors import DataError, ParameterError
 from ltbench.registry import UnknownTechnique
 from ltbench_plugins.models._networks import timm_network
+from ltbench_plugins.models._networks._pointwise import StridedPointwise, with_safe_strides
 from ltbench_plugins.models._timm_names import timm_names
 
 
@@ -121,6 +122,28 @@ def test_a_resized_image_of_one_colour_keeps_it(registry) -> None:
     network.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     network(torch.full((2, 3, 32, 32), 0.25))
     torch.testing.assert_close(seen[0], torch.full((2, 3, 48, 48), 0.25))
+
+
+def test_convolutions_that_torch_fails_on_are_written_another_way(registry) -> None:
+    network = registry.parse("repvgg_a0").build(3, 32, 2)
+    kinds = {
+        type(m) for m in network.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 3 and m.stride != (1, 1)
+    }
+    assert kinds == {nn.Conv2d, StridedPointwise}
+    torch.manual_seed(0)
+    plain = nn.Conv2d(3, 4, 1, stride=(2, 3))
+    images = torch.randn(2, 3, 9, 8)
+    expected = plain(images)
+    assert type(with_safe_strides(nn.Sequential(plain))[0]) is StridedPointwise
+    torch.testing.assert_close(plain(images), expected)
+
+
+@pytest.mark.parametrize("kept", [
+    nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(64, 4, 1, stride=2), nn.Conv2d(4, 4, 1, stride=2, groups=4),
+    nn.Conv2d(3, 4, 1, stride=2, padding=1),
+])  # fmt: skip
+def test_every_other_convolution_stays_what_it_is(kept: nn.Conv2d) -> None:
+    assert type(with_safe_strides(kept)) is nn.Conv2d
 
 
 # --- pretrained -------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ class ConvNet9Network(nn.Module):
         self.classifier = nn.Linear(third * (size // 8) ** 2, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.block1(images) + self.shortcut1(_even(images))
-        maps = self.block2(maps) + self.shortcut2(_even(maps))
+        maps = self.block1(images) + self.shortcut1(_every_second(images))
+        maps = self.block2(maps) + self.shortcut2(_every_second(maps))
         logits: Tensor = self.classifier(self.block3(maps).flatten(1))
         return logits
 
@@ -40,10 +40,13 @@ def _block(before: int, width: int) -> nn.Sequential:
 
 
 def _shortcut(before: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(before, width, 1, stride=2, bias=False), nn.BatchNorm2d(width))
+    return nn.Sequential(nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width))
 
 
-def _even(maps: Tensor) -> Tensor:
-    # Pooling drops the last row and column of an odd map, and so must the shortcut around it.
+def _every_second(maps: Tensor) -> Tensor:
+    """Return every second pixel, as many as pooling leaves: it drops the last row and column of an odd map.
+
+    This and a convolution 1x1 are one with stride 2, in a form that torch can be trusted with (see `_pointwise`).
+    """
     height, width = maps.shape[-2:]
-    return maps[..., : height - height % 2, : width - width % 2]
+    return maps[..., : height - height % 2 : 2, : width - width % 2 : 2]

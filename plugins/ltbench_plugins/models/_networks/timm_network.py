@@ -12,6 +12,7 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from ltbench.errors import DataError, ParameterError, nearest
+from ltbench_plugins.models._networks._pointwise import with_safe_strides
 from ltbench_plugins.models._networks._resized import resized
 
 WAY_OUT = (
@@ -56,7 +57,7 @@ def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained:
         raise _no_weights(name, config, f"{type(error).__name__}: {error}") from error
     if isinstance(getattr(network, "get_classifier", lambda: None)(), tuple):
         network = SeveralHeads(network)
-    return resized(network, resize)
+    return resized(with_safe_strides(network), resize)
 
 
 def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

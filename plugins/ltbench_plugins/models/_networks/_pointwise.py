@@ -1,0 +1,30 @@
+"""Convolutions 1x1 with a stride, in a form that is safe on every CPU."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+UNSAFE = range(2, 8)
+"""Input channels with which torch 2.15 writes past its memory in the backward pass of such a convolution (fp32,
+channels_last, CPU); a worker dies of it, if it is lucky."""
+
+
+class StridedPointwise(nn.Conv2d):
+    """A convolution 1x1 with a stride: takes every so many-th pixel and convolves without one. The same numbers."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+        rows, columns = self.stride
+        return nn.functional.conv2d(input[..., ::rows, ::columns], self.weight, self.bias)
+
+
+def with_safe_strides(network: nn.Module) -> nn.Module:
+    """Return the network with such convolutions in the safe form, in place; parameters keep their names."""
+    for module in network.modules():
+        if type(module) is nn.Conv2d and module.in_channels in UNSAFE and _is_strided_pointwise(module):
+            module.__class__ = StridedPointwise
+    return network
+
+
+def _is_strided_pointwise(module: nn.Conv2d) -> bool:
+    plain = module.groups == 1 and module.padding in {0, (0, 0)}
+    return plain and module.kernel_size == (1, 1) and module.stride != (1, 1)
