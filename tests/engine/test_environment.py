@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+import ltbench
+from ltbench.engine import cost, environment
+from ltbench.engine.cost import forget_peak_memory, peak_memory
+from ltbench.engine.environment import environment as found_on
+
+CPU = torch.device("cpu")
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+def git(folder: Path, *args: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", "-C", str(folder), *identity, *args], check=True, capture_output=True)
+
+
+def source_of(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, object]:
+    monkeypatch.setattr(ltbench, "__file__", str(package / "__init__.py"))
+    environment._source.cache_clear()
+    try:
+        return environment._source()
+    finally:
+        environment._source.cache_clear()
+
+
+def test_it_names_versions_processor_and_threads() -> None:
+    found = found_on(CPU)
+    assert found["torch"] == importlib.metadata.version("torch")
+    assert found["ltbench"] == ltbench.__version__
+    assert found["threads"] == torch.get_num_threads()
+    assert found["device"] == "cpu"
+    assert found["processor"]
+
+
+def test_it_says_nothing_of_where_the_machine_keeps_things() -> None:
+    assert not any(str(value).startswith("/") for value in found_on(CPU).values())
+
+
+@needs_git
+def test_a_checkout_has_a_commit_and_says_whether_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "ltbench"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    clean = source_of(monkeypatch, package)
+    assert len(str(clean["commit"])) == 40
+    assert clean["dirty"] is False
+    (package / "__init__.py").write_text("changed = True\n")
+    assert source_of(monkeypatch, package) == clean | {"dirty": True}
+
+
+@needs_git
+def test_an_installed_copy_inside_of_another_repository_has_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q")
+    package = tmp_path / "site-packages" / "ltbench"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    assert source_of(monkeypatch, package) == {"commit": None, "dirty": None}
+
+
+def test_peak_memory_is_that_since_it_was_forgotten() -> None:
+    forget_peak_memory(CPU)
+    before = peak_memory(CPU)
+    block = torch.ones(40_000_000)  # 160 MB
+    assert peak_memory(CPU) - before > 100e6
+    del block
+
+
+def test_peak_memory_without_proc_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cost, "_PROC", tmp_path / "none")
+    forget_peak_memory(CPU)
+    assert peak_memory(CPU) > 10e6
