@@ -1,4 +1,7 @@
-"""How techniques are written: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`."""
+"""How techniques are written: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
+
+A value may be a technique with parameters of its own, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import msgspec
 
 from ltbench.errors import UsageError
 
-_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./-]+)\s*(?:\[(?P<params>[^\[\]]*)\])?\s*(?:,|\Z)")
+_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
+_OUTER_COMMA = re.compile(r",(?![^\[]*\])")
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +48,7 @@ def parse_selection(text: str) -> list[Choice]:
 def _params(text: str, name: str) -> dict[str, tuple[str, ...]]:
     params: dict[str, tuple[str, ...]] = {}
     key = ""
-    for part in filter(None, (p.strip() for p in text.split(","))):
+    for part in filter(None, (p.strip() for p in _OUTER_COMMA.split(text))):
         if "=" in part:
             key, _, value = (p.strip() for p in part.partition("="))
             if not key or not value or key in params:

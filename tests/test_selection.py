@@ -22,7 +22,15 @@ def test_two_swept_parameters_are_crossed() -> None:
     assert expanded("a[x=1,2,y=3,4]") == [("a", {"x": x, "y": y}) for x in "12" for y in "34"]
 
 
-@pytest.mark.parametrize("text", ["a[", "a]", "a[1]", "a[x=]", "a[=1]", "a b", "a[x=1,x=2]", "a[x=1]b"])
+def test_a_value_may_have_parameters_of_its_own() -> None:
+    assert expanded("a[m=b[x=1,y=2]+c[x=3],d,z=4],e") == [
+        ("a", {"m": "b[x=1,y=2]+c[x=3]", "z": "4"}), ("a", {"m": "d", "z": "4"}), ("e", {}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["a[m=b[c[x=1]]]", "a[m=b[x=1]", "a[", "a]", "a[1]", "a[x=]", "a[=1]", "a b", "a[x=1,x=2]", "a[x=1]b"]
+)
 def test_what_cannot_be_read_is_refused_with_the_way_to_write_it(text: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_selection(text)
