@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import SuiteError, nearest
+from ltbench.errors import LtbenchError, SuiteError, nearest
 from ltbench.recipe import Recipe
+from ltbench.stages import STAGES
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
 
 Combination = tuple[str, ...]
 """Techniques as they are written on a command line, at most one per stage; empty for the baseline."""
 Fraction = Annotated[float, Meta(ge=-1, le=1)]
 FIGURES = ("head_to_tail", "bars", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags")  # fmt: skip
 """What a page can show. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
+_NAMING = ("dataset", "profile", "model")
+_COMBINATIONS = ("techniques", "better", "worse")
 _WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
@@ -37,6 +43,16 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 near = nearest(key, Recipe.__struct_fields__)
                 fix = f"did you mean {near[0]}?" if near else f"its fields: {', '.join(Recipe.__struct_fields__)}"
                 raise SuiteError(f"the recipe has no field '{key}'", fix=fix)
+
+    def named(self, registry: Registry) -> Self:
+        """Return the same with techniques named as records name them."""
+        changes: dict[str, object] = {
+            field: _label(text, registry) for field in _NAMING if (text := getattr(self, field, None)) is not None
+        }
+        changes |= {
+            field: as_recorded(getattr(self, field), registry) for field in _COMBINATIONS if hasattr(self, field)
+        }
+        return msgspec.structs.replace(self, **changes)
 
 
 class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +121,23 @@ class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
         if self.at_least and self.sign == "=":
             raise SuiteError(f"claim '{self.text}' has at_least for no difference", fix="use within")
+
+
+def as_recorded(techniques: Combination, registry: Registry) -> Combination:
+    """Return a combination as records write it: without parameters at their defaults, and without baselines.
+
+    What no plugin offers is kept as it is written: it has no record, and its row of a page says so.
+    """
+    baselines = {one.label for stage in STAGES if (one := registry.baseline(stage)) is not None}
+    labels = (_label(text, registry) for text in techniques)
+    return tuple(label for label in labels if label not in baselines)
+
+
+def _label(text: str, registry: Registry) -> str:
+    try:
+        return registry.parse(text).label
+    except LtbenchError:
+        return text
 
 
 def check_figures(figures: Iterable[str]) -> None:

@@ -182,6 +182,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
     """Merge the records of a plan into a suite's leaderboard; return the files written, none without a record."""
     from ltbench.leaderboard.page import SuiteFacts
     from ltbench.leaderboard.publish import load, publish
+    from ltbench.reported import as_recorded
 
     keys = [cell.key for cell in plan.cells]
     records = list(store.records(keys))
@@ -201,6 +202,10 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
         command=reproducing(suite, labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
+        reported=tuple(one.named(registry) for one in suite.reported),
+        claims=tuple(one.named(registry) for one in suite.claims),
+        figures=suite.figures,
+        highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
     return publish(folder, facts, records)
 

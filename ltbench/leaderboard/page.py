@@ -9,9 +9,13 @@ import msgspec
 
 from ltbench import longtail
 from ltbench.leaderboard.cells import factor_text
+from ltbench.leaderboard.comparable import Comparable, comparables
+from ltbench.leaderboard.figures import Placed
 from ltbench.leaderboard.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
+from ltbench.leaderboard.reported import reported_lines
 from ltbench.leaderboard.table import Board, Pair, Table
 from ltbench.records import Failure, Record
+from ltbench.reported import Claim, Combination, Reported
 from ltbench.stages import STAGES
 from ltbench.technique import written
 
@@ -55,6 +59,12 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The pairs (subset seed, training seed) that every combination is run with."""
     unfinished: int = 0
     """Cells that the last run had planned and has no record of."""
+    reported: tuple[Reported, ...] = ()
+    """The published numbers, and what the report concludes from them."""
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[str, ...] = ()
+    """What the page shows, of `ltbench.reported.FIGURES`."""
+    highlight: Combination | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -64,8 +74,11 @@ class Failed(msgspec.Struct, frozen=True):
     cells: list[Record]
 
 
-def page(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]) -> str:
-    """Return the text of a suite's page. records: in their fixed order; boards: what `table.boards` makes of them."""
+def page(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], figures: Sequence[Placed] = ()) -> str:
+    """Return the text of a suite's page.
+
+    records: in their fixed order; boards, figures: what `table.boards` and `figures.placed` make of them.
+    """
     failures = failed(records)
     numbers = failure_numbers(failures)
     lines = [f"# {escape(facts.title or facts.name)}", ""]
@@ -76,8 +89,9 @@ def page(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]) 
         lines += ["No results yet.", ""]
     else:
         lines += _reading(boards)
+    lines += reported_lines(facts.reported, facts.claims, comparables(records))
     for board in boards:
-        lines += _board(board, numbers, several=len(boards) > 1)
+        lines += _board(board, numbers, figures, several=len(boards) > 1)
     lines += [*_missing(facts, boards), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -112,7 +126,7 @@ def _reading(boards: Sequence[Board]) -> list[str]:
     return _READING.format(many=longtail.MANY, few=longtail.FEW, protocols=protocols).splitlines()
 
 
-def _board(board: Board, failures: Mapping[str, int], *, several: bool) -> Iterator[str]:
+def _board(board: Board, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool) -> Iterator[str]:
     yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
@@ -123,9 +137,20 @@ def _board(board: Board, failures: Mapping[str, int], *, several: bool) -> Itera
     if board.across:
         yield from ("### Across imbalance factors", "", "Top-1 accuracy at each factor (IF) and its mean.", "")
         yield from (*table_lines(board.across, failures), "")
+        yield from _figures(board, None, figures)
     for table in board.tables:
         yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
         yield from (*table_lines(table, failures), "", *more_lines(table, failures), "")
+        yield from _figures(board, table.factor, figures)
+
+
+def _figures(board: Board, factor: float | None, figures: Sequence[Placed]) -> Iterator[str]:
+    def place(of: Board | Comparable) -> tuple[object, ...]:
+        return of.protocol, of.dataset, of.profile, of.model, of.recipe
+
+    for one in figures:
+        if one.factor == factor and place(one.group) == place(board):
+            yield from one.markdown()
 
 
 def _about(table: Table) -> str:

@@ -1,7 +1,7 @@
 """The files of leaderboards: written from records, rendered again, checked.
 
-A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md` and `table.csv`, which are
-rendered from them. Rendering needs nothing else: neither plugins nor the suite.
+A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md`, `table.csv` and
+`figures/`, which are rendered from them. Rendering needs nothing else: neither plugins nor the suite.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from ltbench.errors import OutOfDate, RecordError, UnknownName
+from ltbench.leaderboard.figures import FOLDER, Wish, placed
+from ltbench.leaderboard.figures.canvas import Drawing, current, svg
 from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
 from ltbench.leaderboard.readme import compact_block, splice
 from ltbench.leaderboard.sheet import sheet
@@ -35,7 +37,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
-    """Merge records with those of a suite's folder and write its four files; return their paths.
+    """Merge records with those of a suite's folder and write its files; return their paths.
 
     Raises `RecordError` where a record, new or old, is malformed or was changed, and `StoreError` where a file cannot
     be written. Each file is written whole or not at all, the records first.
@@ -48,9 +50,11 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     write_jsonl(path, merged)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     loaded = Loaded(folder, facts, merged, boards(merged, facts.seeds))
-    for target, text in rendered(loaded).items():
+    files = rendered(loaded)
+    for target, text in files.items():
         write_atomic(target, text.encode())
-    return [folder / name for name in (PAGE, SHEET, RECORDS, FACTS)]
+    _remove(_left_over(loaded, files))
+    return [*files, path, folder / FACTS]
 
 
 def load(folder: Path) -> Loaded:
@@ -80,22 +84,53 @@ def folder_of(root: Path, suite: str) -> Path:
 
 
 def rendered(loaded: Loaded) -> dict[Path, str]:
-    """Return the generated files of a suite's folder, path -> text."""
-    return {
-        loaded.folder / PAGE: page(loaded.facts, loaded.records, loaded.boards),
+    """Return the generated files of a suite's folder, path -> text.
+
+    A figure that is there and shows what the records say is kept as it is and not drawn again.
+    """
+    facts = loaded.facts
+    wish = Wish(
+        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims
+    )  # fmt: skip
+    figures = placed(wish, loaded.records)
+    files = {
+        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures),
         loaded.folder / SHEET: sheet(loaded.boards),
     }
+    for drawing in (drawing for one in figures for drawing in one.drawings):
+        path = loaded.folder / FOLDER / drawing.name
+        files[path] = _drawn(drawing, _read(path))
+    return files
+
+
+def _drawn(drawing: Drawing, before: str) -> str:
+    return before if current(drawing, before) else svg(drawing)
+
+
+def _left_over(loaded: Loaded, files: Iterable[Path]) -> list[Path]:
+    """Return the figures of a suite's folder that its page no longer shows."""
+    there = set((loaded.folder / FOLDER).glob("*.svg"))
+    return sorted(there.difference(files))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def update(root: Path, readme: Path | None = None) -> list[Path]:
     """Render every suite below `root`, and the tables of `readme`; return the files that changed."""
-    return [path for path, text in _current(root, readme) if write_atomic(path, text.encode())]
+    files = list(_current(root, readme))
+    changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
+    gone = [path for path, text in files if text is None]
+    _remove(gone)
+    return changed + gone
 
 
 def check(root: Path, readme: Path | None = None) -> list[Path]:
     """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
     files = list(_current(root, readme))
-    stale = [(path, text) for path, text in files if _read(path) != text]
+    stale = [(path, text) for path, text in files if text is None or _read(path) != text]
     if stale:
         names = ", ".join(_relative(path) for path, _ in stale)
         command = "ltbench leaderboard --update"
@@ -105,10 +140,13 @@ def check(root: Path, readme: Path | None = None) -> list[Path]:
     return [path for path, _ in files]
 
 
-def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str]]:
+def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
+    """Yield the generated files with their text; None for one that is there and should not be."""
     suites = [load(folder) for folder in folders(root)]
     for loaded in suites:
-        yield from rendered(loaded).items()
+        files = rendered(loaded)
+        yield from files.items()
+        yield from ((path, None) for path in _left_over(loaded, files))
     if readme is not None and readme.is_file():
         by_name = {loaded.folder.name: loaded for loaded in suites}
 
@@ -127,10 +165,14 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
 
 
-def _diff(stale: Sequence[tuple[Path, str]]) -> str:
-    lines = [
+def _diff(stale: Sequence[tuple[Path, str | None]]) -> str:
+    # Lines of a figure's file tell a reader nothing.
+    drawn = [path for path, _ in stale if path.suffix == ".svg"]
+    lines = [f"{_relative(path)} shows something else, or is not shown at all" for path in drawn]
+    lines += [
         line
         for path, text in stale
+        if path not in drawn and text is not None
         for line in difflib.unified_diff(
             _read(path).splitlines(), text.splitlines(), f"{_relative(path)} (as it is)", f"{_relative(path)} (as it should be)",
             lineterm="", n=1,

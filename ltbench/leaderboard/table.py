@@ -121,7 +121,7 @@ def _number(value: float | None) -> float:
 
 
 def _board(records: list[Record], seeds: set[Pair]) -> Board:
-    current = _current(records)
+    current = newest(records)
     first = current[0]
     frame = tidy(current)
     runs = sorted(seeds.union(frame["run"]))
@@ -168,7 +168,7 @@ def _board(records: list[Record], seeds: set[Pair]) -> Board:
     )
 
 
-def _current(records: list[Record]) -> list[Record]:
+def newest(records: list[Record]) -> list[Record]:
     """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
     best: dict[tuple[object, ...], Record] = {}
     for record in records:

@@ -1,0 +1,168 @@
+"""The figures of a page: which there are, where they stand, and their files. matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from ltbench.leaderboard.cells import factor_text
+from ltbench.leaderboard.comparable import Comparable, comparables
+from ltbench.leaderboard.figures import bars, confusion, curves, head_to_tail, histogram, spread
+from ltbench.leaderboard.figures.canvas import Drawing
+from ltbench.leaderboard.figures.scores import scores_lines
+from ltbench.leaderboard.figures.series import Shown, chosen, classes_of, counts_of
+from ltbench.leaderboard.markdown import escape
+from ltbench.records import Record
+from ltbench.reported import Claim, Combination, Reported, parse_figure
+
+FOLDER = "figures"
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands below the table of one factor of one board; below the table across factors where `factor` is None."""
+
+    group: Comparable
+    factor: float | None
+    drawings: list[Drawing]
+    lines: list[str] = []
+    """Tables that count as figures."""
+
+    def markdown(self) -> list[str]:
+        """Return the lines of a page that show it."""
+        shown = [
+            line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")
+        ]  # fmt: skip
+        return [*shown, *self.lines]
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a suite says of its figures."""
+
+    figures: Sequence[str]
+    highlight: Combination | None = None
+    reported: Sequence[Reported] = ()
+    claims: Sequence[Claim] = ()
+
+
+def placed(wish: Wish, records: Sequence[Record]) -> list[Placed]:
+    """Return the figures of a suite: one of each kind for each data set and factor, of its fullest board."""
+    wanted = [parse_figure(figure) for figure in wish.figures]
+    groups = comparables(records) if wanted else []
+    datasets = list(dict.fromkeys(group.dataset for group in groups))
+    result = []
+    for dataset in datasets:
+        mine = [group for group in groups if group.dataset == dataset]
+        prefix = f"{_slug(dataset)}-" if len(datasets) > 1 else ""
+        if ("bars", None) in wanted:
+            result += list(_across(wish, max(mine, key=_full), prefix))
+        for factor in sorted({factor for group in mine for factor in group.factors}):
+            group = max(mine, key=lambda group: _full(group, factor))
+            tail = f"{prefix}if{_slug(factor_text(factor))}"
+            drawings = [d for name, threshold in wanted for d in _at(name, threshold, wish, group, factor, tail)]
+            lines = scores_lines(_pair(wish, group, factor)) if ("scores", None) in wanted else []
+            if drawings or lines:
+                result.append(Placed(group=group, factor=factor, drawings=drawings, lines=lines))
+    return result
+
+
+def _full(group: Comparable, factor: float | None = None) -> int:
+    # max() takes the first of equals, so ties go to the board that comes first on the page.
+    return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in group.records)
+
+
+def _across(wish: Wish, group: Comparable, prefix: str) -> Iterator[Placed]:
+    factors = group.factors
+    shown = chosen(group, factors, _wanted(wish, group, factors))
+    data = bars.collect(shown, factors)
+    if data is not None:
+        alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
+        drawing = Drawing(kind="bars", name=f"{prefix}bars.svg", alt=alt, data=data, draw=bars.draw)
+        # Where there is no table across factors it stands below that of the only one.
+        yield Placed(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
+
+
+def _at(name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float, tail: str) -> Iterator[Drawing]:
+    found = _collected(name, threshold, wish, group, factor)
+    if found is not None and found[0] is not None:
+        data, draw, alt = found
+        text = f"{alt}, imbalance factor {factor_text(factor)}"
+        yield Drawing(kind=name, name=f"{name}-{tail}.svg", alt=text, data=data, draw=draw)
+
+
+def _collected(
+    name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float
+) -> tuple[Any, Callable[[Any], Any], str] | None:
+    """Return data, function and description of a figure at one factor; None for one that is elsewhere."""
+    if name in ("histogram", "resampling", "bags"):
+        return _of_counts(name, threshold, [r for r in group.records if r.setting.imbalance_factor == factor])
+    if name in ("confusion", "before_after"):
+        pair = _pair(wish, group, factor)
+        if name == "confusion":
+            return confusion.collect(pair[-1:]), confusion.draw, f"Confusion matrix: {_names(pair[-1:])}"
+        both = confusion.collect(pair) if len(pair) > 1 else None
+        return both, confusion.draw, f"Confusion matrices before and after: {_names(pair)}"
+    return _of_classes(name, wish, group, factor)
+
+
+def _of_counts(
+    name: str, threshold: int | None, records: Sequence[Record]
+) -> tuple[histogram.Data | None, Callable[[Any], Any], str]:
+    counts = counts_of(records)
+    data = histogram.collect(classes_of(records, len(counts)), counts, threshold)
+    if name == "histogram":
+        return data, histogram.draw, "Training images of each class"
+    if name == "resampling":
+        return data, histogram.draw_resampling, f"Resampling to {threshold} images of each class"
+    return data, histogram.draw_bags, f"Balanced bags for a threshold of {threshold} images"
+
+
+def _of_classes(
+    name: str, wish: Wish, group: Comparable, factor: float
+) -> tuple[Any, Callable[[Any], Any], str] | None:
+    shown = chosen(group, [factor], _wanted(wish, group, [factor]))
+    if name == "head_to_tail":
+        said = {one.label: _printed(wish, group, factor, one) for one in shown}
+        lines = head_to_tail.collect(shown, {label: values for label, values in said.items() if values})
+        return lines, head_to_tail.draw, f"Accuracy of each class from head to tail: {_names(shown)}"
+    if name == "spread":
+        return spread.collect(shown), spread.draw, f"Spread of accuracy over the classes: {_names(shown)}"
+    if name == "curves":
+        return curves.collect(shown), curves.draw, f"Learning curves: {_names(shown)}"
+    return None
+
+
+def _wanted(wish: Wish, group: Comparable, factors: Sequence[float]) -> list[Combination]:
+    """Return the combinations that a reader looks for first: highlighted, printed by the report, claimed."""
+    first = [] if wish.highlight is None else [wish.highlight]
+    printed = [one.techniques for one in wish.reported if one.imbalance_factor in factors and group.matches(one)]
+    claimed = [side for claim in wish.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    return [*first, *printed, *claimed]
+
+
+def _pair(wish: Wish, group: Comparable, factor: float) -> list[Shown]:
+    """Return the baseline and the highlighted combination, or the best other one; what there is of the two."""
+    wanted = [] if wish.highlight is None else [wish.highlight]
+    return chosen(group, [factor], wanted, most=2)
+
+
+def _printed(wish: Wish, group: Comparable, factor: float, shown: Shown) -> Sequence[float]:
+    labels = {label for _, label in shown.records[0].techniques}
+    return next(
+        (
+            one.per_class
+            for one in wish.reported
+            if one.per_class and one.imbalance_factor == factor and set(one.techniques) == labels and group.matches(one)
+        ),
+        (),
+    )
+
+
+def _names(shown: Sequence[Shown]) -> str:
+    return "; ".join(one.label for one in shown)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "_", text.lower()).strip("_.")

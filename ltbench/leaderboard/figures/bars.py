@@ -1,0 +1,79 @@
+"""Top-1 accuracy of combinations by imbalance factor (as the bar chart of report wong)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from ltbench.leaderboard.cells import factor_text, percent
+from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
+from ltbench.leaderboard.figures.series import Shown
+from ltbench.leaderboard.stats import estimates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One bar: a fraction, with half the width of its interval where there are several runs."""
+
+    mean: float
+    half: float | None
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """`bars` has a list for each label, with an entry for each factor; None where there is no run."""
+
+    factors: list[float]
+    labels: list[str]
+    bars: list[list[Bar | None]]
+
+
+def collect(shown: Sequence[Shown], factors: Sequence[float]) -> Data | None:
+    """Return what is drawn; None where there is no number."""
+    bars = [[_bar(one, factor) for factor in factors] for one in shown]
+    if not any(bar for row in bars for bar in row):
+        return None
+    return Data(factors=list(factors), labels=[one.label for one in shown], bars=bars)
+
+
+def _bar(shown: Shown, factor: float) -> Bar | None:
+    values = [r.metrics.get("top1") for r in shown.records if r.setting.imbalance_factor == factor]
+    known = sorted(float(value) for value in values if value is not None)
+    found = estimates(np.array([known]))[0] if known else None
+    if found is None:
+        return None
+    return Bar(mean=round(found.mean, 9), half=None if found.half is None else round(found.half, 9))
+
+
+def draw(data: Data) -> Figure:
+    """Draw a group of bars for each factor, with intervals and numbers."""
+    made = figure(3.1 + legend_height(data.labels))
+    axes = made.subplots()
+    many = len(data.labels)
+    width = 0.84 / many
+    for number, (label, row) in enumerate(zip(data.labels, data.bars, strict=True)):
+        there = [(i, bar) for i, bar in enumerate(row) if bar is not None]
+        places = [i - 0.42 + width * (number + 0.5) for i, _ in there]
+        heights = [100 * bar.mean for _, bar in there]
+        axes.bar(places, heights, width * 0.92, color=color(number), label=label)
+        halves = [100 * bar.half if bar.half is not None else 0.0 for _, bar in there]
+        if any(halves):
+            axes.errorbar(places, heights, halves, linestyle="", color="#000000", linewidth=0.8, capsize=2)
+        crowded = many * len(data.factors) > 12
+        for x, height, half, (_, bar) in zip(places, heights, halves, there, strict=True):
+            axes.text(x, height + half + 0.8, percent(bar.mean), ha="center", va="bottom",
+                      fontsize=6.5 if crowded else 8)  # fmt: skip
+    tops = [100 * (bar.mean + (bar.half or 0.0)) for row in data.bars for bar in row if bar is not None]
+    axes.set_ylim(0, min(110.0, max(tops) * 1.12 + 3))
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_xticks(range(len(data.factors)), [factor_text(factor) for factor in data.factors])
+    axes.set_xlabel("imbalance factor")
+    axes.set_ylabel("top-1 accuracy, %")
+    axes.set_title("Top-1 accuracy, mean over runs with its 95 % interval")
+    axes.set_xlim(-0.5, len(data.factors) - 0.5)
+    legend(made, axes)
+    return made

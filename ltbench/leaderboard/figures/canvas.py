@@ -1,0 +1,142 @@
+"""From a drawing to SVG: one style, colours that colour-blind readers tell apart, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ltbench.cells import canonical
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+REVISION = 1
+"""Raised when figures are drawn in another way, so that those of before are drawn again."""
+COLORS = ("#4d4d4d", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+"""Grey for the baseline, then Okabe and Ito's palette without its yellow, which is too light for lines."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LABELLED = 20
+"""Classes whose names are written out; more would not be legible."""
+WIDTH = 8.0
+_LONGEST = 88
+_STYLE: Any = {
+    "svg.fonttype": "none",  # text as text: it can be searched, and takes less room than outlines
+    "svg.hashsalt": "ltbench",
+    "text.parse_math": False,
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.dpi": 144.0,
+    "savefig.dpi": 144.0,
+}
+_STAMP = re.compile(r"<!-- ltbench figure: data (\w{16}), drawing (\w{16}) -->\n")
+
+
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure before it is drawn: `data` is all that `draw` shows, so it says whether a file is current."""
+
+    kind: str
+    name: str
+    """File name."""
+    alt: str
+    """What a reader who cannot see it is told; also its caption."""
+    data: Any
+    draw: Callable[[Any], Figure]
+
+
+def current(drawing: Drawing, text: str) -> bool:
+    """Whether `text` is a drawing of this data, as it was drawn.
+
+    It need not be drawn again to know, so another version of matplotlib, which draws a line elsewhere by a hair, makes
+    no file out of date.
+    """
+    stamp = _STAMP.search(text)
+    if stamp is None:
+        return False
+    return stamp[1] == _data_digest(drawing) and stamp[2] == _short(_STAMP.sub("", text, count=1).encode())
+
+
+def svg(drawing: Drawing) -> str:
+    """Return the figure as SVG text, stamped with digests of what it shows and of the drawing."""
+    text = _saved(drawing, "svg").decode("utf-8")
+    # A viewer without matplotlib's font takes one of the same width, not its default with serifs.
+    text = re.sub(r"'DejaVu Sans'(, sans-serif)?", "'DejaVu Sans', Verdana, sans-serif", text)
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    stamp = f"<!-- ltbench figure: data {_data_digest(drawing)}, drawing {_short(text.encode())} -->\n"
+    head, start, body = text.partition("<svg ")
+    return head + stamp + start + body
+
+
+def png(drawing: Drawing) -> bytes:
+    """Return the figure as PNG."""
+    return _saved(drawing, "png")
+
+
+def _saved(drawing: Drawing, form: str) -> bytes:
+    import matplotlib as mpl
+
+    file = io.BytesIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Text is written as text: that matplotlib's own font lacks a character is none of the viewer's business.
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+        drawing.draw(drawing.data).savefig(file, format=form, metadata=metadata)
+    return file.getvalue()
+
+
+def figure(height: float, *, width: float = WIDTH) -> Figure:
+    """Return an empty figure of the page's width; height in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Put what the axes show below the figure, in as many columns as its texts allow."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max((len(label) for label in labels), default=0)
+    columns = max(1, min(4, len(labels), int(110 / (longest + 8))))
+    figure.legend(handles, [shortened(label) for label in labels], loc="outside lower center", ncols=columns)
+
+
+def legend_height(labels: Sequence[str]) -> float:
+    """Return the inches that a legend takes."""
+    longest = max((len(label) for label in labels), default=0)
+    columns = max(1, min(4, len(labels), int(110 / (longest + 8))))
+    return 0.2 + 0.19 * -(-len(labels) // columns)
+
+
+def shortened(label: str, most: int = _LONGEST) -> str:
+    """Return a label that fits a line."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def percent_axis(axes: Axes, which: str = "y") -> None:
+    """Have an axis go from 0 to 100 %, with a light grid."""
+    (axes.set_ylim if which == "y" else axes.set_xlim)(0, 100)
+    axes.grid(axis="y" if which == "y" else "x", color="#dddddd", linewidth=0.6)
+
+
+def color(number: int) -> str:
+    """Return the colour of a series: the baseline is number 0."""
+    return COLORS[number % len(COLORS)]
+
+
+def _data_digest(drawing: Drawing) -> str:
+    return _short(canonical({"kind": drawing.kind, "revision": REVISION, "data": msgspec.to_builtins(drawing.data)}))
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

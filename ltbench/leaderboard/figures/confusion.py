@@ -1,0 +1,117 @@
+"""Confusion matrices: one, or the baseline and another combination side by side (as report jiang's Fig. 14 to 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ltbench.leaderboard.cells import percent
+from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened
+from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+
+
+class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+    """Test images by true (row) and predicted class (column), summed over runs."""
+
+    label: str
+    top1: float | None
+    runs: int
+    images: list[list[int]]
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """Classes come from head to tail."""
+
+    classes: list[str]
+    matrices: list[Matrix]
+
+
+def collect(shown: Sequence[Shown]) -> Data | None:
+    """Return what is drawn of these combinations; None where one of them has no confusion matrix."""
+    found = [[record for record in one.records if record.confusion] for one in shown]
+    sizes = {len(record.confusion) for records in found for record in records}
+    if not shown or not all(found) or len(sizes) != 1:
+        return None
+    size = sizes.pop()
+    counts = counts_of(record for records in found for record in records)
+    order = head_to_tail(counts) if len(counts) == size else list(range(size))
+    names = classes_of((record for records in found for record in records), size)
+    matrices = [
+        Matrix(
+            label=one.label,
+            top1=mean_of(records, "top1"),
+            runs=len(records),
+            images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
+        )
+        for one, records in zip(shown, found, strict=True)
+    ]
+    return Data(classes=[names[c] for c in order], matrices=matrices)
+
+
+def draw(data: Data) -> Figure:
+    """Draw the matrices, each row in percent of the class's test images."""
+    many = len(data.matrices)
+    width = WIDTH if many > 1 else 5.6
+    named = len(data.classes) <= LABELLED
+    room = 0.15 + 0.065 * max(map(len, data.classes)) if named else 0.3
+    made = figure(width / many * 0.86 + room, width=width)
+    grid = made.subplots(1, many, squeeze=False, sharey=True)[0]
+    for number, (axes, matrix) in enumerate(zip(grid, data.matrices, strict=True)):
+        mesh = _matrix(axes, matrix, data.classes, many)
+        if number == 0:
+            axes.set_ylabel("true class" if named else f"true class: {len(data.classes)}, head to tail")
+    made.colorbar(mesh, ax=list(grid), shrink=0.75, label="% of the class's test images")
+    return made
+
+
+def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> ScalarMappable:
+    size = len(classes)
+    shares = [[100 * n / sum(row) if sum(row) else 0.0 for n in row] for row in matrix.images]
+    # Small matrices are drawn cell by cell; of large ones that would take a megabyte.
+    if size <= LABELLED:
+        mesh: ScalarMappable = axes.pcolormesh(
+            shares, cmap="Blues", vmin=0, vmax=100, edgecolors="#ffffff", linewidth=0.4
+        )
+        axes.set_ylim(size, 0)
+        places = [c + 0.5 for c in range(size)]
+        names = [shortened(name, 16) for name in classes]
+        axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(places, names)
+        axes.tick_params(length=0)
+        text = 11 if size < 5 else (8 if many == 1 else 6.5) if size <= 12 else (6 if many == 1 else 4.5)
+        for t, row in enumerate(shares):
+            for p, share in enumerate(row):
+                if share >= 0.5:
+                    axes.text(p + 0.5, t + 0.5, f"{share:.0f}", ha="center", va="center", fontsize=text,
+                              color="#ffffff" if share > 55 else "#000000")  # fmt: skip
+    else:
+        mesh = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted class")
+    top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
+    runs = f"{matrix.runs} runs" if matrix.runs > 1 else ""
+    below = ", ".join(filter(None, (top1, runs)))
+    axes.set_title("\n".join([*_lines(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]))
+    return mesh
+
+
+def _lines(label: str, most: int) -> list[str]:
+    lines: list[str] = []
+    for part in label.split(" + "):
+        if lines and len(lines[-1]) + len(part) + 3 <= most:
+            lines[-1] += f" + {part}"
+        else:
+            if lines:
+                lines[-1] += " +"
+            lines.append(shortened(part, most))
+    return lines

@@ -1,0 +1,75 @@
+"""What figures show of a combination: means over its runs, in the order of the classes from head to tail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ltbench.leaderboard.comparable import Comparable
+from ltbench.records import Record, combination_order
+
+MOST = 6
+"""Combinations that a figure with a line or a bar for each still tells apart."""
+_DIGITS = 9
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination that a figure shows, with its runs at one factor (at every factor for a figure across them)."""
+
+    label: str
+    records: list[Record]
+
+
+def chosen(
+    group: Comparable, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
+) -> list[Shown]:
+    """Return what a figure shows: the baseline, what is wanted, then the best until there are `most`.
+
+    The baseline comes first, simple combinations before others.
+    """
+    by_labels: dict[frozenset[str], list[Record]] = {}
+    for record in group.records:
+        if record.status == "ok" and record.setting.imbalance_factor in factors:
+            by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
+    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], "top1") or 0.0), sorted(labels)))
+    picked: list[frozenset[str]] = []
+    for labels in (frozenset[str](), *map(frozenset, wanted), *best):
+        if labels in by_labels and labels not in picked and len(picked) < most:
+            picked.append(labels)
+    picked.sort(key=lambda labels: combination_order(by_labels[labels][0].techniques))
+    return [Shown(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
+
+
+def mean_of(records: Iterable[Record], metric: str) -> float | None:
+    """Return the mean of a score over runs; None where it is undefined in all."""
+    return mean([record.metrics.get(metric) for record in records])
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the known values, the same for any order of them."""
+    known = [float(value) for value in values if value is not None]
+    return round(math.fsum(known) / len(known), _DIGITS) if known else None
+
+
+def by_class(records: Sequence[Record], name: str) -> list[float | None]:
+    """Return a number of each class, the mean over runs, in label order; empty where no run has it."""
+    lists = [record.per_class[name] for record in records if record.per_class.get(name)]
+    return [mean(values) for values in zip(*lists, strict=True)] if len({len(one) for one in lists}) == 1 else []
+
+
+def counts_of(records: Iterable[Record]) -> list[int]:
+    """Return the training images of each class, in label order; empty where no record says."""
+    return next(([int(n) for n in record.data["counts"]] for record in records if record.data.get("counts")), [])
+
+
+def classes_of(records: Iterable[Record], number: int) -> list[str]:
+    """Return the names of the classes; their numbers where no record has names for all."""
+    names: list[object] = next((record.data["classes"] for record in records if record.data.get("classes")), [])
+    return [str(name) for name in names] if len(names) == number else [str(c) for c in range(number)]
+
+
+def head_to_tail(counts: Sequence[int]) -> list[int]:
+    """Return the classes by training images, most first; equal ones in label order."""
+    return sorted(range(len(counts)), key=lambda c: (-counts[c], c))

@@ -1,0 +1,84 @@
+"""Mean, standard deviation and box plot over the classes (as report park's Fig. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ltbench.leaderboard.cells import percent
+from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, shortened
+from ltbench.leaderboard.figures.series import Shown, by_class, mean_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination: accuracies of its classes, and what the tables say of mean and SD."""
+
+    label: str
+    values: list[float]
+    top1: float | None
+    spread: float | None
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """From top to bottom."""
+
+    boxes: list[Box]
+
+
+def collect(shown: Sequence[Shown]) -> Data | None:
+    """Return what is drawn; None where no run has numbers by class."""
+    boxes = [
+        Box(
+            label=one.label,
+            values=[value for value in by_class(one.records, "accuracy") if value is not None],
+            top1=mean_of(one.records, "top1"),
+            spread=mean_of(one.records, "sd_classes"),
+        )
+        for one in shown
+    ]
+    boxes = [box for box in boxes if box.values]
+    return Data(boxes=boxes) if boxes else None
+
+
+def draw(data: Data) -> Figure:
+    """Draw a box for each combination, with the accuracies of the classes as points and mean and SD as text."""
+    many = len(data.boxes)
+    made = figure(1.1 + 0.55 * many)
+    axes = made.subplots()
+    for number, box in enumerate(data.boxes):
+        values = [100 * value for value in box.values]
+        axes.boxplot(
+            [values], positions=[number], orientation="horizontal", widths=0.5, showfliers=False, showmeans=False,
+            patch_artist=True, manage_ticks=False,
+            boxprops={"facecolor": color(number), "alpha": 0.35, "edgecolor": color(number)},
+            medianprops={"color": "#000000"}, whiskerprops={"color": color(number)}, capprops={"color": color(number)},
+        )  # fmt: skip
+        axes.plot(values, [number] * len(values), linestyle="", marker="|", markersize=7, color=color(number))
+        mean = sum(values) / len(values)
+        axes.plot([mean], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000")
+        top1 = "" if box.top1 is None else f"mean {percent(box.top1)}"
+        spread = "" if box.spread is None else f"SD {percent(box.spread)}"
+        axes.text(101.5, number, "\n".join(filter(None, (top1, spread))), va="center", fontsize=8)
+    percent_axis(axes, "x")
+    axes.set_yticks(range(many), [_broken(box.label) for box in data.boxes])
+    axes.set_ylim(many - 0.4, -0.6)
+    axes.set_xlabel("accuracy of a class, %: quartiles, median (line), mean (diamond), each class (tick)")
+    return made
+
+
+def _broken(label: str) -> str:
+    """Return a label on as many lines as keep it narrow."""
+    lines = [""]
+    for part in label.split(" + "):
+        joined = f"{lines[-1]} + {part}" if lines[-1] else part
+        if len(joined) > 34 and lines[-1]:
+            lines[-1] += " +"
+            lines.append(part)
+        else:
+            lines[-1] = joined
+    return "\n".join(shortened(line, 44) for line in lines)
