@@ -54,10 +54,10 @@ def draw(data: Data) -> Figure:
     made = figure(3.1 + legend_height(data.labels))
     axes = made.subplots()
     many = len(data.labels)
-    width = 0.84 / many
+    width = min(0.84 / many, 0.13 * len(data.factors))
     for number, (label, row) in enumerate(zip(data.labels, data.bars, strict=True)):
         there = [(i, bar) for i, bar in enumerate(row) if bar is not None]
-        places = [i - 0.42 + width * (number + 0.5) for i, _ in there]
+        places = [i + width * (number - (many - 1) / 2) for i, _ in there]
         heights = [100 * bar.mean for _, bar in there]
         axes.bar(places, heights, width * 0.92, color=color(number), label=label)
         halves = [100 * bar.half if bar.half is not None else 0.0 for _, bar in there]

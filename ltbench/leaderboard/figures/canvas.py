@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REVISION = 1
+REVISION = 2
 """Raised when figures are drawn in another way, so that those of before are drawn again."""
 COLORS = ("#4d4d4d", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Grey for the baseline, then Okabe and Ito's palette without its yellow, which is too light for lines."""

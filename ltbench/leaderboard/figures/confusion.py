@@ -60,25 +60,33 @@ def draw(data: Data) -> Figure:
     many = len(data.matrices)
     width = WIDTH if many > 1 else 5.6
     named = len(data.classes) <= LABELLED
-    room = 0.15 + 0.065 * max(map(len, data.classes)) if named else 0.3
-    made = figure(width / many * 0.86 + room, width=width)
+    longest = max(len(name) for name in data.classes) if named else 0
+    # The matrix is a square: what is left of the width beside names and the scale is also its height.
+    side = (width - 1.5 - 0.065 * longest - 0.15 * many) / many
+    lines = max(len(_title(matrix, many)) for matrix in data.matrices)
+    made = figure(side + 0.75 + 0.17 * lines + 0.052 * longest, width=width)
     grid = made.subplots(1, many, squeeze=False, sharey=True)[0]
     for number, (axes, matrix) in enumerate(zip(grid, data.matrices, strict=True)):
         mesh = _matrix(axes, matrix, data.classes, many)
         if number == 0:
             axes.set_ylabel("true class" if named else f"true class: {len(data.classes)}, head to tail")
-    made.colorbar(mesh, ax=list(grid), shrink=0.75, label="% of the class's test images")
+    bar = made.colorbar(
+        mesh, ax=list(grid), shrink=0.75, label="% of the class's test images", ticks=[0, 1, 5, 10, 25, 50, 75, 100]
+    )
+    bar.ax.minorticks_off()
     return made
 
 
 def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> ScalarMappable:
+    from matplotlib.colors import PowerNorm
+
     size = len(classes)
     shares = [[100 * n / sum(row) if sum(row) else 0.0 for n in row] for row in matrix.images]
+    # A square root, so that confusions of a few percent are seen beside the diagonal.
+    scale = PowerNorm(0.5, 0, 100)
     # Small matrices are drawn cell by cell; of large ones that would take a megabyte.
     if size <= LABELLED:
-        mesh: ScalarMappable = axes.pcolormesh(
-            shares, cmap="Blues", vmin=0, vmax=100, edgecolors="#ffffff", linewidth=0.4
-        )
+        mesh: ScalarMappable = axes.pcolormesh(shares, cmap="Blues", norm=scale, edgecolors="#ffffff", linewidth=0.4)
         axes.set_ylim(size, 0)
         places = [c + 0.5 for c in range(size)]
         names = [shortened(name, 16) for name in classes]
@@ -90,19 +98,23 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
             for p, share in enumerate(row):
                 if share >= 0.5:
                     axes.text(p + 0.5, t + 0.5, f"{share:.0f}", ha="center", va="center", fontsize=text,
-                              color="#ffffff" if share > 55 else "#000000")  # fmt: skip
+                              color="#ffffff" if share > 30 else "#000000")  # fmt: skip
     else:
-        mesh = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+        mesh = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
     axes.set_aspect("equal")
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")
+    axes.set_title("\n".join(_title(matrix, many)))
+    return mesh
+
+
+def _title(matrix: Matrix, many: int) -> list[str]:
     top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
     runs = f"{matrix.runs} runs" if matrix.runs > 1 else ""
     below = ", ".join(filter(None, (top1, runs)))
-    axes.set_title("\n".join([*_lines(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]))
-    return mesh
+    return [*_lines(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]
 
 
 def _lines(label: str, most: int) -> list[str]:

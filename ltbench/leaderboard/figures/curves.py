@@ -69,9 +69,12 @@ def draw(data: Data) -> Figure:
         nan = float("nan")
         left.plot(curve.epoch, [nan if v is None else v for v in curve.loss], label=curve.label, **look)
         right.plot(curve.epoch, [nan if v is None else 100 * v for v in curve.accuracy], **look)
+    from matplotlib.ticker import MaxNLocator
+
     for axes, title in ((left, "Training loss"), (right, "Accuracy on training batches, %")):
         axes.set_title(title)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color="#dddddd", linewidth=0.6)
     left.set_ylim(bottom=0)
     right.set_ylim(0, 100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure,
 from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -66,9 +68,7 @@ def draw(data: Data) -> Figure:
     above.set_title(
         "Accuracy of each class" + ("" if window == 1 else f": dots, and their moving mean over {window} classes")
     )
-    below.bar(places, data.counts, width=0.8, color="#9a9a9a")
-    below.set_yscale("log")
-    below.set_ylabel("training\nimages")
+    _counts(below, data.counts)
     below.set_xlim(-0.6, size - 0.4)
     if size <= LABELLED:
         below.set_xticks(places, data.classes, rotation=30, ha="right", rotation_mode="anchor")
@@ -78,13 +78,31 @@ def draw(data: Data) -> Figure:
     return made
 
 
+def _counts(axes: Axes, counts: Sequence[int]) -> None:
+    """Draw training images, on a logarithmic axis because a long tail spans several powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.bar(range(len(counts)), [max(count, 0.5) for count in counts], width=0.8, color="#b0b0b0")
+    axes.set_yscale("log")
+    axes.set_ylabel("training\nimages")
+    axes.yaxis.set_minor_locator(NullLocator())
+    if len(counts) <= LABELLED:
+        axes.yaxis.set_major_locator(NullLocator())
+        for place, count in enumerate(counts):
+            axes.text(place, max(count, 0.5), f"{count:,}", ha="center", va="bottom", fontsize=7.5)
+    else:
+        axes.yaxis.set_major_locator(LogLocator(10))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    lowest, highest = max(min(counts), 0.5), max(*counts, 1)
+    # A little room below the smallest bar, and above the largest for its number.
+    axes.set_ylim(lowest / (highest / lowest * 2) ** 0.12, highest * (highest / lowest * 2) ** 0.25)
+
+
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Return the moving mean; towards the ends the window shrinks. Undefined values are left out of it."""
+    """Return the moving mean; at the ends the window is what there is of it. Undefined values are left out."""
     half = window // 2
     smoothed = []
     for i in range(len(values)):
-        # The window stays centred, so that an end is not drawn towards the middle.
-        reach = min(half, i, len(values) - 1 - i)
-        near = [value for value in values[i - reach : i + reach + 1] if value == value]  # noqa: PLR0124
+        near = [value for value in values[max(0, i - half) : i + half + 1] if not math.isnan(value)]
         smoothed.append(sum(near) / len(near) if near else float("nan"))
     return smoothed

@@ -89,7 +89,7 @@ def draw_resampling(data: Data) -> Figure:
     axes.bar(places, kept, width=0.85, color=KEPT, label="kept")
     axes.bar(places, dropped, width=0.85, bottom=kept, color=DROPPED, alpha=0.55, hatch="//", edgecolor="#ffffff",
              label="dropped")  # fmt: skip
-    axes.bar(places, copied, width=0.85, bottom=kept, color=COPIED, alpha=0.75, hatch="..", edgecolor="#ffffff",
+    axes.bar(places, copied, width=0.85, bottom=kept, color=COPIED, alpha=0.75, hatch="\\\\", edgecolor="#ffffff",
              label="copies")  # fmt: skip
     axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
     texts = [f"×{rate:.2g}" for rate in rates(data.counts, threshold)]
@@ -113,7 +113,7 @@ def draw_bags(data: Data) -> Figure:
             some = [c for c, is_dealt in enumerate(dealt) if is_dealt is wanted]
             axes.bar(some, [heights[c] for c in some], width=0.85, color=color, label=name)
         axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
-        _label(axes, data, None, heights)
+        _label(axes, data, None, data.counts)
     right.set_ylabel("")
     left.set_title(f"All: {sum(data.counts):,} images, {data.counts[0]:,} // {threshold:,} = {bags} bags")
     right.set_title(f"One bag: {sum(held):,} images")
