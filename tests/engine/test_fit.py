@@ -12,7 +12,8 @@ from torch import nn
 
 from ltbench import Loss, Model
 from ltbench.cells import Job
-from ltbench.engine.fit import fit, fit_many
+from ltbench.engine.fit import fit, fit_many, training_subset
+from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
 from ltbench.stages import Technique
 from ltbench.work import Context
@@ -132,6 +133,14 @@ def test_seeds_and_techniques_change_the_weights(context: Context) -> None:
     jobs = [fit_job(), fit_job(seed=1), fit_job(plain(weight=Inverse())), fit_job(plain(augment=None))]
     found = [trained(context, job)["head.weight"] for job in jobs]
     assert len({tuple(w.flatten().tolist()) for w in found}) == len(jobs)
+
+
+def test_initial_weights_depend_on_the_seed_alone(context: Context) -> None:
+    subset = training_subset(fit_job().spec, context)
+    jobs = [fit_job(), fit_job(plain(**EVERYTHING), recipe={"lr": 0.3}), fit_job(seed=1)]
+    states = [Training(job.spec, subset, context.registry, torch.device("cpu")).network.state_dict() for job in jobs]
+    assert same(states[0], states[1])
+    assert not same(states[0], states[2])
 
 
 # --- going on from another fit -------------------------------------------------------------------------------------------
