@@ -1,0 +1,71 @@
+"""Suites that rebuild a report: what they say of it has to be about what they run."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ltbench.plan import Plan, make_plan
+from ltbench.registry import Registry
+from ltbench.reported import Claim, Reported
+from ltbench.suite import Suite, changed, find_suite
+
+REPORTS = ("wong", "jiang", "schmidt", "park", "rivadeneira")
+
+
+@cache
+def registry_of_all() -> Registry:
+    return Registry.load()
+
+
+def suites() -> list[str]:
+    return [name for name in registry_of_all().suites if name.startswith("report-")]
+
+
+def plan_of(suite: Suite, registry: Registry, folder: Path) -> Plan:
+    """Return the plan, with data in place of those that can only be described where they are."""
+    if suite.datasets[0].startswith("breast_histopathology"):
+        suite = changed(suite, datasets=["cifar10"])
+    return make_plan(suite, registry, folder)
+
+
+def test_every_report_has_a_suite_at_its_own_scale_and_a_fast_one() -> None:
+    assert {f"report-{name}{scale}" for name in REPORTS for scale in ("", "-fast")} <= set(suites())
+
+
+@pytest.mark.parametrize("name", suites())
+def test_what_a_report_says_is_about_what_its_suite_runs(name: str, registry: Registry, tmp_path: Path) -> None:
+    suite = find_suite(name, registry)
+    plan = plan_of(suite, registry, tmp_path)
+    assert not plan.left_out
+    made = {frozenset(label for label in cell.extra["combination"].values() if label) for cell in plan.cells}
+    said: list[Reported | Claim] = [*suite.reported, *suite.claims]
+    assert said
+    for one in said:
+        named = (one.techniques,) if isinstance(one, Reported) else (one.better, one.worse)
+        for techniques in named:
+            assert frozenset(techniques) in made, techniques
+        factors = (one.imbalance_factor,) if isinstance(one, Reported) else one.imbalance_factors
+        assert factors == "all" or set(factors) <= set(suite.imbalance_factors)
+        assert one.model in {None, *suite.models}
+    if suite.highlight is not None:
+        assert frozenset(suite.highlight) in made
+
+
+@pytest.mark.parametrize("name", suites())
+def test_what_is_printed_class_by_class_has_the_printed_mean(name: str, registry: Registry) -> None:
+    for one in find_suite(name, registry).reported:
+        if one.per_class and one.value is not None:
+            assert sum(one.per_class) / len(one.per_class) == pytest.approx(one.value, abs=2e-4), one.source
+
+
+@pytest.mark.parametrize("name", [name for name in suites() if name.endswith("-fast")])
+def test_a_fast_suite_says_what_it_scaled_and_is_otherwise_the_report(name: str, registry: Registry) -> None:
+    fast, full = find_suite(name, registry), find_suite(name.removesuffix("-fast"), registry)
+    assert "Scaled down" in fast.notes
+    assert (fast.recipe.steps is None, full.recipe.epochs is None) == (False, False)
+    assert len(fast.seeds) >= 3
+    assert [claim.text for claim in fast.claims] == [claim.text for claim in full.claims]
+    assert fast.datasets == full.datasets
