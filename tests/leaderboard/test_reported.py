@@ -140,7 +140,9 @@ def test_two_models_are_told_apart() -> None:
     assert fit["model"]["name"] == "convnet"
     longer = [record({}, 100.0, 0, {"top1": 0.9}, epochs=40)]
     text = "\n".join(
-        reported_lines((Reported(source="T", imbalance_factor=100, value=0.6),), (), comparables([*runs([0.1]), *longer]))
+        reported_lines(
+            (Reported(source="T", imbalance_factor=100, value=0.6),), (), comparables([*runs([0.1]), *longer])
+        )
     )
     assert "epochs=20" in text
     assert "epochs=40" in text
