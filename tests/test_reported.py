@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from ltbench.errors import SuiteError
+from ltbench.registry import Registry
 from ltbench.reported import parse_figure
-from ltbench.suite import Suite, changed, read_suite
+from ltbench.suite import Suite, changed, find_suite, read_suite
 
 GOOD = """
 schema = 1
@@ -107,3 +108,12 @@ def test_a_mistake_in_what_a_report_says_names_file_and_key(kind: str, tmp_path:
 def test_a_figure_is_written_like_a_technique() -> None:
     assert parse_figure("bags[threshold=120]") == ("bags", 120)
     assert parse_figure("head_to_tail") == ("head_to_tail", None)
+
+
+def test_what_the_suites_that_come_with_ltbench_say_names_techniques_that_there_are(registry: Registry) -> None:
+    for name in registry.suites:
+        suite = find_suite(name, registry)
+        sides = [suite.highlight or (), *(r.techniques for r in suite.reported)]
+        sides += [side for claim in suite.claims for side in (claim.better, claim.worse)]
+        for technique in {technique for side in sides for technique in side}:
+            assert registry.parse(technique), (name, technique)

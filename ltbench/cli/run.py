@@ -151,7 +151,9 @@ def command(
         from ltbench.leaderboard.publish import load
 
         click.echo(shown(load(folder / suite.name)), nl=False)
-        click.echo(f"written: {', '.join(str(path) for path in published)}", err=True)
+        drawn = sum(path.suffix == ".svg" for path in published)
+        names = [str(path) for path in published if path.suffix != ".svg"] + [f"{drawn} figures"] * bool(drawn)
+        click.echo(f"written: {', '.join(names)}", err=True)
     if stopped is not None:
         raise stopped
     more = next(parts, None) is not None

@@ -56,7 +56,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "counts": counts,
             "imbalance_factor": self.imbalance_factor,
             "gini": gini(counts),
-            "classes": len(counts),
+            "classes": list(self.info.classes),
             "size": self.info.size,
             "channels": self.info.channels,
         }

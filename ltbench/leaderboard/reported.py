@@ -12,6 +12,7 @@ import numpy as np
 from ltbench.leaderboard.cells import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.claims import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
 from ltbench.leaderboard.comparable import Comparable, asked
+from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.markdown import escape, folded, plain_table
 from ltbench.leaderboard.stats import Estimate, estimates
 from ltbench.reported import Claim, Combination, Reported
@@ -169,13 +170,13 @@ def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Ite
             there = [r for r in there if len(r.per_class["accuracy"]) == len(one.per_class)]
             if not there:
                 continue
-            classes = there[0].data.get("classes") or [str(c) for c in range(len(one.per_class))]
+            classes = classes_of(there, len(one.per_class))
             rows = []
             for c, (title, said) in enumerate(zip(classes, one.per_class, strict=True)):
                 values = [v for r in there if (v := r.per_class["accuracy"][c]) is not None]
                 mean = math.fsum(values) / len(values) if values else None
                 gap = MISSING if mean is None else signed(mean - said)
-                rows.append([escape(str(title)), percent(said), MISSING if mean is None else percent(mean), gap])
+                rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])
             what = f"{escape(one.source)}, class by class: {escape(label(one.techniques, order))}"
             what += f", imbalance factor {factor_text(one.imbalance_factor)}" + (f", {escape(name)}" if name else "")
             yield from folded(what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3]))

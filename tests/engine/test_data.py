@@ -78,8 +78,8 @@ def test_a_subset_holds_the_images_that_the_convention_keeps(tmp_path: Path) -> 
 
 def test_a_summary_has_what_a_record_wants(tmp_path: Path) -> None:
     assert load_tiny(tmp_path).summary() == {
-        "counts": [40, 12, 4], "imbalance_factor": 10.0, "gini": pytest.approx(72 / 168), "classes": 3, "size": SIZE,
-        "channels": 1,
+        "counts": [40, 12, 4], "imbalance_factor": 10.0, "gini": pytest.approx(72 / 168), "size": SIZE,
+        "classes": list(Tiny().info(tmp_path).classes), "channels": 1,
     }  # fmt: skip
 
 

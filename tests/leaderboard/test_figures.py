@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from synthetic import record
 
@@ -18,7 +19,7 @@ from ltbench.leaderboard.figures.head_to_tail import smooth
 from ltbench.leaderboard.figures.histogram import bag, rates
 from ltbench.leaderboard.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish, update
-from ltbench.records import Record
+from ltbench.records import Record, seal, validate
 from ltbench.reported import FIGURES, Reported
 
 ALL = tuple(f"{name}[threshold=120]" if name in ("resampling", "bags") else name for name in FIGURES)
@@ -99,6 +100,13 @@ def test_figures_bear_one_class_and_a_hundred_and_any_name(classes: list[str]) -
         assert size < 200_000, kind
         if kind in ("confusion", "histogram"):
             assert (classes[-1] in shown) is (len(classes) <= 20), kind
+
+
+def test_classes_without_names_are_numbered() -> None:
+    record_ = full(classes=TEN)
+    nameless = validate(seal(msgspec.to_builtins(record_) | {"data": record_.data | {"classes": 10}}))
+    found = drawings(placed(Wish(figures=ALL), [nameless]))
+    assert set(map(str, range(10))) <= set(texts(found["confusion"]))
 
 
 def test_without_results_there_are_no_figures() -> None:

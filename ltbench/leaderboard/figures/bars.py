@@ -73,7 +73,8 @@ def draw(data: Data) -> Figure:
     axes.set_xticks(range(len(data.factors)), [factor_text(factor) for factor in data.factors])
     axes.set_xlabel("imbalance factor")
     axes.set_ylabel("top-1 accuracy, %")
-    axes.set_title("Top-1 accuracy, mean over runs with its 95 % interval")
+    several = any(bar.half is not None for row in data.bars for bar in row if bar is not None)
+    axes.set_title("Top-1 accuracy" + (", mean over runs with its 95 % interval" if several else ""))
     axes.set_xlim(-0.5, len(data.factors) - 0.5)
     legend(made, axes)
     return made

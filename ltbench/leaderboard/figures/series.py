@@ -65,9 +65,12 @@ def counts_of(records: Iterable[Record]) -> list[int]:
 
 
 def classes_of(records: Iterable[Record], number: int) -> list[str]:
-    """Return the names of the classes; their numbers where no record has names for all."""
-    names: list[object] = next((record.data["classes"] for record in records if record.data.get("classes")), [])
-    return [str(name) for name in names] if len(names) == number else [str(c) for c in range(number)]
+    """Return the names of the classes; their numbers where no record has a name for each."""
+    for record in records:
+        names = record.data.get("classes")
+        if isinstance(names, list) and len(names) == number:
+            return [str(name) for name in names]
+    return [str(c) for c in range(number)]
 
 
 def head_to_tail(counts: Sequence[int]) -> list[int]:
