@@ -1,0 +1,109 @@
+"""The commands that read: what they print for people, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import loss_source
+
+from ltbench.cli import group
+from ltbench.errors import LtbenchError, UnknownName
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(group, args, catch_exceptions=True)
+
+
+def printed(*args: str) -> str:
+    result = call(*args)
+    assert result.exit_code == 0, result.exception
+    return result.stdout
+
+
+def test_list_has_every_technique_with_stage_plugin_and_version() -> None:
+    rows = json.loads(printed("list", "--json"))
+    mixup = next(row for row in rows if row["technique"] == "mixup")
+    assert (mixup["stage"], mixup["plugin"], mixup["baseline"]) == ("mix", "ltbench", False)
+    assert mixup["parameters"]["alpha"] == "0.4"
+    text = printed("list")
+    assert all(row["technique"] in text for row in rows)
+
+
+def test_list_of_one_stage_has_no_other() -> None:
+    assert {row["stage"] for row in json.loads(printed("list", "loss", "--json"))} == {"loss"}
+    result = call("list", "los")
+    assert isinstance(result.exception, UnknownName)
+    assert "loss" in result.exception.fix
+
+
+def test_show_has_docstring_ranges_defaults_and_source() -> None:
+    text = printed("show", "label_smooth")
+    assert "Source: Szegedy et al." in text
+    assert "float >= 0 and < 1" in text
+    facts = json.loads(printed("show", "label_smooth", "--json"))
+    assert {p["name"]: p["default"] for p in facts["parameters"]} == {"eps": "0.2", "off": "k_minus_1"}
+
+
+def test_show_prints_a_suite() -> None:
+    assert 'name = "quick"' in printed("show", "quick")
+    assert json.loads(printed("show", "quick", "--json"))["imbalance_factors"] == [10, 50, 100]
+
+
+def test_show_of_nothing_known_names_the_nearest() -> None:
+    result = call("show", "mixpu")
+    assert isinstance(result.exception, LtbenchError)
+    assert result.exception.exit_code == 4
+    assert "mixup" in result.exception.fix
+
+
+def test_a_plugin_file_is_listed(tmp_path: Path) -> None:
+    file = tmp_path / "my_loss.py"
+    file.write_text(loss_source("my_loss"))
+    assert "my_loss" in printed("list", "loss", "--plugin-file", str(file))
+    plugins = json.loads(printed("plugins", "--json", "--plugin-file", str(file)))["plugins"]
+    assert {"plugin": "my_loss", "distribution": "file:my_loss"}.items() <= plugins[-1].items()
+
+
+def test_a_disabled_plugin_is_gone() -> None:
+    rows = json.loads(printed("list", "mix", "--json", "--disable", "mixup"))
+    assert "mixup" not in {row["technique"] for row in rows}
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> tuple[str, ...]:
+    return ("plan", "--store", str(tmp_path / "store"), "--imbalance-factors", "100", "--seeds", "0")
+
+
+def test_plan_says_what_would_run_and_writes_nothing(planned: tuple[str, ...], tmp_path: Path) -> None:
+    facts = json.loads(printed(*planned, "--json", "--cells"))
+    assert (facts["cells"], facts["jobs"]["fit"], facts["trainings_naive"]) == (16, 8, 16)
+    assert facts["missing"] == {"fit": 8, "predict": 16, "cell": 16}
+    assert len({cell["id"] for cell in facts["list"]}) == 16
+    assert "8 for 16 cells" in printed(*planned)
+    assert not (tmp_path / "store").exists()
+
+
+def test_plan_says_what_is_left_out_and_why(planned: tuple[str, ...]) -> None:
+    facts = json.loads(printed(*planned, "--json", "--plugins", "drw,mixup"))
+    reasons = {out["combination"]: out["reason"] for out in facts["left_out"]}
+    assert set(reasons) == {"drw", "mixup + drw"}
+    assert "needs" in reasons["drw"]
+
+
+def test_plan_of_everything_in_pairs_is_made_in_parts(planned: tuple[str, ...]) -> None:
+    facts = json.loads(printed(*planned, "--json", "--all", "--max-techniques", "2"))
+    assert facts["cells"] > 300
+    assert facts["jobs"]["cell"] == facts["cells"]
+
+
+def test_doctor_finds_what_is_wrong_and_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "file" / "store"))
+    (tmp_path / "file").write_text("in the way")
+    result = call("doctor", "--json")
+    findings = {f["subject"]: f for f in json.loads(result.stdout)}
+    assert findings["torch"]["state"] == "ok"
+    assert findings["store"]["state"] == "wrong"
+    assert "LTBENCH_STORE" in findings["store"]["fix"]
