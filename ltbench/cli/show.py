@@ -11,6 +11,7 @@ import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.paths import data_root as default_root
 
 if TYPE_CHECKING:
     from ltbench.registry import Registry
@@ -19,10 +20,30 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="Write a picture of what an augmentation or a mix does to real images.",
+)
+@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Whose images those are.")
+@click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
+              help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
 @plugin_options
-def command(name: str, as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> None:
+def command(
+    name: str,
+    as_json: bool,
+    figure: Path | None,
+    dataset: str,
+    data_root: Path,
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source. Or print a suite."""
     registry = load_registry(plugin_files, disable)
+    if figure is not None:
+        _draw(name, dataset, data_root, figure, registry)
+        return
     if name in registry.suites and name not in registry.entries:
         _show_suite(name, registry, as_json)
         return
@@ -62,6 +83,21 @@ def command(name: str, as_json: bool, plugin_files: Sequence[Path], disable: Seq
     for title, others in (("Cannot go with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
+
+
+def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -> None:
+    from ltbench.engine.examples import examples
+    from ltbench.errors import StoreError
+    from ltbench.stages import Dataset
+
+    images = registry.parse(dataset, "dataset")
+    assert isinstance(images, Dataset)
+    drawn = examples(registry.parse(name), images, root)
+    try:
+        drawn.savefig(file, format="png", metadata={"Software": None})
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from None
+    click.echo(f"written: {file}", err=True)
 
 
 def _show_suite(name: str, registry: Registry, as_json: bool) -> None:
