@@ -1,0 +1,240 @@
+"""Every pair of techniques of different stages, trained together once; and every technique, on and off.
+
+A covering set of pairs: few combinations of many techniques in which every two techniques of different stages meet. Each
+is trained for a few steps and scored, so what goes wrong between two plugins goes wrong here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ltbench import Dataset, DatasetInfo, Images
+from ltbench.cells import Job
+from ltbench.cli.options import every_technique
+from ltbench.discovery import Source
+from ltbench.executors import make_executor
+from ltbench.grid import TECHNIQUE_STAGES, Combination, why_not
+from ltbench.hookspecs import hookimpl
+from ltbench.plan import make_plan
+from ltbench.registry import Registry
+from ltbench.runner import run
+from ltbench.stages import Technique
+from ltbench.store import Store
+from ltbench.suite import Suite, changed, find_suite
+from ltbench.work import Context
+
+CLASSES, TRAIN, TEST, SIZE = 4, 24, 3, 12
+MODELS = ("convnet", "convnet9", "resnet20", "efficientnet_lite0")
+STEPS = 3
+"""One for the first stage of a regime at least, and one for the second."""
+LR = 0.001
+"""Low, and no batch of a bag is of two or three images: there, batch normalisation makes a deep network explode."""
+TRIES = 25
+"""Random combinations from which the one with most new pairs is taken."""
+Row = dict[str, Technique]
+Pair = tuple[Technique, Technique]
+
+
+class Patches(Dataset, frozen=True):
+    """Noise of another brightness for each class, in colour."""
+
+    name = "patches"
+    augment = "crop_flip"
+
+    def info(self, root: Path) -> DatasetInfo:
+        return DatasetInfo(
+            classes=tuple("abcd"), train_counts=(TRAIN,) * CLASSES, test_counts=(TEST,) * CLASSES, channels=3, size=SIZE,
+            mean=(0.4,) * 3, std=(0.2,) * 3, fingerprint="patches1",
+        )  # fmt: skip
+
+    def load(self, root: Path) -> Images:
+        rng = np.random.default_rng(0)
+        parts: dict[str, Any] = {}
+        for split, each in (("train", TRAIN), ("test", TEST)):
+            labels = np.arange(CLASSES).repeat(each)
+            noise = rng.integers(0, 100, (len(labels), 3, SIZE, SIZE))
+            parts |= {f"{split}_images": (noise + 40 * labels[:, None, None, None]).astype(np.uint8)}
+            parts |= {f"{split}_labels": labels}
+        return Images(**parts)
+
+
+class Offer:
+    @hookimpl
+    def ltbench_datasets(self) -> list[type[Dataset]]:
+        return [Patches]
+
+
+@pytest.fixture(scope="module")
+def own() -> Registry:
+    registry = Registry.load()
+    registry._add(Source(plugin="patches", distribution="patches", version="1"), Offer())
+    return registry
+
+
+@pytest.fixture(scope="module")
+def suite(own: Registry) -> Suite:
+    return changed(
+        find_suite("quick", own), name="covering", datasets=["patches"], imbalance_factors=[8], models=["convnet"],
+        techniques=[], seeds=[0], recipe={"steps": STEPS, "batch_size": 20, "lr": LR, "precision": "fp32"},
+    )  # fmt: skip
+
+
+def pairs(row: Row) -> set[Pair]:
+    """Return the pairs of a row, each in the order of the stages."""
+    return set(itertools.combinations((row[stage] for stage in (*TECHNIQUE_STAGES, "model") if stage in row), 2))
+
+
+def reason(row: Row) -> str:
+    """Return why the grid leaves a row out; empty where it runs."""
+    return why_not(Combination(tuple(row[stage] for stage in TECHNIQUE_STAGES if stage in row)))
+
+
+def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[list[Row], set[Pair]]:
+    """Return rows that run in which every pair is, and the pairs for which there is no such row.
+
+    choices: alternatives by stage; a row has one of each stage, or none. Greedy: of some random rows around a pair that
+    is still missing, the one with most missing pairs.
+    """
+    draw = random.Random(seed)
+    missing = {
+        (one, other)
+        for first, second in itertools.combinations((s for s in (*TECHNIQUE_STAGES, "model") if s in choices), 2)
+        for one in choices[first]
+        for other in choices[second]
+    }
+    rows, impossible = [], set()
+    order = sorted(missing, key=lambda pair: (pair[0].label, pair[1].label))
+    for pair in order:
+        if pair not in missing:
+            continue
+        fixed = {technique.stage: technique for technique in pair}
+        tried = [fixed | dict(_fill(choices, fixed, draw)) for _ in range(TRIES)]
+        usable = [row for row in tried if not reason(row)]
+        if not usable:
+            impossible.add(pair)
+            missing.remove(pair)
+            continue
+        best = max(usable, key=lambda row: len(pairs(row) & missing))
+        rows.append(best)
+        missing -= pairs(best)
+    return rows, impossible
+
+
+def _fill(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Iterator[tuple[str, Technique]]:
+    for stage in choices.keys() - fixed.keys():
+        # A stage may stay empty, so that one technique that goes with little does not rule a row out.
+        if stage == "model" or draw.random() < 0.8:
+            yield stage, draw.choice(choices[stage])
+
+
+def alternatives(registry: Registry) -> dict[str, Sequence[Technique]]:
+    """Return every registered technique that a combination can pick, by stage, and some models."""
+    made = [registry.parse(name) for name in every_technique(registry)]
+    stages = {stage: [t for t in made if t.stage == stage] for stage in TECHNIQUE_STAGES}
+    return {stage: them for stage, them in stages.items() if them} | {"model": [registry.parse(m) for m in MODELS]}
+
+
+def train(suite: Suite, registry: Registry, folder: Path) -> tuple[list[Job], Store]:
+    """Run a suite in this process; return its cells and the store."""
+    context = Context(store=Store(folder / "store"), registry=registry, data_root=folder / "data")
+    plan = make_plan(suite, registry, folder / "data")
+    assert not plan.left_out
+    with make_executor("inline", context, workers=1, timeout=None) as executor:
+        summary = run(plan, context, executor, retries=0)
+    failed = {str(plan.jobs[key].extra["combination"]): context.store.record(key)["error"] for key in summary.failed}
+    assert not failed
+    assert summary.done == len(plan.cells)
+    return plan.cells, context.store
+
+
+def test_the_covering_set_has_every_pair_or_a_reason_against_it(own: Registry) -> None:
+    choices = alternatives(own)
+    rows, impossible = covering(choices)
+    covered = set().union(*map(pairs, rows))
+    for first, second in itertools.combinations(choices, 2):
+        for one, other in itertools.product(choices[first], choices[second]):
+            assert ((one, other) in covered) != ((one, other) in impossible), (one.label, other.label)
+    for pair in impossible:
+        assert reason({technique.stage: technique for technique in pair}), [t.label for t in pair]
+    assert len(rows) < len(covered) / 10, "a covering set is small"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_every_pair_of_techniques_trains_and_is_scored(model: str, own: Registry, suite: Suite, tmp_path: Path) -> None:
+    rows, _ = covering(alternatives(own))
+    of_model = [row for row in rows if row["model"].name == model]
+    assert of_model
+    listed = [[t.label for stage, t in row.items() if stage != "model"] for row in of_model]
+    cells, store = train(changed(suite, models=[model], combinations=[r for r in listed if r]), own, tmp_path)
+    for cell in cells:
+        assert 0 <= store.record(cell.key)["metrics"]["top1"] <= 1
+
+
+# --- on and off -------------------------------------------------------------------------------------------------
+
+
+def training_techniques() -> list[str]:
+    registry = Registry.load()
+    return [
+        name
+        for name in every_technique(registry)
+        if registry.parse(name).stage in {"sampler", "augment", "mix", "loss", "weight"}
+    ]
+
+
+def weights(suite: Suite, registry: Registry, folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Return the trained weights of each combination of a suite, by what it picks."""
+    from safetensors.numpy import load_file
+
+    cells, store = train(suite, registry, folder)
+    made = {}
+    for cell in cells:
+        picked = " + ".join(label for label in cell.extra["combination"].values() if label)
+        (fit,) = cell.spec["members"]
+        made[picked] = load_file(store.path(fit) / "weights.safetensors")
+    return made
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+@pytest.fixture(scope="module")
+def trained(own: Registry, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+    """Weights without any technique and with each one alone, trained one after the other in this process."""
+    alone = [[name] for name in training_techniques() if name != Patches.augment]
+    return weights(changed(suite, combinations=alone), own, tmp_path_factory.mktemp("each"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in training_techniques() if name != Patches.augment])
+def test_a_technique_that_is_on_changes_the_training(name: str, trained: dict[str, dict[str, np.ndarray]]) -> None:
+    assert not same(trained[name], trained[""])
+
+
+@pytest.mark.slow
+def test_techniques_that_are_off_leave_a_training_as_it_is(
+    own: Registry, suite: Suite, trained: dict[str, dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    # Trained after all the others in one process, and naming the data set's own augmentation, which is what it has anyway.
+    again = weights(changed(suite, combinations=[[Patches.augment]]), own, tmp_path)
+    assert list(again) == [""], "the same training under another name is the same cell"
+    assert same(again[""], trained[""])
+
+
+def test_a_view_or_an_adjustment_afterwards_trains_nothing_else(own: Registry, suite: Suite) -> None:
+    folder = Path("unused")
+    plain = {job.key for job in make_plan(suite, own, folder).of_kind("fit")}
+    late = [n for n in every_technique(own) if own.parse(n).stage in {"view", "posthoc"}]
+    for name in late:
+        plan = make_plan(changed(suite, techniques=[name]), own, folder)
+        assert {job.key for job in plan.of_kind("fit")} == plain, name
+        assert len(plan.cells) == 2, name
