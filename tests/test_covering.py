@@ -31,7 +31,7 @@ from ltbench.suite import Suite, changed, find_suite
 from ltbench.work import Context
 
 CLASSES, TRAIN, TEST, SIZE = 4, 24, 3, 12
-MODELS = ("convnet", "convnet9", "resnet20", "efficientnet_lite0")
+MODELS = ("convnet", "convnet9", "resnet20", "mobilenetv3_small_050")
 STEPS = 3
 """One for the first stage of a regime at least, and one for the second."""
 LR = 0.001

@@ -25,12 +25,12 @@ def test_what_is_no_span_of_time_is_refused(text: str) -> None:
 
 
 def test_a_data_set_or_model_among_the_plugins_takes_the_place_of_the_suites(registry: Registry) -> None:
-    suite = asked_suite(registry, **ASKED | {"plugins": "mixup,step,cifar10,convnet[width=8]"})
+    suite = asked_suite(registry, **ASKED | {"plugins": "mixup,step,cifar10,convnet[width=4]"})
     assert (suite.techniques, suite.datasets, suite.profiles, suite.models) == (
         ("mixup",),
         ("cifar10",),
         ("step",),
-        ("convnet[width=8]",),
+        ("convnet[width=4]",),
     )
 
 
@@ -56,8 +56,6 @@ def test_the_command_of_a_page_says_what_differs_from_the_suite(registry: Regist
     assert command(registry, techniques=["tta", "mixup"]) == "ltbench run --suite quick"
     assert command(registry, {"focal", "mixup"}).endswith("--plugins focal,mixup")
     assert command(registry, imbalance_factors=[10]) == "ltbench run --suite quick"
-    assert command(registry, imbalance_factors=[10, 20], seeds=[0, 7]).endswith(
-        "--imbalance-factors 10,20 --seeds 0,7"
-    )
+    assert command(registry, imbalance_factors=[10, 20], seeds=[0, 7]).endswith("--imbalance-factors 10,20 --seeds 0,7")
     recipe = {"steps": 5, "precision": "fp32"}
     assert "--set steps=5" in command(registry, recipe=recipe)
