@@ -204,8 +204,10 @@ class Registry:
                 )
         if entry := self._make(name):
             return entry
-        members = [member for _, family in self.families for member in family.names()]
-        like = UnknownName.of("technique", name, [*self.entries, *nearest(name, members)])
+        known: list[str] = list(self.entries)
+        if not nearest(name, known):
+            known += nearest(name, [member for _, family in self.families for member in family.names()])
+        like = UnknownName.of("technique", name, known)
         raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
 
     def _make(self, name: str) -> Entry | None:

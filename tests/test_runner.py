@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fakes import WORK, context, journalled, make, plain_records, plan, tree, wait_for
@@ -228,7 +229,8 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_done(here, mo
 
 
 def test_when_the_time_is_over_nothing_new_is_begun(here):
-    summary = inline(here, tree(sleeps=0.1), budget=0.25)
+    # A task holds half a second of work, and what was handed out is finished.
+    summary = inline(here, tree(sleeps=0.2), budget=0.25)
     assert 0 < summary.ran["fit"] < 6
     assert summary.unfinished == 18 - summary.done > 0
     assert inline(here, tree(sleeps=0.1)).unfinished == 0
@@ -280,15 +282,23 @@ def test_a_second_signal_stops_now(here):
     assert local(here, tree(), workers=1).done == 18
 
 
-def test_ctrl_c_goes_to_the_whole_group_and_only_the_command_minds(here):
+@pytest.mark.parametrize("moment", ["as workers start", "as workers work"])
+def test_ctrl_c_goes_to_the_whole_group_and_only_the_command_minds(here, moment):
     process = command(here.store.root)
-    wait_for(lambda: "fit0" in journalled(here.store, "began"))
+    if moment == "as workers start":
+        wait_for(lambda: len(children(process.pid)) > 1)
+    else:
+        wait_for(lambda: "fit0" in journalled(here.store, "began"))
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 6
     assert "Traceback" not in stderr
     assert "KeyboardInterrupt" not in stderr
     assert sorted(journalled(here.store, "began")) == sorted(journalled(here.store, "ended"))
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def test_sigterm_to_the_whole_group_fails_no_cell(here):
@@ -308,11 +318,12 @@ def test_a_signal_inside_of_a_job_of_this_process(here):
             signal.raise_signal(signal.SIGINT)
         work(job, context)
 
+    before = signal.getsignal(signal.SIGINT)
     for fits in (["fit0", "fit1"], ["fit0", "fit1"]):
         with Inline(here, work=work) as executor, pytest.raises(Interrupted):
             run(tree(), here, executor)
         assert [key for key in journalled(here.store, "ended") if key.startswith("fit")] == fits
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert not here.store.leases.is_held("fit2")
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -243,6 +244,8 @@ def _without_interrupts() -> Iterator[None]:
 
     The mask is inherited by the pool's threads and by every worker that they start later, from its first instruction.
     """
+    # Starting the tracker of semaphores ends with SIGINT unblocked, so that is done first.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
