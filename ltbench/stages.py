@@ -126,7 +126,7 @@ class Sampler(Technique, frozen=True):
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
         """Return the indices of one epoch in the order of their visit, `int64 [M]`, every one an element of `pool`.
 
-        batch_size: what `batch_size` returned. M is the same in every epoch.
+        batch_size: the recipe's. M is the same in every epoch.
         """
         raise NotImplementedError
 

@@ -24,6 +24,7 @@ class Order:
     def __init__(self, sampler: Sampler, labels: Tensor, counts: Tensor, batch_size: int, seed: int) -> None:
         self.sampler = sampler
         self.labels, self.counts = labels, counts
+        self.recipe_batch_size = batch_size
         self.batch_size = _whole(sampler, sampler.batch_size(batch_size, len(counts)))
         pool = sampler.pool(labels, counts, generator(seed, "pool"))
         self.pool = checks.check_indices(sampler, "pool", pool, len(labels))
@@ -38,7 +39,7 @@ class Order:
 
     def epoch(self, stream: Generator) -> Tensor:
         """Return the indices of one epoch, int64 [M], with the same M every time."""
-        drawn = self.sampler.epoch(self.pool, self.labels, self.counts, self.batch_size, stream)
+        drawn = self.sampler.epoch(self.pool, self.labels, self.counts, self.recipe_batch_size, stream)
         indices = checks.check_indices(self.sampler, "an epoch", drawn, len(self.labels))
         if not bool(torch.isin(indices, self.pool).all()):
             raise checks.wrong(self.sampler, "an epoch with images that are not in its pool", "images of the pool")

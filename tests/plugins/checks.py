@@ -61,8 +61,7 @@ def epoch_of(
     counts = torch.as_tensor(counts)
     labels = labels_of(counts)
     pool = sampler.pool(labels, counts, generator(seed))
-    size = sampler.batch_size(batch_size, len(counts))
-    return sampler.epoch(pool, labels, counts, size, generator(seed + 1)), labels
+    return sampler.epoch(pool, labels, counts, batch_size, generator(seed + 1)), labels
 
 
 def check_sampler(sampler: Sampler, classes: int) -> None:
@@ -74,7 +73,7 @@ def check_sampler(sampler: Sampler, classes: int) -> None:
         pool = sampler.pool(labels, counts, generator())
         size = sampler.batch_size(64, classes)
         drawing = generator(1)
-        epochs = [sampler.epoch(pool, labels, counts, size, drawing) for _ in range(2)]
+        epochs = [sampler.epoch(pool, labels, counts, 64, drawing) for _ in range(2)]
     assert torch.equal(labels, kept[0])
     assert torch.equal(counts, kept[1])
     assert isinstance(size, int)
@@ -86,7 +85,7 @@ def check_sampler(sampler: Sampler, classes: int) -> None:
     assert torch.isin(epochs[0], pool).all()
     assert len(epochs[0]) == len(epochs[1])
     assert not torch.equal(*epochs), "every epoch has the same order"
-    again = sampler.epoch(pool, labels, counts, size, generator(1))
+    again = sampler.epoch(pool, labels, counts, 64, generator(1))
     assert torch.equal(again, epochs[0]), "the same generator gives another epoch"
     assert set(labels[epochs[0]].tolist()) == set(range(classes)) or sampler.name == "reweighted_sampler"
 

@@ -15,7 +15,7 @@ class BalancedBatch(Sampler, frozen=True):
 
     A batch holds `per_class` images of each of the C classes, in random order. With `per_class = 0` that is as many as
     the recipe's batch size has room for, at least one; where C does not divide the batch size, the batch is that much
-    smaller. An epoch has the number of batches that the training images make at this size of batch: the total is not
+    smaller. An epoch has as many batches as without this sampler, those of the recipe's batch size: the total is not
     increased, large classes are under-sampled and small ones over-sampled.
 
     The images of a class are dealt from a shuffled deck, which is shuffled anew whenever it is empty: every image of a
@@ -25,6 +25,7 @@ class BalancedBatch(Sampler, frozen=True):
     """
 
     name = "balanced_batch"
+    revision = 2  # 1 counted the batches of an epoch by its own batch size
 
     per_class: Annotated[
         int, Meta(ge=0, description="images of each class in a batch; 0: as many as the recipe's batch has room for")
@@ -35,11 +36,11 @@ class BalancedBatch(Sampler, frozen=True):
         return classes * (self.per_class or max(1, batch_size // classes))
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
-        """Return the batches of an epoch one after another, `int64 [batches * batch_size]`."""
+        """Return the batches of an epoch one after another, `int64 [batches * self.batch_size(...)]`."""
         import torch
 
         batches = -(-len(pool) // batch_size)
-        share = batch_size // len(counts)
+        share = self.batch_size(batch_size, len(counts)) // len(counts)
         dealt = _deal(pool, labels[pool], batches * share, generator)
         epoch = dealt.view(-1, batches, share).transpose(0, 1).flatten(1)
         places = torch.rand(epoch.shape, generator=generator).argsort(1)

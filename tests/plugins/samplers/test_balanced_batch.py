@@ -29,10 +29,17 @@ def test_every_batch_holds_the_same_number_of_images_of_each_class(per_class: in
         assert batch.bincount().tolist() == [per_class] * 4
 
 
-def test_an_epoch_has_the_batches_that_a_plain_one_of_this_batch_size_has() -> None:
+@pytest.mark.parametrize("per_class", [1, 5, 40])
+def test_an_epoch_has_as_many_batches_as_without_this_sampler(per_class: int) -> None:
     counts = [400, 60, 9, 1]
-    indices, _ = epoch_of(BalancedBatch(per_class=5), counts)
-    assert len(indices) == 20 * 24  # 470 images in batches of 20: 23.5
+    indices, _ = epoch_of(BalancedBatch(per_class=per_class), counts, batch_size=128)
+    assert len(indices) == 4 * per_class * 4  # 470 images in batches of 128: 3.7
+
+
+def test_an_epoch_of_cifar10_lt_has_97_batches_of_120() -> None:
+    counts = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    indices, _ = epoch_of(BalancedBatch(), counts, batch_size=128)
+    assert len(indices) == 97 * 120
 
 
 def test_images_of_a_class_come_as_often_as_each_other_give_or_take_one() -> None:
