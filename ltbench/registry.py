@@ -6,6 +6,7 @@ is remembered as broken, with its error, and takes nothing else down.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -204,9 +205,9 @@ class Registry:
                 )
         if entry := self._make(name):
             return entry
-        known: list[str] = list(self.entries)
-        if not nearest(name, known):
-            known += nearest(name, [member for _, family in self.families for member in family.names()])
+        members = [member for _, family in self.families for member in family.names()]
+        # A library has a name like almost anything: its members are meant where they are all but the same.
+        known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         like = UnknownName.of("technique", name, known)
         raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
 

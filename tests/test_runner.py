@@ -261,7 +261,7 @@ def test_one_signal_finishes_what_is_running(here, number):
     assert stderr.startswith("stopped with ")
     assert "the same command goes on" in stderr
     assert "Traceback" not in stderr
-    assert journalled(here.store, "began") == sorted(journalled(here.store, "ended"))
+    assert sorted(journalled(here.store, "began")) == sorted(journalled(here.store, "ended"))
     assert journalled(here.store, "ended")
     summary = inline(here, tree())
     assert summary.done == 18
