@@ -61,7 +61,7 @@ class Span(click.ParamType[float]):
     default=1,
     show_default=True,
     metavar="N",
-    help="How often a failed job is tried again.",
+    help="How often a job is tried again whose worker died or ran out of time.",
 )
 @click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.")
 @click.option(
