@@ -32,7 +32,7 @@ def reported_lines(reported: Sequence[Reported], claims: Sequence[Claim], groups
     judged = [verdict for claim in claims for verdict in judge(claim, reported, groups)]
     lines = ["## Against the report", "", *_READING.splitlines(), ""]
     if judged:
-        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged), ""]
+        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups)), ""]
     if reported:
         lines += ["### Numbers", "", *_number_table(reported, groups), ""]
         lines += [*_by_class(reported, groups)]
@@ -74,13 +74,14 @@ def _plural(word: str, count: int) -> str:
     return {HOLDS: "hold", FAILS: "do not hold", OPEN: "are not separated", UNKNOWN: "are not measured"}[word]
 
 
-def _claim_table(judged: Sequence[Verdict]) -> list[str]:
+def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[str]:
     several = any(one.where for one in judged)
     rows, before = [], None
     for one in judged:
         claim = one.claim
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
-        sides = f"{label(claim.better)} {'=' if claim.sign == '=' else '>' if claim.sign == '+' else '<'} {label(claim.worse)}"
+        sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
+        sides = f"{label(claim.better, order)} {sign} {label(claim.worse, order)}"
         factor = (
             "mean"
             if one.factor is None and claim.pooled
