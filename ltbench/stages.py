@@ -237,6 +237,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     mix: bool = True
     loss: bool = True
     weight: bool = True
+    still: bool = False
+    """Whether images are shown as they are: no augmentation at all, not even the data set's own."""
     trainable: Literal["all", "classifier"] = "all"
     restart: bool = False
     """Whether optimiser state and learning-rate curve begin anew with this phase."""

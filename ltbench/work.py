@@ -21,6 +21,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     data_root: Path
     device: str = "cpu"
+    snapshot_seconds: float = 60.0
+    """Time between snapshots of a training that is under way."""
 
 
 def execute(job: Job, context: Context) -> None:

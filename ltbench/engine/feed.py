@@ -11,7 +11,7 @@ taken out and put back in the middle of an epoch, and the batches that follow ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Generator, Tensor
@@ -27,6 +27,8 @@ Blend = Callable[[Tensor, Tensor, Generator], Mixed]
 
 _TRIAL = 4
 """Images in the trial batch that a technique is checked on before it is used."""
+_LOOK = 256
+"""Images of a batch of which nothing is learnt."""
 
 
 class Feed:
@@ -44,7 +46,8 @@ class Feed:
         }
         self.order: Order | None = None
         self._augment: Augment | None = None
-        self._read: Read = _reader(self._images, None)
+        self._from_images: Read = _reader(self._images, None)
+        self._read, self._finish = self._from_images, normalise
         self._blend: Blend = _unblended
         self._epoch = torch.empty(0, dtype=torch.int64)
         self._cursor = 0
@@ -54,9 +57,19 @@ class Feed:
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
         if augment != self._augment:
-            self._augment, self._read = augment, _reader(self._images, augment)
+            self._augment, self._from_images = augment, _reader(self._images, augment)
+        self._read, self._finish = self._from_images, self._normalise
         self._blend = _unblended if mix is None else _blender(mix, self._counts)
         self._try(augment, mix)
+
+    def show(self, rows: Tensor) -> None:
+        """Until the next switch, give these rows, float [N, D], one for each training image, in place of the images."""
+        self._read, self._finish = lambda indices, _stream: rows[indices], lambda rows: rows
+
+    def still_images(self) -> Iterator[Tensor]:
+        """Yield all training images in their order, in batches, as a network is given them without augmentation."""
+        for images in torch.split(self._images, _LOOK):
+            yield _channels_last(self._normalise(images.float().mul_(1 / 255)))
 
     def next(self) -> Mixed:
         """Return the next batch: images float32 [B, channels, size, size], normalised, channels_last.
@@ -64,7 +77,7 @@ class Feed:
         Without a mix `lam` is None and both labels are the image's own.
         """
         indices = self._next_indices().to(self._labels.device)
-        images = self._normalise(self._read(indices, self._generators["augment"]))
+        images = self._finish(self._read(indices, self._generators["augment"]))
         return self._blend(images, self._labels[indices], self._generators["mix"])
 
     def _next_indices(self) -> Tensor:
@@ -74,6 +87,11 @@ class Feed:
         start = self._cursor * self.order.batch_size
         self._cursor += 1
         return self._epoch[start : start + self.order.batch_size]
+
+    @property
+    def size(self) -> int:
+        """How many training images there are."""
+        return len(self._labels)
 
     @property
     def at_end(self) -> bool:
@@ -127,4 +145,4 @@ def _blender(mix: Mix, counts: Tensor) -> Blend:
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images

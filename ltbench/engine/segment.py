@@ -51,5 +51,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
         """The techniques that are on, in the order in which data meets them."""
         return [t for t in (self.sampler, self.augment, self.mix, self.loss, self.weight) if t is not None]
 
+    @property
+    def is_still(self) -> bool:
+        """Whether a frozen backbone is shown the same images in every epoch."""
+        return self.trainable == "classifier" and self.augment is None and self.mix is None
+
     def __str__(self) -> str:
         return ", ".join(f"{technique.stage} {technique.label}" for technique in self.techniques)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from ltbench.engine.average import Last, make_average
 from ltbench.engine.curve import Curve
 from ltbench.engine.data import Subset
 from ltbench.engine.feed import Feed
+from ltbench.engine.frozen import features_of
 from ltbench.engine.network import build, measure, normaliser, set_trainable
 from ltbench.engine.numerics import autocast, random_state, set_random_state
 from ltbench.engine.objective import hits, make_objective
@@ -58,8 +61,12 @@ class Training:
         self.steps = self.samples = 0
         self.seconds = 0.0
 
-    def run(self) -> None:
-        """Run every step that is not behind it yet. Raises `JobFailed` where a loss or a weight is not finite."""
+    def run(self, between: Callable[[Training], None] = lambda _: None) -> None:
+        """Run every step that is not behind it yet.
+
+        between: called after each step but the last; it may take the state. Raises `JobFailed` where a loss or a
+        weight is not finite.
+        """
         began = time.perf_counter()
         if not sum(map(len, self.spans)):
             raise JobFailed("the training has no steps", where="recipe", fix="more epochs or steps")
@@ -67,7 +74,7 @@ class Training:
         for number, span in enumerate(self.spans):
             if behind < len(span):
                 self._enter(number, anew=not behind)
-                self._run_segment(number, span.first + behind)
+                self._run_segment(number, span.first + behind, between)
             behind = max(behind - len(span), 0)
         if not all(bool(values.isfinite().all()) for values in self.average.module.state_dict().values()):
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
@@ -82,15 +89,19 @@ class Training:
         if segment.restart and anew:
             self.optimizer = make_optimizer(self.recipe, self.network)
 
-    def _run_segment(self, number: int, start: int) -> None:
+    def _run_segment(self, number: int, start: int, between: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
         objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
         network, optimizer, feed, average = self.network, self.optimizer, self.feed, self.average
+        learner, whole = network, sum(map(len, self.spans))
+        if segment.is_still and (features := self._features()) is not None:
+            feed.show(features)
+            learner = network.get_classifier()  # type: ignore[operator]
         for step in range(start, span.last):
             batch = feed.next()
             with autocast(self.recipe.precision, self.device):
-                logits = network(batch.images).float()
+                logits = learner(batch.images).float()
             loss = objective(logits, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -98,6 +109,13 @@ class Training:
             optimizer.step()
             average.update(network, self.steps + 1)
             self._note(number, step, loss, logits, batch)
+            if self.steps < whole:
+                between(self)
+
+    def _features(self) -> Tensor | None:
+        """Return what the classifier is given for each training image, where the backbone need look only once."""
+        precision = partial(autocast, self.recipe.precision, self.device)
+        return features_of(self.network, self.feed.still_images(), self.feed.size, precision)
 
     def _note(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
         """Count a step that was made; raise `JobFailed` where its loss is not finite."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from engine.world import CLASSES, Half, Inverse, Net, context_of, digest, fit_job, plain, same, weights
@@ -13,9 +15,12 @@ from torch import nn
 from ltbench import Loss, Model
 from ltbench.cells import Job
 from ltbench.engine.fit import fit, fit_many, training_subset
+from ltbench.engine.frozen import features_of
+from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
 from ltbench.stages import Technique
+from ltbench.states import end_state, snapshots
 from ltbench.work import Context
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.losses.label_smooth import LabelSmooth
@@ -58,7 +63,7 @@ def test_a_fit_leaves_weights_and_says_what_it_did(context: Context) -> None:
     assert {p["name"] for p in meta["plugins"]} == {
         "patterns", "exp", "net", "cb_sampler", "crop_flip", "mixup", "label_smooth", "inverse",
     }  # fmt: skip
-    assert not (context.store.path(job.key) / "state.safetensors").exists()
+    assert not context.store.has(end_state(job.key))
 
 
 def test_it_learns(context: Context) -> None:
@@ -153,7 +158,7 @@ def assert_resumes(tmp_path: Path, *chain: Job) -> None:
     for job in chain:
         made = Job(key=job.key, kind="fit", spec=job.spec, parents=before, keep_state=True)
         fit(made, parts)
-        assert parts.store.meta(job.key)["resumed_from"] == (before[0] if before else None)
+        assert parts.store.meta(job.key)["resumed_from"] == (end_state(before[0]) if before else None)
         before = (job.key,)
     fit(Job(key=job.key, kind="fit", spec=job.spec, keep_state=True), whole)
     assert same(weights(parts, job), weights(whole, job))
@@ -161,7 +166,7 @@ def assert_resumes(tmp_path: Path, *chain: Job) -> None:
     for name in ("steps", "curve", "data"):
         assert metas[0][name] == metas[1][name]
     assert metas[0]["cost"]["samples"] == metas[1]["cost"]["samples"]
-    states = [load_file(context.store.path(job.key) / "state.safetensors") for context in (parts, whole)]
+    states = [load_file(context.store.path(end_state(job.key)) / "state.safetensors") for context in (parts, whole)]
     assert same(*states)
 
 
@@ -240,6 +245,94 @@ def test_a_restarted_segment_cannot_be_cut(context: Context) -> None:
         fit(Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,)), context)
 
 
+# --- going on after an accident ------------------------------------------------------------------------------------------
+
+
+class Accident(Exception):
+    """Whatever ends a worker in the middle of a training."""
+
+
+@pytest.mark.parametrize("at", [1, 7, 13, 20])
+@pytest.mark.parametrize("later", [{}, {"loss": LabelSmooth(), "sampler": Half()}, {"restart": True, "mix": Mixup()}])
+def test_a_training_goes_on_from_its_last_snapshot_and_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, later: dict[str, object]
+) -> None:
+    job = fit_job(plain(0.5), plain(**later), recipe={"ema": 0.9})
+    context = msgspec.structs.replace(context_of(tmp_path / "parts"), snapshot_seconds=0.0)
+    real = Snapshots.__call__
+    done: list[int] = []
+
+    def until_the_accident(self: Snapshots, training: Training) -> None:
+        done.append(training.steps)
+        if training.steps == at:
+            real(self, training)
+        if training.steps == at + 3 and len(done) == at + 3:
+            raise Accident
+
+    monkeypatch.setattr(Snapshots, "__call__", until_the_accident)
+    steps = trained_steps(job)
+    if at + 3 < steps:
+        with pytest.raises(Accident):
+            fit(job, context)
+        assert not context.store.has(job.key)
+    fit(job, context)
+    meta = context.store.meta(job.key)
+    if at + 3 < steps:
+        assert meta["resumed_from"] == snapshots(job.key)[0]
+        assert done[at + 3 :][0] == at + 1, "it begins again"
+    assert not any(map(context.store.has, snapshots(job.key)))
+    assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
+
+
+def trained_steps(job: Job) -> int:
+    """Return the steps of a training of four epochs, the second two of them of another length with `Half`."""
+    return 28 if job.spec["segments"][1]["sampler"]["name"] != "half" else 14 + 8
+
+
+def test_snapshots_take_turns_and_the_latest_sound_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = fit_job()
+    context = msgspec.structs.replace(context_of(tmp_path), snapshot_seconds=0.0)
+    real = Snapshots.__call__
+
+    def then_an_accident(self: Snapshots, training: Training) -> None:
+        real(self, training)
+        if training.steps == 9:
+            raise Accident
+
+    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
+    with pytest.raises(Accident):
+        fit(job, context)
+    first, second = snapshots(job.key)
+    assert (context.store.meta(first)["steps"], context.store.meta(second)["steps"]) == (9, 8)
+    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
+    file = context.store.path(first) / "state.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+    fit(job, context)
+    assert context.store.meta(job.key)["resumed_from"] == second
+    assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
+
+
+def test_a_snapshot_that_another_version_of_a_plugin_took_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = fit_job()
+    context = msgspec.structs.replace(context_of(tmp_path), snapshot_seconds=0.0)
+    real = Snapshots.__call__
+
+    def then_an_accident(self: Snapshots, training: Training) -> None:
+        real(self, training)
+        raise Accident
+
+    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
+    with pytest.raises(Accident):
+        fit(job, context)
+    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
+    world = context.registry
+    monkeypatch.setattr(world, "provenance", lambda technique: world.spec(technique) | {"version": "2"})
+    fit(job, context)
+    assert context.store.meta(job.key)["resumed_from"] is None
+
+
 # --- phases --------------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +344,67 @@ def test_a_frozen_backbone_keeps_weights_and_batch_statistics(context: Context) 
     )
     for name, tensor in before.items():
         assert torch.equal(tensor, after[name]) == (not name.startswith("head.")), name
+
+
+STILL = {"augment": None, "mix": None, "trainable": "classifier", "restart": True, "sampler": CbSampler()}
+
+
+def test_a_frozen_backbone_looks_at_each_still_image_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    job = fit_job(plain(0.5), plain(**STILL))
+    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    training.network.features.register_forward_hook(lambda _m, given, _out: seen.append(len(given[0])))
+    training.run()
+    assert sum(seen) == 14 * 8 + 57 + 57  # 14 steps of the first stage, one look, and the look that tries it
+    assert training.steps == 28
+
+
+def test_the_second_stage_on_features_is_the_one_on_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = fit_job(plain(0.5), plain(**STILL), recipe={"epochs": 8})
+    fast = trained(context_of(tmp_path / "fast"), job)
+    monkeypatch.setattr("ltbench.engine.training.features_of", lambda *_: None)
+    slow = trained(context_of(tmp_path / "slow"), job)
+    for name, tensor in fast.items():
+        torch.testing.assert_close(tensor, slow[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_second_stage_on_features_goes_on_from_its_middle(tmp_path: Path) -> None:
+    first, second = plain(0.5), plain(**STILL | {"restart": False})
+    assert_resumes(tmp_path, fit_job(first), fit_job(first, second | {"until": 0.8}), fit_job(first, second))
+
+
+class Scaled(Net, frozen=True):
+    """A network that does something with what its classifier returns."""
+
+    name = "scaled"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        network = super().build(channels, size, classes)
+        network.register_forward_hook(lambda _module, _given, logits: logits * 2)
+        return network
+
+
+class Restless(Net, frozen=True):
+    """A network with a dropout that never rests."""
+
+    name = "restless"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        network = super().build(channels, size, classes)
+        network.features.register_forward_hook(lambda _m, _given, out: nn.functional.dropout(out, 0.5, training=True))
+        return network
+
+
+@pytest.mark.parametrize("model", [Scaled(), Restless()], ids=lambda model: model.name)
+def test_what_features_cannot_stand_for_is_trained_on_images(tmp_path: Path, model: Model) -> None:
+    context = context_of(tmp_path, type(model))
+    job = fit_job(plain(0.5), plain(**STILL), model=model)
+    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    images = training.feed.still_images()
+    training.network.eval()
+    assert features_of(training.network, images, training.feed.size, contextlib.nullcontext) is None
+    training.run()
+    assert training.steps == 28
 
 
 def test_a_classifier_without_parameters_cannot_be_trained_alone(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ class Decoupling(Regime, frozen=True):
     Each of that is a parameter; the switches say in which stage a technique is on, and one that is off gives way to
     its baseline. The report's 20 and 10 epochs are the default `at` of two thirds of the training.
 
+    With `still`, and no mix in the second stage, a frozen backbone looks at each image once, and the second stage costs
+    next to nothing. Kang et al. augment in both stages, and so does the default.
+
     Without a sampler, a weight or a balanced loss the second stage goes on with the distribution of the first, and
     changes little.
 
@@ -30,6 +33,7 @@ class Decoupling(Regime, frozen=True):
     sampler: Annotated[Literal["second", "both"], Meta(description="stages in which the sampler is on")] = "second"
     mix: Annotated[Literal["first", "both"], Meta(description="stages in which the mix is on")] = "first"
     weight: Annotated[Literal["both", "second"], Meta(description="stages in which the weight is on")] = "both"
+    still: Annotated[bool, Meta(description="whether the second stage shows images as they are, unaugmented")] = False
     freeze: Annotated[bool, Meta(description="whether the second stage trains the classifier alone")] = True
     restart: Annotated[bool, Meta(description="whether optimiser and learning-rate curve begin anew")] = True
     lr_scale: Annotated[float, Meta(gt=0, description="factor on the learning rate in the second stage")] = 1.0
@@ -41,6 +45,7 @@ class Decoupling(Regime, frozen=True):
             Phase(
                 until=1.0,
                 mix=self.mix == "both",
+                still=self.still,
                 trainable="classifier" if self.freeze else "all",
                 restart=self.restart,
                 lr_scale=self.lr_scale,

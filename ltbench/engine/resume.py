@@ -1,0 +1,82 @@
+"""Going on with a training: from the end of another fit, or from where a killed worker had got to."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from ltbench.cells import Job, Spec, identity
+from ltbench.engine.artefact import read_tensors, write_json, write_tensors
+from ltbench.engine.training import Training
+from ltbench.errors import JobFailed, StoreError
+from ltbench.states import end_state, snapshots
+
+if TYPE_CHECKING:
+    from ltbench.store import Store
+
+Plugins = list[dict[str, Any]]
+_FILE = "state.safetensors"
+
+
+def resume(training: Training, job: Job, store: Store, plugins: Plugins) -> str | None:
+    """Restore the furthest state that the job can go on from; return its key, or None where there is none.
+
+    A state only saves time: where it is gone or damaged, the training starts from an earlier one or from nothing. A
+    snapshot that other versions of the plugins took is left alone: half a training of each would be neither.
+    """
+    mine: dict[str, int] = {}
+    for key in filter(store.has, snapshots(job.key)):
+        with contextlib.suppress(StoreError):
+            meta = store.meta(key)
+            if meta["plugins"] == plugins:
+                mine[key] = meta["steps"]
+    for key in (*sorted(mine, key=lambda key: -mine[key]), *map(end_state, job.parents)):
+        try:
+            folder, begun = store.checked(key), store.meta(key)["spec"]
+        except StoreError:
+            continue
+        if key not in mine:
+            _check_beginning(key, begun, job)
+        training.restore(*read_tensors(folder / _FILE))
+        return key
+    return None
+
+
+def keep(training: Training, key: str, spec: Spec, plugins: Plugins, store: Store) -> None:
+    """Store the state of a training under a key of `ltbench.states`. plugins: who made its techniques."""
+    with store.writing(key) as folder:
+        write_tensors(folder / _FILE, *training.state())
+        write_json(folder / "meta.json", {"spec": spec, "steps": training.steps, "plugins": plugins})
+
+
+class Snapshots:
+    """Keeps the state of a training every so many seconds, by turns in two places."""
+
+    def __init__(self, job: Job, store: Store, plugins: Plugins, every: float) -> None:
+        self._job, self._store, self._plugins, self._every = job, store, plugins, every
+        self._turn = 0
+        self._last = time.monotonic()
+
+    def __call__(self, training: Training) -> None:
+        """Take a snapshot if it is time for one."""
+        if time.monotonic() - self._last < self._every:
+            return
+        key = snapshots(self._job.key)[self._turn]
+        if self._store.has(key):
+            self._store.discard(key)
+        keep(training, key, self._job.spec, self._plugins, self._store)
+        self._turn = 1 - self._turn
+        self._last = time.monotonic()
+
+
+def _check_beginning(key: str, parent: Spec, job: Job) -> None:
+    """Raise `JobFailed` unless the job's training passes through the state that the parent ends with."""
+    last = parent["segments"][-1]
+    begun = job.spec["segments"][: len(parent["segments"])]
+    cut = [*begun[:-1], begun[-1] | {"until": last["until"]}]
+    # A restarted segment has a learning-rate curve over its own span, so a shorter one is another training.
+    whole = begun[-1]["until"] == last["until"] or not last["restart"]
+    same = end_state(identity(job.spec | {"segments": cut})) == key
+    if not whole or last["until"] > begun[-1]["until"] or not same:
+        raise JobFailed(f"fit {job.key} does not begin like fit {identity(parent)}, which it is to go on from")
