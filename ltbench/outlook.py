@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,14 +22,18 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
     jobs: dict[str, int]
     """Jobs of the plan by kind."""
-    missing: dict[str, list[str]]
-    """Keys of the jobs that have to run, by kind."""
+    missing: dict[str, int]
+    """Jobs that have to run, by kind."""
     failed: list[str]
     """Cells that failed before; a run tries them again."""
     stale: dict[str, list[str]]
     """Cells whose record was made by another version of a plugin, with what differs."""
     trainings_naive: int
     """Trainings of a script that trains every cell by itself."""
+    passes: float
+    """What the plan costs, done or not, in forward passes of an image (see `ltbench.costs`)."""
+    passes_naive: float
+    """What that script would cost, in the same unit."""
     seconds: float | None
     """Predicted seconds of work of one worker; None where nothing alike was trained before."""
 
@@ -38,6 +43,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         return Outlook(
             jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
             missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
+            passes=self.passes + other.passes,
+            passes_naive=self.passes_naive + other.passes_naive,
             failed=self.failed + other.failed,
             stale=self.stale | other.stale,
             trainings_naive=self.trainings_naive + other.trainings_naive,
@@ -47,7 +54,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cells_done(self) -> int:
         """Cells with a sound record."""
-        return self.jobs["cell"] - len(self.missing["cell"])
+        return self.jobs["cell"] - self.missing["cell"]
 
 
 def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
@@ -70,13 +77,20 @@ def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
         speeds.setdefault(place, []).append(record["cost"]["samples_per_second"])
     missing = needed(plan.jobs, wanted, store)
     return Outlook(
-        jobs={kind: len(plan.of_kind(kind)) for kind in KINDS},
-        missing={kind: [key for key in missing if plan.jobs[key].kind == kind] for kind in KINDS},
+        jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
+        missing=_by_kind(job for key, job in missing.items() if key not in plan.repeated),
+        passes=plan.passes_shared,
+        passes_naive=plan.passes_naive,
         failed=failed,
         stale=stale,
         trainings_naive=plan.trainings_naive,
         seconds=_predicted(plan, missing, wanted, speeds),
     )
+
+
+def _by_kind(jobs: Iterable[Job]) -> dict[str, int]:
+    counts = Counter(job.kind for job in jobs)
+    return {kind: counts[kind] for kind in KINDS}
 
 
 def needed(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[str, Job]:

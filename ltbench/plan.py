@@ -5,29 +5,19 @@ Works without torch and reads no image.
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from ltbench.cells import PROTOCOL, Job, Spec, identity
-from ltbench.errors import DataError
-from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
-from ltbench.grounds import Ground, grounds
-from ltbench.recipe import recipe_spec
+from ltbench.cells import Job
+from ltbench.grid import LeftOut
 from ltbench.registry import Registry
-from ltbench.stages import Ensemble, Member, Model, Regime, View
 from ltbench.suite import Suite
-from ltbench.technique import Technique
-from ltbench.trajectories import ancestors, chain_fits
 
-T = TypeVar("T", bound=Technique)
 PART_CELLS = 3000
 """Cells of a part of a plan: few enough to hold, many enough to share."""
-TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +30,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Images of the training subset of each fit, by its key."""
     trainings_naive: int
     """Trainings that a script would do that trains every cell, and every member of an ensemble, by itself."""
+    passes_naive: float = 0.0
+    """What that script would cost, in forward passes of an image."""
+    passes: dict[str, float] = {}
+    """About what each training and prediction costs here, in forward passes of an image, by key."""
+    repeated: frozenset[str] = frozenset()
+    """Jobs that an earlier part of the same plan has, too."""
+    foreseen: frozenset[str] = frozenset()
+    """Fits whose state a later part may go on from."""
 
     def of_kind(self, kind: str) -> list[Job]:
         """Return the jobs of one kind, in order."""
@@ -50,20 +48,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The jobs that make a record, one per cell."""
         return self.of_kind("cell")
 
-
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
-    """What all cells of a combination have in common."""
-
-    combination: Combination
-    recipe: Spec
-    view: View
-    views: list[str]
-    ensemble: Ensemble
-    trained: int
-    """Number of what the combination trains with, recipe included; two that differ in views or posthoc have the same."""
-    spec: Spec
-    extra: Spec
-    techniques: list[Spec]
+    @property
+    def passes_shared(self) -> float:
+        """What the jobs cost that no earlier part has, in forward passes of an image."""
+        return sum(passes for key, passes in self.passes.items() if key not in self.repeated)
 
 
 def make_plan(suite: Suite, registry: Registry, data_root: Path) -> Plan:
@@ -75,232 +63,19 @@ def make_plan(suite: Suite, registry: Registry, data_root: Path) -> Plan:
 def plan_parts(suite: Suite, registry: Registry, data_root: Path, *, cells: int = PART_CELLS) -> Iterator[Plan]:
     """Yield the plan of a suite in parts of about that many cells, simple combinations first; at least one part.
 
-    A grid of every registered technique has more cells than memory. Trainings are shared between parts as far as
-    they are the same; what only begins alike is shared within a part.
+    A grid of every registered technique has more cells than memory. Trainings are shared between parts where they are
+    the same, and where one goes on from a state that an earlier part could foresee: the plain beginning of a deferred
+    switch.
     """
-    planner = _Planner(suite, registry, data_root)
+    from ltbench.planner import Planner
+
+    planner = Planner(suite, registry, data_root)
     for combination in planner.combinations():
         if isinstance(combination, LeftOut):
             planner.left_out.append(combination)
             continue
         planner.add_all(combination)
         if planner.size >= cells:
-            yield planner.take()
+            yield planner.take(more=True)
     if planner.size or planner.left_out or not planner.parts:
-        yield planner.take()
-
-
-class _Planner:
-    def __init__(self, suite: Suite, registry: Registry, data_root: Path) -> None:
-        self.suite = suite
-        self.registry = registry
-        self.recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
-        self.grounds = list(grounds(suite, registry, data_root))
-        self.parts = 0
-        self._begin_part()
-        self._specs: dict[Technique, Spec] = {}
-        self._data: dict[tuple[int, int], Spec] = {}
-        self._segments: dict[tuple[str, int], list[Spec]] = {}
-        self._settings: dict[int, list[Spec]] = {}
-        self._trained: dict[tuple[int | Technique | None, ...], int] = {}
-        self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
-        self._models: dict[str, Model] = {}
-
-    def _begin_part(self) -> None:
-        self.left_out: list[LeftOut] = []
-        self.naive = 0
-        self.images: dict[str, int] = {}
-        self._fits: dict[str, Spec] = {}
-        self._fit_keys: dict[tuple[object, ...], str] = {}
-        self._predicts: dict[str, Job] = {}
-        self._predict_keys: dict[tuple[str, str, str], str] = {}
-        self._cells: dict[str, Job] = {}
-
-    @property
-    def size(self) -> int:
-        """Cells of the part so far."""
-        return len(self._cells)
-
-    def take(self) -> Plan:
-        """Return the part so far as a plan, and begin another."""
-        plan = Plan(jobs=self.ordered(), left_out=self.left_out, images=self.images, trainings_naive=self.naive)
-        self.parts += 1
-        self._begin_part()
-        return plan
-
-    def combinations(self) -> Iterator[Combination | LeftOut]:
-        """Return what the suite combines, in anytime order."""
-        parsed = self.registry.parse_all
-        if self.suite.combinations:
-            choices = [[parsed(text) for text in row] for row in self.suite.combinations]
-            return listed((row for each in choices for row in itertools.product(*each)), self.suite.max_techniques)
-        techniques = [t for text in self.suite.techniques for t in parsed(text)]
-        return combinations(techniques, self.suite.strategy, self.suite.max_techniques)
-
-    def add_all(self, combination: Combination) -> None:
-        """Add the cells of a combination: one for each recipe, pair of seeds and ground."""
-        for number, recipe in enumerate(self.recipes):
-            line = self.line(combination, number, recipe)
-            for subset_seed, seed in self.suite.seed_pairs():
-                for ground in self.grounds:
-                    self.add_cell(line, ground, subset_seed, seed)
-
-    def line(self, combination: Combination, number: int, recipe: Spec) -> _Line:
-        picked = combination.by_stage
-        posthoc = picked.get("posthoc")
-        view = self.pick(combination, "view", View)
-        ensemble = self.pick(combination, "ensemble", Ensemble)
-        trained = (number, *(picked.get(stage) for stage in (*TRAINING_STAGES, "regime")))
-        return _Line(
-            combination=combination,
-            recipe=recipe,
-            view=view,
-            views=list(view.views()),
-            ensemble=ensemble,
-            trained=self._trained.setdefault(trained, len(self._trained)),
-            spec={
-                "kind": "cell",
-                "protocol": PROTOCOL,
-                "view": self.spec(view),
-                "posthoc": None if posthoc is None else self.spec(posthoc),
-                "ensemble": self.spec(ensemble),
-            },
-            extra={
-                "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
-                "recipe": recipe,
-                "notes": combination.notes,
-            },
-            techniques=[self.spec(t) | {"stage": t.stage} for t in combination.techniques],
-        )
-
-    def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
-        members = line.ensemble.members(ground.counts)
-        fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
-        parents = tuple(self.predict(fit, line.view, name) for fit in fits for name in line.views)
-        spec = line.spec | {"members": fits}
-        self.naive += len(fits)
-        key = identity(spec)
-        if key in self._cells:
-            return
-        extra = line.extra | {
-            "setting": ground.setting | {"subset_seed": subset_seed, "seed": seed},
-            "fits": [self._fits[fit] for fit in fits],
-            "views": line.views,
-            "techniques": [*self.setting_specs(ground), *line.techniques],
-        }
-        self._cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra)
-
-    def setting_specs(self, ground: Ground) -> list[Spec]:
-        if ground.setting_key not in self._settings:
-            self._settings[ground.setting_key] = [
-                self.spec(t) | {"stage": t.stage} for t in (ground.dataset, ground.profile, ground.model)
-            ]
-        return self._settings[ground.setting_key]
-
-    def fit(self, ground: Ground, line: _Line, subset_seed: int, seed: int, member: Member) -> str:
-        bagged = None if member.bag is None else line.ensemble.label
-        place = (ground.setting_key, line.trained, subset_seed, seed)
-        short = (*place, member.model, member.bag, member.seed_offset, bagged)
-        if short in self._fit_keys:
-            return self._fit_keys[short]
-        model = self.model(member.model) if member.model else ground.model
-        spec: Spec = {
-            "kind": "fit",
-            "protocol": PROTOCOL,
-            "data": self.data(ground, subset_seed),
-            "bag": None if bagged is None else {"ensemble": self.spec(line.ensemble), "number": member.bag},
-            "model": self.spec(model),
-            "recipe": line.recipe,
-            "seed": seed + member.seed_offset,
-            "segments": self.segments(ground, line),
-        }
-        key = self._fit_keys[short] = identity(spec)
-        self._fits[key] = spec
-        self.images[key] = sum(ground.counts)
-        return key
-
-    def predict(self, fit: str, view: View, name: str) -> str:
-        owner = "" if name == "identity" else view.label
-        short = (fit, owner, name)
-        if short not in self._predict_keys:
-            spec: Spec = {
-                "kind": "predict",
-                "protocol": PROTOCOL,
-                "fit": fit,
-                "split": "test",
-                "view": name if not owner else {"technique": self.spec(view), "name": name},
-            }
-            key = self._predict_keys[short] = identity(spec)
-            self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
-        return self._predict_keys[short]
-
-    def segments(self, ground: Ground, line: _Line) -> list[Spec]:
-        """Return the phases of the regime with their switches resolved; equal neighbours are one segment."""
-        combination = line.combination
-        short = (ground.dataset.label, line.trained)
-        if short in self._segments:
-            return self._segments[short]
-        own = dict(self._baselines)
-        own["augment"] = (
-            self.registry.parse(ground.dataset.augment, "augment") if ground.dataset.augment else own.get("augment")
-        )
-        segments: list[Spec] = []
-        for phase in self.pick(combination, "regime", Regime).phases():
-            segment: Spec = {
-                "until": float(phase.until),
-                "trainable": phase.trainable,
-                "restart": phase.restart,
-                "lr_scale": float(phase.lr_scale),
-            }
-            for stage in TRAINING_STAGES:
-                chosen = combination.by_stage.get(stage) if getattr(phase, stage) else None
-                technique = chosen or own.get(stage)
-                segment[stage] = None if technique is None else self.spec(technique)
-            if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
-                segments[-1] = segment
-            else:
-                segments.append(segment)
-        self._segments[short] = segments
-        return segments
-
-    def data(self, ground: Ground, subset_seed: int) -> Spec:
-        short = (ground.setting_key, subset_seed)
-        if short not in self._data:
-            self._data[short] = {
-                "dataset": self.spec(ground.dataset),
-                "fingerprint": ground.info.fingerprint,
-                "profile": self.spec(ground.profile),
-                "imbalance_factor": float(ground.imbalance_factor),
-                "subset_seed": subset_seed,
-            }
-        return self._data[short]
-
-    def spec(self, technique: Technique) -> Spec:
-        if technique not in self._specs:
-            self._specs[technique] = self.registry.spec(technique)
-        return self._specs[technique]
-
-    def model(self, text: str) -> Model:
-        if text not in self._models:
-            model = self.registry.parse(text, "model")
-            assert isinstance(model, Model)
-            self._models[text] = model
-        return self._models[text]
-
-    def pick(self, combination: Combination, stage: str, kind: type[T]) -> T:
-        technique = combination.by_stage.get(stage) or self._baselines[stage]
-        if not isinstance(technique, kind):
-            raise DataError(f"stage {stage} has no baseline", why="the built-in plugins are switched off")
-        return technique
-
-    def ordered(self) -> dict[str, Job]:
-        """Return all jobs, each cell's own just before it and every parent before its children."""
-        jobs: dict[str, Job] = {}
-        chains = chain_fits(self._fits)
-        for cell in self._cells.values():
-            for predict in (self._predicts[key] for key in cell.parents):
-                for fit in ancestors(predict.spec["fit"], chains):
-                    jobs.setdefault(fit.key, fit)
-                jobs.setdefault(predict.key, predict)
-            jobs[cell.key] = cell
-        return jobs
+        yield planner.take(more=False)

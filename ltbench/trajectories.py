@@ -20,15 +20,16 @@ def chain_fits(fits: Mapping[str, Spec]) -> dict[str, Job]:
     curve anew may be cut where another fit leaves it, so that the two share what comes before.
     """
     states: dict[str, Spec] = {}
-    for spec in fits.values():
-        for n in range(1, len(spec["segments"]) + 1):
-            prefix = spec if n == len(spec["segments"]) else spec | {"segments": spec["segments"][:n]}
+    for key, spec in fits.items():
+        for n in range(1, len(spec["segments"])):
+            prefix = spec | {"segments": spec["segments"][:n]}
             states.setdefault(identity(prefix), prefix)
+        states.setdefault(key, spec)
     # States inside one segment of one trajectory, by where they are.
     lanes: dict[str, list[tuple[float, str]]] = {}
     for key, spec in states.items():
         *_, last = spec["segments"]
-        lane = identity(spec | {"segments": [*spec["segments"][:-1], _lane_of(last)]})
+        lane = identity(spec | {"segments": [*spec["segments"][:-1], lane_of(last)]})
         lanes.setdefault(lane, []).append((last["until"], key))
     parent: dict[str, str] = {}
     for stops in map(sorted, lanes.values()):
@@ -50,7 +51,8 @@ def chain_fits(fits: Mapping[str, Spec]) -> dict[str, Job]:
     }
 
 
-def _lane_of(segment: Mapping[str, Any]) -> Spec:
+def lane_of(segment: Mapping[str, Any]) -> Spec:
+    """Return what two segments have in common where the shorter one is the beginning of the longer one."""
     # A restarted segment has a learning-rate curve over its own span: another end is another curve.
     return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
 

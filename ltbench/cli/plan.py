@@ -69,8 +69,10 @@ def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str
         "cells_done": view.cells_done,
         "cells_failed_before": len(view.failed),
         "jobs": view.jobs,
-        "missing": {kind: len(keys) for kind, keys in view.missing.items()},
+        "missing": view.missing,
         "trainings_naive": view.trainings_naive,
+        "passes": view.passes,
+        "passes_naive": view.passes_naive,
         "stale": view.stale,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
         "predicted_seconds": view.seconds,
@@ -87,8 +89,12 @@ def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
             f"trainings   {jobs['fit']} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
             f"(x{ratio:.1f})"
         )
+        click.echo(
+            f"cost        {_big(view.passes)} passes of an image; cell by cell it would be {_big(view.passes_naive)} "
+            f"(x{view.passes_naive / view.passes:.1f})"
+        )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
-        click.echo(f"{name:11} {len(missing[kind])} of {jobs[kind]}")
+        click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
     if view.stale:
         click.echo(f"stale       {len(view.stale)} cells were made by other plugin versions and are kept as they are:")
         for line in sorted({line for lines in view.stale.values() for line in lines})[:SHOWN]:
@@ -106,6 +112,18 @@ def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
         click.echo("time        not known: nothing alike was trained on this store yet")
     else:
         click.echo(f"time        about {seconds_text(view.seconds)} of training for one worker, from past trainings")
+
+
+def _big(number: float) -> str:
+    """Return a large number as people say it.
+
+    >>> _big(12_345_678), _big(950)
+    ('12.3 million', '950')
+    """
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.1f} {name}"
+    return f"{number:,.0f}"
 
 
 def _again(view: Outlook) -> str:

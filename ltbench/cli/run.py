@@ -172,7 +172,7 @@ def _prepare(plan: Plan, store: Store, registry: Registry, data_root: Path, *, r
             view = outlook(plan, store, registry)
     if view.missing["fit"]:
         _fetch(plan, registry, data_root)
-    missing = {kind: len(keys) for kind, keys in view.missing.items()}
+    missing = view.missing
     click.echo(
         f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
         f"{missing['predict']} predictions, {missing['cell']} cells to derive",

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ltbench.checked import built
+from ltbench.costs import is_still
 from ltbench.registry import Registry
 from ltbench.stages import Augment, Loss, Mix, Sampler, Technique, Weight
 
@@ -26,6 +27,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     trainable: Literal["all", "classifier"]
     restart: bool
     lr_scale: float
+    is_still: bool
+    """Whether a frozen backbone is shown the same images in every epoch."""
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], registry: Registry) -> Segment:
@@ -44,17 +47,13 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
             trainable=spec["trainable"],
             restart=spec["restart"],
             lr_scale=spec["lr_scale"],
+            is_still=is_still(spec),
         )
 
     @property
     def techniques(self) -> list[Technique]:
         """The techniques that are on, in the order in which data meets them."""
         return [t for t in (self.sampler, self.augment, self.mix, self.loss, self.weight) if t is not None]
-
-    @property
-    def is_still(self) -> bool:
-        """Whether a frozen backbone is shown the same images in every epoch."""
-        return self.trainable == "classifier" and self.augment is None and self.mix is None
 
     def __str__(self) -> str:
         return ", ".join(f"{technique.stage} {technique.label}" for technique in self.techniques)

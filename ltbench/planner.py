@@ -1,0 +1,325 @@
+"""Planning: combinations become cells, cells become jobs, and what is the same becomes one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ltbench.cells import PROTOCOL, Job, Spec, identity
+from ltbench.costs import passes, predicting
+from ltbench.errors import DataError
+from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
+from ltbench.grounds import Ground, grounds
+from ltbench.plan import Plan
+from ltbench.recipe import recipe_spec
+from ltbench.registry import Registry
+from ltbench.stages import Ensemble, Member, Model, Phase, Regime, View
+from ltbench.suite import Suite
+from ltbench.technique import Technique
+from ltbench.trajectories import ancestors, chain_fits, lane_of
+
+T = TypeVar("T", bound=Technique)
+TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What all cells of a combination have in common."""
+
+    combination: Combination
+    recipe: Spec
+    view: View
+    views: list[str]
+    ensemble: Ensemble
+    trained: int
+    """Number of what the combination trains with, recipe included; two that differ in views or posthoc have the same."""
+    spec: Spec
+    extra: Spec
+    techniques: list[Spec]
+
+
+class Planner:
+    """Takes combinations one by one and gives them back as plans."""
+
+    def __init__(self, suite: Suite, registry: Registry, data_root: Path) -> None:
+        self.suite = suite
+        self.registry = registry
+        self.recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
+        self.grounds = list(grounds(suite, registry, data_root))
+        self.parts = 0
+        self._done: set[bytes] = set()
+        """Keys of the jobs of earlier parts."""
+        self._begin_part()
+        self._specs: dict[Technique, Spec] = {}
+        self._data: dict[tuple[int, int], Spec] = {}
+        self._sizes: dict[int, tuple[int, float]] = {}
+        """Training images, and passes of a prediction, by the `id` of a data spec, which all specs of a plan share."""
+        self._firsts: dict[tuple[str, int], list[Spec]] = {}
+        self._regimes = [t for text in _techniques(suite) for t in registry.parse_all(text) if isinstance(t, Regime)]
+        self._segments: dict[tuple[str, int], list[Spec]] = {}
+        self._settings: dict[int, list[Spec]] = {}
+        self._trained: dict[tuple[int | Technique | None, ...], int] = {}
+        self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
+        self._models: dict[str, Model] = {}
+
+    def _begin_part(self) -> None:
+        self.left_out: list[LeftOut] = []
+        self.naive = 0
+        self.passes_naive = 0.0
+        self._alone: dict[str, float] = {}
+        self._beginnings: dict[str, list[Spec]] = {}
+        self._fits: dict[str, Spec] = {}
+        self._fit_keys: dict[tuple[object, ...], str] = {}
+        self._predicts: dict[str, Job] = {}
+        self._predict_keys: dict[tuple[str, str, str], str] = {}
+        self._cells: dict[str, Job] = {}
+
+    @property
+    def size(self) -> int:
+        """Cells of the part so far."""
+        return len(self._cells)
+
+    def take(self, *, more: bool) -> Plan:
+        """Return the part so far as a plan, and begin another. more: whether other parts may follow."""
+        foreseen = self.foreseen() if more or self.parts else {}
+        jobs = self.ordered(foreseen)
+        costs = {key: self._cost(job, jobs) for key, job in jobs.items() if job.kind != "cell"}
+        keys = {key: bytes.fromhex(key) for key in jobs}
+        plan = Plan(
+            jobs=jobs,
+            left_out=self.left_out,
+            images={key: self._sizes[id(job.spec["data"])][0] for key, job in jobs.items() if job.kind == "fit"},
+            trainings_naive=self.naive,
+            passes_naive=self.passes_naive,
+            passes=costs,
+            repeated=frozenset(key for key, short in keys.items() if short in self._done),
+            foreseen=frozenset(jobs.keys() & foreseen.keys()),
+        )
+        self._done.update(keys.values())
+        self.parts += 1
+        self._begin_part()
+        return plan
+
+    def _cost(self, job: Job, jobs: Mapping[str, Job]) -> float:
+        if job.kind == "predict":
+            return self._sizes[id(jobs[job.parents[0]].spec["data"])][1]
+        begun = jobs[job.parents[0]].spec["segments"][-1]["until"] if job.parents else 0.0
+        return passes(job.spec, self._sizes[id(job.spec["data"])][0], begun)
+
+    def foreseen(self) -> dict[str, Spec]:
+        """Return the states, on the way of this part's trainings, that a regime of the suite may go on from later.
+
+        A training that begins like the first phase of a regime passes through the state in which that phase ends.
+        """
+        found: dict[str, Spec] = {}
+        for key, fit in self._fits.items():
+            first = fit["segments"][0]
+            for segment in self._beginnings[key]:
+                if segment["until"] < first["until"] and lane_of(segment) == lane_of(first):
+                    state = fit | {"segments": [segment]}
+                    found[identity(state)] = state
+        return found
+
+    def combinations(self) -> Iterator[Combination | LeftOut]:
+        """Return what the suite combines, in anytime order."""
+        parsed = self.registry.parse_all
+        if self.suite.combinations:
+            choices = [[parsed(text) for text in row] for row in self.suite.combinations]
+            return listed((row for each in choices for row in itertools.product(*each)), self.suite.max_techniques)
+        techniques = [t for text in self.suite.techniques for t in parsed(text)]
+        return combinations(techniques, self.suite.strategy, self.suite.max_techniques)
+
+    def add_all(self, combination: Combination) -> None:
+        """Add the cells of a combination: one for each recipe, pair of seeds and ground."""
+        for number, recipe in enumerate(self.recipes):
+            line = self.line(combination, number, recipe)
+            for subset_seed, seed in self.suite.seed_pairs():
+                for ground in self.grounds:
+                    self.add_cell(line, ground, subset_seed, seed)
+
+    def line(self, combination: Combination, number: int, recipe: Spec) -> _Line:
+        picked = combination.by_stage
+        posthoc = picked.get("posthoc")
+        view = self.pick(combination, "view", View)
+        ensemble = self.pick(combination, "ensemble", Ensemble)
+        trained = (number, *(picked.get(stage) for stage in (*TRAINING_STAGES, "regime")))
+        return _Line(
+            combination=combination,
+            recipe=recipe,
+            view=view,
+            views=list(view.views()),
+            ensemble=ensemble,
+            trained=self._trained.setdefault(trained, len(self._trained)),
+            spec={
+                "kind": "cell",
+                "protocol": PROTOCOL,
+                "view": self.spec(view),
+                "posthoc": None if posthoc is None else self.spec(posthoc),
+                "ensemble": self.spec(ensemble),
+            },
+            extra={
+                "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
+                "recipe": recipe,
+                "notes": combination.notes,
+            },
+            techniques=[self.spec(t) | {"stage": t.stage} for t in combination.techniques],
+        )
+
+    def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
+        members = line.ensemble.members(ground.counts)
+        fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
+        parents = tuple(self.predict(fit, line.view, name) for fit in fits for name in line.views)
+        spec = line.spec | {"members": fits}
+        self.naive += len(fits)
+        seen = predicting(ground.info) * len(line.views)
+        self.passes_naive += sum(self._alone[fit] for fit in fits) + seen * len(fits)
+        key = identity(spec)
+        if key in self._cells or (self.parts and bytes.fromhex(key) in self._done):
+            return
+        extra = line.extra | {
+            "setting": ground.setting | {"subset_seed": subset_seed, "seed": seed},
+            "fits": [self._fits[fit] for fit in fits],
+            "views": line.views,
+            "techniques": [*self.setting_specs(ground), *line.techniques],
+        }
+        self._cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra)
+
+    def setting_specs(self, ground: Ground) -> list[Spec]:
+        if ground.setting_key not in self._settings:
+            self._settings[ground.setting_key] = [
+                self.spec(t) | {"stage": t.stage} for t in (ground.dataset, ground.profile, ground.model)
+            ]
+        return self._settings[ground.setting_key]
+
+    def fit(self, ground: Ground, line: _Line, subset_seed: int, seed: int, member: Member) -> str:
+        bagged = None if member.bag is None else line.ensemble.label
+        place = (ground.setting_key, line.trained, subset_seed, seed)
+        short = (*place, member.model, member.bag, member.seed_offset, bagged)
+        if short in self._fit_keys:
+            return self._fit_keys[short]
+        model = self.model(member.model) if member.model else ground.model
+        spec: Spec = {
+            "kind": "fit",
+            "protocol": PROTOCOL,
+            "data": self.data(ground, subset_seed),
+            "bag": None if bagged is None else {"ensemble": self.spec(line.ensemble), "number": member.bag},
+            "model": self.spec(model),
+            "recipe": line.recipe,
+            "seed": seed + member.seed_offset,
+            "segments": self.segments(ground, line),
+        }
+        key = self._fit_keys[short] = identity(spec)
+        self._fits[key] = spec
+        self._alone[key] = passes(spec, sum(ground.counts))
+        self._beginnings[key] = self.beginnings(ground, line)
+        return key
+
+    def predict(self, fit: str, view: View, name: str) -> str:
+        owner = "" if name == "identity" else view.label
+        short = (fit, owner, name)
+        if short not in self._predict_keys:
+            spec: Spec = {
+                "kind": "predict",
+                "protocol": PROTOCOL,
+                "fit": fit,
+                "split": "test",
+                "view": name if not owner else {"technique": self.spec(view), "name": name},
+            }
+            key = self._predict_keys[short] = identity(spec)
+            self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
+        return self._predict_keys[short]
+
+    def segments(self, ground: Ground, line: _Line) -> list[Spec]:
+        """Return the phases of the regime with their switches resolved; equal neighbours are one segment."""
+        combination = line.combination
+        short = (ground.dataset.label, line.trained)
+        if short in self._segments:
+            return self._segments[short]
+        segments: list[Spec] = []
+        for phase in self.pick(combination, "regime", Regime).phases():
+            segment = self.segment(combination, phase, ground)
+            if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
+                segments[-1] = segment
+            else:
+                segments.append(segment)
+        self._segments[short] = segments
+        return segments
+
+    def beginnings(self, ground: Ground, line: _Line) -> list[Spec]:
+        """Return the first phase of each regime of the suite under a combination: where one would begin alike."""
+        short = (ground.dataset.label, line.trained)
+        if short not in self._firsts:
+            self._firsts[short] = [
+                self.segment(line.combination, next(iter(regime.phases())), ground) for regime in self._regimes
+            ]
+        return self._firsts[short]
+
+    def segment(self, combination: Combination, phase: Phase, ground: Ground) -> Spec:
+        """Return a phase under a combination. A technique that is switched off gives way to its baseline."""
+        segment: Spec = {
+            "until": float(phase.until),
+            "trainable": phase.trainable,
+            "restart": phase.restart,
+            "lr_scale": float(phase.lr_scale),
+        }
+        for stage in TRAINING_STAGES:
+            technique = combination.by_stage.get(stage) if getattr(phase, stage) else None
+            technique = technique or self._own(stage, ground)
+            still = phase.still and stage == "augment"
+            segment[stage] = None if technique is None or still else self.spec(technique)
+        return segment
+
+    def _own(self, stage: str, ground: Ground) -> Technique | None:
+        """Return what a stage does where nothing is picked: the data set's own augmentation, or the baseline."""
+        text = ground.dataset.augment if stage == "augment" else ""
+        return self.registry.parse(text, "augment") if text else self._baselines.get(stage)
+
+    def data(self, ground: Ground, subset_seed: int) -> Spec:
+        short = (ground.setting_key, subset_seed)
+        if short not in self._data:
+            self._data[short] = {
+                "dataset": self.spec(ground.dataset),
+                "fingerprint": ground.info.fingerprint,
+                "profile": self.spec(ground.profile),
+                "imbalance_factor": float(ground.imbalance_factor),
+                "subset_seed": subset_seed,
+            }
+            self._sizes[id(self._data[short])] = sum(ground.counts), predicting(ground.info)
+        return self._data[short]
+
+    def spec(self, technique: Technique) -> Spec:
+        if technique not in self._specs:
+            self._specs[technique] = self.registry.spec(technique)
+        return self._specs[technique]
+
+    def model(self, text: str) -> Model:
+        if text not in self._models:
+            model = self.registry.parse(text, "model")
+            assert isinstance(model, Model)
+            self._models[text] = model
+        return self._models[text]
+
+    def pick(self, combination: Combination, stage: str, kind: type[T]) -> T:
+        technique = combination.by_stage.get(stage) or self._baselines[stage]
+        if not isinstance(technique, kind):
+            raise DataError(f"stage {stage} has no baseline", why="the built-in plugins are switched off")
+        return technique
+
+    def ordered(self, foreseen: Mapping[str, Spec]) -> dict[str, Job]:
+        """Return all jobs, each cell's own just before it and every parent before its children."""
+        jobs: dict[str, Job] = {}
+        chains = chain_fits({**self._fits, **foreseen})
+        for cell in self._cells.values():
+            for predict in (self._predicts[key] for key in cell.parents):
+                for fit in ancestors(predict.spec["fit"], chains):
+                    jobs.setdefault(fit.key, fit)
+                jobs.setdefault(predict.key, predict)
+            jobs[cell.key] = cell
+        return jobs
+
+
+def _techniques(suite: Suite) -> list[str]:
+    return [*suite.techniques, *(text for row in suite.combinations for text in row)]
