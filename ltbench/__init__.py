@@ -15,8 +15,8 @@ _HOMES = {
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "Loss", "Member", "Meta", "Metric", "Mix",
-            "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
+            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
+            "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble
     from ltbench.stages import Images as Images
+    from ltbench.stages import LinearClassifier as LinearClassifier
     from ltbench.stages import Loss as Loss
     from ltbench.stages import Member as Member
     from ltbench.stages import Meta as Meta

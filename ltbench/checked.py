@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ltbench.errors import JobFailed, LtbenchError
-from ltbench.stages import Metric, Posthoc, Technique
+from ltbench.stages import LinearClassifier, Metric, Posthoc, Technique
 
 if TYPE_CHECKING:
     from ltbench.cells import Spec
@@ -32,9 +32,11 @@ def built(registry: Registry, spec: Spec, kind: type[T]) -> T:
     return technique
 
 
-def adjusted(registry: Registry, posthoc: Posthoc, logits: FloatArray, counts: IntArray) -> FloatArray:
+def adjusted(
+    registry: Registry, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
+) -> FloatArray:
     """Return the changed logits, finite float64 [N, C]."""
-    result = _array(registry, posthoc, lambda: posthoc.adjust(logits, counts))
+    result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
     if result.shape != logits.shape or not np.isfinite(result).all():
         raise _wrong(registry, posthoc, described(result), f"finite logits {list(logits.shape)}")
     return result

@@ -13,7 +13,7 @@ from ltbench.cells import Job, Spec
 from ltbench.checked import adjusted, built, described, measured, merged
 from ltbench.errors import DataError, JobFailed
 from ltbench.records import Provenance, seal
-from ltbench.stages import STAGES, Dataset, Ensemble, Metric, Posthoc, Profile, View
+from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
 
 if TYPE_CHECKING:
     from ltbench.registry import Registry
@@ -75,17 +75,18 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntA
         counts = np.asarray(fits[fit]["data"]["counts"], dtype=np.int64)
         logits = []
         for parent in job.parents[number * views : (number + 1) * views]:
-            one, its_labels = _logits(context, parent, len(counts))
+            one, its_labels, classifier = _logits(context, parent, len(counts))
             if labels is not None and not np.array_equal(labels, its_labels):
                 raise JobFailed("two predictions of one cell are of different images", where=f"artefact {parent}")
             labels = its_labels
-            logits.append(one if posthoc is None else adjusted(registry, posthoc, one, counts))
+            logits.append(one if posthoc is None else adjusted(registry, posthoc, one, counts, classifier))
         members.append(merged(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
     return labels, merged(registry, ensemble, ensemble.merge, np.stack(members))
 
 
-def _logits(context: Context, key: str, classes: int) -> tuple[FloatArray, IntArray]:
+def _logits(context: Context, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
+    """Return stored logits float64 [N, C], labels int64 [N], and what the logits do not tell of their classifier."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -104,7 +105,11 @@ def _logits(context: Context, key: str, classes: int) -> tuple[FloatArray, IntAr
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
-    return logits.astype(np.float64), labels.astype(np.int64)
+    told = None
+    if "classifier.norms" in arrays:
+        norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
+        told = LinearClassifier(norms, bias)
+    return logits.astype(np.float64), labels.astype(np.int64), told
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:

@@ -173,12 +173,12 @@ class Planner:
         fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
         parents = tuple(self.predict(fit, line.view, name) for fit in fits for name in line.views)
         spec = line.spec | {"members": fits}
+        key = identity(spec)
+        if key in self._cells or (self.parts and bytes.fromhex(key) in self._done):
+            return  # another combination comes to the same, such as a switch of what is not there
         self.naive += len(fits)
         seen = predicting(ground.info) * len(line.views)
         self.passes_naive += sum(self._alone[fit] for fit in fits) + seen * len(fits)
-        key = identity(spec)
-        if key in self._cells or (self.parts and bytes.fromhex(key) in self._done):
-            return
         extra = line.extra | {
             "setting": ground.setting | {"subset_seed": subset_seed, "seed": seed},
             "fits": [self._fits[fit] for fit in fits],

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from ltbench.executors.task import finished
 from ltbench.frontier import Frontier
 from ltbench.outlook import needed
 from ltbench.records import validate
+from ltbench.states import Pruning
 from ltbench.store import Store
 from ltbench.tally import Event, Summary, Tally
 from ltbench.work import Context
@@ -47,18 +48,21 @@ def run(
     retries: int = 1,
     retry_failed: bool = True,
     weigh: Callable[[Job], float] = lambda _: 1.0,
+    keep_states: Collection[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Summary:
     """Do what a plan still lacks. Cells that have a record need nothing; whatever else is there is not made again.
 
     budget: seconds after which nothing new is begun. retries: how often a job is tried again whose worker died.
     retry_failed: whether cells that failed in an earlier run are tried again. weigh: how much work a job is, next to
-    others of its kind; it sharpens the predicted time. on_event: told what happens, in this thread.
+    others of its kind; it sharpens the predicted time. keep_states: fits whose state a later plan goes on from; every
+    other state goes as soon as no job that is left needs it. on_event: told what happens, in this thread.
 
     Raises `Interrupted` after SIGINT or SIGTERM (one: what is running is finished; two: it is killed), and
     `StoreError` where the store takes nothing more.
     """
-    walk = _Run(plan, context, executor, retries, retry_failed, weigh, on_event)
+    pruning = Pruning(plan.jobs, context.store, keep_states)
+    walk = _Run(plan, context, executor, retries, retry_failed, weigh, pruning, on_event)
     deadline = None if budget is None else time.monotonic() + budget
     try:
         with walk.listening():
@@ -81,10 +85,11 @@ class _Run:
         retries: int,
         retry_failed: bool,
         weigh: Callable[[Job], float],
+        pruning: Pruning,
         on_event: Callable[[Event], None],
     ) -> None:
         self.plan, self.store, self.executor = plan, context.store, executor
-        self.retries, self.on_event = retries, on_event
+        self.retries, self.pruning, self.on_event = retries, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
         status = {cell.key: sound_status(cell, self.store) for cell in cells}
         self.tally = Tally(cells=len(cells), slots=executor.slots, weigh=weigh)
@@ -126,6 +131,7 @@ class _Run:
             if self.signals and not told:
                 told = True
                 self.tell("stopping", note="finishing what is running; once more to stop now")
+        self.pruning.sweep(self.frontier.is_left)
         self.tell("end")
         if self.signals:
             raise self.interrupted()
@@ -192,6 +198,7 @@ class _Run:
     def finish(self, job: Job, seconds: float | None) -> None:
         self.frontier.done(job.key)
         self.tally.finish(job, seconds=seconds)
+        self.pruning.after(job, self.frontier.is_left)
         self.tell("found" if seconds is None else "done", job)
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:

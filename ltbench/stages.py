@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     IntArray = npt.NDArray[np.int64]
 
 __all__ = [
-    "STAGES", "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "Loss", "Member", "Meta", "Metric", "Mix",
+    "STAGES", "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix",
     "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "Stage", "Technique", "View", "Weight",
 ]  # fmt: skip
 
@@ -276,6 +276,15 @@ class View(Technique, frozen=True):
         raise NotImplementedError
 
 
+class LinearClassifier(msgspec.Struct, frozen=True):
+    """What logits do not tell of the linear layer that made them: `logits = features @ weights.T + bias`."""
+
+    norms: Any
+    """float [C]: the Euclidean norm of the weights of each class"""
+    bias: Any
+    """float [C]: zeros where the layer has none"""
+
+
 class Posthoc(Technique, frozen=True):
     """A change of a trained classifier's logits, without training."""
 
@@ -284,6 +293,13 @@ class Posthoc(Technique, frozen=True):
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return changed logits of the same shape. logits: float [N, C]; counts: int64 [C]."""
         raise NotImplementedError
+
+    def adjust_linear(self, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None) -> FloatArray:
+        """Do the same, told of the classifier; this is what the harness calls, and by default it is `adjust`.
+
+        classifier: None where the network does not end with a linear layer.
+        """
+        return self.adjust(logits, counts)
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,12 @@ Each is an artefact of its own, so that it can go as soon as nobody needs it. Wo
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ltbench.cells import Job
     from ltbench.store import Store
 
 _STATE = "-state"
@@ -38,3 +41,32 @@ def forget(fit: str, store: Store) -> None:
     for key in (end_state(fit), *snapshots(fit)):
         if store.has(key):
             store.discard(key)
+
+
+class Pruning:
+    """Removes the states of trainings as soon as no job that is left goes on from them."""
+
+    def __init__(self, jobs: Mapping[str, Job], store: Store, keep: Collection[str] = ()) -> None:
+        """jobs: those of a plan. keep: fits whose state stays, because someone else wants it."""
+        self._store, self._keep = store, keep
+        self._children: dict[str, list[str]] = defaultdict(list)
+        self._fits = [job.key for job in jobs.values() if job.kind == "fit"]
+        for job in jobs.values():
+            if job.kind == "fit":
+                for parent in job.parents:
+                    self._children[parent].append(job.key)
+
+    def after(self, job: Job, is_left: Callable[[str], bool]) -> None:
+        """Remove what only a job needed that is not left any more."""
+        if job.kind == "fit":
+            for parent in job.parents:
+                self._prune(parent, is_left)
+
+    def sweep(self, is_left: Callable[[str], bool]) -> None:
+        """Remove every state that no job which is left goes on from, of whatever run it is."""
+        for fit in self._fits:
+            self._prune(fit, is_left)
+
+    def _prune(self, fit: str, is_left: Callable[[str], bool]) -> None:
+        if fit not in self._keep and not is_left(fit) and not any(map(is_left, self._children.get(fit, ()))):
+            forget(fit, self._store)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from ltbench.cells import identity
+from ltbench.costs import passes
 from ltbench.errors import DataError
 from ltbench.hookspecs import hookimpl
-from ltbench.plan import Plan, make_plan
+from ltbench.plan import Plan, make_plan, plan_parts
 from ltbench.registry import Registry
 from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime
 from ltbench.suite import Suite, changed, find_suite
+from ltbench.unshared import unshared
 
 
 class Few(Dataset):
@@ -199,3 +201,67 @@ def test_a_new_subset_seed_with_an_ensemble_keeps_its_subset(suite: Suite, own: 
 def test_too_few_images_for_a_factor_is_an_error(suite: Suite, own: Registry) -> None:
     with pytest.raises(DataError):
         plan_of(suite, own, imbalance_factors=[1000])
+
+
+# --- in parts ------------------------------------------------------------------------------------------------------------
+
+
+def parts_of(suite: Suite, own: Registry, *techniques: str, cells: int = 1) -> list[Plan]:
+    return list(plan_parts(changed(suite, techniques=techniques), own, Path(), cells=cells))
+
+
+def test_a_later_part_goes_on_from_what_an_earlier_one_foresaw(suite: Suite, own: Registry) -> None:
+    parts = parts_of(suite, own, "label_smooth", "late")
+    assert len(parts) == 3  # plain, label smoothing; `late` alone is the plain cell; both together
+    (state,) = parts[0].foreseen
+    late = next(fit for part in parts for fit in part.of_kind("fit") if len(fit.spec["segments"]) == 2)
+    assert late.parents == (state,)
+    assert parts[0].jobs[state].keep_state
+    assert state in parts[-1].repeated
+    # The plain training to 0.8, its rest, label smoothing from the start, and the late one's last fifth.
+    fits = {fit.key for part in parts for fit in part.of_kind("fit")}
+    assert fits >= {fit.key for fit in plan_of(suite, own, "label_smooth", "late").of_kind("fit")}
+
+
+def test_what_parts_cost_is_what_the_whole_costs(suite: Suite, own: Registry) -> None:
+    techniques = ("label_smooth", "cb_sampler", "late", "decoupled", "tta")
+    whole, parts = plan_of(suite, own, *techniques), parts_of(suite, own, *techniques, cells=2)
+    assert sum(part.passes_naive for part in parts) == whole.passes_naive
+    assert sum(part.passes_shared for part in parts) == pytest.approx(whole.passes_shared, rel=0.15)
+    assert sum(part.passes_shared for part in parts) >= whole.passes_shared
+
+
+def test_costs_by_hand(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "label_smooth", "late", "tta", recipe={"epochs": 10})
+    images = sum(own.parse("exp").counts([200] * 3, 10))
+    test = 15
+    training = 3 * 10 * images
+    # Plain, smooth, late smooth, each as it is and with its mirror image; late alone is plain.
+    assert plan.passes_naive == 6 * training + (3 + 3 * 2) * test
+    assert plan.passes_shared == pytest.approx(2.2 * training + 3 * 2 * test)
+
+
+def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
+    plain = {"augment": None, "mix": None, "trainable": "all"}
+    fit = {
+        "recipe": {"epochs": 10},
+        "segments": [plain | {"until": 0.5}, plain | {"until": 1.0, "trainable": "classifier"}],
+    }
+    assert passes(fit, images=100) == 3 * 5 * 100 + 100
+    assert passes(fit, images=100, begun=0.5) == 100
+
+
+# --- without sharing -----------------------------------------------------------------------------------------------------
+
+
+def test_without_sharing_every_cell_has_trainings_of_its_own(suite: Suite, own: Registry) -> None:
+    shared = plan_of(suite, own, "label_smooth", "late", "tta", "pair")
+    alone = unshared(shared)
+    fits = alone.of_kind("fit")
+    assert len(alone.cells) == len(shared.cells)
+    assert len(fits) == shared.trainings_naive
+    assert not any(fit.parents for fit in fits)
+    assert alone.passes_shared == pytest.approx(shared.passes_naive)
+    assert {cell.extra["shared"] for cell in alone.cells} == {cell.key for cell in shared.cells}
+    for job in alone.jobs.values():
+        assert job.key == identity(job.spec)

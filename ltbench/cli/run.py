@@ -70,6 +70,11 @@ class Span(click.ParamType[float]):
     show_default=True,
     help="Whether cells that failed in an earlier run are tried again.",
 )
+@click.option(
+    "--no-sharing",
+    is_flag=True,
+    help="Train every cell by itself and publish nothing: to measure what sharing saves.",
+)
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
 @click.option(
     "--leaderboards",
@@ -82,7 +87,7 @@ class Span(click.ParamType[float]):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
 @plugin_options
-def command(
+def command(  # noqa: PLR0915
     plugin_files: Sequence[Path],
     disable: Sequence[str],
     data_root: Path,
@@ -93,6 +98,7 @@ def command(
     retries: int,
     timeout: float | None,
     retry_failed: bool,
+    no_sharing: bool,
     rerun_stale: bool,
     folder: Path,
     as_json: bool,
@@ -108,7 +114,9 @@ def command(
     from ltbench.plan import plan_parts
     from ltbench.progress import Progress
     from ltbench.runner import run
+    from ltbench.states import forget
     from ltbench.store import Store
+    from ltbench.unshared import compared, unshared
     from ltbench.work import Context
 
     if executor_name not in EXECUTORS:
@@ -121,12 +129,15 @@ def command(
     stopped: Interrupted | None = None
     summaries: list[Summary] = []
     published: list[Path] = []
+    foreseen: set[str] = set()
     parts = plan_parts(suite, registry, data_root)
     with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
         while stopped is None and (deadline is None or time.monotonic() < deadline or not summaries):
             plan = next(parts, None)
             if plan is None:
                 break
+            if no_sharing:
+                plan = unshared(plan)
             _prepare(plan, store, registry, data_root, rerun_stale=rerun_stale)
             with Progress() as progress:
                 try:
@@ -138,12 +149,21 @@ def command(
                         retries=retries,
                         retry_failed=retry_failed,
                         weigh=partial(weight, plan),
+                        keep_states=plan.foreseen,
                         on_event=progress,
                     )
                     summaries.append(summary)
                 except Interrupted as error:
                     stopped = error
-            published = publish_suite(folder / suite.name, suite, plan, registry, store) or published
+            if no_sharing:
+                click.echo(compared(plan, store), err=True)
+            else:
+                published = publish_suite(folder / suite.name, suite, plan, registry, store) or published
+            foreseen |= plan.foreseen
+    more = stopped is None and next(parts, None) is not None
+    if stopped is None and not more:
+        for fit in foreseen:
+            forget(fit, store)
     if as_json:
         print_json(_facts(summaries, published))
     elif published:
@@ -156,7 +176,6 @@ def command(
         click.echo(f"written: {', '.join(names)}", err=True)
     if stopped is not None:
         raise stopped
-    more = next(parts, None) is not None
     return _report(summaries, more=more)
 
 

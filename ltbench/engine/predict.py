@@ -1,6 +1,7 @@
 """A prediction: the logits of a fit on the test images, under one view of them.
 
-    logits.safetensors    logits float32 [N, C], labels int64 [N]
+    logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] where the
+                          logits are those of a linear layer
     meta.json             spec, cost, environment, plugins
 
 A view gets normalised images, as the network does; one that wants pixels has to undo that.
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.cells import Job
 from ltbench.checked import built
@@ -67,11 +68,12 @@ def predict(job: Job, context: Context) -> None:
             return found.float().cpu()
 
         logits = torch.cat([logits_of(images) for images in torch.split(subset.test_images, _BATCH)])
+        classifier = linear_classifier(network, lambda: logits_of(subset.test_images[:2]))
     if not bool(logits.isfinite().all()):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began
     with context.store.writing(job.key) as folder:
-        write_tensors(folder / "logits.safetensors", {"logits": logits, "labels": subset.test_labels})
+        write_tensors(folder / "logits.safetensors", {"logits": logits, "labels": subset.test_labels, **classifier})
         meta = {
             "spec": job.spec,
             "cost": {"predict_seconds": seconds},
@@ -79,6 +81,27 @@ def predict(job: Job, context: Context) -> None:
             "plugins": [] if view is None else [context.registry.provenance(view)],
         }
         write_json(folder / "meta.json", meta)
+
+
+def linear_classifier(network: nn.Module, predict: Callable[[], Tensor]) -> dict[str, Tensor]:
+    """Return norm of the weights and bias of each class, float32 [C]; nothing where the logits are of something else.
+
+    predict: asks the network for some logits; they must be what its classifier returns, untouched.
+    """
+    head: nn.Module = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(head, nn.Linear):
+        return {}
+    returned: list[Tensor] = []
+    handle = head.register_forward_hook(lambda _module, _given, logits: returned.append(logits))
+    try:
+        logits = predict()
+    finally:
+        handle.remove()
+    if len(returned) != 1 or not torch.equal(returned[0].float().cpu(), logits):
+        return {}
+    norms = head.weight.detach().float().norm(dim=1)
+    bias: Tensor | None = head.bias
+    return {"classifier.norms": norms, "classifier.bias": torch.zeros_like(norms) if bias is None else bias.detach()}
 
 
 def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | None, Look]:

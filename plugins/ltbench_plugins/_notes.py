@@ -17,5 +17,8 @@ BEFORE_ADJUSTMENT: Mapping[str, str] = {
 }
 """For one that adjusts logits by the class prior: the samplers and weights that have corrected it already."""
 
-WITH_ANOTHER_CORRECTION: Mapping[str, str] = {**BEFORE_ADJUSTMENT, "logit_adjust_posthoc": _TWICE}
+WITH_ANOTHER_CORRECTION: Mapping[str, str] = {
+    **BEFORE_ADJUSTMENT,
+    **dict.fromkeys(("logit_adjust_posthoc", "tau_norm"), _TWICE),
+}
 """For a loss that adjusts logits by the class prior: the same, and the adjustment after training."""

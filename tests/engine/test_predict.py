@@ -8,6 +8,7 @@ import pytest
 import torch
 from engine.world import CLASSES, TEST, Net, Patterns, context_of, fit_job, weights
 from safetensors.torch import load_file
+from torch import nn
 
 from ltbench import View
 from ltbench.cells import PROTOCOL, Job, Spec, identity
@@ -71,6 +72,47 @@ def test_logits_of_the_test_images_with_their_labels(context: Context) -> None:
     stored = load_file(context.store.path(job.key) / "logits.safetensors")
     assert stored["labels"].tolist() == [c for c in range(CLASSES) for _ in range(TEST)]
     assert float((found.argmax(1) == stored["labels"]).float().mean()) > 0.8
+
+
+def test_norm_and_bias_of_the_classifier_are_kept_with_the_logits(context: Context) -> None:
+    job = predict_job()
+    predict(job, context)
+    stored = load_file(context.store.path(job.key) / "logits.safetensors")
+    learnt = weights(context, FIT)
+    torch.testing.assert_close(stored["classifier.norms"], (learnt["head.weight"] ** 2).sum(1).sqrt())
+    assert torch.equal(stored["classifier.bias"], learnt["head.bias"])
+
+
+class Tempered(nn.Module):
+    """A network that does something with what its classifier returns."""
+
+    def __init__(self, head: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.head, self.temperature = head, temperature
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.flatten(1)) / self.temperature
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+
+@pytest.mark.parametrize(
+    ("network", "linear"),
+    [
+        (Tempered(nn.Linear(4, 3), 1.0), True),
+        (Tempered(nn.Linear(4, 3, bias=False), 1.0), True),
+        (Tempered(nn.Linear(4, 3), 2.0), False),
+        (Tempered(nn.Sequential(nn.Linear(4, 3)), 1.0), False),
+    ],
+)
+def test_only_the_logits_of_a_linear_layer_are_said_to_be(network: Tempered, linear: bool) -> None:
+    images = torch.rand(2, 1, 2, 2)
+    with torch.no_grad():
+        found = module.linear_classifier(network, lambda: network(images))
+    assert set(found) == ({"classifier.norms", "classifier.bias"} if linear else set())
+    if linear and network.head.bias is None:
+        assert found["classifier.bias"].tolist() == [0, 0, 0]
 
 
 def test_it_says_what_it_did(context: Context) -> None:

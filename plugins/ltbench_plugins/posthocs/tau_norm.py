@@ -1,0 +1,54 @@
+"""Normalised classifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Posthoc, hookimpl
+from ltbench.errors import JobFailed
+from ltbench_plugins._notes import BEFORE_ADJUSTMENT
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray, LinearClassifier
+
+
+class TauNorm(Posthoc, frozen=True):
+    """Divide the weights of each class by their norm to the power of tau, after training.
+
+    Classes with many images get long weight vectors, and with them large logits whatever the image. With tau = 1 all
+    are of one length, with tau = 0 nothing changes but that the bias is left out, as in the paper. The paper chooses
+    tau for each data set on validation images; sweep it: `tau_norm[tau=0.5,0.7,1]`. It needs a network that ends with
+    a linear layer.
+
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, section 4.1,
+    equation 4.
+    """
+
+    name = "tau_norm"
+    doubtful = BEFORE_ADJUSTMENT
+
+    tau: Annotated[
+        float, Meta(ge=0, description="power of the norm: 0 changes nothing, 1 makes all weights as long")
+    ] = 1.0
+
+    def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
+        """Raise `JobFailed`: logits alone do not tell how long the weights are."""
+        raise JobFailed(
+            "posthoc 'tau_norm' needs a network whose logits are those of a linear layer",
+            fix="leave tau_norm out for this model, or use logit_adjust_posthoc",
+        )
+
+    def adjust_linear(self, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None) -> FloatArray:
+        """Return `(logits - bias) / norms ** tau`, float [N, C]. A class whose weights are all zero keeps its logit."""
+        if classifier is None:
+            return self.adjust(logits, counts)
+        import numpy as np
+
+        norms = np.where(classifier.norms > 0, classifier.norms, 1.0)
+        adjusted: FloatArray = (logits - classifier.bias) / norms**self.tau
+        return adjusted
+
+
+@hookimpl
+def ltbench_posthocs() -> list[type[Posthoc]]:
+    return [TauNorm]
