@@ -173,9 +173,9 @@ class Store:
         self.damage.append(Damage(key=key, where=aside, why=why))
         _log.warning("%s was damaged (%s) and is set aside in %s", key, why, aside)
 
-    def discard(self, key: str) -> None:
-        """Remove an artefact and the record of that key, where they are, so that they are made again."""
-        for path in (self.path(key), self._record_path(key)):
+    def discard(self, key: str, *, keep_record: bool = False) -> None:
+        """Remove an artefact and, unless it is kept, the record of that key, so that they are made again."""
+        for path in (self.path(key), *([] if keep_record else [self._record_path(key)])):
             with telling(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
                 staged = self._staged(key)
                 disk.move(path, staged)

@@ -1,0 +1,105 @@
+"""`ltbench cache`: what the store holds, and what of it can go."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ltbench.cli.output import print_json, print_table
+from ltbench.cli.run import Span
+from ltbench.paths import store_root
+
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)B?\Z")
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: 500MB, 2.5GB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = _SIZE.match(str(value))
+        if match is None:
+            self.fail(f"'{value}' is no size; write it as 500MB or 2.5GB", param, ctx)
+        return round(float(match["number"]) * _UNITS[match["unit"]])
+
+
+@click.command("cache")
+@click.argument("what", type=click.Choice(["show", "prune"]), default="show")
+@click.option("--trainings", is_flag=True, help="Prune trainings and predictions, too. Records stay.")
+@click.option(
+    "--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only what has lain there longer: 12h, 7d."
+)
+@click.option(
+    "--max-size", type=Size(), metavar="SIZE", help="Prune only as much as it takes to come within this: 500MB, 20GB."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be pruned and leave it.")
+@click.option(
+    "--store",
+    "store_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=store_root,
+    help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    what: str,
+    trainings: bool,
+    older_than: float,
+    max_size: int | None,
+    dry_run: bool,
+    store_path: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Show what the store holds by kind, or prune what nobody needs.
+
+    Always safe to prune: states and snapshots that only save time, and what was damaged or left half-written. What a
+    run is working on stays. With --trainings the networks and their predictions go, too: every record and leaderboard
+    stays, and what is asked of those cells later is trained again.
+    """
+    from ltbench.cache import KINDS, bytes_text, disposable, items, remove, sizes, within
+    from ltbench.store import Store
+
+    store = Store(store_path)
+    held = sizes(items(store))
+    total = sum(size for _, size in held.values())
+    if what == "show":
+        free = sizes(disposable(store, trainings=trainings, older_than=older_than))
+        rows = [(kind, *held[kind], *free.get(kind, (0, 0))) for kind in KINDS if kind in held]
+        if as_json:
+            names = ("kind", "count", "bytes", "prunable", "prunable_bytes")
+            facts = [dict(zip(names, row, strict=True)) for row in rows]
+            print_json({"store": str(store.root), "bytes": total, "kinds": facts})
+            return
+        click.echo(f"{store.root}: {bytes_text(total)}")
+        if rows:
+            print_table(
+                ("kind", "count", "size", "can go"),
+                [
+                    (kind, f"{n:,}", bytes_text(size), bytes_text(less) if count else "")
+                    for kind, n, size, count, less in rows
+                ],
+            )
+        return
+    found = disposable(store, trainings=trainings, older_than=older_than)
+    gone = list(found if max_size is None else within(found, total, max_size))
+    for item in gone:
+        if not dry_run:
+            remove(item, store)
+    went = sizes(gone)
+    freed = sum(size for _, size in went.values())
+    if as_json:
+        facts = [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in went.items()]
+        print_json({"store": str(store.root), "dry_run": dry_run, "bytes": freed, "kinds": facts})
+        return
+    verb = "would be removed" if dry_run else "removed"
+    for kind, (count, size) in went.items():
+        click.echo(f"{verb}: {count:,} {kind}, {bytes_text(size)}")
+    click.echo(f"{bytes_text(freed)} {verb}, {bytes_text(total - freed)} {'would be' if dry_run else 'are'} left")
+    if max_size is not None and total - freed > max_size:
+        more = "" if trainings else "; --trainings would let trainings and predictions go, too"
+        click.echo(f"that is more than {bytes_text(max_size)}: the rest is needed{more}", err=True)
