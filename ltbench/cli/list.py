@@ -55,3 +55,11 @@ def command(stage: str | None, as_json: bool, plugin_files: Sequence[Path], disa
             for row in rows
         ],
     )
+    for source, family in registry.families:
+        names = sorted(family.names())
+        if stage in {None, "model"} and names:
+            click.echo(
+                f"and {len(names):,} by name from plugin '{source.plugin}' of {source.distribution} {source.version}, "
+                f"made when one is asked for: {names[0]} ... {names[-1]}",
+                err=True,
+            )

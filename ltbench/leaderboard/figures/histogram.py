@@ -72,7 +72,7 @@ def draw(data: Data) -> Figure:
     axes.bar(range(len(data.counts)), data.counts, width=0.85, color=KEPT)
     _label(axes, data, [f"{count:,}" for count in data.counts], data.counts)
     total, smallest = sum(data.counts), min(data.counts)
-    ratio = f", {data.counts[0] / smallest:g} times the smallest" if smallest else ""
+    ratio = f", {data.counts[0] / smallest:.3g} times the smallest" if smallest else ""
     axes.set_title(f"{total:,} training images; the largest class has {data.counts[0]:,}{ratio}")
     return made
 
