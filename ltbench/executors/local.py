@@ -29,6 +29,7 @@ from ltbench.executors import WORK, Outcome, worker
 from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
 from ltbench.executors.slot import Slot, kill_all, pids
 from ltbench.executors.task import described, failure, finished, without_machine
+from ltbench.leases import Owner
 
 if TYPE_CHECKING:
     from ltbench.work import Context
@@ -76,6 +77,8 @@ class Local:
         self._tasks: set[_Task] = set()
         self._ended: queue.SimpleQueue[_Task] = queue.SimpleQueue()
         self._deaths = 0
+        self._pids: set[int] = set()
+        """Every worker so far: a lease may also be of a dead worker of an earlier command."""
         self._next_look = 0.0
 
     @property
@@ -116,6 +119,7 @@ class Local:
             jobs = self._waiting.popleft()
             task = _Task(jobs=jobs, slot=slot, future=slot.begin(jobs, self._setup), attempt=Attempt(jobs))
             self._tasks.add(task)
+            self._pids |= pids()
             task.future.add_done_callback(partial(self._report, task))
 
     def _report(self, task: _Task, future: Future[list[Outcome]]) -> None:
@@ -172,11 +176,14 @@ class Local:
 
     def _is_orphan(self, task: _Task) -> bool:
         leases = self.context.store.leases
-        if not any(owner.is_dead() for job in task.jobs if (owner := leases.owner(job.key))):
+        if not any(self._is_ours_and_dead(leases.owner(job.key)) for job in task.jobs):
             task.orphan_since = None
             return False
         task.orphan_since = task.orphan_since or time.monotonic()
         return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
+
+    def _is_ours_and_dead(self, owner: Owner | None) -> bool:
+        return owner is not None and owner.pid in self._pids and owner.is_dead()
 
     def _died(self, task: _Task, pid: int | None, how: str) -> list[Outcome]:
         """Return `died` for the job that its worker still holds the lease of, and what the others came to."""
@@ -186,7 +193,9 @@ class Local:
         left = [job for job in task.jobs if not finished(job, store)]
         owners = {job.key: store.leases.owner(job.key) for job in left}
         held = [
-            key for key, owner in owners.items() if owner and (owner.is_dead() if pid is None else owner.pid == pid)
+            key
+            for key, owner in owners.items()
+            if (self._is_ours_and_dead(owner) if pid is None else owner is not None and owner.pid == pid)
         ]
         guilty = next(iter(held), left[0].key if left else None)
         if pid is None and held and (owner := owners[held[0]]):
