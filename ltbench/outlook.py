@@ -88,7 +88,7 @@ def needed(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[
         if job.key in wanted or (job.kind != "cell" and store.has(job.key)):
             continue
         wanted.add(job.key)
-        line.extend(jobs[parent] for parent in job.parents)
+        line.extend(jobs[parent] for parent in job.reads)
     return {key: job for key, job in jobs.items() if key in wanted}
 
 

@@ -206,7 +206,7 @@ class _Run:
         self.tell("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
-        lost = [parent for parent in job.parents if not finished(self.plan.jobs[parent], self.store)]
+        lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
         if lost and self.remakes[job.key] < _REMAKES:
             # What it reads was damaged and is set aside, or someone removed it: make that again, and then this.
             self.remakes[job.key] += 1
