@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from ltbench import runner
+from ltbench import runner, trusted
 from ltbench.cells import Job
 from ltbench.discovery import Origin
 from ltbench.registry import Registry
@@ -152,7 +152,7 @@ def pids(store):
 def plain_records(monkeypatch=None):
     """Have the runner accept records that are not of cells of the real kind."""
     replace = setattr if monkeypatch is None else monkeypatch.setattr
-    replace(runner, "validate", lambda record: SimpleNamespace(status=record["status"]))
+    replace(trusted, "check", lambda record: None)
     replace(runner, "failed_record", lambda job, error: {"id": job.key, "status": "failed", "error": dict(error)})
 
 

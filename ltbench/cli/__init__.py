@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 import click
 
 from ltbench import __version__
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
+from ltbench.interrupts import StopNow, handled
 
 COMMANDS = {
     "run": "Train what is missing of a suite and publish its leaderboard.",
@@ -58,14 +60,15 @@ def group() -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with its code; a deliberate error is a message, never a traceback."""
     try:
-        code = group.main(argv, prog_name="ltbench", standalone_mode=False)
+        with handled(_interrupt, (signal.SIGTERM,)):
+            code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:
         click.echo(f"ltbench: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(WRONG_USAGE)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, StopNow):
         click.echo("ltbench: interrupted; the same command goes on from here", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
@@ -73,3 +76,8 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt() -> None:
+    """Have SIGTERM end a command as Ctrl-C does: with what it has begun put away."""
+    raise KeyboardInterrupt
