@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+
+from pebble.pool.channel import WorkerChannel
 
 from ltbench import runner, trusted
 from ltbench.cells import Job
@@ -111,6 +114,21 @@ class Deeds:
     def hang_once(store, job):
         if first_time(store, job):
             time.sleep(1000)
+
+    @staticmethod
+    def leak(store, job):
+        held = []
+        while True:
+            held.append(bytearray(b"x") * 5_000_000)
+            time.sleep(0.01)
+
+    @staticmethod
+    def kill_itself_with_the_locks(store, job):
+        """Die while holding the locks that the workers of one pool share, as one killed at the wrong moment does."""
+        if first_time(store, job):
+            channels = [o for o in gc.get_objects() if isinstance(o, WorkerChannel)]
+            assert all(channel.mutex.acquire() for channel in channels)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @staticmethod
     def tell(store, job):
