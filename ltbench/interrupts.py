@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,12 +39,12 @@ def heard() -> Iterator[Heard]:
 
 
 @contextlib.contextmanager
-def handled(act: Callable[[], None], signals: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
-    """Call `act` for every such signal inside the block. Only a main thread can; in others nothing changes."""
+def handled(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` for every SIGINT and SIGTERM inside the block. Only a main thread can; in others nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: act()) for number in signals}
+    before = {number: signal.signal(number, lambda *_: act()) for number in SIGNALS}
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import click
 
 from ltbench import __version__
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
-from ltbench.interrupts import StopNow, handled
+from ltbench.interrupts import SIGNALS, StopNow
 
 COMMANDS = {
     "run": "Train what is missing of a suite and publish its leaderboard.",
@@ -58,26 +58,36 @@ def group() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its code; a deliberate error is a message, never a traceback."""
+    """Run the command line and exit with its code; a deliberate error is a message, never a traceback.
+
+    argv: by default what the process was given, and then its signals are this function's, to the very end.
+    """
+    if argv is not None:
+        sys.exit(_run(argv))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a command as Ctrl-C does
     try:
-        with handled(_interrupt, (signal.SIGTERM,)):
-            code = group.main(argv, prog_name="ltbench", standalone_mode=False)
+        code = _run(None)
+    except KeyboardInterrupt:  # another one while the first was told
+        code = INTERRUPTED
+    for number in SIGNALS:  # the command is over; what comes now must not change how it ended
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _run(argv: list[str] | None) -> int:
+    try:
+        code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:
         click.echo(f"ltbench: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except (click.Abort, KeyboardInterrupt, StopNow):
         click.echo("ltbench: interrupted; the same command goes on from here", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough; closing stdout again at exit would raise once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupt() -> None:
-    """Have SIGTERM end a command as Ctrl-C does: with what it has begun put away."""
-    raise KeyboardInterrupt
+        return 0
+    return code if isinstance(code, int) else 0
