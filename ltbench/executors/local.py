@@ -27,7 +27,7 @@ from ltbench.cells import Job
 from ltbench.errors import LtbenchError
 from ltbench.executors import WORK, Outcome, worker
 from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
-from ltbench.executors.slot import Slot, kill_all, pids
+from ltbench.executors.slot import Slot, kill_all
 from ltbench.executors.task import described, failure, finished, without_machine
 from ltbench.leases import Owner
 
@@ -77,8 +77,6 @@ class Local:
         self._tasks: set[_Task] = set()
         self._ended: queue.SimpleQueue[_Task] = queue.SimpleQueue()
         self._deaths = 0
-        self._pids: set[int] = set()
-        """Every worker so far: a lease may also be of a dead worker of an earlier command."""
         self._next_look = 0.0
 
     @property
@@ -119,7 +117,6 @@ class Local:
             jobs = self._waiting.popleft()
             task = _Task(jobs=jobs, slot=slot, future=slot.begin(jobs, self._setup), attempt=Attempt(jobs))
             self._tasks.add(task)
-            self._pids |= pids()
             task.future.add_done_callback(partial(self._report, task))
 
     def _report(self, task: _Task, future: Future[list[Outcome]]) -> None:
@@ -150,11 +147,10 @@ class Local:
             return []
         self._next_look = time.monotonic() + LOOK_SECONDS
         outcomes: list[Outcome] = []
-        workers = pids()
         for task in list(self._tasks):
             if not task.future.running():
                 continue  # its worker has not begun, or it is done
-            if why := task.attempt.exceeds(self.limits, self.context.store.leases, workers):
+            if why := task.attempt.exceeds(self.limits, self.context.store.leases, task.slot.pids):
                 if task.attempt.pid is not None:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(task.attempt.pid, signal.SIGKILL)
@@ -176,14 +172,11 @@ class Local:
 
     def _is_orphan(self, task: _Task) -> bool:
         leases = self.context.store.leases
-        if not any(self._is_ours_and_dead(leases.owner(job.key)) for job in task.jobs):
+        if not any(_is_dead_worker_of(task.slot, leases.owner(job.key)) for job in task.jobs):
             task.orphan_since = None
             return False
         task.orphan_since = task.orphan_since or time.monotonic()
         return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
-
-    def _is_ours_and_dead(self, owner: Owner | None) -> bool:
-        return owner is not None and owner.pid in self._pids and owner.is_dead()
 
     def _died(self, task: _Task, pid: int | None, how: str) -> list[Outcome]:
         """Return `died` for the job that its worker still holds the lease of, and what the others came to."""
@@ -195,7 +188,7 @@ class Local:
         held = [
             key
             for key, owner in owners.items()
-            if (self._is_ours_and_dead(owner) if pid is None else owner is not None and owner.pid == pid)
+            if (_is_dead_worker_of(task.slot, owner) if pid is None else owner is not None and owner.pid == pid)
         ]
         guilty = next(iter(held), left[0].key if left else None)
         if pid is None and held and (owner := owners[held[0]]):
@@ -263,6 +256,11 @@ def cores() -> int:
         return max(1, min(bound, int(quota) // int(period)))
     except (OSError, ValueError):  # no such group, or "max"
         return bound
+
+
+def _is_dead_worker_of(slot: Slot, owner: Owner | None) -> bool:
+    """Whether a lease is of this slot's worker, and it died. Leases of workers before it may not have expired yet."""
+    return owner is not None and owner.pid in slot.pids and owner.is_dead()
 
 
 def _how(exitcode: int) -> str:

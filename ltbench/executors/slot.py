@@ -30,6 +30,8 @@ class Slot:
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
+        self.pids: set[int] = set()
+        """The worker that was started last, also when it is no more."""
 
     def begin(self, jobs: Sequence[Job], setup: worker.Setup) -> Future[list[Outcome]]:
         """Give the worker a task, starting one by its setup where there is none. The future raises what pebble does where the worker dies."""
@@ -63,13 +65,15 @@ class Slot:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPool(max_workers=1, initializer=worker.start, initargs=(setup,), context=context)
+            others = _pids()
             with _without_interrupts(), _environment(worker.ENVIRONMENT):
                 assert self._pool.active, "asking starts the worker"
+            # There may be one more, which pebble starts in place of one that has died elsewhere and never gets a task.
+            self.pids = _pids() - others
         return self._pool
 
 
-def pids() -> set[int]:
-    """Return the numbers of the worker processes that this process has."""
+def _pids() -> set[int]:
     return {p.pid for p in multiprocessing.active_children() if p.name == _WORKER and p.pid is not None}
 
 

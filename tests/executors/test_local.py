@@ -263,6 +263,16 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
         assert statuses(collected(executor, 1)) == {"job1": "done"}
 
 
+def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
+    monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
+    with Local(here, workers=1, work=WORK) as executor:
+        assert statuses(ended(executor, [[make("job1", does="kill_itself_once")]])) == {"job1": "died"}
+        assert here.store.leases.owner("job1").is_dead()
+        executor.submit([make("job1")])
+        assert executor.wait(0.0) == []  # its worker has not started yet
+        assert statuses(collected(executor, 1)) == {"job1": "done"}
+
+
 def test_stopping_kills_what_runs(here):
     executor = Local(here, workers=2, work=WORK)
     executor.submit([make("job1", does="hang")])
