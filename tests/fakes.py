@@ -43,8 +43,8 @@ def context(root, *, ttl=60.0):
 def work(job, context):
     """Behave as the job's spec says, write down that it was done, and make the artefact or record."""
     store = context.store
-    for parent in job.parents:
-        store.checked(parent)
+    for key in job.reads:
+        store.checked(key)
     journal(store, "began", job.key)
     time.sleep(job.spec.get("sleeps", 0.0))
     getattr(Deeds, job.spec.get("does", "nothing"))(store, job)

@@ -67,7 +67,7 @@ class Slot:
             self._pool = ProcessPool(max_workers=1, initializer=worker.start, initargs=(setup,), context=context)
             others = _pids()
             with _without_interrupts(), _environment(worker.ENVIRONMENT):
-                assert self._pool.active, "asking starts the worker"
+                _ = self._pool.active  # asking starts the worker
             # There may be one more, which pebble starts in place of one that has died elsewhere and never gets a task.
             self.pids = _pids() - others
         return self._pool
