@@ -69,3 +69,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """For a fit: whether other fits go on from it, so that optimiser and generators are stored too."""
     extra: Spec = {}
     """What the job records and what cannot influence its numbers: for a cell, its setting, labels and notes."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What has to be in the store for the job: its parents, and for a cell its fits, whose costs it records."""
+        return tuple(dict.fromkeys((*self.parents, *self.spec.get("members", ()))))

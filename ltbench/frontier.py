@@ -49,9 +49,9 @@ class Frontier:
         added = [job for job in needed.values() if job.key not in self._waits_for]
         for job in needed.values():
             self.jobs[job.key] = job
-            lacks = {parent for parent in job.parents if parent in needed}
+            lacks = {parent for parent in job.reads if parent in needed}
             self._waits_for.setdefault(job.key, set()).update(lacks)
-            for parent in job.parents:
+            for parent in job.reads:
                 self._children.setdefault(parent, set()).add(job.key)
             if not lacks and job.key not in self._out:
                 heapq.heappush(self._ready, (self._rank[job.key], job.key))
@@ -124,7 +124,7 @@ class Frontier:
     def _drop_needless(self, lost: Iterable[Job]) -> list[Job]:
         """Give up the jobs, of those that no worker has yet, that only the lost ones needed."""
         dropped = []
-        line = [parent for job in lost for parent in job.parents]
+        line = [parent for job in lost for parent in job.reads]
         while line:
             key = line.pop()
             if key not in self._waits_for or key in self._out:
@@ -132,7 +132,7 @@ class Frontier:
             if not any(child in self._waits_for for child in self._children.get(key, ())):
                 del self._waits_for[key]
                 dropped.append(self.jobs[key])
-                line.extend(self.jobs[key].parents)
+                line.extend(self.jobs[key].reads)
         return dropped
 
     def _drop_stale(self, taken: Iterable[str] = ()) -> None:

@@ -37,9 +37,13 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     start: str
     nonce: str
 
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, where this process can see it."""
+        return self.place == _place()
+
     def is_dead(self) -> bool:
         """Whether it certainly is: it ran where this process runs, and is there no more."""
-        return self.place == _place() and process_start(self.pid) != self.start
+        return self.is_here() and process_start(self.pid) != self.start
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from ltbench.errors import LtbenchError
 from ltbench.plan import Plan
 from ltbench.registry import Registry
 from ltbench.store import Store
+from ltbench.trusted import trusted
 
 KINDS = ("fit", "predict", "cell")
 
@@ -53,19 +54,19 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_done(self) -> int:
-        """Cells with a sound record."""
+        """Cells with a record of success that can be trusted."""
         return self.jobs["cell"] - self.missing["cell"]
 
 
 def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
-    """Hold a plan against a store. Reads records, runs nothing."""
+    """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside."""
     failed: list[str] = []
     stale: dict[str, list[str]] = {}
     speeds: dict[tuple[str, str], list[float]] = {}
     wanted: list[Job] = []
     current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        record = store.record(cell.key)
+        record = trusted(cell.key, store)
         if record is None or record["status"] != "ok":
             wanted.append(cell)
             if record is not None:
@@ -102,7 +103,7 @@ def needed(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[
         if job.key in wanted or (job.kind != "cell" and store.has(job.key)):
             continue
         wanted.add(job.key)
-        line.extend(jobs[parent] for parent in job.parents)
+        line.extend(jobs[parent] for parent in job.reads)
     return {key: job for key, job in jobs.items() if key in wanted}
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from types import FrameType
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from ltbench.cells import Job
-from ltbench.errors import Interrupted, RecordError
+from ltbench.errors import Interrupted
 from ltbench.executors import Executor, Outcome
 from ltbench.executors.task import finished
 from ltbench.frontier import Frontier
+from ltbench.interrupts import Heard, StopNow, heard
 from ltbench.outlook import needed
-from ltbench.records import validate
 from ltbench.states import Pruning
-from ltbench.store import Store
 from ltbench.tally import Event, Summary, Tally
+from ltbench.trusted import trusted
 from ltbench.work import Context
 
 _TICK = 0.2
@@ -65,15 +61,11 @@ def run(
     walk = _Run(plan, context, executor, retries, retry_failed, weigh, pruning, on_event)
     deadline = None if budget is None else time.monotonic() + budget
     try:
-        with walk.listening():
+        with heard() as walk.signals:
             return walk.until(deadline)
-    except _StopNow:
+    except StopNow:
         executor.stop()
         raise walk.interrupted() from None
-
-
-class _StopNow(BaseException):
-    """The second signal."""
 
 
 class _Run:
@@ -91,7 +83,8 @@ class _Run:
         self.plan, self.store, self.executor = plan, context.store, executor
         self.retries, self.pruning, self.on_event = retries, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
-        status = {cell.key: sound_status(cell, self.store) for cell in cells}
+        records = ((cell.key, trusted(cell.key, self.store)) for cell in cells)
+        status = {key: None if record is None else record["status"] for key, record in records}
         self.tally = Tally(cells=len(cells), slots=executor.slots, weigh=weigh)
         self.tally.cached = self.tally.done = sum(one == "ok" for one in status.values())
         if not retry_failed:
@@ -106,7 +99,7 @@ class _Run:
         self.next_poll = 0.0
         self.deaths: Counter[str] = Counter()
         self.remakes: Counter[str] = Counter()
-        self.signals = 0
+        self.signals = Heard()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -213,7 +206,7 @@ class _Run:
         self.tell("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
-        lost = [parent for parent in job.parents if not finished(self.plan.jobs[parent], self.store)]
+        lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
         if lost and self.remakes[job.key] < _REMAKES:
             # What it reads was damaged and is set aside, or someone removed it: make that again, and then this.
             self.remakes[job.key] += 1
@@ -263,36 +256,6 @@ class _Run:
             f"stopped with {self.tally.done} of {self.tally.cells} cells done",
             fix="run it again: the same command goes on from there",
         )
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Count SIGINT and SIGTERM instead of dying of them. Only a main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.signals += 1
-        if self.signals > 1:
-            raise _StopNow
-
-
-def sound_status(cell: Job, store: Store) -> str | None:
-    """Return `ok`, `failed`, or None where the record of a cell is missing or was damaged, which sets it aside."""
-    record = store.record(cell.key)
-    if record is None:
-        return None
-    try:
-        return validate(record).status
-    except RecordError as error:
-        store.reject(cell.key, error.what)
-        return None
 
 
 def failed_record(cell: Job, error: Mapping[str, Any]) -> dict[str, Any]:

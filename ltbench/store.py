@@ -24,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from ltbench import digests, disk, layout, leases
+from ltbench import damage, digests, disk, layout, leases
+from ltbench.damage import Damage
 from ltbench.disk import telling
 from ltbench.errors import StoreError
 
@@ -36,14 +37,6 @@ _log = logging.getLogger("ltbench.store")
 class _Head(msgspec.Struct, frozen=True):
     id: str
     status: str
-
-
-class Damage(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was found damaged and set aside: key of the artefact or cell, where it lies now, and why."""
-
-    key: str
-    where: Path
-    why: str
 
 
 class Store:
@@ -157,7 +150,7 @@ class Store:
         )
 
     def _set_aside(self, key: str, path: Path, why: str) -> None:
-        aside = self.root / "damaged" / f"{key}-{uuid.uuid4().hex[:8]}"
+        aside = self.root / damage.NAME / f"{key}-{uuid.uuid4().hex[:8]}"
         with telling(f"{key} is damaged ({why}) and cannot be set aside", path):
             try:
                 disk.move(path, aside)
@@ -169,7 +162,7 @@ class Store:
                 # Another process had replaced it by a sound one in between.
                 self._place(key, aside, path)
                 return
-            disk.write(aside.with_name(f"{aside.name}.txt"), f"{key}: {why}\n".encode())
+            disk.write(damage.reason_of(aside), f"{key}: {why}\n".encode())
         self.damage.append(Damage(key=key, where=aside, why=why))
         _log.warning("%s was damaged (%s) and is set aside in %s", key, why, aside)
 

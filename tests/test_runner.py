@@ -168,6 +168,29 @@ def test_a_damaged_artefact_is_made_again(here):
     assert fresh.store.verify("fit0")
 
 
+def family():
+    """A cell that reads its fit besides its prediction, as cells do."""
+    cell = make("cell1", "predict1", kind="cell", members=["fit1"])
+    return plan(make("fit1"), make("predict1", "fit1", kind="predict"), cell)
+
+
+def test_a_fit_that_is_gone_is_made_again_for_a_cell_that_has_its_prediction(here):
+    inline(here, family())
+    (here.store.root / "records" / "ce" / "cell1.json").unlink()
+    shutil.rmtree(here.store.path("fit1"))
+    assert inline(here, family()).ran == {"fit": 1, "cell": 1}
+
+
+@pytest.mark.parametrize("execute", [inline, local])
+def test_a_fit_that_is_damaged_is_made_again_for_a_cell_that_has_its_prediction(here, execute):
+    inline(here, family())
+    (here.store.root / "records" / "ce" / "cell1.json").unlink()
+    (here.store.path("fit1") / "meta.json").write_text("{ }")
+    fresh = context(here.store.root)
+    assert execute(fresh, family()).ran == {"fit": 1, "cell": 1}
+    assert fresh.store.verify("fit1")
+
+
 def test_an_artefact_that_many_wait_for_is_made_again_once(here):
     what = plan(make("fit1"), *(make(f"cell{n}", "fit1", kind="cell") for n in range(5)))
     inline(here, what)
@@ -192,18 +215,16 @@ def test_a_job_whose_parent_vanishes_for_ever_fails_in_the_end(here):
 
 
 def test_a_record_that_its_reader_does_not_accept_is_made_again(here, monkeypatch):
-    from ltbench import runner
+    from ltbench import trusted
     from ltbench.errors import RecordError
 
     inline(here, tree(fits=1))
-    plain = runner.validate
 
-    def validate(record):
+    def check(record):
         if "tampered" in record:
             raise RecordError("a record was changed after it was made")
-        return plain(record)
 
-    monkeypatch.setattr(runner, "validate", validate)
+    monkeypatch.setattr(trusted, "check", check)
     here.store.put_record({"id": "cell0-1", "status": "ok", "tampered": True})
     assert inline(here, tree(fits=1)).ran == {"cell": 1}
     assert "tampered" not in here.store.record("cell0-1")

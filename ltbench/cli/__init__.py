@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 import click
 
 from ltbench import __version__
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
+from ltbench.interrupts import SIGNALS, StopNow
 
 COMMANDS = {
     "run": "Train what is missing of a suite and publish its leaderboard.",
@@ -57,20 +59,36 @@ def group() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its code; a deliberate error is a message, never a traceback."""
+    """Run the command line and exit with its code; a deliberate error is a message, never a traceback.
+
+    argv: by default what the process was given, and then its signals are this function's, to the very end.
+    """
+    if argv is not None:
+        sys.exit(_run(argv))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a command as Ctrl-C does
+    try:
+        code = _run(None)
+    except KeyboardInterrupt:  # another one while the first was told
+        code = INTERRUPTED
+    for number in SIGNALS:  # the command is over; what comes now must not change how it ended
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _run(argv: list[str] | None) -> int:
     try:
         code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:
         click.echo(f"ltbench: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(WRONG_USAGE)
-    except (click.Abort, KeyboardInterrupt):
+        return WRONG_USAGE
+    except (click.Abort, KeyboardInterrupt, StopNow):
         click.echo("ltbench: interrupted; the same command goes on from here", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough; closing stdout again at exit would raise once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+    return code if isinstance(code, int) else 0

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ltbench.cli.output import print_json, print_table
-from ltbench.cli.run import Span
+from ltbench.cli.quantities import Size, Span
 from ltbench.paths import store_root
-
-_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)B?\Z")
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: 500MB, 2.5GB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = _SIZE.match(str(value))
-        if match is None:
-            self.fail(f"'{value}' is no size; write it as 500MB or 2.5GB", param, ctx)
-        return round(float(match["number"]) * _UNITS[match["unit"]])
 
 
 @click.command("cache")

@@ -19,6 +19,7 @@ from ltbench.cli.output import print_json
 from ltbench.errors import CELLS_FAILED, LtbenchError
 from ltbench.paths import data_root, store_root
 
+SHOWN = 5
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
 
 
@@ -59,6 +60,22 @@ def examine(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Fi
     yield from _machine()
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
+    yield from _damage(store_root())
+
+
+def _damage(store: Path) -> Iterator[Finding]:
+    from ltbench.damage import NAME, set_aside
+
+    found = set_aside(store)
+    if found:
+        some = "; ".join(f"{one.key}: {one.why}" for one in found[:SHOWN])
+        more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        yield Finding(
+            "damage",
+            "note",
+            f"{len(found)} in the store, set aside by runs that found it: {some}{more}",
+            f"examine the disk if that goes on; what is set aside is not read any more: rm -r {store / NAME}",
+        )
 
 
 def _plugins(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:

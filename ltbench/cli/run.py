@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -12,35 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.damage import telling_damage
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
-from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
+from ltbench.cli.quantities import Size, Span
+from ltbench.errors import CELLS_FAILED, Interrupted
 from ltbench.technique import written
 
 if TYPE_CHECKING:
+    from ltbench.damage import Damage
     from ltbench.outlook import Outlook
     from ltbench.plan import Plan
     from ltbench.registry import Registry
     from ltbench.store import Store
     from ltbench.suite import Suite
     from ltbench.tally import Summary
-
-_SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Span(click.ParamType[float]):
-    """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = _SPAN.match(str(value))
-        if match is None or float(match["number"]) <= 0:
-            self.fail(f"'{value}' is no span of time; write it as 90s, 10m, 1.5h or 2d", param, ctx)
-        return float(match["number"]) * _UNITS[match["unit"]]
 
 
 @click.command("run")
@@ -61,9 +46,20 @@ class Span(click.ParamType[float]):
     default=1,
     show_default=True,
     metavar="N",
-    help="How often a job is tried again whose worker died or ran out of time.",
+    help="How often a job is tried again whose worker died or passed a limit.",
 )
-@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.")
+@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: any time]")
+@click.option(
+    "--memory",
+    type=Size(),
+    metavar="SIZE",
+    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: any size]",
+)
+@click.option(
+    "--pdb",
+    is_flag=True,
+    help="With --executor inline: where a job raises, look around in Python's debugger; 'q' goes on with the next job.",
+)
 @click.option(
     "--retry-failed/--keep-failed",
     default=True,
@@ -97,6 +93,8 @@ def command(  # noqa: PLR0915
     workers: int | None,
     retries: int,
     timeout: float | None,
+    memory: int | None,
+    pdb: bool,
     retry_failed: bool,
     no_sharing: bool,
     rerun_stale: bool,
@@ -109,7 +107,9 @@ def command(  # noqa: PLR0915
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
     was with the same command.
     """
-    from ltbench.executors import EXECUTORS, make_executor
+    from ltbench.executors import make_executor
+    from ltbench.executors.debugger import chosen_work
+    from ltbench.interrupts import heard
     from ltbench.outlook import weight
     from ltbench.plan import plan_parts
     from ltbench.progress import Progress
@@ -119,8 +119,7 @@ def command(  # noqa: PLR0915
     from ltbench.unshared import compared, unshared
     from ltbench.work import Context
 
-    if executor_name not in EXECUTORS:
-        raise UnknownName.of("executor", executor_name, EXECUTORS)
+    work = chosen_work(executor_name, debug=pdb)
     registry = load_registry(plugin_files, disable)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
@@ -131,7 +130,10 @@ def command(  # noqa: PLR0915
     published: list[Path] = []
     foreseen: set[str] = set()
     parts = plan_parts(suite, registry, data_root)
-    with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+    with (
+        telling_damage(store) as damaged,
+        make_executor(executor_name, context, workers=workers, timeout=timeout, memory=memory, work=work) as executor,
+    ):
         while stopped is None and (deadline is None or time.monotonic() < deadline or not summaries):
             plan = next(parts, None)
             if plan is None:
@@ -139,7 +141,8 @@ def command(  # noqa: PLR0915
             if no_sharing:
                 plan = unshared(plan)
             _prepare(plan, store, registry, data_root, rerun_stale=rerun_stale)
-            with Progress() as progress:
+            # One signal lets the page of what is done be written, too.
+            with Progress() as progress, heard() as signals:
                 try:
                     summary = run(
                         plan,
@@ -155,17 +158,19 @@ def command(  # noqa: PLR0915
                     summaries.append(summary)
                 except Interrupted as error:
                     stopped = error
-            if no_sharing:
-                click.echo(compared(plan, store), err=True)
-            else:
-                published = publish_suite(folder / suite.name, suite, plan, registry, store) or published
+                if no_sharing:
+                    click.echo(compared(plan, store), err=True)
+                else:
+                    published = publish_suite(folder / suite.name, suite, plan, registry, store) or published
             foreseen |= plan.foreseen
+            if signals and stopped is None:
+                stopped = Interrupted("stopped as the page was written", fix="run it again: nothing of it is lost")
     more = stopped is None and next(parts, None) is not None
     if stopped is None and not more:
         for fit in foreseen:
             forget(fit, store)
     if as_json:
-        print_json(_facts(summaries, published))
+        print_json(_facts(summaries, published, damaged()))
     elif published:
         from ltbench.cli.leaderboard import shown
         from ltbench.leaderboard.publish import load
@@ -204,9 +209,10 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
     from ltbench.leaderboard.page import SuiteFacts
     from ltbench.leaderboard.publish import load, publish
     from ltbench.reported import as_recorded
+    from ltbench.trusted import trusted_records
 
     keys = [cell.key for cell in plan.cells]
-    records = list(store.records(keys))
+    records = list(trusted_records(keys, store))
     if not records:
         return []
     before = load(folder) if folder.is_dir() else None
@@ -298,7 +304,7 @@ def _tell_stale(view: Outlook, *, renewed: bool) -> None:
     )
 
 
-def _facts(summaries: Sequence[Summary], published: Sequence[Path]) -> dict[str, Any]:
+def _facts(summaries: Sequence[Summary], published: Sequence[Path], damaged: Sequence[Damage]) -> dict[str, Any]:
     return {
         "cells": sum(s.cells for s in summaries),
         "done": sum(s.done for s in summaries),
@@ -307,6 +313,7 @@ def _facts(summaries: Sequence[Summary], published: Sequence[Path]) -> dict[str,
         "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
         "seconds": sum(s.seconds for s in summaries),
         "written": [str(path) for path in published],
+        "damaged": [{"key": one.key, "where": str(one.where), "why": one.why} for one in damaged],
     }
 
 

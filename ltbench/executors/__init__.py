@@ -17,6 +17,7 @@ from ltbench.cells import Job
 from ltbench.errors import StoreError, UnknownName
 
 if TYPE_CHECKING:
+    from ltbench.executors.task import Work
     from ltbench.work import Context
 
 WORK = "ltbench.work:execute"
@@ -65,16 +66,24 @@ class Executor(Protocol):
 
 
 def make_executor(
-    name: str, context: Context, *, workers: int | None = None, timeout: float | None = None, work: str = WORK
+    name: str,
+    context: Context,
+    *,
+    workers: int | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    work: str | Work = WORK,
 ) -> Executor:
     """Return the executor of that name.
 
     workers: processes at once, by default one per core. timeout: seconds that a job may take, by default any number.
-    Raises `UnknownName`.
+    memory: bytes that the worker of a job may have resident, by default any number.
+    Raises `UnknownName`, and `UsageError` where an executor cannot hold jobs to a limit.
     """
     if name not in EXECUTORS:
         raise UnknownName.of("executor", name, EXECUTORS)
-    executor: Executor = resolve(EXECUTORS[name])(context, workers=workers, timeout=timeout, work=work)
+    kind = resolve(EXECUTORS[name])
+    executor: Executor = kind(context, workers=workers, timeout=timeout, memory=memory, work=work)
     return executor
 
 

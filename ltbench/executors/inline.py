@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ltbench.cells import Job
+from ltbench.errors import UsageError
 from ltbench.executors import WORK, Outcome
 from ltbench.executors.task import Work, perform, prepared
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Inline:
     """Does a task while it is waited for. A debugger works, and a job that kills its process kills the run.
 
-    It has one worker whatever is asked for, and nobody is there to watch how long a job takes.
+    It has one worker whatever is asked for. Raises `UsageError` for a limit: nobody is there to watch over a job.
     """
 
     def __init__(
@@ -30,8 +31,16 @@ class Inline:
         *,
         workers: int | None = None,
         timeout: float | None = None,
+        memory: int | None = None,
         work: str | Work = WORK,
     ) -> None:
+        for option, value in (("--timeout", timeout), ("--memory", memory)):
+            if value is not None:
+                raise UsageError(
+                    f"the inline executor cannot hold a job to {option}",
+                    why="jobs run in the process of the command, and nobody is there to stop one",
+                    fix=f"leave {option} out, or use --executor local",
+                )
         self.context = context
         self.work = prepared(work)
         self._tasks: deque[Sequence[Job]] = deque()

@@ -1,57 +1,69 @@
 """Worker processes on this machine: one per core with one thread each, spawned once and reused.
 
-The pool is pebble's, which survives the death of a worker and knows which task it had. A death costs the job that was
-running; the rest of its task goes back to whoever submitted it.
+Each worker is kept by a pool of pebble's, which notices its death and knows which task it had. A death costs the job
+that was running; the rest of its task goes back to whoever submitted it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import queue
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
 from ltbench.cells import Job
 from ltbench.errors import LtbenchError
 from ltbench.executors import WORK, Outcome, worker
+from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
+from ltbench.executors.slot import Slot, kill_all
 from ltbench.executors.task import described, failure, finished, without_machine
+from ltbench.leases import Owner
 
 if TYPE_CHECKING:
     from ltbench.work import Context
 
 _REVIVALS = 3
-"""How often in a row a pool may break before any of its workers has done a task."""
+"""How often in a row each worker may die before any of them has done a task."""
 _ORPHAN_SECONDS = 3.0
 """How long the pool may take to report the death of a worker."""
-_POOL_WORKER = "pebble_pool_worker"
 
 
 class _Task(msgspec.Struct, eq=False):
     jobs: Sequence[Job]
+    slot: Slot
     future: Future[list[Outcome]]
+    attempt: Attempt
     orphan_since: float | None = None
 
 
 class Local:
-    """Runs tasks in `workers` processes, one per core by default. timeout: seconds that each job of a task may take."""
+    """Runs tasks in `workers` processes, one per core by default.
+
+    timeout: seconds that each job of a task may take. memory: bytes that its worker may have resident meanwhile.
+    """
 
     def __init__(
-        self, context: Context, *, workers: int | None = None, timeout: float | None = None, work: str = WORK
+        self,
+        context: Context,
+        *,
+        workers: int | None = None,
+        timeout: float | None = None,
+        memory: int | None = None,
+        work: str = WORK,
     ) -> None:
-        self.context, self.timeout = context, timeout
-        self._workers = workers or cores()
+        self.context, self.limits = context, Limits(timeout=timeout, memory=memory)
         self._setup = worker.Setup(
             store=context.store,
             origin=context.registry.origin,
@@ -60,27 +72,22 @@ class Local:
             work=work,
             parent=os.getpid(),
         )
-        self._pool: ProcessPool | None = None
+        self._slots = [Slot() for _ in range(workers or cores())]
+        self._waiting: deque[Sequence[Job]] = deque()
         self._tasks: set[_Task] = set()
         self._ended: queue.SimpleQueue[_Task] = queue.SimpleQueue()
         self._deaths = 0
-        self._undo = contextlib.ExitStack()
+        self._next_look = 0.0
 
     @property
     def slots(self) -> int:
         """One per worker: the way to a worker takes a millisecond, so nobody has to queue."""
-        return self._workers
+        return len(self._slots)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take a task: jobs that one worker does in the given order."""
-        timeout = self.timeout and self.timeout * len(jobs)
-        task = _Task(jobs=jobs, future=Future())
-        try:
-            task.future = self._running_pool().schedule(worker.run, args=(list(jobs),), timeout=timeout)
-        except RuntimeError:  # the pool broke since it was asked for
-            task.future.set_exception(BrokenProcessPool())
-        self._tasks.add(task)
-        task.future.add_done_callback(lambda _: self._ended.put(task))
+        self._waiting.append(jobs)
+        self._hand_out()
 
     def wait(self, timeout: float) -> list[Outcome]:
         """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds."""
@@ -89,31 +96,33 @@ class Local:
             outcomes += self._outcomes(self._ended.get(timeout=timeout))
             while True:
                 outcomes += self._outcomes(self._ended.get_nowait())
-        if not outcomes and self._tasks:
+        outcomes += self._held_to_limits()
+        if not outcomes:
             outcomes += self._lost()
+        self._hand_out()
         return outcomes
 
-    def _lost(self) -> list[Outcome]:
-        """Return the outcomes of tasks that the pool will never report."""
-        outcomes: list[Outcome] = []
-        broken = self._pool is None or not self._pool.active
-        for task in list(self._tasks):
-            if task.future.done():
-                continue  # it has just been reported
-            if broken:
-                outcomes += self._skipped(task)  # the pool had not handed it out yet
-            elif self._is_orphan(task):
-                # The pool takes a worker that ends with exit code 0 for one that had nothing to do.
-                outcomes += self._died(task, None, "ended in the middle of a job")
-        return outcomes
+    def _hand_out(self) -> None:
+        busy = {task.slot for task in self._tasks}
+        # The first free slot is the one whose worker is most likely to be there already.
+        for slot in (slot for slot in self._slots if slot not in busy):
+            if not self._waiting:
+                return
+            if self._deaths > _REVIVALS * len(self._slots):
+                raise LtbenchError(
+                    "worker processes die before they have done anything",
+                    why=f"{self._deaths} workers have ended that way, one after the other",
+                    fix="fewer --workers if memory is short, or --executor inline to see what happens",
+                )
+            jobs = self._waiting.popleft()
+            task = _Task(jobs=jobs, slot=slot, future=slot.begin(jobs, self._setup), attempt=Attempt(jobs))
+            self._tasks.add(task)
+            task.future.add_done_callback(partial(self._report, task))
 
-    def _is_orphan(self, task: _Task) -> bool:
-        leases = self.context.store.leases
-        if not any(owner.is_dead() for job in task.jobs if (owner := leases.owner(job.key))):
-            task.orphan_since = None
-            return False
-        task.orphan_since = task.orphan_since or time.monotonic()
-        return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
+    def _report(self, task: _Task, future: Future[list[Outcome]]) -> None:
+        self._ended.put(task)  # in a thread of the pool
+
+    # --- how tasks end ---------------------------------------------------------------------------------------------
 
     def _outcomes(self, task: _Task) -> list[Outcome]:
         if task not in self._tasks:
@@ -122,8 +131,6 @@ class Local:
             outcomes: list[Outcome] = task.future.result()
         except ProcessExpired as error:
             return self._died(task, error.pid, _how(error.exitcode))
-        except TimeoutError:
-            return self._died(task, None, f"took more than {self.timeout:g} s")
         except (BrokenProcessPool, CancelledError):
             return self._skipped(task)
         except Exception as error:  # noqa: BLE001 - the task could not even begin; its jobs carry the error
@@ -134,14 +141,54 @@ class Local:
         self._deaths = 0
         return outcomes
 
+    def _held_to_limits(self) -> list[Outcome]:
+        """Kill the workers whose job takes too long or too much memory; return what their tasks came to."""
+        if not self.limits or time.monotonic() < self._next_look:
+            return []
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        outcomes: list[Outcome] = []
+        for task in list(self._tasks):
+            if not task.future.running():
+                continue  # its worker has not begun, or it is done
+            if why := task.attempt.exceeds(self.limits, self.context.store.leases, task.slot.pids):
+                if task.attempt.pid is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(task.attempt.pid, signal.SIGKILL)
+                outcomes += self._died(task, task.attempt.pid, why)
+        return outcomes
+
+    def _lost(self) -> list[Outcome]:
+        """Return the outcomes of tasks that the pool will never report."""
+        outcomes: list[Outcome] = []
+        for task in list(self._tasks):
+            if task.future.done():
+                continue  # it has just been reported
+            if task.slot.is_broken():
+                outcomes += self._skipped(task)  # the pool had not handed it out yet
+            elif self._is_orphan(task):
+                # The pool takes a worker that ends with exit code 0 for one that had nothing to do.
+                outcomes += self._died(task, None, "ended in the middle of a job")
+        return outcomes
+
+    def _is_orphan(self, task: _Task) -> bool:
+        leases = self.context.store.leases
+        if not any(_is_dead_worker_of(task.slot, leases.owner(job.key)) for job in task.jobs):
+            task.orphan_since = None
+            return False
+        task.orphan_since = task.orphan_since or time.monotonic()
+        return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
+
     def _died(self, task: _Task, pid: int | None, how: str) -> list[Outcome]:
         """Return `died` for the job that its worker still holds the lease of, and what the others came to."""
         self._tasks.discard(task)
+        task.slot.end()
         store = self.context.store
         left = [job for job in task.jobs if not finished(job, store)]
         owners = {job.key: store.leases.owner(job.key) for job in left}
         held = [
-            key for key, owner in owners.items() if owner and (owner.is_dead() if pid is None else owner.pid == pid)
+            key
+            for key, owner in owners.items()
+            if (_is_dead_worker_of(task.slot, owner) if pid is None else owner is not None and owner.pid == pid)
         ]
         guilty = next(iter(held), left[0].key if left else None)
         if pid is None and held and (owner := owners[held[0]]):
@@ -161,7 +208,10 @@ class Local:
         return outcomes
 
     def _skipped(self, task: _Task) -> list[Outcome]:
+        """Return that nothing was begun of a task: its worker died as it started, or as it took the task."""
         self._tasks.discard(task)
+        task.slot.end()
+        self._deaths += 1
         return [Outcome(key=job.key, status="skipped") for job in task.jobs]
 
     def _last_words(self, pid: int | None) -> str:
@@ -174,42 +224,21 @@ class Local:
             return text
         return ""
 
-    def _running_pool(self) -> ProcessPool:
-        if self._pool is not None and not self._pool.active:
-            self._deaths += 1
-            self._end()
-            if self._deaths > _REVIVALS:
-                raise LtbenchError(
-                    "worker processes die before they have done anything",
-                    why=f"{self._deaths} pools of {self._workers} workers have ended that way",
-                    fix="fewer --workers if memory is short, or --executor inline to see what happens",
-                )
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(
-                max_workers=self._workers, initializer=worker.start, initargs=(self._setup,), context=context
-            )
-            self._undo.enter_context(_environment(worker.ENVIRONMENT))
-            with _without_interrupts():
-                assert self._pool.active, "asking starts the workers"
-        return self._pool
+    # --- beginning and end -----------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop at once: kill what is running."""
+        self._waiting.clear()
         self._tasks.clear()
         self._end(kill=True)
 
     def _end(self, *, kill: bool = False) -> None:
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        pool.stop()  # type: ignore[no-untyped-call]
+        for slot in self._slots:
+            slot.close()
         if kill:
-            for process in multiprocessing.active_children():
-                if process.name == _POOL_WORKER:
-                    process.kill()
-        pool.join()
-        self._undo.close()
+            kill_all()
+        for slot in self._slots:
+            slot.end()
         worker.remove_outputs(self.context.store)
 
     def __enter__(self) -> Self:
@@ -229,6 +258,11 @@ def cores() -> int:
         return bound
 
 
+def _is_dead_worker_of(slot: Slot, owner: Owner | None) -> bool:
+    """Whether a lease is of this slot's worker, and it died. Leases of workers before it may not have expired yet."""
+    return owner is not None and owner.pid in slot.pids and owner.is_dead()
+
+
 def _how(exitcode: int) -> str:
     if exitcode < 0:
         with contextlib.suppress(ValueError):
@@ -236,32 +270,3 @@ def _how(exitcode: int) -> str:
             hint = " (out of memory?)" if name == "SIGKILL" else ""
             return f"was killed by {name}{hint}"
     return f"ended with exit code {exitcode}"
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Have threads and processes that are started inside never see Ctrl-C, which goes to the whole group.
-
-    The mask is inherited by the pool's threads and by every worker that they start later, from its first instruction.
-    """
-    # Starting the tracker of semaphores ends with SIGINT unblocked, so that is done first.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -55,10 +55,10 @@ def one_thread() -> None:
 
 
 def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
-    """Do the jobs in order and yield how each ended. A job whose parent among them did not end well is skipped."""
+    """Do the jobs in order and yield how each ended. A job is skipped that reads what did not end well among them."""
     undone: set[str] = set()
     for job in jobs:
-        if undone.intersection(job.parents):
+        if undone.intersection(job.reads):
             outcome = Outcome(key=job.key, status="skipped")
         else:
             outcome = _perform(job, context, work)

@@ -4,7 +4,8 @@ import click
 import pytest
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.run import Span, reproducing
+from ltbench.cli.quantities import Size, Span
+from ltbench.cli.run import reproducing
 from ltbench.registry import Registry
 from ltbench.suite import changed, find_suite
 
@@ -22,6 +23,19 @@ def test_a_span_of_time_is_read_in_seconds(text: str, seconds: float) -> None:
 def test_what_is_no_span_of_time_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match="write it as 90s, 10m"):
         Span().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("500MB", 500_000_000), ("4GB", 4_000_000_000), ("1.5GiB", 1_610_612_736), ("64 kb", 64_000)]
+)
+def test_a_size_of_memory_is_read_in_bytes(text: str, size: int) -> None:
+    assert Size().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["10", "GB", "-5GB", "0GB", "4 gigabytes", ""])
+def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(click.UsageError, match="write it as 500MB, 4GB"):
+        Size().convert(text, None, None)
 
 
 def test_a_data_set_or_model_among_the_plugins_takes_the_place_of_the_suites(registry: Registry) -> None:

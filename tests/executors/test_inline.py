@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from fakes import WORK, context, make
 
-from ltbench.errors import JobFailed, StoreError
-from ltbench.executors import task
+from ltbench.errors import JobFailed, StoreError, UsageError
+from ltbench.executors import make_executor, task
 from ltbench.executors.inline import Inline
 
 
@@ -37,6 +37,12 @@ def test_a_task_that_was_not_begun_is_forgotten_by_stop(here):
         executor.submit([make("job1")])
         executor.stop()
         assert executor.wait(0.0) == []
+
+
+@pytest.mark.parametrize("limit", ["timeout", "memory"])
+def test_a_limit_that_nobody_could_hold_a_job_to_is_refused(here, limit):
+    with pytest.raises(UsageError, match=f"--{limit}"):
+        make_executor("inline", here, **{limit: 1})
 
 
 def test_a_failure_has_a_log(here):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 from fakes import WORK, context, journalled, make, pids, wait_for, work
 
-from ltbench.errors import LtbenchError, UnknownName
-from ltbench.executors import make_executor
+from ltbench.errors import LtbenchError, UnknownName, UsageError
+from ltbench.executors import limits, make_executor
+from ltbench.executors import local as local_module
 from ltbench.executors.local import Local, cores
 
 
@@ -190,6 +192,85 @@ def test_a_job_that_takes_too_long_is_killed(here):
         outcomes = ended(executor, [[make("job1", does="hang")], [make("job2")]])
         assert statuses(outcomes) == {"job1": "died", "job2": "done"}
         assert outcomes["job1"].error["message"] == "the fit's worker took more than 1 s"
+
+
+def test_the_time_limit_is_that_of_each_job_of_a_task(here):
+    with Local(here, workers=1, timeout=1.0, work=WORK) as executor:
+        started = time.monotonic()
+        outcomes = ended(executor, [[make("job0", sleeps=0.7), make("job1", does="hang"), *map(make, MANY)]])
+        assert time.monotonic() - started < 20  # not one second for each of forty jobs
+    assert statuses(outcomes) == {"job0": "done", "job1": "died"} | dict.fromkeys(MANY, "skipped")
+
+
+MANY = [f"small{number}" for number in range(40)]
+
+
+def test_a_job_that_takes_too_much_memory_is_killed_and_says_so(here):
+    with Local(here, workers=2, memory=300_000_000, work=WORK) as executor:
+        outcomes = ended(executor, [[make("job1", does="leak"), make("job2")], [make("job3", sleeps=1.0)]])
+    assert statuses(outcomes) == {"job1": "died", "job2": "skipped", "job3": "done"}
+    message = outcomes["job1"].error["message"]
+    used = re.fullmatch(r"the fit's worker was killed: it used (.*) MB of memory, and 300 MB are allowed", message)
+    assert used, message
+    assert 300 < float(used[1]) < 1000
+    assert f"it used {used[1]} MB of memory" in here.store.log("job1")
+    assert not here.store.leases.is_held("job1")
+
+
+def test_a_system_that_does_not_tell_the_memory_of_a_process_cannot_limit_it(here, monkeypatch):
+    monkeypatch.setattr(limits, "resident", lambda pid: None)
+    with pytest.raises(UsageError, match="cannot be limited here"):
+        Local(here, memory=1)
+
+
+def test_resident_memory_is_what_is_touched():
+    before = limits.resident(os.getpid())
+    block = b"x" * 50_000_000
+    assert 40_000_000 < limits.resident(os.getpid()) - before < 80_000_000
+    del block
+    assert limits.resident(2**22 + 1) is None
+
+
+@pytest.mark.parametrize(("size", "words"), [(4_000_000_000, "4 GB"), (512_300_000, "512 MB"), (7, "7 bytes")])
+def test_sizes_in_words(size, words):
+    assert limits.in_words(size) == words
+
+
+def test_a_worker_killed_while_it_holds_the_locks_of_its_pipe_leaves_nobody_waiting(local, here):
+    started = time.monotonic()
+    outcomes = ended(local, [[make("job1", does="kill_itself_with_the_locks")], [make("job2", sleeps=1.0)]])
+    assert statuses(outcomes) == {"job1": "died", "job2": "done"}
+    assert statuses(ended(local, [[make("job1")], [make("job3")]])) == {"job1": "done", "job3": "done"}
+    assert time.monotonic() - started < 40  # pebble would wait for a lock for 60
+
+
+def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, monkeypatch):
+    hold = "import sys; from ltbench.store import Store; Store(sys.argv[1]).lease('job1'); print('held', flush=True)"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; sys.stdin.read()", str(here.store.root)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.communicate()
+    monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
+    with Local(here, workers=1, work=WORK) as executor:
+        executor.submit([make("job1")])
+        assert executor.wait(0.0) == []  # its worker has not started yet
+        assert statuses(collected(executor, 1)) == {"job1": "done"}
+
+
+def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
+    monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
+    with Local(here, workers=1, work=WORK) as executor:
+        assert statuses(ended(executor, [[make("job1", does="kill_itself_once")]])) == {"job1": "died"}
+        assert here.store.leases.owner("job1").is_dead()
+        executor.submit([make("job1")])
+        assert executor.wait(0.0) == []  # its worker has not started yet
+        assert statuses(collected(executor, 1)) == {"job1": "done"}
 
 
 def test_stopping_kills_what_runs(here):

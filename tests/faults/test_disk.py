@@ -1,0 +1,95 @@
+"""A disk that is full in the middle of a write, and a store that becomes read-only."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from trial import Trial, at_work, finished
+
+from ltbench.errors import WRONG_USAGE
+
+TRIES = 20
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """A function that mounts a small file system, or mounts it anew with other options."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+
+    def mounted(options: str) -> Path:
+        source = [] if os.path.ismount(folder) else ["-t", "tmpfs", "tmpfs"]
+        done = subprocess.run(["mount", "-o", options, *source, folder], capture_output=True, text=True, check=False)
+        if done.returncode and source:
+            pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+        done.check_returncode()
+        return folder
+
+    yield mounted
+    if os.path.ismount(folder):
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was_in_flight(
+    undisturbed: Trial, tmp_path: Path, mount: Mount
+) -> None:
+    chance = random.Random(5)
+    full = rounds = 0
+    while full < TRIES:
+        size, mine = 100, 0
+        store = mount(f"size={size}k") / str(rounds)
+        trial = Trial(tmp_path / f"round{rounds}", store=store, bytes=200_000, publish=False)
+        while (process := trial.start(workers=1)).wait(timeout=120):
+            said = finished(process, WRONG_USAGE)
+            assert "the disk is full" in said
+            assert "FAILED" not in said
+            mine += 1
+            size += chance.randrange(40, 400)
+            mount(f"remount,size={size}k")
+        finished(process)
+        trial.run(publish=True)
+        trial.check(undisturbed, lost=mine)
+        subprocess.run(["umount", tmp_path / "small"], check=True)
+        full += mine
+        rounds += 1
+
+
+@pytest.mark.slow
+def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
+    undisturbed: Trial, tmp_path: Path, mount: Mount
+) -> None:
+    chance = random.Random(6)
+    folder = mount("size=16m")
+    struck = rounds = 0
+    while struck < TRIES:
+        trial, mine = Trial(tmp_path / f"round{rounds}", store=folder / str(rounds), publish=False, seconds=0.2), 0
+        # Nothing becomes read-only that has a file open for writing, and workers write their logs all the time.
+        trial.root.mkdir()
+        (trial.folder / "logs").mkdir()
+        (trial.root / "logs").symlink_to(trial.folder / "logs")
+        while at_work(trial, process := trial.start(workers=1), chance.uniform(0.0, 0.5)):
+            while (
+                process.poll() is None
+                and subprocess.run(["mount", "-o", "remount,ro", folder], capture_output=True, check=False).returncode
+            ):
+                pass
+            code = process.wait(timeout=120)
+            mount("remount,rw")
+            if code == 0:
+                break
+            said = finished(process, WRONG_USAGE)
+            assert os.strerror(30) in said
+            assert "FAILED" not in said
+            mine += 1
+        finished(process)
+        trial.run(publish=True)
+        trial.check(undisturbed, lost=mine)
+        struck += mine
+        rounds += 1

@@ -1,0 +1,48 @@
+"""kill -9, of a worker and of the command, at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from trial import Trial, at_work, finished, harass, wait_for
+
+TRIES = 20
+
+
+@pytest.mark.slow
+def test_kill_9_of_a_worker_costs_what_it_was_at(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    trial = Trial(tmp_path)
+    process = trial.start("--retries", str(TRIES))
+    killed: set[int] = set()
+    while len(killed) < TRIES:
+        fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)
+        time.sleep(chance.uniform(0.0, 0.04))
+        os.kill(fresh[0], signal.SIGKILL)
+        killed.add(fresh[0])
+    finished(process)
+    trial.check(undisturbed, lost=TRIES)
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(2)
+
+    def kill(trial: Trial, process: subprocess.Popen) -> bool:
+        if chance.random() < 0.8:
+            there = at_work(trial, process, chance.uniform(0.0, 0.4))
+        else:
+            time.sleep(chance.uniform(0.0, 1.0))
+            there = process.poll() is None
+        if there:
+            process.kill()
+            process.communicate()
+        return there
+
+    harass(tmp_path, undisturbed, kill, tries=TRIES, lost=2, workers=2)

@@ -1,0 +1,28 @@
+"""Jobs that hang or take ever more memory: killed, tried again, and nobody else notices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from trial import Trial
+
+TRIES = 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("does", "limit", "said"),
+    [
+        ("hang", ("--timeout", "3s"), "worker took more than 3 s"),
+        ("leak", ("--memory", "400MB"), "of memory, and 400 MB are allowed"),
+    ],
+)
+def test_a_job_that_passes_a_limit_is_killed_and_tried_again(
+    does: str, limit: tuple[str, str], said: str, undisturbed: Trial, tmp_path: Path
+) -> None:
+    trial = Trial(tmp_path, does=does, times=TRIES)
+    output = trial.run("--retries", str(TRIES), *limit)
+    assert len(trial.lines(does)) == TRIES
+    assert output.count(said) >= TRIES
+    trial.check(undisturbed, lost=output.count("trying again"))

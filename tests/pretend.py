@@ -1,0 +1,119 @@
+"""The command `ltbench` with pretended trainings and predictions: everything else is real. `python -m pretend run ...`
+
+How jobs behave is in the environment, so that worker processes know it, too. What they did is appended to a journal
+outside of the store. All numbers follow from the keys of jobs, so that two runs give the same records to the byte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from ltbench import derive, leases
+from ltbench.work import execute
+
+COST = {
+    "train_seconds": 1.0,
+    "samples": 96,
+    "samples_per_second": 96.0,
+    "peak_memory_bytes": 0,
+    "parameters": 1,
+    "macs": 1,
+}
+COUNTS = [200, 150, 100, 80, 60, 40, 20, 10, 6, 4]
+OPTIONS = json.loads(os.environ.get("PRETEND", "{}"))
+JOURNAL = Path(os.environ.get("PRETEND_JOURNAL", "journal"))
+
+# Seconds that a derivation takes are the one number of a record that does not follow from its key.
+derive.time = SimpleNamespace(perf_counter=lambda: 0.0)
+if "place" in OPTIONS:
+    leases._place = lambda: OPTIONS["place"]
+if "hours" in OPTIONS:
+    real_time = time.time
+    time.time = lambda: real_time() + 3600 * OPTIONS["hours"]
+
+
+def work(job, context):
+    """Do a job, or what the options say that its first attempts do instead."""
+    journal("began", job.key)
+    chance = random.Random(f"{job.key} {os.getpid()}")
+    misbehave(job, chance)
+    if job.kind == "cell":
+        execute(job, context)
+    else:
+        for parent in job.parents:
+            context.store.checked(parent)
+        time.sleep(OPTIONS.get("seconds", 0.02) * chance.uniform(0.5, 1.5))
+        with context.store.writing(job.key) as folder:
+            make(job, context, folder)
+    journal("made", job.key)
+
+
+def make(job, context, folder):
+    numbers = np.random.default_rng(int(job.key[:12], 16))
+    if job.kind == "fit":
+        print("a line of log for", job.key, flush=True)
+        (folder / "weights.bin").write_bytes(numbers.bytes(OPTIONS.get("bytes", 20_000)))
+        meta = {"data": {"counts": COUNTS, "classes": list("abcdefghij"), "size": 28, "channels": 1}, "curve": {}}
+    else:
+        context.store.meta(job.spec["fit"])
+        labels = np.arange(100, dtype=np.int64) % 10
+        logits = numbers.normal(size=(100, 10)).astype(np.float32)
+        save_file({"logits": logits, "labels": labels}, folder / "logits.safetensors")
+        meta = {}
+    meta |= {"spec": job.spec, "cost": COST | {"predict_seconds": 0.5}, "environment": {"python": "3"}, "plugins": []}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def misbehave(job, chance):
+    """Hang or leak memory, the first so many times that a fit is begun."""
+    if job.kind != "fit" or "does" not in OPTIONS or not first_times(OPTIONS["times"]):
+        return
+    journal(OPTIONS["does"], job.key)
+    time.sleep(chance.uniform(0.0, 0.2))
+    if OPTIONS["does"] == "hang":
+        time.sleep(1000)
+    held = []
+    while OPTIONS["does"] == "leak":
+        held.append(bytearray(os.urandom(4096)) * chance.randrange(500, 5_000))
+        time.sleep(0.01)
+
+
+def first_times(times):
+    for number in range(times):
+        with contextlib.suppress(FileExistsError):
+            JOURNAL.with_name(f"{JOURNAL.name}-{number}").touch(exist_ok=False)
+            return True
+    return False
+
+
+def journal(what, key):
+    handle = os.open(JOURNAL, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+    os.write(handle, f"{what} {key} {os.getpid()}\n".encode())
+    os.close(handle)
+
+
+def main():
+    from ltbench.cli import main
+    from ltbench.cli import run as command
+    from ltbench.executors import debugger
+    from ltbench.store import Store
+
+    debugger.WORK = "pretend:work"
+    command._fetch = lambda *_: None
+    if not OPTIONS.get("publish", True):  # it costs more than all the rest
+        command.publish_suite = lambda *_: []
+    Store.__init__.__kwdefaults__["ttl"] = OPTIONS.get("ttl", leases.TTL)
+    main()
+
+
+if __name__ == "__main__":
+    main()

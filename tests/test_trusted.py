@@ -1,0 +1,62 @@
+"""Records that can be trusted: anything else is set aside and counts as none."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from synthetic import raw
+
+from ltbench.damage import set_aside
+from ltbench.records import seal
+from ltbench.store import Store
+from ltbench.trusted import trusted, trusted_records
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def put(store, record, key=None):
+    store.put_record(record | {"id": key or record["id"]})
+    return key or record["id"]
+
+
+def test_a_sound_record_is_given_as_it_is(store):
+    record = seal(raw())
+    assert trusted(put(store, record), store) == record
+    assert list(trusted_records(["nothing", record["id"]], store)) == [record]
+    assert trusted("nothing", store) is None
+    assert set_aside(store.root) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"metrics": {"top1": 0.99}}, "was changed after it was made"),
+        ({"surprise": 1}, "does not follow the schema"),
+        ({"status": "failed"}, "is malformed"),
+    ],
+)
+def test_a_record_that_was_changed_is_set_aside_with_the_reason(store, change, why):
+    key = put(store, seal(raw()) | change)
+    assert trusted(key, store) is None
+    assert store.record(key) is None
+    (damage,) = set_aside(store.root)
+    assert damage.key == key
+    assert why in damage.why
+    assert msgspec.json.decode(damage.where.read_bytes())["id"] == key
+
+
+def test_a_record_sealed_under_the_identity_of_another_cell_is_set_aside(store):
+    record = seal(raw(factor=50.0) | {"id": raw()["id"]})
+    assert trusted(put(store, record), store) is None
+    assert "contradicts itself" in set_aside(store.root)[0].why
+
+
+def test_what_is_set_aside_without_a_reason_is_listed_all_the_same(store):
+    key = put(store, seal(raw()) | {"surprise": 1})
+    trusted(key, store)
+    (damage,) = set_aside(store.root)
+    damage.where.with_name(f"{damage.where.name}.txt").unlink()
+    assert set_aside(store.root)[0].why == "the reason was not written down"
