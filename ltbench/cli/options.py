@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,23 @@ if TYPE_CHECKING:
     from ltbench.suite import Suite
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
+
+
+class Span(click.ParamType[float]):
+    """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _SPAN.match(str(value))
+        if match is None or float(match["number"]) <= 0:
+            self.fail(f"'{value}' is no span of time; write it as 90s, 10m, 1.5h or 2d", param, ctx)
+        return float(match["number"]) * _UNITS[match["unit"]]
 
 
 def plugin_options(function: F) -> F:

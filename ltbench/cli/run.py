@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
-from ltbench.cli.output import print_json
+from ltbench.cli.options import Span, asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.output import called, print_json
+from ltbench.durations import duration
 from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
 from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.outlook import Outlook
     from ltbench.plan import Plan
+    from ltbench.prediction import Prediction
     from ltbench.registry import Registry
     from ltbench.store import Store
     from ltbench.suite import Suite
-    from ltbench.tally import Summary
-
-_SPAN = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smhd])\Z")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Span(click.ParamType[float]):
-    """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = _SPAN.match(str(value))
-        if match is None or float(match["number"]) <= 0:
-            self.fail(f"'{value}' is no span of time; write it as 90s, 10m, 1.5h or 2d", param, ctx)
-        return float(match["number"]) * _UNITS[match["unit"]]
+    from ltbench.tally import Event, Summary
 
 
 @click.command("run")
@@ -110,9 +94,11 @@ def command(  # noqa: PLR0915
     was with the same command.
     """
     from ltbench.executors import EXECUTORS, make_executor
-    from ltbench.outlook import weight
     from ltbench.plan import plan_parts
+    from ltbench.prediction import Prediction
+    from ltbench.probing import Patience
     from ltbench.progress import Progress
+    from ltbench.runlog import RunLog
     from ltbench.runner import run
     from ltbench.states import forget
     from ltbench.store import Store
@@ -131,14 +117,19 @@ def command(  # noqa: PLR0915
     published: list[Path] = []
     foreseen: set[str] = set()
     parts = plan_parts(suite, registry, data_root)
-    with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+    with (
+        make_executor(executor_name, context, workers=workers, timeout=timeout) as executor,
+        RunLog(store, command=called(), suite=suite.name, executor=executor_name, workers=executor.slots) as log,
+        Patience(context) as patience,
+    ):
         while stopped is None and (deadline is None or time.monotonic() < deadline or not summaries):
             plan = next(parts, None)
             if plan is None:
                 break
             if no_sharing:
                 plan = unshared(plan)
-            _prepare(plan, store, registry, data_root, rerun_stale=rerun_stale)
+            prediction = Prediction.of(plan, store, registry, data_root)
+            _prepare(plan, store, registry, data_root, prediction, workers=executor.slots, rerun_stale=rerun_stale)
             with Progress() as progress:
                 try:
                     summary = run(
@@ -148,13 +139,14 @@ def command(  # noqa: PLR0915
                         budget=None if deadline is None else max(deadline - time.monotonic(), 0.0),
                         retries=retries,
                         retry_failed=retry_failed,
-                        weigh=partial(weight, plan),
+                        prediction=prediction,
                         keep_states=plan.foreseen,
-                        on_event=progress,
+                        on_event=partial(_tell, (progress, log, patience)),
                     )
                     summaries.append(summary)
                 except Interrupted as error:
                     stopped = error
+                    log.interrupted()
             if no_sharing:
                 click.echo(compared(plan, store), err=True)
             else:
@@ -179,22 +171,31 @@ def command(  # noqa: PLR0915
     return _report(summaries, more=more)
 
 
-def _prepare(plan: Plan, store: Store, registry: Registry, data_root: Path, *, rerun_stale: bool) -> None:
+def _tell(listeners: Sequence[Callable[[Event], None]], event: Event) -> None:
+    for listener in listeners:
+        listener(event)
+
+
+def _prepare(
+    plan: Plan, store: Store, registry: Registry, data_root: Path, prediction: Prediction, *, workers: int,
+    rerun_stale: bool,
+) -> None:  # fmt: skip
     """Say what is to be done of a plan, and see that it can be: stale work put away if asked for, data in place."""
     from ltbench.outlook import outlook
 
-    view = outlook(plan, store, registry)
+    view = outlook(plan, store, registry, prediction, workers=workers)
     if view.stale:
         _tell_stale(view, renewed=rerun_stale)
         if rerun_stale:
             discard_stale(plan, view, store, registry)
-            view = outlook(plan, store, registry)
+            view = outlook(plan, store, registry, prediction, workers=workers)
     if view.missing["fit"]:
         _fetch(plan, registry, data_root)
     missing = view.missing
     click.echo(
         f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
-        f"{missing['predict']} predictions, {missing['cell']} cells to derive",
+        f"{missing['predict']} predictions, {missing['cell']} cells to derive"
+        + ("" if view.forecast.elapsed is None else f"; about {duration(view.forecast.elapsed)}"),
         err=True,
     )
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from ltbench.cli.options import asked_suite
-from ltbench.cli.run import Span, reproducing
+from ltbench.cli.options import Span, asked_suite
+from ltbench.cli.run import reproducing
 from ltbench.registry import Registry
 from ltbench.suite import changed, find_suite
 
