@@ -156,6 +156,8 @@ def command(  # noqa: PLR0915
     if stopped is None and not more:
         for fit in foreseen:
             forget(fit, store)
+    if log.problem:
+        click.echo(f"warning: {log.problem}", err=True)
     if as_json:
         print_json(_facts(summaries, published))
     elif published:
