@@ -82,9 +82,11 @@ class Prediction:
         self._rates: dict[Shape, tuple[float, Basis] | None] = {}
 
     @classmethod
-    def of(cls, plan: Plan, store: Store, registry: Registry, data_root: Path) -> Prediction:
-        """Return the prediction for the jobs of a plan, from what the store knows."""
-        return cls(Shapes(plan, registry, data_root), store, Speeds(speeds.read(_folder(store))))
+    def of(
+        cls, plan: Plan, store: Store, registry: Registry, data_root: Path, past: Speeds | None = None
+    ) -> Prediction:
+        """Return the prediction for the jobs of a plan, from what the store knows, or from `past`, read by `known`."""
+        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -92,9 +94,7 @@ class Prediction:
         """Return the seconds that a job will take; None where nothing is known."""
         shape, work = self.shaped(job)
         rate = self._rate(shape)
-        if rate is None:
-            return None
-        return rate[0] if rate[1] == "guess" else rate[0] * work
+        return None if rate is None else _seconds(rate, work)
 
     def basis(self, job: Job) -> Basis | None:
         """Return what that is from."""
@@ -112,12 +112,13 @@ class Prediction:
         basis: defaultdict[str, float] = defaultdict(float)
         unknown = 0
         for key, job in jobs.items():
-            found, of = self.seconds(job), self.basis(job)
-            if found is None or of is None:
+            shape, work = self.shaped(job)
+            rate = self._rate(shape)
+            if rate is None:
                 unknown += 1
                 continue
-            seconds[key] = found
-            basis[of] += found
+            found = seconds[key] = _seconds(rate, work)
+            basis[rate[1]] += found
         if unknown:
             return Forecast(seconds=None, elapsed=None, workers=workers, basis=dict(basis), unknown=unknown)
         elapsed = makespan(jobs, seconds, workers) + self.start(executor) if jobs else 0.0
@@ -155,8 +156,8 @@ class Prediction:
                 return rate, "cold"
         if (macs := self._here.macs(shape) or self._past.macs(shape)) is not None:
             for wide in shape.by_multiply_adds():
-                for known, factor in ((self._here, 1.0), (self._past, correction)):
-                    if (rate := known.rate_by_multiply_adds(wide, macs)) is not None:
+                for some, factor in ((self._here, 1.0), (self._past, correction)):
+                    if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
                         return rate * factor, "multiply-adds"
         return self._unmeasured_kind(shape)
 
@@ -209,8 +210,8 @@ class Prediction:
         if lines and self._store is not None:
             speeds.append(_folder(self._store), lines)
 
-    def _note(self, line: Line, known: Speeds) -> None:
-        known.add(line)
+    def _note(self, line: Line, learner: Speeds) -> None:
+        learner.add(line)
         self._rates.clear()
         before = self._new.get((line.shape, line.probe))
         if before is not None:
@@ -249,6 +250,15 @@ class Prediction:
         except StoreError:
             return {}  # whoever needs the artefact will find that out, and say so
         return cost
+
+
+def known(store: Store) -> Speeds:
+    """Return what a store knows of the time that jobs take."""
+    return Speeds(speeds.read(_folder(store)))
+
+
+def _seconds(rate: tuple[float, Basis], work: float) -> float:
+    return rate[0] if rate[1] == "guess" else rate[0] * work
 
 
 def _folder(store: Store) -> Path:

@@ -57,18 +57,19 @@ def command(
     from ltbench.executors.local import cores
     from ltbench.outlook import outlook
     from ltbench.plan import plan_parts
-    from ltbench.prediction import Prediction
+    from ltbench.prediction import Prediction, known
     from ltbench.store import Store
     from ltbench.work import Context
 
     registry = load_registry(plugin_files, disable)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
+    past = known(store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
     view: Outlook | None = None
     for part in plan_parts(suite, registry, data_root):
-        prediction = Prediction.of(part, store, registry, data_root)
+        prediction = Prediction.of(part, store, registry, data_root, past)
         seen = outlook(part, store, registry, prediction, workers=workers or cores())
         if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
             seen = outlook(part, store, registry, prediction, workers=workers or cores())
