@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,8 @@ from ltbench.prediction import Prediction
 
 _CHEAP = 0.002
 """Seconds of a look ahead that may be made whenever someone asks."""
+_NOT_OVER = 1.25
+"""What is late is not over either: it is taken to need a quarter more than it has had."""
 _RARE = 100
 """A dearer one is made again after so many times what it cost."""
 
@@ -135,9 +137,23 @@ class Tally(msgspec.Struct, kw_only=True):
                 return None
             seconds[key] = found
         flying = {job.key: elapsed for job, elapsed in self.in_flight if job.key in seconds}
+        slower = self._slower(
+            {key: elapsed for key, elapsed in flying.items() if self.left[key].kind == "fit"}, seconds
+        )
+        if slower > 1.0:
+            seconds = {key: known * slower if self.left[key].kind == "fit" else known for key, known in seconds.items()}
         for key, elapsed in flying.items():
             seconds[key] = max(0.0, seconds[key] - elapsed)
         return makespan({key: self.left[key] for key in (*flying, *self.left)}, seconds, self.slots)
+
+    def _slower(self, flying: Mapping[str, float], seconds: Mapping[str, float]) -> float:
+        """Return how much longer trainings seem to take than is known: all that are in flight are late, so all will be.
+
+        flying: seconds that each has taken so far. One that hangs among others that do not says nothing of them.
+        """
+        begun = 0.0 if self.first else self.prediction.start("local")
+        late = [_NOT_OVER * (elapsed - begun) / max(seconds[key], 1e-9) for key, elapsed in flying.items()]
+        return max(1.0, min(late)) if len(late) == self.slots else 1.0
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,7 +75,21 @@ def test_what_a_running_job_has_done_is_not_expected_again():
     made._out["fit2"] = (job, since - 4.0, cells)
     assert made.eta == pytest.approx(6.0, abs=0.1)
     made._out["fit2"] = (job, since - 40.0, cells)
-    assert made.eta == 0.0
+    assert made.eta == pytest.approx(10.0, abs=0.2)  # late, and not over yet: a quarter more than it has had
+
+
+def test_where_every_training_in_flight_is_late_the_others_will_be_too():
+    made = tally(slots=2)
+    fits = [make(f"fit{n}") for n in range(5)]
+    made.add(fits)
+    made.finish(fits[0], seconds=10.0)
+    for fit, elapsed in ((fits[1], 40.0), (fits[2], 5.0)):
+        made.begin(fit, frozenset())
+        made._out[fit.key] = (fit, made._out[fit.key][1] - elapsed, frozenset())
+    assert made.eta == pytest.approx(15.0, abs=0.2)  # one hangs, which says nothing of those after it
+    made._out["fit2"] = (fits[2], made._out["fit2"][1] - 27.0, frozenset())
+    # Four times what is known, so 40 s each: 8 s are left of this one, and the other worker's next takes 40.
+    assert made.eta == pytest.approx(48.0, abs=0.2)
 
 
 def test_the_eta_of_a_run_ends_at_nothing(here):
