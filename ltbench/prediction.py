@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench import speeds
 from ltbench.cells import Job
+from ltbench.costs import is_still
 from ltbench.errors import StoreError
 from ltbench.makespan import makespan
 from ltbench.shapes import Shape, Shapes
@@ -24,15 +25,13 @@ if TYPE_CHECKING:
 Basis = Literal["run", "shape", "probe", "alike", "cold", "multiply-adds", "fits", "guess"]
 """What a rate comes from: jobs of this run; past jobs of that shape, whatever the data; a probe; past jobs of that
 model at that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by
-multiply-adds; for a predict, the fits of its model; nothing."""
+multiply-adds; for a predict or a fit of the classifier alone, whole fits of the model, pass for pass; nothing."""
 _FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
 """Seconds of a job of a kind of which nothing is known; a training is not guessed at."""
 _MEMORY_HERE = 10.0
 """About how many jobs of a run its speed is the mean of: what else the machine has to do comes and goes."""
 _START_GUESS = 4.0
 """Seconds until workers have loaded their libraries."""
-_FORWARD = 3.0
-"""A step is a pass forward and one backward, which takes about twice as long."""
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,10 +128,13 @@ class Prediction:
         work: defaultdict[Shape, float] = defaultdict(float)
         first: dict[Shape, Job] = {}
         for job in jobs:
-            if job.kind == "fit" and self.basis(job) not in ("run", "shape", "probe"):
-                shape, images = self.shaped(job)
+            basis = self.basis(job)
+            if job.kind == "fit" and basis not in ("run", "shape", "probe"):
+                if basis is not None and is_still(job.spec["segments"][-1]):
+                    continue  # it is one look at every image, of which a few steps tell nothing
+                shape, passes = self.shaped(job)
                 shape = msgspec.structs.replace(shape, data="")
-                work[shape] += images
+                work[shape] += passes
                 first.setdefault(shape, job)
         known = {shape for shape, job in first.items() if self.basis(job) is not None}
         return [first[shape] for shape, _ in sorted(work.items(), key=lambda one: (one[0] in known, -one[1]))]
@@ -162,13 +164,13 @@ class Prediction:
         return self._unmeasured_kind(shape)
 
     def _unmeasured_kind(self, shape: Shape) -> tuple[float, Basis] | None:
-        if shape.kind == "predict" and shape.model:
+        if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
             fits = Shape(
                 kind="fit", channels=shape.channels, size=shape.size, model=shape.model, precision=shape.precision,
                 trainable="all",
             )  # fmt: skip
             if (found := self._rate(fits)) is not None:
-                return found[0] / _FORWARD, "fits"
+                return found[0], "fits"
         guess = _FIRST_GUESS.get(shape.kind)
         return None if guess is None else (guess, "guess")
 

@@ -69,12 +69,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Shapes:
-    """The shape of each job of a plan, and how much work it is: for a fit and a predict, the images."""
+    """The shape of each job of a plan, and how much work it is: passes of an image (see `ltbench.costs`), or one cell."""
 
     def __init__(self, plan: Plan, registry: Registry, data_root: Path) -> None:
         self._plan, self._registry, self._data_root = plan, registry, data_root
         # Specs of one plan share their parts, so a part is known by what it is, faster than by what it says.
-        self._images = {id(plan.jobs[key].spec["data"]): images for key, images in plan.images.items()}
         self._infos: dict[int, DatasetInfo] = {}
         self._known: dict[tuple[object, ...], Shape] = {}
 
@@ -94,7 +93,7 @@ class Shapes:
         shape = self._known.get(short)
         if shape is None:
             shape = self._known[short] = self._shape(spec)
-        return shape, self.images(job)
+        return shape, self._plan.passes[job.key]
 
     def _shape(self, spec: Spec) -> Shape:
         data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
@@ -121,9 +120,9 @@ class Shapes:
         fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
         look = view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
         short = (id(fit["data"]["dataset"]), id(fit["model"]), fit["recipe"]["precision"], look)
-        info = self._info(fit["data"])
         shape = self._known.get(short)
         if shape is None:
+            info = self._info(fit["data"])
             shape = self._known[short] = Shape(
                 kind="predict",
                 data=label(fit["data"]["dataset"]),
@@ -134,7 +133,7 @@ class Shapes:
                 precision=fit["recipe"]["precision"],
                 techniques=look,
             )
-        return shape, float(sum(info.test_counts))
+        return shape, self._plan.passes[job.key]
 
     def _cell(self, job: Job) -> Shape:
         ensemble, posthoc, inputs = label(job.spec["ensemble"]), label(job.spec["posthoc"]), len(job.parents)
@@ -143,17 +142,6 @@ class Shapes:
             techniques = " ".join(filter(None, (ensemble, posthoc, f"x{inputs}")))
             self._known[short] = Shape(kind="cell", data=short[0], techniques=techniques)
         return self._known[short]
-
-    def images(self, fit: Job) -> float:
-        """Return about how many images a fit trains on, from its recipe and the class counts it was planned with."""
-        recipe = fit.spec["recipe"]
-        last = fit.spec["segments"][-1]["until"]
-        begun = self._plan.jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
-        if "steps" in recipe:
-            whole = recipe["steps"] * recipe.get("batch_size", _BATCH)
-        else:
-            whole = recipe["epochs"] * self._images[id(fit.spec["data"])]
-        return float(whole * (last - begun))
 
     def _info(self, data: Spec) -> DatasetInfo:
         short = id(data["dataset"])

@@ -25,7 +25,8 @@ def shaped(job):
 
 
 def fit(key="fit1", *parents, work=100.0, **shape):
-    return make(key, *parents, work=work, shape=shape)
+    still = {"trainable": shape.get("trainable", "all"), "augment": None, "mix": None}
+    return make(key, *parents, work=work, shape=shape, segments=[still])
 
 
 def line(seconds, work=100.0, shape=FIT, jobs=3, **more):
@@ -55,7 +56,6 @@ def test_of_a_training_that_nothing_is_known_of_nothing_is_said():
         ({"batch": 256, "optimizer": "adam"}, 10.0, "alike"),
         ({"size": 64}, 40.0, "multiply-adds"),
         ({"model": "unseen"}, None, None),
-        ({"trainable": "classifier"}, None, None),
         ({"precision": "bf16"}, None, None),
     ],
 )
@@ -90,10 +90,12 @@ def test_a_probe_of_that_shape_beats_jobs_that_are_only_alike():
     assert known.seconds(fit()) == pytest.approx(8.0)
 
 
-def test_a_pass_forward_takes_a_third_of_a_step():
+def test_a_pass_is_a_pass_where_nothing_else_is_known():
     known = predicting(line(9.0))
-    assert known.seconds(make("predict1", kind="predict", work=200.0)) == pytest.approx(6.0)
+    assert known.seconds(make("predict1", kind="predict", work=20.0)) == pytest.approx(1.8)
     assert known.basis(make("predict1", kind="predict")) == "fits"
+    head = fit(trainable="classifier", techniques="shuffle", work=50.0)
+    assert (known.seconds(head), known.basis(head)) == (pytest.approx(4.5), "fits")
 
 
 def test_jobs_of_the_run_count_before_those_of_the_past():
@@ -169,6 +171,7 @@ def test_one_fit_of_each_unmeasured_shape_is_worth_a_probe_the_unknown_ones_firs
         fit("alike2", techniques="mixup", data="other data", work=500.0),
         fit("unknown1", model="small", work=50.0),
         fit("unknown2", model="large", work=70.0),
+        fit("still", trainable="classifier"),
         make("predict1", kind="predict"),
     ]
     assert [job.key for job in known.unmeasured(jobs)] == ["unknown2", "unknown1", "alike1"]

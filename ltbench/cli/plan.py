@@ -115,7 +115,8 @@ def _probed(part: Plan, view: Outlook, context: Context, prediction: Prediction)
     from ltbench.errors import StoreError
     from ltbench.probing import measure_all
 
-    jobs = prediction.unmeasured(part.jobs[key] for key in view.missing["fit"])
+    fits = part.of_kind("fit") if view.missing["fit"] else []
+    jobs = prediction.unmeasured(fit for fit in fits if not context.store.has(fit.key))
     done = 0
     for job, error in measure_all(jobs, context, prediction):
         done += 1
