@@ -70,9 +70,13 @@ class Prediction:
         shaped: Callable[[Job], tuple[Shape, float]] = lambda job: (Shape(kind=job.kind), 1.0),
         store: Store | None = None,
         past: Speeds | None = None,
+        executor: str | None = None,
     ) -> None:
-        """Store: where finished jobs say how long they really trained, and where `save` notes it. past: what is known."""
-        self.shaped, self._store = shaped, store
+        """Store: where finished jobs say how long they really trained, and where `save` notes it. past: what is known.
+
+        executor: the name of the one whose workers have to be started first; None where they run already.
+        """
+        self.shaped, self._store, self._executor = shaped, store, executor
         self._past = Speeds() if past is None else past
         self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
@@ -82,10 +86,17 @@ class Prediction:
 
     @classmethod
     def of(
-        cls, plan: Plan, store: Store, registry: Registry, data_root: Path, past: Speeds | None = None
+        cls,
+        plan: Plan,
+        store: Store,
+        registry: Registry,
+        data_root: Path,
+        *,
+        past: Speeds | None = None,
+        executor: str | None = None,
     ) -> Prediction:
         """Return the prediction for the jobs of a plan, from what the store knows, or from `past`, read by `known`."""
-        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past)
+        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past, executor)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -100,12 +111,15 @@ class Prediction:
         rate = self._rate(self.shaped(job)[0])
         return None if rate is None else rate[1]
 
-    def start(self, executor: str) -> float:
-        """Return the seconds from the start of a run to its first job."""
-        known = self._past.rate(Shape(kind="start", data=executor))
-        return known if known is not None else 0.0 if executor == "inline" else _START_GUESS
+    @property
+    def start(self) -> float:
+        """Seconds from the start of a run until its workers have begun."""
+        if self._executor in (None, "inline"):
+            return 0.0
+        known = self._past.rate(Shape(kind="start", data=self._executor))
+        return _START_GUESS if known is None else known
 
-    def forecast(self, jobs: Mapping[str, Job], *, workers: int, executor: str = "local") -> Forecast:
+    def forecast(self, jobs: Mapping[str, Job], *, workers: int) -> Forecast:
         """Return what these jobs will take, in the order of a plan."""
         seconds: dict[str, float] = {}
         basis: defaultdict[str, float] = defaultdict(float)
@@ -120,7 +134,7 @@ class Prediction:
             basis[rate[1]] += found
         if unknown:
             return Forecast(seconds=None, elapsed=None, workers=workers, basis=dict(basis), unknown=unknown)
-        elapsed = makespan(jobs, seconds, workers) + self.start(executor) if jobs else 0.0
+        elapsed = makespan(jobs, seconds, workers) + self.start if jobs else 0.0
         return Forecast(seconds=sum(seconds.values()), elapsed=elapsed, workers=workers, basis=dict(basis))
 
     def unmeasured(self, jobs: Iterable[Job]) -> list[Job]:
@@ -202,9 +216,11 @@ class Prediction:
         shape, work = self.shaped(job)
         self._note(Line(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
 
-    def learn_start(self, executor: str, seconds: float) -> None:
-        """Learn how long a run took to its first job."""
-        self._note(Line(shape=Shape(kind="start", data=executor), jobs=1, seconds=seconds, work=1.0), self._here)
+    def learn_start(self, seconds: float) -> None:
+        """Learn how long it took until the workers had begun."""
+        if self._executor is not None:
+            shape = Shape(kind="start", data=self._executor)
+            self._note(Line(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
 
     def save(self) -> None:
         """Note in the store what was learned since the last time. Raises `StoreError` where that cannot be written."""

@@ -83,8 +83,7 @@ class RunLog:
             with self._noting():
                 self._lease = self.store.lease(lease_key(self.run.id))
         self._next_save = time.monotonic() + _SAVE
-        start = 0.0 if self.run.parts else tally.prediction.start(self.run.executor)
-        self._watch = _Watch(tally, start)
+        self._watch = _Watch(tally)
 
     def _as_it_is(self, tally: Tally) -> Run:
         before = self._before
@@ -110,10 +109,10 @@ class RunLog:
     def _end(self, tally: Tally) -> None:
         assert self._watch is not None
         whole = tally.done + len(tally.failed) == tally.cells
-        if not self.run.parts and tally.first is not None and tally.first[1].kind == "fit":
+        if tally.first is not None and tally.first[1].kind == "fit":
             elapsed, job = tally.first
             work = tally.prediction.trained(job) or tally.estimate(job) or elapsed
-            tally.prediction.learn_start(self.run.executor, max(0.0, elapsed - work))
+            tally.prediction.learn_start(max(0.0, elapsed - work))
             self._save(tally)
         guesses = self._watch.guesses(tally) if whole else ()
         part = Part(jobs=tally.jobs, seconds=round(tally.elapsed, 3), guesses=guesses)
@@ -165,9 +164,8 @@ class RunLog:
 class _Watch:
     """The predictions of a part while it runs."""
 
-    def __init__(self, tally: Tally, start: float) -> None:
-        eta = tally.eta
-        self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, None if eta is None else start + eta)]
+    def __init__(self, tally: Tally) -> None:
+        self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, tally.eta)]
         """Seconds of work done, seconds elapsed, and seconds that the whole is predicted to take."""
 
     def look(self, tally: Tally, *, at_once: bool) -> None:

@@ -142,16 +142,18 @@ class Tally(msgspec.Struct, kw_only=True):
         )
         if slower > 1.0:
             seconds = {key: known * slower if self.left[key].kind == "fit" else known for key, known in seconds.items()}
+        start = 0.0 if self.first else self.prediction.start
         for key, elapsed in flying.items():
-            seconds[key] = max(0.0, seconds[key] - elapsed)
-        return makespan({key: self.left[key] for key in (*flying, *self.left)}, seconds, self.slots)
+            seconds[key] = max(0.0, start + seconds[key] - elapsed)
+        rest = makespan({key: self.left[key] for key in (*flying, *self.left)}, seconds, self.slots)
+        return rest if flying else start + rest
 
     def _slower(self, flying: Mapping[str, float], seconds: Mapping[str, float]) -> float:
         """Return how much longer trainings seem to take than is known: all that are in flight are late, so all will be.
 
         flying: seconds that each has taken so far. One that hangs among others that do not says nothing of them.
         """
-        begun = 0.0 if self.first else self.prediction.start("local")
+        begun = 0.0 if self.first else self.prediction.start
         late = [_NOT_OVER * (elapsed - begun) / max(seconds[key], 1e-9) for key, elapsed in flying.items()]
         return max(1.0, min(late)) if len(late) == self.slots else 1.0
 

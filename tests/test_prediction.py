@@ -34,7 +34,7 @@ def line(seconds, work=100.0, shape=FIT, jobs=3, **more):
 
 
 def predicting(*lines, store=None):
-    return Prediction(shaped, store, Speeds(lines))
+    return Prediction(shaped, store, Speeds(lines), "local")
 
 
 def test_of_a_training_that_nothing_is_known_of_nothing_is_said():
@@ -138,16 +138,16 @@ def test_what_a_run_learned_is_there_for_the_next(tmp_path):
     first.learn(fit("fit1"), 10.0)
     first.learn(fit("fit2"), 14.0)
     first.learn_probe(fit("fit3", model="big"), 70.0, 5000.0)
-    first.learn_start("local", 6.0)
+    first.learn_start(6.0)
     first.save()
     first.save()
     lines = list(read(store.root / "speeds"))
     assert len(lines) == 3
-    known = Prediction(shaped, store, Speeds(lines))
+    known = predicting(*lines, store=store)
     assert known.seconds(fit()) == pytest.approx(12.0)
     assert known.seconds(fit(model="big")) == pytest.approx(70.0)
-    assert known.start("local") == 6.0
-    assert known.start("inline") == 0.0
+    assert known.start == 6.0
+    assert [Prediction(shaped, store, Speeds(lines), other).start for other in ("inline", None)] == [0.0, 0.0]
 
 
 def test_a_forecast_is_shared_by_workers_and_no_shorter_than_a_chain():

@@ -37,7 +37,14 @@ def ran(here, *plans, prediction=None, also=lambda event: None, **options):
             also(event)
 
         for one in plans:
-            run(one, here, executor, prediction=prediction or Prediction(store=here.store), on_event=tell, **options)
+            run(
+                one,
+                here,
+                executor,
+                prediction=prediction or Prediction(store=here.store, executor="inline"),
+                on_event=tell,
+                **options,
+            )
     return log
 
 

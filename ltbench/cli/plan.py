@@ -69,7 +69,9 @@ def command(
     cells: list[dict[str, Any]] = []
     view: Outlook | None = None
     for part in plan_parts(suite, registry, data_root):
-        prediction = Prediction.of(part, store, registry, data_root, past)
+        prediction = Prediction.of(
+            part, store, registry, data_root, past=past, executor="local" if view is None else None
+        )
         seen = outlook(part, store, registry, prediction, workers=workers or cores())
         if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
             seen = outlook(part, store, registry, prediction, workers=workers or cores())

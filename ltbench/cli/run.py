@@ -128,7 +128,7 @@ def command(  # noqa: PLR0915
                 break
             if no_sharing:
                 plan = unshared(plan)
-            prediction = Prediction.of(plan, store, registry, data_root)
+            prediction = Prediction.of(plan, store, registry, data_root, executor=None if summaries else executor_name)
             _prepare(plan, store, registry, data_root, prediction, workers=executor.slots, rerun_stale=rerun_stale)
             with Progress() as progress:
                 try:
