@@ -121,10 +121,11 @@ class Tally(msgspec.Struct, kw_only=True):
         """Seconds that the rest will take; None while nothing is known of some training."""
         now = time.monotonic()
         looked, cost, end = self._looked
-        if cost < 0 or cost < _CHEAP or now - looked > _RARE * cost:
+        if cost < _CHEAP or now - looked > _RARE * cost or not self.left:
+            before = time.thread_time()
             rest = self._look_ahead()
             end = None if rest is None else now + rest
-            self._looked = now, time.monotonic() - now, end
+            self._looked = now, time.thread_time() - before, end
         return None if end is None else max(0.0, end - now)
 
     def _look_ahead(self) -> float | None:

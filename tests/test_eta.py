@@ -27,7 +27,7 @@ class Clock:
     def __init__(self, monkeypatch):
         self.now = 0.0
         for module in (tally, runner, runlog):
-            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: 0.0))
 
 
 class Workers:
