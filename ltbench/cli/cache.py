@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ltbench.cli.options import Span
 from ltbench.cli.output import print_json, print_table
-from ltbench.cli.run import Span
 from ltbench.paths import store_root
 
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kMGT]?)B?\Z")
