@@ -24,7 +24,7 @@ from ltbench.disk import telling
 
 TTL = 60.0
 """Seconds after which an untouched lease is expired."""
-_BEATS_PER_TTL = 12
+BEATS_PER_TTL = 12
 _SLACK = 5.0
 """Seconds by which a lease may be ahead of the file system's clock and still count as touched just now."""
 
@@ -44,6 +44,11 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     def is_dead(self) -> bool:
         """Whether it certainly is: it ran where this process runs, and is there no more."""
         return self.is_here() and process_start(self.pid) != self.start
+
+    @property
+    def host(self) -> str:
+        """The name of its machine."""
+        return self.place.partition(" ")[0]
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +138,13 @@ class Leases:
         with contextlib.suppress(OSError):
             seen = _look(self.path(key))
             return seen.owner if seen else None
+        return None
+
+    def touched(self, key: str) -> float | None:
+        """Return when the lease on `key` was touched last, by the file system's clock; None where there is none."""
+        with contextlib.suppress(OSError):
+            seen = _look(self.path(key))
+            return seen.touched if seen else None
         return None
 
     def sweep(self, older_than: float) -> None:
@@ -241,9 +253,9 @@ class _Heart:
     def _beat(self) -> None:
         while True:
             with self._changed:
-                pauses = [lease.ttl / _BEATS_PER_TTL for lease in self._leases]
+                pauses = [lease.ttl / BEATS_PER_TTL for lease in self._leases]
                 self._changed.wait(min(pauses, default=None))
-                due = [lease for lease in self._leases if lease.idle > lease.ttl / _BEATS_PER_TTL]
+                due = [lease for lease in self._leases if lease.idle > lease.ttl / BEATS_PER_TTL]
             for lease in due:
                 lease.touch()
 

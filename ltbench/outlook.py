@@ -11,6 +11,7 @@ import msgspec
 from ltbench.cells import Job
 from ltbench.errors import LtbenchError
 from ltbench.plan import Plan
+from ltbench.prediction import Forecast, Prediction
 from ltbench.registry import Registry
 from ltbench.store import Store
 from ltbench.trusted import trusted
@@ -35,12 +36,11 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What the plan costs, done or not, in forward passes of an image (see `ltbench.costs`)."""
     passes_naive: float
     """What that script would cost, in the same unit."""
-    seconds: float | None
-    """Predicted seconds of work of one worker; None where nothing alike was trained before."""
+    forecast: Forecast
+    """How long what is missing will take."""
 
     def __add__(self, other: Outlook) -> Outlook:
         """Return the outlook of two parts of one plan."""
-        known = self.seconds is not None and other.seconds is not None
         return Outlook(
             jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
             missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
@@ -49,7 +49,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
             failed=self.failed + other.failed,
             stale=self.stale | other.stale,
             trainings_naive=self.trainings_naive + other.trainings_naive,
-            seconds=(self.seconds or 0.0) + (other.seconds or 0.0) if known else None,
+            forecast=self.forecast + other.forecast,
         )
 
     @property
@@ -58,11 +58,13 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         return self.jobs["cell"] - self.missing["cell"]
 
 
-def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
-    """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside."""
+def outlook(plan: Plan, store: Store, registry: Registry, prediction: Prediction, *, workers: int) -> Outlook:
+    """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside.
+
+    workers: those of the run that is predicted.
+    """
     failed: list[str] = []
     stale: dict[str, list[str]] = {}
-    speeds: dict[tuple[str, str], list[float]] = {}
     wanted: list[Job] = []
     current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
@@ -74,8 +76,6 @@ def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
             continue
         if changes := differences(record["plugins"], registry, current):
             stale[cell.key] = changes
-        place = (record["setting"]["dataset"], record["setting"]["model"])
-        speeds.setdefault(place, []).append(record["cost"]["samples_per_second"])
     missing = needed(plan.jobs, wanted, store)
     return Outlook(
         jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
@@ -85,7 +85,9 @@ def outlook(plan: Plan, store: Store, registry: Registry) -> Outlook:
         failed=failed,
         stale=stale,
         trainings_naive=plan.trainings_naive,
-        seconds=_predicted(plan, missing, wanted, speeds),
+        forecast=prediction.forecast(
+            {key: job for key, job in missing.items() if key not in plan.repeated}, workers=workers
+        ),
     )
 
 
@@ -127,40 +129,3 @@ def differences(
         elif then["source"] != now["source"]:
             lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
     return lines
-
-
-def _predicted(
-    plan: Plan, missing: Mapping[str, Job], cells: Iterable[Job], speeds: Mapping[tuple[str, str], list[float]]
-) -> float | None:
-    places = {
-        fit_key: (cell.extra["setting"]["dataset"], cell.extra["setting"]["model"])
-        for cell in cells
-        for predict in cell.parents
-        for fit_key in plan.jobs[predict].parents
-    }
-    total = 0.0
-    for key, job in missing.items():
-        if job.kind != "fit" or key not in places:
-            continue
-        known = speeds.get(places[key])
-        if not known:
-            return None
-        total += samples(job, plan) * len(known) / sum(known)
-    return total
-
-
-def weight(plan: Plan, job: Job) -> float:
-    """Return how much work a job is next to others of its kind: for a fit, the images it trains on."""
-    return samples(job, plan) if job.kind == "fit" else 1.0
-
-
-def samples(fit: Job, plan: Plan) -> float:
-    """Return about how many images a fit trains on, from its recipe and the class counts it was planned with."""
-    recipe = fit.spec["recipe"]
-    last = fit.spec["segments"][-1]["until"]
-    begun = plan.jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
-    if "steps" in recipe:
-        whole = recipe["steps"] * recipe.get("batch_size", 128)
-    else:
-        whole = recipe["epochs"] * plan.images.get(fit.key, 0)
-    return float(whole * (last - begun))

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from ltbench.durations import duration
 from ltbench.tally import Event, Tally
 
 if TYPE_CHECKING:
@@ -101,15 +102,6 @@ def times(tally: Tally) -> str:
     eta = tally.eta
     left = "unknown until the first training is done" if eta is None else duration(eta)
     return f"elapsed {duration(tally.elapsed)}, ETA {left}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people write it: 0:42, 12:05, 3:04:05, 2 d 3:04:05."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    clock = f"{hour}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-    return f"{days} d {clock}" if days else clock
 
 
 def _noted(event: Event) -> str:

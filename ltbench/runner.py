@@ -14,6 +14,7 @@ from ltbench.executors.task import finished
 from ltbench.frontier import Frontier
 from ltbench.interrupts import Heard, StopNow, heard
 from ltbench.outlook import needed
+from ltbench.prediction import Prediction
 from ltbench.states import Pruning
 from ltbench.tally import Event, Summary, Tally
 from ltbench.trusted import trusted
@@ -43,22 +44,22 @@ def run(
     budget: float | None = None,
     retries: int = 1,
     retry_failed: bool = True,
-    weigh: Callable[[Job], float] = lambda _: 1.0,
+    prediction: Prediction | None = None,
     keep_states: Collection[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Summary:
     """Do what a plan still lacks. Cells that have a record need nothing; whatever else is there is not made again.
 
     budget: seconds after which nothing new is begun. retries: how often a job is tried again whose worker died.
-    retry_failed: whether cells that failed in an earlier run are tried again. weigh: how much work a job is, next to
-    others of its kind; it sharpens the predicted time. keep_states: fits whose state a later plan goes on from; every
-    other state goes as soon as no job that is left needs it. on_event: told what happens, in this thread.
+    retry_failed: whether cells that failed in an earlier run are tried again. prediction: what is known of the time
+    that jobs take; it learns from this run. keep_states: fits whose state a later plan goes on from; every other state
+    goes as soon as no job that is left needs it. on_event: told what happens, in this thread.
 
     Raises `Interrupted` after SIGINT or SIGTERM (one: what is running is finished; two: it is killed), and
     `StoreError` where the store takes nothing more.
     """
     pruning = Pruning(plan.jobs, context.store, keep_states)
-    walk = _Run(plan, context, executor, retries, retry_failed, weigh, pruning, on_event)
+    walk = _Run(plan, context, executor, retries, retry_failed, prediction or Prediction(), pruning, on_event)
     deadline = None if budget is None else time.monotonic() + budget
     try:
         with heard() as walk.signals:
@@ -76,7 +77,7 @@ class _Run:
         executor: Executor,
         retries: int,
         retry_failed: bool,
-        weigh: Callable[[Job], float],
+        prediction: Prediction,
         pruning: Pruning,
         on_event: Callable[[Event], None],
     ) -> None:
@@ -85,7 +86,7 @@ class _Run:
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
         records = ((cell.key, trusted(cell.key, self.store)) for cell in cells)
         status = {key: None if record is None else record["status"] for key, record in records}
-        self.tally = Tally(cells=len(cells), slots=executor.slots, weigh=weigh)
+        self.tally = Tally(cells=len(cells), slots=executor.slots, prediction=prediction)
         self.tally.cached = self.tally.done = sum(one == "ok" for one in status.values())
         if not retry_failed:
             self.tally.failed += [key for key, one in status.items() if one == "failed"]
@@ -95,6 +96,9 @@ class _Run:
         self.tally.add(jobs.values())
         self.out: set[str] = set()
         self.tasks: list[set[str]] = []
+        self.handed = 0
+        self.cold: set[str] = set()
+        """The first job of each worker, which also waits for libraries to load."""
         self.busy: dict[str, Job] = {}
         self.next_poll = 0.0
         self.deaths: Counter[str] = Counter()
@@ -137,8 +141,12 @@ class _Run:
                 return
             self.executor.submit(task)
             self.tasks.append({job.key for job in task})
+            if self.handed < self.executor.slots:
+                self.cold.add(task[0].key)
+            self.handed += 1
             for job in task:
                 self.tally.begin(job, frozenset(j.key for j in self.frontier.dependents(job.key) if j.kind == "cell"))
+            self.tell("handed", task[0])
 
     def estimate(self, job: Job) -> float:
         seconds = self.tally.estimate(job)
@@ -190,7 +198,7 @@ class _Run:
 
     def finish(self, job: Job, seconds: float | None) -> None:
         self.frontier.done(job.key)
-        self.tally.finish(job, seconds=seconds)
+        self.tally.finish(job, seconds=seconds, cold=job.key in self.cold)
         self.pruning.after(job, self.frontier.is_left)
         self.tell("found" if seconds is None else "done", job)
 

@@ -16,6 +16,7 @@ from ltbench.interrupts import SIGNALS, StopNow
 COMMANDS = {
     "run": "Train what is missing of a suite and publish its leaderboard.",
     "plan": "Show what a run would do, before anything runs.",
+    "status": "Show what is running on a store, and how the last runs ended.",
     "list": "List the techniques by stage.",
     "show": "Explain a technique or a suite.",
     "leaderboard": "Print, check or render leaderboards from their records.",

@@ -10,6 +10,11 @@ import click
 import msgspec
 
 
+def called() -> list[str]:
+    """Return the words that ltbench was called with."""
+    return ["ltbench", *sys.argv[1:]]
+
+
 def print_json(data: object) -> None:
     """Print indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
@@ -24,13 +29,3 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in lines:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(line if not window or len(line) <= window else line[: window - 1] + "…")
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a span of time as a person writes it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

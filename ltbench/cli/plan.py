@@ -9,20 +9,38 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
-from ltbench.cli.output import print_json, seconds_text
+from ltbench.cli.output import print_json
+from ltbench.durations import duration
 
 if TYPE_CHECKING:
     from ltbench.grid import LeftOut
     from ltbench.outlook import Outlook
+    from ltbench.plan import Plan
+    from ltbench.prediction import Prediction
     from ltbench.suite import Suite
+    from ltbench.work import Context
 
 SHOWN = 10
+SOURCES = {
+    "run": "jobs of this run",
+    "shape": "past jobs of that shape",
+    "probe": "probes",
+    "alike": "past jobs of that model",
+    "cold": "first jobs",
+    "multiply-adds": "past jobs of other models or sizes",
+    "fits": "trainings of that model",
+    "guess": "guesses",
+}
 
 
 @click.command("plan")
 @suite_options
 @plugin_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Workers to predict for.  [default: one per core]"
+)
+@click.option("--probe", is_flag=True, help="Measure a few steps of each shape of training that nothing is known of.")
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
 def command(
     plugin_files: Sequence[Path],
@@ -30,22 +48,33 @@ def command(
     data_root: Path,
     store_path: Path,
     as_json: bool,
+    workers: int | None,
+    probe: bool,
     with_cells: bool,
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
+    from ltbench.executors.local import cores
     from ltbench.outlook import outlook
     from ltbench.plan import plan_parts
+    from ltbench.prediction import Prediction, known
     from ltbench.store import Store
+    from ltbench.work import Context
 
     registry = load_registry(plugin_files, disable)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
+    past = known(store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
     view: Outlook | None = None
     for part in plan_parts(suite, registry, data_root):
-        seen = outlook(part, store, registry)
+        prediction = Prediction.of(
+            part, store, registry, data_root, past=past, executor="local" if view is None else None
+        )
+        seen = outlook(part, store, registry, prediction, workers=workers or cores())
+        if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
+            seen = outlook(part, store, registry, prediction, workers=workers or cores())
         view = seen if view is None else view + seen
         left_out += part.left_out
         if with_cells:
@@ -75,8 +104,36 @@ def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str
         "passes_naive": view.passes_naive,
         "stale": view.stale,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
-        "predicted_seconds": view.seconds,
+        "predicted_seconds": view.forecast.seconds,
+        "predicted_elapsed": view.forecast.elapsed,
+        "predicted_for_workers": view.forecast.workers,
+        "predicted_from": view.forecast.basis,
+        "trainings_not_predicted": view.forecast.unknown,
     }
+
+
+def _probed(part: Plan, view: Outlook, context: Context, prediction: Prediction) -> bool:
+    """Measure what is missing and that nothing is known of; return whether there was something."""
+    from ltbench.errors import StoreError
+    from ltbench.probing import measure_all
+
+    fits = part.of_kind("fit") if view.missing["fit"] else []
+    jobs = prediction.unmeasured(fit for fit in fits if not context.store.has(fit.key))
+    done = 0
+    for job, error in measure_all(jobs, context, prediction):
+        done += 1
+        shape, _ = prediction.shaped(job)
+        told = (
+            f"cannot be measured: {error}" if error else f"about {duration(prediction.seconds(job) or 0.0)} a training"
+        )
+        click.echo(f"probe {done}/{len(jobs)}: {shape.model}, {shape.techniques}: {told}", err=True)
+    if done < len(jobs):
+        click.echo(f"{len(jobs) - done} shapes are left; they are predicted from those most like them", err=True)
+    try:
+        prediction.save()
+    except StoreError as error:
+        click.echo(f"what was measured is not kept: {error}", err=True)
+    return done > 0
 
 
 def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
@@ -106,12 +163,22 @@ def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
-    if not missing["cell"]:
-        click.echo("time        nothing is left to do")
-    elif view.seconds is None:
-        click.echo("time        not known: nothing alike was trained on this store yet")
-    else:
-        click.echo(f"time        about {seconds_text(view.seconds)} of training for one worker, from past trainings")
+    click.echo(f"time        {_time(view)}")
+
+
+def _time(view: Outlook) -> str:
+    forecast = view.forecast
+    if not view.missing["cell"]:
+        return "nothing is left to do"
+    if forecast.seconds is None or forecast.elapsed is None:
+        return f"not known: nothing is known of {forecast.unknown} trainings; --probe measures a few steps"
+    total = sum(forecast.basis.values()) or 1.0
+    parts = sorted(forecast.basis.items(), key=lambda one: -one[1])
+    basis = ", ".join(f"{100 * share / total:.0f} % from {SOURCES[of]}" for of, share in parts if share >= total / 200)
+    return (
+        f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
+        f"            {basis}"
+    )
 
 
 def _big(number: float) -> str:

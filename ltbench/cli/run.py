@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,19 @@ import click
 
 from ltbench.cli.damage import telling_damage
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
-from ltbench.cli.output import print_json
+from ltbench.cli.output import called, print_json
+from ltbench.cli.preparing import prepare
 from ltbench.cli.quantities import Size, Span
 from ltbench.errors import CELLS_FAILED, Interrupted
 from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.damage import Damage
-    from ltbench.outlook import Outlook
     from ltbench.plan import Plan
     from ltbench.registry import Registry
     from ltbench.store import Store
     from ltbench.suite import Suite
-    from ltbench.tally import Summary
+    from ltbench.tally import Event, Summary
 
 
 @click.command("run")
@@ -110,9 +110,11 @@ def command(  # noqa: PLR0915
     from ltbench.executors import make_executor
     from ltbench.executors.debugger import chosen_work
     from ltbench.interrupts import heard
-    from ltbench.outlook import weight
     from ltbench.plan import plan_parts
+    from ltbench.prediction import Prediction
+    from ltbench.probing import Patience
     from ltbench.progress import Progress
+    from ltbench.runlog import RunLog
     from ltbench.runner import run
     from ltbench.states import forget
     from ltbench.store import Store
@@ -133,6 +135,8 @@ def command(  # noqa: PLR0915
     with (
         telling_damage(store) as damaged,
         make_executor(executor_name, context, workers=workers, timeout=timeout, memory=memory, work=work) as executor,
+        RunLog(store, command=called(), suite=suite.name, executor=executor_name, workers=executor.slots) as log,
+        Patience(context) as patience,
     ):
         while stopped is None and (deadline is None or time.monotonic() < deadline or not summaries):
             plan = next(parts, None)
@@ -140,7 +144,8 @@ def command(  # noqa: PLR0915
                 break
             if no_sharing:
                 plan = unshared(plan)
-            _prepare(plan, store, registry, data_root, rerun_stale=rerun_stale)
+            prediction = Prediction.of(plan, store, registry, data_root, executor=None if summaries else executor_name)
+            prepare(plan, store, registry, data_root, prediction, workers=executor.slots, rerun_stale=rerun_stale)
             # One signal lets the page of what is done be written, too.
             with Progress() as progress, heard() as signals:
                 try:
@@ -151,13 +156,14 @@ def command(  # noqa: PLR0915
                         budget=None if deadline is None else max(deadline - time.monotonic(), 0.0),
                         retries=retries,
                         retry_failed=retry_failed,
-                        weigh=partial(weight, plan),
+                        prediction=prediction,
                         keep_states=plan.foreseen,
-                        on_event=progress,
+                        on_event=partial(_tell, (progress, log, patience)),
                     )
                     summaries.append(summary)
                 except Interrupted as error:
                     stopped = error
+                    log.interrupted()
                 if no_sharing:
                     click.echo(compared(plan, store), err=True)
                 else:
@@ -169,6 +175,8 @@ def command(  # noqa: PLR0915
     if stopped is None and not more:
         for fit in foreseen:
             forget(fit, store)
+    if log.problem:
+        click.echo(f"warning: {log.problem}", err=True)
     if as_json:
         print_json(_facts(summaries, published, damaged()))
     elif published:
@@ -184,24 +192,9 @@ def command(  # noqa: PLR0915
     return _report(summaries, more=more)
 
 
-def _prepare(plan: Plan, store: Store, registry: Registry, data_root: Path, *, rerun_stale: bool) -> None:
-    """Say what is to be done of a plan, and see that it can be: stale work put away if asked for, data in place."""
-    from ltbench.outlook import outlook
-
-    view = outlook(plan, store, registry)
-    if view.stale:
-        _tell_stale(view, renewed=rerun_stale)
-        if rerun_stale:
-            discard_stale(plan, view, store, registry)
-            view = outlook(plan, store, registry)
-    if view.missing["fit"]:
-        _fetch(plan, registry, data_root)
-    missing = view.missing
-    click.echo(
-        f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
-        f"{missing['predict']} predictions, {missing['cell']} cells to derive",
-        err=True,
-    )
+def _tell(listeners: Sequence[Callable[[Event], None]], event: Event) -> None:
+    for listener in listeners:
+        listener(event)
 
 
 def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store) -> list[Path]:
@@ -267,41 +260,6 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
         if value is not None and value != getattr(own.recipe, field):
             words += ["--set", f"{field}={written(value)}"]
     return shlex.join(words)
-
-
-def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -> None:
-    """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
-    from ltbench.outlook import differences
-    from ltbench.trajectories import ancestors
-
-    cache: dict[str, dict[str, Any]] = {}
-    for cell in plan.cells:
-        if cell.key not in view.stale:
-            continue
-        store.discard(cell.key)
-        for predict in cell.parents:
-            for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
-                if store.has(key) and differences(store.meta(key)["plugins"], registry, cache):
-                    store.discard(key)
-
-
-def _fetch(plan: Plan, registry: Registry, data_root: Path) -> None:
-    """See that the data sets are there, downloaded and prepared, before several workers need them at once."""
-    from ltbench.engine.prepared import prepare
-    from ltbench.stages import Dataset
-
-    for label in dict.fromkeys(cell.extra["setting"]["dataset"] for cell in plan.cells):
-        dataset = registry.parse(label, "dataset")
-        assert isinstance(dataset, Dataset)
-        prepare(dataset, data_root)
-
-
-def _tell_stale(view: Outlook, *, renewed: bool) -> None:
-    lines = sorted({line for lines in view.stale.values() for line in lines})
-    what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
-    click.echo(
-        f"{len(view.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
-    )
 
 
 def _facts(summaries: Sequence[Summary], published: Sequence[Path], damaged: Sequence[Damage]) -> dict[str, Any]:

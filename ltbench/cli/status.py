@@ -1,0 +1,106 @@
+"""`ltbench status`: what is running on a store, from another terminal or another machine."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.cli.output import print_json, print_table
+from ltbench.durations import duration
+from ltbench.paths import store_root
+
+if TYPE_CHECKING:
+    from ltbench.runs import Run
+    from ltbench.status import Seen, Status
+
+SHOWN_JOBS = 16
+
+
+@click.command("status")
+@click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
+              help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+@click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Runs to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(store_path: Path, last: int, as_json: bool) -> None:
+    """Show what is running on a store, and how the last runs ended.
+
+    Runs of every machine that shares the store are shown. Nothing is written, and nothing that runs is disturbed.
+    """
+    from ltbench.status import look
+    from ltbench.store import Store
+
+    status = look(Store(store_path), last)
+    if as_json:
+        print_json(_facts(status))
+    else:
+        _print(status)
+
+
+def _facts(status: Status) -> dict[str, Any]:
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(status)
+    for name in ("running", "recent"):
+        facts[name] = [seen["run"] | {"state": seen["state"], "quiet": seen["quiet"]} for seen in facts[name]]
+    return facts
+
+
+def _print(status: Status) -> None:
+    if not (status.running or status.recent or status.held):
+        click.echo(f"nothing has run on {status.store} yet")
+        return
+    click.echo(f"store {status.store}")
+    for seen in status.running:
+        _print_running(seen)
+    if not status.running:
+        click.echo("nothing is running")
+    for held in status.held:
+        click.echo(f"job {held.key[:12]}: process {held.pid} on {held.host} is at it")
+    if status.recent:
+        click.echo("")
+        print_table(
+            ("began", "took", "state", "cells done", "failed", "predicted", "it was", "command"),
+            [_row(seen) for seen in status.recent],
+        )
+        if any(seen.run.parts for seen in status.recent):
+            click.echo("predicted: after a tenth of the work, and in brackets at the start; of the last part of a run")
+
+
+def _print_running(seen: Seen) -> None:
+    run = seen.run
+    click.echo(
+        f"running: {shlex.join(run.command)}\n"
+        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {_since(run)}\n"
+        f"  cells {run.done}/{run.cells} done, {run.failed} failed; jobs {run.jobs_done}/{run.jobs}; "
+        + ("ETA unknown yet" if run.eta is None else f"ETA {duration(max(0.0, run.eta - seen.quiet))}")
+    )
+    for flight in run.in_flight[:SHOWN_JOBS]:
+        click.echo(f"  {flight.kind:7} {flight.key[:12]}  {duration(flight.seconds + seen.quiet):>12}  {flight.about}")
+    if len(run.in_flight) > SHOWN_JOBS:
+        click.echo(f"  and {len(run.in_flight) - SHOWN_JOBS} more jobs")
+
+
+def _since(run: Run) -> str:
+    return f"{run.began} ({duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())})"
+
+
+def _row(seen: Seen) -> tuple[object, ...]:
+    run = seen.run
+    predicted = was = "-"
+    if run.parts and run.parts[-1].guesses:
+        start, *later = run.parts[-1].guesses
+        first = later[0] if later else start
+        predicted = f"{_span(first.predicted)} ({_span(start.predicted)})"
+        was = duration(run.parts[-1].seconds) + ("" if first.ratio is None else f", x{first.ratio:.2f}")
+    cells = f"{run.done}/{run.cells}"
+    return (
+        run.began, duration(run.seconds), seen.state, cells, run.failed, predicted, was, shlex.join(run.command),
+    )  # fmt: skip
+
+
+def _span(seconds: float | None) -> str:
+    return "unknown" if seconds is None else duration(seconds)
