@@ -5,9 +5,11 @@ A record holds the specs of its cell and of its fits, so neither the suite nor t
 
 from __future__ import annotations
 
+import random
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,10 +17,15 @@ from ltbench.cells import Job, Spec, identity, predict_spec
 from ltbench.checked import built
 from ltbench.errors import PluginError
 from ltbench.plan import Plan
-from ltbench.records import TECHNIQUE_STAGES, Provenance, Record
+from ltbench.records import TECHNIQUE_STAGES, Provenance, Record, validate
 from ltbench.registry import Registry
+from ltbench.runner import run
 from ltbench.stages import View
 from ltbench.trajectories import ancestors, chain_fits
+
+if TYPE_CHECKING:
+    from ltbench.executors import Executor
+    from ltbench.work import Context
 
 
 def plan_of(records: Sequence[Record], registry: Registry) -> Plan:
@@ -125,3 +132,20 @@ def plugin_files(record: Record) -> list[str]:
     """Return the names of the single files that techniques of a cell came from."""
     stems = {p.distribution.removeprefix("file:") for p in record.plugins if p.distribution.startswith("file:")}
     return sorted(f"{stem}.py" for stem in stems)
+
+
+def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+    """Return `count` of the records, drawn at random with that seed whatever their order; all where there are fewer."""
+    by_id = {record.id: record for record in records}
+    chance = random.Random(seed)  # noqa: S311 - whoever cannot know the seed beforehand cannot know the draw
+    return [by_id[key] for key in chance.sample(sorted(by_id), min(count, len(by_id)))]
+
+
+def trained_again(records: Sequence[Record], context: Context, executor: Executor, **how: Any) -> dict[str, Record]:
+    """Make the cells of these records in the store of `context` and return their new records by id.
+
+    how: as for `ltbench.runner.run`. Raises `Interrupted`, and `PluginError` where a technique is not installed.
+    """
+    run(plan_of(records, context.registry), context, executor, **how)
+    made = {record.id: context.store.record(record.id) for record in records}
+    return {key: validate(raw, f"cell {key}") for key, raw in made.items() if raw is not None}

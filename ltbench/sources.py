@@ -80,7 +80,9 @@ def named(text: str, leaderboards: Path) -> Source:
     path = Path(text)
     if path.exists() or path.parent != Path() or path.suffix:
         return source(path)
-    raise UnknownName.of("leaderboard", text, (each.path.name for each in published(leaderboards)), where=str(leaderboards))
+    raise UnknownName.of(
+        "leaderboard", text, (each.path.name for each in published(leaderboards)), where=str(leaderboards)
+    )
 
 
 def published(leaderboards: Path) -> list[Source]:
@@ -103,7 +105,7 @@ def find(beginning: str, among: Sequence[Source]) -> Found:
     asked = beginning.strip().lower()
     if not _ID.match(asked):
         raise UsageError(f"'{beginning}' is no identity of a cell", why="that is up to 32 digits of 0-9 and a-f",
-                         fix="ltbench leaderboard SUITE --json, or ltbench plan --cells, have identities")  # fmt: skip
+                         fix="ltbench export SUITE lists those of all cells")  # fmt: skip
     hits: list[tuple[Source, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
@@ -144,4 +146,4 @@ def _near(asked: str, among: Sequence[Source]) -> str:
         except RecordError:
             continue
     near = nearest(asked, known)
-    return f"did you mean {' or '.join(near)}?" if near else "ltbench leaderboard SUITE --json has their identities"
+    return f"did you mean {' or '.join(near)}?" if near else "ltbench export SUITE lists those of all cells"

@@ -74,7 +74,7 @@ def test_every_command_has_the_help_that_the_group_prints() -> None:
     from ltbench.cli import COMMANDS
 
     for name, line in COMMANDS.items():
-        command = importlib.import_module(f"ltbench.cli.{name}").command
+        command = importlib.import_module(f"ltbench.cli.{name.replace('-', '_')}").command
         assert command.name == name
         assert command.help
         assert line.endswith(".")

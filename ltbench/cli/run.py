@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.options import asked_suite, cell_options, load_registry, places_of, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
 from ltbench.technique import written
@@ -86,6 +86,7 @@ class Span(click.ParamType[float]):
     help="Where leaderboards are published.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
+@cell_options
 @plugin_options
 def command(  # noqa: PLR0915
     plugin_files: Sequence[Path],
@@ -102,12 +103,14 @@ def command(  # noqa: PLR0915
     rerun_stale: bool,
     folder: Path,
     as_json: bool,
+    cell: str | None,
+    records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
     """Train what is missing of a suite, show how far it is, and publish the leaderboard.
 
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
-    was with the same command.
+    was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
     """
     from ltbench.executors import EXECUTORS, make_executor
     from ltbench.outlook import weight
@@ -122,6 +125,12 @@ def command(  # noqa: PLR0915
     if executor_name not in EXECUTORS:
         raise UnknownName.of("executor", executor_name, EXECUTORS)
     registry = load_registry(plugin_files, disable)
+    if cell is not None or records is not None:
+        from ltbench.cli.alone import run_cell
+
+        context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+        with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+            return run_cell(ctx, cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
