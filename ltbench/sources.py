@@ -145,5 +145,5 @@ def _near(asked: str, among: Sequence[Source]) -> str:
             known += [record.id for record in place.ledger().records]
         except RecordError:
             continue
-    near = nearest(asked, known)
+    near = nearest(asked, {key[: len(asked)] for key in known})
     return f"did you mean {' or '.join(near)}?" if near else "ltbench export SUITE lists those of all cells"

@@ -28,7 +28,6 @@ _MEANINGLESS = {
 
 
 def run_cell(
-    ctx: click.Context,
     cell: str | None,
     places: Sequence[Source],
     context: Context,
@@ -45,6 +44,7 @@ def run_cell(
 
     if cell is None:
         raise UsageError("--records says where a cell is on record, and no cell is named", fix="--cell ID")
+    ctx = click.get_current_context()
     given = [
         option for name, option in _MEANINGLESS.items() if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]

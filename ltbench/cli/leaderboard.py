@@ -80,4 +80,4 @@ def shown(loaded: Loaded) -> str:
     from ltbench.leaderboard.terminal import terminal
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty())
+    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty(), trust=loaded.trust)

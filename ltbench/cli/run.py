@@ -130,7 +130,7 @@ def command(  # noqa: PLR0915
 
         context = Context(store=Store(store_path), registry=registry, data_root=data_root)
         with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
-            return run_cell(ctx, cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
+            return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)

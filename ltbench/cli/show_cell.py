@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) 
     record = found.record
     again = command_of(record, records)
     if records is None and leaderboards != Path("leaderboards"):
-        again += f" --leaderboards {leaderboards}"
+        again += f" --leaderboards {shlex.quote(str(leaderboards))}"
     log = _log(record, Store(store_root()))
     verified = _verified(found)
     if as_json:
@@ -83,7 +84,6 @@ def _lines(found: Found, verified: Sequence[str], log: Mapping[str, str]) -> Ite
     record = found.record
     s = record.setting
     yield f"{record.id}  {record.label}"
-    yield ""
     for reason in found.invalidations:
         yield f"WITHDRAWN: {reason.reason}" + (f" ({reason.by})" if reason.by else "")
     yield from _block(
