@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,8 +70,7 @@ def command(
         stands = standing(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
     content = written(tidy(held.records, stands, per_class=per_class), chosen)
     if output is None:
-        sys.stdout.flush()
-        click.get_binary_stream("stdout").write(content)
+        click.echo(content, nl=False)
         return
     write_atomic(output, content)
     click.echo(f"written: {output}", err=True)
