@@ -59,7 +59,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @property
     def short(self) -> str:
         """The verification as a page names it."""
-        return f"ltbench {self.ltbench}, records `{self.records[:12]}`, {len(self.rerun)} trained again"
+        again = f"{len(self.rerun)} of {len(self.cells)} cells trained again"
+        return f"ltbench {self.ltbench}, records `{self.records[:12]}`, {again}"
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,3 +15,34 @@ def registry():
     from ltbench.registry import Registry
 
     return Registry.load()
+
+
+TINY = """
+schema = 1
+name = "tiny"
+title = "Tiny"
+question = "Does it run?"
+datasets = ["fashion_mini"]
+imbalance_factors = [100]
+models = ["convnet[width=4]"]
+combinations = [["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]]
+seeds = [0, 1]
+
+[recipe]
+steps = 20
+batch_size = 16
+lr = 0.1
+precision = "fp32"
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder in which a suite was run: `leaderboards/tiny`, and its store. Not to be written to."""
+    from support import ltbench
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(TINY)
+    done = ltbench("run", "--suite", "tiny.toml", "--store", "store", "--executor", "inline", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder

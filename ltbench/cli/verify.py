@@ -192,7 +192,17 @@ def _write(place: Source, verification: Verification | None, again: Sequence[Aga
         before.append(verification)
     if verification is not None or refuted:
         write_verifications(path, before)
+        _render(place)
     return None if verification is None else path
+
+
+def _render(place: Source) -> None:
+    """Have the page beside the records say it, too."""
+    from ltbench.leaderboard import publish
+
+    if place.kind == "suite" and (place.path / publish.PAGE).is_file():
+        loaded = publish.load(place.path)
+        publish.rewrite(place.path, loaded.facts, loaded.ledger)
 
 
 def _print(

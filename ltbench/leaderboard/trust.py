@@ -103,7 +103,6 @@ def _provenance(records: Sequence[Record], standing: Standing) -> list[str]:
 
 
 def _verified(one: Verification) -> str:
-    cells = f"{len(one.cells)} cell" + "s" * (len(one.cells) != 1)
     gaps = [again.gap for again in one.rerun if not again.same and again.gap is not None]
     how = "all numbers the same" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
-    return f"{one.short}, {how} ({cells}" + (f", {one.recomputed} from predictions)" if one.recomputed else ")")
+    return f"{one.short}, {how}" + (f", {one.recomputed} computed again from predictions" if one.recomputed else "")
