@@ -39,10 +39,13 @@ precision = "fp32"
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A folder in which a suite was run: `leaderboards/tiny`, and its store. Not to be written to."""
-    from support import ltbench
+    from click.testing import CliRunner
+
+    from ltbench.cli import group
 
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.toml").write_text(TINY)
-    done = ltbench("run", "--suite", "tiny.toml", "--store", "store", "--executor", "inline", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
+    done = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
+    assert done.exit_code == 0, done.output
     return folder
