@@ -22,7 +22,7 @@ _MEANINGLESS = {
     "suite_name": "--suite", "plugins": "--plugins", "everything": "--all", "strategy": "--strategy",
     "max_techniques": "--max-techniques", "datasets": "--datasets", "models": "--models",
     "imbalance_factors": "--imbalance-factors", "seeds": "--seeds", "settings": "--set", "budget": "--budget",
-    "rerun_stale": "--rerun-stale", "retry_failed": "--keep-failed",
+    "rerun_stale": "--rerun-stale", "no_sharing": "--no-sharing", "retry_failed": "--keep-failed",
 }  # fmt: skip
 """Options that say which cells are run, or for how long."""
 

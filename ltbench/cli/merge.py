@@ -99,7 +99,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     import msgspec
 
     from ltbench.cli.options import load_registry
-    from ltbench.cli.run import reproducing
+    from ltbench.cli.reproducing import reproducing
     from ltbench.suite import changed, find_suite
 
     seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)

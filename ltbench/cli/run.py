@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -14,8 +13,8 @@ import click
 
 from ltbench.cli.options import asked_suite, cell_options, load_registry, places_of, plugin_options, suite_options
 from ltbench.cli.output import print_json
+from ltbench.cli.reproducing import reproducing
 from ltbench.errors import CELLS_FAILED, Interrupted, UnknownName
-from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.outlook import Outlook
@@ -125,15 +124,14 @@ def command(  # noqa: PLR0915
     if executor_name not in EXECUTORS:
         raise UnknownName.of("executor", executor_name, EXECUTORS)
     registry = load_registry(plugin_files, disable)
+    store = Store(store_path)
+    context = Context(store=store, registry=registry, data_root=data_root)
     if cell is not None or records is not None:
         from ltbench.cli.alone import run_cell
 
-        context = Context(store=Store(store_path), registry=registry, data_root=data_root)
         with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
             return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
-    store = Store(store_path)
-    context = Context(store=store, registry=registry, data_root=data_root)
     deadline = None if budget is None else time.monotonic() + budget
     stopped: Interrupted | None = None
     summaries: list[Summary] = []
@@ -238,38 +236,6 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
     return publish(folder, facts, records)
-
-
-def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Registry) -> str:
-    """Return the command that makes the records of a page, whatever commands made them so far.
-
-    labels: every technique that the page has or that was asked for; seeds: the same for pairs of seeds.
-    """
-    from ltbench.suite import find_suite
-
-    installed = suite.name in registry.suites
-    own = find_suite(suite.name, registry) if installed else suite
-    words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
-    if not labels <= {t.label for text in own.techniques for t in registry.parse_all(text)}:
-        words += ["--plugins", ",".join(sorted(labels))]
-    for option, mine, its in (
-        ("--datasets", suite.datasets, own.datasets),
-        ("--models", suite.models, own.models),
-        ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
-    ):
-        if not set(mine) <= set(its):
-            words += [option, ",".join(written(value) for value in mine)]
-    if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
-        words += ["--strategy", suite.strategy]
-    if suite.max_techniques != own.max_techniques:
-        words += ["--max-techniques", str(suite.max_techniques)]
-    if not seeds <= set(own.seed_pairs()):
-        words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
-    for field in own.recipe.__struct_fields__:
-        value = getattr(suite.recipe, field)
-        if value is not None and value != getattr(own.recipe, field):
-            words += ["--set", f"{field}={written(value)}"]
-    return shlex.join(words)
 
 
 def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -> None:

@@ -4,7 +4,8 @@ import click
 import pytest
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.run import Span, reproducing
+from ltbench.cli.reproducing import reproducing
+from ltbench.cli.run import Span
 from ltbench.registry import Registry
 from ltbench.suite import changed, find_suite
 
