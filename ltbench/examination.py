@@ -76,6 +76,9 @@ def examine(place: Source, registry: Registry, data_root: Path) -> Examined:
         findings += against
         if record.status == "ok" and not any(finding.level != "note" for finding in against):
             sound.append(record)
+    if looks.without:
+        what = f"those of {looks.without} cells did not come along"
+        findings.append(Finding(level="note", where="predictions", what=what))
     stained = {finding.where for finding in findings if finding.level != "note"}
     return Examined(
         findings=list(dict.fromkeys(findings)),
@@ -91,6 +94,8 @@ class _Looks:
     def __init__(self, registry: Registry, data_root: Path, stored: Predictions | None) -> None:
         self.registry, self.data_root, self.stored = registry, data_root, stored
         self.recomputed: set[str] = set()
+        self.without = 0
+        """Cells without predictions, where others have some."""
         self._current: dict[str, dict[str, object]] = {}
         self._labels: dict[str, IntArray | str] = {}
 
@@ -140,7 +145,7 @@ class _Looks:
             return
         again = recompute(record, self.registry, self.stored)
         if again is None:
-            yield Finding(level="note", where=where, what="no predictions came along")
+            self.without += 1
             return
         self.recomputed.add(record.id)
         for fit, spec in zip(record.spec["members"], record.fits, strict=True):

@@ -134,6 +134,7 @@ def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]
             "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where a paired test tells them "
             "apart; # rank, = where no test tells it from others. The page explains and has the rest."
         )
+    if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")
     for record, reason in trust.withdrawn:
         s = record.setting

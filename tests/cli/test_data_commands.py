@@ -143,6 +143,17 @@ def test_a_withdrawn_cell_is_gone_from_every_page_that_had_it(place: Path) -> No
         call("invalidate", cell, "--reason", " ")
 
 
+def test_a_failed_cell_is_shown_with_its_log(place: Path) -> None:
+    error = {"type": "JobFailed", "message": "the loss is not finite", "job": "j1", "log": "Traceback\n  boom"}
+    failed = record(seed=4, error=error)
+    write_jsonl(place / "f.jsonl", [failed])
+    shown = call("show-cell", failed.id, "--records", "f.jsonl").stdout
+    for expected in ("status      failed", "the loss is not finite", "log of j1\n  Traceback\n    boom",
+                     f"run --cell {failed.id} --records f.jsonl"):  # fmt: skip
+        assert expected in shown
+    assert json.loads(call("leaderboard", "quick", "--json").stdout)[0]["standing"]["withdrawn"] == []
+
+
 # --- export ---------------------------------------------------------------------------------------------------------
 
 READERS = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}

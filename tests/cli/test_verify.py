@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from support import loss_source
 
+from ltbench.cells import identity
 from ltbench.cli import group, main
 from ltbench.errors import LtbenchError
-from ltbench.records import read_jsonl, seal
+from ltbench.records import read_jsonl, seal, validate
 
 
 def call(*args: object) -> Result:
@@ -135,6 +136,19 @@ def forged(bundle: Path, *, everything: bool = False) -> str:
     return str(lines[0]["id"])
 
 
+def test_cells_without_predictions_are_counted(bundle: Path) -> None:
+    from ltbench.records import write_jsonl
+
+    records = read_jsonl(bundle / "records.jsonl")
+    raw = msgspec.to_builtins(records[0])
+    raw["fits"][0]["seed"] = raw["setting"]["seed"] = 99
+    raw["spec"]["members"] = [identity(raw["fits"][0])]
+    other = validate(seal(raw | {"id": identity(raw["spec"])}))
+    write_jsonl(bundle / "records.jsonl", [*records, other])
+    assert found(bundle, "note") == "predictions: those of 1 cells did not come along"
+    assert facts("verify", bundle)["recomputed"] == 12
+
+
 def test_a_forged_record_is_found_by_its_predictions(bundle: Path) -> None:
     cell = forged(bundle)
     assert code("verify", bundle) == 1
@@ -213,14 +227,16 @@ def test_a_store_is_examined_and_a_damaged_record_in_it_is_named_and_left(traine
     flip(path, b'"macro_f1":0.')
     assert path.name in found(tmp_path / "store", "wrong")
     assert path.exists()
+    logits = min((tmp_path / "store/jobs").glob("*/*/logits.safetensors"))
+    logits.write_bytes(logits.read_bytes()[:-8] + b"12345678")
+    assert f"logits.safetensors of artefact {logits.parent.name} was changed" in found(tmp_path / "store", "wrong")
+    assert logits.exists()
 
 
 def test_a_plugin_that_is_not_here_is_named_and_its_cells_are_not_verified(trained: Path, tmp_path: Path) -> None:
     raw = msgspec.to_builtins(read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0])
     raw["plugins"] += [{"name": "my_loss", "stage": "loss", "distribution": "my-pkg", "version": "1.2", "revision": 1}]
     spec = {"name": "my_loss", "distribution": "my-pkg", "revision": 1, "params": {}}
-    from ltbench.cells import identity
-
     raw["fits"][0]["segments"][0]["loss"] = spec
     raw["combination"]["loss"] = "my_loss"
     raw["spec"]["members"] = [identity(raw["fits"][0])]
