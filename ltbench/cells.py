@@ -57,6 +57,21 @@ def stream_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
+    """Return the spec of the prediction of a fit under one view. view: the spec of the technique that has it.
+
+    The image as it is belongs to nobody, so that every technique that looks at it shares its prediction.
+    """
+    owned = {"technique": view, "name": name}
+    return {
+        "kind": "predict",
+        "protocol": PROTOCOL,
+        "fit": fit,
+        "split": "test",
+        "view": name if name == "identity" else owned,
+    }
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work: makes the artefact `key` from `spec` and the artefacts `parents`."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
     from ltbench.work import Context
 
+LOGITS = "logits.safetensors"
 _STAGE_ORDER = list(STAGES)
 
 
@@ -65,36 +67,64 @@ def _frame(job: Job) -> dict[str, Any]:
 
 def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntArray, FloatArray]:
     """Return labels int64 [N] and the probabilities of the cell, float64 [N, C]."""
-    registry, views = context.registry, len(job.extra["views"])
-    view = built(registry, job.spec["view"], View)
-    ensemble = built(registry, job.spec["ensemble"], Ensemble)
-    posthoc = None if job.spec["posthoc"] is None else built(registry, job.spec["posthoc"], Posthoc)
+    views = len(job.extra["views"])
+    members = [
+        Member(np.asarray(fits[fit]["data"]["counts"], dtype=np.int64), job.parents[number * views :][:views])
+        for number, fit in enumerate(job.spec["members"])
+    ]
+    return predictions(context.registry, job.spec, members, partial(_stored, context))
+
+
+class Member(NamedTuple):
+    """One network of a cell: the class counts int64 [C] that it was trained with, and the keys of its predictions."""
+
+    counts: IntArray
+    predictions: Sequence[str]
+
+
+def predictions(
+    registry: Registry, spec: Spec, members: Iterable[Member], read: Callable[[str], bytes]
+) -> tuple[IntArray, FloatArray]:
+    """Return labels int64 [N] and the probabilities of a cell, float64 [N, C], from stored logits.
+
+    spec: of the cell; read: gives the content of the safetensors file of a prediction, by its key.
+    Raises `JobFailed` where a file or what a plugin makes of it is not what is expected.
+    """
+    view = built(registry, spec["view"], View)
+    ensemble = built(registry, spec["ensemble"], Ensemble)
+    posthoc = None if spec["posthoc"] is None else built(registry, spec["posthoc"], Posthoc)
     labels: IntArray | None = None
-    members = []
-    for number, fit in enumerate(job.spec["members"]):
-        counts = np.asarray(fits[fit]["data"]["counts"], dtype=np.int64)
+    merged_views = []
+    for counts, keys in members:
         logits = []
-        for parent in job.parents[number * views : (number + 1) * views]:
-            one, its_labels, classifier = _logits(context, parent, len(counts))
+        for key in keys:
+            one, its_labels, classifier = _logits(read(key), key, len(counts))
             if labels is not None and not np.array_equal(labels, its_labels):
-                raise JobFailed("two predictions of one cell are of different images", where=f"artefact {parent}")
+                raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
             labels = its_labels
             logits.append(one if posthoc is None else adjusted(registry, posthoc, one, counts, classifier))
-        members.append(merged(registry, view, view.merge, np.stack(logits)))
+        merged_views.append(merged(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
-    return labels, merged(registry, ensemble, ensemble.merge, np.stack(members))
+    return labels, merged(registry, ensemble, ensemble.merge, np.stack(merged_views))
 
 
-def _logits(context: Context, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
+def _stored(context: Context, key: str) -> bytes:
+    try:
+        return (context.store.checked(key) / LOGITS).read_bytes()
+    except OSError as error:
+        raise JobFailed("stored logits cannot be read", where=f"artefact {key}", why=str(error)) from error
+
+
+def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
     """Return stored logits float64 [N, C], labels int64 [N], and what the logits do not tell of their classifier."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     where = f"artefact {key}"
     try:
-        arrays = load_file(context.store.checked(key) / "logits.safetensors")
+        arrays = load(content)
         logits, labels = arrays["logits"], arrays["labels"]
-    except (OSError, KeyError, SafetensorError) as error:
+    except (KeyError, SafetensorError) as error:
         raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
     if not len(labels):
         raise JobFailed("there are no test images", where=where)

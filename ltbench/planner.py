@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ltbench.cells import PROTOCOL, Job, Spec, identity
+from ltbench.cells import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.costs import passes, predicting
 from ltbench.errors import DataError
 from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
@@ -221,13 +221,7 @@ class Planner:
         owner = "" if name == "identity" else view.label
         short = (fit, owner, name)
         if short not in self._predict_keys:
-            spec: Spec = {
-                "kind": "predict",
-                "protocol": PROTOCOL,
-                "fit": fit,
-                "split": "test",
-                "view": name if not owner else {"technique": self.spec(view), "name": name},
-            }
+            spec = predict_spec(fit, self.spec(view), name)
             key = self._predict_keys[short] = identity(spec)
             self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
         return self._predict_keys[short]

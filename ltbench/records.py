@@ -219,25 +219,34 @@ def _problem(record: Record) -> str:
 
 def read_jsonl(path: Path) -> list[Record]:
     """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
+    return [sound(parsed(line, where), where) for where, line in read_lines(path)]
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Return each line of a file that is not empty, and before it where it is. Raises `RecordError`."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise RecordError(f"records {path} cannot be read", why=error.strerror or str(error)) from None
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            raw = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RecordError("a line is not JSON", where=where, why=str(error), fix=_RESTORE) from None
-        if not isinstance(raw, dict):
-            raise RecordError("a line is not a record", where=where, why=f"it is a {type(raw).__name__}", fix=_RESTORE)
-        record = validate(raw, where)
-        check_identity(record, where)
-        records.append(record)
-    return records
+    return ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def parsed(line: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line; raise `RecordError` where it is none."""
+    try:
+        raw = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError("a line is not JSON", where=where, why=str(error), fix=_RESTORE) from None
+    if not isinstance(raw, dict):
+        raise RecordError("a line is not a record", where=where, why=f"it is a {type(raw).__name__}", fix=_RESTORE)
+    return raw
+
+
+def sound(raw: Mapping[str, Any], where: str) -> Record:
+    """Return a record whose schema, digest and identity are right; raise `RecordError` where one is not."""
+    record = validate(raw, where)
+    check_identity(record, where)
+    return record
 
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:

@@ -168,7 +168,7 @@ class Store:
 
     def discard(self, key: str, *, keep_record: bool = False) -> None:
         """Remove an artefact and, unless it is kept, the record of that key, so that they are made again."""
-        for path in (self.path(key), *([] if keep_record else [self._record_path(key)])):
+        for path in (self.path(key), *([] if keep_record else [self.record_path(key)])):
             with telling(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
                 staged = self._staged(key)
                 disk.move(path, staged)
@@ -182,7 +182,7 @@ class Store:
         cell = str(record["id"])
         if record.get("status") != "ok" and self.status(cell) == "ok":
             return
-        target = self._record_path(cell)
+        target = self.record_path(cell)
         with telling(f"the record of cell {cell} cannot be written", target):
             staged = self._staged(cell)
             try:
@@ -207,7 +207,7 @@ class Store:
 
     def reject(self, cell: str, why: str) -> None:
         """Set the record of a cell aside: it is damaged, or not what its reader accepts."""
-        self._set_aside(cell, self._record_path(cell), why)
+        self._set_aside(cell, self.record_path(cell), why)
 
     def records(self, cells: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield the records of those cells that have one, in order."""
@@ -221,11 +221,16 @@ class Store:
                 return head.status
         return None
 
-    def _record_path(self, cell: str) -> Path:
+    def cells(self, beginning: str = "") -> list[str]:
+        """Return the ids of the cells that have a record, sorted; those only that begin so."""
+        return sorted(path.stem for path in (self.root / "records").glob(f"{beginning[:2]}*/{beginning}*.json"))
+
+    def record_path(self, cell: str) -> Path:
+        """Return the file of a cell's record, whether it is there or not."""
         return self.root / "records" / cell[:2] / f"{layout.name(cell)}.json"
 
     def _record_content(self, cell: str) -> bytes | None:
-        path = self._record_path(cell)
+        path = self.record_path(cell)
         try:
             with telling(f"the record of cell {cell} cannot be read", path, missing_ok=True):
                 return path.read_bytes()

@@ -15,3 +15,37 @@ def registry():
     from ltbench.registry import Registry
 
     return Registry.load()
+
+
+TINY = """
+schema = 1
+name = "tiny"
+title = "Tiny"
+question = "Does it run?"
+datasets = ["fashion_mini"]
+imbalance_factors = [100]
+models = ["convnet[width=4]"]
+combinations = [["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]]
+seeds = [0, 1]
+
+[recipe]
+steps = 20
+batch_size = 16
+lr = 0.1
+precision = "fp32"
+"""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder in which a suite was run: `leaderboards/tiny`, and its store. Not to be written to."""
+    from click.testing import CliRunner
+
+    from ltbench.cli import group
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(TINY)
+    at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
+    done = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
+    assert done.exit_code == 0, done.output
+    return folder

@@ -74,7 +74,7 @@ def test_every_command_has_the_help_that_the_group_prints() -> None:
     from ltbench.cli import COMMANDS
 
     for name, line in COMMANDS.items():
-        command = importlib.import_module(f"ltbench.cli.{name}").command
+        command = importlib.import_module(f"ltbench.cli.{name.replace('-', '_')}").command
         assert command.name == name
         assert command.help
         assert line.endswith(".")
@@ -100,7 +100,7 @@ def test_the_plugin_in_the_documentation_works_as_a_file(path: str, tmp_path: Pa
 
     from ltbench.registry import Registry
 
-    (source,) = python_blocks(ROOT / path)
+    source = python_blocks(ROOT / path)[0]
     name = source.split('name = "')[1].split('"')[0]
     file = tmp_path / f"{name}.py"
     file.write_text(source)

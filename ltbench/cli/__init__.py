@@ -23,6 +23,12 @@ COMMANDS = {
     "cache": "Show what the store holds, and remove what nobody needs.",
     "data": "Show where the data sets are and what is missing.",
     "plugins": "List the plugins and what each offers.",
+    "show-cell": "Show all that is known of one cell, and the command that runs it again.",
+    "compare": "Compare two sets of records, or two combinations of techniques, cell by cell.",
+    "export": "Write every number as CSV, JSON or Parquet, one row per cell and metric.",
+    "verify": "Examine records that somebody else made, and train some of their cells again.",
+    "merge": "Take records of other machines into a leaderboard.",
+    "invalidate": "Withdraw the numbers of a cell from every page, with the reason.",
     "doctor": "Examine the installation and say how to mend what is wrong.",
 }
 """Every command with its one line of help, so that `--help` imports none of them."""
@@ -35,7 +41,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"ltbench.cli.{cmd_name}").command
+        command = importlib.import_module(f"ltbench.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -69,7 +69,7 @@ def command(suite: str | None, root: Path, readme: Path, is_check: bool, is_upda
         click.echo(f"there is no leaderboard in {root} yet; ltbench run makes one", err=True)
     loaded = [publish.load(folder) for folder in folders]
     if as_json:
-        print_json([{"suite": one.facts, "boards": one.boards} for one in loaded])
+        print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])
         return
     for number, one in enumerate(loaded):
         click.echo(("\n" if number else "") + shown(one), nl=False)
@@ -80,4 +80,4 @@ def shown(loaded: Loaded) -> str:
     from ltbench.leaderboard.terminal import terminal
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty())
+    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty(), trust=loaded.trust)

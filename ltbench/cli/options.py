@@ -13,6 +13,7 @@ from ltbench.paths import data_root, store_root
 
 if TYPE_CHECKING:
     from ltbench.registry import Registry
+    from ltbench.sources import Source
     from ltbench.suite import Suite
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,6 +58,36 @@ def suite_options(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def cell_options(function: F) -> F:
+    """Add the options that run a single cell."""
+    cell = click.option("--cell", metavar="ID", help="Only this cell, by the beginning of its identity.")
+    return cell(records_option(function))
+
+
+def records_option(function: F) -> F:
+    """Add the option that says where a cell is looked for."""
+    return click.option(
+        "--records", type=click.Path(path_type=Path), metavar="PATH",
+        help="Where the cell is on record: a records file, a suite's folder or a store.  "
+             "[default: the leaderboards, then the store]",
+    )(function)  # fmt: skip
+
+
+def leaderboards_option(function: F) -> F:
+    """Add the option that says where leaderboards are."""
+    return click.option(
+        "--leaderboards", "leaderboards", type=click.Path(path_type=Path, file_okay=False),
+        default=Path("leaderboards"), show_default=True, metavar="DIR", help="Where leaderboards are.",
+    )(function)  # fmt: skip
+
+
+def places_of(records: Path | None, leaderboards: Path) -> list[Source]:
+    """Return where cells are looked for."""
+    from ltbench import sources
+
+    return sources.places(leaderboards, store_root()) if records is None else [sources.source(records)]
 
 
 def load_registry(plugin_files: Sequence[Path], disable: Sequence[str]) -> Registry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.damage import telling_damage
-from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.options import asked_suite, cell_options, load_registry, places_of, plugin_options, suite_options
 from ltbench.cli.output import called, print_json
 from ltbench.cli.preparing import prepare
 from ltbench.cli.quantities import Size, Span
+from ltbench.cli.reproducing import reproducing
 from ltbench.errors import CELLS_FAILED, Interrupted
-from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.damage import Damage
@@ -82,6 +81,7 @@ if TYPE_CHECKING:
     help="Where leaderboards are published.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
+@cell_options
 @plugin_options
 def command(  # noqa: PLR0915
     plugin_files: Sequence[Path],
@@ -100,12 +100,14 @@ def command(  # noqa: PLR0915
     rerun_stale: bool,
     folder: Path,
     as_json: bool,
+    cell: str | None,
+    records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
     """Train what is missing of a suite, show how far it is, and publish the leaderboard.
 
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
-    was with the same command.
+    was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
     """
     from ltbench.executors import make_executor
     from ltbench.executors.debugger import chosen_work
@@ -123,9 +125,14 @@ def command(  # noqa: PLR0915
 
     work = chosen_work(executor_name, debug=pdb)
     registry = load_registry(plugin_files, disable)
-    suite = asked_suite(registry, **asked)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
+    if cell is not None or records is not None:
+        from ltbench.cli.alone import run_cell
+
+        with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+            return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
+    suite = asked_suite(registry, **asked)
     deadline = None if budget is None else time.monotonic() + budget
     stopped: Interrupted | None = None
     summaries: list[Summary] = []
@@ -228,38 +235,6 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
     return publish(folder, facts, records)
-
-
-def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Registry) -> str:
-    """Return the command that makes the records of a page, whatever commands made them so far.
-
-    labels: every technique that the page has or that was asked for; seeds: the same for pairs of seeds.
-    """
-    from ltbench.suite import find_suite
-
-    installed = suite.name in registry.suites
-    own = find_suite(suite.name, registry) if installed else suite
-    words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
-    if not labels <= {t.label for text in own.techniques for t in registry.parse_all(text)}:
-        words += ["--plugins", ",".join(sorted(labels))]
-    for option, mine, its in (
-        ("--datasets", suite.datasets, own.datasets),
-        ("--models", suite.models, own.models),
-        ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
-    ):
-        if not set(mine) <= set(its):
-            words += [option, ",".join(written(value) for value in mine)]
-    if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
-        words += ["--strategy", suite.strategy]
-    if suite.max_techniques != own.max_techniques:
-        words += ["--max-techniques", str(suite.max_techniques)]
-    if not seeds <= set(own.seed_pairs()):
-        words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
-    for field in own.recipe.__struct_fields__:
-        value = getattr(suite.recipe, field)
-        if value is not None and value != getattr(own.recipe, field):
-            words += ["--set", f"{field}={written(value)}"]
-    return shlex.join(words)
 
 
 def _facts(summaries: Sequence[Summary], published: Sequence[Path], damaged: Sequence[Damage]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def environment(device: torch.device) -> dict[str, Any]:
         **{name: _version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        # Names of processors are vague on rented machines; the instructions that torch uses are what moves a bit.
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         **_source(),

@@ -14,6 +14,7 @@ from ltbench.leaderboard.figures import Placed
 from ltbench.leaderboard.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
 from ltbench.leaderboard.reported import reported_lines
 from ltbench.leaderboard.table import Board, Pair, Table
+from ltbench.leaderboard.trust import Trust, withdrawn_lines
 from ltbench.records import Failure, Record
 from ltbench.reported import Claim, Combination, Reported
 from ltbench.stages import STAGES
@@ -39,7 +40,8 @@ _READING = """\
 - Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
   of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
 - **Bold** is the best number of a column. – is a cell that is missing; nothing is imputed.
-- Protocol {protocols}. The numbers are self-reported: made by the command above, and not run again by anyone else.
+- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and run some of the
+  cells again: the line above names the version, the records by their digest, and how many cells that were.
 
 </details>
 
@@ -74,10 +76,17 @@ class Failed(msgspec.Struct, frozen=True):
     cells: list[Record]
 
 
-def page(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], figures: Sequence[Placed] = ()) -> str:
+def page(
+    facts: SuiteFacts,
+    records: Sequence[Record],
+    boards: Sequence[Board],
+    figures: Sequence[Placed] = (),
+    trust: Trust | None = None,
+) -> str:
     """Return the text of a suite's page.
 
-    records: in their fixed order; boards, figures: what `table.boards` and `figures.placed` make of them.
+    records: in their fixed order; boards, figures: what `table.boards` and `figures.placed` make of them; trust: what
+    `trust.trust` says of them.
     """
     failures = failed(records)
     numbers = failure_numbers(failures)
@@ -85,14 +94,15 @@ def page(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], 
     lines += _paragraph(facts.question)
     lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
     lines += _reproduce(facts)
+    trust = trust or Trust()
     if not records:
         lines += ["No results yet.", ""]
     else:
-        lines += _reading(boards)
+        lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
     lines += reported_lines(facts.reported, facts.claims, comparables(records))
     for board in boards:
         lines += _board(board, numbers, figures, several=len(boards) > 1)
-    lines += [*_missing(facts, boards), *_failures(failures), *_plugins(records)]
+    lines += [*_missing(facts, boards), *withdrawn_lines(trust), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -21,9 +21,14 @@ from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
 from ltbench.leaderboard.readme import compact_block, splice
 from ltbench.leaderboard.sheet import sheet
 from ltbench.leaderboard.table import Board, boards
-from ltbench.records import Record, check_identity, merge, read_jsonl, sort_key, validate, write_atomic, write_jsonl
+from ltbench.leaderboard.trust import Trust, marked, trust
+from ltbench.ledger import FILE as RECORDS
+from ltbench.ledger import Ledger, ledger, read_ledger, write_ledger
+from ltbench.records import Record, check_identity, merge, validate, write_atomic
+from ltbench.verification import FILE as VERIFIED
+from ltbench.verification import Standing, read_verifications, standing
 
-RECORDS, FACTS, PAGE, SHEET = "records.jsonl", "suite.json", "README.md", "table.csv"
+FACTS, PAGE, SHEET = "suite.json", "README.md", "table.csv"
 _DIFF_LINES = 60
 
 
@@ -33,7 +38,11 @@ class Loaded(msgspec.Struct, frozen=True):
     folder: Path
     facts: SuiteFacts
     records: list[Record]
+    """What counts, in its fixed order."""
     boards: list[Board]
+    ledger: Ledger
+    standing: Standing
+    trust: Trust
 
 
 def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
@@ -46,15 +55,22 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     for record in new:
         check_identity(record)
     path = folder / RECORDS
-    merged = merge(read_jsonl(path) if path.exists() else [], new)
-    write_jsonl(path, merged)
+    old = read_ledger(path) if path.exists() else ledger(())
+    fresh = ledger(new, old.invalidations)
+    withdrawn = [*old.withdrawn, *fresh.withdrawn]
+    return rewrite(folder, facts, ledger([*merge(old.records, fresh.records), *withdrawn], old.invalidations))
+
+
+def rewrite(folder: Path, facts: SuiteFacts, one: Ledger) -> list[Path]:
+    """Write every file of a suite's folder from the records it is to have; return their paths."""
+    write_ledger(folder / RECORDS, one)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    loaded = Loaded(folder, facts, merged, boards(merged, facts.seeds))
+    loaded = _loaded(folder, facts, one)
     files = rendered(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
     _remove(_left_over(loaded, files))
-    return [*files, path, folder / FACTS]
+    return [*files, folder / RECORDS, folder / FACTS]
 
 
 def load(folder: Path) -> Loaded:
@@ -66,9 +82,14 @@ def load(folder: Path) -> Loaded:
             facts = msgspec.json.decode(path.read_bytes(), type=SuiteFacts)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
-    records = read_jsonl(folder / RECORDS) if (folder / RECORDS).exists() else []
-    records.sort(key=sort_key)
-    return Loaded(folder, facts, records, boards(records, facts.seeds))
+    path = folder / RECORDS
+    return _loaded(folder, facts, read_ledger(path) if path.exists() else ledger(()))
+
+
+def _loaded(folder: Path, facts: SuiteFacts, one: Ledger) -> Loaded:
+    stands = standing(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
+    shown = marked(boards(one.records, facts.seeds), one.records, stands)
+    return Loaded(folder, facts, one.records, shown, one, stands, trust(one, stands))
 
 
 def folders(root: Path) -> list[Path]:
@@ -94,7 +115,7 @@ def rendered(loaded: Loaded) -> dict[Path, str]:
     )  # fmt: skip
     figures = placed(wish, loaded.records)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures),
+        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust),
         loaded.folder / SHEET: sheet(loaded.boards),
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):

@@ -5,7 +5,7 @@ import pytest
 
 from ltbench.cli.options import asked_suite
 from ltbench.cli.quantities import Size, Span
-from ltbench.cli.run import reproducing
+from ltbench.cli.reproducing import reproducing
 from ltbench.registry import Registry
 from ltbench.suite import changed, find_suite
 

@@ -189,7 +189,7 @@ def test_a_thousand_classes_are_summed_up_in_a_line() -> None:
 def test_the_terminal_table_fits_the_window(quick: list[Record], width: int) -> None:
     text = terminal(FACTS, quick, boards(quick, FACTS.seeds), width)
     assert max(map(len, text.splitlines())) <= width
-    assert ("ECE" in text) == (width >= 120)
+    assert ("ECE" in text) == (width >= 100)
     assert "\x1b[" not in text
     assert "\x1b[1m" in terminal(FACTS, quick, boards(quick, FACTS.seeds), width, color=True)
 

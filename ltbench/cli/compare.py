@@ -1,0 +1,76 @@
+"""`ltbench compare`: what differs between two sets of records, or between two combinations of one suite."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import leaderboards_option
+from ltbench.cli.output import print_json
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ltbench.leaderboard.compare import Comparison
+    from ltbench.records import Record
+
+_WITHOUT_WINDOW = 160
+
+
+@click.command("compare")
+@click.argument("what", nargs=-1, metavar="A B | SUITE A B")
+@click.option("--metric", default="top1", show_default=True, metavar="NAME", help="The number that is compared.")
+@click.option("--cells", is_flag=True, help="Every run, and not only what the runs say together.")
+@leaderboards_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")
+def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path, as_json: bool) -> None:
+    """Say what differs, cell by cell, with the paired test.
+
+    Two names compare two sets of records: leaderboards, suites' folders, records files or stores.
+
+        ltbench compare quick other/quick
+
+    Three compare two combinations of one of these, written as in its table; a single cell is the beginning of its
+    identity.
+
+        ltbench compare quick cb_sampler "cb_sampler + mixup"
+    """
+    from ltbench.leaderboard import compare
+    from ltbench.leaderboard.compared import text
+    from ltbench.sources import named
+
+    if len(what) not in (2, 3):
+        raise UsageError(
+            f"compare takes two or three names, not {len(what)}",
+            fix='ltbench compare SUITE OTHER_SUITE, or ltbench compare SUITE "a" "a + b"',
+        )
+    if len(what) == 2:
+        first, second = (named(name, leaderboards) for name in what)
+        names = (str(first.path), str(second.path))
+        found = compare.sets(first.ledger().records, second.ledger().records, names, metric)
+    else:
+        place = named(what[0], leaderboards)
+        records = place.ledger().records
+        found = _two_cells(records, what[1], what[2], metric) or compare.combinations(records, what[1], what[2], metric)
+    if as_json:
+        print_json(found)
+        return
+    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
+    click.echo(text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
+
+
+def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
+    """Return the comparison of two cells; None where the two are no beginnings of identities of cells here."""
+    from ltbench.leaderboard import compare
+
+    found = []
+    for asked in (first, second):
+        hits = [record for record in records if len(asked) >= 4 and record.id.startswith(asked.lower())]
+        if len(hits) != 1:
+            return None
+        found += hits
+    return compare.pair(found[0], found[1], metric)

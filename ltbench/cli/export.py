@@ -1,0 +1,112 @@
+"""`ltbench export SUITE`: every number as CSV, JSON or Parquet, or the predictions beside the records."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.errors import StoreError, UsageError
+from ltbench.paths import store_root
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.export import Format
+    from ltbench.sources import Source
+
+_FORMATS = ("csv", "json", "parquet")
+
+
+@click.command("export")
+@click.argument("suite")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: by the name of FILE, else csv]")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
+              help="Where to write.  [default: standard output]")  # fmt: skip
+@click.option("--per-class", is_flag=True, help="The numbers of single classes, too.")
+@click.option("--predictions", is_flag=True,
+              help="Write the stored logits instead, in a folder beside the records: `ltbench verify` computes every "
+                   "metric from them again. With --output a folder for both, ready to be sent.")  # fmt: skip
+@click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
+              help="Where predictions are.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+@leaderboards_option
+@plugin_options
+def command(
+    suite: str,
+    form: Format | None,
+    output: Path | None,
+    per_class: bool,
+    predictions: bool,
+    store_path: Path,
+    leaderboards: Path,
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+) -> None:
+    """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
+
+    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. What was withdrawn is
+    left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
+    """
+    from ltbench.sources import named
+
+    place = named(suite, leaderboards)
+    if predictions:
+        if form is not None or per_class:
+            raise UsageError("--predictions writes files of the store as they are", fix="leave --format away")
+        _bundle(place, output, store_path, plugin_files, disable)
+        return
+    from ltbench.leaderboard.export import tidy, written
+    from ltbench.records import write_atomic
+    from ltbench.verification import FILE, Standing, read_verifications, standing
+
+    chosen = form or _by_name(output)
+    if chosen == "parquet" and output is None:
+        raise UsageError("Parquet is no text for a terminal", fix="--output FILE.parquet")
+    held = place.ledger()
+    stands = Standing()
+    if place.kind != "store":
+        stands = standing(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
+    content = written(tidy(held.records, stands, per_class=per_class), chosen)
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    write_atomic(output, content)
+    click.echo(f"written: {output}", err=True)
+
+
+def _by_name(output: Path | None) -> Format:
+    ends: dict[str, Format] = {".json": "json", ".parquet": "parquet"}
+    return "csv" if output is None else ends.get(output.suffix.lower(), "csv")
+
+
+def _bundle(
+    place: Source, output: Path | None, store_path: Path, plugin_files: Sequence[Path], disable: Sequence[str]
+) -> None:
+    """Write predictions beside the records, or both into a folder of their own."""
+    from ltbench.disk import telling
+    from ltbench.ledger import FILE, write_ledger
+    from ltbench.predictions import FOLDER, export
+    from ltbench.sources import source
+    from ltbench.store import Store
+
+    if output is None and place.kind == "store":
+        raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")
+    held = place.ledger()
+    home = place.file.parent if output is None else output
+    where = source(store_path) if place.kind != "store" else place
+    count, missing = export(held.records, Store(where.path), load_registry(plugin_files, disable), home / FOLDER)
+    if not count:
+        raise StoreError(
+            "the store has none of the predictions of these records", where=str(where.path),
+            fix="--store FOLDER, or run the suite again",
+        )  # fmt: skip
+    if output is not None:
+        write_ledger(output / FILE, held)
+        if place.kind == "suite" and (place.path / "suite.json").is_file():
+            with telling("the facts of the suite cannot be copied", output):
+                shutil.copyfile(place.path / "suite.json", output / "suite.json")
+    if missing:
+        click.echo(f"the store lacks the predictions of {len(missing)} cells", err=True)
+    click.echo(f"written: {count} predictions in {home / FOLDER}", err=True)

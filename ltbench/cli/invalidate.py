@@ -1,0 +1,50 @@
+"""`ltbench invalidate ID`: withdraw the numbers of a cell, with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ltbench.cli.options import leaderboards_option
+from ltbench.cli.output import print_json
+from ltbench.errors import UsageError
+
+
+@click.command("invalidate")
+@click.argument("cell", metavar="ID")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; pages show it.")
+@click.option("--by", default="", metavar="WHO", help="Who says so, as pages are to show it.")
+@click.option("--records", type=click.Path(path_type=Path), metavar="PATH",
+              help="Only in this records file or suite's folder.  [default: every leaderboard that has the cell]")  # fmt: skip
+@leaderboards_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(cell: str, reason: str, by: str, records: Path | None, leaderboards: Path, as_json: bool) -> None:
+    """Withdraw the numbers of the cell whose identity begins with ID.
+
+    Its row on a page then counts one run less, and the page says why. The record stays in its file, and a new one with
+    other numbers counts again.
+    """
+    from ltbench import sources
+    from ltbench.leaderboard import publish
+    from ltbench.ledger import invalidate, ledger, write_ledger
+
+    among = sources.published(leaderboards) if records is None else [sources.source(records)]
+    if any(place.kind == "store" for place in among):
+        raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
+    found = sources.find(cell, among)
+    one = invalidate(found.record, reason, by)
+    written: list[Path] = []
+    for place in found.places:
+        before = place.ledger()
+        after = ledger([*before.records, *before.withdrawn], [*before.invalidations, one])
+        if place.kind == "suite":
+            written += publish.rewrite(place.path, publish.load(place.path).facts, after)
+        else:
+            write_ledger(place.file, after)
+            written.append(place.file)
+    if as_json:
+        print_json({"invalidation": one, "written": [str(path) for path in written]})
+    else:
+        where = ", ".join(str(place.path) for place in found.places)
+        click.echo(f"withdrawn: {found.record.id} ({found.record.label}) in {where}", err=True)

@@ -1,0 +1,156 @@
+"""`ltbench merge`: take records of other machines into a leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import leaderboards_option
+from ltbench.cli.output import print_json, print_table
+from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.merging import Merged
+    from ltbench.leaderboard.page import SuiteFacts
+    from ltbench.records import Record
+    from ltbench.sources import Source
+
+SHOWN = 20
+
+
+@click.command("merge")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--into", "target", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="The folder of the suite that takes them in; it is made where there is none.")  # fmt: skip
+@click.option("--prefer", metavar="PATH",
+              help="Where numbers of a cell differ, take those of this one of the paths, or of FOLDER.")  # fmt: skip
+@click.option("--with-verifications", "with_verified", is_flag=True,
+              help="Take over the verified.json beside the records, too: one that you trust.")  # fmt: skip
+@leaderboards_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    paths: Sequence[str], target: Path, prefer: str | None, with_verified: bool, leaderboards: Path, as_json: bool
+) -> int:
+    """Take the records of each PATH (a records file, a suite's folder or name, or a store) into a leaderboard.
+
+    A cell is known by its identity. What is there twice with the same numbers is there once; where the numbers of a
+    cell differ, the old ones stay, the cell is listed, and the exit code is 1. The order of paths changes nothing, and
+    records of different protocols are never ranked together.
+    """
+    from ltbench.leaderboard import publish
+    from ltbench.leaderboard.merging import facts_of, merged
+    from ltbench.ledger import FILE, ledger, read_ledger
+    from ltbench.sources import named
+    from ltbench.verification import FILE as VERIFIED
+    from ltbench.verification import read_verifications, write_verifications
+
+    places = {str(place.path): place for place in (named(path, leaderboards) for path in paths)}
+    if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
+        raise UsageError(f"{target} is to be taken into itself", fix="leave it away: what is there stays")
+    preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
+    old = read_ledger(target / FILE) if (target / FILE).exists() else ledger(())
+    found = merged(old, {name: place.ledger() for name, place in places.items()}, prefer=preferred)
+    theirs = [publish.load(place.path).facts for place in places.values() if place.kind == "suite"]
+    mine = publish.load(target).facts if (target / publish.FACTS).exists() else None
+    facts = _with_command(facts_of(target.name, mine, theirs), found.ledger.records)
+    if with_verified:
+        beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
+        known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
+        target.mkdir(parents=True, exist_ok=True)
+        write_verifications(target / VERIFIED, known)
+    written = publish.rewrite(target, facts, found.ledger)
+    open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
+    if as_json:
+        print_json({
+            "records": len(found.ledger.records), "added": found.added, "duplicates": found.duplicates,
+            "renewed": found.renewed, "withdrawn": len(found.ledger.withdrawn), "protocols": found.protocols,
+            "other_versions": found.other_versions, "conflicts": found.conflicts, "written": [str(p) for p in written],
+        })  # fmt: skip
+    else:
+        _print(found, target)
+    return CELLS_FAILED if open_conflicts else DONE
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _preferred(text: str, places: dict[str, Source], target: Path, leaderboards: Path) -> str:
+    """Return the name of the place that is preferred, as `merged` knows it."""
+    from ltbench.sources import named
+
+    if _same(Path(text), target):
+        return ""
+    if text in places:
+        return text
+    name = str(named(text, leaderboards).path)
+    if name not in places:
+        raise UsageError(
+            f"--prefer names {text}, which is none of what is merged", fix=f"one of {', '.join(places)}, or {target}"
+        )
+    return name
+
+
+def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
+    """Return the facts with the command that makes these records, where their suite is installed here."""
+    import msgspec
+
+    from ltbench.cli.options import load_registry
+    from ltbench.cli.reproducing import reproducing
+    from ltbench.suite import changed, find_suite
+
+    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
+    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
+    registry = load_registry((), ())
+    if facts.name not in registry.suites or not facts.command:
+        return facts
+    own = find_suite(facts.name, registry)
+    settings = [record.setting for record in records]
+    union = {
+        "datasets": [*own.datasets, *sorted({s.dataset for s in settings} - set(own.datasets))],
+        "models": [*own.models, *sorted({s.model for s in settings} - set(own.models))],
+        "imbalance_factors": sorted({*own.imbalance_factors, *(s.imbalance_factor for s in settings)}),
+    }
+    labels = {label for record in records for _, label in record.techniques}
+    labels |= {technique.label for text in own.techniques for technique in registry.parse_all(text)}
+    try:
+        command = reproducing(changed(own, **union), labels, seeds, registry)
+    except LtbenchError as error:
+        click.echo(f"the page keeps its command as it is: {error.what}", err=True)
+        return facts
+    return msgspec.structs.replace(facts, command=command)
+
+
+def _print(found: Merged, target: Path) -> None:
+    click.echo(
+        f"{target}: {len(found.ledger.records)} records; {found.added} added, {found.renewed} had failed and now have "
+        f"numbers, {found.duplicates} duplicates"
+    )
+    if found.ledger.withdrawn:
+        click.echo(f"{len(found.ledger.withdrawn)} are withdrawn and stay in the file")
+    if len(found.protocols) > 1:
+        click.echo(f"protocols {', '.join(found.protocols)}: each is ranked by itself")
+    if found.other_versions:
+        click.echo(
+            f"{found.other_versions} cells are there in more than one version, made with other data or revisions; "
+            "a table shows the one of the highest revision"
+        )
+    if not found.conflicts:
+        return
+    click.echo(f"\n{len(found.conflicts)} cells have different numbers in different places:\n")
+    rows = [
+        [one.id[:12] if not number else "", one.label if not number else "",
+         f"{one.imbalance_factor:g}" if not number else "", one.seed if not number else "",
+         "n/a" if version.top1 is None else f"{version.top1:.4f}", "kept" if version.outcome == one.kept else "",
+         ", ".join(place or str(target) for place in version.places)]
+        for one in found.conflicts[:SHOWN]
+        for number, version in enumerate(one.versions)
+    ]  # fmt: skip
+    print_table(["cell", "techniques", "factor", "seed", "top-1", "", "in"], rows)
+    if len(found.conflicts) > SHOWN:
+        click.echo(f"and {len(found.conflicts) - SHOWN} more (--json has all)")
+    if any(not one.kept for one in found.conflicts):
+        click.echo("\nwhere none was there before, none is taken; --prefer PATH says whose numbers count")

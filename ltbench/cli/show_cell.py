@@ -1,0 +1,174 @@
+"""`ltbench show-cell ID`: all that is known of one cell, and the command that runs it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltbench.cli.options import leaderboards_option, places_of, records_option
+from ltbench.cli.output import print_json
+from ltbench.paths import store_root
+from ltbench.technique import written
+
+if TYPE_CHECKING:
+    from ltbench.records import Record
+    from ltbench.sources import Found
+
+_SEGMENT_STAGES = ("sampler", "augment", "mix", "loss", "weight")
+
+
+@click.command("show-cell")
+@click.argument("cell", metavar="ID")
+@records_option
+@leaderboards_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) -> None:
+    """Show the record of the cell whose identity begins with ID: numbers, configuration, machine, plugins, log.
+
+    The last line is the command that trains this cell alone, in a store of its own.
+    """
+    from ltbench.rerun import command_of, plugin_files
+    from ltbench.sources import find
+    from ltbench.store import Store
+
+    found = find(cell, places_of(records, leaderboards))
+    record = found.record
+    again = command_of(record, records)
+    if records is None and leaderboards != Path("leaderboards"):
+        again += f" --leaderboards {shlex.quote(str(leaderboards))}"
+    log = _log(record, Store(store_root()))
+    verified = _verified(found)
+    if as_json:
+        print_json({
+            "record": record, "found_in": [str(place.path) for place in found.places], "provenance": verified,
+            "withdrawn": found.invalidations, "log": log, "command": again, "plugin_files": plugin_files(record),
+        })  # fmt: skip
+        return
+    for line in _lines(found, verified, log):
+        click.echo(line)
+    click.echo("\nrun again, alone")
+    for file in plugin_files(record):
+        click.echo(
+            f"  {file} is the file of a plugin, which is no part of the record: put it here, or name it by its path"
+        )
+    click.echo(f"  {again}")
+
+
+def _log(record: Record, store: Any) -> dict[str, str]:
+    """Return what is kept of how the cell was made: the traceback of a failure, and what its jobs printed."""
+    logs = {key: text for key in (record.id, *record.spec["members"]) if (text := store.log(key))}
+    if record.error is not None and record.error.log:
+        logs[record.error.job or record.id] = record.error.log
+    return logs
+
+
+def _verified(found: Found) -> list[str]:
+    """Return by which verifications the record is covered, each as a page names it."""
+    from ltbench.verification import FILE, read_verifications, standing
+
+    lines: list[str] = []
+    for place in found.places:
+        if place.kind == "store" or not (verifications := read_verifications(place.file.parent / FILE)):
+            continue
+        held = place.ledger()
+        stands = standing(verifications, [*held.records, *held.withdrawn])
+        lines += [one.short.replace("`", "") for one in stands.valid if found.record.id in one.cells]
+    return lines
+
+
+def _lines(found: Found, verified: Sequence[str], log: Mapping[str, str]) -> Iterator[str]:
+    record = found.record
+    s = record.setting
+    yield f"{record.id}  {record.label}"
+    for reason in found.invalidations:
+        yield f"WITHDRAWN: {reason.reason}" + (f" ({reason.by})" if reason.by else "")
+    yield from _block(
+        "cell",
+        {
+            "found in": ", ".join(str(place.path) for place in found.places),
+            "provenance": "; ".join(f"verified by {one}" for one in verified) or "self-reported",
+            "status": record.status,
+            "protocol": record.protocol,
+            "data set": f"{s.dataset}, profile {s.profile}, imbalance factor {s.imbalance_factor:g}",
+            "model": s.model,
+            "seeds": f"subset {s.subset_seed}, training {s.seed}",
+            "record": f"digest {record.digest}",
+        },
+    )
+    yield from _block("combination", {stage: label or "(baseline)" for stage, label in record.combination.items()})
+    yield from _block("recipe", record.recipe)
+    if record.error is not None:
+        yield from _block(
+            "failure", {"type": record.error.type, "message": record.error.message, "job": record.error.job}
+        )
+    yield from _block("metrics", record.metrics)
+    yield from _per_class(record)
+    yield from _block("data", {key: value for key, value in record.data.items() if key not in {"counts", "classes"}})
+    yield from _block("cost", record.cost)
+    yield from _block("environment", record.environment)
+    made = {f"{p.stage} {p.name}": f"{p.distribution} {p.version}, revision {p.revision}" for p in record.plugins}
+    yield from _block("plugins", made)
+    yield from _block("notes", dict(enumerate(record.notes, 1)))
+    for key, spec in zip(record.spec["members"], record.fits, strict=True):
+        yield from _fit(key, spec)
+    for key, text in log.items():
+        yield ""
+        yield f"log of {key}"
+        yield from (f"  {line}" for line in text.rstrip().splitlines())
+
+
+def _block(title: str, values: Mapping[Any, object]) -> Iterator[str]:
+    if not values:
+        return
+    width = max(len(str(key)) for key in values)
+    yield ""
+    yield title
+    for key, value in values.items():
+        yield f"  {str(key).ljust(width)}  {'n/a' if value is None else written(value)}"
+
+
+def _per_class(record: Record) -> Iterator[str]:
+    names = [str(name) for name in record.data.get("classes", [])]
+    if not record.per_class or not names:
+        return
+    counts = [str(count) for count in record.data.get("counts", [])]
+    columns = {"class": names, "training": counts} | {
+        name: [
+            "n/a" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values
+        ]
+        for name, values in record.per_class.items()
+    }
+    columns = {name: texts for name, texts in columns.items() if len(texts) == len(names)}
+    widths = {name: max(map(len, [name, *texts])) for name, texts in columns.items()}
+    yield ""
+    yield "per class"
+    yield "  " + "  ".join(name.ljust(widths[name]) for name in columns).rstrip()
+    for row in zip(*columns.values(), strict=True):
+        yield "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths.values(), strict=True)).rstrip()
+
+
+def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    from ltbench.records import label_of
+
+    data = spec["data"]
+    bag = "" if spec["bag"] is None else f"bag {spec['bag']['number']} of {label_of(spec['bag']['ensemble'])}"
+    yield from _block(
+        f"fit {key}",
+        {
+            "data": f"{label_of(data['dataset'])} {data['fingerprint']}, {label_of(data['profile'])}, imbalance factor "
+                    f"{data['imbalance_factor']:g}, subset seed {data['subset_seed']}",
+            **({"bag": bag} if bag else {}),
+            "model": label_of(spec["model"]),
+            "seed": spec["seed"],
+            "recipe": ", ".join(f"{name}={written(value)}" for name, value in sorted(spec["recipe"].items())),
+        },
+    )  # fmt: skip
+    for segment in spec["segments"]:
+        used = [f"{stage} {label}" for stage in _SEGMENT_STAGES if (label := label_of(segment.get(stage)))]
+        other = [f"trains {segment['trainable']}", f"learning rate x {written(segment['lr_scale'])}"]
+        other += ["restarted"] if segment["restart"] else []
+        yield f"  until {written(segment['until'])} of the training: {', '.join(used + other)}"

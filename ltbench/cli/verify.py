@@ -1,0 +1,247 @@
+"""`ltbench verify`: whether records that somebody else made stand up to what can be found out here."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.cli.output import print_json, print_table
+from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE, UnknownName
+from ltbench.paths import data_root as default_root
+
+if TYPE_CHECKING:
+    from ltbench.agreement import Agreement
+    from ltbench.examination import Examined
+    from ltbench.records import Record
+    from ltbench.registry import Registry
+    from ltbench.sources import Source
+    from ltbench.verification import Verification
+
+SHOWN = 20
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that was trained again, as it is reported."""
+
+    id: str
+    label: str
+    imbalance_factor: float
+    seed: int
+    agrees: bool
+    agreement: Agreement | None
+    """None where the training failed."""
+    error: str = ""
+
+
+@click.command("verify")
+@click.argument("path")
+@click.option("--rerun", "count", type=click.IntRange(min=0), default=0, show_default=True, metavar="K",
+              help="Train K cells again, drawn at random from those that stood up so far.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="N",
+              help="Draw the same cells as a verification that states this seed.  [default: unpredictable]")  # fmt: skip
+@click.option("--tolerance", type=click.FloatRange(min=0, max=1), metavar="T",
+              help="How far top-1 accuracies may be apart, as 0.01.  [default: exactly the same numbers on the same type "
+                   "of machine, 0.02 on another]")  # fmt: skip
+@click.option("--dry", is_flag=True, help="Write no verified.json.")
+@click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
+              help="Where jobs run: local or inline.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
+@click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
+              help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
+@leaderboards_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_options
+def command(
+    path: str,
+    count: int,
+    seed: int | None,
+    tolerance: float | None,
+    dry: bool,
+    executor_name: str,
+    workers: int | None,
+    data_root: Path,
+    leaderboards: Path,
+    as_json: bool,
+    plugin_files: Sequence[Path],
+    disable: Sequence[str],
+) -> int:
+    """Examine the records of PATH: a records file, a suite's folder or name, or a store.
+
+    Schema, digest and identity of every record, whether its plugins are here at the same revision, whether its counts
+    are those of the data set, every metric again from the predictions that came along, and K cells trained again.
+    Where K is at least one and nothing is wrong, verified.json beside the records notes what stood up to it, and pages
+    say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
+    """
+    from ltbench.examination import examine
+    from ltbench.executors import EXECUTORS
+    from ltbench.sources import named
+
+    if executor_name not in EXECUTORS:
+        raise UnknownName.of("executor", executor_name, EXECUTORS)
+    place = named(path, leaderboards)
+    registry = load_registry(plugin_files, disable)
+    click.echo(f"examining {place.path}", err=True)
+    examined = examine(place, registry, data_root)
+    drawn_with = secrets.randbits(32) if seed is None else seed
+    again, made = _train(examined, count, drawn_with, tolerance, registry, data_root, executor_name, workers)
+    wrong = [finding for finding in examined.findings if finding.level == "wrong"]
+    unknown = [finding for finding in examined.findings if finding.level == "unknown"]
+    failed = bool(wrong) or not all(one.agrees for one in again)
+    verification = None
+    if not failed and again:
+        verification = _verification(examined, again, made, drawn_with, tolerance)
+    written = None if dry else _write(place, verification, again)
+    if as_json:
+        print_json({
+            "path": str(place.path), "records": len(examined.records), "sound": len(examined.sound),
+            "recomputed": len(examined.recomputed), "findings": examined.findings, "seed": drawn_with,
+            "rerun": again, "verification": verification, "written": None if written is None else str(written),
+        })  # fmt: skip
+    else:
+        _print(examined, again, verification, written, drawn_with)
+    if failed:
+        return CELLS_FAILED
+    if unknown:
+        return PLUGIN_UNAVAILABLE
+    return DONE if examined.records else WRONG_USAGE
+
+
+def _train(
+    examined: Examined,
+    count: int,
+    seed: int,
+    tolerance: float | None,
+    registry: Registry,
+    data_root: Path,
+    executor_name: str,
+    workers: int | None,
+) -> tuple[list[Again], list[Record]]:
+    """Train cells again in a store of their own; return what came of each, and the new records."""
+    from ltbench.agreement import agreement
+    from ltbench.executors import make_executor
+    from ltbench.progress import Progress
+    from ltbench.rerun import drawn, trained_again
+    from ltbench.store import Store
+    from ltbench.work import Context
+
+    chosen = drawn(examined.sound, count, seed)
+    if not chosen:
+        return [], []
+    with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
+        context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
+        with make_executor(executor_name, context, workers=workers) as executor, Progress() as progress:
+            made = trained_again(chosen, context, executor, on_event=progress)
+    reports = []
+    for record in chosen:
+        now = made.get(record.id)
+        error = "no record was made" if now is None else "" if now.error is None else now.error.message
+        found = None if now is None or error else agreement(record, now)
+        reports.append(
+            Again(
+                id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor,
+                seed=record.setting.seed, agrees=found is not None and found.within(tolerance), agreement=found,
+                error=error,
+            )
+        )  # fmt: skip
+    return reports, list(made.values())
+
+
+def _verification(
+    examined: Examined, again: Sequence[Again], made: Sequence[Record], seed: int, tolerance: float | None
+) -> Verification:
+    from ltbench import __version__
+    from ltbench.agreement import outcome
+    from ltbench.verification import Rerun, Verification, sealed
+
+    return sealed(
+        Verification(
+            ltbench=__version__,
+            protocols=sorted({record.protocol for record in examined.sound}),
+            cells={record.id: outcome(record) for record in examined.sound},
+            records="",
+            recomputed=len(examined.recomputed),
+            rerun=[Rerun(id=o.id, same=o.agreement.same, gap=o.agreement.gap) for o in again if o.agreement],
+            seed=seed,
+            tolerance=tolerance,
+            environment=made[0].environment if made else {},
+        )
+    )
+
+
+def _write(place: Source, verification: Verification | None, again: Sequence[Again]) -> Path | None:
+    """Note a verification beside the records in place of those that it makes needless; return where.
+
+    What covers a cell that now came out differently is contradicted, and goes.
+    """
+    from ltbench.verification import FILE, read_verifications, write_verifications
+
+    if place.kind == "store":
+        return None
+    path = place.file.parent / FILE
+    refuted = {one.id for one in again if not one.agrees}
+    before = [one for one in read_verifications(path) if not refuted & one.cells.keys()]
+    if verification is not None:
+        before = [one for one in before if not one.cells.items() <= verification.cells.items()]
+        before.append(verification)
+    if verification is not None or refuted:
+        write_verifications(path, before)
+        _render(place)
+    return None if verification is None else path
+
+
+def _render(place: Source) -> None:
+    """Have the page beside the records say it, too."""
+    from ltbench.leaderboard import publish
+
+    if place.kind == "suite" and (place.path / publish.PAGE).is_file():
+        loaded = publish.load(place.path)
+        publish.rewrite(place.path, loaded.facts, loaded.ledger)
+
+
+def _print(
+    examined: Examined, again: Sequence[Again], verification: Verification | None, written: Path | None, seed: int
+) -> None:
+    failed = sum(record.status == "failed" for record in examined.records)
+    click.echo(
+        f"records       {len(examined.records)} can be read" + (f", {failed} of them of failed cells" * bool(failed))
+    )
+    click.echo(f"stood up      {len(examined.sound)} of {len(examined.records) - failed}")
+    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from their predictions")
+    if again:
+        click.echo(f"trained again {len(again)} cells, drawn with seed {seed}:\n")
+        print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(one) for one in again])
+        click.echo("")
+    for level, title in (("wrong", "WRONG"), ("unknown", "cannot be examined here"), ("note", "note")):
+        found = [finding for finding in examined.findings if finding.level == level]
+        for finding in found[:SHOWN]:
+            click.echo(f"{title}: {finding.where}: {finding.what}")
+        if len(found) > SHOWN:
+            click.echo(f"{title}: and {len(found) - SHOWN} more (--json has all)")
+    wrong = any(finding.level == "wrong" for finding in examined.findings)
+    if wrong or not all(one.agrees for one in again):
+        click.echo("NOT VERIFIED")
+    elif verification is None:
+        click.echo("not verified: no cell was trained again (--rerun K)")
+    else:
+        click.echo(f"verified by {verification.short.replace('`', '')}" + (f"; noted in {written}" if written else ""))
+
+
+def _row(one: Again) -> list[Any]:
+    return [one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)]
+
+
+def _outcome(one: Again) -> str:
+    if one.agreement is None:
+        return f"FAILED: {one.error}"
+    if one.agreement.same:
+        return "the same, to the last bit"
+    gap = "without top-1" if one.agreement.gap is None else f"top-1 differs by {one.agreement.gap:.4f}"
+    unlike = f" ({', '.join(one.agreement.unlike)})" if one.agreement.unlike else ", on the same type of machine"
+    return f"{'within tolerance' if one.agrees else 'DIFFERS'}: {gap}{unlike}"

@@ -1,0 +1,99 @@
+"""Every number of a suite in tidy form: one row per cell and metric. docs/data-format.md documents the columns."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from ltbench.cells import canonical
+from ltbench.errors import UsageError
+from ltbench.records import TECHNIQUE_STAGES, Record
+from ltbench.verification import Standing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Format = Literal["csv", "json", "parquet"]
+FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "parquet")
+TEXTS = ("protocol", "dataset", "profile", "model")
+COLUMNS: Final = (
+    "cell", *TEXTS, "imbalance_factor", "subset_seed", "seed", "techniques", *TECHNIQUE_STAGES, "recipe", "status",
+    "provenance", "metric", "class", "class_name", "value",
+)  # fmt: skip
+_KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": "int64", "class": "Int64",
+                 "value": "float64"}  # fmt: skip
+"""Types of the columns that are no text."""
+
+
+def tidy(records: Iterable[Record], standing: Standing, *, per_class: bool = False) -> pd.DataFrame:
+    """Return one row per cell and metric, in the order of the records and by name of the metric.
+
+    A cell that failed has a single row without a metric. per_class: whether numbers of single classes are there, too.
+    """
+    import pandas as pd
+
+    lines = [
+        {**_cell(record, standing), **line} for record in records for line in _numbers(record, per_class=per_class)
+    ]
+    frame = pd.DataFrame(lines, columns=list(COLUMNS))
+    return frame.astype({name: _KINDS.get(name, "string") for name in COLUMNS})
+
+
+def written(frame: pd.DataFrame, form: Format) -> bytes:
+    """Return a tidy table as the content of a file: CSV and JSON are the same bytes for the same records.
+
+    Raises `UsageError` naming the extra where Parquet is asked for and pyarrow is missing.
+    """
+    if form == "csv":
+        return str(frame.to_csv(index=False, lineterminator="\n")).encode()
+    if form == "json":
+        # pandas rounds to fifteen decimals, which is not the number that was measured.
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return b"[\n" + b",\n".join(map(msgspec.json.encode, rows)) + b"\n]\n"
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError(
+            "Parquet needs the library pyarrow, which is not installed", fix="pip install 'ltbench[parquet]'"
+        )
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False, engine="pyarrow")
+    return buffer.getvalue()
+
+
+def _cell(record: Record, standing: Standing) -> dict[str, object]:
+    setting = record.setting
+    return {
+        "cell": record.id,
+        "protocol": record.protocol,
+        "dataset": setting.dataset,
+        "profile": setting.profile,
+        "model": setting.model,
+        "imbalance_factor": setting.imbalance_factor,
+        "subset_seed": setting.subset_seed,
+        "seed": setting.seed,
+        "techniques": record.label,
+        **{stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
+        "recipe": canonical(record.recipe).decode(),
+        "status": record.status,
+        "provenance": "verified" if standing.covers(record) else "self-reported",
+    }
+
+
+def _numbers(record: Record, *, per_class: bool) -> Iterator[Mapping[str, object]]:
+    if record.status == "failed":
+        yield {}
+        return
+    for name, value in sorted(record.metrics.items()):
+        yield {"metric": name, "value": value}
+    for name, value in sorted(record.cost.items()):
+        yield {"metric": f"cost.{name}", "value": value}
+    if not per_class:
+        return
+    names = record.data.get("classes", [])
+    for name, values in sorted(record.per_class.items()):
+        for number, value in enumerate(values):
+            shown = names[number] if number < len(names) else str(number)
+            yield {"metric": f"per_class.{name}", "class": number, "class_name": shown, "value": value}
