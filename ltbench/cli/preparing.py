@@ -44,6 +44,7 @@ def prepare(
 def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -> None:
     """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
     from ltbench.outlook import differences
+    from ltbench.states import forget
     from ltbench.trajectories import ancestors
 
     cache: dict[str, dict[str, Any]] = {}
@@ -55,6 +56,7 @@ def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Registry) -
             for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
                 if store.has(key) and differences(store.meta(key)["plugins"], registry, cache):
                     store.discard(key)
+                    forget(key, store)
 
 
 def _fetch(plan: Plan, registry: Registry, data_root: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def fit(job: Job, context: Context) -> None:
     plugins = provenance(spec, context.registry)
     with naming_techniques(), reproducible(device), seeded(spec["seed"], "dropout", device):
         training = Training(spec, subset, context.registry, device)
-        resumed = resume(training, job, context.store, plugins)
+        resumed = resume(training, job, context.store, partial(provenance, registry=context.registry))
         training.run(Snapshots(job, context.store, plugins, context.snapshot_seconds))
         meta = {
             "spec": spec,
@@ -68,7 +69,7 @@ def fit(job: Job, context: Context) -> None:
             "plugins": plugins,
             "resumed_from": resumed,
         }
-        if job.keep_state and not context.store.has(end_state(job.key)):
+        if job.keep_state:
             keep(training, end_state(job.key), spec, plugins, context.store)
         with context.store.writing(job.key) as folder:
             write_tensors(folder / _WEIGHTS, training.average.module.state_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ltbench.cells import Job, Spec, identity
@@ -19,32 +20,32 @@ Plugins = list[dict[str, Any]]
 _FILE = "state.safetensors"
 
 
-def resume(training: Training, job: Job, store: Store, plugins: Plugins) -> str | None:
+def resume(training: Training, job: Job, store: Store, made_by: Callable[[Spec], Plugins]) -> str | None:
     """Restore the furthest state that the job can go on from; return its key, or None where there is none.
 
-    A state only saves time: where it is gone or damaged, the training starts from an earlier one or from nothing. A
-    snapshot that other versions of the plugins took is left alone: half a training of each would be neither.
+    made_by: who makes the techniques of a fit now. A state only saves time: where it is gone or damaged, the training
+    starts from an earlier one or from nothing. One that other versions of the plugins left is passed over: half a
+    training of each would be neither.
     """
-    mine: dict[str, int] = {}
-    for key in filter(store.has, snapshots(job.key)):
+    steps: dict[str, int] = {}
+    for key in filter(store.has, (*snapshots(job.key), *map(end_state, job.parents))):
         with contextlib.suppress(StoreError):
             meta = store.meta(key)
-            if meta["plugins"] == plugins:
-                mine[key] = meta["steps"]
-    for key in (*sorted(mine, key=lambda key: -mine[key]), *map(end_state, job.parents)):
-        try:
-            folder, begun = store.checked(key), store.meta(key)["spec"]
-        except StoreError:
-            continue
-        if key not in mine:
-            _check_beginning(key, begun, job)
-        training.restore(*read_tensors(folder / _FILE))
-        return key
+            if key not in snapshots(job.key):
+                _check_beginning(key, meta["spec"], job)
+            if meta["plugins"] == made_by(meta["spec"]):
+                steps[key] = meta["steps"]
+    for key in sorted(steps, key=lambda key: -steps[key]):
+        with contextlib.suppress(StoreError):
+            training.restore(*read_tensors(store.checked(key) / _FILE))
+            return key
     return None
 
 
 def keep(training: Training, key: str, spec: Spec, plugins: Plugins, store: Store) -> None:
     """Store the state of a training under a key of `ltbench.states`. plugins: who made its techniques."""
+    if store.has(key):
+        store.discard(key)
     with store.writing(key) as folder:
         write_tensors(folder / _FILE, *training.state())
         write_json(folder / "meta.json", {"spec": spec, "steps": training.steps, "plugins": plugins})
@@ -63,8 +64,6 @@ class Snapshots:
         if time.monotonic() - self._last < self._every:
             return
         key = snapshots(self._job.key)[self._turn]
-        if self._store.has(key):
-            self._store.discard(key)
         keep(training, key, self._job.spec, self._plugins, self._store)
         self._turn = 1 - self._turn
         self._last = time.monotonic()

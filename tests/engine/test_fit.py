@@ -333,6 +333,18 @@ def test_a_snapshot_that_another_version_of_a_plugin_took_is_left_alone(
     assert context.store.meta(job.key)["resumed_from"] is None
 
 
+def test_a_state_that_another_version_of_a_plugin_left_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(tmp_path)
+    parent, child = fit_job(plain(0.5), keep_state=True), fit_job()
+    fit(parent, context)
+    world = context.registry
+    monkeypatch.setattr(world, "provenance", lambda technique: world.spec(technique) | {"version": "2"})
+    fit(Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,)), context)
+    assert context.store.meta(child.key)["resumed_from"] is None
+
+
 # --- phases --------------------------------------------------------------------------------------------------------------
 
 
