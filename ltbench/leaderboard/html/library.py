@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ltbench.errors import MissingExtra
 
 
+@cache
 def library() -> str:
     """Return the library as JavaScript that sets `vegaEmbed`. Raises `MissingExtra` where it is not there."""
     try:

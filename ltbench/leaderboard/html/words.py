@@ -28,11 +28,13 @@ SCORES = {
     "tail_third": Word("Tail third", "Mean accuracy of the third of the classes with the fewest training images."),
     "sd_classes": Word("SD across classes", "How far the accuracies of the classes spread. Low is good.", -1),
     "macro_f1": Word("Macro F1", "Mean over classes of the harmonic mean of precision and recall."),
+    "area": Word("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
     "ece": Word("ECE", "Expected calibration error over 15 bins of confidence. Low is good.", -1),
 }
 COLUMNS = {
     "#": Word("Rank", "By top-1 accuracy. Rows share a rank where no corrected paired test tells them apart."),
     "techniques": Word("Techniques", "What the combination picks; everything else is as in the baseline."),
+    "best": Word("Like the best", "≈ where no corrected paired test tells a row from the best one."),
     "n": Word("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
     "Δ": Word(
         "Difference to the baseline",
@@ -41,7 +43,9 @@ COLUMNS = {
     "mean": Word("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),
 }
 COSTS = {
-    "train_seconds": Word("Training time, s", "On the machine of the run; training that combinations share counts for each of them."),
+    "train_seconds": Word(
+        "Training time, s", "On the machine of the run; training that combinations share counts for each of them."
+    ),
     "predict_seconds": Word("Prediction time, s", "Of the whole test set, on the machine of the run."),
     "macs": Word("Multiply-accumulates per image"),
     "parameters": Word("Parameters"),

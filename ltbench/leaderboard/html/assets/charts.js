@@ -45,10 +45,10 @@ function chartConfig() {
  * `spec` makes the chart for a width in pixels.
  */
 function chart({ title, says, spec, numbers, className = "", canvas = false }) {
-  const place = el("div", { class: "plotting", role: "img", "aria-label": says });
+  const place = el("div"); // the library names it as it likes, so what is said stands on the element around it
   const list = el("details", { class: "numbers" }, el("summary", {}, "The numbers of this chart"));
   list.addEventListener("toggle", () => { if (list.open && list.children.length === 1) list.append(numbers()); });
-  const node = el("figure", { class: className }, el("figcaption", {}, title), place, list);
+  const node = el("figure", { class: className }, el("figcaption", {}, title), el("div", { class: "plotting", role: "img", "aria-label": says }, place), list);
   const one = { place, spec, canvas, width: 0, drawn: Promise.resolve() };
   charts.add(one);
   resized.observe(place);

@@ -31,8 +31,8 @@ function drawFilters() {
     oninput: (event) => { state.text = event.target.value; drawTable(); } });
   const hasMore = table().columns.some((column) => !column.first);
   byId("filters").replaceChildren(
-    el("label", { class: "field wide" }, el("span", {}, "Search"), search),
-    select("Metric", scores, state.score, (value) => { state.score = value; drawTable(); drawCost(); }, "score"),
+    el("div", { class: "field wide" }, el("label", { for: "search" }, "Search"), search),
+    select("Metric", scores, state.score, (value) => { state.score = value; drawTable(); drawCost(); }, "score", "broad"),
     ...(hasMore ? [select("Columns", [["first", "the main ones"], ["all", "all metrics"]], state.columns, (value) => { state.columns = value; drawTable(); }, "columns")] : []),
     ...(matchMedia("(max-width: 640px)").matches && stages.length
       ? [el("details", { class: "stages", open: Object.values(state.stages).some(Boolean) }, el("summary", {}, "Filter by stage"), el("div", {}, stages))] : stages));

@@ -15,9 +15,9 @@ function el(tag, attributes = {}, ...children) {
 }
 
 /** A label with a select; options are [value, text]. */
-function select(label, options, value, onchange, id) {
+function select(label, options, value, onchange, id, className = "") {
   const choices = options.map(([one, text]) => el("option", { value: one, selected: String(one) === String(value) }, text));
-  return el("label", { class: "field" }, el("span", {}, label), el("select", { id, onchange: (event) => onchange(event.target.value) }, choices));
+  return el("div", { class: `field ${className}` }, el("label", { for: id }, label), el("select", { id, onchange: (event) => onchange(event.target.value) }, choices));
 }
 
 /** A plain table: what charts say, for those who do not see them, and the facts of a cell. */

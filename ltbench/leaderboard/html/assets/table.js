@@ -35,7 +35,8 @@ function sortedRows(rows) {
   const { heading, down } = state.sort;
   const column = columnOf(table(), heading);
   if (heading === "#") return down ? rows.toReversed() : rows;
-  const key = heading === "techniques" ? (row) => labelOf(table().combinations[row]) : (row) => column.numbers[row];
+  const isText = column.numbers.every((number) => number === null);
+  const key = isText ? (row) => column.texts[row] : (row) => column.numbers[row];
   return rows.toSorted((a, b) => {
     const [x, y] = [key(a), key(b)];
     if (x === null || y === null) return (x === null) - (y === null) || a - b; // what has no number comes last in both directions
@@ -48,7 +49,7 @@ function head(columns, axis) {
   const cells = columns.flatMap((column) => {
     const sorted = column.heading === state.sort.heading;
     const title = column.about ? `${column.name}. ${column.about}` : column.name;
-    const button = el("button", { type: "button", title, "aria-label": `${column.name}, sort`, onclick: () => sortBy(column) },
+    const button = el("button", { type: "button", title, "aria-label": `${column.heading}, ${column.name}: sort`, onclick: () => sortBy(column) },
       column.heading, el("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (state.sort.down ? "▾" : "▴") : ""));
     const cell = el("th", { scope: "col", "aria-sort": sorted ? (state.sort.down ? "descending" : "ascending") : null, "data-heading": column.heading,
       class: column.heading === "techniques" ? "name" : "number" }, button);
