@@ -14,4 +14,4 @@ def library() -> str:
         import vl_convert
     except ModuleNotFoundError:
         raise MissingExtra.of("a report", "vl-convert-python", "report") from None
-    return str(vl_convert.javascript_bundle())
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
