@@ -35,8 +35,8 @@ function compareHead(one, chosen) {
   return el("div", { class: "compare-head" }, pick, el("ul", { class: "chips", "aria-label": "Colours and markers" }, chosen.map(({ combination, slot }) => chip(combination, slot, false))));
 }
 
-// The mark of each series: a colour, and a marker or dashes for those who do not tell colours apart.
-const seriesScales = (series) => ({
+// The mark of each series, in the colours of now: a marker or dashes for those who do not tell colours apart.
+const seriesMarks = (series) => ({
   color: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => slotColor(slot)) } },
   shape: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => SHAPES[slot]) } },
   dash: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => DASHES[slot]) } },
@@ -47,14 +47,15 @@ function headToTail(classes, series) {
   const values = series.flatMap(({ label, lines }) => lines.accuracy.map((accuracy, place) => ({ label, place, name: names[place], accuracy, count: counts[place] })));
   const named = names.length <= NAMED_CLASSES;
   const half = named ? 0 : Math.max(1, Math.floor(names.length / 24));
-  const { color, shape, dash } = seriesScales(series);
   const tooltip = [{ field: "label", title: "title" }, { field: "name", title: "class" }, { field: "count", title: "training images", format: "," }, { field: "accuracy", title: "accuracy, %", format: ".1f" }];
   const x = (axis) => ({ field: "place", type: named ? "ordinal" : "quantitative", axis, scale: named ? { paddingOuter: 0.3 } : { domain: [-1, names.length], nice: false } });
   const y = { field: "accuracy", type: "quantitative", title: "accuracy, %", scale: { domain: [0, 100] }, axis: { minExtent: 44, maxExtent: 44, tickCount: 5 } };
   const smooth = [{ window: [{ op: "mean", field: "accuracy", as: "smoothed" }], frame: [-half, half], groupby: ["label"], sort: [{ field: "place" }] }];
-  const dots = { mark: { type: "point", filled: true, size: named ? 56 : 14, opacity: named ? 1 : 0.45 }, encoding: { x: x(null), y, color, ...(named ? { shape } : {}), tooltip } };
-  const line = { ...(named ? {} : { transform: smooth }), mark: { type: "line", strokeWidth: 2, invalid: "break-paths-show-domains" },
-    encoding: { x: x(null), y: named ? y : { ...y, field: "smoothed" }, color, strokeDash: dash } };
+  const layers = ({ color, shape, dash }) => [
+    { ...(named ? {} : { transform: smooth }), mark: { type: "line", strokeWidth: 2, invalid: "break-paths-show-domains" },
+      encoding: { x: x(null), y: named ? y : { ...y, field: "smoothed" }, color, strokeDash: dash } },
+    { mark: { type: "point", filled: true, size: named ? 56 : 14, opacity: named ? 1 : 0.45 }, encoding: { x: x(null), y, color, ...(named ? { shape } : {}), tooltip } },
+  ];
   const lowest = Math.max(0.5, Math.min(...counts) / 2);
   const highest = Math.max(...counts, 1);
   const below = names.map((name, place) => ({ place, name, count: Math.max(counts[place], lowest), images: counts[place] }));
@@ -62,12 +63,12 @@ function headToTail(classes, series) {
   const spec = (width) => ({
     params: [{ name: "names", value: names }],
     vconcat: [
-      { width: width - 74, height: 260, data: { values }, layer: [line, dots] },
+      { width: width - 84, height: 260, data: { values }, layer: layers(seriesMarks(series)) },
       ...(counts.length ? [{
-        width: width - 74, height: 70, data: { values: below },
-        mark: { type: "bar", color: themeColor("faint"), ...(named ? { width: { band: 0.7 } } : { width: Math.max(1, (width - 74) / names.length - 0.5) }) },
+        width: width - 84, height: 70, data: { values: below },
+        mark: named ? { type: "bar", color: themeColor("faint"), width: { band: 0.7 } } : { type: "area", interpolate: "step", color: themeColor("faint") },
         encoding: {
-          x: x(named ? nameAxis : { title: `${names.length} classes, from most to fewest training images`, tickCount: 8, grid: false, tickMinStep: 1 }),
+          x: x(named ? nameAxis : { title: `${names.length} classes, from most to fewest training images`, tickCount: 8, grid: false, tickMinStep: 1, labelFlush: true }),
           y: { field: "count", type: "quantitative", title: ["training", "images"], scale: { type: "log", domain: [lowest, highest * 1.2], nice: false }, axis: { minExtent: 44, maxExtent: 44, values: [1, 10, 100, 1000, 10000, 100000, 1000000].filter((value) => value >= lowest && value <= highest), format: "~s", grid: false, ticks: false, domain: false } },
           y2: { datum: lowest },
           tooltip: [{ field: "name", title: "title" }, { field: "images", title: "training images", format: "," }],
@@ -90,18 +91,17 @@ const percentText = (value) => (value === null || value === undefined ? "–" : 
 
 function learningCurve(series, field, title) {
   const values = series.flatMap(({ label, lines }) => lines.epoch.map((epoch, i) => ({ label, epoch, value: lines[field][i] ?? null })));
-  const { color, dash } = seriesScales(series);
   const tooltip = [{ field: "label", title: "title" }, { field: "epoch" }, { field: "value", title, format: ".3~r" }];
   const spec = (width) => ({
     width, height: 240, autosize: { type: "fit", contains: "padding" }, data: { values },
     layer: [
-      { mark: { type: "line", strokeWidth: 2 }, encoding: { strokeDash: dash } },
+      { mark: { type: "line", strokeWidth: 2 }, encoding: { strokeDash: seriesMarks(series).dash } },
       { mark: { type: "point", filled: true, size: 18, opacity: 0.6 }, encoding: { tooltip } },
     ],
     encoding: {
       x: { field: "epoch", type: "quantitative", title: "epoch", axis: { grid: false, tickMinStep: 1 }, scale: { nice: false } },
       y: { field: "value", type: "quantitative", title: null, scale: { zero: false }, axis: { tickCount: 5 } },
-      color,
+      color: seriesMarks(series).color,
     },
   });
   const last = series.map(({ label, lines }) => `${label} ends at ${short(lines[field].at(-1))}`);

@@ -26,7 +26,6 @@ function matrixChart(classes, { label, slot, matrix }) {
   const axis = named
     ? { title: null, labelExpr: "names[datum.value]", labelLimit: 84, ticks: false, domain: false, labelFontSize: 11 }
     : { title: size === 1 ? `${names.length} classes` : `groups of ${size} classes`, labels: false, ticks: false, domain: false };
-  const strong = themeColor("matrix");
   const spec = (width) => {
     const side = Math.min(width - (named ? 92 : 40), 420);
     const encoding = {
@@ -37,7 +36,7 @@ function matrixChart(classes, { label, slot, matrix }) {
       params: [{ name: "names", value: names }], data: { values }, width: side, height: side,
       layer: [
         { mark: { type: "rect", ...(named ? { stroke: themeColor("surface"), strokeWidth: 1 } : {}) },
-          encoding: { ...encoding, color: { field: "share", type: "quantitative", legend: null, scale: { type: "sqrt", domain: [0, 100], range: [themeColor("sunken"), strong] } },
+          encoding: { ...encoding, color: { field: "share", type: "quantitative", legend: null, scale: { type: "sqrt", domain: [0, 100], range: [themeColor("sunken"), themeColor("matrix")] } },
             tooltip: [{ field: "truth", title: "true" }, { field: "predicted" }, { field: "number", title: "images", format: "," }, { field: "share", title: "% of the class", format: ".1f" }] } },
         ...(names.length <= NUMBERED_CLASSES ? [{
           transform: [{ filter: "datum.share >= 0.5" }], mark: { type: "text", fontSize: 11, tooltip: null },
