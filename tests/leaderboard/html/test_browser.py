@@ -257,6 +257,7 @@ def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(
     runs = [r for r in quick if not r.techniques and r.setting.imbalance_factor == 100]
     head = [f"{100 * sum(r.per_class['accuracy'][c] for r in runs) / 3:.1f}" for c in (0, 9)]
     rows = figure.locator("tbody tr")
+    expect(rows).to_have_count(10)
     assert rows.nth(0).locator("td").all_inner_texts()[:2] == ["600", head[0]]
     assert rows.nth(9).locator("td").all_inner_texts()[:2] == ["6", head[1]]
     for picture in page.locator(".plotting").all():
@@ -266,12 +267,15 @@ def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(
 
 def test_the_confusion_matrix_is_the_sum_over_runs(visit: Callable[..., Page], file: Path, quick: list[Record]) -> None:
     page = visit(file)
+    drawn(page, "#compare", 5)
+    page.locator("#compare figure").first.evaluate("figure => { figure.id = 'before' }")
     page.get_by_role("combobox", name="Imbalance factor").select_option("10")
+    expect(page.locator("#before")).to_have_count(0)
     figure = page.locator("#compare .matrices figure").first
     expect(figure).to_contain_text("3 runs")
     figure.locator("summary").click()
     total = sum(r.confusion[0][0] for r in quick if not r.techniques and r.setting.imbalance_factor == 10)
-    assert figure.locator("tbody tr").first.locator("td").first.inner_text() == str(total)
+    expect(figure.locator("tbody tr").first.locator("td").first).to_have_text(str(total))
 
 
 def test_the_pareto_front_is_as_worked_by_hand(opened: Callable[..., Page]) -> None:
@@ -341,7 +345,7 @@ def test_a_row_leads_to_configuration_environment_plugins_and_command(
     page.get_by_role("button", name="cb_sampler + tta", exact=True).click()
     dialog = page.get_by_role("dialog", name="cb_sampler + tta")
     cells = [r for r in quick if r.label == "cb_sampler + tta"]
-    assert dialog.locator("button[data-cell]").count() == len(cells) == 9
+    expect(dialog.locator("button[data-cell]")).to_have_count(9)
     wanted = next(r for r in cells if r.setting.imbalance_factor == 50 and r.setting.seed == 1)
     dialog.get_by_role("button", name=wanted.id[:12]).click()
     expect(dialog.locator("h3")).to_have_text(f"Cell {wanted.id}")
