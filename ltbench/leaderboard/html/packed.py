@@ -17,7 +17,7 @@ def packed(value: object) -> str:
 
 def squeezed(content: bytes) -> str:
     """Return bytes compressed, in base64; the same bytes give the same text."""
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 
 def inline(value: object) -> str:
