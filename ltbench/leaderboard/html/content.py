@@ -58,7 +58,7 @@ def content(loaded: Loaded) -> Content:
         for board, group in zip(loaded.boards, comparables(loaded.records), strict=True)
     ]
     cells = [
-        packed([traces(line.records, loaded.facts, pool) for line in rows[start : start + TOGETHER]])
+        packed([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
         for start in range(0, len(rows), TOGETHER)
     ]
     core = {
@@ -67,6 +67,17 @@ def content(loaded: Loaded) -> Content:
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,
         "costs": [{"cost": name, "name": word.name, "about": word.about} for name, word in COSTS.items()],
+        "provenance": loaded.trust.provenance,
+        "withdrawn": [
+            {
+                "id": record.id,
+                "label": record.label,
+                "factor": record.setting.imbalance_factor,
+                "seed": record.setting.seed,
+                "reason": reason,
+            }
+            for record, reason in loaded.trust.withdrawn
+        ],
         "together": TOGETHER,
         "pool": pool.values,
     }

@@ -8,9 +8,8 @@ import msgspec
 
 from ltbench.cells import Spec
 from ltbench.leaderboard.html.packed import Pool
-from ltbench.leaderboard.html.rerun import rerun_command
-from ltbench.leaderboard.page import SuiteFacts
 from ltbench.records import Record
+from ltbench.rerun import command_of
 
 LOG_LINES = 400
 """Lines of a log that a report has, from its end."""
@@ -35,12 +34,12 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: str = ""
 
 
-def traces(records: Sequence[Record], facts: SuiteFacts, pool: Pool) -> list[Trace]:
+def traces(records: Sequence[Record], pool: Pool) -> list[Trace]:
     """Return the traces of the cells of a row."""
-    return [_trace(record, facts, pool) for record in records]
+    return [_trace(record, pool) for record in records]
 
 
-def _trace(record: Record, facts: SuiteFacts, pool: Pool) -> Trace:
+def _trace(record: Record, pool: Pool) -> Trace:
     error = record.error
     return Trace(
         id=record.id,
@@ -53,7 +52,7 @@ def _trace(record: Record, facts: SuiteFacts, pool: Pool) -> Trace:
         plugins=pool.put([[p.stage, p.name, p.distribution, p.version, p.revision, p.source] for p in record.plugins]),
         spec=record.spec,
         fits=record.fits,
-        command=rerun_command(facts, record),
+        command=command_of(record),
         notes=record.notes,
         error="" if error is None else f"{error.type}: {error.message}",
         log="" if error is None else _end(error.log),

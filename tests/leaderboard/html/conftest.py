@@ -9,23 +9,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from reports import FACTS, loaded
 
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.page import SuiteFacts
-from ltbench.leaderboard.publish import Loaded
-from ltbench.leaderboard.table import boards
-from ltbench.records import Record, sort_key
+from ltbench.records import Record
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FACTS = SuiteFacts(
-    name="quick", title="Four techniques", question="Which one helps?", command="ltbench run --suite quick",
-    seeds=((0, 0), (1, 1), (2, 2)),
-)  # fmt: skip
-
-
-def loaded(records: list[Record], facts: SuiteFacts = FACTS) -> Loaded:
-    ordered = sorted(records, key=sort_key)
-    return Loaded(Path("unused"), facts, ordered, boards(ordered, facts.seeds))
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,16 @@ import msgspec
 import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
+from reports import loaded
 from synthetic import record
 
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.html.effects import Shown
 from ltbench.leaderboard.page import SuiteFacts
-from ltbench.leaderboard.publish import Loaded
 from ltbench.leaderboard.table import boards
 from ltbench.records import Record, seal, sort_key, validate
+from ltbench.rerun import command_of
 
 ERROR = {
     "type": "JobFailed",
@@ -59,16 +60,10 @@ def quick() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    facts = SuiteFacts(
-        name="quick", title="Four techniques", command="ltbench run --suite quick", seeds=((0, 0), (1, 1), (2, 2))
-    )
-    ordered = sorted(quick, key=sort_key)
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(content, "effects", lambda records: EFFECTS)
-        file.write_text(
-            document(Loaded(Path("unused"), facts, ordered, boards(ordered, facts.seeds))), encoding="utf-8"
-        )
+        file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
 
 
@@ -349,7 +344,7 @@ def test_a_row_leads_to_configuration_environment_plugins_and_command(
     wanted = next(r for r in cells if r.setting.imbalance_factor == 50 and r.setting.seed == 1)
     dialog.get_by_role("button", name=wanted.id[:12]).click()
     expect(dialog.locator("h3")).to_have_text(f"Cell {wanted.id}")
-    assert "--seeds 1" in dialog.locator(".command").inner_text()
+    expect(dialog.locator(".command")).to_have_text(command_of(wanted))
     facts = {
         row.locator("dt").inner_text(): row.locator("dd").inner_text() for row in dialog.locator(".pairs div").all()
     }
@@ -370,6 +365,10 @@ def test_a_failed_cell_shows_its_error_and_log(visit: Callable[..., Page], file:
     expect(dialog.locator("details[open] pre")).to_have_text(ERROR["log"])
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
+
+
+def test_it_is_said_who_vouches_for_the_numbers(visit: Callable[..., Page], file: Path) -> None:
+    expect(visit(file).locator("#about .provenance")).to_contain_text("self-reported")
 
 
 def test_an_address_leads_to_a_cell(visit: Callable[..., Page], file: Path, quick: list[Record]) -> None:

@@ -14,8 +14,10 @@ import msgspec
 import numpy as np
 import pytest
 import synthetic
+from reports import loaded
 from synthetic import record
 
+from ltbench.agreement import outcome
 from ltbench.errors import MissingExtra
 from ltbench.leaderboard import cells
 from ltbench.leaderboard.html import content as content_module
@@ -27,17 +29,11 @@ from ltbench.leaderboard.html.shapes import classes, lines, matrix
 from ltbench.leaderboard.html.verdict import verdict
 from ltbench.leaderboard.html.words import SCORES
 from ltbench.leaderboard.page import SuiteFacts
-from ltbench.leaderboard.publish import Loaded
 from ltbench.leaderboard.table import boards
-from ltbench.records import Record, sort_key
+from ltbench.ledger import Invalidation
+from ltbench.rerun import command_of
 
-FACTS = SuiteFacts(name="quick", title="Four techniques", command="ltbench run --suite quick")
 ERROR = {"type": "JobFailed", "message": "NaN", "job": "j", "log": "boom"}
-
-
-def loaded(records: list[Record]) -> Loaded:
-    ordered = sorted(records, key=sort_key)
-    return Loaded(Path("unused"), FACTS, ordered, boards(ordered, FACTS.seeds))
 
 
 def unpacked(text: str) -> Any:
@@ -82,7 +78,7 @@ def test_hostile_text_stays_text() -> None:
     hostile = "</script><script>alert(1)</script> 'x' \"y\" & Ünïcødé 日本"
     facts = SuiteFacts(name="q", title=hostile, question=hostile, notes=hostile, command=hostile)
     records = [record(classes=[hostile, "b"], confusion=[[1, 0], [0, 1]], per_class={"accuracy": [1.0, 0.5]})]
-    text = document(Loaded(Path("unused"), facts, records, boards(records)))
+    text = document(loaded(records, facts))
     assert "<script>alert" not in text
     core = unpacked(elements(text)["core"])
     assert hostile in core["pool"][core["boards"][0]["tables"][0]["classes"]]["names"]
@@ -146,9 +142,18 @@ def test_every_cell_can_be_traced() -> None:
         mine = next(one for one in records if one.id == trace["id"])
         assert (trace["spec"], trace["fits"], trace["digest"]) == (mine.spec, mine.fits, mine.digest)
         assert made.core["pool"][trace["environment"]] == mine.environment
-        assert f"--seeds {mine.setting.seed}" in trace["command"]
+        assert trace["command"] == command_of(mine)
     (failed,) = [trace for trace in traces if trace.get("error")]
     assert (failed["error"], failed["log"]) == ("JobFailed: NaN", "boom")
+
+
+def test_what_was_withdrawn_is_said_with_its_reason_and_shown_nowhere_else() -> None:
+    good, bad = record(), record({"mix": "mixup"})
+    word = Invalidation(id=bad.id, outcome=outcome(bad), reason="wrong data", by="me", digest="x")
+    made = content(loaded([good, bad], invalidations=[word])).core
+    assert [(one["id"], one["reason"]) for one in made["withdrawn"]] == [(bad.id, "wrong data (me)")]
+    assert [one["label"] for one in made["combinations"]] == ["baseline"]
+    assert "self-reported" in made["provenance"][0]
 
 
 def test_classes_come_from_head_to_tail_with_their_numbers() -> None:

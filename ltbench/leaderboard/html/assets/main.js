@@ -12,6 +12,7 @@ function drawAll() {
 function drawAbout() {
   const one = board();
   const about = [el("p", {}, `${one.name}. Recipe: ${one.recipe || "as it comes"}. Protocol ${one.protocol}.`)];
+  if (core.provenance.length) about.push(el("p", { class: "provenance" }, core.provenance.map((text) => withCode(`${text} `))));
   if (one.versions) about.push(el("p", {}, `${pluralised(one.versions, "cell is", "cells are")} there in more than one version; the one of the highest revision counts.`));
   if (one.missing.length) {
     const lines = one.missing.map(({ combination, factor, runs }) => [labelOf(combination), factor, runs.map(([subset, seed]) => (subset === seed ? `seed ${seed}` : `subset ${subset} seed ${seed}`)).join(", ")]);
@@ -20,8 +21,14 @@ function drawAbout() {
   const failing = one.tables.filter(({ factor }) => factor !== null).flatMap((source) =>
     source.combinations.flatMap((combination, row) => (source.failed[row] ? [el("li", {}, el("button", { type: "button", class: "link", onclick: () => showTraces(source, combination) }, labelOf(combination)), ` at imbalance factor ${source.name}`)] : [])));
   if (failing.length) about.push(el("details", { open: failing.length <= 10 }, el("summary", {}, `Failed: ${pluralised(failing.length, "row")}`), el("ul", {}, failing)));
+  if (core.withdrawn.length) about.push(el("details", { open: core.withdrawn.length <= 10 }, el("summary", {}, `Withdrawn: ${pluralised(core.withdrawn.length, "cell")}`),
+    plainTable("These cells count as missing; their records stay in the file", ["cell", "combination", "factor", "seed", "reason"],
+      core.withdrawn.map(({ id, label, factor, seed, reason }) => [id.slice(0, 12), label, factor, seed, reason]))));
   byId("about-body").replaceChildren(...about);
 }
+
+/** Text in which what stands between backticks is code. */
+const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
 
 // --- theme and print --------------------------------------------------------------------------------------------
 
