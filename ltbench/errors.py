@@ -85,6 +85,18 @@ class PluginError(LtbenchError):
     exit_code = PLUGIN_UNAVAILABLE
 
 
+class MissingExtra(LtbenchError):
+    """A package that something optional needs and that is not installed (exit code 2)."""
+
+    @classmethod
+    def of(cls, what: str, package: str, extra: str) -> MissingExtra:
+        return cls(
+            f"{what} needs the package {package}, which is not installed",
+            why=f"it comes with the extra '{extra}'",
+            fix=f"pip install 'ltbench[{extra}]'",
+        )
+
+
 class JobFailed(LtbenchError):
     """A job that ended badly: not finite, wrong shapes, raised in a plugin (exit code 1 for the run)."""
 

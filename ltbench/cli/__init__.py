@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "List the techniques by stage.",
     "show": "Explain a technique or a suite.",
     "leaderboard": "Print, check or render leaderboards from their records.",
+    "report": "Make one HTML file of a leaderboard, for a browser.",
     "cache": "Show what the store holds, and remove what nobody needs.",
     "data": "Show where the data sets are and what is missing.",
     "plugins": "List the plugins and what each offers.",

@@ -1,0 +1,107 @@
+// Charts by Vega-Lite: loaded when the first one is drawn, drawn again when the theme or the width changes.
+
+const GLYPHS = ["●", "■", "▲", "◆", "▼", "✚", "★"];
+const SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "wedge"];
+const DASHES = [[1, 0], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [4, 4]];
+const charts = new Set();
+let loading = null;
+
+function loadLibrary() {
+  loading ??= inflated(byId("library").textContent).then((source) => {
+    const script = document.createElement("script");
+    script.textContent = source;
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** The colour that a custom property has in the current theme, as one that a drawing understands. */
+function themeColor(name) {
+  const probe = el("span", { style: `color:var(--${name})` });
+  document.body.append(probe);
+  const color = getComputedStyle(probe).color;
+  probe.remove();
+  return color;
+}
+
+const slotColor = (slot) => themeColor(`slot-${slot}`);
+
+function chartConfig() {
+  const [text, muted, rule] = ["text", "muted", "rule"].map(themeColor);
+  const font = getComputedStyle(document.body).fontFamily;
+  return {
+    background: null,
+    font,
+    view: { stroke: null },
+    axis: { labelColor: muted, titleColor: muted, gridColor: rule, domainColor: rule, tickColor: rule, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, titlePadding: 8 },
+    title: { color: text, fontSize: 13, fontWeight: 600, anchor: "start" },
+    text: { color: text, fontSize: 12 },
+    legend: { labelColor: muted, titleColor: muted, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 },
+  };
+}
+
+/**
+ * Make a figure. `says` is what somebody who does not see it is told; `numbers` makes the table that says all of it;
+ * `spec` makes the chart for a width in pixels.
+ */
+function chart({ title, says, spec, numbers, className = "", canvas = false }) {
+  const place = el("div"); // the library names it as it likes, so what is said stands on the element around it
+  const list = el("details", { class: "numbers" }, el("summary", {}, "The numbers of this chart"));
+  list.addEventListener("toggle", () => { if (list.open && list.children.length === 1) list.append(numbers()); });
+  const node = el("figure", { class: className }, el("figcaption", {}, title), el("div", { class: "plotting", role: "img", "aria-label": says }, place), list);
+  const one = { place, spec, canvas, width: 0, drawn: Promise.resolve() };
+  charts.add(one);
+  resized.observe(place);
+  return node;
+}
+
+const resized = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const one = [...charts].find((chart) => chart.place === target);
+    if (one && Math.abs(one.width - contentRect.width) > 1) drawChart(one);
+  }
+});
+
+/** Draw a chart, after whatever drawing of it is under way. */
+function drawChart(one) {
+  one.drawn = one.drawn.then(() => drawNow(one));
+  return one.drawn;
+}
+
+async function drawNow(one) {
+  await loadLibrary();
+  if (!one.place.isConnected) return dropChart(one);
+  const width = Math.floor(one.place.clientWidth);
+  if (!width) return;
+  one.width = width;
+  one.finalize?.();
+  const { finalize } = await window.vegaEmbed(one.place, one.spec(width), {
+    mode: "vega-lite", renderer: one.canvas ? "canvas" : "svg", actions: false, defaultStyle: false, config: chartConfig(),
+    tooltip: (_, event, item, value) => showTip(event, value),
+  });
+  one.finalize = finalize;
+}
+
+function dropChart(one) {
+  one.finalize?.();
+  resized.unobserve(one.place);
+  charts.delete(one);
+}
+
+/** Draw all charts again, in the colours of now; those that have left the page are forgotten. */
+function redrawCharts() {
+  return Promise.all([...charts].map(drawChart));
+}
+
+const tip = el("div", { class: "tip", hidden: true });
+document.body.append(tip);
+
+function showTip(event, value) {
+  tip.hidden = value === null || value === undefined || value === "";
+  if (tip.hidden) return;
+  const lines = typeof value === "object" ? Object.entries(value).map(([key, text]) => (key === "title" ? String(text) : `${key}: ${text}`)) : [String(value)];
+  tip.replaceChildren(...lines.map((line) => el("div", {}, line)));
+  const { innerWidth, scrollX, scrollY } = window;
+  tip.style.left = `${Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8) + scrollX}px`;
+  tip.style.top = `${event.clientY + 14 + scrollY}px`;
+}

@@ -1,0 +1,65 @@
+// What the reader has chosen. `changed` draws again what depends on it.
+
+const MOST_TICKED = 6;
+const state = {
+  board: 0,
+  table: 0,
+  score: "top1",
+  sort: { heading: "#", down: false },
+  stages: {},
+  text: "",
+  columns: "first",
+  whole: false,
+  ticked: new Map(), // combination -> number of its colour and marker, 0 for the baseline
+  compared: null, // factor that combinations are compared at where the table is across factors
+  cost: "",
+};
+
+const board = () => core.boards[state.board];
+const table = () => board().tables[state.table];
+const columnOf = (one, heading) => one.columns.find((column) => column.heading === heading);
+const scoreColumn = (one = table()) =>
+  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === "top1");
+
+/** The table that details of combinations come from: the shown one, or that of one factor where it is across them. */
+function detailTable() {
+  if (table().factor !== null) return table();
+  const single = board().tables.filter((one) => one.factor !== null);
+  return single.find((one) => one.factor === state.compared) ?? single.at(-1);
+}
+
+/** The number, among all rows that have details, of a combination in a table of one factor; null where it has none. */
+function rowOf(one, combination) {
+  const place = one.combinations.indexOf(combination);
+  return place < 0 ? null : one.first_row + place;
+}
+
+function tick(combination, on) {
+  if (!on) state.ticked.delete(combination);
+  else if (state.ticked.size < MOST_TICKED && !state.ticked.has(combination)) {
+    const taken = new Set(state.ticked.values());
+    const free = [1, 2, 3, 4, 5, 6].find((slot) => !taken.has(slot));
+    state.ticked.set(combination, isBaseline(combination) ? 0 : free);
+  }
+}
+
+/** Go to another table: the choices that it does not have are undone. */
+function open(boardNumber, tableNumber) {
+  const another = boardNumber !== state.board;
+  state.board = boardNumber;
+  state.table = tableNumber;
+  if (another) {
+    state.stages = {};
+    state.ticked.clear();
+    state.compared = null;
+  }
+  state.score = scoreColumn()?.score ?? "top1";
+  if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
+}
+
+/** Tick the baseline and the best, so that the first look shows a comparison. */
+function tickFirst() {
+  const ranked = table().combinations.filter((_, row) => table().n[row] > 0);
+  const baseline = ranked.find(isBaseline);
+  for (const one of [baseline, ranked.find((combination) => combination !== baseline)]) if (one !== undefined) tick(one, true);
+}

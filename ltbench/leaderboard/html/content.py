@@ -1,0 +1,142 @@
+"""All that a report shows, as values: a core that is read at once, and details that are read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ltbench.leaderboard.comparable import Comparable, comparables
+from ltbench.leaderboard.html.effects import effects
+from ltbench.leaderboard.html.packed import Pool, packed
+from ltbench.leaderboard.html.shapes import Classes, classes, lines, matrix
+from ltbench.leaderboard.html.sheets import Sheet, classes_spec, sheet
+from ltbench.leaderboard.html.traces import traces
+from ltbench.leaderboard.html.words import COSTS
+from ltbench.leaderboard.publish import Loaded
+from ltbench.leaderboard.table import Board, Table
+from ltbench.records import TECHNIQUE_STAGES, Record, combination_order
+from ltbench.technique import written
+
+LINES_BYTES = 4_500_000
+MATRIX_BYTES = 4_500_000
+"""What lines and matrices may take of the file; what comes later in the tables is left out where it is not enough."""
+TOGETHER = 8
+"""Rows whose traces are compressed together, because they have much in common."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A row of a table of one factor, with its records."""
+
+    place: int
+    """In its table, the baseline before all others."""
+    order: list[int]
+    records: list[Record]
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file holds; details are packed, None where they are left out or there are none."""
+
+    core: dict[str, Any]
+    lines: list[str | None]
+    matrices: list[str | None]
+    traces: list[str]
+
+
+def content(loaded: Loaded) -> Content:
+    """Return the content of the report of a suite's folder."""
+    pool = Pool()
+    labels = sorted(
+        {record.label: record.techniques for record in loaded.records}.items(),
+        key=lambda one: combination_order(one[1]),
+    )
+    combinations = {label: number for number, (label, _) in enumerate(labels)}
+    rows: list[Line] = []
+    boards = [
+        _board(board, group, combinations, pool, rows)
+        for board, group in zip(loaded.boards, comparables(loaded.records), strict=True)
+    ]
+    cells = [
+        packed([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
+        for start in range(0, len(rows), TOGETHER)
+    ]
+    core = {
+        "name": loaded.facts.name,
+        "stages": list(TECHNIQUE_STAGES),
+        "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
+        "boards": boards,
+        "costs": [{"cost": name, "name": word.name, "about": word.about} for name, word in COSTS.items()],
+        "provenance": loaded.trust.provenance,
+        "withdrawn": [
+            {
+                "id": record.id,
+                "label": record.label,
+                "factor": record.setting.imbalance_factor,
+                "seed": record.setting.seed,
+                "reason": reason,
+            }
+            for record, reason in loaded.trust.withdrawn
+        ],
+        "together": TOGETHER,
+        "pool": pool.values,
+    }
+    return Content(
+        core=core,
+        lines=_within(rows, LINES_BYTES, lines),
+        matrices=_within(rows, MATRIX_BYTES, matrix),
+        traces=cells,
+    )
+
+
+def _board(
+    board: Board, group: Comparable, combinations: Mapping[str, int], pool: Pool, rows: list[Line]
+) -> dict[str, Any]:
+    """Return a board, and add the rows of its tables to `rows`."""
+    found: dict[float | None, dict[str, list[Record]]] = {None: {}}
+    for record in group.records:
+        for factor in (record.setting.imbalance_factor, None):
+            found.setdefault(factor, {}).setdefault(record.label, []).append(record)
+    tables: list[Sheet] = []
+    for table in board.tables:
+        here = found[table.factor]
+        its = classes([record for records in here.values() for record in records])
+        number = pool.put(classes_spec(its)) if its.names else None
+        tables.append(sheet(table, here, combinations, number, len(rows)))
+        rows += _lines_of(table, here, its)
+    if board.across:
+        tables.insert(0, sheet(board.across, found[None], combinations, None, -1))
+    return {
+        "name": f"{board.dataset}, profile {board.profile}, {board.model}",
+        "dataset": board.dataset,
+        "recipe": ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items())),
+        "protocol": board.protocol,
+        "versions": board.versions,
+        "missing": [
+            {"combination": combinations[label], "factor": factor, "runs": runs}
+            for label, factor, runs in board.missing
+        ],
+        "tables": tables,
+        "effects": effects(group.records),
+    }
+
+
+def _lines_of(table: Table, records: Mapping[str, list[Record]], its: Classes) -> Iterator[Line]:
+    for place, row in enumerate(table.rows):
+        yield Line(place if row.techniques else -1, its.order, records[row.label])
+
+
+def _within(rows: Sequence[Line], most: int, make: Callable[[list[Record], list[int]], object]) -> list[str | None]:
+    """Return what `make` makes of each row, packed: the best of each table first, until `most` bytes are taken."""
+    result: list[str | None] = [None] * len(rows)
+    taken = 0
+    for number in sorted(range(len(rows)), key=lambda number: (rows[number].place, number)):
+        made = make([record for record in rows[number].records if record.status == "ok"], rows[number].order)
+        if made is None:
+            continue
+        text = packed(made)
+        taken += len(text)
+        if taken > most:
+            break
+        result[number] = text
+    return result

@@ -1,0 +1,53 @@
+"""The file itself: page, style, scripts, charting library and content in one."""
+
+from __future__ import annotations
+
+import html
+import re
+from importlib import resources
+
+from ltbench import __version__
+from ltbench.leaderboard.html.content import content
+from ltbench.leaderboard.html.library import library
+from ltbench.leaderboard.html.packed import inline, packed, squeezed
+from ltbench.leaderboard.publish import Loaded
+
+SCRIPTS = (
+    "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
+    "matrices.js", "cost.js", "effects.js", "traces.js", "main.js",
+)  # fmt: skip
+"""In this order they are one module; what a file defines, later ones use."""
+_SLOT = re.compile(r"<!--slot (\w+)-->")
+
+
+def document(loaded: Loaded) -> str:
+    """Return the report of a suite's folder as one HTML file: the same text for the same records.
+
+    Raises `MissingExtra` where the charting library is not installed.
+    """
+    made = content(loaded)
+    facts = loaded.facts
+    slots = {
+        "title": html.escape(facts.title or facts.name),
+        "question": _paragraph(facts.question, "question"),
+        "notes": _paragraph(facts.notes, "notes"),
+        "command": html.escape(facts.command or f"ltbench run --suite {facts.name}"),
+        "version": html.escape(__version__),
+        "style": _asset("style.css"),
+        "scripts": "\n".join(_asset(name) for name in SCRIPTS),
+        "library": squeezed(library().encode()),
+        "core": packed(made.core),
+        "lines": inline(made.lines),
+        "matrices": inline(made.matrices),
+        "traces": inline(made.traces),
+    }
+    return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))
+
+
+def _paragraph(text: str, kind: str) -> str:
+    words = " ".join(text.split())
+    return f'<p class="{kind}">{html.escape(words)}</p>' if words else ""
+
+
+def _asset(name: str) -> str:
+    return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8").rstrip()

@@ -1,0 +1,50 @@
+"""What each technique adds, alone and in pairs, as the heat map shows it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ltbench.records import Record
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect in percentage points: of one technique, or what a pair adds beyond the sum of its two."""
+
+    techniques: list[str]
+    factor: float | None
+    """None for all imbalance factors together."""
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    contexts: int
+    """Combinations of the others that it is a mean over."""
+
+
+def effects(records: Sequence[Record]) -> list[Shown]:
+    """Return the main effects and the interactions of comparable records."""
+    if importlib.util.find_spec("ltbench.leaderboard.effects") is None:
+        return []
+    found = importlib.import_module("ltbench.leaderboard.effects")
+    return [_shown(one) for one in (*found.main_effects(records), *found.interactions(records))]
+
+
+def _shown(effect: Any) -> Shown:
+    return Shown(
+        techniques=list(effect.techniques),
+        factor=effect.factor,
+        mean=_points(effect.mean),
+        low=None if effect.low is None else _points(effect.low),
+        high=None if effect.high is None else _points(effect.high),
+        n=effect.n,
+        contexts=effect.contexts,
+    )
+
+
+def _points(fraction: float) -> float:
+    return round(100 * fraction, 3) + 0.0

@@ -1,0 +1,69 @@
+"""Where each number comes from: everything that a record says of how its cell was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ltbench.cells import Spec
+from ltbench.leaderboard.html.packed import Pool
+from ltbench.records import Record
+from ltbench.rerun import command_of
+
+LOG_LINES = 400
+"""Lines of a log that a report has, from its end."""
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One cell. environment, plugins: their numbers in the pool."""
+
+    id: str
+    digest: str
+    subset_seed: int
+    seed: int
+    metrics: dict[str, float | int | None]
+    cost: dict[str, float | int | None]
+    environment: int
+    plugins: int
+    spec: Spec
+    fits: list[Spec]
+    command: str
+    notes: list[str] = []
+    error: str = ""
+    log: str = ""
+
+
+def traces(records: Sequence[Record], pool: Pool) -> list[Trace]:
+    """Return the traces of the cells of a row."""
+    return [_trace(record, pool) for record in records]
+
+
+def _trace(record: Record, pool: Pool) -> Trace:
+    error = record.error
+    return Trace(
+        id=record.id,
+        digest=record.digest,
+        subset_seed=record.setting.subset_seed,
+        seed=record.setting.seed,
+        metrics={name: _short(value, 6) for name, value in record.metrics.items()},
+        cost={name: _short(value, 4) for name, value in record.cost.items()},
+        environment=pool.put(record.environment),
+        plugins=pool.put([[p.stage, p.name, p.distribution, p.version, p.revision, p.source] for p in record.plugins]),
+        spec=record.spec,
+        fits=record.fits,
+        command=command_of(record),
+        notes=record.notes,
+        error="" if error is None else f"{error.type}: {error.message}",
+        log="" if error is None else _end(error.log),
+    )
+
+
+def _short(value: float | None, digits: int) -> float | int | None:
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+def _end(log: str) -> str:
+    lines = log.rstrip().splitlines()
+    cut = [f"... {len(lines) - LOG_LINES} lines before ..."] if len(lines) > LOG_LINES else []
+    return "\n".join([*cut, *lines[-LOG_LINES:]])

@@ -1,0 +1,461 @@
+"""What a reader does with a report, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import synthetic
+from playwright.sync_api import Locator, Page, expect
+from reports import loaded
+from synthetic import record
+
+from ltbench.leaderboard.html import content
+from ltbench.leaderboard.html.document import document
+from ltbench.leaderboard.html.effects import Shown
+from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.table import boards
+from ltbench.records import Record, seal, sort_key, validate
+from ltbench.rerun import command_of
+
+ERROR = {
+    "type": "JobFailed",
+    "message": "loss is not finite",
+    "job": "j",
+    "log": "Traceback\n  <b>here</b>\nValueError",
+}
+HOSTILE = "</script><script>window.hacked=1</script><!-- \"'&amp; Ünïcødé 日本"
+
+
+def detailed(records: list[Record]) -> list[Record]:
+    """Return the records with curves, confusion matrices and accuracies by class that tell them apart."""
+    made = []
+    for number, one in enumerate(records):
+        right = [(number * 7 + c * 11) % 150 for c in range(10)]
+        confusion = [
+            [right[t] if t == p else (200 - right[t] if p == (t + 1) % 10 else 0) for p in range(10)] for t in range(10)
+        ]
+        changes = {
+            "confusion": confusion,
+            "per_class": {"accuracy": [n / 200 for n in right], "support": [200] * 10},
+            "curve": {"epoch": [1.0, 2.0, 3.0], "loss": [2.0, 1.0, 0.5], "accuracy": [0.3, 0.5, 0.7], "lr": [0.1, 0.1, 0.0]},
+            "cost": one.cost | {"train_seconds": 10.0 * (1 + len(one.techniques)) + number % 3},
+        }  # fmt: skip
+        made.append(validate(seal(msgspec.to_builtins(msgspec.structs.replace(one, **changes)))))
+    return made
+
+
+@pytest.fixture(scope="module")
+def quick() -> list[Record]:
+    made = detailed(synthetic.suite())
+    failing = next(
+        r for r in made if r.label == "mixup + tta" and r.setting.imbalance_factor == 50 and r.setting.seed == 2
+    )
+    failed = record(dict(failing.techniques), 50.0, 2, error=ERROR)
+    return [failed if r is failing else r for r in made]
+
+
+@pytest.fixture(scope="module")
+def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content, "effects", lambda records: EFFECTS)
+        file.write_text(document(loaded(quick)), encoding="utf-8")
+    return file
+
+
+EFFECTS = [
+    Shown(techniques=["mixup"], factor=None, mean=-2.5, low=-3.0, high=-2.0, n=3, contexts=8),
+    Shown(techniques=["tta"], factor=None, mean=0.5, low=-0.5, high=1.5, n=3, contexts=8),
+    Shown(techniques=["mixup", "tta"], factor=None, mean=1.25, low=None, high=None, n=1, contexts=4),
+]
+
+
+def labels(page: Page) -> list[str]:
+    return page.locator("#table tbody th.name button").all_inner_texts()
+
+
+def column(page: Page, heading: str) -> list[str]:
+    """Return the texts of a column as they stand in the rows."""
+    heads = page.locator("#table thead th")
+    place = next(i for i in range(heads.count()) if heads.nth(i).get_attribute("data-heading") == heading)
+    return [
+        row.locator("th, td").nth(place).inner_text().replace("\n", " ")
+        for row in page.locator("#table tbody tr").all()
+    ]
+
+
+def header(page: Page, heading: str) -> Locator:
+    return page.locator(f'#table thead th[data-heading="{heading}"]')
+
+
+def at_factor(page: Page, name: str) -> None:
+    page.locator("#places label").get_by_text(name, exact=True).click()
+
+
+def drawn(page: Page, section: str, number: int = 1) -> Locator:
+    """Return the pictures of a section, once there are `number` of them."""
+    pictures = page.locator(f"{section} .plotting svg")
+    expect(pictures).to_have_count(number)
+    return pictures
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_opens_with_what_won_and_whether_that_means_anything(
+    visit: Callable[..., Page], file: Path, quick: list[Record]
+) -> None:
+    page = visit(file)
+    best = boards(sorted(quick, key=sort_key), ())[0].across.rows[0]
+    assert page.title() == "Four techniques"
+    expect(page.locator("#verdict .winner")).to_have_text(best.label)
+    expect(page.locator("#verdict .big")).to_have_text(f"{round(100 * best.scores['top1'].mean, 1)} %")
+    expect(page.locator("#verdict .meaning")).to_contain_text("lead")
+    assert len(labels(page)) == 16
+
+
+def test_a_click_on_a_header_sorts_and_says_so(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    assert header(page, "#").get_attribute("aria-sort") == "ascending"
+    header(page, "techniques").locator("button").click()
+    assert header(page, "techniques").get_attribute("aria-sort") == "ascending"
+    assert header(page, "#").get_attribute("aria-sort") is None
+    assert labels(page) == sorted(labels(page))
+    header(page, "techniques").locator("button").click()
+    assert header(page, "techniques").get_attribute("aria-sort") == "descending"
+    assert labels(page) == sorted(labels(page), reverse=True)
+
+
+def test_a_score_is_sorted_by_its_number_and_the_best_comes_first(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    at_factor(page, "50")
+    for heading, is_high_good in (("many", True), ("worst", True), ("n", True)):
+        header(page, heading).locator("button").click()
+        numbers = [float(text.split("/")[0]) for text in column(page, heading)]
+        assert numbers == sorted(numbers, reverse=is_high_good)
+        assert len(set(numbers)) > 1
+
+
+def test_what_has_no_number_comes_last_in_both_directions(opened: Callable[..., Page]) -> None:
+    records = [
+        record(scores={"top1": 0.6}),
+        record({"mix": "mixup"}, error=ERROR),
+        record({"view": "tta"}, scores={"top1": 0.7}),
+    ]
+    page = opened(records)
+    button = header(page, "top-1").locator("button")
+    button.click()
+    assert labels(page) == ["tta", "baseline", "mixup"]
+    button.click()
+    assert labels(page) == ["baseline", "tta", "mixup"]
+    assert column(page, "top-1")[-1] == "FAILED"
+
+
+def test_the_keyboard_alone_sorts_ticks_and_opens(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    header(page, "n").locator("button").focus()
+    page.keyboard.press("Enter")
+    assert header(page, "n").get_attribute("aria-sort") == "descending"
+    assert page.evaluate("document.activeElement.closest('th').dataset.heading") == "n"  # the focus stays where it was
+    page.locator("#table tbody tr").nth(3).locator("input").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#table tbody tr").nth(3).locator("input")).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    assert page.evaluate("document.activeElement.className") == "link"
+
+
+def test_rows_are_filtered_by_stage_technique_and_text(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    page.locator("#stage-sampler").select_option(label="cb_sampler")
+    assert len(labels(page)) == 8
+    assert all("cb_sampler" in label for label in labels(page))
+    page.locator("#stage-mix").select_option(label="baseline only")
+    assert sorted(labels(page)) == [
+        "cb_sampler",
+        "cb_sampler + label_smooth",
+        "cb_sampler + label_smooth + tta",
+        "cb_sampler + tta",
+    ]
+    page.get_by_label("Search").fill("tta -label_smooth")
+    assert labels(page) == ["cb_sampler + tta"]
+    expect(page.locator("#count")).to_have_text("1 of 16 combinations")
+    page.get_by_role("button", name="Clear filters").click()
+    assert len(labels(page)) == 16
+    page.locator("#stage-view").select_option(label="any technique")
+    assert len(labels(page)) == 8
+
+
+def test_the_imbalance_factor_and_the_metric_change_the_table(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    at_factor(page, "100")
+    expect(page.locator("#verdict .eyebrow")).to_have_text("Best at imbalance factor 100")
+    expect(page.locator("#table caption")).to_contain_text("Imbalance factor 100")
+    page.get_by_label("Metric", exact=True).select_option(label="Worst class")
+    assert page.locator("#table thead th").nth(3).get_attribute("data-heading") == "worst"
+    assert re.fullmatch(r"\d+\.\d ± \d+\.\d", column(page, "worst")[0])
+    assert not page.locator('th[data-heading="ECE"]').count()
+    page.get_by_label("Columns", exact=True).select_option(label="all metrics")
+    assert page.locator('th[data-heading="ECE"]').count() == 1
+
+
+def test_runs_that_are_lacking_and_cells_that_failed_are_said_on_the_row(
+    visit: Callable[..., Page], file: Path
+) -> None:
+    page = visit(file)
+    page.get_by_label("Search").fill("failed")
+    assert labels(page) == ["mixup + tta"]
+    assert "2 of 3 runs at every factor" in page.locator("#table tbody th.name").inner_text()
+    assert "1 cell failed" in page.locator("#table tbody th.name").inner_text()
+    assert column(page, "n")[0].startswith("2/3")
+
+
+# --- comparisons and charts -----------------------------------------------------------------------------------------
+
+
+def test_ticked_rows_are_compared_side_by_side(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    drawn(page, "#compare", 5)  # classes, two curves, and two matrices: the baseline and the best are ticked
+    page.get_by_label("Compare tta", exact=True).check()
+    drawn(page, "#compare", 6)
+    expect(page.locator("#compare .matrices figcaption")).to_contain_text(["baseline", "+", "tta"])
+    expect(page.locator("#tray")).to_contain_text("3 of 6 ticked")
+    page.get_by_role("button", name="Untick all").click()
+    expect(page.locator("#compare-body")).to_contain_text("Tick rows")
+
+
+def test_no_more_rows_are_ticked_than_colours_tell_apart(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    for _ in range(4):
+        page.locator("#table tbody input:not(:checked)").first.click()
+    assert page.locator("#table tbody input:not(:checked):not(:disabled)").count() == 0
+    page.get_by_role("button", name="Stop comparing baseline").click()
+    assert page.locator("#table tbody input:not(:checked):not(:disabled)").count() == 11
+
+
+def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(
+    visit: Callable[..., Page], file: Path, quick: list[Record]
+) -> None:
+    page = visit(file)
+    figure = page.locator("#compare figure").first
+    assert "Line chart of the accuracy of 10 classes: " in (
+        figure.locator(".plotting").get_attribute("aria-label") or ""
+    )
+    figure.locator("summary").click()
+    runs = [r for r in quick if not r.techniques and r.setting.imbalance_factor == 100]
+    head = [f"{100 * sum(r.per_class['accuracy'][c] for r in runs) / 3:.1f}" for c in (0, 9)]
+    rows = figure.locator("tbody tr")
+    expect(rows).to_have_count(10)
+    assert rows.nth(0).locator("td").all_inner_texts()[:2] == ["600", head[0]]
+    assert rows.nth(9).locator("td").all_inner_texts()[:2] == ["6", head[1]]
+    for picture in page.locator(".plotting").all():
+        assert picture.get_attribute("role") == "img"
+        assert len(picture.get_attribute("aria-label") or "") > 20
+
+
+def test_the_confusion_matrix_is_the_sum_over_runs(visit: Callable[..., Page], file: Path, quick: list[Record]) -> None:
+    page = visit(file)
+    drawn(page, "#compare", 5)
+    page.locator("#compare figure").first.evaluate("figure => { figure.id = 'before' }")
+    page.get_by_role("combobox", name="Imbalance factor").select_option("10")
+    expect(page.locator("#before")).to_have_count(0)
+    figure = page.locator("#compare .matrices figure").first
+    expect(figure).to_contain_text("3 runs")
+    figure.locator("summary").click()
+    total = sum(r.confusion[0][0] for r in quick if not r.techniques and r.setting.imbalance_factor == 10)
+    expect(figure.locator("tbody tr").first.locator("td").first).to_have_text(str(total))
+
+
+def test_the_pareto_front_is_as_worked_by_hand(opened: Callable[..., Page]) -> None:
+    cells = [
+        ({}, 60.0, 10.0),
+        ({"mix": "mixup"}, 59.0, 20.0),
+        ({"view": "tta"}, 70.0, 30.0),
+        ({"loss": "focal"}, 70.0, 40.0),
+        ({"loss": "ldam"}, 80.0, 500.0),
+    ]
+    records = [
+        record(t, scores={"top1": top1 / 100}, cost={"train_seconds": s, "parameters": 9}) for t, top1, s in cells
+    ]
+    page = opened(records)
+    drawn(page, "#cost")
+    assert [text.split()[0] for text in page.locator("#cost ol li").all_inner_texts()] == ["baseline", "tta", "ldam"]
+    page.get_by_label("Cost", exact=True).select_option(label="Parameters")
+    assert [text.split()[0] for text in page.locator("#cost ol li").all_inner_texts()] == ["ldam"]
+
+
+def test_the_heat_map_has_main_effects_and_interactions(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    picture = drawn(page, "#effects")
+    assert {"+0.5", "−2.5", "+1.3"} <= set(picture.locator("text").all_text_contents())
+    assert "tta +0.5 (−0.5 to +1.5); mixup −2.5" in page.locator("#effects .plotting").get_attribute("aria-label")
+    page.locator("#effects summary").click()
+    assert page.locator("#effects figure tbody tr").last.inner_text().split("\t") == [
+        "mixup with tta",
+        "+1.3",
+        "one run",
+        "1",
+        "4",
+    ]
+
+
+def test_dark_and_light_follow_the_system_and_the_switch(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file, scheme="dark")
+
+    def look() -> tuple[str, str | None]:
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return background, drawn(page, "#effects").locator("text").first.get_attribute("fill")
+
+    assert look()[0] == "rgb(19, 21, 25)"
+    dark = look()
+    button = page.get_by_role("button", name="Dark")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    expect(page.locator("#effects .plotting svg text").first).not_to_have_attribute("fill", dark[1])
+    assert look()[0] == "rgb(250, 250, 248)"
+    # The colours of what is compared change, too, and not only those of axes.
+    expect(page.locator("#compare figure").first.locator('path[stroke="rgb(29, 91, 184)"]').first).to_be_attached()
+    assert not page.locator('#compare path[stroke="rgb(138, 182, 255)"]').count()
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert look()[0] == "rgb(250, 250, 248)"
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("#effects .plotting svg text").first).to_have_attribute("fill", dark[1])
+
+
+# --- where a number comes from ---------------------------------------------------------------------------------------
+
+
+def test_a_row_leads_to_configuration_environment_plugins_and_command(
+    visit: Callable[..., Page], file: Path, quick: list[Record]
+) -> None:
+    page = visit(file)
+    page.get_by_role("button", name="cb_sampler + tta", exact=True).click()
+    dialog = page.get_by_role("dialog", name="cb_sampler + tta")
+    cells = [r for r in quick if r.label == "cb_sampler + tta"]
+    expect(dialog.locator("button[data-cell]")).to_have_count(9)
+    wanted = next(r for r in cells if r.setting.imbalance_factor == 50 and r.setting.seed == 1)
+    dialog.get_by_role("button", name=wanted.id[:12]).click()
+    expect(dialog.locator("h3")).to_have_text(f"Cell {wanted.id}")
+    expect(dialog.locator(".command")).to_have_text(command_of(wanted))
+    facts = {
+        row.locator("dt").inner_text(): row.locator("dd").inner_text() for row in dialog.locator(".pairs div").all()
+    }
+    assert (facts["sampler"], facts["view"], facts["python"], facts["epochs"]) == ("cb_sampler", "tta", "3.12", "20")
+    assert "ltbench 0.1.0" in dialog.get_by_role("table", name="Plugins").inner_text()
+    dialog.get_by_text("Exactly, as").click()
+    exact = msgspec.json.decode(dialog.locator("details pre").inner_text())
+    assert exact == {"spec": wanted.spec, "fits": wanted.fits}
+    assert wanted.digest in dialog.inner_text()
+
+
+def test_a_failed_cell_shows_its_error_and_log(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file)
+    page.get_by_text("Failed: 1 row").scroll_into_view_if_needed()
+    page.locator("#about").get_by_role("button", name="mixup + tta").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".problem")).to_have_text("JobFailed: loss is not finite")
+    expect(dialog.locator("details[open] pre")).to_have_text(ERROR["log"])
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_it_is_said_who_vouches_for_the_numbers(visit: Callable[..., Page], file: Path) -> None:
+    expect(visit(file).locator("#about .provenance")).to_contain_text("self-reported")
+
+
+def test_an_address_leads_to_a_cell(visit: Callable[..., Page], file: Path, quick: list[Record]) -> None:
+    wanted = quick[40]
+    page = visit(file, fragment=f"#cell-{wanted.id[:10]}")
+    expect(page.get_by_role("dialog").locator("h3")).to_have_text(f"Cell {wanted.id}")
+
+
+# --- whatever records hold ------------------------------------------------------------------------------------------
+
+
+def test_text_of_records_is_never_markup(opened: Callable[..., Page]) -> None:
+    names = [HOSTILE, *"bcdefghij"]
+    facts = SuiteFacts(name="quick", title=HOSTILE, question=HOSTILE, notes=HOSTILE, command=HOSTILE)
+    error = ERROR | {"message": HOSTILE, "log": HOSTILE}
+    mixed = record({"mix": "mixup"}, notes=[HOSTILE], environment={HOSTILE: HOSTILE}, classes=names)
+    page = opened([*detailed([record(classes=names), mixed]), record({"view": "tta"}, error=error)], facts)
+    assert page.evaluate("window.hacked") is None
+    assert page.title() == " ".join(HOSTILE.split())
+    expect(page.locator("h1")).to_have_text(HOSTILE)
+    expect(page.locator("#table small").first).to_have_text(HOSTILE)
+    drawn(page, "#compare", 5)
+    page.locator("#compare figure summary").first.click()
+    expect(page.locator("#compare tbody th").first).to_have_text(HOSTILE)
+    page.get_by_role("button", name="tta", exact=True).first.click()
+    expect(page.locator("dialog details pre").first).to_have_text(HOSTILE)
+    assert page.evaluate("window.hacked") is None
+
+
+def never_predicted() -> list[Record]:
+    confusion = [[0 if p == 9 else 20 + (10 if p == t else 0) for p in range(10)] for t in range(10)]
+    accuracy = [*[30 / 210] * 9, 0.0]
+    return [
+        record({}, seed=s, confusion=confusion, per_class={"accuracy": accuracy, "precision": [None] * 10})
+        for s in range(2)
+    ]
+
+
+def thousand_classes() -> list[Record]:
+    names = [f"class {c}" for c in range(1000)]
+    matrix = [[2 if p == t else 1 if p == (t + 1) % 1000 else 0 for p in range(1000)] for t in range(1000)]
+    accuracy = [1 - c / 2000 for c in range(1000)]
+    return [record(classes=names, confusion=matrix, per_class={"accuracy": accuracy})]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (list, "No results yet"),
+        (lambda: [record()], "only combination"),
+        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "one run of each"),
+        (never_predicted, "only combination"),
+        (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
+        (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only combination"),
+        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "only combination"),
+    ],
+    ids=["empty", "single", "one_seed", "never_predicted", "all_failed", "undefined", "several_boards"],
+)
+def test_a_report_of_little_is_sensible(
+    opened: Callable[..., Page], make: Callable[[], list[Record]], says: str
+) -> None:
+    page = opened(make(), width=400)
+    expect(page.locator("#verdict")).to_contain_text(says)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400  # it scrolls nowhere but in the table
+
+
+def test_a_thousand_classes_are_drawn_in_groups(opened: Callable[..., Page]) -> None:
+    page = opened(thousand_classes())
+    expect(page.locator("#compare .matrices canvas")).to_have_count(1)
+    expect(page.locator("#compare .plotting").first).to_have_attribute("aria-label", re.compile("1,000 classes"))
+    expect(page.locator("#compare .matrices .plotting").first).to_have_attribute(
+        "aria-label", re.compile("100 groups of classes")
+    )
+
+
+def test_a_board_is_chosen_where_there_are_several(opened: Callable[..., Page]) -> None:
+    page = opened([record(), record(dataset="cifar10"), record({"mix": "mixup"}, dataset="cifar10")])
+    assert labels(page) == ["baseline", "mixup"]
+    page.get_by_label("Board", exact=True).select_option(index=1)
+    assert labels(page) == ["baseline"]
+
+
+def test_it_prints_the_table_in_light_colours(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file, scheme="dark")
+    drawn(page, "#cost")
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 29, 33)"
+    expect(page.locator("#filters")).to_be_hidden()
+    expect(page.locator("#table table")).to_be_visible()

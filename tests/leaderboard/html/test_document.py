@@ -1,0 +1,225 @@
+"""What is in the file of a report, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import random
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import synthetic
+from reports import loaded
+from synthetic import record
+
+from ltbench.agreement import outcome
+from ltbench.errors import MissingExtra
+from ltbench.leaderboard import cells
+from ltbench.leaderboard.html import content as content_module
+from ltbench.leaderboard.html.content import content
+from ltbench.leaderboard.html.document import SCRIPTS, document
+from ltbench.leaderboard.html.library import library
+from ltbench.leaderboard.html.packed import Pool, inline, packed
+from ltbench.leaderboard.html.shapes import classes, lines, matrix
+from ltbench.leaderboard.html.verdict import verdict
+from ltbench.leaderboard.html.words import SCORES
+from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.table import boards
+from ltbench.ledger import Invalidation
+from ltbench.rerun import command_of
+
+ERROR = {"type": "JobFailed", "message": "NaN", "job": "j", "log": "boom"}
+
+
+def unpacked(text: str) -> Any:
+    return msgspec.json.decode(gzip.decompress(base64.b64decode(text)))
+
+
+def elements(text: str) -> dict[str, str]:
+    """Return the content of the script elements that hold data, as a browser takes them apart."""
+    return dict(re.findall(r'<script type="[^"]+" id="(\w+)">(.*?)</script', text, flags=re.DOTALL))
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_records_in_any_order_are_the_same_bytes() -> None:
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
+    expected = document(loaded(records))
+    random.Random(3).shuffle(records)
+    assert document(loaded(records)) == expected
+
+
+def test_the_file_names_nothing_to_load_and_forbids_it() -> None:
+    text = document(loaded([record()]))
+    for kind, held in elements(text).items():
+        if kind != "library":
+            assert "http" not in held
+    frame = re.sub(r'(<script type="[^"]+" id="\w+">).*?</script', r"\1</script", text, flags=re.DOTALL)
+    assert not re.findall(r"https?://|\bsrc=|<link|@import|url\(", frame)
+    assert "default-src 'none'" in frame
+
+
+def test_every_script_is_shipped_and_ends_no_element() -> None:
+    assets = Path(content_module.__file__).parent / "assets"
+    assert sorted(SCRIPTS) == sorted(path.name for path in assets.glob("*.js"))
+    for path in assets.glob("*.js"):
+        source = path.read_text(encoding="utf-8")
+        assert "</script" not in source
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|fetch\(|XMLHttpRequest", source)
+
+
+def test_hostile_text_stays_text() -> None:
+    hostile = "</script><script>alert(1)</script> 'x' \"y\" & Ünïcødé 日本"
+    facts = SuiteFacts(name="q", title=hostile, question=hostile, notes=hostile, command=hostile)
+    records = [record(classes=[hostile, "b"], confusion=[[1, 0], [0, 1]], per_class={"accuracy": [1.0, 0.5]})]
+    text = document(loaded(records, facts))
+    assert "<script>alert" not in text
+    core = unpacked(elements(text)["core"])
+    assert hostile in core["pool"][core["boards"][0]["tables"][0]["classes"]]["names"]
+
+
+def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    library.cache_clear()
+    with pytest.raises(MissingExtra, match="vl-convert-python") as caught:
+        document(loaded([record()]))
+    assert caught.value.fix == "pip install 'ltbench[report]'"
+
+
+def test_packed_values_come_back_and_inline_ones_hold_no_tag() -> None:
+    value = {"a": ["</script>", 1.5, None], "b": "Ü"}
+    assert unpacked(packed(value)) == value
+    assert "<" not in inline(value)
+    assert msgspec.json.decode(inline(value)) == value
+
+
+def test_a_pool_keeps_equal_values_once() -> None:
+    pool = Pool()
+    assert [pool.put({"b": 1, "a": 2}), pool.put("x"), pool.put({"a": 2, "b": 1})] == [0, 1, 0]
+    assert pool.values == [{"b": 1, "a": 2}, "x"]
+
+
+# --- its content ----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
+    made = loaded(synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2), names=("mixup", "tta")))
+    core = content(made).core
+    across, first, second = core["boards"][0]["tables"]
+    assert [table.factor for table in (across, first, second)] == [None, 10.0, 100.0]
+    expected = [*cells.columns(made.boards[0].tables[0]), *cells.more_columns(made.boards[0].tables[0])[1:]]
+    assert [column.texts for column in first.columns] == [column.texts for column in expected]
+    top1 = next(column for column in first.columns if column.score == "top1")
+    best = made.boards[0].tables[0].rows[0]
+    assert top1.numbers[0] == pytest.approx(100 * best.scores["top1"].mean, abs=1e-3)
+    assert top1.halves[0] == pytest.approx(100 * best.scores["top1"].half, abs=1e-3)
+    assert [core["combinations"][number]["label"] for number in first.combinations] == [
+        row.label for row in made.boards[0].tables[0].rows
+    ]
+    assert (first.first_row, second.first_row) == (0, 4)
+
+
+def test_every_score_of_a_page_has_a_word_with_the_sign_of_the_page() -> None:
+    of_the_page = {name: sign for name, _, sign in (*cells._FIRST, *cells._REST)}
+    assert {name: SCORES[name].sign for name in of_the_page} == of_the_page
+
+
+def test_every_cell_can_be_traced() -> None:
+    records = [
+        *synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup",)),
+        record({"view": "tta"}, 10.0, error=ERROR),
+    ]
+    made = content(loaded(records))
+    traces = [trace for chunk in made.traces for row in unpacked(chunk) for trace in row]
+    assert {trace["id"] for trace in traces} == {one.id for one in records}
+    for trace in traces:
+        mine = next(one for one in records if one.id == trace["id"])
+        assert (trace["spec"], trace["fits"], trace["digest"]) == (mine.spec, mine.fits, mine.digest)
+        assert made.core["pool"][trace["environment"]] == mine.environment
+        assert trace["command"] == command_of(mine)
+    (failed,) = [trace for trace in traces if trace.get("error")]
+    assert (failed["error"], failed["log"]) == ("JobFailed: NaN", "boom")
+
+
+def test_what_was_withdrawn_is_said_with_its_reason_and_shown_nowhere_else() -> None:
+    good, bad = record(), record({"mix": "mixup"})
+    word = Invalidation(id=bad.id, outcome=outcome(bad), reason="wrong data", by="me", digest="x")
+    made = content(loaded([good, bad], invalidations=[word])).core
+    assert [(one["id"], one["reason"]) for one in made["withdrawn"]] == [(bad.id, "wrong data (me)")]
+    assert [one["label"] for one in made["combinations"]] == ["baseline"]
+    assert "self-reported" in made["provenance"][0]
+
+
+def test_classes_come_from_head_to_tail_with_their_numbers() -> None:
+    one = record(data={"counts": [5, 50, 20], "classes": ["few", "many", "medium"]}, confusion=[[1, 2, 3], [4, 5, 6], [7, 8, 9]],
+                 per_class={"accuracy": [0.1, 0.5, None]}, curve={"epoch": [1.0, 2.0], "loss": [2.0, 1.0], "accuracy": [0.25, 0.5]})  # fmt: skip
+    its = classes([one])
+    assert (its.names, its.counts) == (["many", "medium", "few"], [50, 20, 5])
+    assert matrix([one, one], its.order).images == [[10, 12, 8], [16, 18, 14], [4, 6, 2]]
+    shown = lines([one], its.order)
+    assert shown.accuracy == [50.0, None, 10.0]
+    assert (shown.epoch, shown.train_loss, shown.train_accuracy) == ([1.0, 2.0], [2.0, 1.0], [25.0, 50.0])
+
+
+def test_many_classes_are_pooled_with_their_neighbours_and_no_image_is_lost() -> None:
+    size = 250
+    confusion = np.arange(size * size).reshape(size, size).tolist()
+    one = record(classes=[str(c) for c in range(size)], confusion=confusion, per_class={"accuracy": [0.5] * size})
+    pooled = matrix([one], list(range(size)))
+    assert (pooled.size, len(pooled.images)) == (3, 84)
+    assert sum(map(sum, pooled.images)) == sum(map(sum, confusion))
+    assert pooled.images[0][0] == sum(confusion[t][p] for t in range(3) for p in range(3))
+
+
+def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+    epochs = [float(e) for e in range(1, 501)]
+    shown = lines([record(curve={"epoch": epochs, "loss": epochs, "accuracy": [0.5] * 500})], list(range(10)))
+    assert len(shown.epoch) == 60
+    assert (shown.epoch[0], shown.epoch[-1], shown.train_loss[-1]) == (1.0, 500.0, 500.0)
+
+
+def test_what_does_not_fit_is_left_out_from_the_end_of_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        record(t, scores={"top1": top1}, confusion=rng.integers(0, 99, (10, 10)).tolist())
+        for t, top1 in (({}, 0.1), ({"mix": "mixup"}, 0.9), ({"view": "tta"}, 0.8), ({"loss": "focal"}, 0.7))
+    ]
+    whole = content(loaded(records)).matrices
+    monkeypatch.setattr(content_module, "MATRIX_BYTES", sum(len(text or "") for text in (whole[0], whole[1], whole[3])))
+    assert content(loaded(records)).matrices == [whole[0], whole[1], None, whole[3]]  # the last row is the baseline
+
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+
+def said(gains: dict[str, list[float]]) -> Any:
+    records = [
+        record({} if name == "baseline" else {"mix": name}, seed=s, scores={"top1": 0.5 + gain})
+        for name, values in gains.items() for s, gain in enumerate(values)
+    ]  # fmt: skip
+    return verdict(boards(records)[0].tables[0])
+
+
+def test_a_lead_that_a_test_confirms_is_clear() -> None:
+    found = said({"baseline": [0.0, 0.001, 0.002], "mixup": [0.1, 0.1012, 0.102]})
+    assert (found.best, found.clear) == ("mixup", True)
+    assert found.others == "A paired test tells it apart from the next best."
+    assert found.baseline == "It is told apart from the baseline."
+
+
+def test_a_lead_within_noise_is_none() -> None:
+    found = said({"baseline": [0.0, 0.05, 0.02], "mixup": [0.03, 0.02, 0.04]})
+    assert (found.best, found.clear) == ("mixup", False)
+    assert "the order may be chance" in found.others
+    assert "not told apart from the baseline" in found.baseline
+
+
+def test_one_run_of_each_tells_nothing() -> None:
+    assert "one run of each" in said({"baseline": [0.0], "mixup": [0.1]}).others
+    assert "nothing to compare" in said({"baseline": [0.0, 0.1]}).others

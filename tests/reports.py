@@ -1,0 +1,20 @@
+"""Suites' folders as they are after reading, without files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.publish import Loaded, _loaded
+from ltbench.ledger import Invalidation, ledger
+from ltbench.records import Record
+
+FACTS = SuiteFacts(
+    name="quick", title="Four techniques", question="Which one helps?", command="ltbench run --suite quick",
+    seeds=((0, 0), (1, 1), (2, 2)),
+)  # fmt: skip
+
+
+def loaded(records: Iterable[Record], facts: SuiteFacts = FACTS, invalidations: Iterable[Invalidation] = ()) -> Loaded:
+    return _loaded(Path("there-is-no-such-folder"), facts, ledger(records, invalidations))
