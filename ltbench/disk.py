@@ -52,6 +52,12 @@ def telling(what: str, where: Path, *, only: Collection[int] | None = None, miss
         raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
 
 
+def refused(error: StoreError) -> bool:
+    """Whether an error is that of a disk that takes nothing more, whatever is written next."""
+    cause = error.__cause__
+    return cause is not None and _system_error(cause) in REFUSALS
+
+
 def _system_error(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno or errno.EIO

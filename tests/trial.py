@@ -141,20 +141,17 @@ def wait_for(condition, process: subprocess.Popen | None = None, seconds: float 
 
 
 def harass(folder: Path, undisturbed: Trial, fault, *, tries: int, lost: int, workers: int = 1) -> None:
-    """Have a fault strike a command again and again until it comes to an end all the same; check what is left.
+    """Have a fault strike a command so many times, let it come to an end, and check what is left.
 
     fault: strikes a process and returns whether it did so before the process was done. lost: how many jobs that may
-    cost each time. What is struck does not publish, which would take most of the time; a last command does.
+    cost each time. What is struck does not publish, which would take most of the time; the last command does.
     """
     struck = rounds = 0
     while struck < tries:
         trial, before = Trial(folder / str(rounds), publish=False, seconds=0.2), struck
-        process = trial.start(workers=workers)
-        while fault(trial, process):
+        while struck < tries and fault(trial, trial.start(workers=workers)):
             struck += 1
-            process = trial.start(workers=workers)
-        finished(process)
-        trial.run(publish=True)
+        trial.run(publish=True, seconds=0.0)
         trial.check(undisturbed, lost=lost * (struck - before))
         rounds += 1
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ltbench import disk
 from ltbench.cells import Job
 from ltbench.errors import JobFailed, LtbenchError, StoreError
 from ltbench.executors import WORK, Outcome, resolve
@@ -55,15 +56,20 @@ def one_thread() -> None:
 
 
 def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
-    """Do the jobs in order and yield how each ended. A job is skipped that reads what did not end well among them."""
+    """Do the jobs in order and yield how each ended.
+
+    A job is skipped that reads what did not end well among them, and so are all that are left where a disk is full.
+    """
     undone: set[str] = set()
+    full = False
     for job in jobs:
-        if undone.intersection(job.reads):
+        if full or undone.intersection(job.reads):
             outcome = Outcome(key=job.key, status="skipped")
         else:
             outcome = _perform(job, context, work)
         if outcome.status not in ("done", "found"):
             undone.add(job.key)
+        full = full or (outcome.store_error is not None and disk.refused(outcome.store_error))
         yield outcome
 
 

@@ -57,9 +57,14 @@ def test_what_a_job_prints_is_no_data(here, capsys):
 
 
 def test_an_error_of_the_store_is_told_apart(here):
-    outcomes = do(here, make("job1", does="fill_the_disk"), make("job2", "nothing"))
+    outcomes = do(here, make("job1", "nothing"), make("job2", does="fill_the_disk"))
     assert all(isinstance(o.store_error, StoreError) for o in outcomes.values())
-    assert "the disk is full" in outcomes["job1"].error["message"]
+    assert "the disk is full" in outcomes["job2"].error["message"]
+
+
+def test_nothing_more_of_a_task_is_tried_where_the_disk_is_full(here):
+    outcomes = do(here, make("job1", does="fill_the_disk"), make("job2"))
+    assert [o.status for o in outcomes.values()] == ["failed", "skipped"]
 
 
 def test_an_error_that_ltbench_raises_is_told_in_its_own_words(here):
