@@ -8,6 +8,7 @@ import msgspec
 
 from ltbench.leaderboard.comparable import Comparable
 from ltbench.leaderboard.effects import Effect, interactions, main_effects
+from ltbench.leaderboard.scores import Scores
 from ltbench.leaderboard.variance import Variance, variances
 
 
@@ -33,12 +34,15 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
 def analysed(groups: Iterable[Comparable]) -> list[Analysis]:
     """Return the analysis of each board, in their order."""
-    return [
-        Analysis(
-            group=group,
-            effects=main_effects(group.records),
-            pairs=interactions(group.records),
-            variances=variances(group.records),
+    made = []
+    for group in groups:
+        scores = Scores.of(group.records)
+        made.append(
+            Analysis(
+                group=group,
+                effects=main_effects(scores),
+                pairs=interactions(scores),
+                variances=variances(scores),
+            )
         )
-        for group in groups
-    ]
+    return made

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from ltbench.leaderboard.analysis import Analysis
 from ltbench.leaderboard.cells import MISSING, factor_text, half_text, percent, runs_text, signed
 from ltbench.leaderboard.effects import Effect
+from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.markdown import FOLD, escape, folded, plain_table
 from ltbench.leaderboard.power import MOST, runs_needed
 from ltbench.leaderboard.stats import CONSTANT, LEVEL
 from ltbench.leaderboard.table import Board, Row, Table
-from ltbench.leaderboard.variance import BOTH, FEWEST, REST, Share, sd_interval
+from ltbench.leaderboard.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 
 _ADDS = """\
 Percentage points of top-1 accuracy that switching a technique on adds, everything else as it was, averaged over every
@@ -32,9 +33,11 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
         return
     yield from ("### What pairs add", "", *_TOGETHER.splitlines(), "", *pair_figure)
     apart = [effect for effect in analysis.pairs if effect.separated]
-    if apart:
-        yield from (*_folding(*_pair_table(apart)), "")
-        yield from _partial(apart)
+    # What no heat map shows is in the table, separated or not.
+    shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
+    if shown:
+        yield from (*_folding(*_pair_table(shown)), "")
+        yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
     every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
     yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} separated from zero; {every}"
@@ -75,12 +78,18 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
             "Subset and training seed cannot be told apart here: that takes at least "
             f"{FEWEST} of each, crossed."
         )  # fmt: skip
+    if any(share.source == SUBSET for share in seeds) and any(share.source == SEED for share in seeds):
+        yield (
+            "Subset and training seeds are crossed, so each takes part in several runs: as far as techniques do better on some "
+            "of them than on others, runs are not independent and the intervals of this page are somewhat too narrow."
+        )
     yield ""
 
 
 def versus_lines(table: Table) -> list[str]:
     """Return the tests of the first rows, folded: each row against the baseline and against the best row."""
-    if not any(row.delta or row.to_best for row in table.rows):
+    # From one run there is nothing to test, and `table.csv` has the differences.
+    if not any(gap is not None and gap.half is not None for row in table.rows for gap in (row.delta, row.to_best)):
         return []
     rows = [
         [
@@ -106,17 +115,25 @@ def more_runs(table: Table) -> list[str]:
     if gap is None or gap.sd is None:
         return ["One pair of seeds tells no rows apart, nor how many more would.", ""]
     if abs(gap.mean) <= CONSTANT or gap.sd <= CONSTANT:
-        return ["The difference of the first two rows is the same in every run: no test tells how many more would do.", ""]
+        return [
+            "The difference of the first two rows is the same in every run: no test tells how many more would do.",
+            "",
+        ]
     size = abs(gap.mean) / gap.sd
     also = ""
     if table.pairs > 1:
         within = _count(runs_needed(size, LEVEL / table.pairs), gap.n)
         also = f", {within} by the test of this table, which is corrected for {table.pairs:,} pairs of rows"
     known = f" {gap.n} pairs know both only roughly: take it for an order of magnitude." if gap.n < 10 else ""
+    gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
     return [
-        f"The first two rows differ by {percent(abs(gap.mean))}{half_text(gap)}. Were that and its SD of {percent(gap.sd)} the "
-        f"truth, a paired test of the two alone would take {_count(runs_needed(size), gap.n)} pairs of seeds to find it in "
-        f"80 of 100 repetitions{also}.{known} Where two rows are equal, no number will do.",
+        " ".join(
+            [
+                f"The first two rows differ by {gap_text}. Were that and its SD of {percent(gap.sd)} the truth, a paired test",
+                f"of the two alone would take {_count(runs_needed(size), gap.n)} pairs of seeds to find it in 80 of 100",
+                f"repetitions{also}.{known} Where two rows are equal, no number will do.",
+            ]
+        ),
         "",
     ]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.stats import LEVEL, estimates, holm, zero_p
 from ltbench.leaderboard.scores import Picked, Scores
+from ltbench.leaderboard.stats import LEVEL, estimates, holm, zero_p
 from ltbench.leaderboard.table import PRIMARY
 from ltbench.records import TECHNIQUE_STAGES, Record
 
@@ -62,15 +62,15 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return self.cells == self.n * self.contexts
 
 
-def main_effects(records: Iterable[Record], metric: str = PRIMARY) -> list[Effect]:
+def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
     """Return what each technique adds to a score: at each imbalance factor, then over all where there are several.
 
-    records: those of one board, of any order. Techniques are in the order of the stages. A difference is taken within
+    records: those of one board, of any order, or their scores. Techniques are in the order of the stages. A difference is taken within
     one pair of seeds between a combination with the technique and the same one with the baseline of its stage in its
     place; nothing is imputed: a combination counts where both are there, over factors where both are there at every
     one. A technique without a single such difference has no effect here.
     """
-    scores = Scores.of(records, metric)
+    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for one in combination:
@@ -80,13 +80,13 @@ def main_effects(records: Iterable[Record], metric: str = PRIMARY) -> list[Effec
     return _effects(scores, found)
 
 
-def interactions(records: Iterable[Record], metric: str = PRIMARY) -> list[Effect]:
+def interactions(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
     """Return what each pair of techniques adds beyond the sum of what each adds, as `main_effects` does.
 
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
     are there: above zero the two help each other, below they stand in each other's way. Some books take half of it.
     """
-    scores = Scores.of(records, metric)
+    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):

@@ -39,6 +39,12 @@ _READING = """\
 - **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
   pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
   a shared rank does not say *equal*.
+- **best** marks with `≈` every row that such a test does not tell apart from the row with the best mean.
+- *n* counts pairs of seeds; `2/3 seeds` says that one of three is missing or failed.
+- **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
+  a mean in which every doubling of the factor counts the same.
+- Folded below: **p** values, corrected, and **d**, the mean difference in standard deviations of the differences
+  (Cohen's d_z with Hedges' correction for few runs).
 - **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
   {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
 - Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
@@ -155,7 +161,12 @@ def _board(
         yield f"{board.versions} cells are there in more than one version; the one of the highest revision counts."
     yield ""
     if board.across:
-        yield from ("### Across imbalance factors", "", "Top-1 accuracy at each factor (IF) and its mean.", "")
+        yield from (
+            "### Across imbalance factors",
+            "",
+            "Top-1 accuracy at each factor (IF), its mean, and the area under its line over log(IF).",
+            "",
+        )
         yield from (*table_lines(board.across, failures), "")
         yield from (*more_runs(board.across), *versus_lines(board.across))
         yield from _figures(board, None, figures)
@@ -184,12 +195,13 @@ def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> l
         return [*lines, found, ""]
     lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
     verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
-    lines += [
-        f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g}). Mean ranks that differ by less than "
-        f"{found.difference:.2f} are not told apart (Nemenyi, 5 %).",
-        "",
+    head = f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g})."
+    rule = f"Mean ranks that differ by less than {found.difference:.2f} are not told apart (Nemenyi, 5 %)."
+    lines += [f"{head} {rule}", ""]
+    rows = [
+        [str(i), escape(label), f"{rank:.2f}"]
+        for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
     ]
-    rows = [[str(i), escape(label), f"{rank:.2f}"] for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)]
     return [*lines, *folded("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
 
 

@@ -54,9 +54,9 @@ class Variance(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations that have every run, and are all that counts here."""
 
 
-def variances(records: Iterable[Record], metric: str = PRIMARY) -> list[Variance]:
+def variances(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Variance]:
     """Return where the variance of a board's runs comes from, at each factor and over all where there are several."""
-    scores = Scores.of(records, metric)
+    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
     return [_variance(scores, factor) for factor in scores.places]
 
 

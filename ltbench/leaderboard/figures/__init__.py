@@ -12,7 +12,17 @@ from ltbench.leaderboard.analysis import Analysis, analysed
 from ltbench.leaderboard.cells import factor_text
 from ltbench.leaderboard.comparable import Comparable, comparables
 from ltbench.leaderboard.critical import Critical, critical
-from ltbench.leaderboard.figures import bars, confusion, critical_difference, curves, effects, head_to_tail, histogram, interactions, spread
+from ltbench.leaderboard.figures import (
+    bars,
+    confusion,
+    critical_difference,
+    curves,
+    effects,
+    head_to_tail,
+    histogram,
+    interactions,
+    spread,
+)
 from ltbench.leaderboard.figures.canvas import Drawing
 from ltbench.leaderboard.figures.scores import scores_lines
 from ltbench.leaderboard.figures.series import Shown, chosen, classes_of, counts_of
@@ -111,16 +121,15 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[Placed]:
     if not analysis.telling:
         return
     names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
-    where = {"group": analysis.group, "factor": analysis.factor}
     adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
     if adds is not None:
         alt = f"What each technique adds to top-1 accuracy: {'; '.join(adds.techniques)}"
         drawing = Drawing(kind="effects", name=f"{prefix}effects.svg", alt=alt, data=adds, draw=effects.draw)
-        yield Placed(**where, drawings=[drawing], section="effects")
+        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
     if pairs is not None:
         alt = f"What pairs of techniques add beyond the sum of each: {'; '.join(pairs.techniques)}"
         drawing = Drawing(kind="interactions", name=f"{prefix}interactions.svg", alt=alt, data=pairs, draw=interactions.draw)  # fmt: skip
-        yield Placed(**where, drawings=[drawing], section="interactions")
+        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
 
 
 def _at(name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float, tail: str) -> Iterator[Drawing]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.critical import Critical
-from ltbench.leaderboard.figures.canvas import figure, shortened
+from ltbench.leaderboard.figures.canvas import figure, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def draw(data: Data) -> Figure:
     left = (many + 1) // 2
     lines = max(left, many - left)
     bars = 0.22 * len(data.groups) + 0.25
-    made = figure(1.35 + 0.24 * lines + 0.3 * bars)
+    made = figure(1.35 + 0.31 * lines + 0.33 * bars)
     axes = made.subplots()
     low, high = min(data.ranks), max(*data.ranks, min(data.ranks) + data.difference)
     margin = 0.62 * (high - low)
@@ -74,9 +74,18 @@ def draw(data: Data) -> Figure:
         y = bars + 0.5 * (place if before else many - 1 - place) + 0.3
         end = low - 0.03 * (high - low) if before else high + 0.03 * (high - low)
         axes.plot([rank, rank, end], [0, y, y], color="#666666", linewidth=0.8)
-        text = f"{shortened(label, 34)} {rank:.2f}" if before else f"{rank:.2f} {shortened(label, 34)}"
-        axes.text(end, y, text, ha="right" if before else "left", va="center", fontsize=8)
+        gap = 0.02 * (high - low)
+        axes.text(end + (-gap if before else gap), y, f"{rank:.2f}", ha="right" if before else "left",
+                  va="center", fontsize=8)  # fmt: skip
+        axes.text(end + (-gap if before else gap) * 6, y, _name(label), ha="right" if before else "left", va="center",
+                  fontsize=7.5, linespacing=1.05)  # fmt: skip
     more = f", the best {many} of {data.many} combinations" if data.many > many else ""
     p = "< 0.001" if data.p < 0.001 else f"= {data.p:.3f}"
     axes.set_title(f"Mean rank over {data.datasets} data sets (Friedman p {p}){more}; bars: not told apart")
     return made
+
+
+def _name(label: str) -> str:
+    """Return a label on two lines at most."""
+    lines = wrapped(label, 34)
+    return "\n".join([*lines[:1], *([" ".join(lines[1:])] if len(lines) > 1 else [])])

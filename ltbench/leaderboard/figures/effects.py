@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ltbench.leaderboard.cells import factor_text
 from ltbench.leaderboard.effects import Effect
 from ltbench.leaderboard.figures.canvas import figure, legend, legend_height, shortened
+from ltbench.leaderboard.figures.series import runs_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ def collect(effects: Sequence[Effect], most: int = MOST) -> Data | None:
         techniques=[name[0] for name in names],
         places=["mean" if place is None else factor_text(place) for place in places],
         points=[[_point(by_place.get((name, place))) for place in places] for name in names],
-        n=runs_of(effects),
+        n=runs_text(effect.n for effect in effects),
         left_out=len({effect.techniques for effect in effects}) - len(names),
     )
 
@@ -65,12 +66,6 @@ def strongest(effects: Sequence[Effect], most: int) -> list[tuple[str, ...]]:
         size[effect.techniques] = max(size.get(effect.techniques, 0.0), round(abs(effect.mean), _DIGITS))
     kept = sorted(size, key=lambda name: -size[name])[:most]
     return [name for name in size if name in kept]
-
-
-def runs_of(effects: Sequence[Effect]) -> str:
-    """Return the pairs of seeds that effects are made of: `3`, or `2 to 3`."""
-    numbers = sorted({effect.n for effect in effects})
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _point(effect: Effect | None) -> Point | None:
@@ -89,7 +84,7 @@ def draw(data: Data) -> Figure:
     axes.axvline(0, color="#000000", linewidth=0.9)
     for number, place in enumerate(data.places):
         mean = place == "mean"
-        look = {"color": "#000000" if mean else _SHADES[number % len(_SHADES)]}
+        look: Any = {"color": "#000000" if mean else _SHADES[number % len(_SHADES)]}
         shift = step * (number - (places - 1) / 2)
         there = [(i, row[number]) for i, row in enumerate(data.points)]
         known = [(i + shift, point) for i, point in there if point is not None]
