@@ -235,3 +235,31 @@ def test_facts_of_before_figures_are_read(place: Path) -> None:
     (place / "quick" / "suite.json").write_text(json.dumps(kept))
     update(place)
     assert "![" not in (place / "quick" / "README.md").read_text(encoding="utf-8")
+
+
+def test_effects_and_interactions_are_drawn_with_their_numbers() -> None:
+    import synthetic
+
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    found = drawings(placed(Wish(figures=("effects", "interactions")), records))
+    effects, pairs = texts(found["effects"]), texts(found["interactions"])
+    assert {"cb_sampler", "mixup", "label_smooth", "tta", "imbalance factor 10", "mean over the factors"} <= set(
+        effects
+    )
+    assert any("n = 3" in text for text in effects)
+    square = found["interactions"].data.squares[0]
+    shown = f"{abs(100 * square.mean):.1f}"
+    assert any(shown in text for text in pairs)
+    assert len(found["interactions"].data.squares) == 6
+
+
+def test_effects_bear_any_name_one_run_and_many_techniques() -> None:
+    names = [f"技術_{i}[β=0.{i}]" for i in range(30)]
+    made = [record({"loss": name} if name else {}, 100.0, 0, {"top1": 0.5 + len(name) / 1000 + i / 100})
+            for i, name in enumerate(["", *names])]  # fmt: skip
+    made += [record({"loss": name, "mix": "mixup"} if name else {"mix": "mixup"}, 100.0, 0, {"top1": 0.6 + (i % 7) / 100})
+             for i, name in enumerate(["", *names])]  # fmt: skip
+    found = drawings(placed(Wish(figures=("effects", "interactions")), made))
+    assert any("the 16 largest of 31" in text for text in texts(found["effects"]))
+    assert any("n = 1" in text for text in texts(found["interactions"]))
+    assert all(len(svg(drawing).encode()) < 200_000 for drawing in found.values())
