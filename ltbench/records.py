@@ -99,6 +99,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The picked techniques as (stage, label), in the order of the stages."""
         return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := self.combination.get(stage)))
 
+    @cached_property
+    def order(self) -> tuple[object, ...]:
+        """What orders records: setting, then simple combinations first, then seeds."""
+        # Kept, because a page of ten thousand records sorts them several times.
+        s = self.setting
+        place = (self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe), s.imbalance_factor)
+        return (*place, *combination_order(self.techniques), s.subset_seed, s.seed, self.id, self.digest)
+
     @property
     def slot(self) -> tuple[object, ...]:
         """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
@@ -257,9 +265,7 @@ def write_jsonl(path: Path, records: Iterable[Record]) -> None:
 
 def sort_key(record: Record) -> tuple[object, ...]:
     """Return what orders records: setting, then simple combinations first, then seeds."""
-    s = record.setting
-    place = (record.protocol, s.dataset, s.profile, s.model, canonical(record.recipe), s.imbalance_factor)
-    return (*place, *combination_order(record.techniques), s.subset_seed, s.seed, record.id, record.digest)
+    return record.order
 
 
 def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:

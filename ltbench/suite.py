@@ -50,7 +50,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The published numbers that the leaderboard sets beside the measured ones."""
     claims: tuple[Claim, ...] = ()
     """What the report concludes; the leaderboard says of each whether it holds."""
-    figures: tuple[str, ...] = ("head_to_tail", "bars")
+    figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
     """What the page shows, of `reported.FIGURES`."""
     highlight: Combination | None = None
     """The combination that figures set against the baseline; the best one of each factor where none is named."""

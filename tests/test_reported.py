@@ -61,9 +61,13 @@ def test_a_suite_carries_what_its_report_says(tmp_path: Path) -> None:
     ]
 
 
-def test_a_suite_without_a_report_shows_two_figures(tmp_path: Path) -> None:
+def test_a_suite_without_a_report_shows_the_default_figures(tmp_path: Path) -> None:
     suite = read(tmp_path, GOOD[: GOOD.index("[[reported]]")].replace("figures", "#"))
-    assert (suite.reported, suite.claims, suite.figures) == ((), (), ("head_to_tail", "bars"))
+    assert (suite.reported, suite.claims, suite.figures) == (
+        (),
+        (),
+        ("head_to_tail", "bars", "effects", "interactions", "critical_difference"),
+    )
 
 
 def test_what_a_report_says_survives_a_change_of_the_suite_and_json(tmp_path: Path) -> None:

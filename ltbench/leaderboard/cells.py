@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from ltbench.leaderboard.stats import Estimate
-from ltbench.leaderboard.table import PRIMARY, Row, Table
+from ltbench.leaderboard.table import AREA, PRIMARY, Row, Table
 from ltbench.technique import written
 
 MISSING = "–"
+LIKE_BEST = "≈"
 NONE = "n/a"
 FAILED = "FAILED"
 _FIRST = (("many", "many", 1), ("medium", "med.", 1), ("few", "few", 1), ("worst_class", "worst", 1))
@@ -39,10 +40,13 @@ def columns(table: Table) -> list[Column]:
     """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, groups."""
     rows = table.rows
     shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
+    if sum(row.rank is not None for row in rows) > 1:
+        shown.append(_plain("best", [best_text(row) for row in rows]))
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{PRIMARY}@")]
         shown += [_scored(table, name, f"IF {name.partition('@')[2]}", 1) for name in names]
         shown.append(_scored(table, PRIMARY, "mean", 1, interval=True))
+        shown.append(_scored(table, AREA, "area", 1))
     else:
         shown.append(_scored(table, PRIMARY, "top-1", 1, interval=True))
     shown.append(_plain("n", [runs_text(row, table.expected) for row in rows]))
@@ -62,9 +66,14 @@ def rank_text(row: Row) -> str:
     return MISSING if row.rank is None else f"{row.rank}{'=' if row.shared else ''}"
 
 
+def best_text(row: Row) -> str:
+    """Return `best`, or `≈` for a row that no test tells from the best one."""
+    return "" if row.rank is None or not row.like_best else "best" if row.to_best is None else LIKE_BEST
+
+
 def runs_text(row: Row, expected: int) -> str:
-    """Return how many runs a row has: `3`, or `2/3` where some are missing."""
-    return str(row.n) if row.n == expected else f"{row.n}/{expected}"
+    """Return how many pairs of seeds a row has: `3`, or `2/3 seeds` where some are missing."""
+    return str(row.n) if row.n == expected else f"{row.n}/{expected} seeds"
 
 
 def delta_text(row: Row) -> str:

@@ -8,11 +8,15 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
+from ltbench.leaderboard.analysis import Analysis, analysed
+from ltbench.leaderboard.analysis_lines import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.cells import factor_text
 from ltbench.leaderboard.comparable import Comparable, comparables
+from ltbench.leaderboard.critical import Critical, critical
 from ltbench.leaderboard.figures import Placed
 from ltbench.leaderboard.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
 from ltbench.leaderboard.reported import reported_lines
+from ltbench.leaderboard.stats import LEVEL
 from ltbench.leaderboard.table import Board, Pair, Table
 from ltbench.leaderboard.trust import Trust, withdrawn_lines
 from ltbench.records import Failure, Record
@@ -35,6 +39,12 @@ _READING = """\
 - **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
   pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
   a shared rank does not say *equal*.
+- **best** marks with `≈` every row that such a test does not tell apart from the row with the best mean.
+- *n* counts pairs of seeds; `2/3 seeds` says that one of three is missing or failed.
+- **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
+  a mean in which every doubling of the factor counts the same.
+- Folded below: **p** values, corrected, and **d**, the mean difference in standard deviations of the differences
+  (Cohen's d_z with Hedges' correction for few runs).
 - **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
   {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
 - Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
@@ -82,12 +92,15 @@ def page(
     boards: Sequence[Board],
     figures: Sequence[Placed] = (),
     trust: Trust | None = None,
+    analyses: Sequence[Analysis] | None = None,
 ) -> str:
     """Return the text of a suite's page.
 
-    records: in their fixed order; boards, figures: what `table.boards` and `figures.placed` make of them; trust: what
-    `trust.trust` says of them.
+    records: in their fixed order; boards, figures, analyses: what `table.boards`, `figures.placed` and
+    `analysis.analysed` make of them; trust: what `trust.trust` says of them.
     """
+    if analyses is None:
+        analyses = analysed(comparables(records))
     failures = failed(records)
     numbers = failure_numbers(failures)
     lines = [f"# {escape(facts.title or facts.name)}", ""]
@@ -99,9 +112,10 @@ def page(
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
-    lines += reported_lines(facts.reported, facts.claims, comparables(records))
-    for board in boards:
-        lines += _board(board, numbers, figures, several=len(boards) > 1)
+    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses])
+    for board, analysis in zip(boards, analyses, strict=True):
+        lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
+    lines += _over_datasets(analyses, figures)
     lines += [*_missing(facts, boards), *withdrawn_lines(trust), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -136,7 +150,9 @@ def _reading(boards: Sequence[Board]) -> list[str]:
     return _READING.format(many=longtail.MANY, few=longtail.FEW, protocols=protocols).splitlines()
 
 
-def _board(board: Board, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool) -> Iterator[str]:
+def _board(
+    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool
+) -> Iterator[str]:  # fmt: skip
     yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
@@ -145,21 +161,56 @@ def _board(board: Board, failures: Mapping[str, int], figures: Sequence[Placed],
         yield f"{board.versions} cells are there in more than one version; the one of the highest revision counts."
     yield ""
     if board.across:
-        yield from ("### Across imbalance factors", "", "Top-1 accuracy at each factor (IF) and its mean.", "")
+        yield from (
+            "### Across imbalance factors",
+            "",
+            "Top-1 accuracy at each factor (IF), its mean, and the area under its line over log(IF).",
+            "",
+        )
         yield from (*table_lines(board.across, failures), "")
+        yield from (*more_runs(board.across), *versus_lines(board.across))
         yield from _figures(board, None, figures)
+        yield from _sections(board, analysis, figures)
     for table in board.tables:
         yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
-        yield from (*table_lines(table, failures), "", *more_lines(table, failures), "")
+        yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
+        yield from (*more_lines(table, failures), "")
         yield from _figures(board, table.factor, figures)
+    if not board.across:
+        yield from _sections(board, analysis, figures)
 
 
-def _figures(board: Board, factor: float | None, figures: Sequence[Placed]) -> Iterator[str]:
+def _sections(board: Board, analysis: Analysis, figures: Sequence[Placed]) -> Iterator[str]:
+    adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
+    yield from effect_lines(analysis, board, adds, pairs)
+    yield from variance_lines(analysis)
+
+
+def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> list[str]:
+    if not any(analysis.group.records for analysis in analyses):
+        return []
+    found = critical([analysis.group for analysis in analyses])
+    lines = ["## Across data sets", ""]
+    if not isinstance(found, Critical):
+        return [*lines, found, ""]
+    lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
+    verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
+    head = f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g})."
+    rule = f"Mean ranks that differ by less than {found.difference:.2f} are not told apart (Nemenyi, 5 %)."
+    lines += [f"{head} {rule}", ""]
+    rows = [
+        [str(i), escape(label), f"{rank:.2f}"]
+        for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
+    ]
+    return [*lines, *folded("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
+
+
+def _figures(board: Board, factor: float | None, figures: Sequence[Placed], section: str = "") -> Iterator[str]:
     def place(of: Board | Comparable) -> tuple[object, ...]:
         return of.protocol, of.dataset, of.profile, of.model, of.recipe
 
     for one in figures:
-        if one.factor == factor and place(one.group) == place(board):
+        if one.factor == factor and one.section == section and place(one.group) == place(board):
             yield from one.markdown()
 
 

@@ -1,7 +1,7 @@
 """The files of leaderboards: written from records, rendered again, checked.
 
-A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md`, `table.csv` and
-`figures/`, which are rendered from them. Rendering needs nothing else: neither plugins nor the suite.
+A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md`, `table.csv`,
+`effects.csv` and `figures/`, which are rendered from them. Rendering needs nothing else: neither plugins nor the suite.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from ltbench.errors import OutOfDate, RecordError, UnknownName
+from ltbench.leaderboard.analysis import analysed
+from ltbench.leaderboard.comparable import comparables
 from ltbench.leaderboard.figures import FOLDER, Wish, placed
 from ltbench.leaderboard.figures.canvas import Drawing, current, svg
 from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
 from ltbench.leaderboard.readme import compact_block, splice
-from ltbench.leaderboard.sheet import sheet
+from ltbench.leaderboard.sheet import effects_sheet, sheet
 from ltbench.leaderboard.table import Board, boards
 from ltbench.leaderboard.trust import Trust, marked, trust
 from ltbench.ledger import FILE as RECORDS
@@ -28,7 +30,8 @@ from ltbench.records import Record, check_identity, merge, validate, write_atomi
 from ltbench.verification import FILE as VERIFIED
 from ltbench.verification import Standing, read_verifications, standing
 
-FACTS, PAGE, SHEET = "suite.json", "README.md", "table.csv"
+FACTS, PAGE = "suite.json", "README.md"
+SHEET, EFFECTS = "table.csv", "effects.csv"
 _DIFF_LINES = 60
 
 
@@ -113,10 +116,12 @@ def rendered(loaded: Loaded) -> dict[Path, str]:
     wish = Wish(
         figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims
     )  # fmt: skip
-    figures = placed(wish, loaded.records)
+    analyses = analysed(comparables(loaded.records))
+    figures = placed(wish, loaded.records, analyses)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust),
+        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
         loaded.folder / SHEET: sheet(loaded.boards),
+        loaded.folder / EFFECTS: effects_sheet(analyses),
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name

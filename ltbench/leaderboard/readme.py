@@ -55,7 +55,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bo
     )
     yield (
         f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where a "
-        f"paired test separates the two; # is the rank, `=` where no test separates it from others. "
+        f"paired test separates the two; # is the rank, `=` where no test separates it from others; `≈` where none separates the row from the best. "
         f"[The whole leaderboard]({page}) explains and has the rest."
     )
     yield ""

@@ -1,4 +1,4 @@
-"""The whole table as CSV: every board, factor and combination, fractions with six decimals."""
+"""The whole table as CSV, and the effects: every board, factor and combination, fractions with six decimals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from ltbench.cells import canonical
-from ltbench.leaderboard.table import COSTS, SCORES, Board, Row, Table
+from ltbench.leaderboard.analysis import Analysis
+from ltbench.leaderboard.comparable import Comparable
+from ltbench.leaderboard.effects import Effect
+from ltbench.leaderboard.table import AREA, COSTS, SCORES, Board, Row, Table
 from ltbench.records import TECHNIQUE_STAGES
 from ltbench.technique import written
 
@@ -25,16 +28,49 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
     for table in tables:
         for row in table.rows:
             yield {
-                "protocol": board.protocol,
-                "dataset": board.dataset,
-                "profile": board.profile,
-                "model": board.model,
-                "recipe": canonical(board.recipe).decode(),
+                **_place(board),
                 "imbalance_factor": "all" if table.factor is None else written(table.factor),
                 "techniques": row.label,
                 **{stage: dict(row.techniques).get(stage, "") for stage in TECHNIQUE_STAGES},
                 **_numbers(row, table),
             }
+
+
+def effects_sheet(analyses: Sequence[Analysis]) -> str:
+    """Return the CSV text of what techniques add, alone and in pairs; a factor of `all` is the mean over factors."""
+    lines = [
+        _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
+    ]  # fmt: skip
+    columns = list(lines[0]) if lines else ["protocol", "dataset", "profile", "model", "technique"]
+    return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
+
+
+def _place(of: Board | Comparable) -> dict[str, str]:
+    return {
+        "protocol": of.protocol,
+        "dataset": of.dataset,
+        "profile": of.profile,
+        "model": of.model,
+        "recipe": canonical(of.recipe).decode(),
+    }
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    first, second = (*effect.techniques, "")[:2]
+    return {
+        "kind": "interaction" if second else "main effect",
+        "technique": first,
+        "with": second,
+        "imbalance_factor": "all" if effect.factor is None else written(effect.factor),
+        "mean": _decimal(effect.mean),
+        "low95": _decimal(effect.low),
+        "high95": _decimal(effect.high),
+        "n": str(effect.n),
+        "contexts": str(effect.contexts),
+        "differences": str(effect.cells),
+        "p_holm": _decimal(effect.p),
+        "separated": "" if effect.p is None else "yes" if effect.separated else "no",
+    }
 
 
 def _numbers(row: Row, table: Table) -> dict[str, str]:
@@ -45,11 +81,15 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
         "expected": str(table.expected),
         "failed": str(len(row.failed)),
     }
-    for name, estimate in (*((name, row.scores.get(name)) for name in SCORES), ("delta", row.delta)):
+    scores = ((name, row.scores.get(name)) for name in (*SCORES, AREA))
+    for name, estimate in (*scores, ("delta", row.delta), ("delta_best", row.to_best)):
         line[name] = _decimal(None if estimate is None else estimate.mean)
         line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)
         line[f"{name}_half95"] = _decimal(None if estimate is None else estimate.half)
     line["separated_from_baseline"] = "" if row.delta is None else "yes" if row.separated else "no"
+    line["p_baseline"], line["effect_baseline"] = _decimal(row.p), _decimal(row.effect)
+    line["like_best"] = "" if row.rank is None else "yes" if row.like_best else "no"
+    line["p_best"], line["effect_best"] = _decimal(row.p_best), _decimal(row.effect_best)
     line |= {name: _whole(row.costs.get(name)) for name in COSTS}
     return line | {"notes": "; ".join(row.notes)}
 

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from ltbench.cells import Spec, canonical
-from ltbench.leaderboard.stats import Estimate, differences, estimates, pooled, ranks, separated, tied
+from ltbench.leaderboard.power import effect_size
+from ltbench.leaderboard.stats import LEVEL, Estimate, against, areas, differences, estimates, pooled, ranking, tied
 from ltbench.records import Record, combination_order, sort_key
 from ltbench.technique import written
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 """Subset seed and training seed."""
 PRIMARY = "top1"
+AREA = "area"
+"""Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""
 SCORES = (
     PRIMARY, "macro_f1", "many", "medium", "few", "head_third", "middle_third", "tail_third", "worst_class",
     "sd_classes", "ece", "nll",
@@ -44,9 +47,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Difference of the primary score to the baseline's, over the runs that both have."""
     separated: bool
     """Whether a paired test separates the row from the baseline."""
+    p: float | None
+    """Of that test, corrected for the number of rows; None where there is none."""
+    effect: float | None
+    """Size of the difference to the baseline in standard deviations: `power.effect_size`."""
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
+    to_best: Estimate | None
+    """Difference of the primary score to that of the row with the best mean; None for that row."""
+    like_best: bool
+    """Whether no test tells the row from the best one, corrected for all pairs of rows; true of the best itself."""
+    p_best: float | None
+    effect_best: float | None
     n: int
     failed: tuple[str, ...]
     """Ids of the cells that failed."""
@@ -63,6 +76,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     expected: int
     """Runs that a complete row has."""
+    pairs: int = 0
+    """Pairs of rows over which tests between rows are corrected."""
     data: Spec = {}
     """What the records say of the data of this factor: counts, classes, realised imbalance."""
     test_images: int | None = None
@@ -139,10 +154,12 @@ def _board(records: list[Record], seeds: set[Pair]) -> Board:
         primary[factor] = dict(zip(labels, scores[PRIMARY], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class["support"] for r in here if "support" in r.per_class), None)
+        rows, pairs = _rows(labels, scores, _group(here))
         tables.append(
             Table(
                 factor=factor,
-                rows=_rows(labels, scores, _group(here)),
+                rows=rows,
+                pairs=pairs,
                 expected=len(runs),
                 data=data,
                 test_images=None if support is None else int(sum(s or 0 for s in support)),
@@ -204,7 +221,9 @@ def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Rec
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
     scores = {factor_score(factor): part for factor, part in parts.items()}
     scores[PRIMARY] = pooled(list(parts.values()))
-    return Table(factor=None, rows=_rows(labels, scores, records), expected=len(runs))
+    scores[AREA] = areas(list(parts.values()), list(parts))
+    rows, pairs = _rows(labels, scores, records)
+    return Table(factor=None, rows=rows, pairs=pairs, expected=len(runs))
 
 
 def factor_score(factor: float) -> str:
@@ -212,18 +231,21 @@ def factor_score(factor: float) -> str:
     return f"{PRIMARY}@{written(factor)}"
 
 
-def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]) -> list[Row]:
-    """Return rows, best mean first; rows without a number come last, simple combinations first."""
+def _rows(
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]
+) -> tuple[list[Row], int]:  # fmt: skip
+    """Return rows, best mean first, and the pairs of rows that were tested.
+
+    Rows without a number come last, simple combinations first.
+    """
     values = scores[PRIMARY]
     found = {name: estimates(matrix) for name, matrix in scores.items()}
-    places = ranks(values)
+    order = ranking(values)
+    places, best = order.places, order.best
     shared = tied(places)
-    deltas: list[Estimate | None] = [None] * len(labels)
-    apart = np.zeros(len(labels), dtype=bool)
     base = labels.index("baseline") if "baseline" in labels else None
-    if base is not None:
-        deltas = [None if row == base else delta for row, delta in enumerate(differences(values, base))]
-        apart = separated(values, base)
+    deltas, to_best = _gaps(values, base), _gaps(values, best)
+    p = np.full(len(labels), np.nan) if base is None else against(values, base)
     single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
@@ -235,9 +257,15 @@ def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[
                 techniques=mine[0].techniques,
                 scores={name: found[name][i] for name in found if name not in COSTS},
                 delta=deltas[i],
-                separated=bool(apart[i]),
+                separated=bool(p[i] < LEVEL),
+                p=float(p[i]) if np.isfinite(p[i]) else None,
+                effect=effect_size(deltas[i]),
                 rank=places[i],
                 shared=shared[i],
+                to_best=to_best[i],
+                like_best=places[i] is not None and not order.apart[i],
+                p_best=order.p_best[i],
+                effect_best=effect_size(to_best[i]),
                 n=0 if primary is None else primary.n,
                 failed=tuple(failure.id for failure in failures),
                 failed_scores={
@@ -252,7 +280,15 @@ def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[
                 },
             )
         )
-    return sorted(rows, key=_place)
+    return sorted(rows, key=_place), order.pairs
+
+
+def _gaps(values: Floats, reference: int | None) -> list[Estimate | None]:
+    """Return the difference of each row to one of them; None for that row itself."""
+    if reference is None:
+        return [None] * len(values)
+    found = differences(values, reference)
+    return [None if row == reference else gap for row, gap in enumerate(found)]
 
 
 def _place(row: Row) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from ltbench.leaderboard.table import Board, Table
 from ltbench.leaderboard.trust import Trust
 from ltbench.records import Record
 
-_GIVEN_UP = ("middle", "head", "tail", "ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
+_GIVEN_UP = ("middle", "head", "tail", "best", "area", "ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
 """Columns in the order in which a narrow window does without them."""
 _KEPT = ("#", "techniques", "top-1", "mean")
 _NARROWEST = 24
@@ -132,7 +132,8 @@ def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]
         yield ""
         yield (
             "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where a paired test tells them "
-            "apart; # rank, = where no test tells it from others. The page explains and has the rest."
+            "apart; # rank, = where no test tells it from others; ≈ no test tells the row from the best. The page explains "
+            "and has the rest."
         )
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")

@@ -76,7 +76,7 @@ def test_update_mends_what_check_finds(place: Path) -> None:
     with pytest.raises(OutOfDate, match=r"README\.md"):
         call("--check")
     assert json.loads(call("--update", "--json").stdout) == {"changed": ["README.md"]}
-    assert "5 files are up to date" in call("--check").stderr
+    assert "7 files are up to date" in call("--check").stderr
     assert "mixup + tta" in (place / "README.md").read_text()
 
 

@@ -63,7 +63,8 @@ TEN = [f"class {letter}" for letter in "abcdefghij"]
 
 def test_every_figure_has_a_file_and_says_what_it_shows() -> None:
     found = drawings(placed(Wish(figures=ALL), suite(TEN)))
-    assert set(found) == set(FIGURES) - {"scores"}
+    # A single pair is no heat map, and one data set no comparison over data sets.
+    assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference"}
     for kind, drawing in found.items():
         shown = texts(drawing)
         assert len(svg(drawing).encode()) < 200_000, kind
@@ -188,7 +189,7 @@ def test_a_page_links_every_file_of_its_figures(place: Path) -> None:
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page)
     assert sorted(links) == [f"{FOLDER}/bars.svg", f"{FOLDER}/spread-if100.svg"]
     assert all((place / "quick" / link).is_file() for link in links)
-    assert len(check(place)) == 4
+    assert len(check(place)) == 5
 
 
 def test_a_figure_that_was_touched_is_out_of_date_and_is_drawn_again(place: Path) -> None:
@@ -234,3 +235,31 @@ def test_facts_of_before_figures_are_read(place: Path) -> None:
     (place / "quick" / "suite.json").write_text(json.dumps(kept))
     update(place)
     assert "![" not in (place / "quick" / "README.md").read_text(encoding="utf-8")
+
+
+def test_effects_and_interactions_are_drawn_with_their_numbers() -> None:
+    import synthetic
+
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    found = drawings(placed(Wish(figures=("effects", "interactions")), records))
+    effects, pairs = texts(found["effects"]), texts(found["interactions"])
+    assert {"cb_sampler", "mixup", "label_smooth", "tta", "imbalance factor 10", "mean over the factors"} <= set(
+        effects
+    )
+    assert any("n = 3" in text for text in effects)
+    square = found["interactions"].data.squares[0]
+    shown = f"{abs(100 * square.mean):.1f}"
+    assert any(shown in text for text in pairs)
+    assert len(found["interactions"].data.squares) == 6
+
+
+def test_effects_bear_any_name_one_run_and_many_techniques() -> None:
+    names = [f"技術_{i}[β=0.{i}]" for i in range(30)]
+    made = [record({"loss": name} if name else {}, 100.0, 0, {"top1": 0.5 + len(name) / 1000 + i / 100})
+            for i, name in enumerate(["", *names])]  # fmt: skip
+    made += [record({"loss": name, "mix": "mixup"} if name else {"mix": "mixup"}, 100.0, 0, {"top1": 0.6 + (i % 7) / 100})
+             for i, name in enumerate(["", *names])]  # fmt: skip
+    found = drawings(placed(Wish(figures=("effects", "interactions")), made))
+    assert any("the 16 largest of 31" in text for text in texts(found["effects"]))
+    assert any("n = 1" in text for text in texts(found["interactions"]))
+    assert all(len(svg(drawing).encode()) < 200_000 for drawing in found.values())

@@ -8,9 +8,11 @@ import pytest
 import synthetic
 from synthetic import raw, record
 
+from ltbench.leaderboard.analysis import analysed
+from ltbench.leaderboard.comparable import comparables
 from ltbench.leaderboard.markdown import escape, fenced, plain_table
 from ltbench.leaderboard.page import SuiteFacts, page
-from ltbench.leaderboard.sheet import sheet
+from ltbench.leaderboard.sheet import effects_sheet, sheet
 from ltbench.leaderboard.table import boards
 from ltbench.leaderboard.terminal import terminal
 from ltbench.records import Record, seal, sort_key, validate
@@ -78,11 +80,11 @@ def test_cells_of_a_row_are_as_worked_by_hand() -> None:
     records = [record(scores={"top1": 0.60 + 0.01 * s}, seed=s) for s in range(3)]
     records += [record({"mix": "mixup"}, scores={"top1": 0.70 + 0.01 * s + 0.001 * (s == 1)}, seed=s) for s in range(3)]
     text = rendered(records)
-    assert lines_of(text, "baseline") == ["2|*baseline*|61.0 ± 2.5|3||80.0|70.0|50.0|40.0"]
+    assert lines_of(text, "baseline") == ["2|*baseline*||61.0 ± 2.5|3||80.0|70.0|50.0|40.0"]
     # Differences 10.0, 10.1 and 10.0: sd 0.0577, half 4.303 * 0.0577 / sqrt(3) = 0.14.
-    assert lines_of(text, "mixup") == [r"1|mixup|**71.0** ± 2.5|3|+10.0 ± 0.1 \*|80.0|70.0|50.0|40.0"]
+    assert lines_of(text, "mixup") == [r"1|mixup|best|**71.0** ± 2.5|3|+10.0 ± 0.1 \*|80.0|70.0|50.0|40.0"]
     rest = [line.replace(" ", "") for line in text.splitlines() if line.startswith("| *baseline*")]
-    assert rest == ["|*baseline*|80.0|70.0|50.0|15.0|69.0|8.0|"]
+    assert rest[1:] == ["|*baseline*|80.0|70.0|50.0|15.0|69.0|8.0|"]
 
 
 def test_best_is_bold_by_what_is_shown_and_low_is_good_for_spread() -> None:
@@ -97,7 +99,7 @@ def test_best_is_bold_by_what_is_shown_and_low_is_good_for_spread() -> None:
 def test_a_failed_cell_links_to_its_log() -> None:
     text = rendered([record(seed=s) for s in range(3)] + [record({"loss": "x"}, seed=s, error=ERROR) for s in range(3)])
     (line,) = lines_of(text, "x")
-    assert line.startswith("–|x <sup>1</sup>|[FAILED](#failure-1)|0/3|")
+    assert line.startswith("–|x <sup>1</sup>|[FAILED](#failure-1)|0/3 seeds|")
     assert "- <sup>1</sup> 0 of 3 runs are there; 3 cells failed: [failure 1](#failure-1)" in text
     assert "### Failure 1\n\nJobFailed: loss 'x' returned \\| NaN\n" in text
     assert "````\nTraceback\n```\nboom\n````" in text
@@ -114,12 +116,12 @@ def test_a_row_that_failed_at_one_factor_fails_there_and_has_no_mean() -> None:
     records = [record(factor=f) for f in (10.0, 100.0)]
     records += [record({"loss": "x"}, 10.0, scores={"top1": 0.6}), record({"loss": "x"}, 100.0, error=ERROR)]
     text = rendered(records, SuiteFacts(name="s"))
-    assert lines_of(text, "x")[0].startswith("–|x <sup>1</sup>|60.0|[FAILED](#failure-1)|–|0/1|")
+    assert lines_of(text, "x")[0].startswith("–|x <sup>1</sup>|60.0|[FAILED](#failure-1)|–|–|0/1 seeds|")
 
 
 def test_missing_runs_are_named_and_not_imputed() -> None:
     text = rendered([record(seed=s) for s in range(3)] + [record({"mix": "mixup"}, seed=1)])
-    assert lines_of(text, "mixup")[0].split("|")[3] == "1/3"
+    assert lines_of(text, "mixup")[0].split("|")[4] == "1/3 seeds"
     assert "2 cells of the combinations above have no record:" in text
     assert "- mixup at imbalance factor 100 (fashion_mini): seed 0, seed 2" in text
 
@@ -228,3 +230,102 @@ def test_a_table_in_which_no_test_separates_anything_says_so(quick: list[Record]
     assert sentence in rendered([record(scores={"top1": 0.5}), record({"mix": "mixup"}, scores={"top1": 0.9})])
     assert sentence not in rendered(quick)
     assert sentence not in rendered([record()])
+
+
+def test_rows_that_no_test_tells_from_the_best_are_marked() -> None:
+    values = {"cb": (0.80, 0.81, 0.82, 0.81), "mixup": (0.80, 0.80, 0.83, 0.81), None: (0.60, 0.61, 0.62, 0.605)}
+    records = [
+        record({"mix": name} if name else {}, seed=s, scores={"top1": v}) for name, row in values.items() for s, v in enumerate(row)
+    ]  # fmt: skip
+    marks = {
+        line.split("|")[1]: line.split("|")[2]
+        for name in ("cb", "mixup", "baseline")
+        for line in lines_of(rendered(records), name)
+    }
+    assert set(marks.values()) == {"best", "≈", ""}
+    assert marks["*baseline*"] == ""
+
+
+def test_the_page_says_how_many_more_seeds_would_tell_the_first_two_apart() -> None:
+    # Differences 1, 0 and -0.4 points: mean 0.2, SD 0.721, d_z 0.277. R: power.t.test(delta = 0.2, sd = 0.721, power = 0.8,
+    # type = "paired") gives n = 104.
+    pairs = [(0.71, 0.70), (0.70, 0.70), (0.706, 0.71)]
+    records = [record({"mix": "mixup"}, seed=s, scores={"top1": a}) for s, (a, _) in enumerate(pairs)]
+    text = rendered(records + [record(seed=s, scores={"top1": b}) for s, (_, b) in enumerate(pairs)])
+    assert "The first two rows differ by 0.2 ± 1.8." in text
+    assert "would take about 101 more pairs of seeds to find it in 80 of 100 repetitions." in text
+    assert "3 pairs know both only roughly" in text
+
+
+def test_one_pair_of_seeds_says_that_it_tells_nothing_apart() -> None:
+    text = rendered([record(), record({"mix": "mixup"}, scores={"top1": 0.9})])
+    assert "One pair of seeds tells no rows apart, nor how many more would." in text
+    assert "It cannot be told: it takes at least 3 pairs of seeds" in text
+    assert "Tests against the baseline" not in text
+
+
+def test_a_factorial_suite_has_main_effects_interactions_and_variance(quick: list[Record]) -> None:
+    text = rendered(quick)
+    for heading in ("### What each technique adds", "### What pairs add", "### Where the variance comes from"):
+        assert heading in text
+    rows = [re.sub(r"[\s\xa0\\]", "", line) for line in text.splitlines() if line.startswith("| cb_sampler ")]
+    assert any(re.fullmatch(r"\|cb_sampler\|\+\d+\.\d±\d\.\d\*\|.*\|3\|8\|", row) for row in rows), rows
+    assert "A critical-difference diagram compares mean ranks over data sets; it takes at least 10 of them" in text
+
+
+def test_what_the_difference_to_the_baseline_says_already_is_not_said_twice() -> None:
+    records = [
+        record({"mix": "mixup"} if on else {}, seed=s, scores={"top1": 0.5 + on / 10})
+        for on in (0, 1)
+        for s in range(3)
+    ]
+    assert "What each technique adds" not in rendered(records)
+
+
+def test_a_suite_of_one_combination_is_a_page() -> None:
+    text = rendered([record(seed=s, scores={"top1": 0.5 + s / 100}) for s in range(3)])
+    assert "Where the variance comes from" not in text
+    assert "best" not in [
+        cell.strip() for line in text.splitlines() if line.startswith("|   #") for cell in line.split("|")
+    ]
+
+
+def test_a_crossed_suite_tells_subset_from_training_seed() -> None:
+    records = crossed([(subset, seed) for subset in range(3) for seed in range(3)])
+    text = rendered(records, SuiteFacts(name="s"))
+    assert "| subset seed" in text
+    assert "| training seed" in text
+    assert "cannot be told apart" not in text
+    assert "each takes part in several runs" in text
+    assert "cannot be told apart here" in rendered(crossed([(0, 0), (1, 1), (2, 2)]), SuiteFacts(name="s"))
+
+
+def crossed(runs: list[tuple[int, int]]) -> list[Record]:
+    """Return records of two combinations with effects of subset and training seed of their own."""
+    import msgspec
+
+    made = []
+    for techniques in ({}, {"mix": "mixup"}):
+        for subset, seed in runs:
+            top1 = 0.6 + 0.03 * subset + 0.01 * seed + 0.05 * bool(techniques) + 0.001 * ((subset * 5 + seed * 3) % 4)
+            plain = raw(techniques, seed=subset, scores={"top1": top1})
+            plain["setting"] = plain["setting"] | {"seed": seed}  # type: ignore[operator]
+            made.append(
+                validate(seal(msgspec.to_builtins(plain) | {"id": f"{subset}{seed}{bool(techniques):d}" + "a" * 29}))
+            )
+    return made
+
+
+def test_effects_are_a_csv_beside_the_page(quick: list[Record]) -> None:
+    import io
+
+    import pandas as pd
+
+    frame = pd.read_csv(io.StringIO(effects_sheet(analysed(comparables(quick)))))
+    assert frame["kind"].value_counts().to_dict() == {"interaction": 6 * 4, "main effect": 4 * 4}
+    one = frame[
+        (frame["technique"] == "cb_sampler") & frame["with"].isna() & (frame["imbalance_factor"] == "all")
+    ].iloc[0]
+    assert (one["n"], one["contexts"], one["differences"], one["separated"]) == (3, 8, 24, "yes")
+    assert one["low95"] < one["mean"] < one["high95"]
+    assert effects_sheet([]).startswith("protocol,dataset")

@@ -33,9 +33,9 @@ def state(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_publishing_writes_four_files_from_plain_dictionaries(tmp_path: Path) -> None:
+def test_publishing_writes_five_files_from_plain_dictionaries(tmp_path: Path) -> None:
     paths = publish(tmp_path / "quick", FACTS, [seal(raw()), seal(raw({"mix": "mixup"}))])
-    assert [path.name for path in paths] == ["README.md", "table.csv", "records.jsonl", "suite.json"]
+    assert [path.name for path in paths] == ["README.md", "table.csv", "effects.csv", "records.jsonl", "suite.json"]
     assert sorted(state(tmp_path / "quick")) == sorted(path.name for path in paths)
     assert load(tmp_path / "quick").facts == FACTS
 
@@ -109,7 +109,7 @@ def test_records_without_facts_are_a_page_too(place: Path) -> None:
 
 def test_check_is_content_with_what_update_wrote(place: Path) -> None:
     update(place / "leaderboards", place / "README.md")
-    assert len(check(place / "leaderboards", place / "README.md")) == 3
+    assert len(check(place / "leaderboards", place / "README.md")) == 4
 
 
 def test_check_names_the_file_the_difference_and_the_command(place: Path) -> None:

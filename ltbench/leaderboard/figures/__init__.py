@@ -8,9 +8,21 @@ from typing import Any
 
 import msgspec
 
+from ltbench.leaderboard.analysis import Analysis, analysed
 from ltbench.leaderboard.cells import factor_text
 from ltbench.leaderboard.comparable import Comparable, comparables
-from ltbench.leaderboard.figures import bars, confusion, curves, head_to_tail, histogram, spread
+from ltbench.leaderboard.critical import Critical, critical
+from ltbench.leaderboard.figures import (
+    bars,
+    confusion,
+    critical_difference,
+    curves,
+    effects,
+    head_to_tail,
+    histogram,
+    interactions,
+    spread,
+)
 from ltbench.leaderboard.figures.canvas import Drawing
 from ltbench.leaderboard.figures.scores import scores_lines
 from ltbench.leaderboard.figures.series import Shown, chosen, classes_of, counts_of
@@ -27,6 +39,8 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     group: Comparable
     factor: float | None
     drawings: list[Drawing]
+    section: str = ""
+    """`effects` or `interactions` for what stands in the section on them, and not below a table."""
     lines: list[str] = []
     """Tables that count as figures."""
 
@@ -47,10 +61,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     claims: Sequence[Claim] = ()
 
 
-def placed(wish: Wish, records: Sequence[Record]) -> list[Placed]:
-    """Return the figures of a suite: one of each kind for each data set and factor, of its fullest board."""
+def placed(wish: Wish, records: Sequence[Record], analyses: Sequence[Analysis] | None = None) -> list[Placed]:
+    """Return the figures of a suite: one of each kind for each data set and factor, of its fullest board.
+
+    analyses: those of the boards, where they are at hand.
+    """
     wanted = [parse_figure(figure) for figure in wish.figures]
-    groups = comparables(records) if wanted else []
+    if analyses is None:
+        analyses = analysed(comparables(records)) if wanted else []
+    groups = [one.group for one in analyses] if wanted else []
     datasets = list(dict.fromkeys(group.dataset for group in groups))
     result = []
     for dataset in datasets:
@@ -58,6 +77,9 @@ def placed(wish: Wish, records: Sequence[Record]) -> list[Placed]:
         prefix = f"{_slug(dataset)}-" if len(datasets) > 1 else ""
         if ("bars", None) in wanted:
             result += list(_across(wish, max(mine, key=_full), prefix))
+        fullest = max(mine, key=_full)
+        analysis = next(one for one in analyses if one.group is fullest)
+        result += [one for one in _effects(analysis, prefix) if (one.section, None) in wanted]
         for factor in sorted({factor for group in mine for factor in group.factors}):
             group = max(mine, key=lambda group: _full(group, factor))
             tail = f"{prefix}if{_slug(factor_text(factor))}"
@@ -65,7 +87,18 @@ def placed(wish: Wish, records: Sequence[Record]) -> list[Placed]:
             lines = scores_lines(_pair(wish, group, factor)) if ("scores", None) in wanted else []
             if drawings or lines:
                 result.append(Placed(group=group, factor=factor, drawings=drawings, lines=lines))
+    if ("critical_difference", None) in wanted:
+        result += list(_over_datasets(groups))
     return result
+
+
+def _over_datasets(groups: Sequence[Comparable]) -> Iterator[Placed]:
+    found = critical(groups)
+    if isinstance(found, Critical):
+        data = critical_difference.collect(found)
+        alt = f"Mean ranks over {data.datasets} data sets: {'; '.join(data.labels)}"
+        drawing = Drawing(kind="critical_difference", name="critical_difference.svg", alt=alt, data=data, draw=critical_difference.draw)  # fmt: skip
+        yield Placed(group=groups[0], factor=None, drawings=[drawing], section="critical_difference")
 
 
 def _full(group: Comparable, factor: float | None = None) -> int:
@@ -82,6 +115,21 @@ def _across(wish: Wish, group: Comparable, prefix: str) -> Iterator[Placed]:
         drawing = Drawing(kind="bars", name=f"{prefix}bars.svg", alt=alt, data=data, draw=bars.draw)
         # Where there is no table across factors it stands below that of the only one.
         yield Placed(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
+
+
+def _effects(analysis: Analysis, prefix: str) -> Iterator[Placed]:
+    if not analysis.telling:
+        return
+    names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
+    adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
+    if adds is not None:
+        alt = f"What each technique adds to top-1 accuracy: {'; '.join(adds.techniques)}"
+        drawing = Drawing(kind="effects", name=f"{prefix}effects.svg", alt=alt, data=adds, draw=effects.draw)
+        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
+    if pairs is not None:
+        alt = f"What pairs of techniques add beyond the sum of each: {'; '.join(pairs.techniques)}"
+        drawing = Drawing(kind="interactions", name=f"{prefix}interactions.svg", alt=alt, data=pairs, draw=interactions.draw)  # fmt: skip
+        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
 
 
 def _at(name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float, tail: str) -> Iterator[Drawing]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ltbench.leaderboard.cells import factor_text, percent
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
-from ltbench.leaderboard.figures.series import Shown
+from ltbench.leaderboard.figures.series import Shown, runs_of
 from ltbench.leaderboard.stats import estimates
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     factors: list[float]
     labels: list[str]
     bars: list[list[Bar | None]]
+    n: str
+    """Pairs of seeds."""
 
 
 def collect(shown: Sequence[Shown], factors: Sequence[float]) -> Data | None:
@@ -37,7 +39,7 @@ def collect(shown: Sequence[Shown], factors: Sequence[float]) -> Data | None:
     bars = [[_bar(one, factor) for factor in factors] for one in shown]
     if not any(bar for row in bars for bar in row):
         return None
-    return Data(factors=list(factors), labels=[one.label for one in shown], bars=bars)
+    return Data(factors=list(factors), labels=[one.label for one in shown], bars=bars, n=runs_of(shown))
 
 
 def _bar(shown: Shown, factor: float) -> Bar | None:
@@ -74,7 +76,7 @@ def draw(data: Data) -> Figure:
     axes.set_xlabel("imbalance factor")
     axes.set_ylabel("top-1 accuracy, %")
     several = any(bar.half is not None for row in data.bars for bar in row if bar is not None)
-    axes.set_title("Top-1 accuracy" + (", mean over runs with its 95 % interval" if several else ""))
+    axes.set_title("Top-1 accuracy" + (", mean with its 95 % interval" if several else "") + f" (n = {data.n})")
     axes.set_xlim(-0.5, len(data.factors) - 0.5)
     legend(made, axes)
     return made

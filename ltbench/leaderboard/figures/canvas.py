@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REVISION = 2
+REVISION = 3
 """Raised when figures are drawn in another way, so that those of before are drawn again."""
 COLORS = ("#4d4d4d", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Grey for the baseline, then Okabe and Ito's palette without its yellow, which is too light for lines."""
@@ -121,6 +121,19 @@ def legend_height(labels: Sequence[str]) -> float:
 def shortened(label: str, most: int = _LONGEST) -> str:
     """Return a label that fits a line."""
     return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def wrapped(label: str, most: int) -> list[str]:
+    """Return a combination on as many lines as keep it narrow, broken between its techniques."""
+    lines: list[str] = []
+    for part in label.split(" + "):
+        if lines and len(lines[-1]) + len(part) + 3 <= most:
+            lines[-1] += f" + {part}"
+        else:
+            if lines:
+                lines[-1] += " +"
+            lines.append(shortened(part, most + 10))
+    return lines
 
 
 def percent_axis(axes: Axes, which: str = "y") -> None:

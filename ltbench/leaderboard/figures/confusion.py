@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.cells import percent
-from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened
+from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
 
 if TYPE_CHECKING:
@@ -112,18 +112,6 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
 
 def _title(matrix: Matrix, many: int) -> list[str]:
     top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
-    runs = f"{matrix.runs} runs" if matrix.runs > 1 else ""
+    runs = f"n = {matrix.runs}"
     below = ", ".join(filter(None, (top1, runs)))
-    return [*_lines(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]
-
-
-def _lines(label: str, most: int) -> list[str]:
-    lines: list[str] = []
-    for part in label.split(" + "):
-        if lines and len(lines[-1]) + len(part) + 3 <= most:
-            lines[-1] += f" + {part}"
-        else:
-            if lines:
-                lines[-1] += " +"
-            lines.append(shortened(part, most))
-    return lines
+    return [*wrapped(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]

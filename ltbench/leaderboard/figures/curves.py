@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
-from ltbench.leaderboard.figures.series import Shown, mean
+from ltbench.leaderboard.figures.series import Shown, mean, runs_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +25,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     epoch: list[float]
     loss: list[float | None]
     accuracy: list[float | None]
+    runs: int
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ def collect(shown: Sequence[Shown]) -> Data | None:
                 epoch=[mean(run["epoch"][i] for run in runs) or 0.0 for i in places],
                 loss=[mean(_finite(run["loss"][i]) for run in runs) for i in places],
                 accuracy=[mean(_finite(run["accuracy"][i]) for run in runs) for i in places],
+                runs=len(runs),
             )
         )
     return Data(curves=curves) if curves else None
@@ -71,7 +73,8 @@ def draw(data: Data) -> Figure:
         right.plot(curve.epoch, [nan if v is None else 100 * v for v in curve.accuracy], **look)
     from matplotlib.ticker import MaxNLocator
 
-    for axes, title in ((left, "Training loss"), (right, "Accuracy on training batches, %")):
+    n = runs_text(curve.runs for curve in data.curves)
+    for axes, title in ((left, f"Training loss (n = {n})"), (right, "Accuracy on training batches, %")):
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

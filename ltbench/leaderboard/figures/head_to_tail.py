@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure, legend, legend_height, percent_axis
-from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail
+from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, runs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[tuple[str, list[float | None]]]
     reported: list[tuple[str, list[float]]]
     """What a report prints class by class, by the label of the line that it belongs to."""
+    n: str
+    """Pairs of seeds."""
 
 
 def collect(shown: Sequence[Shown], reported: Mapping[str, Sequence[float]]) -> Data | None:
@@ -39,6 +41,7 @@ def collect(shown: Sequence[Shown], reported: Mapping[str, Sequence[float]]) -> 
         counts=[counts[c] for c in order],
         lines=[(label, [values[c] for c in order]) for label, values in lines],
         reported=[(k, [v[c] for c in order]) for k, v in sorted(reported.items()) if len(v) == len(order)],
+        n=runs_of(shown),
     )
 
 
@@ -66,7 +69,8 @@ def draw(data: Data) -> Figure:
     percent_axis(above)
     above.set_ylabel("accuracy, %")
     above.set_title(
-        "Accuracy of each class" + ("" if window == 1 else f": dots, and their moving mean over {window} classes")
+        f"Accuracy of each class (n = {data.n})"
+        + ("" if window == 1 else f": dots, and their moving mean over {window} classes")
     )
     _counts(below, data.counts)
     below.set_xlim(-0.6, size - 0.4)

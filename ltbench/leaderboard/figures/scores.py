@@ -20,7 +20,7 @@ def scores_lines(shown: Sequence[Shown]) -> list[str]:
         size = len(columns["support"])
         if not size or any(len(values) != size for values in columns.values()):
             continue
-        runs = f", mean over {len(one.records)} runs" if len(one.records) > 1 else ""
+        runs = f" (n = {len(one.records)})"
         title = f"Precision, recall and F1 of each class, in percent{runs}: "
         table = _table(one, columns, size)
         if size > LABELLED:

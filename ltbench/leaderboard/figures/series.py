@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -40,6 +41,18 @@ def chosen(
             picked.append(labels)
     picked.sort(key=lambda labels: combination_order(by_labels[labels][0].techniques))
     return [Shown(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
+
+
+def runs_of(shown: Iterable[Shown]) -> str:
+    """Return how many pairs of seeds each combination has at a factor: `3`, or `2 to 3`."""
+    counts = Counter((one.label, record.setting.imbalance_factor) for one in shown for record in one.records)
+    return runs_text(counts.values())
+
+
+def runs_text(numbers: Iterable[int]) -> str:
+    """Return numbers of runs as a figure's title has them: `3`, or `2 to 3`."""
+    known = sorted(set(numbers))
+    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
 def mean_of(records: Iterable[Record], metric: str) -> float | None:

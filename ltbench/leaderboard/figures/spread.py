@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.cells import percent
-from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, shortened
-from ltbench.leaderboard.figures.series import Shown, by_class, mean_of
+from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
+from ltbench.leaderboard.figures.series import Shown, by_class, mean_of, runs_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """From top to bottom."""
 
     boxes: list[Box]
+    n: str
+    """Pairs of seeds."""
 
 
 def collect(shown: Sequence[Shown]) -> Data | None:
@@ -42,13 +44,13 @@ def collect(shown: Sequence[Shown]) -> Data | None:
         for one in shown
     ]
     boxes = [box for box in boxes if box.values]
-    return Data(boxes=boxes) if boxes else None
+    return Data(boxes=boxes, n=runs_of(shown)) if boxes else None
 
 
 def draw(data: Data) -> Figure:
     """Draw a box for each combination, with the accuracies of the classes as points and mean and SD as text."""
     many = len(data.boxes)
-    made = figure(1.1 + 0.55 * many)
+    made = figure(1.3 + 0.55 * many)
     axes = made.subplots()
     for number, box in enumerate(data.boxes):
         values = [100 * value for value in box.values]
@@ -65,20 +67,8 @@ def draw(data: Data) -> Figure:
         spread = "" if box.spread is None else f"SD {percent(box.spread)}"
         axes.text(101.5, number, "\n".join(filter(None, (top1, spread))), va="center", fontsize=8)
     percent_axis(axes, "x")
-    axes.set_yticks(range(many), [_broken(box.label) for box in data.boxes])
+    axes.set_yticks(range(many), ["\n".join(wrapped(box.label, 34)) for box in data.boxes])
     axes.set_ylim(many - 0.4, -0.6)
+    axes.set_title(f"Accuracy of the classes, each the mean of its runs (n = {data.n})")
     axes.set_xlabel("accuracy of a class, %: quartiles, median (line), mean (diamond), each class (tick)")
     return made
-
-
-def _broken(label: str) -> str:
-    """Return a label on as many lines as keep it narrow."""
-    lines = [""]
-    for part in label.split(" + "):
-        joined = f"{lines[-1]} + {part}" if lines[-1] else part
-        if len(joined) > 34 and lines[-1]:
-            lines[-1] += " +"
-            lines.append(part)
-        else:
-            lines[-1] = joined
-    return "\n".join(shortened(line, 44) for line in lines)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
+from ltbench.leaderboard.effects import Effect, interactions, main_effects
 from ltbench.records import Record
 
 
@@ -28,13 +26,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 def effects(records: Sequence[Record]) -> list[Shown]:
     """Return the main effects and the interactions of comparable records."""
-    if importlib.util.find_spec("ltbench.leaderboard.effects") is None:
-        return []
-    found = importlib.import_module("ltbench.leaderboard.effects")
-    return [_shown(one) for one in (*found.main_effects(records), *found.interactions(records))]
+    return [_shown(one) for one in (*main_effects(records), *interactions(records))]
 
 
-def _shown(effect: Any) -> Shown:
+def _shown(effect: Effect) -> Shown:
     return Shown(
         techniques=list(effect.techniques),
         factor=effect.factor,

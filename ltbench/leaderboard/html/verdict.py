@@ -18,7 +18,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     delta: str = ""
     runs: str = ""
     clear: bool = False
-    """Whether a test tells the best from every other row's rank."""
+    """Whether a test tells the best from every other row."""
     others: str
     baseline: str = ""
 
@@ -37,7 +37,7 @@ def verdict(table: Table) -> Verdict:
         interval=half_text(estimate).strip(),
         delta=delta_text(best).removesuffix(" *"),
         runs=f"{best.n} run" if best.n == 1 else f"{best.n} runs",
-        clear=len(ranked) > 1 and not best.shared,
+        clear=len(ranked) > 1 and sum(row.like_best for row in ranked) == 1,
         others=_others(best, ranked),
         baseline=_baseline(best, table),
     )
@@ -48,14 +48,13 @@ def _others(best: Row, ranked: list[Row]) -> str:
         return "It is the only combination with a number: there is nothing to compare it with."
     if max(row.n for row in ranked) < 2:
         return "There is one run of each combination: no test can tell them apart, and the order may be chance."
-    same = sum(row.rank == best.rank for row in ranked) - 1
+    same = sum(row.like_best for row in ranked) - 1
     if not same:
-        return "A paired test tells it apart from the next best."
+        return "A paired test tells it apart from every other combination."
     if same == len(ranked) - 1:
         which = "the other combination" if same == 1 else f"any of the other {same} combinations"
         return f"No paired test tells it apart from {which}: with this few runs, the order may be chance."
-    one = "1 other shares" if same == 1 else f"{same} others share"
-    return f"{one} its rank: no paired test tells them apart from it."
+    return f"No paired test tells it apart from {same} of the {len(ranked) - 1} others."
 
 
 def _baseline(best: Row, table: Table) -> str:
