@@ -38,12 +38,12 @@ def verdict(table: Table) -> Verdict:
         delta=delta_text(best).removesuffix(" *"),
         runs=f"{best.n} run" if best.n == 1 else f"{best.n} runs",
         clear=len(ranked) > 1 and sum(row.like_best for row in ranked) == 1,
-        others=_others(best, ranked),
+        others=_others(ranked),
         baseline=_baseline(best, table),
     )
 
 
-def _others(best: Row, ranked: list[Row]) -> str:
+def _others(ranked: list[Row]) -> str:
     if len(ranked) == 1:
         return "It is the only combination with a number: there is nothing to compare it with."
     if max(row.n for row in ranked) < 2:
