@@ -40,13 +40,13 @@ def power_of(effect: float, runs: int, level: float = LEVEL) -> float:
     `scipy.stats.nct` is undefined for some of the levels that a correction over many rows leads to.
     """
     import numpy as np
-    from scipy import stats
+    from scipy import special
 
     df = runs - 1
-    quantile = stats.t.ppf(1 - level / 2, df)
+    quantile = special.stdtrit(df, 1 - level / 2)
     spread, weights = _spreads(df)
     shift = abs(effect) * math.sqrt(runs)
-    hits = stats.norm.cdf(shift - quantile * spread) + stats.norm.cdf(-shift - quantile * spread)
+    hits = special.ndtr(shift - quantile * spread) + special.ndtr(-shift - quantile * spread)
     return float(np.sum(weights * hits))
 
 
@@ -65,7 +65,16 @@ def runs_needed(effect: float, level: float = LEVEL) -> int | None:
 def _spreads(df: int) -> tuple[Floats, Floats]:
     """Return sample standard deviations over the true one at Gauss-Legendre nodes of their quantiles, and weights."""
     import numpy as np
-    from scipy import stats
+    from scipy import special
 
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    return np.sqrt(stats.chi2.ppf((nodes + 1) / 2, df) / df), weights / 2
+    nodes, weights = _quadrature()
+    return np.sqrt(special.chdtri(df, (1 - nodes) / 2) / df), weights / 2
+
+
+@cache
+def _quadrature() -> tuple[Floats, Floats]:
+    from scipy import special
+
+    # Of a tridiagonal matrix, where numpy's `leggauss` asks for a dense one's eigenvalues on every core.
+    nodes, weights = special.roots_legendre(_NODES)
+    return nodes, weights
