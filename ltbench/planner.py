@@ -14,16 +14,16 @@ from ltbench.costs import passes, predicting
 from ltbench.errors import DataError
 from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
 from ltbench.grounds import Ground, grounds
+from ltbench.phases import TRAINING_STAGES, Phases
 from ltbench.plan import Plan
 from ltbench.recipe import recipe_spec
 from ltbench.registry import Registry
-from ltbench.stages import Ensemble, Member, Model, Phase, Regime, View
+from ltbench.stages import Ensemble, Member, Model, Regime, View
 from ltbench.suite import Suite
 from ltbench.technique import Technique
 from ltbench.trajectories import ancestors, chain_fits, lane_of
 
 T = TypeVar("T", bound=Technique)
-TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +31,14 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
 
     combination: Combination
     recipe: Spec
+    regime: Regime
     view: View
     views: list[str]
+    owner: str
+    """Label of the view."""
     ensemble: Ensemble
+    bagger: str
+    """Label of the ensemble."""
     trained: int
     """Number of what the combination trains with, recipe included; two that differ in views or posthoc have the same."""
     spec: Spec
@@ -54,16 +59,16 @@ class Planner:
         """Keys of the jobs of earlier parts."""
         self._begin_part()
         self._specs: dict[Technique, Spec] = {}
+        self._bags: dict[tuple[str, int | None], Spec] = {}
         self._data: dict[tuple[int, int], Spec] = {}
         self._sizes: dict[int, tuple[int, float]] = {}
         """Training images, and passes of a prediction, by the `id` of a data spec, which all specs of a plan share."""
-        self._firsts: dict[tuple[str, int], list[Spec]] = {}
-        self._regimes = [t for text in _techniques(suite) for t in registry.parse_all(text) if isinstance(t, Regime)]
-        self._segments: dict[tuple[str, int], list[Spec]] = {}
         self._settings: dict[int, list[Spec]] = {}
         self._trained: dict[tuple[int | Technique | None, ...], int] = {}
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._models: dict[str, Model] = {}
+        regimes = [t for text in _techniques(suite) for t in registry.parse_all(text) if isinstance(t, Regime)]
+        self._phases = Phases(regimes, self._baselines, registry, self.spec)
 
     def _begin_part(self) -> None:
         self.left_out: list[LeftOut] = []
@@ -149,9 +154,12 @@ class Planner:
         return _Line(
             combination=combination,
             recipe=recipe,
+            regime=self.pick(combination, "regime", Regime),
             view=view,
             views=list(view.views()),
+            owner=view.label,
             ensemble=ensemble,
+            bagger=ensemble.label,
             trained=self._trained.setdefault(trained, len(self._trained)),
             spec={
                 "kind": "cell",
@@ -171,7 +179,7 @@ class Planner:
     def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
         members = line.ensemble.members(ground.counts)
         fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
-        parents = tuple(self.predict(fit, line.view, name) for fit in fits for name in line.views)
+        parents = tuple(self.predict(fit, line, name) for fit in fits for name in line.views)
         spec = line.spec | {"members": fits}
         key = identity(spec)
         if key in self._cells or (self.parts and bytes.fromhex(key) in self._done):
@@ -195,7 +203,7 @@ class Planner:
         return self._settings[ground.setting_key]
 
     def fit(self, ground: Ground, line: _Line, subset_seed: int, seed: int, member: Member) -> str:
-        bagged = None if member.bag is None else line.ensemble.label
+        bagged = None if member.bag is None else line.bagger
         place = (ground.setting_key, line.trained, subset_seed, seed)
         short = (*place, member.model, member.bag, member.seed_offset, bagged)
         if short in self._fit_keys:
@@ -205,71 +213,31 @@ class Planner:
             "kind": "fit",
             "protocol": PROTOCOL,
             "data": self.data(ground, subset_seed),
-            "bag": None if bagged is None else {"ensemble": self.spec(line.ensemble), "number": member.bag},
+            "bag": None if bagged is None else self.bag(line, member.bag),
             "model": self.spec(model),
             "recipe": line.recipe,
             "seed": seed + member.seed_offset,
-            "segments": self.segments(ground, line),
+            "segments": self._phases.segments(line.combination, line.trained, line.regime, ground.dataset),
         }
         key = self._fit_keys[short] = identity(spec)
         self._fits[key] = spec
         self._alone[key] = passes(spec, sum(ground.counts))
-        self._beginnings[key] = self.beginnings(ground, line)
+        self._beginnings[key] = self._phases.beginnings(line.combination, line.trained, ground.dataset)
         return key
 
-    def predict(self, fit: str, view: View, name: str) -> str:
-        owner = "" if name == "identity" else view.label
-        short = (fit, owner, name)
+    def bag(self, line: _Line, number: int | None) -> Spec:
+        short = (line.bagger, number)
+        if short not in self._bags:
+            self._bags[short] = {"ensemble": self.spec(line.ensemble), "number": number}
+        return self._bags[short]
+
+    def predict(self, fit: str, line: _Line, name: str) -> str:
+        short = (fit, "" if name == "identity" else line.owner, name)
         if short not in self._predict_keys:
-            spec = predict_spec(fit, self.spec(view), name)
+            spec = predict_spec(fit, self.spec(line.view), name)
             key = self._predict_keys[short] = identity(spec)
             self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
         return self._predict_keys[short]
-
-    def segments(self, ground: Ground, line: _Line) -> list[Spec]:
-        """Return the phases of the regime with their switches resolved; equal neighbours are one segment."""
-        combination = line.combination
-        short = (ground.dataset.label, line.trained)
-        if short in self._segments:
-            return self._segments[short]
-        segments: list[Spec] = []
-        for phase in self.pick(combination, "regime", Regime).phases():
-            segment = self.segment(combination, phase, ground)
-            if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
-                segments[-1] = segment
-            else:
-                segments.append(segment)
-        self._segments[short] = segments
-        return segments
-
-    def beginnings(self, ground: Ground, line: _Line) -> list[Spec]:
-        """Return the first phase of each regime of the suite under a combination: where one would begin alike."""
-        short = (ground.dataset.label, line.trained)
-        if short not in self._firsts:
-            self._firsts[short] = [
-                self.segment(line.combination, next(iter(regime.phases())), ground) for regime in self._regimes
-            ]
-        return self._firsts[short]
-
-    def segment(self, combination: Combination, phase: Phase, ground: Ground) -> Spec:
-        """Return a phase under a combination. A technique that is switched off gives way to its baseline."""
-        segment: Spec = {
-            "until": float(phase.until),
-            "trainable": phase.trainable,
-            "restart": phase.restart,
-            "lr_scale": float(phase.lr_scale),
-        }
-        for stage in TRAINING_STAGES:
-            technique = combination.by_stage.get(stage) if getattr(phase, stage) else None
-            technique = technique or self._own(stage, ground)
-            still = phase.still and stage == "augment"
-            segment[stage] = None if technique is None or still else self.spec(technique)
-        return segment
-
-    def _own(self, stage: str, ground: Ground) -> Technique | None:
-        """Return what a stage does where nothing is picked: the data set's own augmentation, or the baseline."""
-        text = ground.dataset.augment if stage == "augment" else ""
-        return self.registry.parse(text, "augment") if text else self._baselines.get(stage)
 
     def data(self, ground: Ground, subset_seed: int) -> Spec:
         short = (ground.setting_key, subset_seed)
