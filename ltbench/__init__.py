@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ExecutorOffer": "ltbench.executors.offers",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
@@ -25,6 +26,7 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolved by __getattr__
 
 if TYPE_CHECKING:
+    from ltbench.executors.offers import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
     from ltbench.stages import Dataset as Dataset

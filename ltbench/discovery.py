@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from ltbench.technique import Technique
 
 GROUP = "ltbench"
 BUILT_IN = "ltbench"
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,16 @@ def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, 
     name = dist.name
     # An editable install keeps the metadata of the day it was installed on.
     return name, ltbench.__version__ if name == BUILT_IN else dist.version
+
+
+def check_class(offered: object, hook: str, base: type, kind: str) -> None:
+    """Raise `PluginError` unless what a hook returned is a class of that kind with a name and sound defaults."""
+    if not (inspect.isclass(offered) and issubclass(offered, base)):
+        raise PluginError(f"{hook} returned {offered!r}; expected classes derived from {base.__name__}")
+    name = getattr(offered, "name", None)
+    if not (isinstance(name, str) and _NAME.match(name)):
+        raise PluginError(f"{offered.__name__}.name is {name!r}; expected a word such as 'my_{kind}'")
+    offered()  # every parameter has a default, and the defaults are in range
 
 
 def import_file(path: Path) -> ModuleType:

@@ -121,6 +121,18 @@ class Interrupted(LtbenchError):
     exit_code = INTERRUPTED
 
 
+class ClusterError(LtbenchError):
+    """A cluster that cannot be reached, has no workers, or cannot be started (exit code 2)."""
+
+
+class WorkerRefused(LtbenchError):
+    """A worker that must not do the command's jobs, such as one with another version of ltbench (exit code 2)."""
+
+
+class SchedulerLost(Interrupted):
+    """A cluster whose scheduler went away in the middle of a run; the same command goes on (exit code 6)."""
+
+
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return the known names most like `name`, best first; empty where none is close."""
     known = list(known)

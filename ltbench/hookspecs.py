@@ -1,18 +1,21 @@
-"""The contract between ltbench and its plugins: one hook per stage, one for suites, one for families of techniques.
+"""The contract between ltbench and its plugins: one hook per stage, and one each for suites, families of techniques, executors.
 
 A plugin is a module with implementations of these hooks, found through the entry-point group `ltbench`. Each hook
-takes nothing and returns the technique classes that the plugin offers.
+takes nothing and returns the classes that the plugin offers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
 from ltbench import stages
+
+if TYPE_CHECKING:
+    from ltbench.executors.offers import ExecutorOffer
 
 PROJECT = "ltbench"
 API_VERSION = 1
@@ -107,3 +110,8 @@ class Family(Protocol):
 @hookspec
 def ltbench_families() -> Sequence[Family]:  # type: ignore[empty-body]
     """Return families of techniques."""
+
+
+@hookspec
+def ltbench_executors() -> Sequence[type[ExecutorOffer]]:  # type: ignore[empty-body]
+    """Return executors: where jobs run. Nothing heavy is imported before one is made."""

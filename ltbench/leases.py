@@ -41,14 +41,14 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it runs, or ran, where this process can see it."""
         return self.place == _place()
 
-    def is_dead(self) -> bool:
-        """Whether it certainly is: it ran where this process runs, and is there no more."""
-        return self.is_here() and process_start(self.pid) != self.start
-
     @property
     def host(self) -> str:
         """The name of its machine."""
         return self.place.partition(" ")[0]
+
+    def is_dead(self) -> bool:
+        """Whether it certainly is: it ran where this process runs, and is there no more."""
+        return self.is_here() and process_start(self.pid) != self.start
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):

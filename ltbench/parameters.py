@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from ltbench.stages import Technique
-from ltbench.technique import fields, written
+from ltbench.technique import Parametrized, fields, written
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """One hyper-parameter of a technique."""
+    """One parameter of a technique, or of an executor."""
 
     name: str
     allowed: str
@@ -21,9 +20,9 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     about: str
 
 
-def parameters(technique: type[Technique]) -> list[Parameter]:
-    """Return the hyper-parameters of a technique in the order of their declaration."""
-    plain = technique()
+def parameters(kind: type[Parametrized]) -> list[Parameter]:
+    """Return the parameters of a technique, or of what is written like one, in the order of their declaration."""
+    plain = kind()
     return [
         Parameter(
             name=field.name,
@@ -31,7 +30,7 @@ def parameters(technique: type[Technique]) -> list[Parameter]:
             default=written(getattr(plain, field.name)),
             about=_about(field.type),
         )
-        for field in fields(technique)
+        for field in fields(kind)
     ]
 
 
@@ -58,6 +57,8 @@ def _limits(meta: msgspec.Meta) -> list[str]:
     limits = [f"{sign} {written(value)}" for name, sign in signs if (value := getattr(meta, name)) is not None]
     if meta.min_length is not None:
         limits.append(f"with at least {meta.min_length}")
+    if meta.pattern is not None:
+        limits.append(f"like {meta.pattern}")
     return limits
 
 

@@ -10,8 +10,6 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
-import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -21,6 +19,7 @@ from typing import Any
 import msgspec
 import pluggy
 
+import ltbench
 from ltbench import hookspecs
 from ltbench.discovery import (
     BUILT_IN,
@@ -29,17 +28,20 @@ from ltbench.discovery import (
     Entry,
     Origin,
     Source,
+    check_class,
     distribution_of,
     import_file,
     source_digest,
 )
 from ltbench.errors import PluginError, UnknownName, UsageError, nearest
+from ltbench.executors import offers
+from ltbench.executors.offers import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.selection import parse_selection
 from ltbench.stages import STAGES, Technique
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
+_OTHER_HOOKS = ("ltbench_suites", "ltbench_families", "ltbench_executors")
 
 
 def _entry(technique: type[Technique], source: Source) -> Entry:
@@ -59,6 +61,7 @@ class Registry:
         self.suites: dict[str, Path] = {}
         self.broken: list[Broken] = []
         self.families: list[tuple[Source, Family]] = []
+        self.executors: dict[str, tuple[Source, type[ExecutorOffer]]] = {}
         self._made: dict[str, Entry] = {}
         self._clashes: dict[str, list[str]] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -82,6 +85,8 @@ class Registry:
     def load_origin(cls, origin: Origin) -> Registry:
         """Load what `origin` says, as another process did."""
         registry = cls(origin)
+        own = Source(plugin="executors", distribution=BUILT_IN, version=ltbench.__version__)
+        registry._add(own, offers)
         points = importlib.metadata.entry_points(group=GROUP)
         about = cache(distribution_of)
         found = [(about(point.dist), point) for point in points]
@@ -130,24 +135,28 @@ class Registry:
         name = f"{source.distribution}/{source.plugin}"
         self._manager.register(module, name=name)
         try:
-            techniques, suites, families = self._offered(module, source)
+            techniques, suites, families, executors = self._offered(module, source)
         except BaseException:
             self._manager.unregister(module)
             raise
         self.entries.update(techniques)
         self.suites.update(suites)
         self.families += [(source, family) for family in families]
+        self.executors |= {offer.name: (source, offer) for offer in executors}
 
-    def _offered(self, module: object, source: Source) -> tuple[dict[str, Entry], dict[str, Path], list[Family]]:
+    def _offered(
+        self, module: object, source: Source
+    ) -> tuple[dict[str, Entry], dict[str, Path], list[Family], list[type[ExecutorOffer]]]:
         techniques: dict[str, Entry] = {}
         suites: dict[str, Path] = {}
         families: list[Family] = []
+        executors: list[type[ExecutorOffer]] = []
         callers = self._manager.get_hookcallers(module) or []
         if not callers:
             raise PluginError("it implements no hook of ltbench; is @hookimpl missing?")
         for caller in callers:
             if not caller.has_spec():
-                near = nearest(caller.name, [*_STAGE_OF_HOOK, "ltbench_suites", "ltbench_families"])
+                near = nearest(caller.name, [*_STAGE_OF_HOOK, *_OTHER_HOOKS])
                 raise PluginError(f"there is no hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
             impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
             offered: Any = impl.function()
@@ -155,22 +164,27 @@ class Registry:
                 suites |= {Path(p).stem: Path(p) for p in offered}
             elif caller.name == "ltbench_families":
                 families += offered
+            elif caller.name == "ltbench_executors":
+                for offer in offered:
+                    check_class(offer, caller.name, ExecutorOffer, "executor")
+                    self._check_executor_free(offer.name, source)
+                executors += offered
             else:
                 for technique in offered:
                     self._check(technique, caller.name)
                     self._check_free(technique.name, source)
                     techniques[technique.name] = _entry(technique, source)
-        return techniques, suites, families
+        return techniques, suites, families, executors
 
     @staticmethod
     def _check(technique: object, hook: str) -> None:
         stage = _STAGE_OF_HOOK[hook]
-        if not (inspect.isclass(technique) and issubclass(technique, stage.base)):
-            raise PluginError(f"{hook} returned {technique!r}; expected classes derived from {stage.base.__name__}")
-        name = getattr(technique, "name", None)
-        if not (isinstance(name, str) and _NAME.match(name)):
-            raise PluginError(f"{technique.__name__}.name is {name!r}; expected a word such as 'my_{stage.name}'")
-        technique()  # every parameter has a default, and the defaults are in range
+        check_class(technique, hook, stage.base, stage.name)
+
+    def _check_executor_free(self, name: str, source: Source) -> None:
+        taken = self.executors.get(name)
+        if taken is not None:
+            raise PluginError(f"its executor '{name}' has the name of one of {taken[0].distribution}; choose another")
 
     def _check_free(self, name: str, source: Source) -> None:
         taken = self.entries.get(name)
@@ -195,14 +209,7 @@ class Registry:
         """Return who offers `name`; raise `UnknownTechnique` or, where its plugin is off, `PluginError`."""
         if entry := self.entries.get(name):
             return entry
-        for broken in self.broken:
-            if name == broken.plugin or f"'{name}'" in broken.error:
-                raise PluginError(
-                    f"technique '{name}' is asked for and its plugin is broken",
-                    where=f"{broken.distribution} {broken.version}",
-                    why=broken.error,
-                    fix="ltbench doctor",
-                )
+        self._blame(name, "technique")
         if entry := self._make(name):
             return entry
         members = [member for _, family in self.families for member in family.names()]
@@ -210,6 +217,17 @@ class Registry:
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         like = UnknownName.of("technique", name, known)
         raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
+
+    def _blame(self, name: str, kind: str) -> None:
+        """Raise `PluginError` where a broken plugin is the one that offers `name`."""
+        for broken in self.broken:
+            if name == broken.plugin or f"'{name}'" in broken.error:
+                raise PluginError(
+                    f"{kind} '{name}' is asked for and its plugin is broken",
+                    where=f"{broken.distribution} {broken.version}",
+                    why=broken.error,
+                    fix="ltbench doctor",
+                )
 
     def _make(self, name: str) -> Entry | None:
         """Return the technique of that name as a family makes it; None where no family has it."""
@@ -236,6 +254,20 @@ class Registry:
         if stage and found[0].stage != stage:
             raise UsageError(f"'{text}' is a {found[0].stage}, and a {stage} is expected here")
         return found[0]
+
+    def executor(self, text: str) -> ExecutorOffer:
+        """Return the executor that is written in `text`, with its options."""
+        choices = parse_selection(text)
+        for choice in choices:
+            if choice.name not in self.executors:
+                self._blame(choice.name, "executor")
+                raise UnknownName.of("executor", choice.name, self.executors)
+        found = [(choice.name, params) for choice in choices for params in choice.expanded()]
+        if len(found) != 1:
+            raise UsageError(f"'{text}' is {len(found)} executors where one is expected",
+                             fix="a list is written with + between its parts")  # fmt: skip
+        ((name, params),) = found
+        return self.executors[name][1].parse(params)
 
     def baseline(self, stage: str) -> Technique | None:
         """Return what a stage does when a combination picks nothing there; None for nothing at all."""

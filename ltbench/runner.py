@@ -135,6 +135,7 @@ class _Run:
         return self.summary()
 
     def submit(self) -> None:
+        self.tally.slots = self.executor.slots
         while len(self.tasks) < self.executor.slots:
             task = self.frontier.take(self.estimate)
             if not task:

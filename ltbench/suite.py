@@ -46,6 +46,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     recipe: Recipe
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each, crossed: every combination with every one of these recipes."""
+    executor: str = ""
+    """Where its jobs run unless the command line says otherwise, such as `dask[cluster=slurm,memory=8GB]`."""
     reported: tuple[Reported, ...] = ()
     """The published numbers that the leaderboard sets beside the measured ones."""
     claims: tuple[Claim, ...] = ()

@@ -1,11 +1,15 @@
-"""What every technique is, whatever its stage: a frozen value whose fields are its hyper-parameters."""
+"""What every technique is, whatever its stage: a frozen value whose fields are its hyper-parameters.
+
+What is written like a technique, such as an executor with its options, is `Parametrized`, too.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -18,28 +22,19 @@ def fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind)
 
 
-class Technique(msgspec.Struct, frozen=True, kw_only=True):
-    """What every technique is: a name, a stage, hyper-parameters as fields, and what it goes with.
+class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
+    """Something with a name and parameters as fields, written `name` or `name[parameter=value]`.
 
     Fields are validated on construction against their annotations (`Annotated[float, Meta(ge=0)]`); a value that
-    does not fit raises `ParameterError` naming technique, field, value and allowed range.
+    does not fit raises `ParameterError` naming what it is, field, value and allowed range.
     """
 
     name: ClassVar[str]
     stage: ClassVar[str]
-    baseline: ClassVar[bool] = False
-    """Whether this is what its stage does when a combination picks nothing there."""
-    revision: ClassVar[int] = 1
-    """Raised by the author when the numbers that this technique makes change."""
-    conflicts: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique cannot go with it."""
-    needs: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique is pointless without it."""
-    doubtful: ClassVar[Mapping[str, str]] = {}
-    """Technique name -> note for the leaderboard where both are on; such a combination still runs."""
+    """What it is: a stage for a technique."""
 
     def __post_init__(self) -> None:
-        problems = []
+        problems, kinds = [], []
         for field in fields(type(self)):
             value = getattr(self, field.name)
             try:
@@ -48,12 +43,16 @@ class Technique(msgspec.Struct, frozen=True, kw_only=True):
                     raise msgspec.ValidationError("Expected a finite number")
             except msgspec.ValidationError as error:
                 problems.append(f"{field.name} = {value!r}: {_plain(str(error))}")
+                kinds.append((field.name, field.type))
                 continue
             msgspec.structs.force_setattr(self, field.name, value)
         if problems:
+            from ltbench.parameters import allowed
+
+            ranges = ", ".join(f"{name}: {allowed(kind)}" for name, kind in kinds)
             raise ParameterError(
                 f"{self.stage} '{self.name}' does not accept " + "; ".join(problems),
-                fix=f"ltbench show {self.name}",
+                fix=f"{ranges} (ltbench show {self.name})",
             )
         self.check()
 
@@ -61,8 +60,8 @@ class Technique(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `ParameterError` where single fields are fine and their combination is not."""
 
     @classmethod
-    def parse(cls, params: Mapping[str, object]) -> Technique:
-        """Build the technique from names and values; values may be the strings of a command line."""
+    def parse(cls, params: Mapping[str, object]) -> Self:
+        """Build it from names and values; values may be the strings of a command line."""
         known = {field.name: field for field in fields(cls)}
         values: dict[str, object] = {}
         for key, raw in params.items():
@@ -93,11 +92,26 @@ class Technique(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The technique as it is written on a command line: `focal` or `focal[gamma=1.5]`."""
+        """How it is written on a command line: `focal` or `focal[gamma=1.5]`."""
         params = self.params
         if not params:
             return self.name
         return f"{self.name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
+
+
+class Technique(Parametrized, frozen=True, kw_only=True):
+    """What every technique is: a name, a stage, hyper-parameters as fields, and what it goes with."""
+
+    baseline: ClassVar[bool] = False
+    """Whether this is what its stage does when a combination picks nothing there."""
+    revision: ClassVar[int] = 1
+    """Raised by the author when the numbers that this technique makes change."""
+    conflicts: ClassVar[Mapping[str, str]] = {}
+    """Technique name or stage name -> why this technique cannot go with it."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Technique name or stage name -> why this technique is pointless without it."""
+    doubtful: ClassVar[Mapping[str, str]] = {}
+    """Technique name -> note for the leaderboard where both are on; such a combination still runs."""
 
 
 def _plain(message: str) -> str:
@@ -109,10 +123,10 @@ def _from_list(raw: str, kind: object) -> object:
     try:
         return msgspec.convert(raw.split("+"), kind, strict=False)
     except msgspec.ValidationError:
-        try:
-            return float(raw)
-        except ValueError:
-            return raw
+        for number in (int, float):
+            with contextlib.suppress(ValueError):
+                return number(raw)
+        return raw
 
 
 def written(value: object) -> str:

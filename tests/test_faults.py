@@ -88,11 +88,12 @@ def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Place) -> 
     assert {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")} == written
 
 
+@pytest.mark.parametrize("executor", ["inline", "dask[workers=2]"])
 def test_a_fresh_store_another_order_and_another_executor_give_the_same_page(
-    undisturbed: Place, tmp_path: Path
+    undisturbed: Place, tmp_path: Path, executor: str
 ) -> None:
     place = Place(tmp_path / "again")
-    done = place.run("--plugins", "tta,mixup,cb_sampler", "--executor", "inline")
+    done = place.run("--plugins", "tta,mixup,cb_sampler", "--executor", executor)
     assert done.returncode == 0, done.stderr
     assert place.page == undisturbed.page
 

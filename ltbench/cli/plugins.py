@@ -28,7 +28,13 @@ def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str])
         for b in registry.broken
     ]
     if as_json:
-        print_json({"plugins": rows, "suites": {name: str(path) for name, path in sorted(registry.suites.items())}})
+        print_json(
+            {
+                "plugins": rows,
+                "suites": {name: str(path) for name, path in sorted(registry.suites.items())},
+                "executors": {name: source.distribution for name, (source, _) in sorted(registry.executors.items())},
+            }
+        )
         return
     print_table(
         ["plugin", "distribution", "state", "techniques"],
@@ -43,3 +49,4 @@ def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str])
         ],
     )
     click.echo(f"\nsuites: {', '.join(sorted(registry.suites)) or 'none'}")
+    click.echo(f"executors: {', '.join(sorted(registry.executors))}")

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--executor",
     "executor_name",
-    default="local",
-    show_default=True,
-    metavar="NAME",
-    help="Where jobs run: local (worker processes) or inline (this process, for debugging).",
+    metavar="NAME[OPTIONS]",
+    help="Where jobs run: local (worker processes), inline (this process, for debugging), "
+    "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  [default: the suite's, else local]",
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
 @click.option(
@@ -81,7 +80,7 @@ def command(
     data_root: Path,
     store_path: Path,
     budget: float | None,
-    executor_name: str,
+    executor_name: str | None,
     workers: int | None,
     retries: int,
     timeout: float | None,
@@ -101,32 +100,33 @@ def command(
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
     was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
     """
-    from ltbench.executors import make_executor
     from ltbench.executors.debugger import chosen_work
     from ltbench.probing import Patience
     from ltbench.runlog import RunLog
     from ltbench.store import Store
     from ltbench.work import Context
 
-    work = chosen_work(executor_name, debug=pdb)
     registry = load_registry(plugin_files, disable)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
     if cell is not None or records is not None:
         from ltbench.cli.alone import run_cell
 
-        with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+        alone = registry.executor(executor_name or "local")
+        with alone.make(context, workers=workers, timeout=timeout, memory=memory) as executor:
             return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
+    offer = registry.executor(executor_name or suite.executor or "local")
+    work = chosen_work(offer.name, debug=pdb)
     walk = Walk(suite, context, folder / suite.name, sharing=not no_sharing)
     with (
         telling_damage(store) as damaged,
-        make_executor(executor_name, context, workers=workers, timeout=timeout, memory=memory, work=work) as executor,
-        RunLog(store, command=called(), suite=suite.name, executor=executor_name, workers=executor.slots) as log,
+        offer.make(context, workers=workers, timeout=timeout, memory=memory, work=work) as executor,
+        RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
         Patience(context) as patience,
     ):
         walk.go(
-            executor, executor_name, log, [patience], budget=budget, retries=retries, retry_failed=retry_failed,
+            executor, offer.name, log, [patience], budget=budget, retries=retries, retry_failed=retry_failed,
             rerun_stale=rerun_stale,
         )  # fmt: skip
     if log.problem:

@@ -1,4 +1,4 @@
-"""`ltbench show NAME`: everything about one technique, or the text of a suite."""
+"""`ltbench show NAME`: everything about one technique or executor, or the text of a suite."""
 
 from __future__ import annotations
 
@@ -39,13 +39,19 @@ def command(
     plugin_files: Sequence[Path],
     disable: Sequence[str],
 ) -> None:
-    """Explain a technique: what it does, its parameters with ranges and defaults, its source. Or print a suite."""
+    """Explain a technique: what it does, its parameters with ranges and defaults, its source.
+
+    Or an executor with its options, or the text of a suite.
+    """
     registry = load_registry(plugin_files, disable)
     if figure is not None:
         _draw(name, dataset, data_root, figure, registry)
         return
     if name in registry.suites and name not in registry.entries:
         _show_suite(name, registry, as_json)
+        return
+    if name in registry.executors and name not in registry.entries:
+        _show_executor(name, registry, as_json)
         return
     from ltbench.parameters import parameters
     from ltbench.selection import parse_selection
@@ -83,6 +89,21 @@ def command(
     for title, others in (("Cannot go with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
+
+
+def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
+    from ltbench.parameters import parameters
+
+    source, offer = registry.executors[name]
+    options = [(o.name, o.default, o.allowed, o.about) for o in parameters(offer)]
+    about = inspect.getdoc(offer) or ""
+    if as_json:
+        titles = ("name", "default", "allowed", "about")
+        facts = {"name": name, "stage": "executor", "distribution": source.distribution, "version": source.version}
+        print_json(facts | {"about": about, "parameters": [dict(zip(titles, o, strict=True)) for o in options]})
+        return
+    click.echo(f"{name}: an executor of {source.distribution} {source.version}\n\n{about}\n")
+    print_table(["option", "default", "allowed", "meaning"], options)
 
 
 def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE, UnknownName
+from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
 from ltbench.paths import data_root as default_root
 
 if TYPE_CHECKING:
@@ -80,13 +80,11 @@ def command(
     say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
     """
     from ltbench.examination import examine
-    from ltbench.executors import EXECUTORS
     from ltbench.sources import named
 
-    if executor_name not in EXECUTORS:
-        raise UnknownName.of("executor", executor_name, EXECUTORS)
     place = named(path, leaderboards)
     registry = load_registry(plugin_files, disable)
+    registry.executor(executor_name)  # before the records are examined, which takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)
     drawn_with = secrets.randbits(32) if seed is None else seed

@@ -1,5 +1,7 @@
 """Where jobs run: one file per executor, all behind one small interface.
 
+Executors are offered through the hook `ltbench_executors`, those of ltbench in `offers.py`.
+
 An executor is given tasks, a task being a few jobs that one worker does in order. What a job makes goes to the store;
 only its outcome comes back, so that a job which is done twice does no harm.
 """
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import msgspec
 
 from ltbench.cells import Job
-from ltbench.errors import StoreError, UnknownName
+from ltbench.errors import StoreError
 
 if TYPE_CHECKING:
     from ltbench.executors.task import Work
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 WORK = "ltbench.work:execute"
 """What a worker calls for a job, with the job and its context: a callable by its path, so that it can be sent."""
-EXECUTORS = {"inline": "ltbench.executors.inline:Inline", "local": "ltbench.executors.local:Local"}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many tasks it takes at once."""
+        """How many tasks it takes at once, one or more; it may change in the course of a run."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take a task: jobs that one worker does in the given order."""
@@ -66,7 +67,7 @@ class Executor(Protocol):
 
 
 def make_executor(
-    name: str,
+    text: str,
     context: Context,
     *,
     workers: int | None = None,
@@ -74,17 +75,15 @@ def make_executor(
     memory: int | None = None,
     work: str | Work = WORK,
 ) -> Executor:
-    """Return the executor of that name.
+    """Return the executor that is written in `text`: `local`, `dask[scheduler=tcp://127.0.0.1:8786]`.
 
-    workers: processes at once, by default one per core. timeout: seconds that a job may take, by default any number.
-    memory: bytes that the worker of a job may have resident, by default any number.
-    Raises `UnknownName`, and `UsageError` where an executor cannot hold jobs to a limit.
+    workers: tasks at once, by default what the executor takes for right. timeout: seconds that a job may take, by
+    default any number. memory: bytes that the worker of a job may have resident, by default any number.
+    Raises `UnknownName`, `ParameterError`, `PluginError` where something is not installed, and `UsageError` where an
+    executor cannot hold jobs to a limit.
     """
-    if name not in EXECUTORS:
-        raise UnknownName.of("executor", name, EXECUTORS)
-    kind = resolve(EXECUTORS[name])
-    executor: Executor = kind(context, workers=workers, timeout=timeout, memory=memory, work=work)
-    return executor
+    offer = context.registry.executor(text)
+    return offer.make(context, workers=workers, timeout=timeout, memory=memory, work=work)
 
 
 def resolve(path: str) -> Any:

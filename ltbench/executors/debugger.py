@@ -8,8 +8,8 @@ import traceback
 from typing import TYPE_CHECKING, TextIO
 
 from ltbench.cells import Job
-from ltbench.errors import StoreError, UnknownName, UsageError
-from ltbench.executors import EXECUTORS, WORK
+from ltbench.errors import StoreError, UsageError
+from ltbench.executors import WORK
 from ltbench.executors.task import Work, prepared
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def chosen_work(executor: str, *, debug: bool) -> str | Work:
-    """Return what is to do a job. Raises `UnknownName`, and `UsageError` where a debugger would be of no use."""
-    if executor not in EXECUTORS:
-        raise UnknownName.of("executor", executor, EXECUTORS)
+    """Return what is to do a job on the executor of that name. Raises `UsageError` where it has no use for a debugger."""
     if debug and executor != "inline":
         raise UsageError("the debugger needs jobs that run in this process", fix="--executor inline --pdb")
     return debugged(WORK) if debug else WORK

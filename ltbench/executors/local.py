@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ import msgspec
 from pebble import ProcessExpired
 
 from ltbench.cells import Job
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executors import WORK, Outcome, worker
+from ltbench.executors.deaths import after_death, not_begun
+from ltbench.executors.handshake import versions
 from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
 from ltbench.executors.slot import Slot, kill_all
-from ltbench.executors.task import described, failure, finished, without_machine
+from ltbench.executors.task import described
 from ltbench.leases import Owner
 
 if TYPE_CHECKING:
@@ -115,7 +118,8 @@ class Local:
                     fix="fewer --workers if memory is short, or --executor inline to see what happens",
                 )
             jobs = self._waiting.popleft()
-            task = _Task(jobs=jobs, slot=slot, future=slot.begin(jobs, self._setup), attempt=Attempt(jobs))
+            future = slot.begin(jobs, versions(jobs, self.context.registry), self._setup)
+            task = _Task(jobs=jobs, slot=slot, future=future, attempt=Attempt(jobs))
             self._tasks.add(task)
             task.future.add_done_callback(partial(self._report, task))
 
@@ -133,6 +137,8 @@ class Local:
             return self._died(task, error.pid, _how(error.exitcode))
         except (BrokenProcessPool, CancelledError):
             return self._skipped(task)
+        except WorkerRefused:
+            raise
         except Exception as error:  # noqa: BLE001 - the task could not even begin; its jobs carry the error
             self._tasks.discard(task)
             registry = self.context.registry
@@ -179,50 +185,21 @@ class Local:
         return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
 
     def _died(self, task: _Task, pid: int | None, how: str) -> list[Outcome]:
-        """Return `died` for the job that its worker still holds the lease of, and what the others came to."""
         self._tasks.discard(task)
         task.slot.end()
-        store = self.context.store
-        left = [job for job in task.jobs if not finished(job, store)]
-        owners = {job.key: store.leases.owner(job.key) for job in left}
-        held = [
-            key
-            for key, owner in owners.items()
-            if (_is_dead_worker_of(task.slot, owner) if pid is None else owner is not None and owner.pid == pid)
-        ]
-        guilty = next(iter(held), left[0].key if left else None)
-        if pid is None and held and (owner := owners[held[0]]):
-            pid = owner.pid
-        log = self._last_words(pid)
-        outcomes = []
-        for job in task.jobs:
-            if job not in left:
-                outcome = Outcome(key=job.key, status="done")
-            elif job.key == guilty:
-                store.put_log(job.key, f"{log}the worker {how}\n")
-                error = failure("WorkerDied", f"the {job.kind}'s worker {how}", job.key, without_machine(log))
-                outcome = Outcome(key=job.key, status="died", error=error)
-            else:
-                outcome = Outcome(key=job.key, status="skipped")
-            outcomes.append(outcome)
-        return outcomes
+
+        def was_it(owner: Owner) -> bool:
+            return _is_dead_worker_of(task.slot, owner) if pid is None else owner.pid == pid
+
+        process = None if pid is None else (socket.gethostname(), pid)
+        return after_death(task.jobs, self.context.store, how=how, was_it=was_it, process=process)
 
     def _skipped(self, task: _Task) -> list[Outcome]:
         """Return that nothing was begun of a task: its worker died as it started, or as it took the task."""
         self._tasks.discard(task)
         task.slot.end()
         self._deaths += 1
-        return [Outcome(key=job.key, status="skipped") for job in task.jobs]
-
-    def _last_words(self, pid: int | None) -> str:
-        if pid is None:
-            return ""
-        path = worker.output_path(self.context.store, pid)
-        with contextlib.suppress(OSError):
-            text = path.read_bytes()[-worker.LOG_LIMIT :].decode(errors="replace")
-            path.unlink()
-            return text
-        return ""
+        return not_begun(task.jobs)
 
     # --- beginning and end -----------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pebble import ProcessPool
 
 from ltbench.cells import Job
 from ltbench.executors import Outcome, worker
+from ltbench.executors.handshake import Versions
 
 _WORKER = "pebble_pool_worker"
 """What pebble names its processes."""
@@ -33,11 +34,14 @@ class Slot:
         self.pids: set[int] = set()
         """The worker that was started last, also when it is no more."""
 
-    def begin(self, jobs: Sequence[Job], setup: worker.Setup) -> Future[list[Outcome]]:
-        """Give the worker a task, starting one by its setup where there is none. The future raises what pebble does where the worker dies."""
+    def begin(self, jobs: Sequence[Job], versions: Versions, setup: worker.Setup) -> Future[list[Outcome]]:
+        """Give the worker a task of a command with these versions, starting one by its setup where there is none.
+
+        The future raises what pebble does where the worker dies.
+        """
         future: Future[list[Outcome]]
         try:
-            future = self._running(setup).schedule(worker.run, args=(list(jobs),))
+            future = self._running(setup).schedule(worker.run, args=(list(jobs), versions))
         except RuntimeError:  # the worker died since it was asked for
             future = Future()
             future.set_exception(BrokenProcessPool())
@@ -66,7 +70,7 @@ class Slot:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPool(max_workers=1, initializer=worker.start, initargs=(setup,), context=context)
             others = _pids()
-            with _without_interrupts(), _environment(worker.ENVIRONMENT):
+            with without_interrupts(), environment(worker.ENVIRONMENT):
                 _ = self._pool.active  # asking starts the worker
             # There may be one more, which pebble starts in place of one that has died elsewhere and never gets a task.
             self.pids = _pids() - others
@@ -85,7 +89,7 @@ def kill_all() -> None:
 
 
 @contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Have threads and processes that are started inside never see Ctrl-C, which goes to the whole group.
 
     The mask is inherited by the pool's threads and by every worker that they start later, from its first instruction.
@@ -100,7 +104,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

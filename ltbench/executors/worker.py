@@ -10,15 +10,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ltbench import disk
 from ltbench.cells import Job
-from ltbench.discovery import Origin
+from ltbench.discovery import Origin, source_digest
 from ltbench.executors import Outcome
+from ltbench.executors.handshake import Versions, greet
 from ltbench.executors.task import Work, perform, prepared
 from ltbench.leases import process_start
 from ltbench.registry import Registry
@@ -49,58 +50,70 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     data_root: Path
     device: str
     work: str
-    parent: int
-    """The process that the worker must not outlive."""
+    parent: int = 0
+    """The process that a local worker must not outlive."""
 
 
-class _Worker:
-    """The state of a worker process."""
+class Ready:
+    """What a worker process makes once of its setup."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.output = _Output(output_path(setup.store, os.getpid()))
-        self._ready: tuple[Context, Work] | None = None
+        self._made: tuple[Context, Work] | None = None
 
-    def ready(self) -> tuple[Context, Work]:
+    def __call__(self) -> tuple[Context, Work]:
         """Load the registry when the first job asks for it, where what goes wrong is that job's error."""
-        if self._ready is None:
+        if self._made is None:
             setup = self.setup
             registry = Registry.load_origin(setup.origin)
+            for entry in registry.entries.values():
+                source_digest(entry.technique)  # now: later the file may not be the one that was loaded
             context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
-            self._ready = context, prepared(setup.work)
-        return self._ready
+            self._made = context, prepared(setup.work)
+        return self._made
 
 
-_worker: _Worker | None = None
+_worker: tuple[Ready, Output] | None = None
 
 
 def start(setup: Setup) -> None:
     """Make this process a worker. Raises nothing, as the pool would start another one for ever."""
     global _worker  # noqa: PLW0603 - a process is one worker
     threading.Thread(target=_watch, args=(setup.parent,), daemon=True).start()
-    _worker = _Worker(setup)
+    _worker = Ready(setup), Output(output_path(setup.store, os.getpid()))
     faulthandler.enable()
 
 
-def run(jobs: Sequence[Job]) -> list[Outcome]:
-    """Do a task and return its outcomes; keep what a job printed if it printed anything or failed."""
+def run(jobs: Sequence[Job], versions: Versions) -> list[Outcome]:
+    """Do a task for a command that has these versions, and return its outcomes. Raises `WorkerRefused`."""
     assert _worker is not None, "a worker is started before it is given a task"
-    store, output = _worker.setup.store, _worker.output
-    context, work = _worker.ready()
+    ready, output = _worker
+    context, work = ready()
+    greet(versions, context.registry, where=f"worker process {os.getpid()}")
+    return do(jobs, context, work, output)
+
+
+def do(
+    jobs: Sequence[Job], context: Context, work: Work, output: Output, before: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    """Do jobs, each after a call of `before`; keep what a job printed if it printed anything or failed."""
     outcomes = []
     output.clear()
-    for outcome in perform(jobs, context, work):
+    steps = perform(jobs, context, work)
+    before()
+    for outcome in steps:
         outcomes.append(outcome)
         log = output.text() + (outcome.error["log"] if outcome.error else "")
         if log:
-            store.put_log(outcome.key, log)
+            context.store.put_log(outcome.key, log)
         output.clear()
+        before()
     return outcomes
 
 
-def output_path(store: Store, pid: int) -> Path:
-    """Return the file that a worker of this machine prints to: the last words of one that was killed."""
-    return store.root / "logs" / f"worker-{socket.gethostname()}-{pid}.out"
+def output_path(store: Store, pid: int, host: str = "") -> Path:
+    """Return the file that a worker prints to, of this machine by default: the last words of one that was killed."""
+    return store.root / "logs" / f"worker-{host or socket.gethostname()}-{pid}.out"
 
 
 def remove_outputs(store: Store) -> None:
@@ -111,23 +124,37 @@ def remove_outputs(store: Store) -> None:
             disk.remove(path)
 
 
-class _Output:
-    """What this process prints, at whatever level: a file in place of stdout and stderr."""
+class Output:
+    """What this process prints, at whatever level: a file in place of stdout and stderr, until it is closed."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file: int | None = None
+        self._before = (os.dup(1), os.dup(2))
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_APPEND, 0o666)
             os.dup2(self._file, 1)
             os.dup2(self._file, 2)
 
+    def close(self) -> None:
+        """Print to where it was before, and remove the file."""
+        self._size()
+        for number, before in zip((1, 2), self._before, strict=True):
+            os.dup2(before, number)
+            os.close(before)
+        if self._file is not None:
+            os.close(self._file)
+            disk.remove(self.path)
+
     def clear(self) -> None:
+        """Forget what was printed so far."""
         if self._file is not None and self._size():
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, 0)
 
     def text(self) -> str:
+        """Return what was printed, the end of it where that is much."""
         size = self._size()
         if self._file is None or not size:
             return ""

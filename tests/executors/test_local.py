@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fakes import WORK, context, journalled, make, pids, wait_for, work
 
-from ltbench.errors import LtbenchError, UnknownName, UsageError
+from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
 from ltbench.executors import limits, make_executor
 from ltbench.executors import local as local_module
 from ltbench.executors.local import Local, cores
@@ -332,6 +332,17 @@ def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
         outcomes = ended(executor, [[make("job1"), make("job2")]])
     assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}
     assert "there is no plugin file" in outcomes["job1"].error["message"]
+
+
+def test_a_worker_of_another_version_is_refused_and_nothing_is_done(here, monkeypatch):
+    """As where ltbench is upgraded in the middle of a run, and a worker is started anew."""
+    monkeypatch.setattr("ltbench.executors.local.versions", lambda *_: {"the harness": ["ltbench", "9.9", "abc"]})
+    executor = Local(here, workers=1, work=WORK)
+    with pytest.raises(WorkerRefused, match="another version of ltbench") as caught, executor:
+        ended(executor, [[make("job1")]])
+    assert "the command ltbench 9.9 (source abc)" in caught.value.why
+    assert caught.value.exit_code == 2
+    assert journalled(here.store, "began") == []
 
 
 def test_an_executor_is_made_by_name(here):

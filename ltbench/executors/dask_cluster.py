@@ -1,0 +1,159 @@
+"""Starting the workers of a Dask cluster: here, as jobs of a batch system, or as pods."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed.deploy.cluster import Cluster
+from distributed.deploy.spec import SpecCluster
+
+from ltbench.errors import ClusterError, PluginError
+from ltbench.executors.local import cores
+from ltbench.executors.offers import DaskOffer
+from ltbench.executors.slot import environment, without_interrupts
+from ltbench.executors.worker import ENVIRONMENT
+
+CONFIG: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": 0,  # what a death costs is for the runner to decide
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,  # a training that is near its limit goes on or dies, it does not wait
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+}
+_PATIENCE = {"local": "1000d"}
+"""How long a worker may be gone before its batch job is given up and submitted anew. Here its nanny never gives up.
+
+Dask reads it whenever a worker goes, and does not ask whether the one that is gone then is still the same."""
+_NO_DASHBOARD = "127.0.0.1:0"
+
+
+def resources(options: DaskOffer) -> dict[str, float]:
+    """Return what a job takes, as Dask's resources: of a worker that ltbench starts, all that it has."""
+    from dask.utils import parse_bytes
+
+    found = {"CORES": options.cores, "MEMORY": options.memory and parse_bytes(options.memory), "GPU": options.gpus}
+    return {name: float(value) for name, value in found.items() if value}
+
+
+def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+    """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
+
+    logs: the folder that batch jobs print to, where the options name none.
+    Raises `ClusterError` where that does not work, and `PluginError` where a package is missing.
+    """
+    kind = options.kind
+    dask.config.set({"distributed.deploy.lost-worker-timeout": _PATIENCE.get(kind, "60s")})
+    try:
+        with dask.config.set(CONFIG), environment(ENVIRONMENT), without_interrupts():
+            if kind == "local":
+                return _local(options, workers or options.workers)
+            if kind == "kubernetes":
+                return _kubernetes(options, workers or options.workers)
+            return _batch(options, workers or options.workers, logs)
+    except ImportError as error:
+        raise PluginError(f"executor 'dask' with cluster={kind} needs a package that is not installed", why=str(error),
+                          fix="pip install dask-kubernetes" if kind == "kubernetes" else "pip install 'ltbench[dask]'",
+                          ) from error  # fmt: skip
+    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ClusterError(f"no workers can be started with cluster={kind}",
+                           why=str(error) or type(error).__name__) from error  # fmt: skip
+
+
+def _local(options: DaskOffer, workers: int | None) -> Cluster:
+    from distributed import LocalCluster
+
+    return LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=workers or max(1, cores() // (options.cores or 1)),
+        threads_per_worker=1,
+        host=None if options.interface else "127.0.0.1",
+        interface=options.interface,
+        dashboard_address=_NO_DASHBOARD,
+        memory_limit=options.memory or 0,
+        resources=resources(options) or None,
+    )
+
+
+def _batch(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+    """Return a cluster with one batch job for each worker."""
+    import dask_jobqueue
+
+    own: dict[str, dict[str, Any]] = {
+        "slurm": {"account": options.account, "job_cpu": options.cores},
+        "pbs": {"account": options.account},
+        "sge": {"project": options.account},
+    }
+    kinds = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}
+    offered = ",".join(f"{name}={value:g}" for name, value in resources(options).items())
+    cluster = getattr(dask_jobqueue, kinds[options.kind])(
+        **{key: value for key, value in own[options.kind].items() if value is not None},
+        queue=options.queue,
+        walltime=options.walltime,
+        cores=options.cores or 1,
+        processes=1,
+        memory=options.memory,
+        interface=options.interface,
+        python=options.python,
+        log_directory=options.logs or str(logs),
+        job_name="ltbench",
+        job_extra_directives=list(options.directives),
+        job_script_prologue=[*exports(), *options.prologue],
+        worker_extra_args=["--nthreads", "1", "--no-dashboard", "--resources", shlex.quote(offered)],
+        scheduler_options={"dashboard_address": _NO_DASHBOARD},
+    )
+    assert isinstance(cluster, SpecCluster)
+    try:
+        # Submitted here and now, where an error of the batch system is told.
+        while len(cluster.worker_spec) < (workers or 1):
+            cluster.worker_spec.update(cluster.new_worker_spec())  # type: ignore[no-untyped-call]
+        cluster.sync(cluster._correct_state)  # type: ignore[no-untyped-call]  # noqa: SLF001 - scale() hides errors
+    except BaseException:
+        cluster._created.clear()  # noqa: SLF001 - jobs that were never submitted cannot be closed
+        cluster.close()
+        raise
+    return cluster
+
+
+def keep(cluster: Cluster) -> None:
+    """Have workers started anew whose batch job, or whose nanny, is lost. To be called now and then."""
+    if isinstance(cluster, SpecCluster) and len(cluster.workers) < len(cluster.worker_spec):
+        cluster.scale(len(cluster.worker_spec))  # type: ignore[no-untyped-call]
+
+
+def exports() -> Iterator[str]:
+    """Yield the shell lines that give a worker its environment before its Python starts."""
+    for name, value in ENVIRONMENT.items():
+        yield f"export {name}={value}"
+    for key, setting in CONFIG.items():
+        if not isinstance(setting, dict):
+            yield f"export DASK_{key.upper().replace('.', '__').replace('-', '_')}={setting}"
+
+
+def _kubernetes(options: DaskOffer, workers: int | None) -> Cluster:
+    """Return a cluster of Dask's operator, with the volumes mounted in every worker. Never tried on a real cluster."""
+    from dask_kubernetes.operator import KubeCluster, make_cluster_spec
+
+    asked = {"cpu": str(options.cores or 1)} | ({"memory": options.memory.rstrip("B")} if options.memory else {})
+    offered = " ".join(f"{name}={value:g}" for name, value in resources(options).items())
+    command = ["dask", "worker", "--nthreads", "1", *(["--resources", offered] if offered else [])]
+    spec = make_cluster_spec(
+        name="ltbench",
+        image=options.image,
+        n_workers=workers or 1,
+        resources={"requests": asked, "limits": asked},
+        worker_command=command,
+        env=dict(line.removeprefix("export ").split("=", 1) for line in exports()),
+    )
+    pod = spec["spec"]["worker"]["spec"]
+    for number, volume in enumerate(options.volumes):
+        claim, _, path = volume.partition(":")
+        name = f"shared-{number}"
+        pod.setdefault("volumes", []).append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+        pod["containers"][0].setdefault("volumeMounts", []).append({"name": name, "mountPath": path})
+    cluster = KubeCluster(custom_cluster_spec=spec, namespace=options.namespace)
+    assert isinstance(cluster, Cluster)
+    return cluster

@@ -1,0 +1,167 @@
+"""The same faults on a Dask cluster, and the one that only it has: kill -9 of the scheduler.
+
+A worker is started anew by its nanny, which takes seconds. The page that all of them are held against was made on local
+workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from dask_processes import Processes
+from trial import Trial, at_work, finished, wait_for
+
+import ltbench
+from ltbench.errors import INTERRUPTED, WRONG_USAGE
+
+pytestmark = pytest.mark.slow
+TRIES = 20
+AT_ONCE = 5
+"""Strikes that one trial takes, as a command on Dask takes seconds to begin."""
+
+
+def cluster_of(trial: Trial, folder: str = "cluster") -> Processes:
+    """Start a scheduler and two workers for a trial; they write to its journal."""
+    env = {"PRETEND": json.dumps(trial.options), "PRETEND_JOURNAL": str(trial.journal)}
+    return Processes(trial.folder / folder, env=env)
+
+
+def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
+    """Have a fault strike commands, by turns with workers of their own and on a cluster that stays; check what is left.
+
+    fault: strikes a process and returns whether it did so before the process was done. lost: how many jobs that may
+    cost each time.
+    """
+    struck = rounds = 0
+    while struck < TRIES:
+        trial, mine = Trial(folder / str(rounds), publish=False, seconds=0.2), 0
+        with ExitStack() as stack:
+            own = rounds % 2 == 0
+            text = "dask" if own else f"dask[scheduler={stack.enter_context(cluster_of(trial)).address}]"
+            process = trial.start("--executor", text)
+            while mine < AT_ONCE and fault(trial, process):
+                mine += 1
+                process = trial.start("--executor", text)
+            finished(process)
+        trial.run(publish=True)
+        trial.check(undisturbed, lost=lost * mine)
+        struck += mine
+        rounds += 1
+
+
+def test_kill_9_of_a_worker_costs_what_it_was_at(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    trial = Trial(tmp_path, seconds=0.1)
+    process = trial.start("--executor", "dask", "--retries", str(TRIES))
+    killed: set[int] = set()
+    while len(killed) < TRIES:
+        fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)
+        time.sleep(chance.uniform(0.0, 0.2))
+        os.kill(fresh[0], signal.SIGKILL)
+        killed.add(fresh[0])
+    finished(process)
+    trial.check(undisturbed, lost=TRIES)
+
+
+def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(2)
+    struck = rounds = 0
+    while struck < TRIES:
+        trial, mine = Trial(tmp_path / str(rounds), publish=False, seconds=0.2), 0
+        code = INTERRUPTED
+        while code == INTERRUPTED:
+            with cluster_of(trial, f"cluster-{mine}") as cluster:
+                process = trial.start("--executor", f"dask[scheduler={cluster.address}]")
+                if mine < AT_ONCE and at_work(trial, process, chance.uniform(0.0, 0.4)):
+                    cluster.scheduler.kill()
+                    mine += 1
+                code = process.wait(timeout=120)
+                said = finished(process, code)
+                if code == INTERRUPTED:
+                    assert f"the Dask scheduler {cluster.address} is lost" in said
+                    assert "the same command goes on" in said
+        assert code == 0, said
+        trial.run(publish=True)
+        trial.check(undisturbed, lost=2 * mine)
+        struck += mine
+        rounds += 1
+
+
+def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(3)
+
+    def kill(trial: Trial, process: subprocess.Popen) -> bool:
+        there = at_work(trial, process, chance.uniform(0.0, 0.4))
+        if there:
+            process.kill()
+            process.communicate()
+        return there
+
+    harass(tmp_path, undisturbed, kill, lost=2)
+
+
+def send(process: subprocess.Popen, chance: random.Random) -> None:
+    """Send SIGTERM to the command, or SIGINT to it or, as a terminal does, to the whole group."""
+    how = chance.randrange(3)
+    if how == 2:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal((signal.SIGINT, signal.SIGTERM)[how])
+
+
+def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(4)
+
+    def stop(trial: Trial, process: subprocess.Popen) -> bool:
+        if not at_work(trial, process, chance.uniform(0.0, 0.3)):
+            return False
+        send(process, chance)
+        if process.wait(timeout=60) == 0:
+            return False  # it was about to end
+        assert "the same command goes on from there" in finished(process, INTERRUPTED)
+        assert sorted(trial.lines("began")) == sorted(trial.lines("made"))
+        return True
+
+    harass(tmp_path, undisturbed, stop, lost=0)
+
+
+def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
+    chance = random.Random(5)
+
+    def stop(trial: Trial, process: subprocess.Popen) -> bool:
+        if not at_work(trial, process, chance.uniform(0.0, 0.3)):
+            return False
+        send(process, chance)
+        time.sleep(chance.uniform(0.0, 0.1))
+        if process.poll() is None:
+            send(process, chance)
+        if process.wait(timeout=60) == 0:
+            return False
+        finished(process, INTERRUPTED)
+        return True
+
+    harass(tmp_path, undisturbed, stop, lost=2)
+
+
+def test_a_worker_of_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
+    lead = tmp_path / "lead"
+    shutil.copytree(Path(ltbench.__file__).parent, lead / "ltbench", ignore=shutil.ignore_patterns("__pycache__"))
+    own = lead / "ltbench" / "__init__.py"
+    own.write_text(own.read_text().replace(f'__version__ = "{ltbench.__version__}"', '__version__ = "0.0.9"'))
+    trial = Trial(tmp_path / "trial")
+    with Processes(tmp_path / "cluster", lead=(str(lead),)) as cluster:
+        said = finished(trial.start("--executor", f"dask[scheduler={cluster.address}]"), WRONG_USAGE)
+    assert "a worker has another version of ltbench than the command" in said
+    assert "the worker has ltbench 0.0.9 (source " in said
+    assert f"the command ltbench {ltbench.__version__} (source " in said
+    assert trial.lines("began") == []
+    assert not list((trial.root / "records").rglob("*.json"))
