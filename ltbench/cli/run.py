@@ -130,7 +130,9 @@ def command(  # noqa: PLR0915
     if cell is not None or records is not None:
         from ltbench.cli.alone import run_cell
 
-        with make_executor(executor_name, context, workers=workers, timeout=timeout) as executor:
+        with make_executor(
+            executor_name, context, workers=workers, timeout=timeout, memory=memory, work=work
+        ) as executor:
             return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
     deadline = None if budget is None else time.monotonic() + budget
