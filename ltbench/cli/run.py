@@ -113,7 +113,8 @@ def command(
         from ltbench.cli.alone import run_cell
 
         alone = registry.executor(executor_name or "local")
-        with alone.make(context, workers=workers, timeout=timeout, memory=memory) as executor:
+        work = chosen_work(alone.name, debug=pdb)
+        with alone.make(context, workers=workers, timeout=timeout, memory=memory, work=work) as executor:
             return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
     offer = registry.executor(executor_name or suite.executor or "local")

@@ -15,5 +15,6 @@ def nothing_left_running() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Trial:
     trial = Trial(tmp_path_factory.mktemp("undisturbed"))
-    trial.run()
+    trial.run("--executor", "inline")
+    trial.publish()
     return trial

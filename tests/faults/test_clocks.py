@@ -14,7 +14,7 @@ TRIES = 20
 TTL = 1.5
 # Debian's faketime would move the clock below Python, but its 0.9.10 breaks the waits of Python 3.11's threads: an
 # Event.wait never returns. So the clock that Python sees is moved, in the command and in its workers.
-AHEAD = {"place": "there", "hours": 1, "publish": False}
+AHEAD = {"place": "there", "hours": 1}
 
 
 @pytest.mark.slow

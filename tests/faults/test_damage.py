@@ -69,7 +69,7 @@ class Family:
 def test_damage_is_found_set_aside_told_and_made_again(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(9)
     shutil.copytree(undisturbed.folder, tmp_path / "trial")
-    trial = Trial(tmp_path / "trial", publish=False)
+    trial = Trial(tmp_path / "trial")
     made_again: set[str] = set()
     told = 0
     for _ in range(ROUNDS):
@@ -105,7 +105,6 @@ def test_damage_is_found_set_aside_told_and_made_again(undisturbed: Trial, tmp_p
     doctor = ltbench("doctor", "--json", env={"LTBENCH_STORE": str(trial.root)})
     (finding,) = [f for f in json.loads(doctor.stdout) if f["subject"] == "damage"]
     assert finding["text"].startswith(f"{told} in the store")
-    trial.run(publish=True)
     trial.check(undisturbed, lost=0, made_again=made_again)
 
 

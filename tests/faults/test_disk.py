@@ -46,7 +46,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was
     while full < TRIES:
         size, before = 100, full
         store = mount(f"size={size}k") / str(rounds)
-        trial = Trial(tmp_path / f"round{rounds}", store=store, bytes=200_000, publish=False)
+        trial = Trial(tmp_path / f"round{rounds}", store=store, bytes=200_000)
         while full < TRIES and (process := trial.start(workers=1)).wait(timeout=120):
             said = finished(process, WRONG_USAGE)
             assert "the disk is full" in said
@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was
             size += chance.randrange(40, 400)
             mount(f"remount,size={size}k")
         mount("remount,size=16m")
-        trial.run(publish=True)
+        trial.run()
         trial.check(undisturbed, lost=full - before)
         subprocess.run(["umount", tmp_path / "small"], check=True)
         rounds += 1
@@ -69,7 +69,7 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
     folder = mount("size=16m")
     struck = rounds = 0
     while struck < TRIES:
-        trial, before = Trial(tmp_path / str(rounds), store=folder / str(rounds), publish=False, seconds=0.2), struck
+        trial, before = Trial(tmp_path / str(rounds), store=folder / str(rounds), seconds=0.2), struck
         # Nothing becomes read-only that has a file open for writing, and workers write their logs all the time.
         trial.root.mkdir()
         (trial.folder / "logs").mkdir()
@@ -88,6 +88,6 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
             assert os.strerror(errno.EROFS) in said
             assert "FAILED" not in said
             struck += 1
-        trial.run(publish=True, seconds=0.0)
+        trial.run(seconds=0.0)
         trial.check(undisturbed, lost=struck - before)
         rounds += 1

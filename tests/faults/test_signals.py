@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from trial import Trial, at_work, finished, harass
 
+from ltbench.cli import run
 from ltbench.errors import INTERRUPTED
 
 TRIES = 20
@@ -41,6 +42,22 @@ def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Pat
         return True
 
     harass(tmp_path, undisturbed, stop, tries=TRIES, lost=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_lets_the_page_be_written(
+    number: signal.Signals, undisturbed: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(tmp_path, store=undisturbed.root)
+    publish = run.publish_suite
+
+    def disturbed(*args: object) -> list[Path]:
+        signal.raise_signal(number)
+        return publish(*args)
+
+    monkeypatch.setattr(run, "publish_suite", disturbed)
+    trial.publish(code=INTERRUPTED)
+    assert trial.published() == undisturbed.published()
 
 
 @pytest.mark.slow
