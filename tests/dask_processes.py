@@ -38,6 +38,7 @@ class Processes:
             return subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{module}", *args, "--host", "127.0.0.1", "--no-dashboard"],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join([*lead, *(p for p in sys.path if p)])} | (env or {}),
+                cwd=self.folder,  # Python would import from where it is before `lead`
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

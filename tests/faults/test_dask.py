@@ -43,7 +43,7 @@ def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
     """
     struck = rounds = 0
     while struck < TRIES:
-        trial, mine = Trial(folder / str(rounds), publish=False, seconds=0.2), 0
+        trial, mine = Trial(folder / str(rounds), seconds=0.2), 0
         with ExitStack() as stack:
             own = rounds % 2 == 0
             text = "dask" if own else f"dask[scheduler={stack.enter_context(cluster_of(trial)).address}]"
@@ -52,7 +52,6 @@ def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
                 mine += 1
                 process = trial.start("--executor", text)
             finished(process)
-        trial.run(publish=True)
         trial.check(undisturbed, lost=lost * mine)
         struck += mine
         rounds += 1
@@ -76,7 +75,7 @@ def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbe
     chance = random.Random(2)
     struck = rounds = 0
     while struck < TRIES:
-        trial, mine = Trial(tmp_path / str(rounds), publish=False, seconds=0.2), 0
+        trial, mine = Trial(tmp_path / str(rounds), seconds=0.2), 0
         code = INTERRUPTED
         while code == INTERRUPTED:
             with cluster_of(trial, f"cluster-{mine}") as cluster:
@@ -90,7 +89,6 @@ def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbe
                     assert f"the Dask scheduler {cluster.address} is lost" in said
                     assert "the same command goes on" in said
         assert code == 0, said
-        trial.run(publish=True)
         trial.check(undisturbed, lost=2 * mine)
         struck += mine
         rounds += 1

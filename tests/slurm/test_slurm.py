@@ -72,6 +72,19 @@ def test_a_suite_is_run_by_workers_that_are_jobs_of_slurm(slurm, undisturbed, tm
     wait_for(lambda: jobs() == "", seconds=60)
 
 
+def test_the_jobs_of_a_command_that_is_killed_end_by_themselves_and_it_goes_on(slurm, undisturbed, tmp_path):
+    place = Place(tmp_path)
+    process = place.start("--executor", f"dask[{OPTIONS}]")
+    wait_for(lambda: place.fits() or process.poll() is not None, seconds=180)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: jobs() == "", seconds=120)
+    done = place.run("--executor", f"dask[{OPTIONS}]")
+    assert done.returncode == 0, done.stderr
+    assert place.page == undisturbed.page
+    assert place.fits() == undisturbed.fits()
+
+
 def test_several_commands_under_srun_share_one_store(slurm, undisturbed, tmp_path):
     place = Place(tmp_path)
     # One page is enough: the second command waits for what the first one does and finds the same.
