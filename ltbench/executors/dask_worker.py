@@ -14,8 +14,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from distributed import get_worker
 
@@ -24,6 +24,10 @@ from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executors import worker
 from ltbench.executors.handshake import Versions, greet
 from ltbench.executors.limits import LOOK_SECONDS, Limits, in_words, resident
+
+if TYPE_CHECKING:
+    from ltbench.executors.task import Work
+    from ltbench.work import Context
 
 Answer = dict[str, Any]
 """`ended`: outcomes of the jobs; `begun`: another worker has begun the task before; `refused`: an error in words."""
@@ -51,13 +55,7 @@ def run(task: str, versions: Versions, packed: bytes) -> Answer:
         _check_process(here, where)
         greet(versions, None, where=where)
         setup, jobs, limits = pickle.loads(packed)  # noqa: S301 - from the same command as this very call
-        ready = _ready(setup)
-        try:
-            context, work = ready()
-        except LtbenchError as error:
-            raise WorkerRefused("a worker cannot load the command's plugins", where=where, why=str(error),
-                                fix="have them at the same place on every machine") from error  # fmt: skip
-        greet(versions, context.registry, where=where)
+        context, work = _greeted(setup, versions, where)
     except WorkerRefused as error:
         return {"refused": (error.what, error.where, error.why, error.fix)}
     leases = context.store.leases
@@ -73,6 +71,25 @@ def run(task: str, versions: Versions, packed: bytes) -> Answer:
         finally:
             _running = ""
             output.close()
+
+
+def _greeted(setup: bytes, versions: Versions, where: str) -> tuple[Context, Work]:
+    """Return what a job is done in and by. Raises `WorkerRefused` where plugins are missing here, or differ."""
+    try:
+        context, work = _ready(setup)()
+        try:
+            greet(versions, context.registry, where=where)
+        except WorkerRefused:
+            # A plugin file may have been edited since another command had it loaded here.
+            _ready.cache_clear()
+            context, work = _ready(setup)()
+            greet(versions, context.registry, where=where)
+    except WorkerRefused:
+        raise
+    except LtbenchError as error:
+        raise WorkerRefused("a worker cannot load the command's plugins", where=where, why=str(error),
+                            fix="have them at the same place on every machine") from error  # fmt: skip
+    return context, work
 
 
 async def end(tasks: Collection[str]) -> None:
@@ -130,7 +147,7 @@ def _check_process(here: Any, where: str) -> None:
         )
 
 
-@cache
+@lru_cache(maxsize=2)
 def _ready(setup: bytes) -> worker.Ready:
     """Return what this process makes of a setup, made once."""
     faulthandler.enable(file=_STDERR)

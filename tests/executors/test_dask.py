@@ -216,10 +216,15 @@ def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, t
         assert statuses(ended(executor, [job])) == {"job1": "done"}
     then = here.registry.entry("mine").version
     file.write_text(loss_source("mine", result="logits.sum(1)"))
-    fresh = Registry.load_origin(origin).entry("mine").version
-    # A worker that has loaded the file keeps what it has; one with another setup loads it now.
-    elsewhere = msgspec.structs.replace(here, store=context(tmp_path / "elsewhere").store)
-    executor = there(elsewhere)
+    edited = Registry.load_origin(origin)
+    fresh = edited.entry("mine").version
+
+    # A command that has the edited file is welcome: a worker that had loaded the old one loads it anew.
+    with there(msgspec.structs.replace(here, registry=edited)) as executor:
+        tasks = [[msgspec.structs.replace(job, key=f"edited{number}")] for number in range(6)]
+        assert set(statuses(ended(executor, *tasks)).values()) == {"done"}
+    # One that has the old file is not, where a worker has to load it now.
+    executor = there(msgspec.structs.replace(here, store=context(tmp_path / "elsewhere").store))
     with pytest.raises(WorkerRefused, match="another version of technique 'mine'") as caught, executor:
         ended(executor, [job])
     assert then != fresh
