@@ -35,6 +35,8 @@ _STDERR = 2
 _MEMORY = "ltbench: the worker was killed: it used"
 _running = ""
 """The task that this process is at."""
+_stopped: set[str] = set()
+"""Tasks of commands that were stopped, which may still be on their way here."""
 
 
 def pack(setup: worker.Setup, jobs: Sequence[Job], limits: Limits) -> bytes:
@@ -51,25 +53,31 @@ def run(task: str, versions: Versions, packed: bytes) -> Answer:
     global _running  # noqa: PLW0603 - a process is at one task
     here = get_worker()
     where = f"worker {here.address} on {socket.gethostname()}"
+    _running = task  # from here on, `end` ends this process
     try:
+        if task in _stopped:
+            return {"begun": True}
         _check_process(here, where)
         greet(versions, None, where=where)
         setup, jobs, limits = pickle.loads(packed)  # noqa: S301 - from the same command as this very call
-        context, work = _greeted(setup, versions, where)
+        return _begin(task, jobs, limits, *_greeted(setup, versions, where))
     except WorkerRefused as error:
         return {"refused": (error.what, error.where, error.why, error.fix)}
+    finally:
+        _running = ""
+
+
+def _begin(task: str, jobs: Sequence[Job], limits: Limits, context: Context, work: Work) -> Answer:
     leases = context.store.leases
     lease = None if leases.owner(task) else leases.acquire(task)
     if lease is None:
         return {"begun": True}
     with lease:
         output = worker.Output(worker.output_path(context.store, os.getpid()))
-        _running = task
         try:
             with _held_to(limits) as begin:
                 return {"ended": worker.do(jobs, context, work, output, before=begin)}
         finally:
-            _running = ""
             output.close()
 
 
@@ -93,7 +101,8 @@ def _greeted(setup: bytes, versions: Versions, where: str) -> tuple[Context, Wor
 
 
 async def end(tasks: Collection[str]) -> None:
-    """End this process at once if it is at one of those tasks; its nanny starts another one."""
+    """End this process at once if it is at one of those tasks; its nanny starts another one. Begin none of them."""
+    _stopped.update(tasks)
     if _running in tasks:
         os._exit(1)
 

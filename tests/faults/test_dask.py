@@ -6,6 +6,7 @@ workers.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from dask_processes import Processes
-from trial import Trial, at_work, finished, wait_for
+from trial import Trial, finished, wait_for
 
 import ltbench
 from ltbench.errors import INTERRUPTED, WRONG_USAGE
@@ -33,6 +34,22 @@ def cluster_of(trial: Trial, folder: str = "cluster") -> Processes:
     """Start a scheduler and two workers for a trial; they write to its journal."""
     env = {"PRETEND": json.dumps(trial.options), "PRETEND_JOURNAL": str(trial.journal)}
     return Processes(trial.folder / folder, env=env)
+
+
+def at_work(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
+    """Wait until a worker has begun a task of the process, and so many seconds more; return whether it is still there.
+
+    Workers of a cluster that stays may be at a task of the command before it, which they began before this was called.
+    """
+    before = tasks(trial)
+    wait_for(lambda: tasks(trial) - before, process)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    return process.poll() is None
+
+
+def tasks(trial: Trial) -> set[str]:
+    return {path.name for path in (trial.root / "leases").glob("ltbench-*.lease")}
 
 
 def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
