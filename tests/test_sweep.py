@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.run import reproducing
+from ltbench.cli.reproducing import reproducing
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError
 from ltbench.plan import Plan, make_plan
 from ltbench.recipe import Recipe, swept
