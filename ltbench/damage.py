@@ -37,7 +37,7 @@ def set_aside(root: Path) -> list[Damage]:
     folder, found = root / NAME, []
     with (
         telling("what was set aside cannot be listed", folder, missing_ok=True),
-        contextlib.suppress(FileNotFoundError),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
     ):
         for path in sorted(folder.iterdir()):
             if path.suffix != _REASON:
