@@ -72,6 +72,7 @@ def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
         trial.check(undisturbed, lost=lost * mine)
         struck += mine
         rounds += 1
+        assert rounds < TRIES, "commands end before anything strikes them"
 
 
 def test_kill_9_of_a_worker_costs_what_it_was_at(undisturbed: Trial, tmp_path: Path) -> None:
@@ -109,6 +110,7 @@ def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbe
         trial.check(undisturbed, lost=2 * mine)
         struck += mine
         rounds += 1
+        assert rounds < TRIES, "commands end before anything strikes them"
 
 
 def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
