@@ -209,7 +209,7 @@ def said(gains: dict[str, list[float]]) -> Any:
 def test_a_lead_that_a_test_confirms_is_clear() -> None:
     found = said({"baseline": [0.0, 0.001, 0.002], "mixup": [0.1, 0.1012, 0.102]})
     assert (found.best, found.clear) == ("mixup", True)
-    assert found.others == "A paired test tells it apart from the next best."
+    assert found.others == "A paired test tells it apart from every other combination."
     assert found.baseline == "It is told apart from the baseline."
 
 
