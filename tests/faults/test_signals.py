@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from trial import Trial, at_work, finished, harass
 
-from ltbench.cli import run
+from ltbench.cli import walk
 from ltbench.errors import INTERRUPTED
 
 TRIES = 20
@@ -49,13 +49,13 @@ def test_one_signal_lets_the_page_be_written(
     number: signal.Signals, undisturbed: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = Trial(tmp_path, store=undisturbed.root)
-    publish = run.publish_suite
+    publish = walk.publish_suite
 
     def disturbed(*args: object) -> list[Path]:
         signal.raise_signal(number)
         return publish(*args)
 
-    monkeypatch.setattr(run, "publish_suite", disturbed)
+    monkeypatch.setattr(walk, "publish_suite", disturbed)
     trial.publish(code=INTERRUPTED)
     assert trial.published() == undisturbed.published()
 
