@@ -215,12 +215,14 @@ def trained(own: Registry, suite: Suite, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("covering")
 @pytest.mark.parametrize("name", [name for name in training_techniques() if name != Patches.augment])
 def test_a_technique_that_is_on_changes_the_training(name: str, trained: dict[str, dict[str, np.ndarray]]) -> None:
     assert not same(trained[name], trained[""])
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("covering")
 def test_techniques_that_are_off_leave_a_training_as_it_is(
     own: Registry, suite: Suite, trained: dict[str, dict[str, np.ndarray]], tmp_path: Path
 ) -> None:

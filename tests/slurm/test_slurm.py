@@ -17,7 +17,7 @@ from test_faults import Place
 from ltbench.executors import make_executor
 from ltbench.runner import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 SCRIPT = Path(__file__).with_name("cluster.sh")
 OPTIONS = "cluster=slurm,workers=2,memory=1500MB,queue=short,walltime=00:30:00,interface=lo"
 MISSING = [name for name in ("slurmctld", "slurmd", "sbatch", "munged", "runuser") if shutil.which(name) is None]
