@@ -131,16 +131,3 @@ def sizes(found: Iterable[Item]) -> dict[str, tuple[int, int]]:
         count, size = result.get(item.kind, (0, 0))
         result[item.kind] = count + 1, size + item.size
     return result
-
-
-def bytes_text(size: float) -> str:
-    """Return a number of bytes as people say it.
-
-    >>> bytes_text(512), bytes_text(2_500_000)
-    ('512 B', '2.5 MB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -212,12 +212,12 @@ def wait_for(condition, seconds=30.0):
 def main(root, seconds, workers):
     """Run the tree of fakes on local workers, as the command does: `python -m fakes ROOT SECONDS WORKERS`."""
     from ltbench.errors import LtbenchError
-    from ltbench.executors import make_executor
+    from ltbench.executors import Terms, make_executor
 
     plain_records()
     here = context(root)
     try:
-        with make_executor("local", here, workers=int(workers), work=WORK) as executor:
+        with make_executor("local", here, Terms(workers=int(workers), work=WORK)) as executor:
             summary = runner.run(tree(sleeps=float(seconds)), here, executor)
     except LtbenchError as error:
         print(error, file=sys.stderr)
@@ -228,3 +228,17 @@ def main(root, seconds, workers):
 
 if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))
+
+
+def collected(executor, count, seconds=60.0):
+    """Wait for so many outcomes and return them by key."""
+    outcomes = {}
+    deadline = time.monotonic() + seconds
+    while len(outcomes) < count:
+        assert time.monotonic() < deadline, f"only {sorted(outcomes)} came back"
+        outcomes |= {outcome.key: outcome for outcome in executor.wait(0.2)}
+    return outcomes
+
+
+def statuses(outcomes):
+    return {key: outcome.status for key, outcome in outcomes.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ltbench.cache import bytes_text, disposable, items, remove, sizes, within
+from ltbench.cache import disposable, items, remove, sizes, within
 from ltbench.cli.cache import command
 from ltbench.states import end_state, snapshots
 from ltbench.store import Store
@@ -116,13 +116,6 @@ def test_the_command_shows_says_and_prunes(store: Store) -> None:
     assert "removed: 3 snapshots" in invoke("prune", *where)
     assert "snapshots" not in kinds(items(store))
     assert json.loads(invoke("prune", "--json", *where))["bytes"] == 0
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (3.2e9, "3.2 GB"), (1e13, "10.0 TB")]
-)
-def test_sizes_in_words(size: float, text: str) -> None:
-    assert bytes_text(size) == text
 
 
 def test_a_size_that_is_none_is_refused() -> None:

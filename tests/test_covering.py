@@ -19,7 +19,7 @@ from ltbench import Dataset, DatasetInfo, Images
 from ltbench.cells import Job
 from ltbench.cli.options import every_technique
 from ltbench.discovery import Source
-from ltbench.executors import make_executor
+from ltbench.executors import Terms, make_executor
 from ltbench.grid import TECHNIQUE_STAGES, Combination, why_not
 from ltbench.hookspecs import hookimpl
 from ltbench.plan import make_plan
@@ -146,7 +146,7 @@ def train(suite: Suite, registry: Registry, folder: Path) -> tuple[list[Job], St
     context = Context(store=Store(folder / "store"), registry=registry, data_root=folder / "data")
     plan = make_plan(suite, registry, folder / "data")
     assert not plan.left_out
-    with make_executor("inline", context, workers=1, timeout=None) as executor:
+    with make_executor("inline", context, Terms(workers=1, timeout=None)) as executor:
         summary = run(plan, context, executor, retries=0)
     failed = {str(plan.jobs[key].extra["combination"]): context.store.record(key)["error"] for key in summary.failed}
     assert not failed

@@ -10,6 +10,7 @@ import time
 import pytest
 from fakes import WORK, context, make, plain_records, plan, tree
 
+from ltbench.executors import Terms
 from ltbench.executors.inline import Inline
 from ltbench.prediction import Prediction
 from ltbench.progress import Progress, counts, times
@@ -94,7 +95,7 @@ def test_where_every_training_in_flight_is_late_the_others_will_be_too():
 
 def test_the_eta_of_a_run_ends_at_nothing(here):
     seen = []
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         run(tree(sleeps=0.02), here, executor, on_event=lambda e: seen.append((e.kind, e.tally.eta, e.tally.running)))
     assert seen[0] == ("begin", None, 0)
     assert seen[-1] == ("end", 0.0, 0)
@@ -147,6 +148,6 @@ def test_showing_lines_needs_no_rich():
 
 def test_a_run_with_nothing_to_do_says_so(here):
     stream = io.StringIO()
-    with Inline(here, work=WORK) as executor, Progress(stream) as progress:
+    with Inline(here, Terms(work=WORK)) as executor, Progress(stream) as progress:
         run(plan(), here, executor, on_event=progress)
     assert stream.getvalue().splitlines()[-1].startswith("cells 0/0 done")

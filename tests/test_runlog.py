@@ -9,6 +9,7 @@ from fakes import WORK, context, journalled, make, plain_records, plan, tree
 
 from ltbench import runs
 from ltbench.errors import Interrupted, StoreError
+from ltbench.executors import Terms
 from ltbench.executors.inline import Inline
 from ltbench.prediction import Prediction
 from ltbench.runlog import RunLog
@@ -30,7 +31,7 @@ def log_of(here, **changes):
 
 
 def ran(here, *plans, prediction=None, also=lambda event: None, **options):
-    with Inline(here, work=WORK) as executor, log_of(here) as log:
+    with Inline(here, Terms(work=WORK)) as executor, log_of(here) as log:
 
         def tell(event):
             log(event)

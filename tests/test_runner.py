@@ -16,6 +16,7 @@ import pytest
 from fakes import WORK, context, journalled, make, plain_records, plan, tree, wait_for
 
 from ltbench.errors import Interrupted, StoreError
+from ltbench.executors import Terms
 from ltbench.executors.inline import Inline
 from ltbench.executors.local import Local
 from ltbench.runner import run
@@ -28,12 +29,12 @@ def here(tmp_path, monkeypatch):
 
 
 def inline(here, what, **options):
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         return run(what, here, executor, **options)
 
 
 def local(here, what, workers=2, timeout=None, **options):
-    with Local(here, workers=workers, work=WORK, timeout=timeout) as executor:
+    with Local(here, Terms(workers=workers, work=WORK, timeout=timeout)) as executor:
         return run(what, here, executor, **options)
 
 
@@ -209,7 +210,7 @@ def test_a_job_whose_parent_vanishes_for_ever_fails_in_the_end(here):
         work(job, context)
 
     what = plan(make("fit1"), make("cell1", "fit1", kind="cell"))
-    with Inline(here, work=work) as executor, pytest.raises(StoreError, match="not in the store"):
+    with Inline(here, Terms(work=work)) as executor, pytest.raises(StoreError, match="not in the store"):
         run(what, here, executor)
     assert journalled(here.store, "began").count("fit1") == 4
 
@@ -341,7 +342,7 @@ def test_a_signal_inside_of_a_job_of_this_process(here):
 
     before = signal.getsignal(signal.SIGINT)
     for fits in (["fit0", "fit1"], ["fit0", "fit1"]):
-        with Inline(here, work=work) as executor, pytest.raises(Interrupted):
+        with Inline(here, Terms(work=work)) as executor, pytest.raises(Interrupted):
             run(tree(), here, executor)
         assert [key for key in journalled(here.store, "ended") if key.startswith("fit")] == fits
     assert signal.getsignal(signal.SIGINT) is before
@@ -431,7 +432,7 @@ def test_a_command_killed_at_a_random_moment_loses_nothing_but_what_was_running(
 
 def test_a_small_job_costs_little(here):
     what = tree(fits=10, cells=60)
-    with Local(here, workers=2, work=WORK) as executor:
+    with Local(here, Terms(workers=2, work=WORK)) as executor:
         run(tree(fits=2, cells=0), here, executor)  # the workers are there
         started = time.perf_counter()
         run(what, here, executor)

@@ -7,6 +7,7 @@ import pytest
 from fakes import WORK, context, make, plain_records, plan
 
 from ltbench.errors import Interrupted
+from ltbench.executors import Terms
 from ltbench.executors.inline import Inline
 from ltbench.runner import run
 from ltbench.states import end_state, forget, owner, snapshots
@@ -59,28 +60,28 @@ def test_a_state_goes_with_the_last_fit_that_needs_it(here: Context) -> None:
         if event.kind == "done" and event.job.kind == "fit":
             seen.append((event.job.key, states(here)))
 
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         run(chain(), here, executor, on_event=watch)
     assert seen == [("first", ["first-state"]), ("plain", ["first-state"]), ("late1", ["first-state"]), ("late2", [])]
 
 
 def test_a_state_that_someone_else_wants_stays(here: Context) -> None:
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         run(chain(), here, executor, keep_states={"first"})
     assert states(here) == ["first-state"]
 
 
 def test_a_later_run_removes_what_a_killed_one_left(here: Context) -> None:
     put(here, "first", end_state("first"), "plain", "late1", "late2", snapshots("plain")[0])
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         assert run(chain(), here, executor).ran == {"cell": 3}
     assert states(here) == []
 
 
 def test_a_run_that_is_stopped_leaves_what_the_next_one_needs(here: Context) -> None:
-    with Inline(here, work=WORK) as executor, pytest.raises(Interrupted):
+    with Inline(here, Terms(work=WORK)) as executor, pytest.raises(Interrupted):
         run(chain(late1="stop", sleeps=0.6), here, executor)  # long enough not to be gathered into one task
     assert states(here) == ["first-state"]
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         assert run(chain(), here, executor).done == 3
     assert states(here) == []

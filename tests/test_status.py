@@ -185,12 +185,13 @@ def test_status_starts_without_torch(store):
 RUN = """
 import sys
 from fakes import WORK, context, plain_records, tree
+from ltbench.executors import Terms
 from ltbench.executors.inline import Inline
 from ltbench.runlog import RunLog
 from ltbench.runner import run
 plain_records()
 here = context(sys.argv[1])
-with Inline(here, work=WORK) as executor, RunLog(
+with Inline(here, Terms(work=WORK)) as executor, RunLog(
     here.store, command=["ltbench", "run"], suite="quick", executor="inline", workers=1
 ) as log:
     run(tree(fits=2, cells=1, sleeps=60), here, executor, on_event=log)

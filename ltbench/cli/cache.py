@@ -44,7 +44,8 @@ def command(
     run is working on stays. With --trainings the networks and their predictions go, too: every record and leaderboard
     stays, and what is asked of those cells later is trained again.
     """
-    from ltbench.cache import KINDS, bytes_text, disposable, items, remove, sizes, within
+    from ltbench.cache import KINDS, disposable, items, remove, sizes, within
+    from ltbench.sizes import size_text
     from ltbench.store import Store
 
     store = Store(store_path)
@@ -58,12 +59,12 @@ def command(
             facts = [dict(zip(names, row, strict=True)) for row in rows]
             print_json({"store": str(store.root), "bytes": total, "kinds": facts})
             return
-        click.echo(f"{store.root}: {bytes_text(total)}")
+        click.echo(f"{store.root}: {size_text(total)}")
         if rows:
             print_table(
                 ("kind", "count", "size", "can go"),
                 [
-                    (kind, f"{n:,}", bytes_text(size), bytes_text(less) if count else "")
+                    (kind, f"{n:,}", size_text(size), size_text(less) if count else "")
                     for kind, n, size, count, less in rows
                 ],
             )
@@ -81,8 +82,8 @@ def command(
         return
     verb = "would be removed" if dry_run else "removed"
     for kind, (count, size) in went.items():
-        click.echo(f"{verb}: {count:,} {kind}, {bytes_text(size)}")
-    click.echo(f"{bytes_text(freed)} {verb}, {bytes_text(total - freed)} {'would be' if dry_run else 'are'} left")
+        click.echo(f"{verb}: {count:,} {kind}, {size_text(size)}")
+    click.echo(f"{size_text(freed)} {verb}, {size_text(total - freed)} {'would be' if dry_run else 'are'} left")
     if max_size is not None and total - freed > max_size:
         more = "" if trainings else "; --trainings would let trainings and predictions go, too"
-        click.echo(f"that is more than {bytes_text(max_size)}: the rest is needed{more}", err=True)
+        click.echo(f"that is more than {size_text(max_size)}: the rest is needed{more}", err=True)

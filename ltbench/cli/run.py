@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.damage import telling_damage
-from ltbench.cli.options import asked_suite, cell_options, load_registry, places_of, plugin_options, suite_options
+from ltbench.cli.options import (
+    asked_suite,
+    cell_options,
+    leaderboards_option,
+    load_registry,
+    places_of,
+    plugin_options,
+    suite_options,
+)
 from ltbench.cli.output import called, print_json
 from ltbench.cli.quantities import Size, Span
 from ltbench.cli.walk import Walk
@@ -62,15 +70,7 @@ if TYPE_CHECKING:
     help="Train every cell by itself and publish nothing: to measure what sharing saves.",
 )
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
-@click.option(
-    "--leaderboards",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("leaderboards"),
-    show_default=True,
-    metavar="DIR",
-    help="Where leaderboards are published.",
-)
+@leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
 @cell_options
 @plugin_options
@@ -89,7 +89,7 @@ def command(
     retry_failed: bool,
     no_sharing: bool,
     rerun_stale: bool,
-    folder: Path,
+    leaderboards: Path,
     as_json: bool,
     cell: str | None,
     records: Path | None,
@@ -100,6 +100,7 @@ def command(
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
     was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
     """
+    from ltbench.executors import Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.probing import Patience
     from ltbench.runlog import RunLog
@@ -113,16 +114,16 @@ def command(
         from ltbench.cli.alone import run_cell
 
         alone = registry.executor(executor_name or "local")
-        work = chosen_work(alone.name, debug=pdb)
-        with alone.make(context, workers=workers, timeout=timeout, memory=memory, work=work) as executor:
-            return run_cell(cell, places_of(records, folder), context, executor, retries=retries, as_json=as_json)
+        terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(alone.name, debug=pdb))
+        with alone.make(context, terms) as executor:
+            return run_cell(cell, places_of(records, leaderboards), context, executor, retries=retries, as_json=as_json)
     suite = asked_suite(registry, **asked)
     offer = registry.executor(executor_name or suite.executor or "local")
-    work = chosen_work(offer.name, debug=pdb)
-    walk = Walk(suite, context, folder / suite.name, sharing=not no_sharing)
+    terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb))
+    walk = Walk(suite, context, leaderboards / suite.name, sharing=not no_sharing)
     with (
         telling_damage(store) as damaged,
-        offer.make(context, workers=workers, timeout=timeout, memory=memory, work=work) as executor,
+        offer.make(context, terms) as executor,
         RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
         Patience(context) as patience,
     ):
@@ -135,7 +136,7 @@ def command(
     if as_json:
         print_json(_facts(walk, damaged()))
     elif walk.published:
-        _show(folder / suite.name, walk.published)
+        _show(leaderboards / suite.name, walk.published)
     if walk.stopped is not None:
         raise walk.stopped
     return _report(walk)

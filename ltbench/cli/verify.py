@@ -123,7 +123,7 @@ def _train(
 ) -> tuple[list[Again], list[Record]]:
     """Train cells again in a store of their own; return what came of each, and the new records."""
     from ltbench.agreement import agreement
-    from ltbench.executors import make_executor
+    from ltbench.executors import Terms, make_executor
     from ltbench.progress import Progress
     from ltbench.rerun import drawn, trained_again
     from ltbench.store import Store
@@ -134,7 +134,7 @@ def _train(
         return [], []
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
         context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
-        with make_executor(executor_name, context, workers=workers) as executor, Progress() as progress:
+        with make_executor(executor_name, context, Terms(workers=workers)) as executor, Progress() as progress:
             made = trained_again(chosen, context, executor, on_event=progress)
     reports = []
     for record in chosen:

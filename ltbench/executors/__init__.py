@@ -26,6 +26,22 @@ WORK = "ltbench.work:execute"
 """What a worker calls for a job, with the job and its context: a callable by its path, so that it can be sent."""
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On what terms jobs run. A struct, so that an executor written today is still right when it gets a field more."""
+
+    workers: int | None = None
+    """How many tasks at once; by default what the executor takes for right. It goes before an option of that name."""
+    timeout: float | None = None
+    """Seconds that a job may take; by default any number."""
+    memory: int | None = None
+    """Bytes that the worker of a job may have resident; by default any number."""
+    work: str | Work = WORK
+    """What does a job: `module:name` where it is sent elsewhere, and where jobs are done in this process a callable, too."""
+
+
+DEFAULTS = Terms()
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How one job of a task ended."""
 
@@ -66,27 +82,22 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-def make_executor(
-    text: str,
-    context: Context,
-    *,
-    workers: int | None = None,
-    timeout: float | None = None,
-    memory: int | None = None,
-    work: str | Work = WORK,
-) -> Executor:
+def make_executor(text: str, context: Context, terms: Terms = DEFAULTS) -> Executor:
     """Return the executor that is written in `text`: `local`, `dask[scheduler=tcp://127.0.0.1:8786]`.
 
-    workers: tasks at once, by default what the executor takes for right. timeout: seconds that a job may take, by
-    default any number. memory: bytes that the worker of a job may have resident, by default any number.
     Raises `UnknownName`, `ParameterError`, `PluginError` where something is not installed, and `UsageError` where an
     executor cannot hold jobs to a limit.
     """
-    offer = context.registry.executor(text)
-    return offer.make(context, workers=workers, timeout=timeout, memory=memory, work=work)
+    return context.registry.executor(text).make(context, terms)
 
 
 def resolve(path: str) -> Any:
     """Return what `package.module:name` names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def by_path(work: str | Work) -> str:
+    """Return the path of what does a job in another process, where it can be sent only by that."""
+    assert isinstance(work, str), "what does a job in another process is sent there by its path"
+    return work

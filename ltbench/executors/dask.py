@@ -23,7 +23,7 @@ from distributed.deploy.cluster import Cluster
 
 from ltbench.cells import Job
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
-from ltbench.executors import WORK, Outcome, dask_cluster, dask_worker, worker
+from ltbench.executors import Outcome, Terms, by_path, dask_cluster, dask_worker, worker
 from ltbench.executors.deaths import after_death, not_begun
 from ltbench.executors.handshake import versions
 from ltbench.executors.limits import Limits
@@ -53,30 +53,18 @@ class _Task(msgspec.Struct, eq=False, kw_only=True):
 class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
-    def __init__(
-        self,
-        context: Context,
-        options: DaskOffer,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str = WORK,
-    ) -> None:
-        """Reach or start nothing yet. workers: before those of the options.
-
-        timeout: seconds that a job may take. memory: bytes that its worker may have resident.
-        """
+    def __init__(self, context: Context, options: DaskOffer, terms: Terms) -> None:
+        """Reach or start nothing yet."""
         self.context, self.options = context, options
-        self.limits = Limits(timeout=timeout, memory=memory)
-        self._workers = workers or options.workers
+        self.limits = Limits(timeout=terms.timeout, memory=terms.memory)
+        self._workers = terms.workers
         store = context.store
         self._setup = worker.Setup(
             store=type(store)(store.root.resolve(), ttl=store.leases.ttl),
             origin=context.registry.origin,
             data_root=context.data_root.resolve(),
             device=context.device,
-            work=work,
+            work=by_path(terms.work),
         )
         self._resources = dask_cluster.resources(options)
         self._cluster: Cluster | None = None

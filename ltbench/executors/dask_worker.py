@@ -23,7 +23,8 @@ from ltbench.cells import Job
 from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executors import worker
 from ltbench.executors.handshake import Versions, greet
-from ltbench.executors.limits import LOOK_SECONDS, Limits, in_words, resident
+from ltbench.executors.limits import LOOK_SECONDS, Limits, resident
+from ltbench.sizes import size_text
 
 if TYPE_CHECKING:
     from ltbench.executors.task import Work
@@ -140,7 +141,7 @@ def _watch_memory(allowed: int, over: threading.Event) -> None:
     while not over.wait(LOOK_SECONDS):
         used = resident(os.getpid()) or 0
         if used > allowed and not over.is_set():
-            text = f"{_MEMORY} {in_words(used)} of memory, and {in_words(allowed)} are allowed\n"
+            text = f"{_MEMORY} {size_text(used)} of memory, and {size_text(allowed)} are allowed\n"
             os.write(_STDERR, text.encode())
             os._exit(1)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from ltbench.cells import Job
 from ltbench.errors import UsageError
-from ltbench.executors import WORK, Outcome
-from ltbench.executors.task import Work, perform, prepared
+from ltbench.executors import DEFAULTS, Outcome, Terms
+from ltbench.executors.task import perform, prepared
 
 if TYPE_CHECKING:
     from ltbench.work import Context
@@ -25,16 +25,8 @@ class Inline:
     It has one worker whatever is asked for. Raises `UsageError` for a limit: nobody is there to watch over a job.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str | Work = WORK,
-    ) -> None:
-        for option, value in (("--timeout", timeout), ("--memory", memory)):
+    def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
+        for option, value in (("--timeout", terms.timeout), ("--memory", terms.memory)):
             if value is not None:
                 raise UsageError(
                     f"the inline executor cannot hold a job to {option}",
@@ -42,7 +34,7 @@ class Inline:
                     fix=f"leave {option} out, or use --executor local",
                 )
         self.context = context
-        self.work = prepared(work)
+        self.work = prepared(terms.work)
         self._tasks: deque[Sequence[Job]] = deque()
 
     @property

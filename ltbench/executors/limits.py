@@ -16,10 +16,10 @@ import msgspec
 from ltbench.cells import Job
 from ltbench.errors import UsageError
 from ltbench.leases import Leases, Owner
+from ltbench.sizes import size_text
 
 LOOK_SECONDS = 0.25
 """How often a worker is looked at: a look costs some 50 microseconds."""
-_UNITS = {"GB": 10**9, "MB": 10**6, "kB": 10**3}
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class Attempt:
             self._nonce, self.pid = owner.nonce, owner.pid
             self._peak = max(self._peak, resident(owner.pid) or 0)
         if limits.memory is not None and self._peak > limits.memory:
-            return f"was killed: it used {in_words(self._peak)} of memory, and {in_words(limits.memory)} are allowed"
+            return f"was killed: it used {size_text(self._peak)} of memory, and {size_text(limits.memory)} are allowed"
         if limits.timeout is not None and now - self._since > limits.timeout:
             return f"took more than {limits.timeout:g} s"
         return ""
@@ -86,11 +86,3 @@ def resident(pid: int) -> int | None:
     except (OSError, IndexError, ValueError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def in_words(size: int) -> str:
-    """Return bytes as people write them: 4 GB, 512 MB."""
-    for unit, factor in _UNITS.items():
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size} bytes"

@@ -26,7 +26,7 @@ from pebble import ProcessExpired
 
 from ltbench.cells import Job
 from ltbench.errors import LtbenchError, WorkerRefused
-from ltbench.executors import WORK, Outcome, worker
+from ltbench.executors import DEFAULTS, Outcome, Terms, by_path, worker
 from ltbench.executors.deaths import after_death, not_begun
 from ltbench.executors.handshake import versions
 from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
@@ -52,30 +52,19 @@ class _Task(msgspec.Struct, eq=False):
 
 
 class Local:
-    """Runs tasks in `workers` processes, one per core by default.
+    """Runs tasks in processes of their own, one per core by default."""
 
-    timeout: seconds that each job of a task may take. memory: bytes that its worker may have resident meanwhile.
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str = WORK,
-    ) -> None:
-        self.context, self.limits = context, Limits(timeout=timeout, memory=memory)
+    def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
+        self.context, self.limits = context, Limits(timeout=terms.timeout, memory=terms.memory)
         self._setup = worker.Setup(
             store=context.store,
             origin=context.registry.origin,
             data_root=context.data_root,
             device=context.device,
-            work=work,
+            work=by_path(terms.work),
             parent=os.getpid(),
         )
-        self._slots = [Slot() for _ in range(workers or cores())]
+        self._slots = [Slot() for _ in range(terms.workers or cores())]
         self._waiting: deque[Sequence[Job]] = deque()
         self._tasks: set[_Task] = set()
         self._ended: queue.SimpleQueue[_Task] = queue.SimpleQueue()

@@ -9,21 +9,20 @@ import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from ltbench.errors import ParameterError, PluginError
-from ltbench.executors import WORK, Executor
+from ltbench.executors import DEFAULTS, Executor, Terms
 from ltbench.hookspecs import hookimpl
 from ltbench.technique import Parametrized
 
 if TYPE_CHECKING:
-    from ltbench.executors.task import Work
     from ltbench.work import Context
 
 
-def _by_path(work: str | Work) -> str:
-    assert isinstance(work, str), "what does a job in another process is sent there by its path"
-    return work
+def _with_workers(terms: Terms, workers: int | None) -> Terms:
+    return msgspec.structs.replace(terms, workers=terms.workers or workers)
 
 
 Address = Annotated[str, Meta(pattern=r"^[a-z]+://\S+:\d+/?$")]
@@ -41,21 +40,8 @@ class ExecutorOffer(Parametrized, frozen=True, kw_only=True):
 
     stage: ClassVar[str] = "executor"
 
-    def make(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str | Work = WORK,
-    ) -> Executor:
-        """Return the executor.
-
-        workers: how many tasks at once, where the command says so; it goes before an option of that name.
-        timeout: seconds that a job may take. memory: bytes that its worker may have resident. Where an executor cannot
-        hold a job to a limit, it raises `UsageError`. work: what does a job; `module:name`, where it is sent elsewhere.
-        """
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        """Return the executor. Where it cannot hold a job to a limit of the terms, it raises `UsageError`."""
         raise NotImplementedError
 
 
@@ -64,18 +50,10 @@ class InlineOffer(ExecutorOffer, frozen=True):
 
     name = "inline"
 
-    def make(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str | Work = WORK,
-    ) -> Executor:
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         from ltbench.executors.inline import Inline
 
-        return Inline(context, workers=workers, timeout=timeout, memory=memory, work=work)
+        return Inline(context, terms)
 
 
 class LocalOffer(ExecutorOffer, frozen=True):
@@ -84,18 +62,10 @@ class LocalOffer(ExecutorOffer, frozen=True):
     name = "local"
     workers: Annotated[Count | None, Meta(description="processes at once; one per core by default")] = None
 
-    def make(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str | Work = WORK,
-    ) -> Executor:
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         from ltbench.executors.local import Local
 
-        return Local(context, workers=workers or self.workers, timeout=timeout, memory=memory, work=_by_path(work))
+        return Local(context, _with_workers(terms, self.workers))
 
 
 _QUEUES = ("slurm", "pbs", "sge")
@@ -170,15 +140,7 @@ class DaskOffer(ExecutorOffer, frozen=True):
         """Where the workers are: `scheduler` for those of a cluster that is there already."""
         return "scheduler" if self.scheduler else (self.cluster or "local")
 
-    def make(
-        self,
-        context: Context,
-        *,
-        workers: int | None = None,
-        timeout: float | None = None,
-        memory: int | None = None,
-        work: str | Work = WORK,
-    ) -> Executor:
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         for package in ("distributed", "dask_jobqueue"):
             if importlib.util.find_spec(package) is None:
                 raise PluginError(
@@ -187,7 +149,7 @@ class DaskOffer(ExecutorOffer, frozen=True):
                 )
         from ltbench.executors.dask import Dask
 
-        return Dask(context, self, workers=workers, timeout=timeout, memory=memory, work=_by_path(work))
+        return Dask(context, self, _with_workers(terms, self.workers))
 
 
 @hookimpl

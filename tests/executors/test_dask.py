@@ -5,20 +5,19 @@ from __future__ import annotations
 import ast
 import os
 import signal
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
-from fakes import WORK, context, journalled, make, pids, plain_records, tree, wait_for
+from fakes import WORK, collected, context, journalled, make, pids, plain_records, statuses, tree, wait_for
 from support import loss_source
 
 from ltbench import runner
 from ltbench.discovery import Origin
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
+from ltbench.executors import Terms, dask_cluster, dask_worker, make_executor
 from ltbench.executors import dask as dask_executor
-from ltbench.executors import dask_cluster, dask_worker, make_executor
 from ltbench.executors.offers import DaskOffer
 from ltbench.registry import Registry
 
@@ -40,7 +39,7 @@ def there(cluster, here):
     wait_for(lambda: len(cluster.scheduler.workers) == 2)
 
     def on(here=here, options="", **more):
-        return make_executor(f"dask[scheduler={cluster.scheduler_address}{options}]", here, work=WORK, **more)
+        return make_executor(f"dask[scheduler={cluster.scheduler_address}{options}]", here, Terms(work=WORK, **more))
 
     return on
 
@@ -51,21 +50,8 @@ def ended(executor, *tasks, seconds=60.0):
     return collected(executor, sum(map(len, tasks)), seconds)
 
 
-def collected(executor, count, seconds=60.0):
-    outcomes = {}
-    deadline = time.monotonic() + seconds
-    while len(outcomes) < count:
-        assert time.monotonic() < deadline, f"only {sorted(outcomes)} came back"
-        outcomes |= {outcome.key: outcome for outcome in executor.wait(0.2)}
-    return outcomes
-
-
-def statuses(outcomes):
-    return {key: outcome.status for key, outcome in outcomes.items()}
-
-
 def test_without_options_it_starts_worker_processes_here_and_ends_them(here):
-    with make_executor("dask", here, workers=2, work=WORK) as executor:
+    with make_executor("dask", here, Terms(workers=2, work=WORK)) as executor:
         assert executor.slots == 1  # nothing is started before there is a job
         outcomes = ended(executor, [make("job1"), make("job2", "job1"), make("cell1", "job2", kind="cell")])
         assert statuses(outcomes) == {"job1": "done", "job2": "done", "cell1": "done"}
@@ -257,7 +243,7 @@ def test_a_worker_that_does_not_understand_is_an_error(there, here, monkeypatch)
 
 def test_a_scheduler_that_is_not_there_is_an_error(here, monkeypatch):
     monkeypatch.setattr(dask_executor, "_CONNECT_SECONDS", 0.5)
-    executor = make_executor("dask[scheduler=tcp://127.0.0.1:9]", here, work=WORK)
+    executor = make_executor("dask[scheduler=tcp://127.0.0.1:9]", here, Terms(work=WORK))
     with pytest.raises(ClusterError, match=r"the Dask scheduler at tcp://127\.0\.0\.1:9 does not answer"), executor:
         executor.submit([make("job1")])
 
@@ -321,7 +307,7 @@ def test_a_batch_job_asks_for_what_a_worker_is_to_have(kind, lines, monkeypatch,
 
 def test_a_batch_system_that_is_not_installed_is_an_error(monkeypatch, here):
     monkeypatch.setenv("PATH", "/nowhere")
-    executor = make_executor("dask[cluster=sge,memory=1GB,interface=lo]", here, work=WORK)
+    executor = make_executor("dask[cluster=sge,memory=1GB,interface=lo]", here, Terms(work=WORK))
     with pytest.raises(ClusterError, match="no workers can be started with cluster=sge") as caught, executor:
         executor.submit([make("job1")])
     assert "qsub" in str(caught.value)

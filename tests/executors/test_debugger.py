@@ -13,7 +13,7 @@ from support import loss_source
 from trial import SUITE
 
 from ltbench.errors import StoreError, UsageError
-from ltbench.executors import WORK
+from ltbench.executors import WORK, Terms
 from ltbench.executors.debugger import chosen_work, debugged
 from ltbench.executors.inline import Inline
 
@@ -30,7 +30,7 @@ def test_it_opens_where_the_first_error_was_raised_and_the_job_fails_all_the_sam
     monkeypatch.setattr(sys, "stdin", (tmp_path / "typed").open("w+"))
     sys.stdin.write("p secret + 1\nq\n")
     sys.stdin.seek(0)
-    with Inline(context(tmp_path / "store"), work=debugged(breaks)) as executor:
+    with Inline(context(tmp_path / "store"), Terms(work=debugged(breaks))) as executor:
         executor.submit([make("job1"), make("job2")])
         outcomes = executor.wait(0.0)
     sys.stdin.close()
@@ -46,7 +46,7 @@ def test_what_the_store_raises_opens_nothing(tmp_path, capsys):
     def work(job, context):
         raise StoreError("the store is full")
 
-    with Inline(context(tmp_path / "store"), work=debugged(work)) as executor:
+    with Inline(context(tmp_path / "store"), Terms(work=debugged(work))) as executor:
         executor.submit([make("job1")])
         assert [o.status for o in executor.wait(0.0)] == ["failed"]
     assert capsys.readouterr() == ("", "")

@@ -6,7 +6,7 @@ import pytest
 from fakes import WORK, context, make
 
 from ltbench.errors import JobFailed, StoreError, UsageError
-from ltbench.executors import make_executor, task
+from ltbench.executors import Terms, make_executor, task
 from ltbench.executors.inline import Inline
 
 
@@ -16,7 +16,7 @@ def here(tmp_path):
 
 
 def do(here, *jobs, work=WORK):
-    with Inline(here, work=work) as executor:
+    with Inline(here, Terms(work=work)) as executor:
         executor.submit(jobs)
         return {outcome.key: outcome for outcome in executor.wait(0.0)}
 
@@ -28,12 +28,12 @@ def test_jobs_are_done_in_order(here):
 
 
 def test_waiting_without_a_task_waits(here):
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         assert executor.wait(0.01) == []
 
 
 def test_a_task_that_was_not_begun_is_forgotten_by_stop(here):
-    with Inline(here, work=WORK) as executor:
+    with Inline(here, Terms(work=WORK)) as executor:
         executor.submit([make("job1")])
         executor.stop()
         assert executor.wait(0.0) == []
@@ -42,7 +42,7 @@ def test_a_task_that_was_not_begun_is_forgotten_by_stop(here):
 @pytest.mark.parametrize("limit", ["timeout", "memory"])
 def test_a_limit_that_nobody_could_hold_a_job_to_is_refused(here, limit):
     with pytest.raises(UsageError, match=f"--{limit}"):
-        make_executor("inline", here, **{limit: 1})
+        make_executor("inline", here, Terms(**{limit: 1}))
 
 
 def test_a_failure_has_a_log(here):

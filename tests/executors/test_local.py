@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, context, journalled, make, pids, wait_for, work
+from fakes import WORK, collected, context, journalled, make, pids, statuses, wait_for, work
 
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
-from ltbench.executors import limits, make_executor
+from ltbench.executors import Terms, limits, make_executor
 from ltbench.executors import local as local_module
 from ltbench.executors.local import Local, cores
 
@@ -28,7 +28,7 @@ def here(tmp_path):
 
 @pytest.fixture
 def local(here):
-    with Local(here, workers=2, work=WORK) as executor:
+    with Local(here, Terms(workers=2, work=WORK)) as executor:
         yield executor
 
 
@@ -37,19 +37,6 @@ def ended(executor, tasks, seconds=60.0):
     for task in tasks:
         executor.submit(task)
     return collected(executor, sum(len(task) for task in tasks), seconds)
-
-
-def collected(executor, count, seconds=60.0):
-    outcomes = {}
-    deadline = time.monotonic() + seconds
-    while len(outcomes) < count:
-        assert time.monotonic() < deadline, f"only {sorted(outcomes)} came back"
-        outcomes |= {outcome.key: outcome for outcome in executor.wait(0.2)}
-    return outcomes
-
-
-def statuses(outcomes):
-    return {key: outcome.status for key, outcome in outcomes.items()}
 
 
 def test_jobs_are_done_in_worker_processes_and_in_order(local, here):
@@ -123,7 +110,7 @@ def test_a_worker_has_one_thread_and_keeps_its_memory(local, here):
 def test_the_environment_of_the_command_is_as_before(here, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     before = dict(os.environ)
-    with Local(here, workers=1, work=WORK) as executor:
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
         ended(executor, [[make("job1")]])
     assert dict(os.environ) == before
 
@@ -181,21 +168,21 @@ def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here):
         for _ in range(30):
             ended(executor, [[make("job1")]])
 
-    with Local(here, workers=1, work=WORK) as executor:
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor._setup = None  # nothing that a worker could be started with
         with pytest.raises(LtbenchError, match="die before they have done anything"):
             again_and_again()
 
 
 def test_a_job_that_takes_too_long_is_killed(here):
-    with Local(here, workers=1, timeout=4.0, work=WORK) as executor:
+    with Local(here, Terms(workers=1, timeout=4.0, work=WORK)) as executor:
         outcomes = ended(executor, [[make("job1", does="hang")], [make("job2")]])
         assert statuses(outcomes) == {"job1": "died", "job2": "done"}
         assert outcomes["job1"].error["message"] == "the fit's worker took more than 4 s"
 
 
 def test_the_time_limit_is_that_of_each_job_of_a_task(here):
-    with Local(here, workers=1, timeout=1.0, work=WORK) as executor:
+    with Local(here, Terms(workers=1, timeout=1.0, work=WORK)) as executor:
         started = time.monotonic()
         outcomes = ended(executor, [[make("job0", sleeps=0.7), make("job1", does="hang"), *map(make, MANY)]])
         assert time.monotonic() - started < 20  # not one second for each of forty jobs
@@ -206,7 +193,7 @@ MANY = [f"small{number}" for number in range(40)]
 
 
 def test_a_job_that_takes_too_much_memory_is_killed_and_says_so(here):
-    with Local(here, workers=2, memory=300_000_000, work=WORK) as executor:
+    with Local(here, Terms(workers=2, memory=300_000_000, work=WORK)) as executor:
         outcomes = ended(executor, [[make("job1", does="leak"), make("job2")], [make("job3", sleeps=1.0)]])
     assert statuses(outcomes) == {"job1": "died", "job2": "skipped", "job3": "done"}
     message = outcomes["job1"].error["message"]
@@ -220,7 +207,7 @@ def test_a_job_that_takes_too_much_memory_is_killed_and_says_so(here):
 def test_a_system_that_does_not_tell_the_memory_of_a_process_cannot_limit_it(here, monkeypatch):
     monkeypatch.setattr(limits, "resident", lambda pid: None)
     with pytest.raises(UsageError, match="cannot be limited here"):
-        Local(here, memory=1)
+        Local(here, Terms(memory=1))
 
 
 def test_resident_memory_is_what_is_touched():
@@ -229,11 +216,6 @@ def test_resident_memory_is_what_is_touched():
     assert 40_000_000 < limits.resident(os.getpid()) - before < 80_000_000
     del block
     assert limits.resident(2**22 + 1) is None
-
-
-@pytest.mark.parametrize(("size", "words"), [(4_000_000_000, "4 GB"), (512_300_000, "512 MB"), (7, "7 bytes")])
-def test_sizes_in_words(size, words):
-    assert limits.in_words(size) == words
 
 
 def test_a_worker_killed_while_it_holds_the_locks_of_its_pipe_leaves_nobody_waiting(local, here):
@@ -257,7 +239,7 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
     holder.kill()
     holder.communicate()
     monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
-    with Local(here, workers=1, work=WORK) as executor:
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor.submit([make("job1")])
         assert executor.wait(0.0) == []  # its worker has not started yet
         assert statuses(collected(executor, 1)) == {"job1": "done"}
@@ -265,7 +247,7 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
 
 def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
     monkeypatch.setattr(local_module, "_ORPHAN_SECONDS", 0.0)
-    with Local(here, workers=1, work=WORK) as executor:
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
         assert statuses(ended(executor, [[make("job1", does="kill_itself_once")]])) == {"job1": "died"}
         assert here.store.leases.owner("job1").is_dead()
         executor.submit([make("job1")])
@@ -274,7 +256,7 @@ def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
 
 
 def test_stopping_kills_what_runs(here):
-    executor = Local(here, workers=2, work=WORK)
+    executor = Local(here, Terms(workers=2, work=WORK))
     executor.submit([make("job1", does="hang")])
     wait_for(lambda: journalled(here.store, "began"))
     started = time.monotonic()
@@ -287,7 +269,7 @@ def test_stopping_kills_what_runs(here):
 
 @pytest.mark.parametrize("when", ["starting", "working"])
 def test_workers_know_nothing_of_interrupts(here, when, capfd):
-    with Local(here, workers=2, work=WORK) as executor:
+    with Local(here, Terms(workers=2, work=WORK)) as executor:
         executor.submit([make("job1", sleeps=0.5)])
         if when == "working":
             wait_for(lambda: journalled(here.store, "began"))
@@ -324,7 +306,7 @@ def alive(pid):
 def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
     from ltbench.discovery import Origin
 
-    with Local(here, workers=1, work=WORK) as executor:
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor._setup = type(executor._setup)(
             **{f: getattr(executor._setup, f) for f in executor._setup.__struct_fields__}
             | {"origin": Origin(plugin_files=(str(tmp_path / "gone.py"),))}
@@ -337,7 +319,7 @@ def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
 def test_a_worker_of_another_version_is_refused_and_nothing_is_done(here, monkeypatch):
     """As where ltbench is upgraded in the middle of a run, and a worker is started anew."""
     monkeypatch.setattr("ltbench.executors.local.versions", lambda *_: {"the harness": ["ltbench", "9.9", "abc"]})
-    executor = Local(here, workers=1, work=WORK)
+    executor = Local(here, Terms(workers=1, work=WORK))
     with pytest.raises(WorkerRefused, match="another version of ltbench") as caught, executor:
         ended(executor, [[make("job1")]])
     assert "the command ltbench 9.9 (source abc)" in caught.value.why
@@ -346,9 +328,9 @@ def test_a_worker_of_another_version_is_refused_and_nothing_is_done(here, monkey
 
 
 def test_an_executor_is_made_by_name(here):
-    assert make_executor("local", here, workers=3).slots == 3
+    assert make_executor("local", here, Terms(workers=3)).slots == 3
     assert make_executor("local", here).slots == cores()
-    assert make_executor("inline", here, work=WORK).slots == 1
+    assert make_executor("inline", here, Terms(work=WORK)).slots == 1
     with pytest.raises(UnknownName, match="unknown executor 'locl'"):
         make_executor("locl", here)
     assert work.__module__ == "fakes"
@@ -357,7 +339,7 @@ def test_an_executor_is_made_by_name(here):
 @pytest.mark.slow
 def test_the_real_work_gets_torch_with_one_thread(here):
     # Nothing in the store is what the jobs need, so they fail; what torch was told on the way shows in the worker.
-    with Local(here, workers=1, work="fakes:torch_threads") as executor:
+    with Local(here, Terms(workers=1, work="fakes:torch_threads")) as executor:
         outcomes = ended(executor, [[make("job1", kind="predict")]])
     assert statuses(outcomes) == {"job1": "done"}
     assert (here.store.root / "threads").read_text() == "1 1"

@@ -12,6 +12,7 @@ from fakes import context, make
 from support import ltbench
 
 from ltbench.errors import ParameterError, PluginError, UnknownName, UsageError
+from ltbench.executors import Terms
 from ltbench.executors.offers import DaskOffer, InlineOffer, LocalOffer
 from ltbench.registry import Registry
 from ltbench.suite import changed, find_suite
@@ -30,7 +31,7 @@ class Wordy(ExecutorOffer):
     name = "{name}"
     word: Annotated[str, Meta(min_length=2, description="what is said")] = "now"
 
-    def make(self, context, *, workers=None, timeout=None, memory=None, work="ltbench.work:execute"):
+    def make(self, context, terms):
         from ltbench.executors.inline import Inline
 
         word = self.word
@@ -42,7 +43,7 @@ class Wordy(ExecutorOffer):
                 print(word, *(job.kind for job in jobs), file=sys.stderr)
                 super().submit(jobs)
 
-        return Announced(context, workers=workers, timeout=timeout, memory=memory, work=work)
+        return Announced(context, terms)
 
 
 @hookimpl
@@ -116,7 +117,7 @@ def test_workers_of_the_command_go_before_those_of_the_options(tmp_path):
     here = context(tmp_path)
     offer = here.registry.executor("local[workers=3]")
     assert offer.make(here).slots == 3
-    assert offer.make(here, workers=2).slots == 2
+    assert offer.make(here, Terms(workers=2)).slots == 2
 
 
 def test_another_ones_executor_is_found_by_the_hook(tmp_path):
@@ -127,7 +128,7 @@ def test_another_ones_executor_is_found_by_the_hook(tmp_path):
     with pytest.raises(ParameterError, match="word = 'x'"):
         registry.executor("wordy[word=x]")
     here = context(tmp_path / "store")
-    with registry.executor("wordy").make(here, work="fakes:work") as executor:
+    with registry.executor("wordy").make(here, Terms(work="fakes:work")) as executor:
         executor.submit([make("job1")])
         assert [outcome.status for outcome in executor.wait(0.0)] == ["done"]
 
@@ -138,7 +139,7 @@ def test_the_executor_in_the_documentation_works(tmp_path):
     (tmp_path / "patient.py").write_text(source)
     registry = Registry.load([tmp_path / "patient.py"])
     here = context(tmp_path / "store")
-    with registry.executor("patient[pause=0.1]").make(here, work="fakes:work") as executor:
+    with registry.executor("patient[pause=0.1]").make(here, Terms(work="fakes:work")) as executor:
         executor.submit([make("job1"), make("job2")])
         assert [outcome.status for outcome in executor.wait(0.0)] == ["done", "done"]
 

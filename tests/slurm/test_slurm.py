@@ -14,7 +14,7 @@ import pytest
 from fakes import WORK, context, journalled, plain_records, tree, wait_for
 from test_faults import Place
 
-from ltbench.executors import make_executor
+from ltbench.executors import Terms, make_executor
 from ltbench.runner import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
@@ -113,7 +113,7 @@ def test_a_job_of_slurm_that_is_cancelled_costs_what_its_worker_was_at_and_is_su
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    with make_executor(f"dask[{OPTIONS},python={sys.executable}]", here, work="fakes:until_enough") as executor:
+    with make_executor(f"dask[{OPTIONS},python={sys.executable}]", here, Terms(work="fakes:until_enough")) as executor:
         summary = run(tree(fits=4), here, executor, retries=3)
         thread.join()
     assert (summary.done, summary.failed) == (12, ())
@@ -123,7 +123,9 @@ def test_a_job_of_slurm_that_is_cancelled_costs_what_its_worker_was_at_and_is_su
 def test_what_slurm_refuses_is_told(slurm, tmp_path):
     from ltbench.errors import ClusterError
 
-    executor = make_executor(f"dask[{OPTIONS.replace('short', 'nowhere')}]", context(tmp_path / "store"), work=WORK)
+    executor = make_executor(
+        f"dask[{OPTIONS.replace('short', 'nowhere')}]", context(tmp_path / "store"), Terms(work=WORK)
+    )
     with pytest.raises(ClusterError, match="no workers can be started with cluster=slurm") as caught, executor:
         executor.submit(list(tree().jobs.values())[:1])
     assert "invalid partition" in str(caught.value)

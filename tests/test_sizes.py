@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+from ltbench.sizes import size_text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (7, "7 B"), (999, "999 B"), (999.6, "1 kB"), (1500, "1.5 kB"), (512_300_000, "512 MB"),
+     (3.2e9, "3.2 GB"), (9.996e11, "1 TB"), (1e13, "10 TB")],
+)  # fmt: skip
+def test_sizes_in_words(size: float, text: str) -> None:
+    assert size_text(size) == text
