@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import LtbenchError, SuiteError, UnknownName, nearest
+from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, nearest
+from ltbench.longtail import check_imbalance_factor
 from ltbench.recipe import Recipe, swept
 from ltbench.registry import Registry
 from ltbench.reported import Claim, Combination, Reported, check_figures
@@ -59,11 +59,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:
-            if not math.isfinite(factor) or factor < 1:
-                raise SuiteError(
-                    f"imbalance factor {factor} is impossible",
-                    why="it is the size of the largest class over that of the smallest, so it is 1 or more",
-                )
+            try:
+                check_imbalance_factor(factor)
+            except UsageError as error:
+                raise SuiteError(error.what, why=f"suite '{self.name}' names it", fix=error.fix) from None
         for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds"):
             values = getattr(self, field)
             if len(set(values)) != len(values):

@@ -57,3 +57,13 @@ def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = No
         cwd=cwd,
         check=False,
     )
+
+
+def flip(path: Path, text: bytes) -> None:
+    """Change one digit behind the first occurrence of a text."""
+    content = bytearray(path.read_bytes())
+    at = content.index(text) + len(text)
+    while not chr(content[at]).isdigit():
+        at += 1
+    content[at] = ord("0") + (content[at] - ord("0") + 1) % 10
+    path.write_bytes(content)

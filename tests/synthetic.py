@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from ltbench.cells import PROTOCOL, identity
+from ltbench.leaderboard.page import SuiteFacts
 from ltbench.records import TECHNIQUE_STAGES, Record, seal, validate
 
 SCORES = {
@@ -142,3 +145,14 @@ def suite(
                 }  # fmt: skip
                 made.append(record(techniques, factor, seed, scores))
     return made
+
+
+def laid_out(folder: Path, records: Iterable[Mapping[str, object]]) -> Path:
+    """Write records and facts of a suite with five seeds into a folder, as a run publishes them, and return it."""
+    folder.mkdir()
+    with (folder / "records.jsonl").open("wb") as file:
+        for record in records:
+            file.write(msgspec.json.encode(record) + b"\n")
+    facts = SuiteFacts(name=folder.name, seeds=tuple((seed, seed) for seed in range(5)))
+    (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
+    return folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
 from ltbench.errors import UsageError
 
@@ -20,15 +21,7 @@ _WITHOUT_WINDOW = 160
 
 @click.command("leaderboard")
 @click.argument("suite", required=False)
-@click.option(
-    "--dir",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("leaderboards"),
-    show_default=True,
-    metavar="DIR",
-    help="Where leaderboards are.",
-)
+@leaderboards_option
 @click.option(
     "--readme",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -45,10 +38,10 @@ _WITHOUT_WINDOW = 160
 )
 @click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(suite: str | None, root: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
+def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
     """Print the leaderboard of SUITE, or of every suite there is.
 
-    Works from the records below DIR alone: no plugin, no data and no store is needed.
+    Works from the records below --leaderboards alone: no plugin, no data and no store is needed.
     """
     if is_check and is_update:
         raise UsageError("--check and --update exclude each other", fix="give one of them")
@@ -57,16 +50,16 @@ def command(suite: str | None, root: Path, readme: Path, is_check: bool, is_upda
     from ltbench.leaderboard import publish
 
     if is_check or is_update:
-        paths = (publish.check if is_check else publish.update)(root, readme)
+        paths = (publish.check if is_check else publish.update)(leaderboards, readme)
         if as_json:
             print_json({"current" if is_check else "changed": [str(path) for path in paths]})
         else:
             what = "are up to date" if is_check else "written anew"
             click.echo(f"{len(paths)} {'file' if len(paths) == 1 else 'files'} {what}", err=True)
         return
-    folders = [publish.folder_of(root, suite)] if suite else publish.folders(root)
+    folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
-        click.echo(f"there is no leaderboard in {root} yet; ltbench run makes one", err=True)
+        click.echo(f"there is no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
     loaded = [publish.load(folder) for folder in folders]
     if as_json:
         print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])

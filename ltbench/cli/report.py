@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ltbench.cli.options import leaderboards_option
+
 
 @click.command("report")
 @click.argument("suite")
@@ -16,27 +18,21 @@ import click
     metavar="FILE",
     help="Where it is written.  [default: report.html in the suite's folder]",
 )
-@click.option(
-    "--dir",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("leaderboards"),
-    show_default=True,
-    metavar="DIR",
-    help="Where leaderboards are.",
-)
-def command(suite: str, is_open: bool, output: Path | None, root: Path) -> None:
+@leaderboards_option
+def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) -> None:
     """Make the report of SUITE: one HTML file that works from disk, without a network.
 
     Its table is sorted and filtered, rows that are ticked are compared, and each cell has its configuration,
-    environment and log. Works from the records below DIR alone. Needs the extra `report`.
+    environment and log. Works from the records below --leaderboards alone. Needs the extra `report`.
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
     from ltbench.records import write_atomic
 
     # A folder without records is a suite that has not run yet, and its report says so.
-    folder = root / suite if suite and (root / suite).is_dir() else publish.folder_of(root, suite)
+    folder = (
+        leaderboards / suite if suite and (leaderboards / suite).is_dir() else publish.folder_of(leaderboards, suite)
+    )
     path = output or folder / "report.html"
     write_atomic(path, document(publish.load(folder)).encode())
     click.echo(path)

@@ -160,7 +160,7 @@ def check(root: Path, readme: Path | None = None) -> list[Path]:
     if stale:
         names = ", ".join(_relative(path) for path, _ in stale)
         command = "ltbench leaderboard --update"
-        command += "" if root == Path("leaderboards") else f" --dir {_relative(root)}"
+        command += "" if root == Path("leaderboards") else f" --leaderboards {_relative(root)}"
         command += "" if readme is None or readme == Path("README.md") else f" --readme {_relative(readme)}"
         raise OutOfDate(f"not what the records say: {names}\n{_diff(stale)}", fix=command)
     return [path for path, _ in files]

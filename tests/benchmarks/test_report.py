@@ -6,13 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
-from synthetic import raw
+from synthetic import laid_out, raw
 
 from ltbench.leaderboard.html.document import document
-from ltbench.leaderboard.page import SuiteFacts
 from ltbench.leaderboard.publish import load
 from ltbench.records import seal
 
@@ -50,14 +48,7 @@ def records() -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("boards") / "large"
-    folder.mkdir()
-    with (folder / "records.jsonl").open("wb") as file:
-        for record in records():
-            file.write(msgspec.json.encode(record) + b"\n")
-    facts = SuiteFacts(name="large", seeds=tuple((seed, seed) for seed in range(5)))
-    (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
-    return folder
+    return laid_out(tmp_path_factory.mktemp("boards") / "large", records())
 
 
 def test_the_report_of_10_000_records(benchmark, folder: Path) -> None:

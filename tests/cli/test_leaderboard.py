@@ -90,8 +90,8 @@ def test_the_command_that_mends_is_the_command_that_was_called(place: Path) -> N
     (place / "leaderboards").rename(place / "boards")
     (place / "boards" / "first" / "README.md").unlink()
     with pytest.raises(OutOfDate) as caught:
-        call("--check", "--dir", "boards", "--readme", "READ.md")
-    assert caught.value.fix == "ltbench leaderboard --update --dir boards --readme READ.md"
+        call("--check", "--leaderboards", "boards", "--readme", "READ.md")
+    assert caught.value.fix == "ltbench leaderboard --update --leaderboards boards --readme READ.md"
 
 
 def test_a_page_out_of_date_exits_with_5_and_neither_torch_nor_plugins_are_needed(place: Path) -> None:

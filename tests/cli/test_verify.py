@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from support import loss_source
+from support import flip, loss_source
 
 from ltbench.cells import identity
 from ltbench.cli import group, main
@@ -41,16 +41,6 @@ def bundle(trained: Path, tmp_path: Path) -> Path:
                 tmp_path / "sent")  # fmt: skip
     assert done.exception is None, done.exception
     return tmp_path / "sent"
-
-
-def flip(path: Path, text: bytes) -> None:
-    """Change one digit behind the first occurrence of a text."""
-    content = bytearray(path.read_bytes())
-    at = content.index(text) + len(text)
-    while not chr(content[at]).isdigit():
-        at += 1
-    content[at] = ord("0") + (content[at] - ord("0") + 1) % 10
-    path.write_bytes(content)
 
 
 def found(path: Path, level: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from dask_processes import Processes
+from signals import stop_once, stop_twice
 from trial import Trial, finished, wait_for
 
 import ltbench
@@ -126,27 +127,11 @@ def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_
     harass(tmp_path, undisturbed, kill, lost=2)
 
 
-def send(process: subprocess.Popen, chance: random.Random) -> None:
-    """Send SIGTERM to the command, or SIGINT to it or, as a terminal does, to the whole group."""
-    how = chance.randrange(3)
-    if how == 2:
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.send_signal((signal.SIGINT, signal.SIGTERM)[how])
-
-
 def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(4)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        if not at_work(trial, process, chance.uniform(0.0, 0.3)):
-            return False
-        send(process, chance)
-        if process.wait(timeout=60) == 0:
-            return False  # it was about to end
-        assert "the same command goes on from there" in finished(process, INTERRUPTED)
-        assert sorted(trial.lines("began")) == sorted(trial.lines("made"))
-        return True
+        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
 
     harass(tmp_path, undisturbed, stop, lost=0)
 
@@ -155,16 +140,7 @@ def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(5)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        if not at_work(trial, process, chance.uniform(0.0, 0.3)):
-            return False
-        send(process, chance)
-        time.sleep(chance.uniform(0.0, 0.1))
-        if process.poll() is None:
-            send(process, chance)
-        if process.wait(timeout=60) == 0:
-            return False
-        finished(process, INTERRUPTED)
-        return True
+        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
 
     harass(tmp_path, undisturbed, stop, lost=2)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support import flip
 from synthetic import record, suite
 
 from ltbench.agreement import outcome
@@ -93,16 +94,6 @@ def test_publishing_the_same_numbers_again_does_not_bring_a_withdrawn_cell_back(
     publish(folder, FACTS, RECORDS)
     assert page(folder) == before
     assert [r.id for r in load(folder).ledger.withdrawn] == [bad.id]
-
-
-def flip(path: Path, text: bytes) -> None:
-    """Change one digit behind the first occurrence of a text."""
-    content = bytearray(path.read_bytes())
-    at = content.index(text) + len(text)
-    while not chr(content[at]).isdigit():
-        at += 1
-    content[at] = ord("0") + (content[at] - ord("0") + 1) % 10
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
