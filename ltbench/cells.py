@@ -44,7 +44,7 @@ def canonical(spec: Mapping[str, Any]) -> bytes:
 
 def identity(spec: Mapping[str, Any]) -> str:
     """Return the identity of a spec: the first 32 hex digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(canonical(spec)).hexdigest()[:32]
+    return hashlib.sha256(_encoder.encode(spec)).hexdigest()[:32]
 
 
 def stream_seed(seed: int, purpose: str) -> int:

@@ -9,8 +9,9 @@ from functools import cached_property
 import msgspec
 
 from ltbench.errors import UsageError
+from ltbench.registry import Registry
 from ltbench.stages import STAGES, Technique
-from ltbench.suite import Strategy
+from ltbench.suite import Strategy, Suite
 
 TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
 
@@ -47,6 +48,16 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     combination: Combination
     reason: str
+
+
+def asked(suite: Suite, registry: Registry) -> Iterator[Combination | LeftOut]:
+    """Yield what a suite combines, in anytime order."""
+    parsed = registry.parse_all
+    if suite.combinations:
+        choices = [[parsed(text) for text in row] for row in suite.combinations]
+        return listed((row for each in choices for row in itertools.product(*each)), suite.max_techniques)
+    techniques = [t for text in suite.techniques for t in parsed(text)]
+    return combinations(techniques, suite.strategy, suite.max_techniques)
 
 
 def combinations(

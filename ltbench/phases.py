@@ -26,14 +26,13 @@ class Phases:
         """regimes: those of the suite, without the baseline; spec: returns that of a technique, always the same object."""
         self._regimes, self._baselines, self._registry, self._spec = regimes, baselines, registry, spec
         self._segments: dict[tuple[str, int], list[Spec]] = {}
-        self._firsts: dict[tuple[str, int], list[Spec]] = {}
 
     def segments(self, combination: Combination, trained: int, regime: Regime, dataset: Dataset) -> list[Spec]:
         """Return the segments of a combination under its regime; equal neighbours are one.
 
         trained: a number for what the combination trains with.
         """
-        short = (dataset.label, trained)
+        short = (dataset.augment, trained)
         if short in self._segments:
             return self._segments[short]
         segments: list[Spec] = []
@@ -46,13 +45,10 @@ class Phases:
         self._segments[short] = segments
         return segments
 
-    def beginnings(self, combination: Combination, trained: int, dataset: Dataset) -> list[Spec]:
-        """Return the first phase of each regime of the suite under a combination: where one would begin alike."""
-        short = (dataset.label, trained)
-        if short not in self._firsts:
-            firsts = [next(iter(regime.phases())) for regime in self._regimes]
-            self._firsts[short] = [self._segment(combination, phase, dataset) for phase in firsts]
-        return self._firsts[short]
+    def beginnings(self, combination: Combination, dataset: Dataset) -> list[list[Spec]]:
+        """Return the first phase of each regime of the suite under a combination, as the segments of a training."""
+        firsts = [next(iter(regime.phases())) for regime in self._regimes]
+        return [[self._segment(combination, phase, dataset)] for phase in firsts]
 
     def _segment(self, combination: Combination, phase: Phase, dataset: Dataset) -> Spec:
         """Return a phase under a combination. A technique that is switched off gives way to its baseline."""

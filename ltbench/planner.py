@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,16 +11,16 @@ import msgspec
 from ltbench.cells import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.costs import passes, predicting
 from ltbench.errors import DataError
-from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut, combinations, listed
+from ltbench.grid import TECHNIQUE_STAGES, Combination, LeftOut
 from ltbench.grounds import Ground, grounds
 from ltbench.phases import TRAINING_STAGES, Phases
 from ltbench.plan import Plan
 from ltbench.recipe import recipe_spec
 from ltbench.registry import Registry
-from ltbench.stages import Ensemble, Member, Model, Regime, View
+from ltbench.stages import Dataset, Ensemble, Member, Model, Regime, View
 from ltbench.suite import Suite
 from ltbench.technique import Technique
-from ltbench.trajectories import ancestors, chain_fits, lane_of
+from ltbench.trajectories import Keys, ancestors, chain_lines
 
 T = TypeVar("T", bound=Technique)
 
@@ -64,6 +63,10 @@ class Planner:
         self._sizes: dict[int, tuple[int, float]] = {}
         """Training images, and passes of a prediction, by the `id` of a data spec, which all specs of a plan share."""
         self._settings: dict[int, list[Spec]] = {}
+        self._keys = Keys()
+        self._bases: dict[tuple[object, ...], int] = {}
+        self._beginnings: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._passes: dict[tuple[int, int, int, float], float] = {}
         self._trained: dict[tuple[int | Technique | None, ...], int] = {}
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._models: dict[str, Model] = {}
@@ -75,7 +78,12 @@ class Planner:
         self.naive = 0
         self.passes_naive = 0.0
         self._alone: dict[str, float] = {}
-        self._beginnings: dict[str, list[Spec]] = {}
+        self._lines: dict[int, set[int]] = {}
+        """Trainings of the part, by the numbers of their base and line (see `Keys`)."""
+        self._ahead: dict[int, set[int]] = {}
+        """What a later part may go on from, by the same numbers."""
+        self._one: dict[int, Spec] = {}
+        """Any training of a base."""
         self._fits: dict[str, Spec] = {}
         self._fit_keys: dict[tuple[object, ...], str] = {}
         self._predicts: dict[str, Job] = {}
@@ -89,8 +97,8 @@ class Planner:
 
     def take(self, *, more: bool) -> Plan:
         """Return the part so far as a plan, and begin another. more: whether other parts may follow."""
-        foreseen = self.foreseen() if more or self.parts else {}
-        jobs = self.ordered(foreseen)
+        foreseen = self.foreseen() if more or self.parts else set()
+        jobs = self.ordered()
         costs = {key: self._cost(job, jobs) for key, job in jobs.items() if job.kind != "cell"}
         keys = {key: bytes.fromhex(key) for key in jobs}
         plan = Plan(
@@ -101,7 +109,7 @@ class Planner:
             passes_naive=self.passes_naive,
             passes=costs,
             repeated=frozenset(key for key, short in keys.items() if short in self._done),
-            foreseen=frozenset(jobs.keys() & foreseen.keys()),
+            foreseen=frozenset(jobs.keys() & foreseen),
         )
         self._done.update(keys.values())
         self.parts += 1
@@ -112,30 +120,32 @@ class Planner:
         if job.kind == "predict":
             return self._sizes[id(jobs[job.parents[0]].spec["data"])][1]
         begun = jobs[job.parents[0]].spec["segments"][-1]["until"] if job.parents else 0.0
-        return passes(job.spec, self._sizes[id(job.spec["data"])][0], begun)
+        return self._spent(job.spec, begun)
 
-    def foreseen(self) -> dict[str, Spec]:
-        """Return the states, on the way of this part's trainings, that a regime of the suite may go on from later.
+    def foreseen(self) -> set[str]:
+        """Return the keys of states, on the way of this part's trainings, that a later part may go on from.
 
         A training that begins like the first phase of a regime passes through the state in which that phase ends.
         """
-        found: dict[str, Spec] = {}
-        for key, fit in self._fits.items():
-            first = fit["segments"][0]
-            for segment in self._beginnings[key]:
-                if segment["until"] < first["until"] and lane_of(segment) == lane_of(first):
-                    state = fit | {"segments": [segment]}
-                    found[identity(state)] = state
+        found: set[str] = set()
+        for base, lines in self._ahead.items():
+            self._lines[base] |= lines
+            for line in lines:
+                spec = self._one[base] | {"segments": self._keys.segments(line)}
+                found.add(self._keys.key(spec, base, line))
         return found
 
-    def combinations(self) -> Iterator[Combination | LeftOut]:
-        """Return what the suite combines, in anytime order."""
-        parsed = self.registry.parse_all
-        if self.suite.combinations:
-            choices = [[parsed(text) for text in row] for row in self.suite.combinations]
-            return listed((row for each in choices for row in itertools.product(*each)), self.suite.max_techniques)
-        techniques = [t for text in self.suite.techniques for t in parsed(text)]
-        return combinations(techniques, self.suite.strategy, self.suite.max_techniques)
+    def ahead(self, combination: Combination, trained: int, dataset: Dataset, segments: list[Spec]) -> tuple[int, ...]:
+        """Return the lines, on the way of a training, of regimes of the suite under the same combination."""
+        short = (dataset.augment, trained)
+        if short not in self._beginnings:
+            first, lane = segments[0]["until"], self._keys.lane(segments[0])
+            self._beginnings[short] = tuple(
+                self._keys.line(begun)
+                for begun in self._phases.beginnings(combination, dataset)
+                if begun[0]["until"] < first and self._keys.lane(begun[0]) == lane
+            )
+        return self._beginnings[short]
 
     def add_all(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, pair of seeds and ground."""
@@ -178,7 +188,8 @@ class Planner:
 
     def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
         members = line.ensemble.members(ground.counts)
-        fits = [self.fit(ground, line, subset_seed, seed, member) for member in members]
+        place = (ground.setting_key, subset_seed, seed)
+        fits = [self.fit(ground, line, place, member) for member in members]
         parents = tuple(self.predict(fit, line, name) for fit in fits for name in line.views)
         spec = line.spec | {"members": fits}
         key = identity(spec)
@@ -202,13 +213,16 @@ class Planner:
             ]
         return self._settings[ground.setting_key]
 
-    def fit(self, ground: Ground, line: _Line, subset_seed: int, seed: int, member: Member) -> str:
+    def fit(self, ground: Ground, line: _Line, place: tuple[int, int, int], member: Member) -> str:
+        """Return the key of a member's training. place: the ground by its key, the subset seed, and the training seed."""
         bagged = None if member.bag is None else line.bagger
-        place = (ground.setting_key, line.trained, subset_seed, seed)
-        short = (*place, member.model, member.bag, member.seed_offset, bagged)
-        if short in self._fit_keys:
-            return self._fit_keys[short]
+        short = (line.trained, place, member.model, member.bag, member.seed_offset, bagged)
+        known = self._fit_keys.get(short)
+        if known is not None:
+            return known
+        _, subset_seed, seed = place
         model = self.model(member.model) if member.model else ground.model
+        segments = self._phases.segments(line.combination, line.trained, line.regime, ground.dataset)
         spec: Spec = {
             "kind": "fit",
             "protocol": PROTOCOL,
@@ -217,13 +231,29 @@ class Planner:
             "model": self.spec(model),
             "recipe": line.recipe,
             "seed": seed + member.seed_offset,
-            "segments": self._phases.segments(line.combination, line.trained, line.regime, ground.dataset),
+            "segments": segments,
         }
-        key = self._fit_keys[short] = identity(spec)
+        rest = (id(line.recipe), short[1:])
+        base = self._bases.get(rest)
+        if base is None:
+            base = self._bases[rest] = self._keys.base(spec)
+        number = self._keys.line(segments)
+        key = self._fit_keys[short] = self._keys.key(spec, base, number)
         self._fits[key] = spec
-        self._alone[key] = passes(spec, sum(ground.counts))
-        self._beginnings[key] = self._phases.beginnings(line.combination, line.trained, ground.dataset)
+        self._alone[key] = self._spent(spec, 0.0)
+        self._one.setdefault(base, spec)
+        self._lines.setdefault(base, set()).add(number)
+        if ahead := self.ahead(line.combination, line.trained, ground.dataset, segments):
+            self._ahead.setdefault(base, set()).update(ahead)
         return key
+
+    def _spent(self, fit: Spec, begun: float) -> float:
+        """Return the passes of a fit from a point of its training on."""
+        images, _ = self._sizes[id(fit["data"])]
+        short = (id(fit["segments"]), id(fit["recipe"]), images, begun)
+        if short not in self._passes:
+            self._passes[short] = passes(fit, images, begun)
+        return self._passes[short]
 
     def bag(self, line: _Line, number: int | None) -> Spec:
         short = (line.bagger, number)
@@ -233,11 +263,12 @@ class Planner:
 
     def predict(self, fit: str, line: _Line, name: str) -> str:
         short = (fit, "" if name == "identity" else line.owner, name)
-        if short not in self._predict_keys:
+        key = self._predict_keys.get(short)
+        if key is None:
             spec = predict_spec(fit, self.spec(line.view), name)
             key = self._predict_keys[short] = identity(spec)
             self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
-        return self._predict_keys[short]
+        return key
 
     def data(self, ground: Ground, subset_seed: int) -> Spec:
         short = (ground.setting_key, subset_seed)
@@ -270,10 +301,10 @@ class Planner:
             raise DataError(f"stage {stage} has no baseline", why="the built-in plugins are switched off")
         return technique
 
-    def ordered(self, foreseen: Mapping[str, Spec]) -> dict[str, Job]:
+    def ordered(self) -> dict[str, Job]:
         """Return all jobs, each cell's own just before it and every parent before its children."""
         jobs: dict[str, Job] = {}
-        chains = chain_fits({**self._fits, **foreseen})
+        chains = chain_lines(self._lines, self._one, self._keys)
         for cell in self._cells.values():
             for predict in (self._predicts[key] for key in cell.parents):
                 for fit in ancestors(predict.spec["fit"], chains):

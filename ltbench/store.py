@@ -52,7 +52,7 @@ class Store:
         self.damage: list[Damage] = []
         """What this process has set aside."""
         self._sound: set[str] = set()
-        self._jobs = os.fspath(self.root / "jobs")
+        self._jobs, self._records = os.fspath(self.root / "jobs"), os.fspath(self.root / "records")
         layout.check_format(self.root)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -230,6 +230,13 @@ class Store:
         return self.root / "records" / cell[:2] / f"{layout.name(cell)}.json"
 
     def _record_content(self, cell: str) -> bytes | None:
+        # A plan asks for every cell, and most are not there.
+        try:
+            os.stat(f"{self._records}/{cell[:2]}/{layout.name(cell)}.json")  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pass  # which is told where it is read
         path = self.record_path(cell)
         try:
             with telling(f"the record of cell {cell} cannot be read", path, missing_ok=True):
