@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,7 @@ from types import ModuleType
 import msgspec
 
 import ltbench
-from ltbench.errors import PluginError
+from ltbench.errors import PluginError, nearest
 from ltbench.technique import Technique
 
 GROUP = "ltbench"
@@ -40,6 +42,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     error: str
     log: str
+    fix: str = ""
 
     def __str__(self) -> str:
         return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
@@ -49,7 +52,22 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry was loaded from, so that a worker process can load the same."""
 
     plugin_files: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Modules that are no installed plugin."""
     disabled: tuple[str, ...] = ()
+    """Plugins that are off, by the name of their entry point."""
+    only: tuple[str, ...] | None = None
+    """Plugins of third parties that are on, where the others are off; None: all."""
+
+    def has(self, source: Source) -> bool:
+        """Whether an installed plugin is on."""
+        if source.plugin in self.disabled or source.distribution in self.disabled:
+            return False
+        return (
+            self.only is None
+            or source.distribution == BUILT_IN
+            or not {source.plugin, source.distribution}.isdisjoint(self.only)
+        )
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +76,68 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     plugin: str
     distribution: str
     version: str
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which plugins a user asks for."""
+
+    files: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin that is to be off."""
+    alone: bool = False
+    """Whether installed plugins of third parties are off unless they are named."""
+
+    def origin(self) -> Origin:
+        """Return what it comes to here. Raises `PluginError` for a name that nothing has."""
+        found = installed() if self.words else []
+        names = {name for source, _ in found for name in (source.plugin, source.distribution)}
+        files, modules, off, on = list(self.files), [], [], []
+        for word in self.words:
+            name = word.removeprefix("no:")
+            if word != name and name in names:
+                off.append(name)
+            elif word != name or not name:
+                raise _unknown(word, name, names)
+            elif name.endswith(".py"):
+                files.append(name)
+            elif name in names:
+                on.append(name)
+            elif _is_module(name):
+                modules.append(name)
+            else:
+                raise _unknown(word, name, names)
+        return Origin(
+            plugin_files=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)),
+            modules=tuple(dict.fromkeys(modules)),
+            disabled=tuple(sorted(set(off))),
+            only=tuple(sorted(set(on))) if self.alone else None,
+        )
+
+
+def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
+    near = nearest(name, names)
+    return PluginError(
+        f"'{word}' names no plugin: none is installed under '{name}'"
+        + ("" if word != name else ", no module, no file"),
+        fix=f"did you mean {near[0]}?" if near else "ltbench plugins lists those that are installed",
+    )
+
+
+def _is_module(name: str) -> bool:
+    with contextlib.suppress(ImportError, ValueError):
+        return importlib.util.find_spec(name) is not None
+    return False
+
+
+def installed() -> list[tuple[Source, importlib.metadata.EntryPoint]]:
+    """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
+    about = cache(distribution_of)
+    found = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        distribution, version = about(point.dist)
+        found.append((Source(plugin=point.name, distribution=distribution, version=version), point))
+    found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
+    return found
 
 
 @cache

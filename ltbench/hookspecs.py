@@ -1,12 +1,17 @@
 """The contract between ltbench and its plugins: one hook per stage, and one each for suites, families of techniques, executors.
 
 A plugin is a module with implementations of these hooks, found through the entry-point group `ltbench`. Each hook
-takes nothing and returns the classes that the plugin offers.
+takes nothing so far and returns the classes that the plugin offers.
+
+`API_VERSION` is raised when a hook, or a method that a stage calls, gets an argument or loses one. A hook that gets one
+goes on to work for plugins that do not ask for it (`ARGUMENTS` has what hooks are called with); one that is to lose one
+is given `warn_on_impl_args` for a version. A method of a stage gets no new argument: a new method is added whose default
+calls the old one, as `Posthoc.adjust_linear` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +24,10 @@ if TYPE_CHECKING:
 
 PROJECT = "ltbench"
 API_VERSION = 1
+OLDEST_API = 1
+"""The oldest version of the hooks that plugins may be written for."""
+ARGUMENTS: Mapping[str, object] = {}
+"""What hooks are called with, by the name of the argument."""
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 

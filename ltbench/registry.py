@@ -1,51 +1,27 @@
-"""Discovery of plugins: which techniques there are, who offers them, and what could not be loaded.
-
-The only module that touches pluggy's manager. Every plugin is loaded alone: one that fails to import or to register
-is remembered as broken, with its error, and takes nothing else down.
-"""
+"""Every technique, suite and executor that plugins offer, by name: who offers it, and what could not be loaded."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.metadata
-import importlib.util
+import importlib
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pluggy
 
 import ltbench
-from ltbench import hookspecs
-from ltbench.discovery import (
-    BUILT_IN,
-    GROUP,
-    Broken,
-    Entry,
-    Origin,
-    Source,
-    check_class,
-    distribution_of,
-    import_file,
-    source_digest,
-)
-from ltbench.errors import PluginError, UnknownName, UsageError, nearest
+from ltbench.discovery import BUILT_IN, Broken, Choice, Entry, Origin, Source, import_file, installed, source_digest
+from ltbench.errors import PluginError, UnknownName, UsageError
 from ltbench.executors import offers
 from ltbench.executors.offers import ExecutorOffer
 from ltbench.hookspecs import Family
+from ltbench.loading import Loaded, Loader, check_technique
 from ltbench.selection import parse_selection
 from ltbench.stages import STAGES, Technique
-
-_STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
-_OTHER_HOOKS = ("ltbench_suites", "ltbench_families", "ltbench_executors")
-
-
-def _entry(technique: type[Technique], source: Source) -> Entry:
-    return Entry(technique=technique, **msgspec.structs.asdict(source))
 
 
 class UnknownTechnique(PluginError):
@@ -53,151 +29,114 @@ class UnknownTechnique(PluginError):
 
 
 class Registry:
-    """Every technique and suite that is installed, by stage and name."""
+    """Every technique, suite and executor that is installed, by stage and name.
 
-    def __init__(self, origin: Origin) -> None:
+    Built-in names are reserved. A name that two third parties offer is off until it is written `distribution/name`.
+    """
+
+    def __init__(self, origin: Origin, loader: Loader | None = None) -> None:
         self.origin = origin
         self.entries: dict[str, Entry] = {}
         self.suites: dict[str, Path] = {}
         self.broken: list[Broken] = []
+        self.loaded: list[Loaded] = []
+        self.clashes: dict[str, list[Entry]] = {}
+        """Techniques that several third parties offer under one name."""
         self.families: list[tuple[Source, Family]] = []
         self.executors: dict[str, tuple[Source, type[ExecutorOffer]]] = {}
+        self._suite_sources: dict[str, Source] = {}
         self._made: dict[str, Entry] = {}
-        self._clashes: dict[str, list[str]] = {}
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
+        self._by_class: dict[type[Technique], Entry] = {}
+        self._loader = loader or Loader()
 
     @classmethod
-    def load(cls, plugin_files: Sequence[str | Path] = (), *, disabled: Iterable[str] = ()) -> Registry:
-        """Load every installed plugin but the disabled ones, then the given files.
+    def load(
+        cls, plugin_files: Sequence[str | Path] = (), *, words: Iterable[str] = (), alone: bool = False
+    ) -> Registry:
+        """Load every installed plugin, then the given files. words, alone: see `Choice`.
 
-        Raises `PluginError` where a file asked for is missing or broken; an installed plugin that is broken is
+        Raises `PluginError` where something asked for is missing or broken; an installed plugin that is broken is
         listed in `broken` instead.
         """
-        return cls.load_origin(
-            Origin(
-                plugin_files=tuple(str(Path(f).resolve()) for f in plugin_files),
-                disabled=tuple(sorted(disabled)),
-            )
-        )
+        return cls.load_origin(Choice(files=tuple(map(str, plugin_files)), words=tuple(words), alone=alone).origin())
 
     @classmethod
     def load_origin(cls, origin: Origin) -> Registry:
         """Load what `origin` says, as another process did."""
         registry = cls(origin)
         own = Source(plugin="executors", distribution=BUILT_IN, version=ltbench.__version__)
-        registry._add(own, offers)
-        points = importlib.metadata.entry_points(group=GROUP)
-        about = cache(distribution_of)
-        found = [(about(point.dist), point) for point in points]
-        # Built-ins come first, so that their names are taken when others register.
-        found.sort(key=lambda item: (item[0][0] != BUILT_IN, item[0][0], item[1].name))
-        for (distribution, version), point in found:
-            if point.name in origin.disabled:
-                continue
-            source = Source(plugin=point.name, distribution=distribution, version=version)
-            registry._try(source, point.load)
-        for file in origin.plugin_files:
-            registry._add_file(Path(file))
+        registry.add(own, lambda: offers)
+        for source, point in installed():
+            if origin.has(source):
+                registry.add(source, point.load)
+        for module in origin.modules:
+            registry._add_asked(module, f"module:{module}", module, partial(importlib.import_module, module))
+        for file in map(Path, origin.plugin_files):
+            if not file.is_file():
+                raise PluginError(f"there is no plugin file {file}", fix="check the path given to --plugin-file or -p")
+            registry._add_asked(file.stem, f"file:{file.stem}", str(file), partial(import_file, file))
         return registry
 
-    def _try(self, source: Source, load: Any) -> None:
-        try:
-            self._add(source, load())
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong stays its own
-            text = error.what if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            self.broken.append(
-                Broken(
-                    plugin=source.plugin,
-                    distribution=source.distribution,
-                    version=source.version,
-                    error=text,
-                    log=traceback.format_exc(),
-                )
-            )
-
-    def _add_file(self, path: Path) -> None:
-        if not path.is_file():
-            raise PluginError(f"there is no plugin file {path}", fix="check the path given to --plugin-file")
-        text = path.read_bytes()
-        digest = hashlib.sha256(text).hexdigest()[:12]
-        source = Source(plugin=path.stem, distribution=f"file:{path.stem}", version=digest)
-        before = len(self.broken)
-        self._try(source, lambda: import_file(path))
-        if len(self.broken) > before:
+    def _add_asked(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
+        file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
+        digest = hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:12] if file else ""
+        source = Source(plugin=plugin.rpartition(".")[2], distribution=distribution, version=digest)
+        broken = self.add(source, load)
+        if broken:
             raise PluginError(
-                f"plugin file {path.name} cannot be used", where=str(path), why=self.broken[-1].error,
-                fix="mend the file; ltbench show NAME prints a built-in technique of the same stage",
+                f"plugin {distribution.replace(':', ' ')} cannot be used", where=where, why=broken.error,
+                fix=broken.fix or "mend it; ltbench show NAME prints a built-in technique of the same stage",
             )  # fmt: skip
 
-    def _add(self, source: Source, module: object) -> None:
-        """Register one plugin whole or not at all."""
-        name = f"{source.distribution}/{source.plugin}"
-        self._manager.register(module, name=name)
-        try:
-            techniques, suites, families, executors = self._offered(module, source)
-        except BaseException:
-            self._manager.unregister(module)
-            raise
-        self.entries.update(techniques)
-        self.suites.update(suites)
-        self.families += [(source, family) for family in families]
-        self.executors |= {offer.name: (source, offer) for offer in executors}
+    def add(self, source: Source, module: Callable[[], object]) -> Broken | None:
+        """Load one plugin whole or not at all; return what is wrong with it, which takes nothing else down."""
+        loaded = self._loader.load(source, module)
+        if isinstance(loaded, Loaded):
+            try:
+                self._take(loaded)
+            except PluginError as error:
+                loaded = Broken(**msgspec.structs.asdict(source), error=error.what, fix=error.fix,
+                                log=traceback.format_exc())  # fmt: skip
+        if isinstance(loaded, Broken):
+            self.broken.append(loaded)
+            return loaded
+        self.loaded.append(loaded)
+        return None
 
-    def _offered(
-        self, module: object, source: Source
-    ) -> tuple[dict[str, Entry], dict[str, Path], list[Family], list[type[ExecutorOffer]]]:
-        techniques: dict[str, Entry] = {}
-        suites: dict[str, Path] = {}
-        families: list[Family] = []
-        executors: list[type[ExecutorOffer]] = []
-        callers = self._manager.get_hookcallers(module) or []
-        if not callers:
-            raise PluginError("it implements no hook of ltbench; is @hookimpl missing?")
-        for caller in callers:
-            if not caller.has_spec():
-                near = nearest(caller.name, [*_STAGE_OF_HOOK, *_OTHER_HOOKS])
-                raise PluginError(f"there is no hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
-            impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
-            offered: Any = impl.function()
-            if caller.name == "ltbench_suites":
-                suites |= {Path(p).stem: Path(p) for p in offered}
-            elif caller.name == "ltbench_families":
-                families += offered
-            elif caller.name == "ltbench_executors":
-                for offer in offered:
-                    check_class(offer, caller.name, ExecutorOffer, "executor")
-                    self._check_executor_free(offer.name, source)
-                executors += offered
-            else:
-                for technique in offered:
-                    self._check(technique, caller.name)
-                    self._check_free(technique.name, source)
-                    techniques[technique.name] = _entry(technique, source)
-        return techniques, suites, families, executors
+    def _take(self, loaded: Loaded) -> None:
+        source = loaded.source
+        for kind, names, taken in (
+            ("technique", [t.name for t in loaded.techniques], {n: e.distribution for n, e in self.entries.items()}),
+            (
+                "executor",
+                [e.name for e in loaded.executors],
+                {n: s.distribution for n, (s, _) in self.executors.items()},
+            ),
+            ("suite", [p.stem for p in loaded.suites], {n: s.distribution for n, s in self._suite_sources.items()}),
+        ):
+            for name in names:
+                owner = taken.get(name)
+                if owner == BUILT_IN or (owner and (kind != "technique" or owner == source.distribution)):
+                    whose = "a built-in" if owner == BUILT_IN else f"another one of {owner}"
+                    raise PluginError(f"its {kind} '{name}' has the name of {whose}; choose another name")
+        for technique in loaded.techniques:
+            self._take_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
+        self.suites |= {path.stem: path for path in loaded.suites}
+        self._suite_sources |= {path.stem: source for path in loaded.suites}
+        self.families += [(source, family) for family in loaded.families]
+        self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
 
-    @staticmethod
-    def _check(technique: object, hook: str) -> None:
-        stage = _STAGE_OF_HOOK[hook]
-        check_class(technique, hook, stage.base, stage.name)
-
-    def _check_executor_free(self, name: str, source: Source) -> None:
-        taken = self.executors.get(name)
-        if taken is not None:
-            raise PluginError(f"its executor '{name}' has the name of one of {taken[0].distribution}; choose another")
-
-    def _check_free(self, name: str, source: Source) -> None:
-        taken = self.entries.get(name)
-        if taken is None and name not in self._clashes:
+    def _take_technique(self, entry: Entry) -> None:
+        name = entry.technique.name
+        self._by_class[entry.technique] = entry
+        entry.technique.qualified = ""
+        if name not in self.entries and name not in self.clashes:
+            self.entries[name] = entry
             return
-        if taken is not None and taken.distribution == BUILT_IN:
-            raise PluginError(f"its technique '{name}' has the name of a built-in; choose another name")
-        owners = self._clashes.setdefault(name, [])
-        if taken is not None:
-            owners.append(f"{taken.distribution} {taken.version}")
-            del self.entries[name]
-        owners.append(f"{source.distribution} {source.version}")
-        raise PluginError(f"technique '{name}' is offered by {' and '.join(owners)}; both are off")
+        clash = self.clashes.setdefault(name, [self.entries.pop(name)] if name in self.entries else [])
+        clash.append(entry)
+        for one in clash:
+            one.technique.qualified = f"{one.distribution}/{name}"
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -206,9 +145,22 @@ class Registry:
         return {name: entry.technique for name, entry in sorted(self.entries.items()) if entry.technique.stage == stage}
 
     def entry(self, name: str) -> Entry:
-        """Return who offers `name`; raise `UnknownTechnique` or, where its plugin is off, `PluginError`."""
+        """Return who offers `name`, which may be written `distribution/name`.
+
+        Raises `UnknownTechnique` or, where its plugin is off or several offer it, `PluginError`.
+        """
         if entry := self.entries.get(name):
             return entry
+        distribution, _, bare = name.rpartition("/")
+        if distribution and (entry := self._of(bare, distribution)):
+            return entry
+        if clash := self.clashes.get(name):
+            owners = [f"{one.distribution} {one.version}" for one in clash]
+            raise PluginError(
+                f"technique '{name}' is offered by {' and '.join(owners)}; all of them are off",
+                fix=f"write {' or '.join(f'{one.distribution}/{name}' for one in clash)}, or leave one out with "
+                    f"-p no:{clash[-1].plugin}",
+            )  # fmt: skip
         self._blame(name, "technique")
         if entry := self._make(name):
             return entry
@@ -217,6 +169,15 @@ class Registry:
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         like = UnknownName.of("technique", name, known)
         raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
+
+    def _of(self, name: str, distribution: str) -> Entry | None:
+        """Return the technique of that name that a distribution offers."""
+        ours = self.entries.get(name) or self._make(name)
+        return next((e for e in (*self.clashes.get(name, ()), ours) if e and e.distribution == distribution), None)
+
+    def entry_of(self, technique: Technique) -> Entry:
+        """Return who offers a technique."""
+        return self._by_class.get(type(technique)) or self.entry(technique.name)
 
     def _blame(self, name: str, kind: str) -> None:
         """Raise `PluginError` where a broken plugin is the one that offers `name`."""
@@ -234,8 +195,8 @@ class Registry:
         for source, family in self.families:
             if name not in self._made and name in family.names():
                 technique = family.technique(name)
-                self._check(technique, STAGES[technique.stage].hook)
-                self._made[name] = _entry(technique, source)
+                check_technique(technique, STAGES[technique.stage].hook)
+                self._made[name] = Entry(technique=technique, **msgspec.structs.asdict(source))
         return self._made.get(name)
 
     def parse_all(self, text: str) -> list[Technique]:
@@ -277,14 +238,14 @@ class Registry:
         """Return the part of a technique that enters identity."""
         return {
             "name": technique.name,
-            "distribution": self.entry(technique.name).distribution,
+            "distribution": self.entry_of(technique).distribution,
             "revision": technique.revision,
             "params": technique.params,
         }
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
         """Return the technique that a spec describes; `PluginError` where its plugin is gone or differs."""
-        entry = self.entry(spec["name"])
+        entry = self._of(spec["name"], spec["distribution"]) or self.entry(spec["name"])
         if entry.distribution != spec["distribution"] or entry.technique.revision != spec["revision"]:
             raise PluginError(
                 f"technique '{spec['name']}' is asked for as {spec['distribution']} revision {spec['revision']}, and "
@@ -295,7 +256,7 @@ class Registry:
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
         """Return who made a technique, for records: nothing of it enters identity but the revision."""
-        entry = self.entry(technique.name)
+        entry = self.entry_of(technique)
         return {
             "name": technique.name,
             "stage": technique.stage,

@@ -13,7 +13,7 @@ import msgspec
 
 from ltbench.errors import UsageError
 
-_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
+_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
 _OUTER_COMMA = re.compile(r",(?![^\[]*\])")
 
 

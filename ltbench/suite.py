@@ -48,6 +48,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Fields of the recipe with several values each, crossed: every combination with every one of these recipes."""
     executor: str = ""
     """Where its jobs run unless the command line says otherwise, such as `dask[cluster=slurm,memory=8GB]`."""
+    required_plugins: tuple[str, ...] = ()
+    """Distributions that it needs, with their versions: `ltbench-shapes>=1.2`."""
     reported: tuple[Reported, ...] = ()
     """The published numbers that the leaderboard sets beside the measured ones."""
     claims: tuple[Claim, ...] = ()
@@ -68,6 +70,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             if len(set(values)) != len(values):
                 raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
         check_figures(self.figures)
+        if self.required_plugins:
+            from ltbench.requirements import parse_requirement  # which takes time to import
+
+            for text in self.required_plugins:
+                parse_requirement(text)
         if self.combinations:
             named = tuple(dict.fromkeys(text for row in self.combinations for text in row))
             if self.strategy != "all" or not set(self.techniques) <= set(named):

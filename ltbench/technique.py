@@ -32,6 +32,8 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     name: ClassVar[str]
     stage: ClassVar[str]
     """What it is: a stage for a technique."""
+    qualified: ClassVar[str] = ""
+    """`distribution/name` where several distributions offer that name; set by the registry."""
 
     def __post_init__(self) -> None:
         problems, kinds = [], []
@@ -93,10 +95,10 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """How it is written on a command line: `focal` or `focal[gamma=1.5]`."""
-        params = self.params
+        params, name = self.params, self.qualified or self.name
         if not params:
-            return self.name
-        return f"{self.name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
+            return name
+        return f"{name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
 
 
 class Technique(Parametrized, frozen=True, kw_only=True):

@@ -53,3 +53,23 @@ def trained(tmp_path_factory) -> Path:
     done = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
     assert done.exit_code == 0, done.output
     return folder
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return how a distribution whose modules are plugins is installed; it returns the registry."""
+    import importlib
+
+    from support import install
+
+    from ltbench.registry import Registry
+
+    def add(distribution: str, version: str, **modules: str) -> Registry:
+        folder = install(tmp_path / distribution, distribution, version, modules)
+        monkeypatch.syspath_prepend(str(folder))
+        for name in modules:
+            monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)
+        importlib.invalidate_caches()
+        return Registry.load()
+
+    return add

@@ -47,6 +47,11 @@ def install(folder: Path, distribution: str, version: str, modules: dict[str, st
     return folder
 
 
+def on_path(folder: Path) -> dict[str, str]:
+    """Return the environment in which a fresh process finds what is installed in a folder, and what this one finds."""
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])}
+
+
 def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in a fresh process."""
     return subprocess.run(

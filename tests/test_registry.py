@@ -1,27 +1,12 @@
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
 
 import pytest
-from support import install, loss_source, ltbench
+from support import loss_source, ltbench
 
 from ltbench.errors import ParameterError, PluginError, UsageError
 from ltbench.registry import Registry, UnknownTechnique
-
-
-@pytest.fixture
-def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def add(distribution: str, version: str, **modules: str) -> Registry:
-        folder = install(tmp_path / distribution, distribution, version, modules)
-        monkeypatch.syspath_prepend(str(folder))
-        for name in modules:
-            monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)
-        importlib.invalidate_caches()
-        return Registry.load()
-
-    return add
 
 
 def test_a_third_partys_technique_is_registered_with_who_offers_it(third_party) -> None:
@@ -76,15 +61,6 @@ def test_asking_for_a_broken_plugin_is_an_error_that_says_why(third_party) -> No
         registry.parse("bad")
     assert "no luck" in str(error.value)
     assert error.value.exit_code == 4
-
-
-def test_two_third_parties_with_one_name_are_both_off(third_party) -> None:
-    third_party("one-pkg", "1", one=loss_source("same"))
-    registry = third_party("two-pkg", "2", two=loss_source("same"))
-    assert "same" not in registry.entries
-    with pytest.raises(PluginError, match="broken") as error:
-        registry.parse("same")
-    assert "one-pkg 1 and two-pkg 2" in str(error.value)
 
 
 def test_an_unknown_technique_names_the_nearest_ones(registry: Registry) -> None:

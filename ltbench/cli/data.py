@@ -15,6 +15,7 @@ from ltbench.errors import DataError, LtbenchError
 from ltbench.paths import data_root
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.stages import Dataset, DatasetInfo
 
 
@@ -55,8 +56,7 @@ def command(
     download: bool,
     as_json: bool,
     root: Path,
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
 ) -> None:
     """Show where the data sets are and what to put where for those that are missing.
 
@@ -64,7 +64,7 @@ def command(
     """
     from ltbench.stages import Dataset
 
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     asked = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
     datasets = [technique for technique in asked if isinstance(technique, Dataset)]
     if download:

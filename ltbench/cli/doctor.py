@@ -7,9 +7,9 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -18,6 +18,9 @@ from ltbench.cli.options import plugin_options
 from ltbench.cli.output import print_json
 from ltbench.errors import CELLS_FAILED, LtbenchError
 from ltbench.paths import data_root, store_root
+
+if TYPE_CHECKING:
+    from ltbench.discovery import Choice
 
 SHOWN = 5
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
@@ -35,9 +38,9 @@ class Finding(msgspec.Struct, frozen=True):
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> int:
+def command(as_json: bool, choice: Choice) -> int:
     """Examine plugins, libraries, processor, data and store. Exits 1 when something is wrong."""
-    findings = list(examine(plugin_files, disable))
+    findings = list(examine(choice))
     if as_json:
         print_json(findings)
     else:
@@ -48,7 +51,7 @@ def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str])
     return CELLS_FAILED if any(finding.state == "wrong" for finding in findings) else 0
 
 
-def examine(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:
+def examine(choice: Choice) -> Iterator[Finding]:
     """Yield a finding for each thing that a run depends on."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for library in LIBRARIES:
@@ -56,7 +59,7 @@ def examine(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Fi
             yield Finding(library, "ok", importlib.metadata.version(library))
         except importlib.metadata.PackageNotFoundError:
             yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
-    yield from _plugins(plugin_files, disable)
+    yield from _plugins(choice)
     yield from _machine()
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
@@ -78,20 +81,32 @@ def _damage(store: Path) -> Iterator[Finding]:
         )
 
 
-def _plugins(plugin_files: Sequence[Path], disable: Sequence[str]) -> Iterator[Finding]:
+def _plugins(choice: Choice) -> Iterator[Finding]:
     from ltbench.discovery import BUILT_IN
+    from ltbench.loading import SLOW_SECONDS
     from ltbench.registry import Registry
 
-    registry = Registry.load(plugin_files, disabled=disable)
+    registry = Registry.load_origin(choice.origin())
     yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")
     for broken in registry.broken:
         if broken.distribution == BUILT_IN:
             fix = "pip install --force-reinstall ltbench"
-        elif broken.distribution.startswith("file:"):
-            fix = "mend the file"
         else:
-            fix = f"pip install --upgrade {broken.distribution}, or pip uninstall {broken.distribution}"
-        yield Finding(f"plugin {broken.plugin}", "wrong", str(broken), fix)
+            fix = f"pip install --upgrade {broken.distribution}, or leave it out with -p no:{broken.plugin}"
+        yield Finding(f"plugin {broken.plugin}", "wrong", str(broken), broken.fix or fix)
+    for name, entries in registry.clashes.items():
+        owners = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
+        ways = " or ".join(f"{entry.distribution}/{name}" for entry in entries)
+        yield Finding(f"technique {name}", "wrong", f"is off, as {owners} offer one of that name",
+                      f"write {ways}, or leave one out with -p no:{entries[-1].plugin}")  # fmt: skip
+    for loaded in registry.loaded:
+        plugin = f"plugin {loaded.source.plugin}"
+        for note in loaded.notes:
+            yield Finding(plugin, "note", f"{loaded.source.distribution}: {note}", "tell its author")
+        if loaded.is_slow:
+            yield Finding(plugin, "note", f"{loaded.source.distribution}: every command waits "
+                          f"{1000 * loaded.seconds:.0f} ms for it to load; {1000 * SLOW_SECONDS:.0f} ms are much",
+                          "its author should import what is heavy where it is used")  # fmt: skip
     for name in registry.of("dataset"):
         try:
             yield Finding(f"data set {name}", "ok", getattr(registry.parse(name), "locate")(data_root()))  # noqa: B009

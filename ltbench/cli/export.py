@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from ltbench.errors import StoreError, UsageError
 from ltbench.paths import store_root
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.leaderboard.export import Format
     from ltbench.sources import Source
 
@@ -41,8 +41,7 @@ def command(
     predictions: bool,
     store_path: Path,
     leaderboards: Path,
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
 ) -> None:
     """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
 
@@ -55,7 +54,7 @@ def command(
     if predictions:
         if form is not None or per_class:
             raise UsageError("--predictions writes files of the store as they are", fix="leave --format away")
-        _bundle(place, output, store_path, plugin_files, disable)
+        _bundle(place, output, store_path, choice)
         return
     from ltbench.leaderboard.export import tidy, written
     from ltbench.records import write_atomic
@@ -81,9 +80,7 @@ def _by_name(output: Path | None) -> Format:
     return "csv" if output is None else ends.get(output.suffix.lower(), "csv")
 
 
-def _bundle(
-    place: Source, output: Path | None, store_path: Path, plugin_files: Sequence[Path], disable: Sequence[str]
-) -> None:
+def _bundle(place: Source, output: Path | None, store_path: Path, choice: Choice) -> None:
     """Write predictions beside the records, or both into a folder of their own."""
     from ltbench.disk import telling
     from ltbench.ledger import FILE, write_ledger
@@ -96,7 +93,7 @@ def _bundle(
     held = place.ledger()
     home = place.file.parent if output is None else output
     where = source(store_path) if place.kind != "store" else place
-    count, missing = export(held.records, Store(where.path), load_registry(plugin_files, disable), home / FOLDER)
+    count, missing = export(held.records, Store(where.path), load_registry(choice), home / FOLDER)
     if not count:
         raise StoreError(
             "the store has none of the predictions of these records", where=str(where.path),

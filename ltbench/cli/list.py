@@ -1,30 +1,49 @@
-"""`ltbench list`: the techniques by stage."""
+"""`ltbench list`: the techniques by stage, and the catalogue of the documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 
+if TYPE_CHECKING:
+    from ltbench.discovery import Choice
+    from ltbench.registry import Registry
+
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
 
 @click.command("list")
 @click.argument("stage", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--markdown", "as_markdown", is_flag=True, help="Print the catalogue: a table for each stage, with sources."
+)
+@click.option("--update", type=FILE, metavar="FILE", help="Write the catalogue between the markers of a file.")
+@click.option("--check", type=FILE, metavar="FILE", help="Exit with 5 and the diff where that is out of date.")
 @plugin_options
-def command(stage: str | None, as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> None:
+def command(
+    stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: Choice
+) -> None:  # fmt: skip
     """List the techniques by stage, with their parameters, plugin and version."""
-    from ltbench.errors import UnknownName
+    from ltbench.errors import UnknownName, UsageError
     from ltbench.parameters import parameters
     from ltbench.stages import STAGES
 
     if stage is not None and stage not in STAGES:
         raise UnknownName.of("stage", stage, STAGES)
-    registry = load_registry(plugin_files, disable)
+    if (update or check) and (as_json or stage or (update and check)):
+        raise UsageError("--update and --check are about the whole catalogue in one file", fix="give one of them alone")
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown exclude each other", fix="give one of them")
+    registry = load_registry(choice)
+    if update or check or as_markdown:
+        _catalogue(registry, stage, update, check, alone=choice.alone)
+        return
     rows: list[dict[str, Any]] = [
         {
             "stage": name,
@@ -55,6 +74,25 @@ def command(stage: str | None, as_json: bool, plugin_files: Sequence[Path], disa
             for row in rows
         ],
     )
+    _families(registry, stage)
+
+
+def _catalogue(registry: Registry, stage: str | None, update: Path | None, check: Path | None, *, alone: bool) -> None:
+    from ltbench import catalogue
+    from ltbench.records import write_atomic
+
+    if update:
+        changed = write_atomic(update, catalogue.spliced(update, registry).encode())
+        click.echo(f"{update} {'is written anew' if changed else 'is up to date'}", err=True)
+    elif check:
+        plain = "--no-plugins " if alone else ""
+        catalogue.check([check], registry, f"ltbench list {plain}--update {check}")
+        click.echo(f"{check} is up to date", err=True)
+    else:
+        click.echo("\n".join(catalogue.markdown(registry, stage)).strip())
+
+
+def _families(registry: Registry, stage: str | None) -> None:
     for source, family in registry.families:
         names = sorted(family.names())
         if stage in {None, "model"} and names:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -12,22 +14,44 @@ from ltbench.errors import UsageError
 from ltbench.paths import data_root, store_root
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.registry import Registry
     from ltbench.sources import Source
     from ltbench.suite import Suite
 
 F = TypeVar("F", bound=Callable[..., Any])
+VARIABLE = "LTBENCH_PLUGINS"
+"""Environment variable with more words for -p, with commas between."""
 STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
 
 
 def plugin_options(function: F) -> F:
-    """Add the options that say which plugins are loaded."""
+    """Add the options that say which plugins are loaded; the command gets them as `choice`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, plugin_files: Sequence[str], words: Sequence[str], alone: bool, **kwargs: Any) -> Any:
+        from ltbench.discovery import Choice
+
+        asked = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
+        choice = Choice(files=tuple(plugin_files), words=(*asked, *words), alone=alone)
+        return function(*args, choice=choice, **kwargs)
+
     files = click.option(
-        "--plugin-file", "plugin_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+        "--plugin-file", "plugin_files", multiple=True, metavar="FILE",
         help="Load a plugin from a Python file, before there is a package. Repeatable.",
     )  # fmt: skip
-    off = click.option("--disable", multiple=True, metavar="PLUGIN", help="Leave an installed plugin off. Repeatable.")
-    return files(off(function))
+    word = click.option(
+        "-p", "words", multiple=True, metavar="[no:]NAME",
+        help=f"Load a module or file as a plugin, or leave an installed one off (no:NAME). Repeatable; before these "
+             f"come those of ${VARIABLE}, with commas between.",
+    )  # fmt: skip
+    alone = click.option(
+        "--no-plugins",
+        "alone",
+        is_flag=True,
+        help="Leave installed plugins of third parties off, but those given by -p.",
+    )
+    return files(word(alone(cast("F", command))))
 
 
 def suite_options(function: F) -> F:
@@ -90,13 +114,19 @@ def places_of(records: Path | None, leaderboards: Path) -> list[Source]:
     return sources.places(leaderboards, store_root()) if records is None else [sources.source(records)]
 
 
-def load_registry(plugin_files: Sequence[Path], disable: Sequence[str]) -> Registry:
-    """Return the registry, with one line on stderr for each plugin that is off."""
+def load_registry(choice: Choice) -> Registry:
+    """Return the registry, with one line on stderr for each plugin or technique that is off."""
     from ltbench.registry import Registry
 
-    registry = Registry.load(plugin_files, disabled=disable)
+    registry = Registry.load_origin(choice.origin())
     for broken in registry.broken:
         click.echo(f"warning: {broken} (ltbench doctor)", err=True)
+    for name, entries in registry.clashes.items():
+        owners = " and ".join(entry.distribution for entry in entries)
+        click.echo(f"warning: technique '{name}' is off: {owners} both offer it (ltbench doctor)", err=True)
+    for loaded in registry.loaded:
+        for note in loaded.notes:
+            click.echo(f"warning: plugin '{loaded.source.plugin}' of {loaded.source.distribution}: {note}", err=True)
     return registry
 
 
@@ -118,6 +148,10 @@ def asked_suite(
     from ltbench.suite import changed, find_suite
 
     suite = find_suite(suite_name, registry)
+    if suite.required_plugins:
+        from ltbench.requirements import check_required
+
+        check_required(suite.required_plugins, f"suite '{suite.name}'", registry)
     changes: dict[str, object] = {}
     if everything and plugins:
         raise UsageError("--all and --plugins exclude each other", fix="give one of them")

@@ -13,6 +13,7 @@ from ltbench.cli.output import print_json
 from ltbench.durations import duration
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.grid import LeftOut
     from ltbench.outlook import Outlook
     from ltbench.plan import Plan
@@ -43,8 +44,7 @@ SOURCES = {
 @click.option("--probe", is_flag=True, help="Measure a few steps of each shape of training that nothing is known of.")
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
 def command(
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
     data_root: Path,
     store_path: Path,
     as_json: bool,
@@ -61,7 +61,7 @@ def command(
     from ltbench.store import Store
     from ltbench.work import Context
 
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
     store = Store(store_path)
     past = known(store)

@@ -2,51 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ltbench.discovery import Choice
+    from ltbench.registry import Registry
 
 
 @click.command("plugins")
+@click.option("--times", is_flag=True, help="How long each takes to load, the slowest first.")
+@click.option("--requirements", is_flag=True, help="Print what is installed as pip reads it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> None:
+def command(times: bool, requirements: bool, as_json: bool, choice: Choice) -> None:
     """List the plugins, what each offers, and those that are off with the reason."""
-    registry = load_registry(plugin_files, disable)
-    offers: dict[tuple[str, str, str], list[str]] = {}
-    for name, entry in registry.entries.items():
-        offers.setdefault((entry.distribution, entry.version, entry.plugin), []).append(name)
-    rows = [
-        {"plugin": plugin, "distribution": distribution, "version": version, "techniques": names, "error": None}
-        for (distribution, version, plugin), names in offers.items()
-    ] + [
-        {"plugin": b.plugin, "distribution": b.distribution, "version": b.version, "techniques": [], "error": b.error}
+    if requirements and (times or as_json):
+        raise UsageError("--requirements prints lines for pip and nothing else", fix="leave --times and --json away")
+    registry = load_registry(choice)
+    if requirements:
+        from ltbench.requirements import pins
+
+        click.echo("\n".join(pins(registry)))
+        return
+    rows = _rows(registry)
+    if times:
+        rows.sort(key=lambda row: (row["milliseconds"] is None, -(row["milliseconds"] or 0.0)))
+    if as_json:
+        executors = {name: source.distribution for name, (source, _) in sorted(registry.executors.items())}
+        suites = {name: str(path) for name, path in sorted(registry.suites.items())}
+        print_json({"plugins": rows, "suites": suites, "executors": executors})
+    elif times:
+        print_table(["plugin", "distribution", "ms", ""], [_time(row) for row in rows])
+    else:
+        print_table(["plugin", "distribution", "state", "offers"], [_line(row) for row in rows])
+        click.echo(f"\nsuites: {', '.join(sorted(registry.suites)) or 'none'}")
+        click.echo(f"executors: {', '.join(sorted(registry.executors))}")
+
+
+def _rows(registry: Registry) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "plugin": loaded.source.plugin,
+            "distribution": loaded.source.distribution,
+            "version": loaded.source.version,
+            "techniques": [technique.name for technique in loaded.techniques],
+            "off": [technique.name for technique in loaded.techniques if technique.name in registry.clashes],
+            "suites": [path.stem for path in loaded.suites],
+            "executors": [offer.name for offer in loaded.executors],
+            "families": len(loaded.families),
+            "milliseconds": round(1000 * loaded.seconds, 2),
+            "slow": loaded.is_slow,
+            "error": None,
+        }
+        for loaded in registry.loaded
+    ]
+    nothing = {"techniques": [], "off": [], "suites": [], "executors": [], "families": 0, "milliseconds": None}
+    return rows + [
+        {
+            "plugin": b.plugin,
+            "distribution": b.distribution,
+            "version": b.version,
+            **nothing,
+            "slow": False,
+            "error": b.error,
+        }
         for b in registry.broken
     ]
-    if as_json:
-        print_json(
-            {
-                "plugins": rows,
-                "suites": {name: str(path) for name, path in sorted(registry.suites.items())},
-                "executors": {name: source.distribution for name, (source, _) in sorted(registry.executors.items())},
-            }
-        )
-        return
-    print_table(
-        ["plugin", "distribution", "state", "techniques"],
-        [
-            [
-                row["plugin"],
-                f"{row['distribution']} {row['version']}",
-                "off" if row["error"] else "on",
-                row["error"] or ", ".join(row["techniques"] or []),
-            ]
-            for row in rows
-        ],
-    )
-    click.echo(f"\nsuites: {', '.join(sorted(registry.suites)) or 'none'}")
-    click.echo(f"executors: {', '.join(sorted(registry.executors))}")
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    names = [f"{name} (off: several offer it)" if name in row["off"] else name for name in row["techniques"]]
+    counts = ((row["suites"], "suite"), (row["executors"], "executor"), (["..."] * row["families"], "family"))
+    names += [f"{kind} {name}" for found, kind in counts for name in found]
+    state = "off" if row["error"] else "on"
+    return [row["plugin"], f"{row['distribution']} {row['version']}", state, row["error"] or ", ".join(names)]
+
+
+def _time(row: dict[str, Any]) -> list[str]:
+    about = row["error"] or ("slow: it should import what is heavy where it is used" if row["slow"] else "")
+    shown = "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
+    return [row["plugin"], f"{row['distribution']} {row['version']}", shown, about]

@@ -25,6 +25,7 @@ from ltbench.errors import CELLS_FAILED
 
 if TYPE_CHECKING:
     from ltbench.damage import Damage
+    from ltbench.discovery import Choice
 
 
 @click.command("run")
@@ -75,8 +76,7 @@ if TYPE_CHECKING:
 @cell_options
 @plugin_options
 def command(
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
     data_root: Path,
     store_path: Path,
     budget: float | None,
@@ -107,7 +107,7 @@ def command(
     from ltbench.store import Store
     from ltbench.work import Context
 
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
     if cell is not None or records is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.paths import data_root as default_root
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.registry import Registry
 
 
@@ -36,14 +36,13 @@ def command(
     figure: Path | None,
     dataset: str,
     data_root: Path,
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 
     Or an executor with its options, or the text of a suite.
     """
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     if figure is not None:
         _draw(name, dataset, data_root, figure, registry)
         return

@@ -18,6 +18,7 @@ from ltbench.paths import data_root as default_root
 
 if TYPE_CHECKING:
     from ltbench.agreement import Agreement
+    from ltbench.discovery import Choice
     from ltbench.examination import Examined
     from ltbench.records import Record
     from ltbench.registry import Registry
@@ -69,8 +70,7 @@ def command(
     data_root: Path,
     leaderboards: Path,
     as_json: bool,
-    plugin_files: Sequence[Path],
-    disable: Sequence[str],
+    choice: Choice,
 ) -> int:
     """Examine the records of PATH: a records file, a suite's folder or name, or a store.
 
@@ -83,7 +83,7 @@ def command(
     from ltbench.sources import named
 
     place = named(path, leaderboards)
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     registry.executor(executor_name)  # before the records are examined, which takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)

@@ -6,21 +6,21 @@ A suite's folder has `records.jsonl` and `suite.json`, which are the source, and
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ltbench.errors import OutOfDate, RecordError, UnknownName
+from ltbench.generated import differences, read_text, relative, splice
 from ltbench.leaderboard.analysis import analysed
 from ltbench.leaderboard.comparable import comparables
 from ltbench.leaderboard.figures import FOLDER, Wish, placed
 from ltbench.leaderboard.figures.canvas import Drawing, current, svg
 from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
-from ltbench.leaderboard.readme import compact_block, splice
+from ltbench.leaderboard.readme import compact_block
 from ltbench.leaderboard.sheet import effects_sheet, sheet
 from ltbench.leaderboard.table import Board, boards
 from ltbench.leaderboard.trust import Trust, marked, trust
@@ -32,7 +32,6 @@ from ltbench.verification import Standing, read_verifications, standing
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
-_DIFF_LINES = 60
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -125,7 +124,7 @@ def rendered(loaded: Loaded) -> dict[Path, str]:
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
-        files[path] = _drawn(drawing, _read(path))
+        files[path] = _drawn(drawing, read_text(path))
     return files
 
 
@@ -156,13 +155,13 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
 def check(root: Path, readme: Path | None = None) -> list[Path]:
     """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
     files = list(_current(root, readme))
-    stale = [(path, text) for path, text in files if text is None or _read(path) != text]
+    stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
-        names = ", ".join(_relative(path) for path, _ in stale)
+        names = ", ".join(relative(path) for path, _ in stale)
         command = "ltbench leaderboard --update"
-        command += "" if root == Path("leaderboards") else f" --leaderboards {_relative(root)}"
-        command += "" if readme is None or readme == Path("README.md") else f" --readme {_relative(readme)}"
-        raise OutOfDate(f"not what the records say: {names}\n{_diff(stale)}", fix=command)
+        command += "" if root == Path("leaderboards") else f" --leaderboards {relative(root)}"
+        command += "" if readme is None or readme == Path("README.md") else f" --readme {relative(readme)}"
+        raise OutOfDate(f"not what the records say: {names}\n{differences(stale)}", fix=command)
     return [path for path, _ in files]
 
 
@@ -178,35 +177,9 @@ def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None
 
         def block(suite: str) -> list[str]:
             if suite not in by_name:
-                raise UnknownName.of("leaderboard", suite, by_name, where=f"{_relative(readme)} asks for it")
+                raise UnknownName.of("leaderboard", suite, by_name, where=f"{relative(readme)} asks for it")
             loaded = by_name[suite]
             link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
             return compact_block(loaded.boards, failure_numbers(failed(loaded.records)), link)
 
-        yield readme, splice(_read(readme), block, _relative(readme))
-
-
-def _read(path: Path) -> str:
-    # Bytes, because reading as text would turn other line ends into ours and hide a difference.
-    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
-
-
-def _diff(stale: Sequence[tuple[Path, str | None]]) -> str:
-    # Lines of a figure's file tell a reader nothing.
-    drawn = [path for path, _ in stale if path.suffix == ".svg"]
-    lines = [f"{_relative(path)} shows something else, or is not shown at all" for path in drawn]
-    lines += [
-        line
-        for path, text in stale
-        if path not in drawn and text is not None
-        for line in difflib.unified_diff(
-            _read(path).splitlines(), text.splitlines(), f"{_relative(path)} (as it is)", f"{_relative(path)} (as it should be)",
-            lineterm="", n=1,
-        )
-    ]  # fmt: skip
-    more = [f"... {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
-    return "\n".join([*lines[:_DIFF_LINES], *more])
-
-
-def _relative(path: Path) -> str:
-    return os.path.relpath(path) if path.is_absolute() else str(path)
+        yield readme, splice(read_text(readme), "leaderboard", block, relative(readme))

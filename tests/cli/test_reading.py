@@ -68,7 +68,7 @@ def test_a_plugin_file_is_listed(tmp_path: Path) -> None:
 
 
 def test_a_disabled_plugin_is_gone() -> None:
-    rows = json.loads(printed("list", "mix", "--json", "--disable", "mixup"))
+    rows = json.loads(printed("list", "mix", "--json", "-p", "no:mixup"))
     assert "mixup" not in {row["technique"] for row in rows}
 
 

@@ -10,9 +10,9 @@ import synthetic
 from synthetic import raw, record
 
 from ltbench.errors import OutOfDate, RecordError, StoreError, UnknownName, UsageError
+from ltbench.generated import splice
 from ltbench.leaderboard.page import SuiteFacts
 from ltbench.leaderboard.publish import check, folders, load, publish, update
-from ltbench.leaderboard.readme import splice
 from ltbench.records import seal
 
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run", seeds=((0, 0), (1, 1)))
@@ -176,13 +176,13 @@ def test_a_marker_of_an_unknown_suite_is_an_error_with_the_nearest_name(place: P
 )
 def test_a_marker_without_its_partner_is_named(text: str, line: int) -> None:
     with pytest.raises(UsageError, match="no partner") as caught:
-        splice(text, lambda suite: [suite], "README.md")
+        splice(text, "leaderboard", lambda suite: [suite], "README.md")
     assert f"README.md, line {line}" in str(caught.value)
 
 
 def test_splicing_twice_changes_nothing_more() -> None:
-    once = splice(README, lambda suite: ["", suite, ""], "README.md")
-    assert splice(once, lambda suite: ["", suite, ""], "README.md") == once
+    once = splice(README, "leaderboard", lambda suite: ["", suite, ""], "README.md")
+    assert splice(once, "leaderboard", lambda suite: ["", suite, ""], "README.md") == once
     assert "\n\nquick\n\n<!-- /ltbench" in once
 
 
