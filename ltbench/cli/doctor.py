@@ -115,11 +115,11 @@ def _plugins(choice: Choice) -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
+    from ltbench.cores import cores
     from ltbench.recipe import native_bf16
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     precision = "bf16" if native_bf16() else "fp32"
-    yield Finding("processor", "ok", f"{cores} cores, so {cores} workers; precision 'auto' is {precision} here")
+    yield Finding("processor", "ok", f"{cores()} cores, so as many workers; precision 'auto' is {precision} here")
 
 
 def _folder(subject: str, folder: Path, variable: str) -> Finding:

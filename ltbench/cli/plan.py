@@ -54,7 +54,7 @@ def command(
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
-    from ltbench.executors.local import cores
+    from ltbench.cores import cores
     from ltbench.outlook import outlook
     from ltbench.plan import plan_parts
     from ltbench.prediction import Prediction, known

@@ -11,8 +11,8 @@ import dask
 from distributed.deploy.cluster import Cluster
 from distributed.deploy.spec import SpecCluster
 
+from ltbench.cores import cores
 from ltbench.errors import ClusterError, PluginError
-from ltbench.executors.local import cores
 from ltbench.executors.offers import DaskOffer
 from ltbench.executors.slot import environment, without_interrupts
 from ltbench.executors.worker import ENVIRONMENT

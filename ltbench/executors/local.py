@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +24,7 @@ import msgspec
 from pebble import ProcessExpired
 
 from ltbench.cells import Job
+from ltbench.cores import cores
 from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executors import DEFAULTS, Outcome, Terms, by_path, worker
 from ltbench.executors.deaths import after_death, not_begun
@@ -212,16 +212,6 @@ class Local:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end(kill=error is not None)
-
-
-def cores() -> int:
-    """Return the cores that this process may use: those it is bound to, or what its control group allows if less."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(bound, int(quota) // int(period)))
-    except (OSError, ValueError):  # no such group, or "max"
-        return bound
 
 
 def _is_dead_worker_of(slot: Slot, owner: Owner | None) -> bool:

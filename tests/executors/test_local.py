@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from fakes import WORK, collected, context, journalled, make, pids, statuses, wait_for, work
 
+from ltbench.cores import cores
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
 from ltbench.executors import Terms, limits, make_executor
 from ltbench.executors import local as local_module
-from ltbench.executors.local import Local, cores
+from ltbench.executors.local import Local
 
 
 @pytest.fixture
