@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from fakes import wait_for
+from trial import Trial
 
 
 class Processes:
@@ -23,6 +25,7 @@ class Processes:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         note = folder / "scheduler.json"
+        note.unlink(missing_ok=True)  # of a cluster that was here before
         self.scheduler = self._start("dask_scheduler", "--port", "0", "--scheduler-file", str(note))
         wait_for(lambda: note.exists() and note.stat().st_size, seconds=60)
         self.address = json.loads(note.read_text())["address"]
@@ -55,3 +58,19 @@ class Processes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def cluster_of(trial: Trial, folder: str = "cluster", **options: object) -> Processes:
+    """Start a scheduler and two workers for a trial; they write to its journal. options: how jobs behave there."""
+    env = {"PRETEND": json.dumps(trial.options | options), "PRETEND_JOURNAL": str(trial.journal)}
+    return Processes(trial.folder / folder, env=env)
+
+
+@contextlib.contextmanager
+def running_on(kind: str, trial: Trial) -> Iterator[tuple[str, ...]]:
+    """Give the options that have a command run on `local` workers, or on a Dask cluster that stays meanwhile."""
+    if kind == "local":
+        yield ()
+        return
+    with cluster_of(trial) as cluster:
+        yield ("--executor", f"dask[scheduler={cluster.address}]")

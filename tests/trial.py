@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -180,3 +181,29 @@ def _group(pid: int) -> int:
     with contextlib.suppress(ProcessLookupError):
         return os.getpgid(pid)  # every command is started as the leader of its own
     return 0
+
+
+def begins_task(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
+    """Wait until a worker has begun a task of the process, and so many seconds more; return whether it is still there.
+
+    Workers of a cluster that stays may be at a task of the command before it, which they began before this was called.
+    """
+    before = tasks(trial)
+    wait_for(lambda: tasks(trial) - before, process)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    return process.poll() is None
+
+
+def tasks(trial: Trial) -> set[str]:
+    return {path.name for path in (trial.root / "leases").glob("ltbench-*.lease")}
+
+
+def kill_workers(trial: Trial, process: subprocess.Popen, chance: random.Random, tries: int, *, seconds: float) -> None:
+    """Kill so many workers of a command, each at most so many seconds after it has begun a job."""
+    killed: set[int] = set()
+    while len(killed) < tries:
+        fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)
+        time.sleep(chance.uniform(0.0, seconds))
+        os.kill(fresh[0], signal.SIGKILL)
+        killed.add(fresh[0])

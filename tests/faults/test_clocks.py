@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from trial import Trial, at_work, finished
+from dask_processes import cluster_of
+from trial import Trial, at_work, finished, kill_workers
 
 TRIES = 20
 TTL = 1.5
@@ -51,3 +52,18 @@ def test_machines_whose_clocks_differ_do_every_job_once(undisturbed: Trial, tmp_
         finished(process)
     assert len(trial.workers()) == 2
     trial.check(undisturbed, lost=0)
+
+
+@pytest.mark.slow
+def test_workers_of_dask_whose_clocks_are_an_hour_ahead_die_and_cost_what_they_were_at(
+    undisturbed: Trial, tmp_path: Path
+) -> None:
+    """A worker on another machine leaves its lease behind, which expires by the clock of the file system alone."""
+    chance = random.Random(10)
+    trial = Trial(tmp_path, seconds=0.1, ttl=TTL)
+    with cluster_of(trial, **AHEAD) as cluster:
+        where = f"dask[scheduler={cluster.address}]"
+        process = trial.start("--executor", where, "--retries", str(TRIES), place="here")
+        kill_workers(trial, process, chance, TRIES, seconds=0.2)
+        finished(process)
+    trial.check(undisturbed, lost=TRIES)

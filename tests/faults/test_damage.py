@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dask_processes import running_on
 from support import ltbench
 from trial import Trial
 
@@ -66,7 +67,8 @@ class Family:
 
 
 @pytest.mark.slow
-def test_damage_is_found_set_aside_told_and_made_again(undisturbed: Trial, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["local", "dask"])
+def test_damage_is_found_set_aside_told_and_made_again(kind: str, undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(9)
     shutil.copytree(undisturbed.folder, tmp_path / "trial")
     trial = Trial(tmp_path / "trial")
@@ -96,7 +98,8 @@ def test_damage_is_found_set_aside_told_and_made_again(undisturbed: Trial, tmp_p
             harm(path, chance)
             harmed.add(key)
         made_again |= harmed
-        said = trial.run(workers=1)
+        with running_on(kind, trial) as where:
+            said = trial.run(*where, workers=1)
         last = said[said.index(f"{len(harmed)} damaged in the store") :]
         assert all(key in last for key in harmed), said
         told += len(harmed)

@@ -6,21 +6,16 @@ workers.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import random
 import shutil
-import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dask_processes import Processes
+from dask_processes import Processes, cluster_of
 from signals import stop_once, stop_twice
-from trial import Trial, finished, wait_for
+from trial import Trial, begins_task, finished, kill_workers
 
 import ltbench
 from ltbench.errors import INTERRUPTED, WRONG_USAGE
@@ -29,28 +24,6 @@ pytestmark = pytest.mark.slow
 TRIES = 20
 AT_ONCE = 5
 """Strikes that one trial takes, as a command on Dask takes seconds to begin."""
-
-
-def cluster_of(trial: Trial, folder: str = "cluster") -> Processes:
-    """Start a scheduler and two workers for a trial; they write to its journal."""
-    env = {"PRETEND": json.dumps(trial.options), "PRETEND_JOURNAL": str(trial.journal)}
-    return Processes(trial.folder / folder, env=env)
-
-
-def at_work(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
-    """Wait until a worker has begun a task of the process, and so many seconds more; return whether it is still there.
-
-    Workers of a cluster that stays may be at a task of the command before it, which they began before this was called.
-    """
-    before = tasks(trial)
-    wait_for(lambda: tasks(trial) - before, process)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=seconds)
-    return process.poll() is None
-
-
-def tasks(trial: Trial) -> set[str]:
-    return {path.name for path in (trial.root / "leases").glob("ltbench-*.lease")}
 
 
 def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
@@ -80,12 +53,7 @@ def test_kill_9_of_a_worker_costs_what_it_was_at(undisturbed: Trial, tmp_path: P
     chance = random.Random(1)
     trial = Trial(tmp_path, seconds=0.1)
     process = trial.start("--executor", "dask", "--retries", str(TRIES))
-    killed: set[int] = set()
-    while len(killed) < TRIES:
-        fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)
-        time.sleep(chance.uniform(0.0, 0.2))
-        os.kill(fresh[0], signal.SIGKILL)
-        killed.add(fresh[0])
+    kill_workers(trial, process, chance, TRIES, seconds=0.2)
     finished(process)
     trial.check(undisturbed, lost=TRIES)
 
@@ -99,7 +67,7 @@ def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbe
         while code == INTERRUPTED:
             with cluster_of(trial, f"cluster-{mine}") as cluster:
                 process = trial.start("--executor", f"dask[scheduler={cluster.address}]")
-                if mine < AT_ONCE and at_work(trial, process, chance.uniform(0.0, 0.4)):
+                if mine < AT_ONCE and begins_task(trial, process, chance.uniform(0.0, 0.4)):
                     cluster.scheduler.kill()
                     mine += 1
                 code = process.wait(timeout=120)
@@ -118,7 +86,7 @@ def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_
     chance = random.Random(3)
 
     def kill(trial: Trial, process: subprocess.Popen) -> bool:
-        there = at_work(trial, process, chance.uniform(0.0, 0.4))
+        there = begins_task(trial, process, chance.uniform(0.0, 0.4))
         if there:
             process.kill()
             process.communicate()
@@ -131,7 +99,7 @@ def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Pat
     chance = random.Random(4)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
+        return begins_task(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
 
     harass(tmp_path, undisturbed, stop, lost=0)
 
@@ -140,7 +108,7 @@ def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(5)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
+        return begins_task(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
 
     harass(tmp_path, undisturbed, stop, lost=2)
 

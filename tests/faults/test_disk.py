@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from trial import Trial, at_work, finished
+from dask_processes import running_on
+from trial import Trial, begins_task, finished
 
 from ltbench.errors import WRONG_USAGE
 
@@ -38,8 +39,9 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "dask"])
 def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was_in_flight(
-    undisturbed: Trial, tmp_path: Path, mount: Mount
+    kind: str, undisturbed: Trial, tmp_path: Path, mount: Mount
 ) -> None:
     chance = random.Random(5)
     full = rounds = 0
@@ -47,13 +49,14 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was
         size, before = 100, full
         store = mount(f"size={size}k") / str(rounds)
         trial = Trial(tmp_path / f"round{rounds}", store=store, bytes=200_000)
-        while full < TRIES and (process := trial.start(workers=1)).wait(timeout=120):
-            said = finished(process, WRONG_USAGE)
-            assert "the disk is full" in said
-            assert "FAILED" not in said
-            full += 1
-            size += chance.randrange(40, 400)
-            mount(f"remount,size={size}k")
+        with running_on(kind, trial) as where:
+            while full < TRIES and (process := trial.start(*where, workers=1)).wait(timeout=120):
+                said = finished(process, WRONG_USAGE)
+                assert "the disk is full" in said
+                assert "FAILED" not in said
+                full += 1
+                size += chance.randrange(40, 400)
+                mount(f"remount,size={size}k")
         mount("remount,size=16m")
         trial.run()
         trial.check(undisturbed, lost=full - before)
@@ -62,8 +65,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "dask"])
 def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
-    undisturbed: Trial, tmp_path: Path, mount: Mount
+    kind: str, undisturbed: Trial, tmp_path: Path, mount: Mount
 ) -> None:
     chance = random.Random(6)
     folder = mount("size=16m")
@@ -74,20 +78,26 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
         trial.root.mkdir()
         (trial.folder / "logs").mkdir()
         (trial.root / "logs").symlink_to(trial.folder / "logs")
-        while struck < TRIES and at_work(trial, process := trial.start(workers=1), chance.uniform(0.0, 0.5)):
-            while (
-                process.poll() is None
-                and subprocess.run(["mount", "-o", "remount,ro", folder], capture_output=True, check=False).returncode
-            ):
-                pass
-            code = process.wait(timeout=120)
-            mount("remount,rw")
-            if code == 0:
-                break
-            said = finished(process, WRONG_USAGE)
-            assert os.strerror(errno.EROFS) in said
-            assert "FAILED" not in said
-            struck += 1
+        with running_on(kind, trial) as where:
+            while struck < TRIES:
+                process = trial.start(*where, workers=1)
+                if not begins_task(trial, process, chance.uniform(0.0, 0.5)):
+                    break
+                while (
+                    process.poll() is None
+                    and subprocess.run(
+                        ["mount", "-o", "remount,ro", folder], capture_output=True, check=False
+                    ).returncode
+                ):
+                    pass
+                code = process.wait(timeout=120)
+                mount("remount,rw")
+                if code == 0:
+                    break
+                said = finished(process, WRONG_USAGE)
+                assert os.strerror(errno.EROFS) in said
+                assert "FAILED" not in said
+                struck += 1
         trial.run(seconds=0.0)
         trial.check(undisturbed, lost=struck - before)
         rounds += 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from trial import Trial, at_work, finished, harass, wait_for
+from trial import Trial, at_work, finished, harass, kill_workers
 
 TRIES = 20
 
@@ -20,12 +18,7 @@ def test_kill_9_of_a_worker_costs_what_it_was_at(undisturbed: Trial, tmp_path: P
     chance = random.Random(1)
     trial = Trial(tmp_path)
     process = trial.start("--retries", str(TRIES))
-    killed: set[int] = set()
-    while len(killed) < TRIES:
-        fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)
-        time.sleep(chance.uniform(0.0, 0.04))
-        os.kill(fresh[0], signal.SIGKILL)
-        killed.add(fresh[0])
+    kill_workers(trial, process, chance, TRIES, seconds=0.04)
     finished(process)
     trial.check(undisturbed, lost=TRIES)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dask_processes import running_on
 from trial import Trial
 
 TRIES = 20
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "dask"])
 @pytest.mark.parametrize(
     ("does", "limit", "said"),
     [
@@ -19,10 +21,11 @@ TRIES = 20
     ],
 )
 def test_a_job_that_passes_a_limit_is_killed_and_tried_again(
-    does: str, limit: tuple[str, str], said: str, undisturbed: Trial, tmp_path: Path
+    does: str, limit: tuple[str, str], said: str, kind: str, undisturbed: Trial, tmp_path: Path
 ) -> None:
     trial = Trial(tmp_path, does=does, times=TRIES)
-    output = trial.run("--retries", str(TRIES), *limit)
+    with running_on(kind, trial) as where:
+        output = trial.run("--retries", str(TRIES), *limit, *where)
     assert len(trial.lines(does)) == TRIES
     assert output.count(said) >= TRIES
     trial.check(undisturbed, lost=output.count("trying again"))
