@@ -17,7 +17,7 @@ from ltbench.outlook import needed
 from ltbench.prediction import Prediction
 from ltbench.states import Pruning
 from ltbench.tally import Event, Summary, Tally
-from ltbench.trusted import trusted
+from ltbench.trusted import trusted_status
 from ltbench.work import Context
 
 _TICK = 0.2
@@ -84,8 +84,7 @@ class _Run:
         self.plan, self.store, self.executor = plan, context.store, executor
         self.retries, self.pruning, self.on_event = retries, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
-        records = ((cell.key, trusted(cell.key, self.store)) for cell in cells)
-        status = {key: None if record is None else record["status"] for key, record in records}
+        status = {cell.key: trusted_status(cell.key, self.store) for cell in cells}
         self.tally = Tally(cells=len(cells), slots=executor.slots, prediction=prediction)
         self.tally.cached = self.tally.done = sum(one == "ok" for one in status.values())
         if not retry_failed:

@@ -51,6 +51,8 @@ class Store:
         self.leases = leases.Leases(self.root / "leases", ttl)
         self.damage: list[Damage] = []
         """What this process has set aside."""
+        self.examined: dict[str, tuple[tuple[int, ...] | None, str]] = {}
+        """Records that were examined and not been asked for since: what their file was like, and their status."""
         self._sound: set[str] = set()
         self._jobs, self._records = os.fspath(self.root / "jobs"), os.fspath(self.root / "records")
         layout.check_format(self.root)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 LOSS = '''
@@ -62,6 +64,19 @@ def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = No
         cwd=cwd,
         check=False,
     )
+
+
+def compiled_once(folder: Path) -> dict[str, str]:
+    """Return the environment in which modules are compiled once, as on a user's machine."""
+    return {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def children_seconds(call: Callable[[], object]) -> float:
+    """Return the CPU seconds of the processes that a call starts and waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def flip(path: Path, text: bytes) -> None:

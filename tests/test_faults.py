@@ -186,7 +186,7 @@ BAD_INPUT = {
     "unknown parameter": (["--plugins", "label_smooth[epz=0.1]"], 2, "has no parameter 'epz'"),
     "unreadable selection": (["--plugins", "mixup["], 2, "cannot read"),
     "imbalance factor 0": (["--imbalance-factors", "0"], 2, "cannot be"),
-    "imbalance factor NaN": (["--imbalance-factors", "nan"], 2, "is impossible"),
+    "imbalance factor NaN": (["--imbalance-factors", "nan"], 2, "cannot be"),
     "imbalance factor that is no number": (["--imbalance-factors", "ten"], 2, "takes numbers"),
     "imbalance factor that empties a class": (["--imbalance-factors", "100000"], 2, "would keep no training image"),
     "unknown suite": (["--suite", "quik"], 2, "did you mean quick?"),

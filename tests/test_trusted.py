@@ -9,7 +9,7 @@ from synthetic import raw
 from ltbench.damage import set_aside
 from ltbench.records import seal
 from ltbench.store import Store
-from ltbench.trusted import trusted, trusted_records
+from ltbench.trusted import trusted, trusted_records, trusted_status
 
 
 @pytest.fixture
@@ -60,3 +60,19 @@ def test_what_is_set_aside_without_a_reason_is_listed_all_the_same(store):
     (damage,) = set_aside(store.root)
     damage.where.with_name(f"{damage.where.name}.txt").unlink()
     assert set_aside(store.root)[0].why == "the reason was not written down"
+
+
+def test_a_status_is_not_read_again_and_a_file_that_took_the_place_is(store, monkeypatch):
+    made = seal(raw())
+    store.put_record(made)
+    assert trusted(made["id"], store) == made
+    reads = []
+    content = store._record_content
+    monkeypatch.setattr(store, "_record_content", lambda cell: reads.append(cell) or content(cell))
+    assert trusted_status(made["id"], store) == "ok"
+    assert reads == []
+    assert trusted_status(made["id"], store) == "ok", "the second time nothing is known of it"
+    assert len(reads) == 1
+    store.record_path(made["id"]).write_text("{}")
+    assert trusted_status(made["id"], store) is None
+    assert trusted_status("0" * 32, store) is None

@@ -68,9 +68,13 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         click.echo(("\n" if number else "") + shown(one), nl=False)
 
 
-def shown(loaded: Loaded) -> str:
-    """Return a leaderboard as text that fits the window, with color where stdout is a terminal."""
+def shown(loaded: Loaded, most: int | None = None) -> str:
+    """Return a leaderboard as text that fits the window, with color where stdout is a terminal.
+
+    most: rows of each table.
+    """
     from ltbench.leaderboard.terminal import terminal
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=sys.stdout.isatty(), trust=loaded.trust)
+    color = sys.stdout.isatty()
+    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most)

@@ -8,29 +8,35 @@ from typing import TYPE_CHECKING
 from ltbench.cli.reproducing import reproducing
 
 if TYPE_CHECKING:
+    from ltbench.leaderboard.publish import Loaded
     from ltbench.plan import Plan
     from ltbench.registry import Registry
     from ltbench.store import Store
     from ltbench.suite import Suite
 
 
-def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store) -> list[Path]:
-    """Merge the records of a plan into a suite's leaderboard; return the files written, none without a record."""
+def publish_suite(
+    folder: Path, suite: Suite, plan: Plan, registry: Registry, store: Store
+) -> tuple[list[Path], Loaded | None]:
+    """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
+
+    Without a record nothing is written.
+    """
     from ltbench.leaderboard.page import SuiteFacts
-    from ltbench.leaderboard.publish import load, publish
+    from ltbench.leaderboard.publish import joined, read, written
+    from ltbench.records import validate
     from ltbench.reported import as_recorded
     from ltbench.trusted import trusted_records
 
     keys = [cell.key for cell in plan.cells]
-    records = list(trusted_records(keys, store))
+    records = [validate(record) for record in trusted_records(keys, store)]
     if not records:
-        return []
-    before = load(folder) if folder.is_dir() else None
+        return [], None
+    before, old = read(folder)
     labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
     seeds = set(suite.seed_pairs())
-    if before is not None:
-        labels |= {label for record in before.records for _, label in record.techniques}
-        seeds |= set(before.facts.seeds)
+    labels |= {label for record in old.records for _, label in record.techniques}
+    seeds |= set(before.seeds)
     facts = SuiteFacts(
         name=suite.name,
         title=suite.title,
@@ -44,4 +50,4 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, registry: Registry, st
         figures=suite.figures,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
-    return publish(folder, facts, records)
+    return written(folder, facts, joined(old, records))

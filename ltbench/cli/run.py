@@ -26,6 +26,10 @@ from ltbench.errors import CELLS_FAILED
 if TYPE_CHECKING:
     from ltbench.damage import Damage
     from ltbench.discovery import Choice
+    from ltbench.leaderboard.publish import Loaded
+
+SHOWN = 20
+"""Rows of a table that a run prints at its end."""
 
 
 @click.command("run")
@@ -135,18 +139,17 @@ def command(
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
         print_json(_facts(walk, damaged()))
-    elif walk.published:
-        _show(leaderboards / suite.name, walk.published)
+    elif walk.shown is not None:
+        _show(walk.shown, walk.published)
     if walk.stopped is not None:
         raise walk.stopped
     return _report(walk)
 
 
-def _show(folder: Path, published: Sequence[Path]) -> None:
+def _show(loaded: Loaded, published: Sequence[Path]) -> None:
     from ltbench.cli.leaderboard import shown
-    from ltbench.leaderboard.publish import load
 
-    click.echo(shown(load(folder)), nl=False)
+    click.echo(shown(loaded, most=SHOWN), nl=False)
     drawn = sum(path.suffix == ".svg" for path in published)
     names = [str(path) for path in published if path.suffix != ".svg"] + [f"{drawn} figures"] * bool(drawn)
     click.echo(f"written: {', '.join(names)}", err=True)

@@ -16,6 +16,7 @@ from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
     from ltbench.executors import Executor
+    from ltbench.leaderboard.publish import Loaded
     from ltbench.plan import Plan
     from ltbench.prediction import Prediction
     from ltbench.runlog import RunLog
@@ -36,6 +37,7 @@ class Walk:
         self._foreseen: set[str] = set()
         self.summaries: list[Summary] = []
         self.published: list[Path] = []
+        self.shown: Loaded | None = None
         self.stopped: Interrupted | None = None
         self.more = False
         """Whether parts are left that were not begun."""
@@ -118,8 +120,8 @@ class Walk:
                 self.stopped = error
                 log.interrupted()
             if self._sharing:
-                written = publish_suite(self._folder, self._suite, plan, context.registry, context.store)
-                self.published = written or self.published
+                paths, shown = publish_suite(self._folder, self._suite, plan, context.registry, context.store)
+                self.published, self.shown = paths or self.published, shown or self.shown
             else:
                 click.echo(compared(plan, context.store), err=True)
         if signals and self.stopped is None:

@@ -56,15 +56,25 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     new = [validate(record) for record in records]
     for record in new:
         check_identity(record)
-    path = folder / RECORDS
-    old = read_ledger(path) if path.exists() else ledger(())
+    _, old = read(folder)
+    return rewrite(folder, facts, joined(old, new))
+
+
+def joined(old: Ledger, new: Iterable[Record]) -> Ledger:
+    """Return a ledger with records added to it, of which those that were withdrawn stay so."""
     fresh = ledger(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
-    return rewrite(folder, facts, ledger([*merge(old.records, fresh.records), *withdrawn], old.invalidations))
+    return ledger([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
 def rewrite(folder: Path, facts: SuiteFacts, one: Ledger) -> list[Path]:
     """Write every file of a suite's folder from the records it is to have; return their paths."""
+    paths, _ = written(folder, facts, one)
+    return paths
+
+
+def written(folder: Path, facts: SuiteFacts, one: Ledger) -> tuple[list[Path], Loaded]:
+    """Do what `rewrite` does, and return what is published, too."""
     write_ledger(folder / RECORDS, one)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     loaded = _loaded(folder, facts, one)
@@ -72,11 +82,16 @@ def rewrite(folder: Path, facts: SuiteFacts, one: Ledger) -> list[Path]:
     for target, text in files.items():
         write_atomic(target, text.encode())
     _remove(_left_over(loaded, files))
-    return [*files, folder / RECORDS, folder / FACTS]
+    return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
 def load(folder: Path) -> Loaded:
     """Read a suite's folder. Raises `RecordError` naming file, line and field."""
+    return _loaded(folder, *read(folder))
+
+
+def read(folder: Path) -> tuple[SuiteFacts, Ledger]:
+    """Return what a suite's folder says of the suite, and its records. Raises `RecordError` as `load` does."""
     path = folder / FACTS
     facts = SuiteFacts(name=folder.name)
     if path.exists():
@@ -85,7 +100,7 @@ def load(folder: Path) -> Loaded:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
     path = folder / RECORDS
-    return _loaded(folder, facts, read_ledger(path) if path.exists() else ledger(()))
+    return facts, read_ledger(path) if path.exists() else ledger(())
 
 
 def _loaded(folder: Path, facts: SuiteFacts, one: Ledger) -> Loaded:

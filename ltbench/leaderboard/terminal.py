@@ -27,8 +27,12 @@ def terminal(
     *,
     color: bool = False,
     trust: Trust | None = None,
+    most: int | None = None,
 ) -> str:
-    """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes."""
+    """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
+
+    most: rows of each table that are shown, and the baseline's.
+    """
     from rich.console import Console
     from rich.text import Text
 
@@ -40,7 +44,7 @@ def terminal(
     for board in boards:
         console.print(Text(f"{board.dataset}, profile {board.profile}, {board.model}"))
         for table in (*board.tables, *([board.across] if board.across else [])):
-            _print(console, table, width)
+            _print(console, table, width, most)
     for line in _below(facts, records, boards, trust or Trust()):
         console.print(Text(line))
     file = console.file
@@ -48,7 +52,7 @@ def terminal(
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
-def _print(console: object, table: Table, width: int) -> None:
+def _print(console: object, table: Table, width: int, most: int | None) -> None:
     from rich.console import Console
     from rich.table import Table as Grid
     from rich.text import Text
@@ -63,7 +67,8 @@ def _print(console: object, table: Table, width: int) -> None:
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
     for column in shown:
         grid.add_column(column.name, justify="left" if column.name == "techniques" else "right", no_wrap=True)
-    for i in range(len(table.rows)):
+    rows = [i for i, row in enumerate(table.rows) if most is None or i < most or row.label == "baseline"]
+    for i in rows:
         cells = []
         for column in shown:
             style = "bold" if column.best[i] else "red" if column.texts[i] == FAILED else ""
@@ -72,6 +77,8 @@ def _print(console: object, table: Table, width: int) -> None:
         grid.add_row(*cells)
     console.print()
     console.print(grid)
+    if len(rows) < len(table.rows):
+        console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
 
 
 def _told_once(table: Table, every: list[Column]) -> tuple[str, list[Column]]:

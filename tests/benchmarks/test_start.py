@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import install, loss_source, on_path
+from support import children_seconds, compiled_once, install, loss_source, ltbench, on_path
 
 PLUGINS = 50
 
@@ -30,24 +26,15 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("installed", [0, PLUGINS], ids="{} plugins".format)
 @pytest.mark.parametrize("args", [["--help"], ["list"], ["plan"]], ids=" ".join)
 def test_start(benchmark, args: list[str], installed: int, packages: Path, tmp_path_factory) -> None:
-    env = os.environ | (on_path(packages) if installed else {})
-    # As on a user's machine, modules are compiled once.
-    env |= {
-        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.getbasetemp() / "compiled"),
-        "LTBENCH_STORE": str(packages / "none"),
-    }
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env = (on_path(packages) if installed else {}) | compiled_once(tmp_path_factory.getbasetemp())
+    env |= {"LTBENCH_STORE": str(packages / "none")}
     seconds = []
 
     def start() -> None:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [sys.executable, "-m", "ltbench", *args], env=env, capture_output=True, text=True, check=True
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        done: list[str] = []
+        seconds.append(children_seconds(lambda: done.append(ltbench(*args, env=env).stdout)))
         if args == ["list"]:
-            assert done.stdout.count("third_") == installed
+            assert done[0].count("third_") == installed
 
     benchmark.pedantic(start, rounds=5, warmup_rounds=1)
     benchmark.extra_info["cpu_seconds"] = min(seconds)
