@@ -74,7 +74,7 @@ class Offer:
 @pytest.fixture(scope="module")
 def own() -> Registry:
     registry = Registry.load()
-    registry._add(Source(plugin="patches", distribution="patches", version="1"), Offer())
+    assert registry.add(Source(plugin="patches", distribution="patches", version="1"), Offer) is None
     return registry
 
 

@@ -152,7 +152,7 @@ def own() -> Registry:
     from ltbench.discovery import Source
 
     registry = Registry.load()
-    registry._add(Source(plugin="own", distribution="own-pkg", version="1.2"), Offer())
+    assert registry.add(Source(plugin="own", distribution="own-pkg", version="1.2"), Offer) is None
     RESULT["extra"] = {"extra": np.float64(0.5)}
     return registry
 

@@ -86,7 +86,7 @@ def own() -> Registry:
     from ltbench.discovery import Source
 
     registry = Registry.load()
-    registry._add(Source(plugin="own", distribution="own", version="1"), Offer())
+    assert registry.add(Source(plugin="own", distribution="own", version="1"), Offer) is None
     return registry
 
 
