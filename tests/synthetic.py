@@ -156,3 +156,16 @@ def laid_out(folder: Path, records: Iterable[Mapping[str, object]]) -> Path:
     facts = SuiteFacts(name=folder.name, seeds=tuple((seed, seed) for seed in range(5)))
     (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
     return folder
+
+
+def ten_thousand() -> Iterator[tuple[dict[str, str], float, int]]:
+    """Yield techniques by stage, imbalance factor and seed: 500 combinations at 4 factors with 5 seeds."""
+    for number in range(500):
+        techniques = {}
+        for stage, size in {"sampler": 4, "mix": 5, "loss": 5, "view": 5}.items():
+            number, pick = divmod(number, size)  # noqa: PLW2901
+            if pick:
+                techniques[stage] = f"{stage}_{pick}"
+        for factor in (10.0, 20.0, 50.0, 100.0):
+            for seed in range(5):
+                yield techniques, factor, seed

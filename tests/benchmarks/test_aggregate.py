@@ -8,28 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import laid_out, raw
+from synthetic import laid_out, raw, ten_thousand
 
 from ltbench.leaderboard.publish import load, rendered
 from ltbench.records import seal
-
-STAGES = {"sampler": 4, "mix": 5, "loss": 5, "view": 5}
 
 
 def records() -> Iterator[dict[str, object]]:
     """Yield 500 combinations at 4 factors with 5 seeds, with the confusion matrix of ten classes in each."""
     rng = np.random.default_rng(0)
-    for number in range(500):
-        techniques = {}
-        for stage, size in STAGES.items():
-            number, pick = divmod(number, size)  # noqa: PLW2901
-            if pick:
-                techniques[stage] = f"{stage}_{pick}"
-        for factor in (10.0, 20.0, 50.0, 100.0):
-            for seed in range(5):
-                scores = {"top1": float(rng.normal(0.7, 0.01))}
-                confusion = rng.integers(0, 200, (10, 10)).tolist()
-                yield seal(raw(techniques, factor, seed, scores, confusion=confusion))
+    for techniques, factor, seed in ten_thousand():
+        scores = {"top1": float(rng.normal(0.7, 0.01))}
+        confusion = rng.integers(0, 200, (10, 10)).tolist()
+        yield seal(raw(techniques, factor, seed, scores, confusion=confusion))
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import laid_out, raw
+from synthetic import laid_out, raw, ten_thousand
 
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.publish import load
 from ltbench.records import seal
 
-STAGES = {"sampler": 4, "mix": 5, "loss": 5, "view": 5}
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 ENVIRONMENT = {"python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "device": "cpu", "commit": "a3c606c6" * 5}
 
@@ -23,27 +22,20 @@ def records() -> Iterator[dict[str, object]]:
     """Yield 500 combinations at 4 factors with 5 seeds, with numbers by class and curves of 200 epochs in each."""
     rng = np.random.default_rng(0)
     epochs = np.arange(1, 201)
-    for number in range(500):
-        techniques = {}
-        for stage, size in STAGES.items():
-            number, pick = divmod(number, size)  # noqa: PLW2901
-            if pick:
-                techniques[stage] = f"{stage}_{pick}"
-        for factor in (10.0, 20.0, 50.0, 100.0):
-            for seed in range(5):
-                yield seal(
-                    raw(
-                        techniques, factor, seed, {"top1": float(rng.normal(0.7, 0.01)), "ece": float(rng.random())},
-                        classes=CLASSES, confusion=rng.integers(0, 200, (10, 10)).tolist(), environment=ENVIRONMENT,
-                        per_class={"accuracy": rng.random(10).tolist(), "support": [200] * 10},
-                        curve={
-                            "epoch": epochs.astype(float).tolist(), "loss": (1 / epochs + rng.random(200)).tolist(),
-                            "accuracy": rng.random(200).tolist(), "lr": np.linspace(0.1, 0, 200).tolist(),
-                        },
-                        cost={"train_seconds": float(rng.gamma(9, 10)), "predict_seconds": float(rng.random()),
-                              "samples": 29_700, "parameters": 24_234, "macs": 1_234_567},
-                    )
-                )  # fmt: skip
+    for techniques, factor, seed in ten_thousand():
+        yield seal(
+            raw(
+                techniques, factor, seed, {"top1": float(rng.normal(0.7, 0.01)), "ece": float(rng.random())},
+                classes=CLASSES, confusion=rng.integers(0, 200, (10, 10)).tolist(), environment=ENVIRONMENT,
+                per_class={"accuracy": rng.random(10).tolist(), "support": [200] * 10},
+                curve={
+                    "epoch": epochs.astype(float).tolist(), "loss": (1 / epochs + rng.random(200)).tolist(),
+                    "accuracy": rng.random(200).tolist(), "lr": np.linspace(0.1, 0, 200).tolist(),
+                },
+                cost={"train_seconds": float(rng.gamma(9, 10)), "predict_seconds": float(rng.random()),
+                      "samples": 29_700, "parameters": 24_234, "macs": 1_234_567},
+            )
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
