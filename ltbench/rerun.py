@@ -16,6 +16,7 @@ import msgspec
 from ltbench.cells import Job, Spec, identity, predict_spec
 from ltbench.checked import built
 from ltbench.errors import PluginError
+from ltbench.made_by import plugin_words
 from ltbench.plan import Plan
 from ltbench.records import TECHNIQUE_STAGES, Provenance, Record, validate
 from ltbench.registry import Registry
@@ -123,15 +124,8 @@ def command_of(record: Record, where: Path | None = None) -> str:
     words = ["ltbench", "run", "--cell", record.id]
     if where is not None:
         words += ["--records", str(where)]
-    for file in plugin_files(record):
-        words += ["--plugin-file", file]
+    words += plugin_words([record])
     return shlex.join([*words, "--store", f"rerun-{record.id[:8]}"])
-
-
-def plugin_files(record: Record) -> list[str]:
-    """Return the names of the single files that techniques of a cell came from."""
-    stems = {p.distribution.removeprefix("file:") for p in record.plugins if p.distribution.startswith("file:")}
-    return sorted(f"{stem}.py" for stem in stems)
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:

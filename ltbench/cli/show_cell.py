@@ -31,7 +31,8 @@ def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) 
 
     The last line is the command that trains this cell alone, in a store of its own.
     """
-    from ltbench.rerun import command_of, plugin_files
+    from ltbench.made_by import plugin_files
+    from ltbench.rerun import command_of
     from ltbench.sources import find
     from ltbench.store import Store
 
@@ -45,13 +46,13 @@ def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) 
     if as_json:
         print_json({
             "record": record, "found_in": [str(place.path) for place in found.places], "provenance": verified,
-            "withdrawn": found.invalidations, "log": log, "command": again, "plugin_files": plugin_files(record),
+            "withdrawn": found.invalidations, "log": log, "command": again, "plugin_files": plugin_files([record]),
         })  # fmt: skip
         return
     for line in _lines(found, verified, log):
         click.echo(line)
     click.echo("\nrun again, alone")
-    for file in plugin_files(record):
+    for file in plugin_files([record]):
         click.echo(
             f"  {file} is the file of a plugin, which is no part of the record: put it here, or name it by its path"
         )

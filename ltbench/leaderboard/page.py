@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -19,6 +20,7 @@ from ltbench.leaderboard.reported import reported_lines
 from ltbench.leaderboard.stats import LEVEL
 from ltbench.leaderboard.table import Board, Pair, Table
 from ltbench.leaderboard.trust import Trust, withdrawn_lines
+from ltbench.made_by import plugin_words, requirements
 from ltbench.records import Failure, Record
 from ltbench.reported import Claim, Combination, Reported
 from ltbench.stages import STAGES
@@ -106,7 +108,7 @@ def page(
     lines = [f"# {escape(facts.title or facts.name)}", ""]
     lines += _paragraph(facts.question)
     lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
-    lines += _reproduce(facts)
+    lines += _reproduce(facts, records)
     trust = trust or Trust()
     if not records:
         lines += ["No results yet.", ""]
@@ -138,11 +140,14 @@ def _paragraph(text: str) -> list[str]:
     return [" ".join(text.split()), ""] if text.strip() else []
 
 
-def _reproduce(facts: SuiteFacts) -> list[str]:
+def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
     if not facts.command:
         return []
+    needed = requirements(records)
+    command = [f"pip install {shlex.join(needed)}"] if needed else []
+    command.append(" ".join([facts.command, *map(shlex.quote, plugin_words(records))]))
     where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
-    return ["Reproduce it with", "", *fenced(facts.command, "sh"), "", where, ""]
+    return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
 def _reading(boards: Sequence[Board]) -> list[str]:
