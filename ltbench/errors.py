@@ -109,6 +109,15 @@ class CellsFailed(LtbenchError):
     exit_code = CELLS_FAILED
 
 
+class CheckFailed(LtbenchError):
+    """A technique that does not hold what a check of `ltbench.testing` demands (exit code 1).
+
+    `what` is what was seen and `why` what was expected.
+    """
+
+    exit_code = CELLS_FAILED
+
+
 class OutOfDate(LtbenchError):
     """A generated file that is not what its records say (exit code 5)."""
 

@@ -65,4 +65,4 @@ def _limits(meta: msgspec.Meta) -> list[str]:
 def _about(kind: Any) -> str:
     if get_origin(kind) is Annotated:
         return next((m.description for m in get_args(kind)[1:] if isinstance(m, msgspec.Meta) and m.description), "")
-    return ""
+    return next((about for part in get_args(kind) if (about := _about(part))), "")

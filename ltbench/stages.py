@@ -130,6 +130,13 @@ class Sampler(Technique, frozen=True):
         """
         raise NotImplementedError
 
+    def share(self, counts: Tensor) -> Tensor | None:
+        """Return the share that each class has of all draws, float [C], or None where it cannot be said exactly.
+
+        `ltbench check` holds the draws against it. counts: int64 [C].
+        """
+        return None
+
 
 class Augment(Technique, frozen=True):
     """A random change of each image of a batch, with draws of its own for each image."""

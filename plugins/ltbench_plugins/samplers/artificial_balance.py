@@ -55,6 +55,11 @@ class ArtificialBalance(Sampler, frozen=True):
 
         return pool[torch.randperm(len(pool), generator=generator)]
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the same share for every class that has images, float64 [C]."""
+        present = (counts > 0).double()
+        return present / present.sum()
+
 
 @hookimpl
 def ltbench_samplers() -> list[type[Sampler]]:

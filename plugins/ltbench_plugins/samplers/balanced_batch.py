@@ -46,6 +46,11 @@ class BalancedBatch(Sampler, frozen=True):
         places = torch.rand(epoch.shape, generator=generator).argsort(1)
         return epoch.gather(1, places).flatten()
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the same share for every class that has images, float64 [C]."""
+        present = (counts > 0).double()
+        return present / present.sum()
+
 
 def _deal(images: Tensor, labels: Tensor, cards: int, generator: Generator) -> Tensor:
     """Return `cards` images of each class that has any, int64 [classes, cards], dealt from decks shuffled one by one.

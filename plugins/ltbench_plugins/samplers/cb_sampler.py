@@ -40,6 +40,11 @@ class CbSampler(Sampler, frozen=True):
         within = torch.rand(pool.shape, generator=generator, dtype=torch.float64) * sizes[drawn]
         return by_class[starts[drawn] + within.long()]
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the same share for every class that has images, float64 [C]."""
+        present = (counts > 0).double()
+        return present / present.sum()
+
 
 @hookimpl
 def ltbench_samplers() -> list[type[Sampler]]:

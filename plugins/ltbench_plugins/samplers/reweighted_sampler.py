@@ -32,6 +32,11 @@ class ReweightedSampler(Sampler, frozen=True):
         drawn = edges.new_empty(len(pool)).uniform_(generator=generator) * edges[-1]
         return pool[torch.searchsorted(edges, drawn, right=True).clamp(max=len(pool) - 1)]
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the same share for every class that has images, float64 [C]."""
+        present = (counts > 0).double()
+        return present / present.sum()
+
 
 @hookimpl
 def ltbench_samplers() -> list[type[Sampler]]:

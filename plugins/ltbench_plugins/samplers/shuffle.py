@@ -29,6 +29,10 @@ class Shuffle(Sampler, frozen=True):
 
         return pool[torch.randperm(len(pool), generator=generator)]
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the share that each class has of the images, float64 [C]."""
+        return counts.double() / counts.sum()
+
 
 @hookimpl
 def ltbench_samplers() -> list[type[Sampler]]:

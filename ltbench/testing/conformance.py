@@ -1,0 +1,118 @@
+"""Techniques under all checks of their stage: as a pytest test, and as a list of findings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ltbench.errors import CheckFailed, LtbenchError
+from ltbench.technique import Technique, fields
+from ltbench.testing.catalogue import of_stage
+from ltbench.testing.finding import Check, Finding, Skip, State
+from ltbench.testing.settings import settings
+from ltbench.testing.subject import Subject
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+
+SIZES = (2, 1000)
+"""Numbers of classes, few and many, that techniques are tried with beside the usual 10."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A check on one technique, still to be made."""
+
+    check: Check
+    technique: Technique
+    argument: int | str | None = None
+
+    @property
+    def about(self) -> str:
+        """What distinguishes it from other trials of the check with the same technique."""
+        return f"{self.argument} classes" if isinstance(self.argument, int) else self.argument or ""
+
+    @property
+    def id(self) -> str:
+        """Its name in a report of pytest: `losses_are_finite-focal[gamma=0]`."""
+        return "-".join(filter(None, (self.check.name, self.technique.label, self.about.replace(" ", "_"))))
+
+    def run(self, registry: Registry | None = None) -> Finding:
+        """Make the check. Whatever the technique raises is a finding."""
+        subject = Subject(self.technique, registry)
+        try:
+            self.check.run(subject, *([] if self.argument is None else [self.argument]))
+        except Skip as reason:
+            return self._found("skipped", str(reason))
+        except CheckFailed as error:
+            return self._found("failed", f"{error.what}; expected {error.why}", error.fix)
+        except LtbenchError as error:
+            return self._found("failed", "; ".join(filter(None, (error.what, error.why))), error.fix)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is the finding
+            return self._raised(error, subject.line(error))
+        return self._found("ok", self.check.demand)
+
+    def _raised(self, error: BaseException, line: str) -> Finding:
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        if line:
+            return self._found("failed", f"it raised {said} ({line})", f"mend {line.split(',', maxsplit=1)[0]}")
+        return self._found(
+            "failed",
+            f"what it returned cannot be used: {said}",
+            f"return what {self.technique.stage} techniques return; shapes and dtypes are in ltbench/stages.py",
+        )
+
+    def _found(self, state: State, text: str, fix: str = "") -> Finding:
+        return Finding(
+            check=self.check.name, technique=self.technique.label, about=self.about, state=state, text=text, fix=fix
+        )
+
+
+def conformance(technique: Technique | type[Technique], registry: Registry | None = None) -> list[Finding]:
+    """Return what every check of its stage finds. A class is tried with other values of its parameters, too.
+
+    registry: where names are taken; by default what is installed.
+    """
+    return [trial.run(registry) for trial in trials(technique)]
+
+
+def trials(technique: Technique | type[Technique]) -> Iterator[Trial]:
+    """Yield every trial of a technique, by check."""
+    varied = settings(technique()) if inspect.isclass(technique) else [technique]
+    assert isinstance(varied[0], Technique), f"{technique!r} is no technique"
+    for check in of_stage(varied[0].stage):
+        yield from _of_check(check, varied)
+
+
+def _of_check(check: Check, varied: list[Technique]) -> Iterable[Trial]:
+    match check.per:
+        case "technique":
+            return [Trial(check=check, technique=varied[0])]
+        case "setting":
+            return [Trial(check=check, technique=one) for one in varied]
+        case "size":
+            return [Trial(check=check, technique=varied[0], argument=size) for size in SIZES]
+        case "parameter":
+            return [Trial(check=check, technique=varied[0], argument=field.name) for field in fields(type(varied[0]))]
+
+
+def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
+    """Return a test function for pytest with a test for each check of each technique.
+
+    test_my_loss = checks(MyLoss)
+    """
+    import pytest
+
+    made = {trial.id: trial for technique in techniques for trial in trials(technique)}
+
+    @pytest.mark.parametrize("trial", list(made.values()), ids=list(made))
+    def test_conformance(trial: Trial) -> None:
+        finding = trial.run()
+        if finding.state == "skipped":
+            pytest.skip(finding.text)
+        if finding.state == "failed":
+            pytest.fail(str(finding), pytrace=False)
+
+    return test_conformance

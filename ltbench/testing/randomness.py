@@ -1,0 +1,46 @@
+"""The global random states of python, numpy and torch, which no technique may draw from."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def states() -> dict[str, Any]:
+    """Return the state of each global generator; of libraries, those that are imported."""
+    found: dict[str, Any] = {"python's random": random.getstate()}
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        found["numpy.random"] = [np.asarray(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
+    if "torch" in sys.modules:
+        import torch
+
+        found["torch"] = torch.get_rng_state().tolist()
+    return found
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run the body with every global generator seeded; afterwards all are as they were."""
+    import numpy as np
+
+    before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    of_torch = None
+    if "torch" in sys.modules:
+        import torch
+
+        of_torch = torch.get_rng_state()
+        torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        if of_torch is not None:
+            torch.set_rng_state(of_torch)

@@ -1,0 +1,85 @@
+"""Other values of a technique's parameters: what its author would try, from types and ranges alone."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+from ltbench.errors import LtbenchError
+from ltbench.technique import Technique, fields
+
+_LEFT_OUT = {"pretrained": "weights from elsewhere may need a network"}
+"""Parameters that are not varied, and why."""
+
+
+def why_not_varied(technique: Technique, parameter: str) -> str:
+    """Return why there are no other values of a parameter to try; empty where there are."""
+    if technique.stage == "dataset":
+        return "other values may read other files"
+    if parameter in _LEFT_OUT:
+        return _LEFT_OUT[parameter]
+    return (
+        ""
+        if variations(technique, parameter)
+        else "no other values can be made up; give some: checks(MyTechnique(...))"
+    )
+
+
+def settings(technique: Technique) -> list[Technique]:
+    """Return the technique and, for each parameter by itself, up to two others: the ends of its range come first."""
+    others = [other for field in fields(type(technique)) for other in variations(technique, field.name)[:2]]
+    return list(dict.fromkeys([technique, *others])) if _hashable(technique) else [technique]
+
+
+def variations(technique: Technique, parameter: str) -> list[Technique]:
+    """Return the technique with other values of one parameter, those that it accepts."""
+    if parameter in _LEFT_OUT or technique.stage == "dataset":
+        return []
+    kind = next(field.type for field in fields(type(technique)) if field.name == parameter)
+    now = getattr(technique, parameter)
+    others: list[Technique] = []
+    for value in _values(kind, now):
+        if value != now or type(value) is not type(now):
+            try:
+                other = msgspec.structs.replace(technique, **{parameter: value})
+            except LtbenchError:
+                continue
+            if getattr(other, parameter) != now:
+                others.append(other)
+    return others
+
+
+def _values(kind: Any, now: object) -> Iterator[object]:
+    """Yield values of a type, in range or near to it, the ends of the range first."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        base, *metas = get_args(kind)
+        for meta in metas:
+            if isinstance(meta, msgspec.Meta):
+                yield from (end for end in (meta.ge, meta.le) if end is not None)
+        yield from _values(base, now)
+    elif origin is Literal:
+        yield from get_args(kind)
+    elif origin in {typing.Union, types.UnionType}:
+        for part in get_args(kind):
+            yield from _values(part, now)
+    elif kind is bool:
+        yield from (True, False)
+    elif kind is int:
+        whole = now if isinstance(now, int) else 1
+        yield from (whole + 1, 2 * whole + 3, whole - 1)
+    elif kind is float:
+        start = now if isinstance(now, float) and now else 1.0
+        yield from (start / 2, start * 2, 0.5)
+
+
+def _hashable(technique: Technique) -> bool:
+    try:
+        hash(technique)
+    except TypeError:
+        return False
+    return True
