@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "Show what is running on a store, and how the last runs ended.",
     "list": "List the techniques by stage.",
     "show": "Explain a technique or a suite.",
+    "check": "Examine a technique against what its stage demands.",
     "leaderboard": "Print, check or render leaderboards from their records.",
     "report": "Make one HTML file of a leaderboard, for a browser.",
     "cache": "Show what the store holds, and remove what nobody needs.",

@@ -10,6 +10,7 @@ import msgspec
 
 from ltbench.errors import CheckFailed, LtbenchError
 from ltbench.technique import Technique, fields
+from ltbench.testing import fresh
 from ltbench.testing.catalogue import of_stage
 from ltbench.testing.finding import Check, Finding, Skip, State
 from ltbench.testing.settings import settings
@@ -49,7 +50,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         except CheckFailed as error:
             return self._found("failed", f"{error.what}; expected {error.why}", error.fix)
         except LtbenchError as error:
-            return self._found("failed", "; ".join(filter(None, (error.what, error.why))), error.fix)
+            return self._found(
+                "failed", "; ".join(filter(None, (error.what, error.why))), error.fix or self.check.demand
+            )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is the finding
             return self._raised(error, subject.line(error))
         return self._found("ok", self.check.demand)
@@ -57,17 +60,18 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     def _raised(self, error: BaseException, line: str) -> Finding:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         if line:
-            return self._found("failed", f"it raised {said} ({line})", f"mend {line.split(',', maxsplit=1)[0]}")
+            return self._found("failed", f"it raised {said} ({line})", f"mend {line.partition(',')[0]}", raised=True)
         return self._found(
             "failed",
             f"what it returned cannot be used: {said}",
             f"return what {self.technique.stage} techniques return; shapes and dtypes are in ltbench/stages.py",
         )
 
-    def _found(self, state: State, text: str, fix: str = "") -> Finding:
+    def _found(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:
         return Finding(
-            check=self.check.name, technique=self.technique.label, about=self.about, state=state, text=text, fix=fix
-        )
+            check=self.check.name, technique=self.technique.label, about=self.about, state=state, text=text, fix=fix,
+            raised=raised,
+        )  # fmt: skip
 
 
 def conformance(technique: Technique | type[Technique], registry: Registry | None = None) -> list[Finding]:
@@ -75,6 +79,7 @@ def conformance(technique: Technique | type[Technique], registry: Registry | Non
 
     registry: where names are taken; by default what is installed.
     """
+    fresh.start(technique.stage)
     return [trial.run(registry) for trial in trials(technique)]
 
 

@@ -17,7 +17,7 @@ from ltbench.testing.exercise import build, exercise
 from ltbench.testing.finding import Skip, per_setting, per_technique
 from ltbench.testing.randomness import seeded
 from ltbench.testing.subject import Subject, failed
-from ltbench.testing.values import difference
+from ltbench.testing.values import difference, flat
 from ltbench.testing.world import World
 
 _FIX = "create tensors where the inputs are: images.new_zeros(n), torch.arange(n, device=images.device)"
@@ -26,15 +26,18 @@ _DRAWING = ("mix", "augment")
 
 @per_setting
 def goes_where_its_inputs_are(on: Subject) -> None:
-    """It works on any device, and returns tensors on the device of its inputs.
+    """It works on any device, returns tensors on the device of its inputs, and gives the same there.
 
-    Tried on a device that is pretended: one that is not the CPU, with a generator of its own. No GPU is needed.
+    Tried on a device that is pretended: one that is not the CPU, with a generator of its own and the numbers of the
+    CPU. No GPU is needed.
     """
     from ltbench.engine.pretended import DEVICE, pretending
 
     world = World(device=DEVICE)
     with _told(on, _FIX), seeded(0), pretending():
         result = exercise(on.technique, world)
+    if not difference(on.usual, on.outcome()) and (place := difference(on.usual, flat(result))):
+        raise failed(f"{place} differs on another device", "the same on any", "do not ask for the device of tensors")
     if strays := _on_cpu(result):
         raise failed(f"with inputs on another device {strays[0]} is on the CPU", "it on the device of the inputs", _FIX)
 
@@ -83,11 +86,11 @@ def is_the_same_on_a_gpu(on: Subject) -> None:
     if not torch.cuda.is_available():
         raise Skip("there is no GPU here; on a pretended device it was tried")
     there = on.outcome(World(device="cuda"))
-    if on.technique.stage not in _DRAWING and (place := difference(on.outcome(), there, tolerance=1e-4)):
+    if on.technique.stage not in _DRAWING and (place := difference(on.usual, there, tolerance=1e-4)):
         raise failed(f"{place} differs on a GPU", "the same but for rounding", "no kernel that a GPU does otherwise")
 
 
-@per_setting
+@per_technique
 def the_network_can_be_moved(on: Subject) -> None:
     """Every tensor of its network moves with it to another device.
 

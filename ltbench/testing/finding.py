@@ -26,6 +26,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     """What the check demands; where it failed what was seen and what was expected, where it was skipped why."""
     fix: str = ""
+    raised: bool = False
+    """Whether it failed because the technique's own code raised, which may fail many checks alike."""
 
     def __str__(self) -> str:
         lines = [f"{self.check} of {self.technique}{self.about and f', {self.about}'}: {self.text}"]

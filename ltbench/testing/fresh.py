@@ -26,6 +26,7 @@ from ltbench.technique import Technique
 from ltbench.testing.subject import source_file
 
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pandas")
+_WITHOUT_TORCH = ("dataset", "profile", "regime", "posthoc", "ensemble", "metric")
 _HASH_SEEDS = ("1", "2")
 
 
@@ -58,8 +59,7 @@ def imported(kind: type[Technique]) -> Answer:
 def outcome(technique: Technique) -> Answer:
     """Return all that a technique answers, laid out flat."""
     question = _question("outcome", type(technique), pickle.dumps(technique))
-    # What needs no torch needs no process that has it.
-    return _ask("warm" if "torch" in sys.modules else "bare", question)
+    return _ask(_kinds(technique.stage)[-1], question)
 
 
 def _question(what: Literal["import", "outcome"], kind: type[Technique], pickled: bytes = b"") -> Question:
@@ -92,10 +92,14 @@ def _process(kind: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def start(*kinds: str) -> None:
-    """Start processes now, so that they are ready when they are asked."""
-    for kind in kinds:
+def start(stage: str) -> None:
+    """Start now what techniques of a stage will be asked in, so that it is ready then."""
+    for kind in _kinds(stage):
         _process(kind)
+
+
+def _kinds(stage: str) -> tuple[str, ...]:
+    return ("bare",) if stage in _WITHOUT_TORCH else ("bare", "warm")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

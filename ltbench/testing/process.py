@@ -42,8 +42,6 @@ def survives_pickling(on: Subject) -> None:
         raise failed(f"it cannot be pickled: {error}", "that it can", fix) from None
     if again != on.technique or type(again) is not type(on.technique):
         raise failed(f"pickling makes {again!r} of it", repr(on.technique), fix)
-    if place := difference(on.outcome(), on.outcome(technique=again)):
-        raise failed(f"after pickling {place} differs", "the same", fix)
 
 
 @per_technique
@@ -52,7 +50,9 @@ def is_the_same_in_a_fresh_process(on: Subject) -> None:
 
     Jobs run in other processes and on other machines. Sums may differ by 1e-5, as other numbers of threads split them.
     """
-    here = on.outcome()
+    here = on.usual
+    if place := difference(here, on.outcome()):
+        raise Skip(f"{place} differs from call to call in this process, too")
     try:
         pickle.dumps(on.technique)
     except Exception as error:  # noqa: BLE001 - another check's business

@@ -32,7 +32,7 @@ def why_not_varied(technique: Technique, parameter: str) -> str:
 def settings(technique: Technique) -> list[Technique]:
     """Return the technique and, for each parameter by itself, up to two others: the ends of its range come first."""
     others = [other for field in fields(type(technique)) for other in variations(technique, field.name)[:2]]
-    return list(dict.fromkeys([technique, *others])) if _hashable(technique) else [technique]
+    return [technique, *others]
 
 
 def variations(technique: Technique, parameter: str) -> list[Technique]:
@@ -75,11 +75,3 @@ def _values(kind: Any, now: object) -> Iterator[object]:
     elif kind is float:
         start = now if isinstance(now, float) and now else 1.0
         yield from (start / 2, start * 2, 0.5)
-
-
-def _hashable(technique: Technique) -> bool:
-    try:
-        hash(technique)
-    except TypeError:
-        return False
-    return True

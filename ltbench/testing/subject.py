@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from ltbench.errors import CheckFailed
@@ -40,6 +40,11 @@ class Subject:
         with seeded(seed):
             return flat(exercise(technique or self.technique, world or World()))
 
+    @property
+    def usual(self) -> Flat:
+        """What it answers in the usual world; it is asked once, however many checks look at it."""
+        return _usual(self.technique) if _is_hashable(self.technique) else self.outcome()
+
     def line(self, error: BaseException) -> str:
         """Return where in the technique's code an error came up, as `file.py:12, in per_sample`; empty if not there."""
         files = {inspect.getsourcefile(kind) for kind in type(self.technique).__mro__ if not _of_harness(kind)}
@@ -49,6 +54,19 @@ class Subject:
         if not own:
             return ""
         return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}, in {own[-1].name}"
+
+
+@lru_cache(maxsize=64)
+def _usual(technique: Technique) -> Flat:
+    return Subject(technique).outcome()
+
+
+def _is_hashable(technique: Technique) -> bool:
+    try:
+        hash(technique)
+    except TypeError:
+        return False
+    return True
 
 
 class _Alone:

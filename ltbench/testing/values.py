@@ -33,8 +33,8 @@ def _flat(result: object, place: str) -> Iterator[tuple[str, Any]]:
 
 def plain(value: object) -> object:
     """Return a tensor as an array, and anything else that is not a plain value as its type."""
-    if type(value).__module__.split(".")[0] == "torch" and hasattr(value, "detach"):
-        return value.detach().cpu().numpy()
+    if detach := getattr(value, "detach", None):  # without asking torch, which may not be needed at all
+        return detach().cpu().numpy()
     if type(value).__module__ == "numpy" or value is None or isinstance(value, (bool, int, float, str)):
         return value
     return f"a {type(value).__name__}"

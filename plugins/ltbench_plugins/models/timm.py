@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from types import new_class
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -59,9 +60,21 @@ class TimmFamily:
         return timm_names()
 
     def technique(self, name: str) -> type[TimmModel]:
-        about = (TimmModel.__doc__ or "").replace("A model of timm", f"{name} of timm", 1)
-        body = {"name": name, "__doc__": about, "__module__": __name__}
-        return cast("type[TimmModel]", new_class(name, (TimmModel,), exec_body=lambda space: space.update(body)))
+        return _made(name)
+
+
+@cache
+def _made(name: str) -> type[TimmModel]:
+    about = (TimmModel.__doc__ or "").replace("A model of timm", f"{name} of timm", 1)
+    body = {"name": name, "__doc__": about, "__module__": __name__}
+    return cast("type[TimmModel]", new_class(name, (TimmModel,), exec_body=lambda space: space.update(body)))
+
+
+def __getattr__(name: str) -> type[TimmModel]:
+    """Return a model's class as if it were written here, which is how it is found when it is unpickled."""
+    if not name.startswith("_") and name in timm_names():
+        return _made(name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 @hookimpl

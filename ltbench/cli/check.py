@@ -1,0 +1,117 @@
+"""`ltbench check NAME`: techniques and suites under the checks of `ltbench.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.output import print_json, print_table
+from ltbench.errors import CELLS_FAILED, UsageError
+
+SHOWN = 3
+"""Settings in which a check failed that are named."""
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+    from ltbench.technique import Technique
+    from ltbench.testing import Finding
+
+
+@click.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_options
+def command(names: Sequence[str], as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> int:
+    """Examine techniques against what their stage demands, and suites.
+
+    A technique by its name is tried with its defaults and other values of its parameters; written with parameters, as
+    in my_loss[gamma=1], as it is. Without a name: everything that the plugin files offer. Exits 1 when a check failed.
+    """
+    registry = load_registry(plugin_files, disable)
+    if not names:
+        names = _offered(registry, plugin_files, disable)
+    findings = {name: _findings(name, registry) for name in _separate(names)}
+    if as_json:
+        print_json([finding for each in findings.values() for finding in each])
+    else:
+        for name, each in findings.items():
+            _print(name, each)
+    return CELLS_FAILED if any(f.state == "failed" for each in findings.values() for f in each) else 0
+
+
+def _offered(registry: Registry, plugin_files: Sequence[Path], disable: Sequence[str]) -> list[str]:
+    """Return the techniques and suites that come from the plugin files."""
+    from ltbench.registry import Registry
+
+    if not plugin_files:
+        raise UsageError("nothing to check is named", fix="ltbench check NAME, or --plugin-file FILE")
+    plain = Registry.load((), disabled=disable)
+    offered = [name for name in (*registry.entries, *registry.suites) if name not in {*plain.entries, *plain.suites}]
+    if not offered:
+        files = ", ".join(file.name for file in plugin_files)
+        raise UsageError(f"{files} offers no technique and no suite", fix="name what is to be checked")
+    return offered
+
+
+def _separate(names: Iterable[str]) -> list[str]:
+    """Return the names one by one, where some are written as one word with commas between them."""
+    from ltbench.selection import parse_selection
+
+    separate: list[str] = []
+    for text in names:
+        for choice in parse_selection(text):
+            params = [f"{key}={','.join(values)}" for key, values in choice.params.items()]
+            separate.append(f"{choice.name}[{','.join(params)}]" if params else choice.name)
+    return list(dict.fromkeys(separate))
+
+
+def _findings(name: str, registry: Registry) -> list[Finding]:
+    from ltbench.testing import conformance
+    from ltbench.testing.suites import suite_conformance
+
+    if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
+        return suite_conformance(name, registry)
+    subjects: list[Technique | type[Technique]] = []
+    subjects += registry.parse_all(name) if "[" in name else [registry.entry(name).technique]
+    return [finding for subject in subjects for finding in conformance(subject, registry)]
+
+
+def _print(name: str, findings: Sequence[Finding]) -> None:
+    by_check: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_check.setdefault(finding.check, []).append(finding)
+    rows = []
+    for check, each in by_check.items():
+        state = _worst(each)
+        text = next(finding.text for finding in each if finding.state == state)
+        rows.append([check, state, len(each), "see below" if state == "failed" else text])
+    click.echo(f"{name}\n")
+    print_table(["check", "state", "tried", "what it demands, or why it was skipped"], rows)
+    failed = [finding for finding in findings if finding.state == "failed"]
+    for each in _alike(failed):
+        checks = ", ".join(dict.fromkeys(finding.check for finding in each))
+        settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
+        more = f" and {len(settings) - SHOWN} more" if len(settings) > SHOWN else ""
+        click.echo(f"\nfailed  {checks}\n  with  {'; '.join(settings[:SHOWN])}{more}\n  seen  {each[0].text}")
+        if each[0].fix:
+            click.echo(f"  try   {each[0].fix}")
+    skipped = sum(_worst(each) == "skipped" for each in by_check.values())
+    wrong = len({finding.check for finding in failed})
+    click.echo(f"\n{len(by_check)} checks, tried {len(findings)} times: {wrong} failed, {skipped} skipped\n")
+
+
+def _worst(findings: Iterable[Finding]) -> str:
+    states = {finding.state for finding in findings}
+    return next(state for state in ("failed", "ok", "skipped") if state in states)
+
+
+def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Return failures by what is behind them: an error of the plugin's code, or the check that found something."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.text if finding.raised else finding.check, []).append(finding)
+    return list(groups.values())

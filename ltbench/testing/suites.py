@@ -1,0 +1,63 @@
+"""What a suite has to hold: it can be read, all that it names is there, and a plan can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ltbench.errors import DataError, LtbenchError
+from ltbench.paths import data_root
+from ltbench.testing.finding import Finding
+
+if TYPE_CHECKING:
+    from ltbench.registry import Registry
+    from ltbench.suite import Suite
+
+
+def suite_conformance(name: str, registry: Registry) -> list[Finding]:
+    """Return what every check finds in a suite, by its name or the path of its file; the first failure is the last."""
+    return list(_findings(name, registry))
+
+
+def _findings(name: str, registry: Registry) -> Iterator[Finding]:
+    from ltbench.suite import find_suite
+
+    def finding(check: Callable[..., object], error: LtbenchError | None) -> Finding:
+        demand = (check.__doc__ or "").split("\n")[0]
+        if error is None:
+            return Finding(check=check.__name__, technique=name, state="ok", text=demand)
+        text = "; ".join(filter(None, (error.what, error.why, error.where)))
+        state = "skipped" if isinstance(error, DataError) else "failed"
+        return Finding(check=check.__name__, technique=name, state=state, text=text, fix=error.fix)  # type: ignore[arg-type]
+
+    def can_be_read() -> Suite:
+        """It is TOML, and follows the schema."""
+        return find_suite(name, registry)
+
+    def names_what_is_there(suite: Suite) -> None:
+        """Every data set, profile, model and technique that it names is there and accepts its parameters."""
+        for stage, texts in (("dataset", suite.datasets), ("profile", suite.profiles), ("model", suite.models)):
+            for text in texts:
+                registry.parse(text, stage)
+        for text in suite.techniques:
+            registry.parse_all(text)
+
+    def can_be_planned(suite: Suite) -> None:
+        """A plan can be made of it. Skipped where that takes files of a data set that are not there."""
+        from ltbench.plan import plan_parts
+
+        next(plan_parts(suite, registry, data_root(), cells=1))
+
+    try:
+        suite = can_be_read()
+    except LtbenchError as error:
+        yield finding(can_be_read, error)
+        return
+    yield finding(can_be_read, None)
+    for check in (names_what_is_there, can_be_planned):
+        try:
+            check(suite)
+        except LtbenchError as error:
+            yield finding(check, error)
+            return
+        yield finding(check, None)

@@ -1,0 +1,220 @@
+"""Broken samplers, augmentations and mixes."""
+
+from __future__ import annotations
+
+from testing.broken.marks import breaks
+
+from ltbench import Augment, Mix, Mixed, Sampler
+
+# --- samplers ---------------------------------------------------------------------------------------------------
+
+
+class SoundSampler(Sampler, frozen=True):
+    """Shuffle. Source: none."""
+
+    name = "sound_sampler"
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        import torch
+
+        return pool[torch.randperm(len(pool), generator=generator)]
+
+
+@breaks("draws_are_training_images")
+class OneTooFar(SoundSampler, frozen=True):
+    """Count images from one. Source: none."""
+
+    name = "one_too_far"
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        return SoundSampler.epoch(self, pool, labels, counts, batch_size, generator) + 1
+
+
+@breaks("draws_are_training_images")
+class OutsideOfThePool(SoundSampler, frozen=True):
+    """Draw from all images, whatever was put into the pool. Source: none."""
+
+    name = "outside_of_the_pool"
+
+    def pool(self, labels, counts, generator):
+        return Sampler.pool(self, labels, counts, generator)[::2]
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        import torch
+
+        return torch.randperm(len(labels), generator=generator)
+
+
+@breaks("epochs_are_equally_long")
+class LongAndShort(SoundSampler, frozen=True):
+    """Draw the length of an epoch. Source: none."""
+
+    name = "long_and_short"
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        import torch
+
+        order = pool[torch.randperm(len(pool), generator=generator)]
+        return order[int(torch.randint(50, (), generator=generator)) :]
+
+
+@breaks("the_batch_size_is_a_whole_number")
+class HalfABatch(SoundSampler, frozen=True):
+    """Divide the size of a batch. Source: none."""
+
+    name = "half_a_batch"
+
+    def batch_size(self, batch_size, classes):
+        return batch_size / 2
+
+
+@breaks("draws_are_as_stated")
+class NotBalanced(SoundSampler, frozen=True):
+    """State a balance that there is not. Source: none."""
+
+    name = "not_balanced"
+
+    def share(self, counts):
+        return (counts > 0).double() / (counts > 0).sum()
+
+
+@breaks("draws_are_as_stated")
+class NearlyBalanced(SoundSampler, frozen=True):
+    """State a balance that the first class is a little beyond. Source: none."""
+
+    name = "nearly_balanced"
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        import torch
+
+        weights = 1 / counts.clamp(min=1).double()
+        weights[0] *= 1.25
+        return pool[torch.multinomial(weights[labels[pool]], len(pool), replacement=True, generator=generator)]
+
+    share = NotBalanced.share
+
+
+# --- augmentations ----------------------------------------------------------------------------------------------
+
+
+class SoundAugment(Augment, frozen=True):
+    """Mirror. Source: none."""
+
+    name = "sound_augment"
+
+    def apply(self, images, generator):
+        import torch
+
+        chosen = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+        return torch.where(chosen[:, None, None, None], images.flip(-1), images)
+
+
+@breaks("images_keep_their_shape_and_range")
+class TooBright(SoundAugment, frozen=True):
+    """Leave the range of pixels. Source: none."""
+
+    name = "too_bright"
+
+    def apply(self, images, generator):
+        return 1.5 * SoundAugment.apply(self, images, generator)
+
+
+@breaks("images_keep_their_shape_and_range")
+class Smaller(SoundAugment, frozen=True):
+    """Cut the border off. Source: none."""
+
+    name = "smaller"
+
+    def apply(self, images, generator):
+        return SoundAugment.apply(self, images, generator)[..., 1:-1, 1:-1]
+
+
+@breaks("both_ways_are_one")
+class FastAndElse(SoundAugment, frozen=True):
+    """Forget the mirror where it has to be fast. Source: none."""
+
+    name = "fast_and_else"
+
+    def batch(self, prepared, indices, generator):
+        return prepared[indices].float() / 255
+
+
+@breaks("a_batch_has_memory_of_its_own")
+class SharedMemory(SoundAugment, frozen=True):
+    """Give the stored images themselves away. Source: none."""
+
+    name = "shared_memory"
+
+    def apply(self, images, generator):
+        return images
+
+    def prepare(self, images):
+        return images.float() / 255
+
+    def batch(self, prepared, indices, generator):
+        return prepared if len(indices) == len(prepared) else prepared[indices]
+
+
+@breaks("goes_where_its_inputs_are")
+class DrawnOnTheCpu(SoundAugment, frozen=True):
+    """Draw on the CPU with a generator of another device. Source: none."""
+
+    name = "drawn_on_the_cpu"
+
+    def apply(self, images, generator):
+        import torch
+
+        chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+        return torch.where(chosen[:, None, None, None], images.flip(-1), images)
+
+
+# --- mixes ------------------------------------------------------------------------------------------------------
+
+
+class SoundMix(Mix, frozen=True):
+    """Blend halves. Source: none."""
+
+    name = "sound_mix"
+
+    def shares(self, images):
+        return images.new_full((len(images),), 0.5)
+
+    def mix(self, images, labels, counts, generator):
+        import torch
+
+        partner = torch.randperm(len(images), generator=generator, device=images.device)
+        lam = self.shares(images)
+        return Mixed((images + images[partner]) / 2, labels, self.partners(labels, partner), lam)
+
+    def partners(self, labels, partner):
+        return labels[partner]
+
+
+@breaks("a_blend_has_the_shape_of_its_batch")
+class MoreThanAll(SoundMix, frozen=True):
+    """Have a lambda over one. Source: none."""
+
+    name = "more_than_all"
+
+    def shares(self, images):
+        return images.new_full((len(images),), 1.5)
+
+
+@breaks("a_blend_has_the_shape_of_its_batch")
+class OneLambda(SoundMix, frozen=True):
+    """Have one lambda for all images. Source: none."""
+
+    name = "one_lambda"
+
+    def shares(self, images):
+        return images.new_full((), 0.5)
+
+
+@breaks("a_blend_is_of_its_two_labels")
+class LabelsOfOthers(SoundMix, frozen=True):
+    """Return labels of other images than were blended. Source: none."""
+
+    name = "labels_of_others"
+
+    def partners(self, labels, partner):
+        return labels.flip(0)

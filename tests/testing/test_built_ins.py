@@ -1,0 +1,34 @@
+"""Every built-in technique under the checks that anyone's has to pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from ltbench.discovery import BUILT_IN
+from ltbench.registry import Registry
+from ltbench.testing import conformance
+from ltbench.testing.catalogue import COMMON, of_stage
+
+BUILT_INS = {name: entry.technique for name, entry in Registry.load().entries.items() if entry.distribution == BUILT_IN}
+SLOW = ("cnn_cifar", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUILT_INS]
+)
+def test_a_built_in_technique_passes(name: str, registry, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path))
+    technique = BUILT_INS[name]
+    found = conformance(technique, registry)
+    assert [str(finding) for finding in found if finding.state == "failed"] == []
+    assert {finding.check for finding in found} == {check.name for check in of_stage(technique.stage)} - {
+        check.name for check in COMMON if check.per == "parameter" and not technique.__struct_fields__
+    }
+    if missing := [finding.text for finding in found if finding.text.startswith("its files are not there")]:
+        pytest.skip(missing[0])
+
+
+@pytest.mark.slow
+def test_a_model_of_a_library_passes(registry) -> None:
+    found = conformance(registry.entry("resnet10t").technique, registry)
+    assert [str(finding) for finding in found if finding.state == "failed"] == []
