@@ -63,6 +63,9 @@ def _separate(names: Iterable[str]) -> list[str]:
 
     separate: list[str] = []
     for text in names:
+        if text.endswith(".toml"):
+            separate.append(text)
+            continue
         for choice in parse_selection(text):
             params = [f"{key}={','.join(values)}" for key, values in choice.params.items()]
             separate.append(f"{choice.name}[{','.join(params)}]" if params else choice.name)

@@ -33,10 +33,10 @@ def goes_where_its_inputs_are(on: Subject) -> None:
     """
     from ltbench.engine.pretended import DEVICE, pretending
 
-    world = World(device=DEVICE)
+    here, world = on.usual, World(device=DEVICE)
     with _told(on, _FIX), seeded(0), pretending():
         result = exercise(on.technique, world)
-    if not difference(on.usual, on.outcome()) and (place := difference(on.usual, flat(result))):
+    if not difference(here, on.outcome()) and (place := difference(here, flat(result))):
         raise failed(f"{place} differs on another device", "the same on any", "do not ask for the device of tensors")
     if strays := _on_cpu(result):
         raise failed(f"with inputs on another device {strays[0]} is on the CPU", "it on the device of the inputs", _FIX)

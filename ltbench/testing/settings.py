@@ -48,7 +48,7 @@ def variations(technique: Technique, parameter: str) -> list[Technique]:
                 other = msgspec.structs.replace(technique, **{parameter: value})
             except LtbenchError:
                 continue
-            if getattr(other, parameter) != now:
+            if getattr(other, parameter) != now and other not in others:
                 others.append(other)
     return others
 

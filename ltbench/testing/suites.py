@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ltbench.errors import DataError, LtbenchError
 from ltbench.paths import data_root
-from ltbench.testing.finding import Finding
+from ltbench.stages import Dataset
+from ltbench.technique import Technique
+from ltbench.testing.finding import Finding, Skip
 
 if TYPE_CHECKING:
     from ltbench.registry import Registry
@@ -27,8 +29,7 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         if error is None:
             return Finding(check=check.__name__, technique=name, state="ok", text=demand)
         text = "; ".join(filter(None, (error.what, error.why, error.where)))
-        state = "skipped" if isinstance(error, DataError) else "failed"
-        return Finding(check=check.__name__, technique=name, state=state, text=text, fix=error.fix)  # type: ignore[arg-type]
+        return Finding(check=check.__name__, technique=name, state="failed", text=text, fix=error.fix or demand)
 
     def can_be_read() -> Suite:
         """It is TOML, and follows the schema."""
@@ -46,6 +47,8 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         """A plan can be made of it. Skipped where that takes files of a data set that are not there."""
         from ltbench.plan import plan_parts
 
+        for text in suite.datasets:
+            _find(registry.parse(text, "dataset"))
         next(plan_parts(suite, registry, data_root(), cells=1))
 
     try:
@@ -60,4 +63,16 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         except LtbenchError as error:
             yield finding(check, error)
             return
+        except Skip as reason:
+            yield Finding(check=check.__name__, technique=name, state="skipped", text=str(reason))
+            return
         yield finding(check, None)
+
+
+def _find(dataset: Technique) -> None:
+    """Raise `Skip` where a data set cannot be described without files that are not there."""
+    assert isinstance(dataset, Dataset), "the stage is what was asked for"
+    try:
+        dataset.info(data_root())
+    except DataError as error:
+        raise Skip(f"data set '{dataset.label}' is not there: {error.what}") from None

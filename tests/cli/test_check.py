@@ -1,0 +1,160 @@
+"""`ltbench check`: techniques, files and suites, and what becomes of broken ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import loss_source, ltbench
+
+from ltbench.cli import main
+
+SOUND = '"""Mine. Source: none."""'
+
+
+def run(capsys, *args: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *map(str, args)])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(name: str, **kwargs: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(loss_source(name, **kwargs))
+        return path
+
+    return written
+
+
+def test_a_sound_technique_passes(capsys) -> None:
+    code, out, err = run(capsys, "exp")
+    assert code == 0
+    assert err == ""
+    assert "counts_are_of_images_that_there_are  ok" in out
+    assert out.rstrip().endswith("0 failed, 0 skipped")
+
+
+def test_a_file_is_checked_whole_and_a_failure_tells_what_was_seen_and_how_to_mend_it(capsys, write) -> None:
+    file = write("my_loss", result="logits.softmax(1).log().sum(1).detach()")
+    code, out, _ = run(capsys, "--plugin-file", file)
+    assert code == 1
+    assert "losses_have_a_gradient" in out
+    assert "seen  the losses have no gradient; expected one with respect to the logits" in out
+    assert "try   no detach()" in out
+
+
+def test_an_error_of_the_plugin_is_told_once_with_its_line(capsys, write) -> None:
+    code, out, _ = run(capsys, "my_loss", "--plugin-file", write("my_loss", result="logits.nothing()"))
+    assert code == 1
+    assert (
+        out.count("it raised AttributeError: 'Tensor' object has no attribute 'nothing' (my_loss.py:13, in per_sample)")
+        == 1
+    )
+    assert "Traceback" not in out
+
+
+def test_json_has_every_finding(capsys) -> None:
+    code, out, _ = run(capsys, "exp", "step", "drw[at=0.5]", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert {finding["technique"] for finding in found} == {"exp", "step", "drw[at=0.5]"}
+    assert {finding["state"] for finding in found} == {"ok"}
+    assert set(found[0]) == {"check", "technique", "about", "state", "text", "fix", "raised"}
+
+
+def test_a_sweep_is_several_techniques(capsys) -> None:
+    _, out, _ = run(capsys, "drw[at=0.5,0.6],one_stage", "--json")
+    assert {finding["technique"] for finding in json.loads(out)} == {"drw[at=0.5]", "drw[at=0.6]", "one_stage"}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["focl"], 4, "did you mean focal?"),
+        ([], 2, "nothing to check is named"),
+        (["exp[at=1]"], 2, "has no parameter 'at'"),
+        (["--plugin-file", "nowhere.py"], 4, "there is no plugin file"),
+        (["nowhere.toml"], 1, ""),
+    ],
+)
+def test_what_cannot_be_checked_is_told_in_words(capsys, args: list[str], code: int, said: str) -> None:
+    ended, out, err = run(capsys, *args)
+    assert ended == code
+    assert said in err
+    assert "Traceback" not in out + err
+
+
+def test_a_broken_plugin_is_told_with_its_own_error(capsys, tmp_path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    code, out, err = run(capsys, "--plugin-file", tmp_path / "broken.py")
+    assert code == 4
+    assert out == ""
+    assert "No module named 'nothing_of_that_name'" in err
+    assert "Traceback" not in err
+
+
+def test_a_name_that_is_taken_is_told(capsys, write) -> None:
+    code, _, err = run(capsys, "--plugin-file", write("focal"))
+    assert code == 4
+    assert "has the name of a built-in" in err
+
+
+def test_a_suite_is_read_and_planned(capsys) -> None:
+    code, out, _ = run(capsys, "quick", "--json")
+    assert code == 0
+    assert [f["check"] for f in json.loads(out)] == ["can_be_read", "names_what_is_there", "can_be_planned"]
+
+
+SUITE = """
+schema = 1
+name = "mine"
+title = "Mine"
+question = "Which?"
+datasets = ["{dataset}"]
+imbalance_factors = [{factor}]
+models = ["convnet"]
+techniques = ["{technique}"]
+recipe = {{ epochs = 1 }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "states", "said"),
+    [
+        ({}, ["ok", "ok", "ok"], ""),
+        ({"technique": "focl"}, ["ok", "failed"], "unknown technique 'focl'"),
+        ({"technique": "focal[gamma=-1]"}, ["ok", "failed"], "gamma"),
+        ({"factor": 0}, ["failed"], "imbalance factor 0"),
+        ({"factor": 100000}, ["ok", "ok", "failed"], "would keep no training image"),
+        ({"dataset": "image_folder"}, ["ok", "ok", "skipped"], "image_folder has no path"),
+    ],
+)
+def test_what_is_wrong_with_a_suite_is_found(capsys, tmp_path, change: dict[str, object], states, said: str) -> None:
+    values = {"dataset": "fashion_mini", "factor": 10, "technique": "focal"} | change
+    (tmp_path / "mine.toml").write_text(SUITE.format(**values))
+    code, out, _ = run(capsys, tmp_path / "mine.toml", "--json")
+    found = json.loads(out)
+    assert [finding["state"] for finding in found] == states
+    assert said in found[-1]["text"]
+    assert code == ("failed" in states)
+
+
+def test_a_technique_without_tensors_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from ltbench.cli import main\ntry: main(['check', 'drw'])\nfinally: print('torch' in sys.modules)"
+    )
+    import subprocess
+    import sys
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout.endswith("False\n")
+
+
+def test_the_command_ends_in_a_process_of_its_own() -> None:
+    ran = ltbench("check", "exp")
+    assert ran.returncode == 0
+    assert ran.stderr == ""
