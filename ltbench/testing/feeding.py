@@ -164,11 +164,13 @@ def both_ways_are_one(on: Subject) -> None:
 
     augment: Any = on.technique
     world = World()
-    stored, indices = torch.as_tensor(world.images(12, 3, 16)), torch.tensor([5, 1, 1, 11])
-    fast = augment.batch(augment.prepare(stored.clone()), indices, world.generator(5))
-    plain = augment.apply(stored[indices] / 255, world.generator(5))
-    if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
-        raise failed("batch and apply give different images", "the same", "draw in the same order in both")
+    indices = torch.tensor([5, 1, 1, 11])
+    for channels in (1, 3):
+        stored = torch.as_tensor(world.images(12, channels, 16))
+        fast = augment.batch(augment.prepare(stored.clone()), indices, world.generator(5))
+        plain = augment.apply(stored[indices] / 255, world.generator(5))
+        if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
+            raise failed("batch and apply give different images", "the same", "draw in the same order in both")
 
 
 @per_setting

@@ -2,19 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import assert_distributed, check_augment, generator
+from plugins.checks import assert_distributed, generator
 
 from ltbench.errors import ParameterError
+from ltbench.testing import checks
 from ltbench_plugins.augments.crop_flip import CropFlip
 
 ROW = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8).expand(1, 1, 2, 2)
 """One image whose four pixels tell where each has gone."""
 
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("augment", [CropFlip(), CropFlip(padding=0), CropFlip(flip=0), CropFlip(padding=2, flip=1)])
-def test_shapes_randomness_and_inputs(augment: CropFlip, channels: int) -> None:
-    check_augment(augment, channels)
+test_it_conforms = checks(CropFlip(padding=2, flip=1))
 
 
 def crops(augment: CropFlip, number: int) -> list[list[list[int]]]:

@@ -4,17 +4,12 @@ import pytest
 import scipy.stats
 import torch
 import torchvision.transforms.functional as tv
-from plugins.checks import check_augment, generator
+from plugins.checks import generator
 
 from ltbench_plugins.augments import _colour
 from ltbench_plugins.augments.jiang_augment import JiangAugment
 
 STILL = {"translate": 0, "degrees": 0, "jitter": 0, "hue": 0}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_randomness_and_inputs(channels: int) -> None:
-    check_augment(JiangAugment(), channels)
 
 
 def pictures(number: int, size: int = 32) -> torch.Tensor:

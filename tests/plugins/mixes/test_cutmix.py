@@ -3,17 +3,14 @@ from __future__ import annotations
 import pytest
 import scipy.stats
 import torch
-from plugins.checks import both_sizes, check_mix, generator
+from plugins.checks import generator
 
 from ltbench.errors import ParameterError
 from ltbench.stages import Mixed
+from ltbench.testing import checks
 from ltbench_plugins.mixes.cutmix import Cutmix
 
-
-@pytest.mark.parametrize("mix", [Cutmix(), Cutmix(alpha=0.3), Cutmix(lam=0.6)], ids=lambda m: m.label)
-@both_sizes
-def test_shapes_randomness_and_inputs(classes: int, mix: Cutmix) -> None:
-    check_mix(mix, classes)
+test_it_conforms = checks(Cutmix(alpha=0.3), Cutmix(lam=0.6))
 
 
 def numbered(batch: int, size: int = 16, *, mix: Cutmix, seed: int = 0) -> tuple[torch.Tensor, Mixed]:

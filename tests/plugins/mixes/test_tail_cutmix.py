@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_mix, generator
+from plugins.checks import generator
 
 from ltbench.errors import ParameterError
 from ltbench.longtail import thirds
+from ltbench.testing import checks
 from ltbench_plugins.mixes.cutmix import Cutmix
 from ltbench_plugins.mixes.tail_cutmix import TailCutmix
 
-
-@both_sizes
-def test_shapes_randomness_and_inputs(classes: int) -> None:
-    check_mix(TailCutmix(tail=0.5), classes)
+test_it_conforms = checks(TailCutmix(tail=0.5))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_sampler, epoch_of, generator, labels_of
+from plugins.checks import epoch_of, generator, labels_of
 
 from ltbench_plugins.samplers.artificial_balance import ArtificialBalance
-
-
-@both_sizes
-def test_shapes_randomness_and_inputs(classes: int) -> None:
-    check_sampler(ArtificialBalance(), classes)
 
 
 def pool_of(threshold: int, counts: list[int], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

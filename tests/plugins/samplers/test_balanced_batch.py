@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import assert_distributed, both_sizes, check_sampler, epoch_of
+from plugins.checks import assert_distributed, epoch_of
 
 from ltbench.errors import ParameterError
 from ltbench_plugins.samplers.balanced_batch import BalancedBatch
-
-
-@both_sizes
-def test_shapes_randomness_and_inputs(classes: int) -> None:
-    check_sampler(BalancedBatch(), classes)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import torch
-from plugins.checks import assert_distributed, both_sizes, check_sampler, epoch_of, generator
+from plugins.checks import assert_distributed, both_sizes, epoch_of, generator
 
 from ltbench_plugins.samplers.cb_sampler import CbSampler
 
 
 @both_sizes
-def test_shapes_randomness_and_inputs(classes: int) -> None:
+def test_an_epoch_has_as_many_draws_as_there_are_images(classes: int) -> None:
     counts = torch.full((classes,), 3000 // classes + 20)
     indices, _ = epoch_of(CbSampler(), counts)
     assert len(indices) == counts.sum()
-    if classes == 2:  # an epoch of a long tail of 1,000 classes has too few draws to see them all
-        check_sampler(CbSampler(), classes)
 
 
 def test_every_class_is_drawn_as_often_as_every_other() -> None:

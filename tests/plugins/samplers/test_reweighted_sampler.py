@@ -1,14 +1,9 @@
 from __future__ import annotations
 
 import torch
-from plugins.checks import assert_distributed, both_sizes, check_sampler, epoch_of, labels_of
+from plugins.checks import assert_distributed, epoch_of, labels_of
 
 from ltbench_plugins.samplers.reweighted_sampler import ReweightedSampler
-
-
-@both_sizes
-def test_shapes_randomness_and_inputs(classes: int) -> None:
-    check_sampler(ReweightedSampler(), classes)
 
 
 def test_every_class_is_drawn_as_often_as_every_other() -> None:

@@ -2,15 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_weight
 
 from ltbench.errors import ParameterError
 from ltbench_plugins.weights.clipped_inverse import ClippedInverse
-
-
-@both_sizes
-def test_shapes_order_and_inputs(classes: int) -> None:
-    check_weight(ClippedInverse(), classes)
 
 
 def test_by_hand() -> None:

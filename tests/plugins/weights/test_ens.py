@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_weight, long_tail
+from plugins.checks import long_tail
 
 from ltbench.errors import ParameterError
 from ltbench_plugins.weights.ens import Ens
@@ -16,11 +16,6 @@ PRINTED = {
     0.99999: [0.00, 0.01, 0.01, 0.02, 0.03, 0.05, 0.09, 0.14, 0.24, 0.40],
 }
 """Report rivadeneira, "Explain your observation": weights for each beta, scaled to sum one, two decimals."""
-
-
-@both_sizes
-def test_shapes_order_and_inputs(classes: int) -> None:
-    check_weight(Ens(), classes)
 
 
 @pytest.mark.parametrize("beta", PRINTED)

@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_weight, long_tail
+from plugins.checks import both_sizes, long_tail
 
 from ltbench.errors import ParameterError
 from ltbench_plugins.weights.ins import Ins
-
-
-@both_sizes
-def test_shapes_order_and_inputs(classes: int) -> None:
-    check_weight(Ins(), classes)
 
 
 def test_by_hand() -> None:

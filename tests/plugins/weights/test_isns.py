@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from plugins.checks import both_sizes, check_weight, long_tail
+from plugins.checks import long_tail
 
 from ltbench_plugins.weights.ins import Ins
 from ltbench_plugins.weights.isns import Isns
-
-
-@both_sizes
-def test_shapes_order_and_inputs(classes: int) -> None:
-    check_weight(Isns(), classes)
 
 
 def test_by_hand() -> None:

@@ -1,0 +1,66 @@
+"""What built-in techniques of a stage hold beyond what is demanded of everyone's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from plugins.checks import both_sizes, epoch_of, generator, labels_of, long_tail
+
+from ltbench.discovery import BUILT_IN
+from ltbench.registry import Registry
+
+
+def of_stage(stage: str, *less: str):
+    """Run a test with every built-in technique of a stage."""
+    entries = Registry.load().entries.values()
+    kinds = [e.technique for e in entries if e.distribution == BUILT_IN and e.technique.stage == stage]
+    chosen = [kind for kind in kinds if kind.name not in less]
+    return pytest.mark.parametrize("technique", [kind() for kind in chosen], ids=[kind.name for kind in chosen])
+
+
+@both_sizes
+@of_stage("loss")
+def test_no_loss_is_negative_and_every_gradient_is_finite(technique, classes: int) -> None:
+    labels = torch.randint(classes, (32,), generator=generator())
+    for size in (1.0, 100.0, 10_000.0):
+        logits = (size * torch.randn(32, classes, generator=generator(1))).requires_grad_()
+        losses = technique.per_sample(logits, labels, long_tail(classes))
+        losses.sum().backward()
+        assert losses.isfinite().all()
+        assert (losses >= 0).all()
+        assert logits.grad.isfinite().all()
+        assert logits.grad.any()
+
+
+@both_sizes
+@of_stage("weight")
+def test_a_rarer_class_weighs_no_less(technique, classes: int) -> None:
+    weights = technique.weights(long_tail(classes))
+    assert weights.dtype == torch.float32
+    assert (weights.diff() >= 0).all()
+
+
+@both_sizes
+@of_stage("mix")
+def test_the_first_label_is_the_image_s_own_and_the_second_one_of_the_batch_each_once(technique, classes: int) -> None:
+    images = torch.randn(24, 3, 8, 8, generator=generator(2))
+    labels = torch.randint(classes, (24,), generator=generator())
+    mixed, other = (technique.mix(images, labels, long_tail(classes), generator(seed)) for seed in (3, 4))
+    assert torch.equal(mixed.labels_a, labels)
+    assert torch.equal(mixed.labels_b.sort()[0], labels.sort()[0])
+    assert not torch.equal(other.images, mixed.images)
+
+
+@both_sizes
+@of_stage("sampler")
+def test_every_epoch_has_another_order(technique, classes: int) -> None:
+    counts = long_tail(classes)
+    labels, stream = labels_of(counts), generator(1)
+    pool = technique.pool(labels, counts, generator())
+    assert not torch.equal(*(technique.epoch(pool, labels, counts, 64, stream) for _ in range(2)))
+
+
+@of_stage("sampler")
+def test_every_class_is_visited(technique) -> None:
+    indices, labels = epoch_of(technique, [60, 30, 10], 64)
+    assert set(labels[indices].tolist()) == {0, 1, 2}
