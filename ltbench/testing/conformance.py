@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.errors import CheckFailed, LtbenchError
+from ltbench.errors import CheckFailed, LtbenchError, PluginError
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh
 from ltbench.testing.catalogue import of_stage
@@ -85,10 +85,22 @@ def conformance(technique: Technique | type[Technique], registry: Registry | Non
 
 def trials(technique: Technique | type[Technique]) -> Iterator[Trial]:
     """Yield every trial of a technique, by check."""
-    varied = settings(technique()) if inspect.isclass(technique) else [technique]
-    assert isinstance(varied[0], Technique), f"{technique!r} is no technique"
+    varied = settings(_made(technique)) if inspect.isclass(technique) else [technique]
     for check in of_stage(varied[0].stage):
         yield from _of_check(check, varied)
+
+
+def _made(kind: type[Technique]) -> Technique:
+    """Return a technique with its defaults; raise `PluginError` where that cannot be made."""
+    what = f"{kind.__module__}.{kind.__qualname__}"
+    if not issubclass(kind, Technique):
+        raise PluginError(f"{what} is no technique", fix="a class derived from Loss, Sampler or another stage's")
+    try:
+        return kind()
+    except (TypeError, LtbenchError) as error:
+        raise PluginError(
+            f"{what} cannot be made with its defaults", why=str(error), fix="give every parameter a default in range"
+        ) from None
 
 
 def _of_check(check: Check, varied: list[Technique]) -> Iterable[Trial]:

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import traceback
@@ -23,6 +24,7 @@ from typing import IO, Any, Literal
 import msgspec
 
 from ltbench.technique import Technique
+from ltbench.testing.finding import Skip
 from ltbench.testing.subject import source_file
 
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pandas")
@@ -72,9 +74,13 @@ def _ask(kind: str, question: Question) -> Answer:
     process = _process(kind)
     assert process.stdin is not None, "it is a pipe"
     assert process.stdout is not None, "it is a pipe"
-    pickle.dump(question, process.stdin)
-    process.stdin.flush()
-    return pickle.load(process.stdout)  # type: ignore[no-any-return]  # noqa: S301 - our own process
+    try:
+        pickle.dump(question, process.stdin)
+        process.stdin.flush()
+        return pickle.load(process.stdout)  # type: ignore[no-any-return]  # noqa: S301 - our own process
+    except (OSError, EOFError) as error:
+        _process.cache_clear()
+        raise Skip(f"no fresh process answers ({type(error).__name__}); what it said is above") from None
 
 
 @cache
@@ -112,6 +118,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def serve(kind: str) -> None:
     """Answer questions from stdin on stdout until there are no more, each in a child of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with the process that asks
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what plugins print is no answer
     if kind == "warm":
@@ -123,6 +130,7 @@ def serve(kind: str) -> None:
             return
         reading, writing = os.pipe()
         if os.fork() == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.close(reading)
             with os.fdopen(writing, "wb") as pipe:
                 pickle.dump(_answered(question), pipe)

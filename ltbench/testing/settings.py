@@ -25,7 +25,7 @@ def why_not_varied(technique: Technique, parameter: str) -> str:
     return (
         ""
         if variations(technique, parameter)
-        else "no other values can be made up; give some: checks(MyTechnique(...))"
+        else "no other value can be made up that goes with the rest; give some: checks(MyTechnique(...))"
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from testing.broken.manners import Sound as SoundLoss
 from testing.broken.manners import nll
 from testing.broken.marks import breaks
 
-from ltbench import Loss, Model, Phase, Regime, Weight
+from ltbench import Model, Phase, Regime, Weight
 
 # --- models -----------------------------------------------------------------------------------------------------
 
@@ -92,15 +93,6 @@ class LostTensor(Sound, frozen=True):
 
 
 # --- losses -----------------------------------------------------------------------------------------------------
-
-
-class SoundLoss(Loss, frozen=True):
-    """Cross-entropy. Source: none."""
-
-    name = "sound_loss"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits, labels)
 
 
 @breaks("there_is_a_loss_for_each_sample")
