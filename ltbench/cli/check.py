@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,7 @@ SHOWN = 3
 """Settings in which a check failed that are named."""
 
 if TYPE_CHECKING:
+    from ltbench.discovery import Choice
     from ltbench.registry import Registry
     from ltbench.technique import Technique
     from ltbench.testing import Finding
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(names: Sequence[str], as_json: bool, plugin_files: Sequence[Path], disable: Sequence[str]) -> int:
+def command(names: Sequence[str], as_json: bool, choice: Choice) -> int:
     """Examine techniques against what their stage demands, and suites.
 
     A technique by its name is tried with its defaults and other values of its parameters; written with parameters, as
     in my_loss[gamma=1], as it is. Without a name: everything that the plugin files offer. Exits 1 when a check failed.
     """
-    registry = load_registry(plugin_files, disable)
+    registry = load_registry(choice)
     if not names:
-        names = _offered(registry, plugin_files, disable)
+        names = _offered(registry)
     findings = {name: _findings(name, registry) for name in _separate(names)}
     if as_json:
         print_json([finding for each in findings.values() for finding in each])
@@ -43,17 +43,17 @@ def command(names: Sequence[str], as_json: bool, plugin_files: Sequence[Path], d
     return CELLS_FAILED if any(f.state == "failed" for each in findings.values() for f in each) else 0
 
 
-def _offered(registry: Registry, plugin_files: Sequence[Path], disable: Sequence[str]) -> list[str]:
-    """Return the techniques and suites that come from the plugin files."""
-    from ltbench.registry import Registry
-
-    if not plugin_files:
-        raise UsageError("nothing to check is named", fix="ltbench check NAME, or --plugin-file FILE")
-    plain = Registry.load((), disabled=disable)
-    offered = [name for name in (*registry.entries, *registry.suites) if name not in {*plain.entries, *plain.suites}]
+def _offered(registry: Registry) -> list[str]:
+    """Return the techniques and suites of the files and modules that were asked for."""
+    asked = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
+    offered = [kind.name for loaded in asked for kind in loaded.techniques]
+    offered += [path.stem for loaded in asked for path in loaded.suites]
     if not offered:
-        files = ", ".join(file.name for file in plugin_files)
-        raise UsageError(f"{files} offers no technique and no suite", fix="name what is to be checked")
+        what = ", ".join(loaded.source.plugin for loaded in asked)
+        raise UsageError(
+            f"{what} offers no technique and no suite" if what else "nothing to check is named",
+            fix="ltbench check NAME, or --plugin-file FILE",
+        )
     return offered
 
 

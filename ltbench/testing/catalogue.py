@@ -28,4 +28,5 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
 
 def of_stage(stage: str) -> tuple[Check, ...]:
     """Return every check of a stage: what all techniques have to hold, then its own."""
-    return (*COMMON, *CHECKS[stage])
+    handed = () if stage in {"dataset", "regime"} else common.HANDED
+    return (*COMMON, *handed, *CHECKS[stage])

@@ -238,6 +238,7 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
 
 CHECKS = (
     has_a_name_of_its_own, names_its_source, parameters_are_described, says_what_it_goes_with, is_written_as_text,
-    works_with_any_number_of_classes, uses_every_parameter, leaves_its_inputs_alone, leaves_global_randomness_alone,
-    repeats_itself,
+    uses_every_parameter, leaves_global_randomness_alone, repeats_itself,
 )  # fmt: skip
+HANDED = (works_with_any_number_of_classes, leaves_its_inputs_alone)
+"""What is demanded of techniques that are handed something; data sets and regimes are not."""
