@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -44,19 +45,13 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
         module=import_name(distribution),
         parts=tuple(parts),
         author=_author(),
-        year=datetime.datetime.now(tz=datetime.UTC).year,
+        year=dt.datetime.now(tz=dt.UTC).year,
     )
     files, folder = package.files(), output or Path(distribution)
     write(files, folder)
     click.echo(f"wrote {folder}, {len(files)} files; what to fill in says FILL IN. The next three commands:", err=True)
-    where = folder if folder.is_absolute() else f"./{folder}"
-    click.echo(f"pip install -e '{where}[test]'\npytest {_quoted(folder)}\n{run_command(parts)}")
-
-
-def _quoted(folder: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(folder))
+    where = str(folder) if folder.is_absolute() else f"./{folder}"
+    click.echo(f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}")
 
 
 def _parts(words: Sequence[str]) -> list[Part]:

@@ -51,7 +51,7 @@ class MyDataset(Dataset, frozen=True):
         import numpy as np
 
         # The stream of RandomState is frozen: the same images with every version of numpy.
-        random = np.random.RandomState(0)  # noqa: NPY002
+        random = np.random.RandomState(0)
         labels = np.arange(CLASSES, dtype=np.int64).repeat(TRAIN + TEST)
         angle = (labels * np.pi / CLASSES)[:, None, None]
         start = random.uniform(0, 2 * np.pi, len(labels))[:, None, None]

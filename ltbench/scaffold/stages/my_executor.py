@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import ExecutorOffer, Meta, hookimpl
+from ltbench.executors import DEFAULTS, Terms
 
 if TYPE_CHECKING:
-    from ltbench.executors import Executor, Outcome, Terms
+    from ltbench.executors import Executor, Outcome
     from ltbench.work import Context
 
 LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
@@ -23,7 +24,7 @@ class MyExecutor(ExecutorOffer, frozen=True):
 
     pause: Annotated[float, Meta(ge=0, description="seconds before each task")] = 0.1
 
-    def make(self, context: Context, terms: Terms) -> Executor:
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         """Return the executor: see `Executor` in `ltbench.executors` for what it has to do."""
         import time
 
