@@ -66,16 +66,48 @@ def _write_info(folder: Path, distribution: str, version: str, points: Mapping[s
     (info / "entry_points.txt").write_text("\n".join(["[ltbench]", *lines, ""]))
 
 
-def own_tests(package: Path, *folders: Path) -> subprocess.CompletedProcess[str]:
+def own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the tests that a package brings, in a fresh process, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(package)],
+        [sys.executable, *OWN_TESTS, str(package)],
         capture_output=True,
         text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | on_path(*folders),
+        env=_without_pytest() | env,
         cwd=package.parent,
         check=False,
     )
+
+
+OWN_TESTS = ("-m", "pytest", "-v", "-W", "error", "-p", "no:cacheprovider")
+
+
+def _without_pytest() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+class Environment:
+    """A virtual environment that also has what this one has, for what pip installs."""
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.python = folder / "bin" / "python"
+        (site,) = folder.glob("lib/python*/site-packages")
+        shared = [path for path in sys.path if path.endswith("site-packages")]
+        (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in shared))
+
+    def run(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run its Python; it has to succeed."""
+        done = subprocess.run(
+            [self.python, *args], capture_output=True, text=True, env=_without_pytest(), cwd=cwd, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def install(self, *packages: Path, editable: bool = False) -> None:
+        """Have pip build and install packages as they are, without a network."""
+        flags = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+        for package in packages:
+            self.run("-m", "pip", "install", *flags, *(["-e"] if editable else []), str(package))
 
 
 def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

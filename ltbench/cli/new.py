@@ -51,7 +51,9 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
     write(files, folder)
     click.echo(f"wrote {folder}, {len(files)} files; what to fill in says FILL IN. The next three commands:", err=True)
     where = str(folder) if folder.is_absolute() else f"./{folder}"
-    click.echo(f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}")
+    click.echo(
+        f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}"
+    )
 
 
 def _parts(words: Sequence[str]) -> list[Part]:

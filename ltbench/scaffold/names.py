@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import keyword
 import re
 import unicodedata
 from collections.abc import Mapping
 
-from ltbench.discovery import GROUP, distribution_of
+from ltbench.discovery import Source, installed
 from ltbench.errors import UsageError
 from ltbench.registry import Registry
 
@@ -19,15 +18,22 @@ _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 
 
 def taken(registry: Registry) -> dict[str, str]:
-    """Return who has each name that is taken: by a technique, a suite, an executor or an entry point."""
-    names = {
-        point.name: " ".join(distribution_of(point.dist)) for point in importlib.metadata.entry_points(group=GROUP)
-    }
-    names |= dict.fromkeys(registry.suites, "a suite that is installed")
+    """Return who has each name that is taken: by a plugin, a technique, a suite or an executor."""
+    owners = {source.plugin: _who(source) for source, _ in installed()}
     for source, family in registry.families:
-        names |= dict.fromkeys(family.names(), f"{source.distribution} {source.version}")
-    names |= {name: f"{source.distribution} {source.version}" for name, (source, _) in registry.executors.items()}
-    return names | {name: f"{e.distribution} {e.version}" for name, e in registry.entries.items()}
+        owners |= dict.fromkeys(family.names(), _who(source))
+    for loaded in registry.loaded:
+        offered = [
+            *(t.name for t in loaded.techniques),
+            *(p.stem for p in loaded.suites),
+            *(e.name for e in loaded.executors),
+        ]
+        owners |= dict.fromkeys(offered, _who(loaded.source))
+    return owners
+
+
+def _who(source: Source) -> str:
+    return f"{source.distribution} {source.version}"
 
 
 def check_name(name: str, kind: str, owners: Mapping[str, str]) -> None:

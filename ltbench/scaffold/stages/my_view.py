@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from ltbench import Meta, View, hookimpl
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ltbench.stages import FloatArray
+    from torch import Tensor
 
 LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
 
