@@ -14,6 +14,7 @@ import msgspec
 from ltbench import disk
 from ltbench.errors import UsageError
 from ltbench.scaffold.names import class_name
+from ltbench.stages import STAGES
 
 KINDS: Mapping[str, str] = {
     "dataset": "a data set",
@@ -90,7 +91,17 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
                     else f"src/{self.module}/{path}"
                 )
                 files[path] = self._named(template.read_text(encoding="utf-8"), part)
+                if template.suffix == ".toml":
+                    files[path] = self._asking(files[path])
         return files
+
+    def _asking(self, suite: str) -> str:
+        """Return a suite that asks about what is new in this package, where the template names something built in."""
+        for field in ("datasets", "profiles", "models", "techniques"):
+            own = [part.name for part in self.parts if part.kind in STAGES and _field(part) == field]
+            if own:
+                suite = re.sub(rf"^{field} = .*$", f"{field} = {json.dumps(own)}", suite, flags=re.MULTILINE)
+        return suite
 
     def _named(self, text: str, part: Part) -> str:
         """Return a template of `stages/` with the names of this package."""
@@ -127,12 +138,18 @@ def run_command(parts: Sequence[Part]) -> str:
     suite, executor, metric = of("suite"), of("executor"), of("metric")
     words = ["ltbench run"]
     words += [f"--suite {suite[0]}"] if suite else []
-    words += [f"--plugins {','.join(combined)}"] if combined else []
+    words += [f"--plugins {','.join(combined)}"] if combined and not suite else []
     words += ["--max-techniques 0"] if not suite and not combined else []
     words += ["--seeds 3"] if metric and not suite and not combined else []
     words += [f"--executor {executor[0]}"] if executor else []
     words += [f"&& ltbench export {suite[0] if suite else 'quick'} | grep {metric[0]}"] if metric else []
     return " ".join(words)
+
+
+def _field(part: Part) -> str:
+    """Return where a suite names it; metrics are named nowhere."""
+    role = STAGES[part.kind].role
+    return {"setting": f"{part.kind}s", "technique": "techniques", "metric": ""}[role]
 
 
 def _first_line(part: Part) -> str:

@@ -78,7 +78,7 @@ def test_it_prints_the_next_three_commands_ready_to_paste(here: Path) -> None:
         ("metric new_metric", "ltbench run --max-techniques 0 --seeds 3 && ltbench export quick | grep new_metric"),
         ("loss new_loss metric new_metric", "ltbench run --plugins new_loss && ltbench export quick | grep new_metric"),
         ("suite new_suite", "ltbench run --suite new_suite"),
-        ("suite new_suite loss new_loss", "ltbench run --suite new_suite --plugins new_loss"),
+        ("suite new_suite loss new_loss", "ltbench run --suite new_suite"),
         ("executor new_executor", "ltbench run --max-techniques 0 --executor new_executor"),
     ],
 )
@@ -91,6 +91,15 @@ def test_several_stages_make_one_package(here: Path) -> None:
     points = tomllib.loads(Path("tails/pyproject.toml").read_text())["project"]["entry-points"]["ltbench"]
     assert points == {"tail_loss": "tails.tail_loss", "tail_sampler": "tails.tail_sampler"}
     assert Path("tails/README.md").read_text().startswith("# tails\n\nA loss and a sampler for ltbench")
+
+
+def test_a_suite_asks_about_what_is_new_beside_it(here: Path) -> None:
+    new("suite", "tails", "loss", "tail_loss", "dataset", "tail_images", "metric", "tail_score", "view", "tail_views")
+    suite = tomllib.loads(Path("ltbench-tails/src/ltbench_tails/tails.toml").read_text())
+    assert suite["name"] == "tails"
+    assert suite["datasets"] == ["tail_images"]
+    assert suite["techniques"] == ["tail_loss", "tail_views"]
+    assert suite["models"] == ["convnet"]
 
 
 def test_the_author_is_who_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,7 @@ class MyDataset(Dataset, frozen=True):
     # No flips: a mirrored stripe is of another class. Otherwise name a technique here, as on a command line.
     augment = ""
 
-    noise: Annotated[float, Meta(ge=0, le=1, description="deviation of the noise, in the amplitude of the stripes")] = (
-        0.5
-    )
+    noise: Annotated[float, Meta(ge=0, le=1, description="most that noise adds, in the amplitude of the stripes")] = 0.5
 
     def info(self, root: Path) -> DatasetInfo:
         return DatasetInfo(
@@ -35,8 +33,8 @@ class MyDataset(Dataset, frozen=True):
             channels=1,
             size=SIZE,
             mean=(0.5,),
-            # A wave of amplitude 1/4 has the deviation 1/4 / sqrt(2); the noise comes on top.
-            std=(0.25 * (0.5 + self.noise**2) ** 0.5,),
+            # Variances add up: 1/2 of a wave between -1 and 1, 1/3 of even noise between -1 and 1.
+            std=(0.25 * (1 / 2 + self.noise**2 / 3) ** 0.5,),
             # Raise the number when the images change.
             fingerprint=f"my_dataset 1 noise {self.noise:g}",
             licence="MIT",
@@ -57,8 +55,8 @@ class MyDataset(Dataset, frozen=True):
         start = random.uniform(0, 2 * np.pi, len(labels))[:, None, None]
         row, column = np.mgrid[:SIZE, :SIZE]
         wave = np.sin(np.cos(angle) * column + np.sin(angle) * row + start)
-        pixels = 0.5 + 0.25 * (wave + self.noise * random.standard_normal(wave.shape))
-        images = (255 * pixels.clip(0, 1)).round().astype(np.uint8)[:, None]
+        pixels = 0.5 + 0.25 * (wave + self.noise * random.uniform(-1, 1, wave.shape))
+        images = (255 * pixels).round().astype(np.uint8)[:, None]
         train = np.arange(len(labels)) % (TRAIN + TEST) < TRAIN
         return Images(
             train_images=images[train], train_labels=labels[train],

@@ -32,6 +32,11 @@ class MySampler(Sampler, frozen=True):
         drawn = chance[labels[pool]].multinomial(len(pool), replacement=True, generator=generator)
         return pool[drawn]
 
+    def share(self, counts: Tensor) -> Tensor:
+        """Return the share of draws that each class has, float64 [C]; the tests hold the draws against it."""
+        powers = (counts.double() ** self.power) * (counts > 0)
+        return powers / powers.sum()
+
 
 @hookimpl
 def ltbench_samplers() -> list[type[Sampler]]:
