@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -107,7 +108,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         """Return a template of `stages/` with the names of this package."""
         kind = f"my_{part.kind}"
         names = {"my_package": self.module, kind: part.name, class_name(kind): class_name(part.name)}
-        if class_name(part.name) != class_name(kind) and re.search(rf"\b{class_name(part.name)}\b", text):
+        if class_name(part.name) != class_name(kind) and class_name(part.name) in _words(text):
             raise UsageError(
                 f"a new {part.kind} cannot have the name '{part.name}'",
                 why=f"its class {class_name(part.name)} would hide another one that it needs",
@@ -133,7 +134,10 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_command(parts: Sequence[Part]) -> str:
     """Return the command that tries what is new."""
-    of: Callable[[str], list[str]] = lambda kind: [part.name for part in parts if part.kind == kind]  # noqa: E731
+
+    def of(kind: str) -> list[str]:
+        return [part.name for part in parts if part.kind == kind]
+
     combined = [part.name for part in parts if part.kind not in NO_COMBINATION]
     suite, executor, metric = of("suite"), of("executor"), of("metric")
     words = ["ltbench run"]
@@ -144,6 +148,16 @@ def run_command(parts: Sequence[Part]) -> str:
     words += [f"--executor {executor[0]}"] if executor else []
     words += [f"&& ltbench export {suite[0] if suite else 'quick'} | grep {metric[0]}"] if metric else []
     return " ".join(words)
+
+
+def _words(text: str) -> set[str]:
+    """Return every name that a module uses; none for what is no module."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except SyntaxError:
+        return set()
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return imported | {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def _field(part: Part) -> str:

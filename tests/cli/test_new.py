@@ -155,6 +155,11 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason_and_the_nearest_one(
     assert not list(here.iterdir())
 
 
+def test_a_name_that_only_the_text_of_a_template_has_can_be_taken(here: Path) -> None:
+    new("mix", "keep")
+    assert "class Keep(Mix" in Path("ltbench-keep/src/ltbench_keep/keep.py").read_text()
+
+
 @pytest.mark.parametrize("taken", ["folder", "file"])
 def test_what_is_there_is_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
     target = here / "ltbench-tail-loss"
@@ -219,3 +224,12 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "STAGE NAME" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_the_documentation_shows_what_the_command_says(here: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "writing-a-plugin.md").read_text()
+    asked, *said = text.split("```console\n$ ltbench ")[1].split("\n```")[0].splitlines()
+    done = CliRunner().invoke(group, asked.split(), catch_exceptions=False)
+    assert done.output.splitlines() == said
+    file = text.split("`ltbench run --plugin-file\n")[1].split(" ")[0]
+    assert Path(file).is_file()
