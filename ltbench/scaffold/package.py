@@ -42,7 +42,7 @@ _PLACES = {
     "pyproject.toml": "pyproject.toml", "README.md": "README.md", "LICENSE": "LICENSE", "gitignore": ".gitignore",
     "test.yml": ".github/workflows/test.yml",
 }  # fmt: skip
-"""Where the templates of `package/` go."""
+"""Where the templates of `around/` go."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             "run_about": self._run_about(),
         }
         files = {
-            place: Template(_read(f"package/{name}.txt")).substitute(facts) for name, place in sorted(_PLACES.items())
+            place: Template(_read(f"around/{name}.txt")).substitute(facts) for name, place in sorted(_PLACES.items())
         }
         files[f"src/{self.module}/__init__.py"] = f'"""{self._about()} for ltbench."""\n'
         files[f"src/{self.module}/py.typed"] = ""
