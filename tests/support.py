@@ -6,7 +6,8 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 LOSS = '''
@@ -39,19 +40,74 @@ def loss_source(
 
 def install(folder: Path, distribution: str, version: str, modules: dict[str, str]) -> Path:
     """Lay out an installed distribution whose every module is a plugin; `folder` then goes onto the path."""
-    info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    points = [f"{name} = {name}_module" for name in modules]
-    (info / "entry_points.txt").write_text("[ltbench]\n" + "\n".join(points) + "\n")
+    _write_info(folder, distribution, version, {name: f"{name}_module" for name in modules})
     for name, source in modules.items():
         (folder / f"{name}_module.py").write_text(source)
     return folder
 
 
-def on_path(folder: Path) -> dict[str, str]:
-    """Return the environment in which a fresh process finds what is installed in a folder, and what this one finds."""
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])}
+def on_path(*folders: Path) -> dict[str, str]:
+    """Return the environment in which a fresh process finds what is installed in folders, and what this one finds."""
+    return {"PYTHONPATH": os.pathsep.join([*map(str, folders), *filter(None, sys.path)])}
+
+
+def install_package(package: Path, folder: Path) -> list[Path]:
+    """Lay out an installed package, as `pip install -e` would; return the folders that then go onto the path."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    _write_info(folder, project["name"], project["version"], project["entry-points"]["ltbench"])
+    return [folder, package / "src"]
+
+
+def _write_info(folder: Path, distribution: str, version: str, points: Mapping[str, str]) -> None:
+    info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    lines = [f"{name} = {module}" for name, module in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[ltbench]", *lines, ""]))
+
+
+def own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the tests that a package brings, in a fresh process, with warnings as errors."""
+    return subprocess.run(
+        [sys.executable, *OWN_TESTS, str(package)],
+        capture_output=True,
+        text=True,
+        env=_without_pytest() | env,
+        cwd=package.parent,
+        check=False,
+    )
+
+
+OWN_TESTS = ("-m", "pytest", "-v", "-W", "error", "-p", "no:cacheprovider")
+
+
+def _without_pytest() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+class Environment:
+    """A virtual environment that also has what this one has, for what pip installs."""
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.python = folder / "bin" / "python"
+        (site,) = folder.glob("lib/python*/site-packages")
+        shared = [path for path in sys.path if path.endswith("site-packages")]
+        (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in shared))
+
+    def run(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run its Python; it has to succeed."""
+        done = subprocess.run(
+            [self.python, *args], capture_output=True, text=True, env=_without_pytest(), cwd=cwd, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def install(self, *packages: Path, editable: bool = False) -> None:
+        """Have pip build and install packages as they are, without a network."""
+        flags = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
+        for package in packages:
+            self.run("-m", "pip", "install", *flags, *(["-e"] if editable else []), str(package))
 
 
 def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

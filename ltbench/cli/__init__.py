@@ -25,6 +25,7 @@ COMMANDS = {
     "cache": "Show what the store holds, and remove what nobody needs.",
     "data": "Show where the data sets are and what is missing.",
     "plugins": "List the plugins and what each offers.",
+    "new": "Write a package for a technique of your own.",
     "show-cell": "Show all that is known of one cell, and the command that runs it again.",
     "compare": "Compare two sets of records, or two combinations of techniques, cell by cell.",
     "export": "Write every number as CSV, JSON or Parquet, one row per cell and metric.",

@@ -1,0 +1,1 @@
+"""A training regime and an ensemble for ltbench."""

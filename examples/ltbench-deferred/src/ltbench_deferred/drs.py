@@ -1,0 +1,37 @@
+"""Deferred re-sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from ltbench import Meta, Phase, Regime, hookimpl
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class Drs(Regime, frozen=True):
+    """Leave the sampler off until late in the training.
+
+    The network learns its features from the data as they come and is then fine-tuned on those that the sampler draws.
+    Nothing else changes: the learning rate goes on along its curve, and the first part is the plain training's, which is
+    shared with it. In the paper the switch comes with the first drop of a stepped learning rate, at epoch 160 of 200; its
+    algorithm 1 has class weights in the place of the sampler, which is the built-in `drw`.
+
+    Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.3
+    (deferred re-balancing), with re-sampling.
+    """
+
+    name = "drs"
+    needs: ClassVar[Mapping[str, str]] = {"sampler": "there is nothing to defer without a sampler"}
+
+    at: Annotated[float, Meta(gt=0, lt=1, description="where the sampler comes on, as a share of the training")] = 0.8
+
+    def phases(self) -> list[Phase]:
+        """Return the part without the sampler and the part with it."""
+        return [Phase(until=self.at, sampler=False), Phase(until=1.0)]
+
+
+@hookimpl
+def ltbench_regimes() -> list[type[Regime]]:
+    return [Drs]

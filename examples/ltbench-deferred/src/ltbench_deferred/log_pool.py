@@ -1,0 +1,46 @@
+"""Logarithmic opinion pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Ensemble, Member, Meta, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class LogPool(Ensemble, frozen=True):
+    """Train several networks with different seeds and merge their probabilities by the geometric mean.
+
+    `p_c` is in proportion to `(product over M members of p_mc) ** (1 / M)`: a member that rules a class out all but
+    vetoes it, where the arithmetic mean outvotes it. A probability counts as at least 1e-12, so that where members rule
+    out every class together the prediction is still defined. The first member is the plain training with the cell's
+    seed, which is not trained twice.
+
+    Source: Heskes, Selecting Weighting Factors in Logarithmic Opinion Pools, NIPS 1997, with equal weights.
+    """
+
+    name = "log_pool"
+
+    size: Annotated[int, Meta(ge=2, description="number of members")] = 3
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        """Return the members, whatever the class counts."""
+        return [Member(seed_offset=number) for number in range(self.size)]
+
+    def merge(self, probabilities: FloatArray) -> FloatArray:
+        """Return probabilities float [N, C] from those of the members, float [members, N, C]."""
+        import numpy as np
+
+        mean = np.exp(np.log(np.maximum(probabilities, 1e-12)).mean(0))
+        merged: FloatArray = mean / mean.sum(-1, keepdims=True)
+        return merged
+
+
+@hookimpl
+def ltbench_ensembles() -> list[type[Ensemble]]:
+    return [LogPool]

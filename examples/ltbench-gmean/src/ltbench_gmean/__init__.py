@@ -1,0 +1,1 @@
+"""A metric and a loss for ltbench."""

@@ -1,0 +1,45 @@
+"""The geometric mean of recalls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Metric, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class Gmean(Metric, frozen=True):
+    """The geometric mean of the recalls of all classes: no class can be given up for the others.
+
+    `g = (product of the C recalls) ** (1 / C)`, so a single class that is never found makes it 0, whatever the rest.
+    `least` softens that: a recall counts as at least so much. A class without test images has no recall and is left
+    out.
+
+    Source: Kubat and Matwin, Addressing the Curse of Imbalanced Training Sets: One-Sided Selection, ICML 1997,
+    for two classes; Sun, Kamel and Wang, Boosting for Learning Multiple Classes with Imbalanced Class Distribution, ICDM
+    2006, for several.
+    """
+
+    name = "gmean"
+
+    least: Annotated[float, Meta(ge=0, lt=1, description="what a recall counts as at least; 0: every miss shows")] = 0.0
+
+    def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
+        """Return the number by its name. probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C]."""
+        import numpy as np
+
+        images = np.bincount(labels, minlength=len(counts))
+        hits = np.bincount(labels[probabilities.argmax(1) == labels], minlength=len(counts))
+        recalls = np.maximum(hits[images > 0] / images[images > 0], self.least)
+        # The mean of logarithms: a product of a thousand recalls would leave the range of floating point.
+        return {"gmean": float(np.exp(np.log(recalls).mean())) if recalls.all() else 0.0}
+
+
+@hookimpl
+def ltbench_metrics() -> list[type[Metric]]:
+    return [Gmean]

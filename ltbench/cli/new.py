@@ -1,0 +1,79 @@
+"""`ltbench new STAGE NAME`: a package for a technique of one's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from ltbench.scaffold.package import Part
+
+
+@click.command("new")
+@click.argument("words", nargs=-1, required=True, metavar="STAGE NAME [STAGE NAME]...")
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
+              help="The folder of the package, new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
+@click.option("--package", "distribution", metavar="NAME",
+              help="What the package is called where it is published.  [default: ltbench-NAME]")  # fmt: skip
+def command(words: Sequence[str], output: Path | None, distribution: str | None) -> None:
+    """Write an installable package with a new technique of STAGE called NAME.
+
+    STAGE is a stage of `ltbench list`, or suite or executor; several pairs make one package. The technique works as it
+    is: a starting point with a test, a README, a licence and a CI file. What is to be filled in says FILL IN.
+    """
+    from ltbench.registry import Registry
+    from ltbench.scaffold.names import check_name, import_name, taken
+    from ltbench.scaffold.package import Package, run_command, write
+
+    parts = _parts(words)
+    owners = taken(Registry.load())
+    for part in parts:
+        check_name(part.name, part.kind, owners)
+        owners[part.name] = "another one of this command"
+    distribution = distribution or f"ltbench-{parts[0].name.replace('_', '-')}"
+    package = Package(
+        distribution=distribution,
+        module=import_name(distribution),
+        parts=tuple(parts),
+        author=_author(),
+        year=dt.datetime.now(tz=dt.UTC).year,
+    )
+    files, folder = package.files(), output or Path(distribution)
+    write(files, folder)
+    click.echo(f"wrote {folder}, {len(files)} files; what to fill in says FILL IN. The next three commands:", err=True)
+    where = str(folder) if folder.is_absolute() else f"./{folder}"
+    click.echo(
+        f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}"
+    )
+
+
+def _parts(words: Sequence[str]) -> list[Part]:
+    from ltbench.scaffold.package import KINDS, Part
+
+    kinds, names = words[::2], words[1::2]
+    for kind, name in zip(kinds, [*names, ""], strict=False):
+        if kind not in KINDS and name in KINDS:
+            raise UsageError(
+                f"'{kind}' is no stage", why="the stage comes before the name", fix=f"ltbench new {name} {kind}"
+            )
+        if kind not in KINDS:
+            raise UnknownName.of("stage", kind, KINDS)
+    if len(kinds) > len(names):
+        raise UsageError(f"{KINDS[kinds[-1]]} without a name", fix=f"ltbench new {' '.join(words)} my_{kinds[-1]}")
+    return [Part(kind, name) for kind, name in zip(kinds, names, strict=True)]
+
+
+def _author() -> str:
+    """Return who git takes this user for."""
+    git = shutil.which("git")
+    asked = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
+    return (asked.stdout.strip() if asked else "") or "FILL IN: YOUR NAME"

@@ -1,0 +1,90 @@
+"""Names that a new technique and its package can have."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from ltbench.discovery import Source, installed
+from ltbench.errors import UsageError
+from ltbench.registry import Registry
+
+LONGEST = 60
+_WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
+_DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
+
+
+def taken(registry: Registry) -> dict[str, str]:
+    """Return who has each name that is taken: by a plugin, a technique, a suite or an executor."""
+    owners = {source.plugin: _who(source) for source, _ in installed()}
+    for source, family in registry.families:
+        owners |= dict.fromkeys(family.names(), _who(source))
+    for loaded in registry.loaded:
+        offered = [
+            *(t.name for t in loaded.techniques),
+            *(p.stem for p in loaded.suites),
+            *(e.name for e in loaded.executors),
+        ]
+        owners |= dict.fromkeys(offered, _who(loaded.source))
+    return owners
+
+
+def _who(source: Source) -> str:
+    return f"{source.distribution} {source.version}"
+
+
+def check_name(name: str, kind: str, owners: Mapping[str, str]) -> None:
+    """Raise `UsageError` with the reason and the nearest name that can be, unless this one can.
+
+    kind: a stage, or suite or executor. owners: who has each name that is taken.
+    """
+    if not _WORD.match(name) or len(name) > LONGEST:
+        why = "a name is a word in lower case: letters, digits and single underscores between them, a letter first"
+        if len(name) > LONGEST:
+            why = f"it has {len(name)} letters, and {LONGEST} are the most"
+    elif keyword.iskeyword(name):
+        why = "it is a keyword of Python, and a module has this name"
+    elif name in owners:
+        why = f"the name is taken by {owners[name]}"
+    else:
+        return
+    raise UsageError(
+        f"a new {kind} cannot have the name '{name}'", why=why, fix=f"ltbench new {kind} {_near(name, kind, owners)}"
+    )
+
+
+def _near(name: str, kind: str, owners: Mapping[str, str]) -> str:
+    """Return a name like this one that can be."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
+    word = re.sub(r"[^a-z0-9]+", "_", parts).strip("_")[: LONGEST - len(kind) - 4].strip("_")
+    if keyword.iskeyword(word):
+        word = f"{word}_{kind}"
+    if not word[:1].isalpha() or word in owners:
+        word = f"my_{word or kind}"
+    number, first = 2, word
+    while word in owners:
+        word, number = f"{first}_{number}", number + 1
+    return word
+
+
+def class_name(name: str) -> str:
+    """Return the class of a technique: `my_loss` is `MyLoss`."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def import_name(distribution: str) -> str:
+    """Return the package that a distribution installs; raise `UsageError` where one of them cannot have its name."""
+    package = re.sub(r"[-.]+", "_", distribution)
+    if not _DISTRIBUTION.match(distribution):
+        why = "it is written in lower case: letters, digits, and - between them"
+    elif not package.isidentifier() or keyword.iskeyword(package):
+        why = f"Python cannot import '{package}'"
+    elif importlib.util.find_spec(package) is not None:
+        why = f"a package '{package}' is there already"
+    else:
+        return package
+    raise UsageError(f"a new package cannot have the name '{distribution}'", why=why, fix="--package ltbench-my-idea")

@@ -1,0 +1,37 @@
+"""Random brightness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Augment, Meta, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class MyAugment(Augment, frozen=True):
+    """Make each image brighter or darker, by a factor drawn evenly from `[1 - strength, 1 + strength]`.
+
+    It takes the place of the data set's own augmentation, as every augmentation does.
+
+    Source: FILL IN (authors, title, year, section).
+    """
+
+    name = "my_augment"
+
+    strength: Annotated[float, Meta(ge=0, le=1, description="0 changes nothing; 1: from black to twice as bright")] = (
+        0.4
+    )
+
+    def apply(self, images: Tensor, generator: Generator) -> Tensor:
+        """Return the changed images. images: float [B, channels, size, size] in [0, 1], before normalisation."""
+        drawn = images.new_empty(len(images), 1, 1, 1).uniform_(-1, 1, generator=generator)
+        return (images * (1 + self.strength * drawn)).clamp(0, 1)
+
+
+@hookimpl
+def ltbench_augments() -> list[type[Augment]]:
+    return [MyAugment]

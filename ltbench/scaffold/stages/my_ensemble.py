@@ -1,0 +1,42 @@
+"""An ensemble in which confident members count more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Ensemble, Member, Meta, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class MyEnsemble(Ensemble, frozen=True):
+    """Train several networks with different seeds and merge their probabilities by the quadratic mean.
+
+    `p_c` is in proportion to `sqrt(mean over members of p_mc ** 2)`: a member that is sure of a class counts for more
+    than one that is not. The first member is the plain training with the cell's seed, which is not trained twice.
+
+    Source: FILL IN (authors, title, year, equation).
+    """
+
+    name = "my_ensemble"
+
+    size: Annotated[int, Meta(ge=2, description="number of members")] = 3
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        """Return the members, whatever the class counts."""
+        return [Member(seed_offset=number) for number in range(self.size)]
+
+    def merge(self, probabilities: FloatArray) -> FloatArray:
+        """Return probabilities float [N, C] from those of the members, float [members, N, C]."""
+        mean = (probabilities**2).mean(0) ** 0.5
+        merged: FloatArray = mean / mean.sum(-1, keepdims=True)
+        return merged
+
+
+@hookimpl
+def ltbench_ensembles() -> list[type[Ensemble]]:
+    return [MyEnsemble]

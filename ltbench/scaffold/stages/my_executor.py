@@ -1,0 +1,45 @@
+"""Jobs in this process, with a pause before each task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import ExecutorOffer, Meta, hookimpl
+from ltbench.executors import DEFAULTS, Terms
+
+if TYPE_CHECKING:
+    from ltbench.executors import Executor, Outcome
+    from ltbench.work import Context
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class MyExecutor(ExecutorOffer, frozen=True):
+    """Jobs one after another, with pauses, so that a small machine stays cool.
+
+    Source: FILL IN (what runs the jobs).
+    """
+
+    name = "my_executor"
+
+    pause: Annotated[float, Meta(ge=0, description="seconds before each task")] = 0.1
+
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        """Return the executor: see `Executor` in `ltbench.executors` for what it has to do."""
+        import time
+
+        from ltbench.executors.inline import Inline
+
+        pause = self.pause
+
+        class Pausing(Inline):
+            def wait(self, timeout: float) -> list[Outcome]:
+                time.sleep(pause)
+                return super().wait(timeout)
+
+        return Pausing(context, terms)
+
+
+@hookimpl
+def ltbench_executors() -> list[type[ExecutorOffer]]:
+    return [MyExecutor]

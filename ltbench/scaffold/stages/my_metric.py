@@ -1,0 +1,35 @@
+"""Top-k accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Metric, hookimpl
+
+if TYPE_CHECKING:
+    from ltbench.stages import FloatArray, IntArray
+
+LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+
+
+class MyMetric(Metric, frozen=True):
+    """Share of images whose class is among the k most probable ones; ties are in the image's favour.
+
+    Source: FILL IN (authors, title, year, equation).
+    """
+
+    name = "my_metric"
+
+    k: Annotated[int, Meta(ge=1, description="how many guesses there are")] = 2
+
+    def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
+        """Return the number by its name. probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C]."""
+        true_class = probabilities[range(len(labels)), labels]
+        better = (probabilities > true_class[:, None]).sum(1)
+        return {self.name: float((better < self.k).mean())}
+
+
+@hookimpl
+def ltbench_metrics() -> list[type[Metric]]:
+    return [MyMetric]
