@@ -76,11 +76,12 @@ def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tm
 
 
 def test_a_slow_plugin_is_named_with_its_time(tmp_path: Path) -> None:
-    source = "import time; time.sleep(0.06)\n" + loss_source("slow_loss")
+    source = "import time; time.sleep(0.5)\n" + loss_source("slow_loss")
     env = on_path(install(tmp_path, "slow-pkg", "1", {"slow": source}))
-    first, *_ = rows = json.loads(ltbench("plugins", "--times", "--json", env=env).stdout)["plugins"]
-    assert (first["plugin"], first["slow"]) == ("slow", True)
-    assert first["milliseconds"] > 60
+    rows = json.loads(ltbench("plugins", "--times", "--json", env=env).stdout)["plugins"]
+    (slow,) = [row for row in rows if row["plugin"] == "slow"]
+    assert slow["slow"]
+    assert slow["milliseconds"] > 500
     times = [row["milliseconds"] for row in rows]
     assert times == sorted(times, reverse=True)
     assert "slow: it should import what is heavy where it is used" in ltbench("plugins", "--times", env=env).stdout
