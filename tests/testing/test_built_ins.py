@@ -10,7 +10,9 @@ from ltbench.testing import conformance
 from ltbench.testing.catalogue import COMMON, of_stage
 
 BUILT_INS = {name: entry.technique for name, entry in Registry.load().entries.items() if entry.distribution == BUILT_IN}
-SLOW = ("cnn_cifar", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+SLOW = (
+    "cnn_cifar", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "resnet32", "resnet44", "resnet56",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
