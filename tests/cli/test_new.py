@@ -224,12 +224,3 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "STAGE NAME" in done.stdout
     assert done.stdout.endswith("[]\n")
-
-
-def test_the_documentation_shows_what_the_command_says(here: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "writing-a-plugin.md").read_text()
-    asked, *said = text.split("```console\n$ ltbench ")[1].split("\n```")[0].splitlines()
-    done = CliRunner().invoke(group, asked.split(), catch_exceptions=False)
-    assert done.output.splitlines() == said
-    file = text.split("`ltbench run --plugin-file\n")[1].split(" ")[0]
-    assert Path(file).is_file()

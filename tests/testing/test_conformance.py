@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -122,28 +120,6 @@ def test_pytest_is_imported_by_nothing_but_checks() -> None:
 def test_a_finding_is_read_as_what_was_seen_and_how_to_mend_it() -> None:
     finding = Finding(check="repeats_itself", technique="a[b=1]", about="b", state="failed", text="seen", fix="mend")
     assert str(finding) == "repeats_itself of a[b=1], b: seen\n  try: mend"
-
-
-def test_the_line_and_the_commands_of_the_documentation_work(tmp_path, capsys, monkeypatch) -> None:
-    from ltbench.cli import main
-
-    text = (Path(__file__).parents[2] / "docs" / "writing-a-plugin.md").read_text()
-    (tmp_path / "tempered_loss.py").write_text(text.split("```python\n")[1].split("```")[0])
-    section = text.split("## Checking it")[1].split("\n## ")[0]
-    (tmp_path / "test_it.py").write_text(section.split("```py\n")[1].split("```")[0])
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_it.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout
-    assert int(ran.stdout.split(" passed")[0].split()[-1]) >= 20
-    monkeypatch.chdir(tmp_path)
-    commands = section.split("```bash\n")[1].split("```")[0].strip().splitlines()
-    assert len(commands) == 2
-    for command in commands:
-        with pytest.raises(SystemExit) as ended:
-            main(shlex.split(command)[1:])
-        assert ended.value.code == 0, capsys.readouterr().out
 
 
 def test_a_class_that_cannot_be_made_is_told_with_what_is_missing() -> None:
