@@ -105,9 +105,14 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
 
 def write_ledger(path: Path, one: Ledger) -> bool:
     """Write a records file, whole or not at all; return whether it changed."""
+    return write_atomic(path, text_of(one))
+
+
+def text_of(one: Ledger) -> bytes:
+    """Return what a records file holds."""
     records = sorted([*one.records, *one.withdrawn], key=sort_key)
     lines: list[Record | Invalidation] = [*records, *one.invalidations]
-    return write_atomic(path, b"".join(_encoder.encode(each) + b"\n" for each in lines))
+    return b"".join(_encoder.encode(each) + b"\n" for each in lines)
 
 
 def _sealed(one: Invalidation) -> Invalidation:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ltbench.cli.reproducing import reproducing
 
 if TYPE_CHECKING:
@@ -20,13 +22,16 @@ def publish_suite(
 ) -> tuple[list[Path], Loaded | None]:
     """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
 
-    Without a record nothing is written.
+    Without a record nothing is written, and nothing where the leaderboard is what its records say.
     """
+    from ltbench import pages
     from ltbench.leaderboard.page import SuiteFacts
     from ltbench.leaderboard.publish import joined, read, written
+    from ltbench.ledger import text_of
     from ltbench.records import validate
     from ltbench.reported import as_recorded
     from ltbench.trusted import trusted_records
+    from ltbench.verification import FILE as VERIFIED
 
     keys = [cell.key for cell in plan.cells]
     records = [validate(record) for record in trusted_records(keys, store)]
@@ -50,4 +55,12 @@ def publish_suite(
         figures=suite.figures,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
-    return written(folder, facts, joined(old, records))
+    one = joined(old, records)
+    verified = folder / VERIFIED
+    parts = [text_of(one), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    source = pages.source_of(parts)
+    if pages.is_current(store.root, folder, source):
+        return [], None
+    paths, shown = written(folder, facts, one)
+    pages.remember(store.root, folder, source, paths)
+    return paths, shown

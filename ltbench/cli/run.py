@@ -141,6 +141,8 @@ def command(
         print_json(_facts(walk, damaged()))
     elif walk.shown is not None:
         _show(walk.shown, walk.published)
+    elif (page := leaderboards / suite.name / "README.md").is_file() and not no_sharing:
+        click.echo(f"up to date: {page}; ltbench leaderboard {suite.name} prints it", err=True)
     if walk.stopped is not None:
         raise walk.stopped
     return _report(walk)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
-
 from ltbench.cells import canonical
 from ltbench.leaderboard.analysis import Analysis
 from ltbench.leaderboard.comparable import Comparable
@@ -19,8 +17,7 @@ from ltbench.technique import written
 def sheet(boards: Sequence[Board]) -> str:
     """Return the CSV text. A factor of `all` is the table across factors; an empty field is undefined or missing."""
     lines = [line for board in boards for line in _lines(board)]
-    columns = list(lines[0]) if lines else ["protocol", "dataset", "profile", "model", "techniques"]
-    return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
+    return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
 
 
 def _lines(board: Board) -> Iterator[dict[str, str]]:
@@ -41,7 +38,14 @@ def effects_sheet(analyses: Sequence[Analysis]) -> str:
     lines = [
         _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
     ]  # fmt: skip
-    columns = list(lines[0]) if lines else ["protocol", "dataset", "profile", "model", "technique"]
+    return _csv(lines, ["protocol", "dataset", "profile", "model", "technique"])
+
+
+def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
+    """Return lines as CSV; without a line, the columns that there always are."""
+    import pandas as pd
+
+    columns = list(lines[0]) if lines else without
     return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
 
 
