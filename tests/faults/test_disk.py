@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from dask_processes import running_on
-from trial import Trial, begins_task, finished
+from trial import Trial, at_work, begins_task, finished
 
 from ltbench.errors import WRONG_USAGE
 
@@ -81,7 +82,8 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
         with running_on(kind, trial) as where:
             while struck < TRIES:
                 process = trial.start(*where, workers=1)
-                if not begins_task(trial, process, chance.uniform(0.0, 0.5)):
+                begins = at_work if kind == "local" else begins_task
+                if not begins(trial, process, chance.uniform(0.0, 0.5)):
                     break
                 while (
                     process.poll() is None
@@ -100,4 +102,5 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
                 struck += 1
         trial.run(seconds=0.0)
         trial.check(undisturbed, lost=struck - before)
+        shutil.rmtree(trial.root)
         rounds += 1

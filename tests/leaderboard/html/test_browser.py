@@ -323,6 +323,7 @@ def test_dark_and_light_follow_the_system_and_the_switch(visit: Callable[..., Pa
     # The colours of what is compared change, too, and not only those of axes.
     expect(page.locator("#compare figure").first.locator('path[stroke="rgb(29, 91, 184)"]').first).to_be_attached()
     assert not page.locator('#compare path[stroke="rgb(138, 182, 255)"]').count()
+    page.wait_for_timeout(500)  # Chromium writes what a page keeps behind its back
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert look()[0] == "rgb(250, 250, 248)"
