@@ -30,6 +30,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """Cells that failed before; a run tries them again."""
     stale: dict[str, list[str]]
     """Cells whose record was made by another version of a plugin, with what differs."""
+    trainings: int
+    """Trainings that cells are made of. A training may be several jobs: others go on from where one of them ends."""
     trainings_naive: int
     """Trainings of a script that trains every cell by itself."""
     passes: float
@@ -48,6 +50,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
             passes_naive=self.passes_naive + other.passes_naive,
             failed=self.failed + other.failed,
             stale=self.stale | other.stale,
+            trainings=self.trainings + other.trainings,
             trainings_naive=self.trainings_naive + other.trainings_naive,
             forecast=self.forecast + other.forecast,
         )
@@ -84,6 +87,7 @@ def outlook(plan: Plan, store: Store, registry: Registry, prediction: Prediction
         passes_naive=plan.passes_naive,
         failed=failed,
         stale=stale,
+        trainings=len(plan.trainings),
         trainings_naive=plan.trainings_naive,
         forecast=prediction.forecast(
             {key: job for key, job in missing.items() if key not in plan.repeated}, workers=workers

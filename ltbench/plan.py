@@ -55,6 +55,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.of_kind("cell")
 
     @property
+    def trainings(self) -> set[str]:
+        """Keys of the trainings that cells are made of and that no earlier part has."""
+        return {fit for cell in self.cells for fit in cell.spec["members"]} - self.repeated
+
+    @property
     def passes_shared(self) -> float:
         """What the jobs cost that no earlier part has, in forward passes of an image."""
         return sum(passes for key, passes in self.passes.items() if key not in self.repeated)

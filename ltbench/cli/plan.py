@@ -99,6 +99,7 @@ def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str
         "cells_failed_before": len(view.failed),
         "jobs": view.jobs,
         "missing": view.missing,
+        "trainings": view.trainings,
         "trainings_naive": view.trainings_naive,
         "passes": view.passes,
         "passes_naive": view.passes_naive,
@@ -141,9 +142,10 @@ def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
     click.echo(f"suite {suite.name}: {suite.title}")
     click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
     if jobs["fit"]:
-        ratio = view.trainings_naive / jobs["fit"]
+        ratio = view.trainings_naive / (view.trainings or 1)
+        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > view.trainings else ""
         click.echo(
-            f"trainings   {jobs['fit']} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
+            f"trainings   {view.trainings}{pieces} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
             f"(x{ratio:.1f})"
         )
         click.echo(

@@ -25,8 +25,11 @@ _SEGMENT_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 @click.argument("cell", metavar="ID")
 @records_option
 @leaderboards_option
+@click.option(
+    "--log", "only_log", is_flag=True, help="Print what its jobs printed, and how it failed, and nothing else."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) -> None:
+def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool, as_json: bool) -> None:
     """Show the record of the cell whose identity begins with ID: numbers, configuration, machine, plugins, log.
 
     The last line is the command that trains this cell alone, in a store of its own.
@@ -42,6 +45,15 @@ def command(cell: str, records: Path | None, leaderboards: Path, as_json: bool) 
     if records is None and leaderboards != Path("leaderboards"):
         again += f" --leaderboards {shlex.quote(str(leaderboards))}"
     log = _log(record, Store(store_root()))
+    if only_log:
+        if as_json:
+            print_json({"log": log})
+            return
+        for key, text in log.items():
+            click.echo(f"# {key}\n{text.rstrip()}")
+        if not log:
+            click.echo(f"no log of {record.id} is kept in {store_root()}", err=True)
+        return
     verified = _verified(found)
     if as_json:
         print_json({

@@ -148,6 +148,10 @@ def test_a_failed_cell_is_shown_with_its_log(place: Path) -> None:
     failed = record(seed=4, error=error)
     write_jsonl(place / "f.jsonl", [failed])
     shown = call("show-cell", failed.id, "--records", "f.jsonl").stdout
+    assert (
+        call("show-cell", failed.id, "--records", "f.jsonl", "--log").stdout.rstrip()
+        == f"# {failed.error.job or failed.id}\n{failed.error.log.rstrip()}"
+    )
     for expected in ("status      failed", "the loss is not finite", "log of j1\n  Traceback\n    boom",
                      f"run --cell {failed.id} --records f.jsonl"):  # fmt: skip
         assert expected in shown

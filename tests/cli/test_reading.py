@@ -77,9 +77,18 @@ def planned(tmp_path: Path) -> tuple[str, ...]:
     return ("plan", "--store", str(tmp_path / "store"), "--imbalance-factors", "100", "--seeds", "0")
 
 
+def test_plan_counts_trainings_and_not_the_pieces_they_share(planned: tuple[str, ...]) -> None:
+    asked = (*planned, "--plugins", "ens,drw,decoupling")
+    facts = json.loads(printed(*asked, "--json"))
+    # Nothing, ens, decoupling, ens with decoupling, ens with drw; both regimes share the beginning of a training.
+    assert (facts["cells"], facts["trainings"], facts["trainings_naive"]) == (5, 5, 5)
+    assert facts["jobs"]["fit"] > 5
+    assert f"trainings   5 in {facts['jobs']['fit']} pieces for 5 cells" in printed(*asked)
+
+
 def test_plan_says_what_would_run_and_writes_nothing(planned: tuple[str, ...], tmp_path: Path) -> None:
     facts = json.loads(printed(*planned, "--json", "--cells"))
-    assert (facts["cells"], facts["jobs"]["fit"], facts["trainings_naive"]) == (16, 8, 16)
+    assert (facts["cells"], facts["jobs"]["fit"], facts["trainings"], facts["trainings_naive"]) == (16, 8, 8, 16)
     assert facts["missing"] == {"fit": 8, "predict": 16, "cell": 16}
     assert len({cell["id"] for cell in facts["list"]}) == 16
     assert "8 for 16 cells" in printed(*planned)
