@@ -110,7 +110,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def slot(self) -> tuple[object, ...]:
         """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
-        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques)
+        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, _encoder.encode(self.recipe))
 
 
 def digest(record: Record) -> str:
@@ -277,7 +277,8 @@ def merge(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
     """Return the records of both in a fixed order, one for each identity, whatever the order they came in.
 
     New wins over old, but an ok record is never given up for a failed one of the same identity. An old record of
-    another identity gives way too where a new one has its slot: its technique, recipe or data has changed since.
+    another identity gives way too where a new one has its slot: its technique or data has changed since. Another recipe
+    is another slot, as a page has a table for each.
     """
     fresh = _unique(new)
     slots = {record.slot for record in fresh.values()}

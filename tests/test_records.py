@@ -220,10 +220,16 @@ def test_records_of_other_cells_stay() -> None:
 
 
 def test_a_new_identity_takes_the_slot_of_an_old_one() -> None:
-    old, new = record(epochs=20), record(epochs=30)
-    assert old.id != new.id
+    old = record()
+    new = msgspec.structs.replace(old, id="f" * 32)  # as where its technique has a higher revision
     assert merge([old], [new]) == [new]
-    assert merge([old], [record(epochs=30, seed=1)])[0] == old
+    assert merge([old], [record(seed=1)])[0] == old
+
+
+def test_another_recipe_takes_nothing_away() -> None:
+    whole, trial = record(epochs=20), record(epochs=5)
+    assert merge([trial], [whole]) == merge([whole], [trial])
+    assert len(merge([trial], [whole])) == 2
 
 
 def test_merging_does_not_depend_on_the_order_within_a_file() -> None:

@@ -158,8 +158,8 @@ def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Pa
     registry.suites["mine"] = tmp_path / "mine.toml"
     asked_for = changed(own, combinations=[], strategy="all")
     seeds = set(own.seed_pairs())
-    assert reproducing(asked_for, {"mixup"}, seeds, registry) == "ltbench run --suite mine --strategy all"
-    assert reproducing(own, {"mixup"}, seeds, registry) == "ltbench run --suite mine"
+    assert reproducing(asked_for, {"mixup", "tta"}, seeds, registry) == "ltbench run --suite mine --strategy all"
+    assert reproducing(own, {"mixup", "tta"}, seeds, registry) == "ltbench run --suite mine"
 
 
 def test_an_unknown_field_of_a_sweep_is_a_wrong_name() -> None:

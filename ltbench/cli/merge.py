@@ -103,7 +103,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     from ltbench.discovery import Choice
     from ltbench.suite import changed, find_suite
 
-    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
+    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} or set(facts.seeds)
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
     registry = load_registry(Choice())
     if facts.name not in registry.suites or not facts.command:
@@ -111,12 +111,11 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     own = find_suite(facts.name, registry)
     settings = [record.setting for record in records]
     union = {
-        "datasets": [*own.datasets, *sorted({s.dataset for s in settings} - set(own.datasets))],
-        "models": [*own.models, *sorted({s.model for s in settings} - set(own.models))],
-        "imbalance_factors": sorted({*own.imbalance_factors, *(s.imbalance_factor for s in settings)}),
+        "datasets": sorted({s.dataset for s in settings}),
+        "models": sorted({s.model for s in settings}),
+        "imbalance_factors": sorted({s.imbalance_factor for s in settings}),
     }
     labels = {label for record in records for _, label in record.techniques}
-    labels |= {technique.label for text in own.techniques for technique in registry.parse_all(text)}
     try:
         command = reproducing(changed(own, **union), labels, seeds, registry)
     except LtbenchError as error:

@@ -10,8 +10,11 @@ import msgspec
 from ltbench.cli.reproducing import reproducing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ltbench.leaderboard.publish import Loaded
     from ltbench.plan import Plan
+    from ltbench.records import Record
     from ltbench.registry import Registry
     from ltbench.store import Store
     from ltbench.suite import Suite
@@ -47,7 +50,7 @@ def publish_suite(
         title=suite.title,
         question=suite.question,
         notes=suite.notes,
-        command=reproducing(suite, labels, seeds, registry),
+        command=reproducing(_with(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
         reported=tuple(one.named(registry) for one in suite.reported),
@@ -64,3 +67,18 @@ def publish_suite(
     paths, shown = written(folder, facts, one)
     pages.remember(store.root, folder, source, paths)
     return paths, shown
+
+
+def _with(suite: Suite, records: Sequence[Record]) -> Suite:
+    """Return a suite that asks, too, for the data sets, models and factors of records that are on its page already."""
+    from ltbench.suite import changed
+
+    settings = [record.setting for record in records]
+    return changed(
+        suite,
+        datasets=[*suite.datasets, *sorted({s.dataset for s in settings} - set(suite.datasets))],
+        models=[*suite.models, *sorted({s.model for s in settings} - set(suite.models))],
+        imbalance_factors=[
+            *suite.imbalance_factors, *sorted({s.imbalance_factor for s in settings} - set(suite.imbalance_factors))
+        ],
+    )  # fmt: skip

@@ -22,20 +22,20 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
     installed = suite.name in registry.suites
     own = find_suite(suite.name, registry) if installed else suite
     words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
-    if not labels <= {t.label for text in own.techniques for t in registry.parse_all(text)}:
+    if labels != {t.label for text in own.techniques for t in registry.parse_all(text)}:
         words += ["--plugins", ",".join(sorted(labels))]
     for option, mine, its in (
         ("--datasets", suite.datasets, own.datasets),
         ("--models", suite.models, own.models),
         ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
     ):
-        if not set(mine) <= set(its):
+        if set(mine) != set(its):
             words += [option, ",".join(written(value) for value in mine)]
     if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
         words += ["--strategy", suite.strategy]
     if suite.max_techniques != own.max_techniques:
         words += ["--max-techniques", str(suite.max_techniques)]
-    if not seeds <= set(own.seed_pairs()):
+    if seeds != set(own.seed_pairs()):
         words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
     for field in own.recipe.__struct_fields__:
         value = getattr(suite.recipe, field)

@@ -117,13 +117,13 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     theirs = {record.id: record for record in second}
     by_place: dict[tuple[object, ...], list[Record]] = {}
     for record in second:
-        by_place.setdefault(record.slot, []).append(record)
+        by_place.setdefault(_place(record), []).append(record)
     pairs: list[tuple[Record, Record]] = []
     mine = {record.id for record in first}
     for record in sorted(first, key=sort_key):
         match = theirs.get(record.id)
         # A place with several recipes is no place to look for the same experiment.
-        rivals = [other for other in by_place.get(record.slot, []) if other.id not in mine]
+        rivals = [other for other in by_place.get(_place(record), []) if other.id not in mine]
         if match is None and len(rivals) == 1:
             match = rivals[0]
         if match is not None:
@@ -293,3 +293,8 @@ def _described(records: Iterable[Record]) -> list[str]:
         where = f"imbalance factor {s.imbalance_factor:g} ({s.dataset}, {s.model})"
         lines.append(f"{cells[0].label}, {where}, subset and training seeds {seeds}")
     return lines
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Return what two runs of one question have in common, whatever their recipes."""
+    return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)

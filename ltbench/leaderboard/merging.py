@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ltbench.agreement import outcome
-from ltbench.cells import canonical
 from ltbench.leaderboard.page import SuiteFacts
 from ltbench.ledger import Ledger, ledger
 from ltbench.records import Record
@@ -129,7 +128,7 @@ def _lowest(records: Iterable[Record]) -> list[Record]:
 
 
 def _other_versions(records: Sequence[Record]) -> int:
-    slots = [(record.slot, canonical(record.recipe)) for record in records]
+    slots = [record.slot for record in records]
     return len(slots) - len(set(slots))
 
 

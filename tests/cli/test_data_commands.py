@@ -89,7 +89,7 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
     call("merge", "quick", "more.jsonl", "--into", "all")
     facts = json.loads((place / "all/suite.json").read_text())
     assert (facts["name"], facts["title"], facts["seeds"]) == ("quick", "Quick", [[0, 0], [1, 1], [7, 7]])
-    assert facts["command"] == "ltbench run --suite quick --seeds 0,1,7"
+    assert facts["command"] == "ltbench run --suite quick --plugins mixup,tta --imbalance-factors 10,100 --seeds 0,1,7"
 
 
 def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) -> None:

@@ -67,9 +67,9 @@ def command(registry: Registry, labels: set[str] | None = None, **changes: objec
 
 def test_the_command_of_a_page_says_what_differs_from_the_suite(registry: Registry) -> None:
     assert command(registry) == "ltbench run --suite quick"
-    assert command(registry, techniques=["tta", "mixup"]) == "ltbench run --suite quick"
+    assert command(registry, techniques=["tta", "mixup"]) == "ltbench run --suite quick --plugins mixup,tta"
     assert command(registry, {"focal", "mixup"}).endswith("--plugins focal,mixup")
-    assert command(registry, imbalance_factors=[10]) == "ltbench run --suite quick"
+    assert command(registry, imbalance_factors=[10]) == "ltbench run --suite quick --imbalance-factors 10"
     assert command(registry, imbalance_factors=[10, 20], seeds=[0, 7]).endswith("--imbalance-factors 10,20 --seeds 0,7")
     recipe = {"steps": 5, "precision": "fp32"}
     assert "--set steps=5" in command(registry, recipe=recipe)
