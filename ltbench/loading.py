@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -116,6 +116,10 @@ class Loader:
             impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
             # A hook may ask for less than it is offered, so that one written before an argument was added still works.
             answer: Any = impl.function(*[self._specs.ARGUMENTS[name] for name in impl.argnames])
+            if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
+                raise PluginError(
+                    f"{caller.name} returned {answer!r}; expected a list", fix=f"return [{_short(answer)}]"
+                )
             result = tuple(answer)
             match caller.name:
                 case "ltbench_suites":
@@ -158,3 +162,7 @@ def check_api(module: object, specs: ModuleType = hookspecs) -> None:
         )
     if written < specs.OLDEST_API:
         raise PluginError(f"it is written for version {written} of the hooks, {here}", fix="upgrade the plugin")
+
+
+def _short(answer: object) -> str:
+    return getattr(answer, "__name__", repr(answer))

@@ -34,6 +34,7 @@ BAD = {
         "did you mean ltbench_losses?",
     ),
     "returns something else": (loss_source("fine_loss").replace("[Mine]", "[3]"), "expected classes derived from Loss"),
+    "returns no list": (loss_source("fine_loss").replace("[Mine]", "Mine"), "ltbench_losses returned <class"),
     "has an impossible name": (loss_source("Bad Name"), "expected a word"),
     "has a default out of range": (
         loss_source("x", body="g: __import__('typing').Annotated[float, __import__('msgspec').Meta(ge=0)] = -1.0"),

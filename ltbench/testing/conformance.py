@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.errors import CheckFailed, LtbenchError, PluginError
+from ltbench import stages
+from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh
 from ltbench.testing.catalogue import of_stage
@@ -61,6 +63,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         if line:
             return self._found("failed", f"it raised {said} ({line})", f"mend {line.partition(',')[0]}", raised=True)
+        if isinstance(error, NotImplementedError) and (name := _unwritten(error)):
+            own = [one for one in vars(type(self.technique)) if not one.startswith("_")]
+            near = nearest(name, own)
+            return self._found(
+                "failed", f"{type(self.technique).__name__} does not implement `{name}`",
+                f"rename {near[0]} to {name}" if near else f"write {name}, as the page of its stage has it", raised=True,
+            )  # fmt: skip
         return self._found(
             "failed",
             f"what it returned cannot be used: {said}",
@@ -133,3 +142,9 @@ def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
             pytest.fail(str(finding), pytrace=False)
 
     return test_conformance
+
+
+def _unwritten(error: BaseException) -> str:
+    """Return the method of a stage's base class that an error came out of; empty where it came out of another place."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code.co_name if frame.f_globals.get("__name__") == stages.__name__ else ""

@@ -134,3 +134,18 @@ def test_a_class_that_cannot_be_made_is_told_with_what_is_missing() -> None:
     assert "gamma" in str(told.value)
     with pytest.raises(PluginError, match="is no technique"):
         checks(dict)
+
+
+def test_a_method_with_another_name_is_told_with_the_one_it_should_have() -> None:
+    class Misspelt(Loss):
+        """Cross entropy. Source: none."""
+
+        name = "misspelt"
+
+        def per_samples(self, logits, labels, counts):
+            return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+
+    found = {finding.check: finding for finding in conformance(Misspelt) if finding.state == "failed"}
+    finding = found["there_is_a_loss_for_each_sample"]
+    assert finding.text == "Misspelt does not implement `per_sample`"
+    assert finding.fix == "rename per_samples to per_sample"
