@@ -103,7 +103,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     from ltbench.discovery import Choice
     from ltbench.suite import changed, find_suite
 
-    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} or set(facts.seeds)
+    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
     registry = load_registry(Choice())
     if facts.name not in registry.suites or not facts.command:
