@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ltbench.errors import OutOfDate, UsageError
@@ -55,19 +55,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def spliced(path: Path, registry: Registry, stage: str | None = None) -> str:
+def spliced(path: Path, registry: Registry) -> str:
     """Return a file as it should be. Raises `UsageError` where it has no place for the catalogue."""
     text = read_text(path)
-    made = splice(text, KIND, lambda name: [*markdown(registry, name or stage), ""], relative(path))
+    made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], relative(path))
     if f"<!-- ltbench:{KIND}" not in text:
         raise UsageError(f"{relative(path)} has no place for the catalogue",
                          fix=f"<!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on a line of its own")  # fmt: skip
     return made
 
 
-def check(paths: Sequence[Path], registry: Registry, command: str) -> None:
+def check(path: Path, registry: Registry, command: str) -> None:
     """Raise `OutOfDate` with the differences where a file is not as it should be. command: what mends it."""
-    stale = [(path, text) for path in paths if (text := spliced(path, registry)) != read_text(path)]
-    if stale:
-        names = ", ".join(relative(path) for path, _ in stale)
-        raise OutOfDate(f"not what the plugins say: {names}\n{differences(stale)}", fix=command)
+    text = spliced(path, registry)
+    if text != read_text(path):
+        raise OutOfDate(f"not what the plugins say: {relative(path)}\n{differences([(path, text)])}", fix=command)

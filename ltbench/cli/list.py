@@ -86,7 +86,7 @@ def _catalogue(registry: Registry, stage: str | None, update: Path | None, check
         click.echo(f"{update} {'is written anew' if changed else 'is up to date'}", err=True)
     elif check:
         plain = "--no-plugins " if alone else ""
-        catalogue.check([check], registry, f"ltbench list {plain}--update {check}")
+        catalogue.check(check, registry, f"ltbench list {plain}--update {check}")
         click.echo(f"{check} is up to date", err=True)
     else:
         click.echo("\n".join(catalogue.markdown(registry, stage)).strip())
