@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ltbench
-import ltbench.executors
-import ltbench.executors.task
-import ltbench.work
 
 sys.path.insert(0, str(Path(__file__).parent))
 from directives import Checks, Commands
@@ -49,9 +46,6 @@ autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "undoc-members": True, "exclude-members": "stage"}
 autodoc_preserve_defaults = True
 toc_object_entries_show_parents = "hide"
-
-# msgspec evaluates annotations for a signature, and these are imported for type checkers only.
-vars(ltbench.executors).update(Work=ltbench.executors.task.Work, Context=ltbench.work.Context)
 
 _LINK = re.compile(r"^- .*?\]\((?!\.\./|https?:)([^)#]+)\.md\)", re.MULTILINE)
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)

@@ -10,8 +10,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from ltbench.cli import group
-from ltbench.testing import catalogue
-from ltbench.testing.finding import Check
+from ltbench.testing import checks_by_stage
+from ltbench.testing.check import Check
 
 WIDTH = 100
 
@@ -46,7 +46,10 @@ class Checks(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
-        return [_checks("Every technique", catalogue.COMMON), *(_checks(*of) for of in catalogue.CHECKS.items())]
+        return [
+            _checks("Every technique", checks_by_stage.COMMON),
+            *(_checks(*of) for of in checks_by_stage.CHECKS.items()),
+        ]
 
 
 def _checks(title: str, checks: Iterable[Check]) -> nodes.section:

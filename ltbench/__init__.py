@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from ltbench.version import __version__ as __version__
 
 _HOMES = {
-    "ExecutorOffer": "ltbench.executors.offers",
+    "ExecutorOffer": "ltbench.executors.builtin",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
@@ -26,7 +26,7 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolved by __getattr__
 
 if TYPE_CHECKING:
-    from ltbench.executors.offers import ExecutorOffer as ExecutorOffer
+    from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
     from ltbench.stages import Dataset as Dataset

@@ -20,7 +20,7 @@ import pluggy
 from ltbench import stages
 
 if TYPE_CHECKING:
-    from ltbench.executors.offers import ExecutorOffer
+    from ltbench.executor import ExecutorOffer
 
 PROJECT = "ltbench"
 API_VERSION = 1

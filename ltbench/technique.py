@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import types
+import typing
 from collections.abc import Mapping
 from functools import cache
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import msgspec
 
@@ -49,8 +51,6 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             msgspec.structs.force_setattr(self, field.name, value)
         if problems:
-            from ltbench.parameters import allowed
-
             ranges = ", ".join(f"{name}: {allowed(kind)}" for name, kind in kinds)
             raise ParameterError(
                 f"{self.stage} '{self.name}' does not accept " + "; ".join(problems),
@@ -140,3 +140,31 @@ def written(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)
+
+
+def allowed(kind: Any) -> str:
+    """Return a type with its range in words: `float >= 0`, `mean | vote`, `int or none`."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        base, *metas = get_args(kind)
+        limits = [text for meta in metas if isinstance(meta, msgspec.Meta) for text in _limits(meta)]
+        return " ".join([allowed(base), " and ".join(limits)]).strip()
+    if origin is Literal:
+        return " | ".join(str(value) for value in get_args(kind))
+    if origin in {typing.Union, types.UnionType}:
+        return " or ".join(allowed(part) for part in get_args(kind))
+    if origin is tuple:
+        return f"list of {allowed(get_args(kind)[0])}"
+    if kind is type(None):
+        return "none"
+    return getattr(kind, "__name__", str(kind))
+
+
+def _limits(meta: msgspec.Meta) -> list[str]:
+    signs = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+    limits = [f"{sign} {written(value)}" for name, sign in signs if (value := getattr(meta, name)) is not None]
+    if meta.min_length is not None:
+        limits.append(f"with at least {meta.min_length}")
+    if meta.pattern is not None:
+        limits.append(f"like {meta.pattern}")
+    return limits

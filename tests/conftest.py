@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.fixture(scope="session")
 def registry():
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
     return Registry.load()
 
@@ -62,7 +62,7 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     from support import install
 
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
     def add(distribution: str, version: str, **modules: str) -> Registry:
         folder = install(tmp_path / distribution, distribution, version, modules)

@@ -16,12 +16,13 @@ from types import SimpleNamespace
 
 from pebble.pool.channel import WorkerChannel
 
-from ltbench import runner, trusted
-from ltbench.cells import Job
-from ltbench.discovery import Origin
-from ltbench.registry import Registry
-from ltbench.store import Store
-from ltbench.work import Context
+from ltbench.core.plugins import Origin
+from ltbench.core.spec import Job
+from ltbench.executor import Context
+from ltbench.records import from_store
+from ltbench.registry.registry import Registry
+from ltbench.running import runner
+from ltbench.store.store import Store
 
 WORK = "fakes:work"
 
@@ -58,7 +59,7 @@ def work(job, context):
 
 def torch_threads(job, context):
     """Do what a worker does before the real work, and write down what torch says then."""
-    from ltbench.executors.task import one_thread
+    from ltbench.executors.perform import one_thread
 
     one_thread()
     import torch
@@ -186,7 +187,7 @@ def pids(store):
 def plain_records(monkeypatch=None):
     """Have the runner accept records that are not of cells of the real kind."""
     replace = setattr if monkeypatch is None else monkeypatch.setattr
-    replace(trusted, "check", lambda record: None)
+    replace(from_store, "check", lambda record: None)
     replace(runner, "failed_record", lambda job, error: {"id": job.key, "status": "failed", "error": dict(error)})
 
 
@@ -211,8 +212,10 @@ def wait_for(condition, seconds=30.0):
 
 def main(root, seconds, workers):
     """Run the tree of fakes on local workers, as the command does: `python -m fakes ROOT SECONDS WORKERS`."""
+    from support import make_executor
+
     from ltbench.errors import LtbenchError
-    from ltbench.executors import Terms, make_executor
+    from ltbench.executor import Terms
 
     plain_records()
     here = context(root)

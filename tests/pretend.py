@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import numpy as np
 from safetensors.numpy import save_file
 
-from ltbench import derive, leases
-from ltbench.work import execute
+from ltbench.executors.execute import execute
+from ltbench.jobs import cell
+from ltbench.store import leases
 
 COST = {
     "train_seconds": 1.0,
@@ -33,7 +34,7 @@ OPTIONS = json.loads(os.environ.get("PRETEND", "{}"))
 JOURNAL = Path(os.environ.get("PRETEND_JOURNAL", "journal"))
 
 # Seconds that a derivation takes are the one number of a record that does not follow from its key.
-derive.time = SimpleNamespace(perf_counter=lambda: 0.0)
+cell.time = SimpleNamespace(perf_counter=lambda: 0.0)
 if "place" in OPTIONS:
     leases._place = lambda: OPTIONS["place"]
 if "hours" in OPTIONS:
@@ -102,13 +103,14 @@ def journal(what, key):
 
 
 def main():
-    from ltbench.cli import main, preparing, walk
+    from ltbench.cli import main
+    from ltbench.cli.running import parts, prepare
     from ltbench.executors import debugger
-    from ltbench.store import Store
+    from ltbench.store.store import Store
 
     debugger.WORK = "pretend:work"
-    preparing._fetch = lambda *_: None
-    walk.publish_suite = lambda *_: ([], None)  # it costs more than all the rest: a trial publishes when it is over
+    prepare._fetch = lambda *_: None
+    parts.publish_suite = lambda *_: ([], None)  # it costs more than all the rest: a trial publishes when it is over
     Store.__init__.__kwdefaults__["ttl"] = OPTIONS.get("ttl", leases.TTL)
     main()
 

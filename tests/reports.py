@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import Loaded, _loaded
-from ltbench.ledger import Invalidation, ledger
-from ltbench.records import Record
+from ltbench.records.record import Record
+from ltbench.records.records_file import Invalidation, ledger
 
 FACTS = SuiteFacts(
     name="quick", title="Four techniques", question="Which one helps?", command="ltbench run --suite quick",

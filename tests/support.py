@@ -10,6 +10,8 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ltbench.executor import DEFAULTS
+
 LOSS = '''
 """A loss for tests."""
 from ltbench import Loss, hookimpl
@@ -143,3 +145,8 @@ def flip(path: Path, text: bytes) -> None:
         at += 1
     content[at] = ord("0") + (content[at] - ord("0") + 1) % 10
     path.write_bytes(content)
+
+
+def make_executor(text, context, terms=DEFAULTS):
+    """Return the executor written in `text`."""
+    return context.registry.executor(text).make(context, terms)

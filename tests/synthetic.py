@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ltbench.cells import PROTOCOL, identity
-from ltbench.leaderboard.page import SuiteFacts
-from ltbench.records import TECHNIQUE_STAGES, Record, seal, validate
+from ltbench.core.spec import PROTOCOL, identity
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.records.record import TECHNIQUE_STAGES, Record, seal, validate
 
 SCORES = {
     "top1": 0.7, "macro_f1": 0.69, "many": 0.8, "medium": 0.7, "few": 0.5, "head_third": 0.8, "middle_third": 0.7,

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from ltbench import hookspecs
 from ltbench.cli import group
-from ltbench.discovery import Broken, Source, import_file
+from ltbench.core.plugins import Source
 from ltbench.hookspecs import API_VERSION, OLDEST_API, hookimpl, hookspec
-from ltbench.loading import Loaded, Loader
+from ltbench.registry.discovery import Broken, import_file
+from ltbench.registry.loading import Loaded, Loader
 from ltbench.stages import Loss
 
 FROZEN = Path(__file__).parent / "frozen"

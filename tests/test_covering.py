@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import make_executor
 
 from ltbench import Dataset, DatasetInfo, Images
-from ltbench.cells import Job
 from ltbench.cli.options import every_technique
-from ltbench.discovery import Source
-from ltbench.executors import Terms, make_executor
-from ltbench.grid import TECHNIQUE_STAGES, Combination, why_not
+from ltbench.core.plugins import Source
+from ltbench.core.spec import Job
+from ltbench.executor import Context, Terms
 from ltbench.hookspecs import hookimpl
-from ltbench.plan import make_plan
-from ltbench.registry import Registry
-from ltbench.runner import run
+from ltbench.planning.combinations import TECHNIQUE_STAGES, Combination, why_not
+from ltbench.planning.parts import make_plan
+from ltbench.registry.registry import Registry
+from ltbench.running.runner import run
 from ltbench.stages import Technique
-from ltbench.store import Store
-from ltbench.suite import Suite, changed, find_suite
-from ltbench.work import Context
+from ltbench.store.store import Store
+from ltbench.suite.suite import Suite, changed, find_suite
 
 CLASSES, TRAIN, TEST, SIZE = 4, 24, 3, 12
 MODELS = ("convnet", "convnet9", "resnet20", "mobilenetv3_small_050")

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from fakes import context, make, plain_records, plan
 
-from ltbench import runlog, runner, tally
-from ltbench.executors import Outcome
-from ltbench.prediction import Prediction
-from ltbench.runlog import RunLog
-from ltbench.runner import run
-from ltbench.shapes import Shape
-from ltbench.speeds import Line, Speeds
+from ltbench.executor import Outcome
+from ltbench.running import run_counts, run_log, runner
+from ltbench.running.run_log import RunLog
+from ltbench.running.runner import run
+from ltbench.timing.estimate import Prediction
+from ltbench.timing.job_shape import Shape
+from ltbench.timing.speed_log import Line, Speeds
 
 START, LOADING = 3.0, 2.5
 """Seconds until a worker can begin, and that its first job takes longer."""
@@ -26,7 +26,7 @@ COST = {"plain": 1.0, "mix": 1.15, "sampler": 1.6, "head": 0.4}
 class Clock:
     def __init__(self, monkeypatch):
         self.now = 0.0
-        for module in (tally, runner, runlog):
+        for module in (run_counts, runner, run_log):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: 0.0))
 
 

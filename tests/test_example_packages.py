@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import OWN_TESTS, Environment, install_package, ltbench, on_path, own_tests
 
-from ltbench.registry import Registry
+from ltbench.registry.registry import Registry
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PACKAGES = sorted(path.parent for path in EXAMPLES.glob("*/pyproject.toml"))

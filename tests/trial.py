@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli import main
-from ltbench.store import Store
+from ltbench.store.store import Store
 
 SUITE = """
 schema = 1

@@ -10,8 +10,8 @@ import sys
 import click
 
 from ltbench import __version__
+from ltbench.core.signals import SIGNALS, StopNow
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
-from ltbench.interrupts import SIGNALS, StopNow
 
 COMMANDS = {
     "run": "Train what is missing of a suite and publish its leaderboard.",

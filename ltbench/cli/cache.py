@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ltbench.cli.output import print_json, print_table
-from ltbench.cli.quantities import Size, Span
-from ltbench.paths import store_root
+from ltbench.cli.units import Size, Span
+from ltbench.core.folders import store_root
 
 
 @click.command("cache")
@@ -44,9 +44,9 @@ def command(
     run is working on stays. With --trainings the networks and their predictions go, too: every record and leaderboard
     stays, and what is asked of those cells later is trained again.
     """
-    from ltbench.cache import KINDS, disposable, items, remove, sizes, within
-    from ltbench.sizes import size_text
-    from ltbench.store import Store
+    from ltbench.core.units import size_text
+    from ltbench.store.cleanup import KINDS, disposable, items, remove, sizes, within
+    from ltbench.store.store import Store
 
     store = Store(store_path)
     held = sizes(items(store))

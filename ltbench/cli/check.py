@@ -15,8 +15,8 @@ SHOWN = 3
 """Settings in which a check failed that are named."""
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.registry import Registry
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
     from ltbench.technique import Technique
     from ltbench.testing import Finding
 
@@ -59,7 +59,7 @@ def _offered(registry: Registry) -> list[str]:
 
 def _separate(names: Iterable[str]) -> list[str]:
     """Return the names one by one, where some are written as one word with commas between them."""
-    from ltbench.selection import parse_selection
+    from ltbench.registry.notation import parse_selection
 
     separate: list[str] = []
     for text in names:
@@ -74,7 +74,7 @@ def _separate(names: Iterable[str]) -> list[str]:
 
 def _findings(name: str, registry: Registry) -> list[Finding]:
     from ltbench.testing import conformance
-    from ltbench.testing.suites import suite_conformance
+    from ltbench.testing.checks_suites import suite_conformance
 
     if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
         return suite_conformance(name, registry)

@@ -15,8 +15,8 @@ from ltbench.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltbench.leaderboard.compare import Comparison
-    from ltbench.records import Record
+    from ltbench.leaderboard.compare.compare import Comparison
+    from ltbench.records.record import Record
 
 _WITHOUT_WINDOW = 160
 
@@ -39,9 +39,9 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
 
         ltbench compare quick cb_sampler "cb_sampler + mixup"
     """
-    from ltbench.leaderboard import compare
-    from ltbench.leaderboard.compared import text
-    from ltbench.sources import named
+    from ltbench.leaderboard.compare import compare
+    from ltbench.leaderboard.compare.terminal import text
+    from ltbench.records.locations import named
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -65,7 +65,7 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
     """Return the comparison of two cells; None where the two are no beginnings of identities of cells here."""
-    from ltbench.leaderboard import compare
+    from ltbench.leaderboard.compare import compare
 
     found = []
     for asked in (first, second):

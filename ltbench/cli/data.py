@@ -11,11 +11,11 @@ import msgspec
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.folders import data_root
 from ltbench.errors import DataError, LtbenchError
-from ltbench.paths import data_root
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
+    from ltbench.registry.discovery import Choice
     from ltbench.stages import Dataset, DatasetInfo
 
 
@@ -108,7 +108,7 @@ def _blamed(dataset: Dataset, error: Exception) -> str:
 
 
 def _make_ready(datasets: Sequence[Dataset], root: Path) -> None:
-    from ltbench.engine.prepared import prepare
+    from ltbench.engine.dataset_arrays import prepare
 
     for dataset in datasets:
         click.echo(f"{dataset.label}: getting ready under {root}", err=True)

@@ -16,11 +16,11 @@ import msgspec
 
 from ltbench.cli.options import plugin_options
 from ltbench.cli.output import print_json
+from ltbench.core.folders import data_root, store_root
 from ltbench.errors import CELLS_FAILED, LtbenchError
-from ltbench.paths import data_root, store_root
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
+    from ltbench.registry.discovery import Choice
 
 SHOWN = 5
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
@@ -67,7 +67,7 @@ def examine(choice: Choice) -> Iterator[Finding]:
 
 
 def _damage(store: Path) -> Iterator[Finding]:
-    from ltbench.damage import NAME, set_aside
+    from ltbench.store.quarantine import NAME, set_aside
 
     found = set_aside(store)
     if found:
@@ -82,9 +82,9 @@ def _damage(store: Path) -> Iterator[Finding]:
 
 
 def _plugins(choice: Choice) -> Iterator[Finding]:
-    from ltbench.discovery import BUILT_IN
-    from ltbench.loading import SLOW_SECONDS
-    from ltbench.registry import Registry
+    from ltbench.core.plugins import BUILT_IN
+    from ltbench.registry.loading import SLOW_SECONDS
+    from ltbench.registry.registry import Registry
 
     registry = Registry.load_origin(choice.origin())
     yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")
@@ -115,8 +115,8 @@ def _plugins(choice: Choice) -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    from ltbench.cores import cores
-    from ltbench.recipe import native_bf16
+    from ltbench.core.folders import cores
+    from ltbench.suite.recipe import native_bf16
 
     precision = "bf16" if native_bf16() else "fp32"
     yield Finding("processor", "ok", f"{cores()} cores, so as many workers; precision 'auto' is {precision} here")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.core.folders import store_root
 from ltbench.errors import StoreError, UsageError
-from ltbench.paths import store_root
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
     from ltbench.leaderboard.export import Format
-    from ltbench.sources import Source
+    from ltbench.records.locations import Source
+    from ltbench.registry.discovery import Choice
 
 _FORMATS = ("csv", "json", "parquet")
 
@@ -48,7 +48,7 @@ def command(
     SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. What was withdrawn is
     left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
-    from ltbench.sources import named
+    from ltbench.records.locations import named
 
     place = named(suite, leaderboards)
     if predictions:
@@ -57,8 +57,8 @@ def command(
         _bundle(place, output, store_path, choice)
         return
     from ltbench.leaderboard.export import tidy, written
-    from ltbench.records import write_atomic
-    from ltbench.verification import FILE, Standing, read_verifications, standing
+    from ltbench.records.record import write_atomic
+    from ltbench.records.verifications import FILE, Standing, read_verifications, standing
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
@@ -82,11 +82,11 @@ def _by_name(output: Path | None) -> Format:
 
 def _bundle(place: Source, output: Path | None, store_path: Path, choice: Choice) -> None:
     """Write predictions beside the records, or both into a folder of their own."""
-    from ltbench.disk import telling
-    from ltbench.ledger import FILE, write_ledger
-    from ltbench.predictions import FOLDER, export
-    from ltbench.sources import source
-    from ltbench.store import Store
+    from ltbench.core.atomic_files import telling
+    from ltbench.jobs.saved_predictions import FOLDER, export
+    from ltbench.records.locations import source
+    from ltbench.records.records_file import FILE, write_ledger
+    from ltbench.store.store import Store
 
     if output is None and place.kind == "store":
         raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")

@@ -25,14 +25,14 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     Its row on a page then counts one run less, and the page says why. The record stays in its file, and a new one with
     other numbers counts again.
     """
-    from ltbench import sources
     from ltbench.leaderboard import publish
-    from ltbench.ledger import invalidate, ledger, write_ledger
+    from ltbench.records import locations
+    from ltbench.records.records_file import invalidate, ledger, write_ledger
 
-    among = sources.published(leaderboards) if records is None else [sources.source(records)]
+    among = locations.published(leaderboards) if records is None else [locations.source(records)]
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
-    found = sources.find(cell, among)
+    found = locations.find(cell, among)
     one = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:

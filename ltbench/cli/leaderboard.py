@@ -73,7 +73,7 @@ def shown(loaded: Loaded, most: int | None = None) -> str:
 
     most: rows of each table.
     """
-    from ltbench.leaderboard.terminal import terminal
+    from ltbench.leaderboard.tables.terminal import terminal
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
     color = sys.stdout.isatty()

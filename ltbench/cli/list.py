@@ -11,8 +11,8 @@ from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.registry import Registry
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -31,7 +31,7 @@ def command(
 ) -> None:  # fmt: skip
     """List the techniques by stage, with their parameters, plugin and version."""
     from ltbench.errors import UnknownName, UsageError
-    from ltbench.parameters import parameters
+    from ltbench.registry.parameter_help import parameters
     from ltbench.stages import STAGES
 
     if stage is not None and stage not in STAGES:
@@ -78,18 +78,18 @@ def command(
 
 
 def _catalogue(registry: Registry, stage: str | None, update: Path | None, check: Path | None, *, alone: bool) -> None:
-    from ltbench import catalogue
-    from ltbench.records import write_atomic
+    from ltbench.records.record import write_atomic
+    from ltbench.registry import technique_tables
 
     if update:
-        changed = write_atomic(update, catalogue.spliced(update, registry).encode())
+        changed = write_atomic(update, technique_tables.spliced(update, registry).encode())
         click.echo(f"{update} {'is written anew' if changed else 'is up to date'}", err=True)
     elif check:
         plain = "--no-plugins " if alone else ""
-        catalogue.check(check, registry, f"ltbench list {plain}--update {check}")
+        technique_tables.check(check, registry, f"ltbench list {plain}--update {check}")
         click.echo(f"{check} is up to date", err=True)
     else:
-        click.echo("\n".join(catalogue.markdown(registry, stage)).strip())
+        click.echo("\n".join(technique_tables.markdown(registry, stage)).strip())
 
 
 def _families(registry: Registry, stage: str | None) -> None:

@@ -13,10 +13,10 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.merging import Merged
-    from ltbench.leaderboard.page import SuiteFacts
-    from ltbench.records import Record
-    from ltbench.sources import Source
+    from ltbench.leaderboard.merge import Merged
+    from ltbench.leaderboard.page.page import SuiteFacts
+    from ltbench.records.locations import Source
+    from ltbench.records.record import Record
 
 SHOWN = 20
 
@@ -41,11 +41,11 @@ def command(
     records of different protocols are never ranked together.
     """
     from ltbench.leaderboard import publish
-    from ltbench.leaderboard.merging import facts_of, merged
-    from ltbench.ledger import FILE, ledger, read_ledger
-    from ltbench.sources import named
-    from ltbench.verification import FILE as VERIFIED
-    from ltbench.verification import read_verifications, write_verifications
+    from ltbench.leaderboard.merge import facts_of, merged
+    from ltbench.records.locations import named
+    from ltbench.records.records_file import FILE, ledger, read_ledger
+    from ltbench.records.verifications import FILE as VERIFIED
+    from ltbench.records.verifications import read_verifications, write_verifications
 
     places = {str(place.path): place for place in (named(path, leaderboards) for path in paths)}
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
@@ -80,7 +80,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _preferred(text: str, places: dict[str, Source], target: Path, leaderboards: Path) -> str:
     """Return the name of the place that is preferred, as `merged` knows it."""
-    from ltbench.sources import named
+    from ltbench.records.locations import named
 
     if _same(Path(text), target):
         return ""
@@ -99,9 +99,9 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     import msgspec
 
     from ltbench.cli.options import load_registry
-    from ltbench.cli.reproducing import reproducing
-    from ltbench.discovery import Choice
-    from ltbench.suite import changed, find_suite
+    from ltbench.cli.running.reproduce_command import reproducing
+    from ltbench.registry.discovery import Choice
+    from ltbench.suite.suite import changed, find_suite
 
     seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))

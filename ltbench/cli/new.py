@@ -30,7 +30,7 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
     STAGE is a stage of `ltbench list`, or suite or executor; several pairs make one package. The technique works as it
     is: a starting point with a test, a README, a licence and a CI file. What is to be filled in says FILL IN.
     """
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
     from ltbench.scaffold.names import check_name, import_name, taken
     from ltbench.scaffold.package import Package, run_command, write
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ltbench.core.folders import data_root, store_root
 from ltbench.errors import UsageError
-from ltbench.paths import data_root, store_root
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.registry import Registry
-    from ltbench.sources import Source
-    from ltbench.suite import Suite
+    from ltbench.records.locations import Source
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
+    from ltbench.suite.suite import Suite
 
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "LTBENCH_PLUGINS"
@@ -30,7 +30,7 @@ def plugin_options(function: F) -> F:
 
     @functools.wraps(function)
     def command(*args: Any, plugin_files: Sequence[str], words: Sequence[str], alone: bool, **kwargs: Any) -> Any:
-        from ltbench.discovery import Choice
+        from ltbench.registry.discovery import Choice
 
         asked = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
         choice = Choice(files=tuple(plugin_files), words=(*asked, *words), alone=alone)
@@ -109,14 +109,14 @@ def leaderboards_option(function: F) -> F:
 
 def places_of(records: Path | None, leaderboards: Path) -> list[Source]:
     """Return where cells are looked for."""
-    from ltbench import sources
+    from ltbench.records import locations
 
-    return sources.places(leaderboards, store_root()) if records is None else [sources.source(records)]
+    return locations.places(leaderboards, store_root()) if records is None else [locations.source(records)]
 
 
 def load_registry(choice: Choice) -> Registry:
     """Return the registry, with one line on stderr for each plugin or technique that is off."""
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
     registry = Registry.load_origin(choice.origin())
     for broken in registry.broken:
@@ -145,11 +145,11 @@ def asked_suite(
     settings: Sequence[str],
 ) -> Suite:
     """Return the suite with what the command line changes."""
-    from ltbench.suite import changed, find_suite
+    from ltbench.suite.suite import changed, find_suite
 
     suite = find_suite(suite_name, registry)
     if suite.required_plugins:
-        from ltbench.requirements import check_required
+        from ltbench.registry.requirements import check_required
 
         check_required(suite.required_plugins, f"suite '{suite.name}'", registry)
     changes: dict[str, object] = {}
@@ -184,7 +184,7 @@ def asked_suite(
 
 def every_technique(registry: Registry) -> list[str]:
     """Return every registered technique that a combination can pick."""
-    from ltbench.grid import TECHNIQUE_STAGES
+    from ltbench.planning.combinations import TECHNIQUE_STAGES
 
     return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
 
@@ -216,7 +216,7 @@ def _recipe(suite: Suite, settings: Sequence[str]) -> dict[str, object]:
     import msgspec
 
     from ltbench.errors import UnknownName
-    from ltbench.recipe import Recipe
+    from ltbench.suite.recipe import Recipe
 
     recipe: dict[str, object] = {k: v for k, v in msgspec.to_builtins(suite.recipe).items() if v is not None}
     for setting in settings:

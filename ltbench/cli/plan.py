@@ -10,16 +10,16 @@ import click
 
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
-from ltbench.durations import duration
+from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.grid import LeftOut
-    from ltbench.outlook import Outlook
-    from ltbench.plan import Plan
-    from ltbench.prediction import Prediction
-    from ltbench.suite import Suite
-    from ltbench.work import Context
+    from ltbench.executor import Context
+    from ltbench.planning.combinations import LeftOut
+    from ltbench.planning.plan import Plan
+    from ltbench.registry.discovery import Choice
+    from ltbench.running.what_is_missing import Outlook
+    from ltbench.suite.suite import Suite
+    from ltbench.timing.estimate import Prediction
 
 SHOWN = 10
 SOURCES = {
@@ -54,12 +54,12 @@ def command(
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
-    from ltbench.cores import cores
-    from ltbench.outlook import outlook
-    from ltbench.plan import plan_parts
-    from ltbench.prediction import Prediction, known
-    from ltbench.store import Store
-    from ltbench.work import Context
+    from ltbench.core.folders import cores
+    from ltbench.executor import Context
+    from ltbench.planning.parts import plan_parts
+    from ltbench.running.what_is_missing import outlook
+    from ltbench.store.store import Store
+    from ltbench.timing.estimate import Prediction, known
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
@@ -116,7 +116,7 @@ def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str
 def _probed(part: Plan, view: Outlook, context: Context, prediction: Prediction) -> bool:
     """Measure what is missing and that nothing is known of; return whether there was something."""
     from ltbench.errors import StoreError
-    from ltbench.probing import measure_all
+    from ltbench.running.prober import measure_all
 
     fits = part.of_kind("fit") if view.missing["fit"] else []
     jobs = prediction.unmeasured(fit for fit in fits if not context.store.has(fit.key))

@@ -11,8 +11,8 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.registry import Registry
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
 
 
 @click.command("plugins")
@@ -26,7 +26,7 @@ def command(times: bool, requirements: bool, as_json: bool, choice: Choice) -> N
         raise UsageError("--requirements prints lines for pip and nothing else", fix="leave --times and --json away")
     registry = load_registry(choice)
     if requirements:
-        from ltbench.requirements import pins
+        from ltbench.registry.requirements import pins
 
         click.echo("\n".join(pins(registry)))
         return

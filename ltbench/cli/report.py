@@ -27,7 +27,7 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) 
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
-    from ltbench.records import write_atomic
+    from ltbench.records.record import write_atomic
 
     # A folder without records is a suite that has not run yet, and its report says so.
     folder = (

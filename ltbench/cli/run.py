@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.damage import telling_damage
 from ltbench.cli.options import (
     asked_suite,
     cell_options,
@@ -19,14 +18,15 @@ from ltbench.cli.options import (
     suite_options,
 )
 from ltbench.cli.output import called, print_json
-from ltbench.cli.quantities import Size, Span
-from ltbench.cli.walk import Walk
+from ltbench.cli.running.damage import telling_damage
+from ltbench.cli.running.parts import Walk
+from ltbench.cli.units import Size, Span
 from ltbench.errors import CELLS_FAILED
 
 if TYPE_CHECKING:
-    from ltbench.damage import Damage
-    from ltbench.discovery import Choice
     from ltbench.leaderboard.publish import Loaded
+    from ltbench.registry.discovery import Choice
+    from ltbench.store.quarantine import Damage
 
 SHOWN = 20
 """Rows of a table that a run prints at its end."""
@@ -104,18 +104,17 @@ def command(
     Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
     was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
     """
-    from ltbench.executors import Terms
+    from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
-    from ltbench.probing import Patience
-    from ltbench.runlog import RunLog
-    from ltbench.store import Store
-    from ltbench.work import Context
+    from ltbench.running.prober import Patience
+    from ltbench.running.run_log import RunLog
+    from ltbench.store.store import Store
 
     registry = load_registry(choice)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
     if cell is not None or records is not None:
-        from ltbench.cli.alone import run_cell
+        from ltbench.cli.running.one_cell import run_cell
 
         alone = registry.executor(executor_name or "local")
         terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(alone.name, debug=pdb))

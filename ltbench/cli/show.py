@@ -10,11 +10,11 @@ import click
 
 from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.paths import data_root as default_root
+from ltbench.core.folders import data_root as default_root
 
 if TYPE_CHECKING:
-    from ltbench.discovery import Choice
-    from ltbench.registry import Registry
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
 
 
 @click.command("show")
@@ -52,8 +52,8 @@ def command(
     if name in registry.executors and name not in registry.entries:
         _show_executor(name, registry, as_json)
         return
-    from ltbench.parameters import parameters
-    from ltbench.selection import parse_selection
+    from ltbench.registry.notation import parse_selection
+    from ltbench.registry.parameter_help import parameters
 
     choices = parse_selection(name)
     entry = registry.entry(choices[0].name if choices else name)
@@ -91,7 +91,7 @@ def command(
 
 
 def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
-    from ltbench.parameters import parameters
+    from ltbench.registry.parameter_help import parameters
 
     source, offer = registry.executors[name]
     options = [(o.name, o.default, o.allowed, o.about) for o in parameters(offer)]
@@ -106,7 +106,7 @@ def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
 
 
 def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -> None:
-    from ltbench.engine.examples import examples
+    from ltbench.engine.example_images import examples
     from ltbench.errors import StoreError
     from ltbench.stages import Dataset
 
@@ -121,7 +121,7 @@ def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -
 
 
 def _show_suite(name: str, registry: Registry, as_json: bool) -> None:
-    from ltbench.suite import find_suite
+    from ltbench.suite.suite import find_suite
 
     suite = find_suite(name, registry)
     if as_json:

@@ -11,12 +11,12 @@ import click
 
 from ltbench.cli.options import leaderboards_option, places_of, records_option
 from ltbench.cli.output import print_json
-from ltbench.paths import store_root
+from ltbench.core.folders import store_root
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.records import Record
-    from ltbench.sources import Found
+    from ltbench.records.locations import Found
+    from ltbench.records.record import Record
 
 _SEGMENT_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
@@ -34,10 +34,10 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
 
     The last line is the command that trains this cell alone, in a store of its own.
     """
-    from ltbench.made_by import plugin_files
-    from ltbench.rerun import command_of
-    from ltbench.sources import find
-    from ltbench.store import Store
+    from ltbench.records.locations import find
+    from ltbench.records.plugins_needed import plugin_files
+    from ltbench.store.store import Store
+    from ltbench.verify.rerun import command_of
 
     found = find(cell, places_of(records, leaderboards))
     record = found.record
@@ -81,7 +81,7 @@ def _log(record: Record, store: Any) -> dict[str, str]:
 
 def _verified(found: Found) -> list[str]:
     """Return by which verifications the record is covered, each as a page names it."""
-    from ltbench.verification import FILE, read_verifications, standing
+    from ltbench.records.verifications import FILE, read_verifications, standing
 
     lines: list[str] = []
     for place in found.places:
@@ -165,7 +165,7 @@ def _per_class(record: Record) -> Iterator[str]:
 
 
 def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    from ltbench.records import label_of
+    from ltbench.records.record import label_of
 
     data = spec["data"]
     bag = "" if spec["bag"] is None else f"bag {spec['bag']['number']} of {label_of(spec['bag']['ensemble'])}"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.output import print_json, print_table
-from ltbench.durations import duration
-from ltbench.paths import store_root
+from ltbench.core.folders import store_root
+from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.runs import Run
-    from ltbench.status import Seen, Status
+    from ltbench.running.run_record import Run
+    from ltbench.running.store_status import Seen, Status
 
 SHOWN_JOBS = 16
 
@@ -30,8 +30,8 @@ def command(store_path: Path, last: int, as_json: bool) -> None:
 
     Runs of every machine that shares the store are shown. Nothing is written, and nothing that runs is disturbed.
     """
-    from ltbench.status import look
-    from ltbench.store import Store
+    from ltbench.running.store_status import look
+    from ltbench.store.store import Store
 
     status = look(Store(store_path), last)
     if as_json:

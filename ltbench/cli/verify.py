@@ -13,17 +13,17 @@ import msgspec
 
 from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.core.folders import data_root as default_root
 from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
-from ltbench.paths import data_root as default_root
 
 if TYPE_CHECKING:
-    from ltbench.agreement import Agreement
-    from ltbench.discovery import Choice
-    from ltbench.examination import Examined
-    from ltbench.records import Record
-    from ltbench.registry import Registry
-    from ltbench.sources import Source
-    from ltbench.verification import Verification
+    from ltbench.records.agreement import Agreement
+    from ltbench.records.locations import Source
+    from ltbench.records.record import Record
+    from ltbench.records.verifications import Verification
+    from ltbench.registry.discovery import Choice
+    from ltbench.registry.registry import Registry
+    from ltbench.verify.audit import Examined
 
 SHOWN = 20
 
@@ -79,8 +79,8 @@ def command(
     Where K is at least one and nothing is wrong, verified.json beside the records notes what stood up to it, and pages
     say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
     """
-    from ltbench.examination import examine
-    from ltbench.sources import named
+    from ltbench.records.locations import named
+    from ltbench.verify.audit import examine
 
     place = named(path, leaderboards)
     registry = load_registry(choice)
@@ -122,19 +122,18 @@ def _train(
     workers: int | None,
 ) -> tuple[list[Again], list[Record]]:
     """Train cells again in a store of their own; return what came of each, and the new records."""
-    from ltbench.agreement import agreement
-    from ltbench.executors import Terms, make_executor
-    from ltbench.progress import Progress
-    from ltbench.rerun import drawn, trained_again
-    from ltbench.store import Store
-    from ltbench.work import Context
+    from ltbench.executor import Context, Terms
+    from ltbench.records.agreement import agreement
+    from ltbench.running.progress import Progress
+    from ltbench.store.store import Store
+    from ltbench.verify.rerun import drawn, trained_again
 
     chosen = drawn(examined.sound, count, seed)
     if not chosen:
         return [], []
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
         context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
-        with make_executor(executor_name, context, Terms(workers=workers)) as executor, Progress() as progress:
+        with registry.executor(executor_name).make(context, Terms(workers=workers)) as executor, Progress() as progress:
             made = trained_again(chosen, context, executor, on_event=progress)
     reports = []
     for record in chosen:
@@ -155,8 +154,8 @@ def _verification(
     examined: Examined, again: Sequence[Again], made: Sequence[Record], seed: int, tolerance: float | None
 ) -> Verification:
     from ltbench import __version__
-    from ltbench.agreement import outcome
-    from ltbench.verification import Rerun, Verification, sealed
+    from ltbench.records.agreement import outcome
+    from ltbench.records.verifications import Rerun, Verification, sealed
 
     return sealed(
         Verification(
@@ -178,7 +177,7 @@ def _write(place: Source, verification: Verification | None, again: Sequence[Aga
 
     What covers a cell that now came out differently is contradicted, and goes.
     """
-    from ltbench.verification import FILE, read_verifications, write_verifications
+    from ltbench.records.verifications import FILE, read_verifications, write_verifications
 
     if place.kind == "store":
         return None

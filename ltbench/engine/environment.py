@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-import ltbench
+from ltbench.core.folders import package_root
+from ltbench.version import __version__
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy")
 
@@ -19,7 +20,7 @@ _PACKAGES = ("torch", "torchvision", "timm", "numpy")
 def environment(device: torch.device) -> dict[str, Any]:
     """Return what a record says of the machine and the software, as plain JSON values."""
     return {
-        "ltbench": ltbench.__version__,
+        "ltbench": __version__,
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
@@ -53,7 +54,7 @@ def _processor() -> str:
 @cache
 def _source() -> dict[str, Any]:
     """Return commit and whether tracked files differ from it; both None where ltbench is no checkout."""
-    here = Path(ltbench.__file__).parent
+    here = package_root()
     # Asked of a tracked file: an installed copy may lie inside somebody else's repository.
     if _git(here, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}

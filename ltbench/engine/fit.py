@@ -3,7 +3,7 @@
     weights.safetensors   the weights that predict
     meta.json             spec, data, steps, curve, cost, environment, plugins
 
-Beside it, as artefacts of their own (`ltbench.states`), lie the state that a later fit goes on from and, while it
+Beside it, as artefacts of their own (`ltbench.store.training_states`), lie the state that a later fit goes on from and, while it
 runs, snapshots. A fit that goes on from any of them ends with the very bits that an undivided training ends with.
 """
 
@@ -17,22 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ltbench.cells import Job, Spec, stream_seed
-from ltbench.checked import built
-from ltbench.engine.artefact import write_json, write_tensors
-from ltbench.engine.checks import naming_techniques
-from ltbench.engine.cost import forget_peak_memory, peak_memory
-from ltbench.engine.data import Subset, load, narrow
+from ltbench.core.spec import Job, Spec, stream_seed
+from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
-from ltbench.engine.numerics import reproducible, seeded
+from ltbench.engine.measured_cost import forget_peak_memory, peak_memory
+from ltbench.engine.output_checks import naming_techniques
 from ltbench.engine.resume import Snapshots, keep, resume
+from ltbench.engine.subset import Subset, load, narrow
+from ltbench.engine.tensor_files import write_json, write_tensors
 from ltbench.engine.training import Training
 from ltbench.stages import Ensemble
-from ltbench.states import end_state, snapshots
+from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
-    from ltbench.registry import Registry
-    from ltbench.work import Context
+    from ltbench.executor import Context, Techniques
 
 _WEIGHTS = "weights.safetensors"
 
@@ -83,7 +81,7 @@ def training_subset(spec: Spec, context: Context) -> Subset:
     subset = load(spec["data"], context.registry, context.data_root)
     if spec["bag"] is None:
         return subset
-    ensemble = built(context.registry, spec["bag"]["ensemble"], Ensemble)
+    ensemble = context.registry.build_as(spec["bag"]["ensemble"], Ensemble)
     # The same stream for every bag, so that the bags of one run can be parts of one division.
     rng = np.random.default_rng(stream_seed(spec["seed"], "members"))
     with naming_techniques():
@@ -91,7 +89,7 @@ def training_subset(spec: Spec, context: Context) -> Subset:
     return narrow(subset, indices, where=f"ensemble '{ensemble.label}', bag {spec['bag']['number']}")
 
 
-def provenance(spec: Spec, registry: Registry) -> list[dict[str, Any]]:
+def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
     """Return who made each technique of a fit, each once, in the order of stages."""
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ltbench.engine import checks
-from ltbench.engine.cost import multiply_adds
-from ltbench.engine.numerics import seeded
+from ltbench.engine import output_checks
+from ltbench.engine.determinism import seeded
+from ltbench.engine.measured_cost import multiply_adds
 from ltbench.errors import JobFailed
 from ltbench.stages import DatasetInfo, Model
 
@@ -22,10 +22,10 @@ def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> n
     with seeded(seed, "init", torch.device("cpu")):
         network = model.build(info.channels, info.size, len(info.classes))
     if not isinstance(network, nn.Module):
-        raise checks.wrong(model, checks.described(network), "a torch.nn.Module")
+        raise output_checks.wrong(model, output_checks.described(network), "a torch.nn.Module")
     get = getattr(network, "get_classifier", None)
     if not (callable(get) and isinstance(get(), nn.Module)):
-        raise checks.wrong(model, "a network without get_classifier()", "one whose get_classifier() is a layer")
+        raise output_checks.wrong(model, "a network without get_classifier()", "one whose get_classifier() is a layer")
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
@@ -37,7 +37,7 @@ def normaliser(model: Model, info: DatasetInfo, device: torch.device) -> Callabl
     """
     means, deviations = model.mean_std(info.channels) or (info.mean, info.std)
     if len(means) != info.channels or len(deviations) != info.channels or min(deviations) <= 0:
-        raise checks.wrong(
+        raise output_checks.wrong(
             model, f"mean and deviation {means}, {deviations}", f"{info.channels} of each, the latter > 0"
         )
     mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (means, deviations))
@@ -53,7 +53,7 @@ def set_trainable(model: Model, network: nn.Module, trainable: str) -> None:
         head: nn.Module = network.get_classifier()  # type: ignore[operator]
         head.train().requires_grad_(True)
         if not any(True for _ in head.parameters()):
-            raise checks.wrong(model, "a classifier without parameters", "a layer that can be trained")
+            raise output_checks.wrong(model, "a classifier without parameters", "a layer that can be trained")
 
 
 def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
@@ -70,5 +70,5 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
             f"the network of model '{model.label}' fails on an image {list(image.shape[1:])}: {error}",
             where=type(model).__module__,
         ) from error
-    checks.check_tensor(model, "logits", logits, None, [1, len(info.classes)])
+    output_checks.check_tensor(model, "logits", logits, None, [1, len(info.classes)])
     return macs

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ltbench.engine import checks
+from ltbench.engine import output_checks
 from ltbench.stages import Loss, Mix, Mixed, Weight
 
 Objective = Callable[[Tensor, Mixed], Tensor]
@@ -57,7 +57,7 @@ def hits(logits: Tensor, batch: Mixed) -> Tensor:
 def _class_weights(weight: Weight | None, counts: Tensor) -> Tensor:
     if weight is None:
         return torch.ones(len(counts), device=counts.device)
-    return checks.check_class_weights(weight, weight.weights(counts), len(counts)).float()
+    return output_checks.check_class_weights(weight, weight.weights(counts), len(counts)).float()
 
 
 def _mean(losses: Tensor, _weights: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def _try(
     labels = torch.tensor([0, len(counts) - 1], device=counts.device)
     logits = torch.zeros(2, len(counts), device=counts.device)
     with torch.random.fork_rng(devices=[]):
-        losses = checks.check_tensor(loss, "losses", loss.per_sample(logits, labels, counts), None, [2])
+        losses = output_checks.check_tensor(loss, "losses", loss.per_sample(logits, labels, counts), None, [2])
         reduced = reduce(table[labels] * losses, table[labels])
     if weight is not None:
-        checks.check_tensor(weight, "a reduced loss", reduced, None, [])
+        output_checks.check_tensor(weight, "a reduced loss", reduced, None, [])

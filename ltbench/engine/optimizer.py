@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from ltbench.recipe import Recipe
+from ltbench.suite.recipe import Recipe
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:

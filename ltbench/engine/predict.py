@@ -17,21 +17,19 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from ltbench.cells import Job
-from ltbench.checked import built
-from ltbench.engine import checks
-from ltbench.engine.artefact import read_tensors, write_json, write_tensors
-from ltbench.engine.data import load
+from ltbench.core.spec import Job
+from ltbench.engine import output_checks
+from ltbench.engine.determinism import autocast, reproducible
 from ltbench.engine.environment import environment
 from ltbench.engine.network import build, normaliser
-from ltbench.engine.numerics import autocast, reproducible
+from ltbench.engine.subset import load
+from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
 from ltbench.errors import JobFailed
-from ltbench.recipe import Recipe
 from ltbench.stages import Model, View
+from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:
-    from ltbench.registry import Registry
-    from ltbench.work import Context
+    from ltbench.executor import Context, Techniques
 
 Look = Callable[[Tensor], Tensor]
 """Images float [B, channels, size, size] -> the same shape."""
@@ -51,9 +49,9 @@ def predict(job: Job, context: Context) -> None:
     device, fit = torch.device(context.device), job.spec["fit"]
     spec = context.store.meta(fit)["spec"]
     subset = load(spec["data"], context.registry, context.data_root)
-    model = built(context.registry, spec["model"], Model)
+    model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
-    with checks.naming_techniques(), reproducible(device):
+    with output_checks.naming_techniques(), reproducible(device):
         view, look = _view(job.spec["view"], context.registry)
         normalise = normaliser(model, subset.info, device)
         network = build(model, subset.info, spec["seed"], device)
@@ -104,19 +102,19 @@ def linear_classifier(network: nn.Module, predict: Callable[[], Tensor]) -> dict
     return {"classifier.norms": norms, "classifier.bias": torch.zeros_like(norms) if bias is None else bias.detach()}
 
 
-def _view(spec: str | Mapping[str, Any], registry: Registry) -> tuple[View | None, Look]:
+def _view(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, Look]:
     """Return a view and the technique that it belongs to, None for the image as it is."""
     if isinstance(spec, str):
         return None, lambda images: images
-    technique = built(registry, spec["technique"], View)
+    technique = registry.build_as(spec["technique"], View)
     views = technique.views()
     if spec["name"] not in views:
-        raise checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
+        raise output_checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
     view = views[spec["name"]]
 
     def look(images: Tensor) -> Tensor:
-        with checks.naming_techniques(technique):
+        with output_checks.naming_techniques(technique):
             seen = view(images)
-        return checks.check_tensor(technique, "images", seen, images.dtype, list(images.shape))
+        return output_checks.check_tensor(technique, "images", seen, images.dtype, list(images.shape))
 
     return technique, look

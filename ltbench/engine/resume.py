@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ltbench.cells import Job, Spec, identity
-from ltbench.engine.artefact import read_tensors, write_json, write_tensors
+from ltbench.core.spec import Job, Spec, identity
+from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed, StoreError
-from ltbench.states import end_state, snapshots
+from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
-    from ltbench.store import Store
+    from ltbench.store.store import Store
 
 Plugins = list[dict[str, Any]]
 _FILE = "state.safetensors"
@@ -43,7 +43,7 @@ def resume(training: Training, job: Job, store: Store, made_by: Callable[[Spec],
 
 
 def keep(training: Training, key: str, spec: Spec, plugins: Plugins, store: Store) -> None:
-    """Store the state of a training under a key of `ltbench.states`. plugins: who made its techniques."""
+    """Store the state of a training under a key of `ltbench.store.training_states`. plugins: who made its techniques."""
     if store.has(key):
         store.discard(key)
     with store.writing(key) as folder:

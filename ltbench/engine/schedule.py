@@ -19,7 +19,7 @@ import msgspec
 import torch
 from torch.optim import lr_scheduler
 
-from ltbench.recipe import Recipe
+from ltbench.suite.recipe import Recipe
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

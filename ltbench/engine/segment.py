@@ -7,16 +7,15 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ltbench.checked import built
-from ltbench.costs import is_still
-from ltbench.registry import Registry
+from ltbench.executor import Techniques
+from ltbench.planning.compute_cost import is_still
 from ltbench.stages import Augment, Loss, Mix, Sampler, Technique, Weight
 
 T = TypeVar("T", bound=Technique)
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """The built form of the segment in `ltbench.cells`."""
+    """The built form of the segment in `ltbench.core.spec`."""
 
     until: float
     sampler: Sampler
@@ -31,18 +30,18 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a frozen backbone is shown the same images in every epoch."""
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], registry: Registry) -> Segment:
+    def of(cls, spec: Mapping[str, Any], registry: Techniques) -> Segment:
         """Build the techniques of a segment's spec."""
 
         def optional(kind: type[T]) -> T | None:
-            return None if spec[kind.stage] is None else built(registry, spec[kind.stage], kind)
+            return None if spec[kind.stage] is None else registry.build_as(spec[kind.stage], kind)
 
         return cls(
             until=spec["until"],
-            sampler=built(registry, spec["sampler"], Sampler),
+            sampler=registry.build_as(spec["sampler"], Sampler),
             augment=optional(Augment),
             mix=optional(Mix),
-            loss=built(registry, spec["loss"], Loss),
+            loss=registry.build_as(spec["loss"], Loss),
             weight=optional(Weight),
             trainable=spec["trainable"],
             restart=spec["restart"],

@@ -11,25 +11,24 @@ import msgspec
 import torch
 from torch import Tensor
 
-from ltbench.cells import Spec
-from ltbench.checked import built
-from ltbench.engine.artefact import prefixed, under
-from ltbench.engine.average import Last, make_average
-from ltbench.engine.curve import Curve
-from ltbench.engine.data import Subset
-from ltbench.engine.feed import Feed
-from ltbench.engine.frozen import features_of
+from ltbench.core.spec import Spec
+from ltbench.engine.batches import Feed
+from ltbench.engine.determinism import autocast, random_state, set_random_state
+from ltbench.engine.epoch_order import Order
+from ltbench.engine.frozen_features import features_of
+from ltbench.engine.learning_curve import Curve
 from ltbench.engine.network import build, measure, normaliser, set_trainable
-from ltbench.engine.numerics import autocast, random_state, set_random_state
 from ltbench.engine.objective import hits, make_objective
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
-from ltbench.engine.order import Order
 from ltbench.engine.schedule import learning_rates, spans
 from ltbench.engine.segment import Segment
+from ltbench.engine.subset import Subset
+from ltbench.engine.tensor_files import prefixed, under
+from ltbench.engine.weight_average import Last, make_average
 from ltbench.errors import JobFailed
-from ltbench.recipe import Recipe
-from ltbench.registry import Registry
+from ltbench.executor import Techniques
 from ltbench.stages import Mixed, Model
+from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
 """Steps between looks at the loss on a device that runs ahead; on the CPU every step is looked at."""
@@ -38,7 +37,7 @@ _SYNC_EVERY = 50
 class Training:
     """One training under way: network, optimiser, feed and curve, and the segments to run."""
 
-    def __init__(self, spec: Spec, subset: Subset, registry: Registry, device: torch.device) -> None:
+    def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
         self.device = device
         self.counts = subset.counts.to(device)
@@ -51,7 +50,7 @@ class Training:
         self.orders = [orders[segment.sampler] for segment in self.segments]
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches for order in self.orders])
-        self.model = built(registry, spec["model"], Model)
+        self.model = registry.build_as(spec["model"], Model)
         self.network = build(self.model, subset.info, spec["seed"], device)
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)

@@ -21,18 +21,20 @@ import msgspec
 from distributed import Client, Future, KilledWorker
 from distributed.deploy.cluster import Cluster
 
-from ltbench.cells import Job
+from ltbench.core.spec import Job
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
-from ltbench.executors import Outcome, Terms, by_path, dask_cluster, dask_worker, worker
-from ltbench.executors.deaths import after_death, not_begun
-from ltbench.executors.handshake import versions
+from ltbench.executor import Outcome, Terms
+from ltbench.executors import dask_cluster, dask_worker, worker
 from ltbench.executors.limits import Limits
-from ltbench.executors.slot import without_interrupts
-from ltbench.leases import Owner
+from ltbench.executors.local_slot import without_interrupts
+from ltbench.executors.perform import by_path
+from ltbench.executors.version_check import versions
+from ltbench.executors.worker_death import after_death, not_begun
+from ltbench.store.leases import Owner
 
 if TYPE_CHECKING:
-    from ltbench.executors.offers import DaskOffer
-    from ltbench.work import Context
+    from ltbench.executor import Context
+    from ltbench.executors.dask_options import DaskOptions
 
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
@@ -53,7 +55,7 @@ class _Task(msgspec.Struct, eq=False, kw_only=True):
 class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
-    def __init__(self, context: Context, options: DaskOffer, terms: Terms) -> None:
+    def __init__(self, context: Context, options: DaskOptions, terms: Terms) -> None:
         """Reach or start nothing yet."""
         self.context, self.options = context, options
         self.limits = Limits(timeout=terms.timeout, memory=terms.memory)

@@ -11,10 +11,10 @@ import dask
 from distributed.deploy.cluster import Cluster
 from distributed.deploy.spec import SpecCluster
 
-from ltbench.cores import cores
+from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
-from ltbench.executors.offers import DaskOffer
-from ltbench.executors.slot import environment, without_interrupts
+from ltbench.executors.dask_options import DaskOptions
+from ltbench.executors.local_slot import environment, without_interrupts
 from ltbench.executors.worker import ENVIRONMENT
 
 CONFIG: dict[str, Any] = {
@@ -32,7 +32,7 @@ Dask reads it whenever a worker goes, and does not ask whether the one that is g
 _NO_DASHBOARD = "127.0.0.1:0"
 
 
-def resources(options: DaskOffer) -> dict[str, float]:
+def resources(options: DaskOptions) -> dict[str, float]:
     """Return what a job takes, as Dask's resources: of a worker that ltbench starts, all that it has."""
     from dask.utils import parse_bytes
 
@@ -40,7 +40,7 @@ def resources(options: DaskOffer) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value}
 
 
-def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
 
     logs: the folder that batch jobs print to, where the options name none.
@@ -64,7 +64,7 @@ def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
                            why=str(error) or type(error).__name__) from error  # fmt: skip
 
 
-def _local(options: DaskOffer, workers: int | None) -> Cluster:
+def _local(options: DaskOptions, workers: int | None) -> Cluster:
     from distributed import LocalCluster
 
     return LocalCluster(  # type: ignore[no-untyped-call]
@@ -78,7 +78,7 @@ def _local(options: DaskOffer, workers: int | None) -> Cluster:
     )
 
 
-def _batch(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Return a cluster with one batch job for each worker."""
     import dask_jobqueue
 
@@ -133,7 +133,7 @@ def exports() -> Iterator[str]:
             yield f"export DASK_{key.upper().replace('.', '__').replace('-', '_')}={setting}"
 
 
-def _kubernetes(options: DaskOffer, workers: int | None) -> Cluster:
+def _kubernetes(options: DaskOptions, workers: int | None) -> Cluster:
     """Return a cluster of Dask's operator, with the volumes mounted in every worker. Never tried on a real cluster."""
     from dask_kubernetes.operator import KubeCluster, make_cluster_spec
 

@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import get_worker
 
-from ltbench.cells import Job
+from ltbench.core.spec import Job
+from ltbench.core.units import size_text
 from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executors import worker
-from ltbench.executors.handshake import Versions, greet
 from ltbench.executors.limits import LOOK_SECONDS, Limits, resident
-from ltbench.sizes import size_text
+from ltbench.executors.version_check import Versions, greet
 
 if TYPE_CHECKING:
-    from ltbench.executors.task import Work
-    from ltbench.work import Context
+    from ltbench.executor import Context, Work
 
 Answer = dict[str, Any]
 """`ended`: outcomes of the jobs; `begun`: another worker has begun the task before; `refused`: an error in words."""

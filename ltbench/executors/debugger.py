@@ -7,13 +7,13 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
-from ltbench.cells import Job
+from ltbench.core.spec import Job
 from ltbench.errors import StoreError, UsageError
-from ltbench.executors import WORK
-from ltbench.executors.task import Work, prepared
+from ltbench.executor import WORK, Work
+from ltbench.executors.perform import prepared
 
 if TYPE_CHECKING:
-    from ltbench.work import Context
+    from ltbench.executor import Context
 
 
 def chosen_work(executor: str, *, debug: bool) -> str | Work:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ltbench.cells import Job
+from ltbench.core.spec import Job
 from ltbench.errors import UsageError
-from ltbench.executors import DEFAULTS, Outcome, Terms
-from ltbench.executors.task import perform, prepared
+from ltbench.executor import DEFAULTS, Outcome, Terms
+from ltbench.executors.perform import perform, prepared
 
 if TYPE_CHECKING:
-    from ltbench.work import Context
+    from ltbench.executor import Context
 
 
 class Inline:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from ltbench.cells import Job
+from ltbench.core.spec import Job
+from ltbench.core.units import size_text
 from ltbench.errors import UsageError
-from ltbench.leases import Leases, Owner
-from ltbench.sizes import size_text
+from ltbench.store.leases import Leases, Owner
 
 LOOK_SECONDS = 0.25
 """How often a worker is looked at: a look costs some 50 microseconds."""

@@ -23,19 +23,20 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from pebble import ProcessExpired
 
-from ltbench.cells import Job
-from ltbench.cores import cores
+from ltbench.core.folders import cores
+from ltbench.core.spec import Job
 from ltbench.errors import LtbenchError, WorkerRefused
-from ltbench.executors import DEFAULTS, Outcome, Terms, by_path, worker
-from ltbench.executors.deaths import after_death, not_begun
-from ltbench.executors.handshake import versions
+from ltbench.executor import DEFAULTS, Outcome, Terms
+from ltbench.executors import worker
 from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
-from ltbench.executors.slot import Slot, kill_all
-from ltbench.executors.task import described
-from ltbench.leases import Owner
+from ltbench.executors.local_slot import Slot, kill_all
+from ltbench.executors.perform import by_path, described
+from ltbench.executors.version_check import versions
+from ltbench.executors.worker_death import after_death, not_begun
+from ltbench.store.leases import Owner
 
 if TYPE_CHECKING:
-    from ltbench.work import Context
+    from ltbench.executor import Context
 
 _REVIVALS = 3
 """How often in a row each worker may die before any of them has done a task."""

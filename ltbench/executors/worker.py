@@ -15,16 +15,16 @@ from pathlib import Path
 
 import msgspec
 
-from ltbench import disk
-from ltbench.cells import Job
-from ltbench.discovery import Origin, source_digest
-from ltbench.executors import Outcome
-from ltbench.executors.handshake import Versions, greet
-from ltbench.executors.task import Work, perform, prepared
-from ltbench.leases import process_start
-from ltbench.registry import Registry
-from ltbench.store import Store
-from ltbench.work import Context
+from ltbench.core import atomic_files
+from ltbench.core.plugins import Origin
+from ltbench.core.processes import process_start
+from ltbench.core.spec import Job
+from ltbench.executor import Context, Outcome, Work
+from ltbench.executors.perform import perform, prepared
+from ltbench.executors.version_check import Versions, greet
+from ltbench.registry.discovery import source_digest
+from ltbench.registry.registry import Registry
+from ltbench.store.store import Store
 
 # Results must not depend on how many cores a machine has, and processes with one thread each use it best.
 ENVIRONMENT = {
@@ -121,7 +121,7 @@ def remove_outputs(store: Store) -> None:
     for path in output_path(store, 0).parent.glob(f"worker-{glob.escape(socket.gethostname())}-*.out"):
         pid = path.stem.rpartition("-")[2]
         if pid.isdecimal() and not process_start(int(pid)):
-            disk.remove(path)
+            atomic_files.remove(path)
 
 
 class Output:
@@ -145,7 +145,7 @@ class Output:
             os.close(before)
         if self._file is not None:
             os.close(self._file)
-            disk.remove(self.path)
+            atomic_files.remove(self.path)
 
     def clear(self) -> None:
         """Forget what was printed so far."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from ltbench.cells import canonical
+from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
-from ltbench.records import TECHNIQUE_STAGES, Record
-from ltbench.verification import Standing
+from ltbench.records.record import TECHNIQUE_STAGES, Record
+from ltbench.records.verifications import Standing
 
 if TYPE_CHECKING:
     import pandas as pd

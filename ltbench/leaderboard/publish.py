@@ -13,22 +13,22 @@ from typing import Any
 
 import msgspec
 
+from ltbench.core.generated_files import differences, read_text, relative, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
-from ltbench.generated import differences, read_text, relative, splice
-from ltbench.leaderboard.analysis import analysed
-from ltbench.leaderboard.comparable import comparables
 from ltbench.leaderboard.figures import FOLDER, Wish, placed
 from ltbench.leaderboard.figures.canvas import Drawing, current, svg
-from ltbench.leaderboard.page import SuiteFacts, failed, failure_numbers, page
-from ltbench.leaderboard.readme import compact_block
-from ltbench.leaderboard.sheet import effects_sheet, sheet
-from ltbench.leaderboard.table import Board, boards
-from ltbench.leaderboard.trust import Trust, marked, trust
-from ltbench.ledger import FILE as RECORDS
-from ltbench.ledger import Ledger, ledger, read_ledger, write_ledger
-from ltbench.records import Record, check_identity, merge, validate, write_atomic
-from ltbench.verification import FILE as VERIFIED
-from ltbench.verification import Standing, read_verifications, standing
+from ltbench.leaderboard.page.page import SuiteFacts, failed, failure_numbers, page
+from ltbench.leaderboard.page.readme_block import compact_block
+from ltbench.leaderboard.page.verification_notes import Trust, marked, trust
+from ltbench.leaderboard.statistics.analysis import analysed
+from ltbench.leaderboard.statistics.record_groups import comparables
+from ltbench.leaderboard.tables.csv import effects_sheet, sheet
+from ltbench.leaderboard.tables.table import Board, boards
+from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
+from ltbench.records.records_file import FILE as RECORDS
+from ltbench.records.records_file import Ledger, ledger, read_ledger, write_ledger
+from ltbench.records.verifications import FILE as VERIFIED
+from ltbench.records.verifications import Standing, read_verifications, standing
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"

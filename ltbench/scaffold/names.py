@@ -8,9 +8,10 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from ltbench.discovery import Source, installed
+from ltbench.core.plugins import Source
 from ltbench.errors import UsageError
-from ltbench.registry import Registry
+from ltbench.registry.discovery import installed
+from ltbench.registry.registry import Registry
 
 LONGEST = 60
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")

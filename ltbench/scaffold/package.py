@@ -12,7 +12,7 @@ from string import Template
 
 import msgspec
 
-from ltbench import disk
+from ltbench.core import atomic_files
 from ltbench.errors import UsageError
 from ltbench.scaffold.names import class_name
 from ltbench.stages import STAGES
@@ -203,4 +203,4 @@ def write(files: Mapping[str, str], folder: Path) -> None:
             fix="another folder: --output DIR",
         ) from None  # fmt: skip
     finally:
-        disk.remove(beside)
+        atomic_files.remove(beside)

@@ -12,14 +12,15 @@ import msgspec
 from ltbench import stages
 from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
-from ltbench.testing import fresh
-from ltbench.testing.catalogue import of_stage
-from ltbench.testing.finding import Check, Finding, Skip, State
-from ltbench.testing.settings import settings
+from ltbench.testing import fresh_process
+from ltbench.testing.check import Check
+from ltbench.testing.checks_by_stage import of_stage
+from ltbench.testing.finding import Finding, Skip, State
+from ltbench.testing.parameter_values import settings
 from ltbench.testing.subject import Subject
 
 if TYPE_CHECKING:
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
 SIZES = (2, 1000)
 """Numbers of classes, few and many, that techniques are tried with beside the usual 10."""
@@ -88,7 +89,7 @@ def conformance(technique: Technique | type[Technique], registry: Registry | Non
 
     registry: where names are taken; by default what is installed.
     """
-    fresh.start(technique.stage)
+    fresh_process.start(technique.stage)
     return [trial.run(registry) for trial in trials(technique)]
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ltbench.errors import CheckFailed
 from ltbench.technique import Technique
-from ltbench.testing.exercise import exercise
+from ltbench.testing.ask_everything import exercise
+from ltbench.testing.flat_values import Flat, flat
+from ltbench.testing.inputs import World
 from ltbench.testing.randomness import seeded
-from ltbench.testing.values import Flat, flat
-from ltbench.testing.world import World
 
 if TYPE_CHECKING:
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
 
 class Subject:
@@ -83,7 +83,7 @@ def _of_harness(kind: type) -> bool:
 
 @cache
 def _installed() -> Registry:
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
     return Registry.load()
 

@@ -11,7 +11,7 @@ import pytest
 from synthetic import laid_out, raw, ten_thousand
 
 from ltbench.leaderboard.publish import load, rendered
-from ltbench.records import seal
+from ltbench.records.record import seal
 
 
 def records() -> Iterator[dict[str, object]]:

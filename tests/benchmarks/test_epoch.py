@@ -19,8 +19,8 @@ from engine.world import World, fit_job, plain
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ltbench.engine.data import Subset, load
-from ltbench.engine.numerics import reproducible, seeded
+from ltbench.engine.determinism import reproducible, seeded
+from ltbench.engine.subset import Subset, load
 from ltbench.engine.training import Training
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.datasets.fashion_mini import FashionMini

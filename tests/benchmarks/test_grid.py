@@ -20,20 +20,19 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.test_epoch import Pictures
-from support import children_seconds, compiled_once, ltbench
+from support import children_seconds, compiled_once, ltbench, make_executor
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from ltbench.engine.data import Subset, load
-from ltbench.executors import Terms, make_executor
-from ltbench.paths import data_root
-from ltbench.plan import make_plan
-from ltbench.registry import Registry
-from ltbench.runner import run
-from ltbench.store import Store
-from ltbench.suite import Suite, changed, find_suite
-from ltbench.work import Context
+from ltbench.core.folders import data_root
+from ltbench.engine.subset import Subset, load
+from ltbench.executor import Context, Terms
+from ltbench.planning.parts import make_plan
+from ltbench.registry.registry import Registry
+from ltbench.running.runner import run
+from ltbench.store.store import Store
+from ltbench.suite.suite import Suite, changed, find_suite
 from ltbench_plugins.models.convnet import ConvNet
 
 THOUSAND = """

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ltbench.executors import make_executor
-from ltbench.paths import data_root
-from ltbench.plan import make_plan
-from ltbench.registry import Registry
-from ltbench.runner import run
-from ltbench.store import Store
-from ltbench.suite import changed, find_suite
-from ltbench.work import Context
+from support import make_executor
+
+from ltbench.core.folders import data_root
+from ltbench.executor import Context
+from ltbench.planning.parts import make_plan
+from ltbench.registry.registry import Registry
+from ltbench.running.runner import run
+from ltbench.store.store import Store
+from ltbench.suite.suite import changed, find_suite
 
 
 def test_the_harness_in_a_run_of_the_quick_suite(benchmark, registry: Registry, tmp_path: Path) -> None:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.plan import make_plan
-from ltbench.registry import Registry
-from ltbench.suite import changed, find_suite
+from ltbench.planning.parts import make_plan
+from ltbench.registry.registry import Registry
+from ltbench.suite.suite import changed, find_suite
 
 GRID = """
 import json, sys, time
 from pathlib import Path
 
-from ltbench.plan import plan_parts
-from ltbench.registry import Registry
-from ltbench.suite import changed, find_suite
+from ltbench.planning.plan import plan_parts
+from ltbench.registry.registry import Registry
+from ltbench.suite.suite import changed, find_suite
 
 registry = Registry.load()
 suite = changed(

@@ -12,7 +12,7 @@ from synthetic import laid_out, raw, ten_thousand
 
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.publish import load
-from ltbench.records import seal
+from ltbench.records.record import seal
 
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 ENVIRONMENT = {"python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "device": "cpu", "commit": "a3c606c6" * 5}

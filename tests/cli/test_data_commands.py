@@ -17,9 +17,9 @@ from synthetic import record, suite
 
 from ltbench.cli import group
 from ltbench.errors import LtbenchError, RecordError, UnknownName, UsageError
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish
-from ltbench.records import write_jsonl
+from ltbench.records.record import write_jsonl
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run --suite quick", seeds=((0, 0), (1, 1)))
@@ -93,8 +93,8 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
 
 
 def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) -> None:
-    from ltbench.agreement import outcome
-    from ltbench.verification import Rerun, Verification, sealed, write_verifications
+    from ltbench.records.agreement import outcome
+    from ltbench.records.verifications import Rerun, Verification, sealed, write_verifications
 
     one = Verification(
         ltbench="0.2.0", protocols=["ltb1"], cells={r.id: outcome(r) for r in RECORDS}, records="", recomputed=0,

@@ -11,7 +11,7 @@ from support import ltbench
 
 from ltbench.cli.leaderboard import command
 from ltbench.errors import LtbenchError, OutOfDate, UnknownName, UsageError
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import publish
 
 

@@ -9,7 +9,7 @@ from support import ltbench
 
 from ltbench.cli.report import command
 from ltbench.errors import LtbenchError, UnknownName
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish
 
 

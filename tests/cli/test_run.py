@@ -4,10 +4,10 @@ import click
 import pytest
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.quantities import Size, Span
-from ltbench.cli.reproducing import reproducing
-from ltbench.registry import Registry
-from ltbench.suite import changed, find_suite
+from ltbench.cli.running.reproduce_command import reproducing
+from ltbench.cli.units import Size, Span
+from ltbench.registry.registry import Registry
+from ltbench.suite.suite import changed, find_suite
 
 ASKED = dict.fromkeys(
     ("plugins", "strategy", "max_techniques", "datasets", "models", "imbalance_factors", "seeds"), None

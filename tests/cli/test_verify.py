@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from support import flip, loss_source
 
-from ltbench.cells import identity
 from ltbench.cli import group, main
+from ltbench.core.spec import identity
 from ltbench.errors import LtbenchError
-from ltbench.records import read_jsonl, seal, validate
+from ltbench.records.record import read_jsonl, seal, validate
 
 
 def call(*args: object) -> Result:
@@ -127,7 +127,7 @@ def forged(bundle: Path, *, everything: bool = False) -> str:
 
 
 def test_cells_without_predictions_are_counted(bundle: Path) -> None:
-    from ltbench.records import write_jsonl
+    from ltbench.records.record import write_jsonl
 
     records = read_jsonl(bundle / "records.jsonl")
     raw = msgspec.to_builtins(records[0])
@@ -170,12 +170,12 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
     import numpy as np
     from safetensors.numpy import load, save
 
-    from ltbench import digests
-    from ltbench.examination import examine
-    from ltbench.paths import data_root
-    from ltbench.predictions import recompute
-    from ltbench.registry import Registry
-    from ltbench.sources import source
+    from ltbench.core import checksums
+    from ltbench.core.folders import data_root
+    from ltbench.jobs.saved_predictions import recompute
+    from ltbench.records.locations import source
+    from ltbench.registry.registry import Registry
+    from ltbench.verify.audit import examine
 
     folder = bundle / "predictions"
     for file in folder.glob("*.safetensors"):
@@ -184,11 +184,11 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
         labels = np.random.default_rng(0).permutation(arrays["labels"])
         file.write_bytes(save({"logits": arrays["logits"], "labels": labels}))
     (folder / "digest.json").unlink()
-    digests.seal(folder, "predictions")
+    checksums.seal(folder, "predictions")
     registry = Registry.load()
     records = []
     for record in read_jsonl(bundle / "records.jsonl"):
-        from ltbench.predictions import Folder
+        from ltbench.jobs.saved_predictions import Folder
 
         again = recompute(record, registry, Folder(folder))
         assert again is not None

@@ -12,8 +12,8 @@ import yaml
 from pages import PAGES, Block, blocks, prose
 from shell import BEFORE, RULES, Shell, substituted
 
-from ltbench.registry import Registry
-from ltbench.suite import read_suite
+from ltbench.registry.registry import Registry
+from ltbench.suite.suite import read_suite
 from ltbench.testing import conformance
 
 # One process forks for all of them.

@@ -11,8 +11,9 @@ import pytest
 from pages import PAGES, ROOT
 
 import ltbench
-from ltbench import errors, hookspecs, records, stages, testing
+from ltbench import errors, hookspecs, stages, testing
 from ltbench.cli import COMMANDS
+from ltbench.records import record
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -84,7 +85,7 @@ def test_the_public_interface_is_in_the_reference(site: Path) -> None:
     }
     public |= {
         f"{home.__name__}.{name}"
-        for home in (hookspecs, records, errors)
+        for home in (hookspecs, record, errors)
         for name, value in vars(home).items()
         if getattr(value, "__module__", None) == home.__name__ and not name.startswith("_")
     }

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import ltbench
-from ltbench.engine import cost, environment
-from ltbench.engine.cost import forget_peak_memory, peak_memory
+from ltbench.engine import environment, measured_cost
 from ltbench.engine.environment import environment as found_on
+from ltbench.engine.measured_cost import forget_peak_memory, peak_memory
 
 CPU = torch.device("cpu")
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -23,7 +23,7 @@ def git(folder: Path, *args: str) -> None:
 
 
 def source_of(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, object]:
-    monkeypatch.setattr(ltbench, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(environment, "package_root", lambda: package)
     environment._source.cache_clear()
     try:
         return environment._source()
@@ -81,6 +81,6 @@ def test_peak_memory_is_that_since_it_was_forgotten() -> None:
 
 
 def test_peak_memory_without_proc_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cost, "_PROC", tmp_path / "none")
+    monkeypatch.setattr(measured_cost, "_PROC", tmp_path / "none")
     forget_peak_memory(CPU)
     assert peak_memory(CPU) > 10e6

@@ -13,15 +13,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ltbench import Loss, Model
-from ltbench.cells import Job
+from ltbench.core.spec import Job
 from ltbench.engine.fit import fit, fit_many, training_subset
-from ltbench.engine.frozen import features_of
+from ltbench.engine.frozen_features import features_of
 from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
+from ltbench.executor import Context
 from ltbench.stages import Technique
-from ltbench.states import end_state, snapshots
-from ltbench.work import Context
+from ltbench.store.training_states import end_state, snapshots
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.losses.label_smooth import LabelSmooth
 from ltbench_plugins.mixes.mixup import Mixup

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ltbench import View
-from ltbench.cells import PROTOCOL, Job, Spec, identity
+from ltbench.core.spec import PROTOCOL, Job, Spec, identity
 from ltbench.engine import predict as module
 from ltbench.engine.fit import fit
 from ltbench.engine.predict import predict
 from ltbench.errors import JobFailed
-from ltbench.work import Context
+from ltbench.executor import Context
 from ltbench_plugins.views.tta import Tta
 
 FIT = fit_job(recipe={"epochs": 12, "lr": 0.1})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltbench.engine.schedule import Span, learning_rates, spans
-from ltbench.recipe import Recipe
+from ltbench.suite.recipe import Recipe
 
 COSINE = Recipe(epochs=10, lr=0.4)
 

@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ltbench import Dataset, DatasetInfo, Ensemble, Images, Member, Meta, Model, Sampler, Weight
-from ltbench.cells import PROTOCOL, Job, Spec, identity
-from ltbench.recipe import Recipe
+from ltbench.core.spec import PROTOCOL, Job, Spec, identity
+from ltbench.executor import Context
 from ltbench.stages import Technique
-from ltbench.store import Store
-from ltbench.work import Context
+from ltbench.store.store import Store
+from ltbench.suite.recipe import Recipe
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.losses.cross_entropy import CrossEntropy
 from ltbench_plugins.losses.label_smooth import LabelSmooth
@@ -127,6 +127,9 @@ class World:
 
     def __init__(self, *more: type[Technique]) -> None:
         self.by_name = {technique.name: technique for technique in (*TECHNIQUES, *more)}
+
+    def build_as(self, spec, kind):
+        return self.build(spec)
 
     def build(self, spec: Spec) -> Technique:
         return self.by_name[spec["name"]].parse(spec["params"])

@@ -11,15 +11,16 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from fakes import WORK, collected, context, journalled, make, pids, plain_records, statuses, tree, wait_for
-from support import loss_source
+from support import loss_source, make_executor
 
-from ltbench import runner
-from ltbench.discovery import Origin
+from ltbench.core.plugins import Origin
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
-from ltbench.executors import Terms, dask_cluster, dask_worker, make_executor
+from ltbench.executor import Terms
 from ltbench.executors import dask as dask_executor
-from ltbench.executors.offers import DaskOffer
-from ltbench.registry import Registry
+from ltbench.executors import dask_cluster, dask_worker
+from ltbench.executors.builtin import DaskOffer
+from ltbench.registry.registry import Registry
+from ltbench.running import runner
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from support import loss_source
 from trial import SUITE
 
 from ltbench.errors import StoreError, UsageError
-from ltbench.executors import WORK, Terms
+from ltbench.executor import WORK, Terms
 from ltbench.executors.debugger import chosen_work, debugged
 from ltbench.executors.inline import Inline
 

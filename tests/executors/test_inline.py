@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from fakes import WORK, context, make
+from support import make_executor
 
 from ltbench.errors import JobFailed, StoreError, UsageError
-from ltbench.executors import Terms, make_executor, task
+from ltbench.executor import Terms
+from ltbench.executors import perform
 from ltbench.executors.inline import Inline
 
 
@@ -101,7 +103,7 @@ def ltbench_losses():
 def test_an_error_that_comes_out_of_a_plugin_names_it(here, tmp_path):
     import msgspec
 
-    from ltbench.registry import Registry
+    from ltbench.registry.registry import Registry
 
     (tmp_path / "breaks_here.py").write_text(PLUGIN)
     registry = Registry.load([tmp_path / "breaks_here.py"])
@@ -127,4 +129,4 @@ def test_logs_name_files_as_python_finds_them(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path / "home")
     log = f'  File "{tmp_path}/site/pack/mod.py", line 1\n  File "{tmp_path}/home/own/x.py", line 2\n'
-    assert task.without_machine(log) == '  File "pack/mod.py", line 1\n  File "~/own/x.py", line 2\n'
+    assert perform.without_machine(log) == '  File "pack/mod.py", line 1\n  File "~/own/x.py", line 2\n'

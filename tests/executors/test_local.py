@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from fakes import WORK, collected, context, journalled, make, pids, statuses, wait_for, work
+from support import make_executor
 
-from ltbench.cores import cores
+from ltbench.core.folders import cores
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
-from ltbench.executors import Terms, limits, make_executor
+from ltbench.executor import Terms
+from ltbench.executors import limits
 from ltbench.executors import local as local_module
 from ltbench.executors.local import Local
 
@@ -228,7 +230,9 @@ def test_a_worker_killed_while_it_holds_the_locks_of_its_pipe_leaves_nobody_wait
 
 
 def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, monkeypatch):
-    hold = "import sys; from ltbench.store import Store; Store(sys.argv[1]).lease('job1'); print('held', flush=True)"
+    hold = (
+        "import sys; from ltbench.store.store import Store; Store(sys.argv[1]).lease('job1'); print('held', flush=True)"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", f"{hold}; sys.stdin.read()", str(here.store.root)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
@@ -305,7 +309,7 @@ def alive(pid):
 
 
 def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
-    from ltbench.discovery import Origin
+    from ltbench.core.plugins import Origin
 
     with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor._setup = type(executor._setup)(

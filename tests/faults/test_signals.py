@@ -11,7 +11,7 @@ import pytest
 from signals import stop_once, stop_twice
 from trial import Trial, at_work, harass
 
-from ltbench.cli import walk
+from ltbench.cli.running import parts
 from ltbench.errors import INTERRUPTED
 
 TRIES = 20
@@ -32,13 +32,13 @@ def test_one_signal_lets_the_page_be_written(
     number: signal.Signals, undisturbed: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = Trial(tmp_path, store=undisturbed.root)
-    publish = walk.publish_suite
+    publish = parts.publish_suite
 
     def disturbed(*args: object) -> list[Path]:
         signal.raise_signal(number)
         return publish(*args)
 
-    monkeypatch.setattr(walk, "publish_suite", disturbed)
+    monkeypatch.setattr(parts, "publish_suite", disturbed)
     trial.publish(code=INTERRUPTED)
     assert trial.published() == undisturbed.published()
 

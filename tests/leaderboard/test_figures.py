@@ -17,10 +17,10 @@ from ltbench.leaderboard.figures import FOLDER, Placed, Wish, placed
 from ltbench.leaderboard.figures.canvas import Drawing, current, svg
 from ltbench.leaderboard.figures.head_to_tail import smooth
 from ltbench.leaderboard.figures.histogram import bag, rates
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish, update
-from ltbench.records import Record, seal, validate
-from ltbench.reported import FIGURES, Reported
+from ltbench.records.record import Record, seal, validate
+from ltbench.suite.published import FIGURES, Reported
 
 ALL = tuple(f"{name}[threshold=120]" if name in ("resampling", "bags") else name for name in FIGURES)
 CURVE = {"epoch": [1.0, 2.0], "loss": [2.0, 1.0], "lr": [0.1, 0.1], "accuracy": [0.3, 0.6]}

@@ -9,11 +9,11 @@ import pytest
 import synthetic
 from synthetic import raw, record
 
+from ltbench.core.generated_files import splice
 from ltbench.errors import OutOfDate, RecordError, StoreError, UnknownName, UsageError
-from ltbench.generated import splice
-from ltbench.leaderboard.page import SuiteFacts
+from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, folders, load, publish, update
-from ltbench.records import seal
+from ltbench.records.record import seal
 
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run", seeds=((0, 0), (1, 1)))
 README = "# Mine\r\n\nbefore\n<!-- ltbench:leaderboard quick -->\nstale lines\n<!-- /ltbench:leaderboard -->\nafter"

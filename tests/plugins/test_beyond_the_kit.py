@@ -6,8 +6,8 @@ import pytest
 import torch
 from plugins.checks import both_sizes, epoch_of, generator, labels_of, long_tail
 
-from ltbench.discovery import BUILT_IN
-from ltbench.registry import Registry
+from ltbench.core.plugins import BUILT_IN
+from ltbench.registry.registry import Registry
 
 
 def of_stage(stage: str, *less: str):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ltbench.plan import Plan, make_plan
-from ltbench.registry import Registry
-from ltbench.reported import Claim, Reported
-from ltbench.suite import Suite, changed, find_suite
+from ltbench.planning.parts import make_plan
+from ltbench.planning.plan import Plan
+from ltbench.registry.registry import Registry
+from ltbench.suite.published import Claim, Reported
+from ltbench.suite.suite import Suite, changed, find_suite
 
 REPORTS = ("wong", "jiang", "schmidt", "park", "rivadeneira")
 

@@ -12,7 +12,7 @@ import pytest
 from support import OWN_TESTS, Environment, install_package, ltbench, on_path, own_tests
 
 from ltbench.hookspecs import API_VERSION
-from ltbench.registry import Registry
+from ltbench.registry.registry import Registry
 from ltbench.scaffold.names import check_name, taken
 from ltbench.scaffold.package import KINDS, NO_COMBINATION, Package, Part, write
 from ltbench.stages import STAGES

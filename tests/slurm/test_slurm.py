@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from fakes import WORK, context, journalled, plain_records, tree, wait_for
+from support import make_executor
 from test_faults import Place
 
-from ltbench.executors import Terms, make_executor
-from ltbench.runner import run
+from ltbench.executor import Terms
+from ltbench.running.runner import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 SCRIPT = Path(__file__).with_name("cluster.sh")

@@ -8,7 +8,7 @@ import pytest
 from testing.broken.marks import BROKEN
 
 from ltbench.testing import conformance
-from ltbench.testing.catalogue import CHECKS, of_stage
+from ltbench.testing.checks_by_stage import CHECKS, of_stage
 from ltbench.testing.conformance import trials
 
 MODULES = ("manners", "heavy", "learning", "feeding", "inference", "data")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ltbench.discovery import BUILT_IN
-from ltbench.registry import Registry
+from ltbench.core.plugins import BUILT_IN
+from ltbench.registry.registry import Registry
 from ltbench.testing import conformance
-from ltbench.testing.catalogue import COMMON, of_stage
+from ltbench.testing.checks_by_stage import COMMON, of_stage
 
 BUILT_INS = {name: entry.technique for name, entry in Registry.load().entries.items() if entry.distribution == BUILT_IN}
 SLOW = (

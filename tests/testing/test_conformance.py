@@ -14,7 +14,7 @@ from ltbench import Loss, Meta
 from ltbench.errors import PluginError
 from ltbench.testing import Finding, checks, conformance
 from ltbench.testing.conformance import trials
-from ltbench.testing.settings import settings, variations
+from ltbench.testing.parameter_values import settings, variations
 from ltbench_plugins.losses.focal import Focal
 from ltbench_plugins.losses.label_smooth import LabelSmooth
 from ltbench_plugins.mixes.mixup import Mixup

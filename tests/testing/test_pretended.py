@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ltbench.engine.pretended import DEVICE, is_there, make_generator, pretending, there
+from ltbench.engine.fake_device import DEVICE, is_there, make_generator, pretending, there
 
 
 @pytest.fixture

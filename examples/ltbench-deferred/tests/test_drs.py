@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ltbench.grid import Combination, why_not
-from ltbench.registry import Registry
+from ltbench.planning.combinations import Combination, why_not
+from ltbench.registry.registry import Registry
 from ltbench.testing import checks
 
 from ltbench_deferred.drs import Drs

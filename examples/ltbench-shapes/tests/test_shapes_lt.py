@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from ltbench.grid import Combination, asked
-from ltbench.registry import Registry
-from ltbench.suite import read_suite
+from ltbench.planning.combinations import Combination, asked
+from ltbench.registry.registry import Registry
+from ltbench.suite.suite import read_suite
 
 from ltbench_shapes.shapes_lt import ltbench_suites
 

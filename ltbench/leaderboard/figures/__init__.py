@@ -8,10 +8,6 @@ from typing import Any
 
 import msgspec
 
-from ltbench.leaderboard.analysis import Analysis, analysed
-from ltbench.leaderboard.cells import factor_text
-from ltbench.leaderboard.comparable import Comparable, comparables
-from ltbench.leaderboard.critical import Critical, critical
 from ltbench.leaderboard.figures import (
     bars,
     confusion,
@@ -26,9 +22,13 @@ from ltbench.leaderboard.figures import (
 from ltbench.leaderboard.figures.canvas import Drawing
 from ltbench.leaderboard.figures.scores import scores_lines
 from ltbench.leaderboard.figures.series import Shown, chosen, classes_of, counts_of
-from ltbench.leaderboard.markdown import escape
-from ltbench.records import Record
-from ltbench.reported import Claim, Combination, Reported, parse_figure
+from ltbench.leaderboard.statistics.analysis import Analysis, analysed
+from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
+from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.markdown import escape
+from ltbench.records.record import Record
+from ltbench.suite.published import Claim, Combination, Reported, parse_figure
 
 FOLDER = "figures"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.cells import factor_text, percent
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
 from ltbench.leaderboard.figures.series import Shown, runs_of
-from ltbench.leaderboard.stats import estimates
+from ltbench.leaderboard.statistics.tests_and_intervals import estimates
+from ltbench.leaderboard.tables.cell_text import factor_text, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.cells import canonical
+from ltbench.core.spec import canonical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.cells import percent
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
+from ltbench.leaderboard.tables.cell_text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

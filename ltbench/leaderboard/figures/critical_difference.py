@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.critical import Critical
 from ltbench.leaderboard.figures.canvas import figure, wrapped
+from ltbench.leaderboard.statistics.mean_ranks import Critical
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.leaderboard.cells import factor_text
-from ltbench.leaderboard.effects import Effect
 from ltbench.leaderboard.figures.canvas import figure, legend, legend_height, shortened
 from ltbench.leaderboard.figures.series import runs_text
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.tables.cell_text import factor_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

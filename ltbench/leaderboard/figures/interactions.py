@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.cells import factor_text, signed
-from ltbench.leaderboard.effects import Effect
 from ltbench.leaderboard.figures.canvas import WIDTH, figure, shortened
 from ltbench.leaderboard.figures.series import runs_text
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.tables.cell_text import factor_text, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

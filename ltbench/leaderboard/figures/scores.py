@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ltbench.leaderboard.cells import NONE, percent
 from ltbench.leaderboard.figures.canvas import LABELLED
 from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, mean
-from ltbench.leaderboard.markdown import escape, folded, plain_table
+from ltbench.leaderboard.tables.cell_text import NONE, percent
+from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
 
 _NAMES = ("precision", "recall", "f1")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.leaderboard.comparable import Comparable
-from ltbench.records import Record, combination_order
+from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.records.record import Record, combination_order
 
 MOST = 6
 """Combinations that a figure with a line or a bar for each still tells apart."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.cells import percent
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
 from ltbench.leaderboard.figures.series import Shown, by_class, mean_of, runs_of
+from ltbench.leaderboard.tables.cell_text import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from ltbench.leaderboard.comparable import Comparable, comparables
 from ltbench.leaderboard.html.effects import effects
-from ltbench.leaderboard.html.packed import Pool, packed
-from ltbench.leaderboard.html.shapes import Classes, classes, lines, matrix
-from ltbench.leaderboard.html.sheets import Sheet, classes_spec, sheet
+from ltbench.leaderboard.html.embedded_json import Pool, packed
+from ltbench.leaderboard.html.per_class_and_epoch import Classes, classes, lines, matrix
+from ltbench.leaderboard.html.tables import Sheet, classes_spec, sheet
 from ltbench.leaderboard.html.traces import traces
-from ltbench.leaderboard.html.words import COSTS
+from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import Loaded
-from ltbench.leaderboard.table import Board, Table
-from ltbench.records import TECHNIQUE_STAGES, Record, combination_order
+from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.tables.table import Board, Table
+from ltbench.records.record import TECHNIQUE_STAGES, Record, combination_order
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000

@@ -8,8 +8,8 @@ from importlib import resources
 
 from ltbench import __version__
 from ltbench.leaderboard.html.content import content
-from ltbench.leaderboard.html.library import library
-from ltbench.leaderboard.html.packed import inline, packed, squeezed
+from ltbench.leaderboard.html.embedded_json import inline, packed, squeezed
+from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.publish import Loaded
 
 SCRIPTS = (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ltbench.leaderboard.effects import Effect, interactions, main_effects
-from ltbench.records import Record
+from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
+from ltbench.records.record import Record
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):

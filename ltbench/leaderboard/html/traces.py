@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ltbench.cells import Spec
-from ltbench.leaderboard.html.packed import Pool
-from ltbench.records import Record
-from ltbench.rerun import command_of
+from ltbench.core.spec import Spec
+from ltbench.leaderboard.html.embedded_json import Pool
+from ltbench.records.record import Record
+from ltbench.verify.rerun import command_of
 
 LOG_LINES = 400
 """Lines of a log that a report has, from its end."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import ExecutorOffer, Meta, hookimpl
-from ltbench.executors import DEFAULTS, Terms
+from ltbench.executor import DEFAULTS, Terms
 
 if TYPE_CHECKING:
-    from ltbench.executors import Executor, Outcome
-    from ltbench.work import Context
+    from ltbench.executor import Context, Executor, Outcome
 
 LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
 
@@ -25,7 +24,7 @@ class MyExecutor(ExecutorOffer, frozen=True):
     pause: Annotated[float, Meta(ge=0, description="seconds before each task")] = 0.1
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
-        """Return the executor: see `Executor` in `ltbench.executors` for what it has to do."""
+        """Return the executor: see `Executor` in `ltbench.executor` for what it has to do."""
         import time
 
         from ltbench.executors.inline import Inline

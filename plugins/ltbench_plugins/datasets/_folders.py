@@ -96,7 +96,7 @@ class Folders(Dataset, frozen=True):
         )
 
     def _describe(self, listing: Listing, root: Path, file: Path) -> DatasetInfo:
-        from ltbench.engine.prepared import keep
+        from ltbench.engine.dataset_arrays import keep
 
         images = self._images(listing)
         mean, std = moments(images.train_images)

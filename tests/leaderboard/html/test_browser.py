@@ -16,10 +16,10 @@ from synthetic import record
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.html.effects import Shown
-from ltbench.leaderboard.page import SuiteFacts
-from ltbench.leaderboard.table import boards
-from ltbench.records import Record, seal, sort_key, validate
-from ltbench.rerun import command_of
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables.table import boards
+from ltbench.records.record import Record, seal, sort_key, validate
+from ltbench.verify.rerun import command_of
 
 ERROR = {
     "type": "JobFailed",

@@ -17,21 +17,21 @@ import synthetic
 from reports import loaded
 from synthetic import record
 
-from ltbench.agreement import outcome
 from ltbench.errors import MissingExtra
-from ltbench.leaderboard import cells
 from ltbench.leaderboard.html import content as content_module
 from ltbench.leaderboard.html.content import content
 from ltbench.leaderboard.html.document import SCRIPTS, document
-from ltbench.leaderboard.html.library import library
-from ltbench.leaderboard.html.packed import Pool, inline, packed
-from ltbench.leaderboard.html.shapes import classes, lines, matrix
+from ltbench.leaderboard.html.embedded_json import Pool, inline, packed
+from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
+from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.html.verdict import verdict
-from ltbench.leaderboard.html.words import SCORES
-from ltbench.leaderboard.page import SuiteFacts
-from ltbench.leaderboard.table import boards
-from ltbench.ledger import Invalidation
-from ltbench.rerun import command_of
+from ltbench.leaderboard.html.wording import SCORES
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables import cell_text
+from ltbench.leaderboard.tables.table import boards
+from ltbench.records.agreement import outcome
+from ltbench.records.records_file import Invalidation
+from ltbench.verify.rerun import command_of
 
 ERROR = {"type": "JobFailed", "message": "NaN", "job": "j", "log": "boom"}
 
@@ -113,7 +113,7 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     core = content(made).core
     across, first, second = core["boards"][0]["tables"]
     assert [table.factor for table in (across, first, second)] == [None, 10.0, 100.0]
-    expected = [*cells.columns(made.boards[0].tables[0]), *cells.more_columns(made.boards[0].tables[0])[1:]]
+    expected = [*cell_text.columns(made.boards[0].tables[0]), *cell_text.more_columns(made.boards[0].tables[0])[1:]]
     assert [column.texts for column in first.columns] == [column.texts for column in expected]
     top1 = next(column for column in first.columns if column.score == "top1")
     best = made.boards[0].tables[0].rows[0]
@@ -126,7 +126,7 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
 
 
 def test_every_score_of_a_page_has_a_word_with_the_sign_of_the_page() -> None:
-    of_the_page = {name: sign for name, _, sign in (*cells._FIRST, *cells._REST)}
+    of_the_page = {name: sign for name, _, sign in (*cell_text._FIRST, *cell_text._REST)}
     assert {name: SCORES[name].sign for name in of_the_page} == of_the_page
 
 

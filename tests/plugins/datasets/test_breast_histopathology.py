@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ltbench.core.folders import data_root
 from ltbench.errors import DataError, ParameterError
 from ltbench.longtail import check_counts
-from ltbench.paths import data_root
 from ltbench_plugins.datasets import _folders
 from ltbench_plugins.datasets._folders import Item
 from ltbench_plugins.datasets.breast_histopathology import BreastHistopathology

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from ltbench import DatasetInfo
+from ltbench.core.folders import data_root
 from ltbench.errors import DataError
 from ltbench.longtail import class_counts, subset_indices
-from ltbench.paths import data_root
 from ltbench_plugins.datasets import _cifar, _download
 from ltbench_plugins.datasets._cifar import Cifar, Form
 from ltbench_plugins.datasets._content import fingerprint

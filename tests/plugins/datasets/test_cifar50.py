@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ltbench import Images
+from ltbench.core.folders import data_root
 from ltbench.errors import DataError, ParameterError
-from ltbench.paths import data_root
 from ltbench_plugins.datasets._content import fingerprint
 from ltbench_plugins.datasets._folders import moments
 from ltbench_plugins.datasets.cifar50 import Cifar50

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ltbench.engine.prepared import prepare
+from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders
 from ltbench_plugins.datasets.image_folder import ImageFolder

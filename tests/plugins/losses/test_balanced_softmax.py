@@ -6,7 +6,7 @@ import pytest
 import torch
 from plugins.checks import both_sizes, long_tail
 
-from ltbench.grid import Combination
+from ltbench.planning.combinations import Combination
 from ltbench_plugins.losses.balanced_softmax import BalancedSoftmax
 from ltbench_plugins.losses.logit_adjust import LogitAdjust
 from ltbench_plugins.samplers.cb_sampler import CbSampler

@@ -6,7 +6,7 @@ import pytest
 import torch
 from plugins.checks import both_sizes, long_tail
 
-from ltbench.grid import Combination
+from ltbench.planning.combinations import Combination
 from ltbench_plugins.losses.cross_entropy import CrossEntropy
 from ltbench_plugins.losses.logit_adjust import LogitAdjust
 from ltbench_plugins.posthocs.logit_adjust_posthoc import LogitAdjustPosthoc

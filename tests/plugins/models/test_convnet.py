@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ltbench.engine.cost import multiply_adds
+from ltbench.engine.measured_cost import multiply_adds
 from ltbench.errors import ParameterError
 from ltbench_plugins.models.convnet import ConvNet
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ltbench.errors import DataError, ParameterError
-from ltbench.registry import UnknownTechnique
+from ltbench.registry.registry import UnknownTechnique
 from ltbench_plugins.models._networks import timm_network
 from ltbench_plugins.models._networks._pointwise import StridedPointwise, with_safe_strides
 from ltbench_plugins.models._timm_names import timm_names
@@ -34,7 +34,7 @@ def test_the_names_are_those_that_timm_lists_itself() -> None:
 
 def test_a_model_of_timm_is_known_by_its_name_without_importing_torch_or_timm() -> None:
     code = (
-        "import sys; from ltbench.registry import Registry; model = Registry.load().parse('resnet50d[resize=64]', 'model');"
+        "import sys; from ltbench.registry.registry import Registry; model = Registry.load().parse('resnet50d[resize=64]', 'model');"
         "print(model.label, 'torch' in sys.modules, 'timm' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

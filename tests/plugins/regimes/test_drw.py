@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ltbench import Phase
-from ltbench.grid import Combination, why_not
+from ltbench.planning.combinations import Combination, why_not
 from ltbench_plugins.regimes.drw import Drw
 from ltbench_plugins.weights.ens import Ens
 

@@ -1,0 +1,1 @@
+"""The steps of `ltbench run`: prepare, run part by part, publish."""

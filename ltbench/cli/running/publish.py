@@ -1,0 +1,84 @@
+"""From the records of a plan to a suite's leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ltbench.cli.running.reproduce_command import reproducing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ltbench.executor import Techniques
+    from ltbench.leaderboard.publish import Loaded
+    from ltbench.planning.plan import Plan
+    from ltbench.records.record import Record
+    from ltbench.store.store import Store
+    from ltbench.suite.suite import Suite
+
+
+def publish_suite(
+    folder: Path, suite: Suite, plan: Plan, registry: Techniques, store: Store
+) -> tuple[list[Path], Loaded | None]:
+    """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
+
+    Without a record nothing is written, and nothing where the leaderboard is what its records say.
+    """
+    from ltbench.leaderboard import render_cache
+    from ltbench.leaderboard.page.page import SuiteFacts
+    from ltbench.leaderboard.publish import joined, read, written
+    from ltbench.records.from_store import trusted_records
+    from ltbench.records.record import validate
+    from ltbench.records.records_file import text_of
+    from ltbench.records.verifications import FILE as VERIFIED
+    from ltbench.suite.published import as_recorded
+
+    keys = [cell.key for cell in plan.cells]
+    records = [validate(record) for record in trusted_records(keys, store)]
+    if not records:
+        return [], None
+    before, old = read(folder)
+    labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
+    seeds = set(suite.seed_pairs())
+    labels |= {label for record in old.records for _, label in record.techniques}
+    seeds |= set(before.seeds)
+    facts = SuiteFacts(
+        name=suite.name,
+        title=suite.title,
+        question=suite.question,
+        notes=suite.notes,
+        command=reproducing(_with(suite, old.records), labels, seeds, registry),
+        seeds=tuple(sorted(seeds)),
+        unfinished=len(keys) - len(records),
+        reported=tuple(one.named(registry) for one in suite.reported),
+        claims=tuple(one.named(registry) for one in suite.claims),
+        figures=suite.figures,
+        highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
+    )
+    one = joined(old, records)
+    verified = folder / VERIFIED
+    parts = [text_of(one), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    source = render_cache.source_of(parts)
+    if render_cache.is_current(store.root, folder, source):
+        return [], None
+    paths, shown = written(folder, facts, one)
+    render_cache.remember(store.root, folder, source, paths)
+    return paths, shown
+
+
+def _with(suite: Suite, records: Sequence[Record]) -> Suite:
+    """Return a suite that asks, too, for the data sets, models and factors of records that are on its page already."""
+    from ltbench.suite.suite import changed
+
+    settings = [record.setting for record in records]
+    return changed(
+        suite,
+        datasets=[*suite.datasets, *sorted({s.dataset for s in settings} - set(suite.datasets))],
+        models=[*suite.models, *sorted({s.model for s in settings} - set(suite.models))],
+        imbalance_factors=[
+            *suite.imbalance_factors, *sorted({s.imbalance_factor for s in settings} - set(suite.imbalance_factors))
+        ],
+    )  # fmt: skip

@@ -1,0 +1,44 @@
+"""The command that a page gives its readers: what makes its records again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ltbench.technique import written
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.suite.suite import Suite
+
+
+def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Techniques) -> str:
+    """Return the command that makes the records of a page, whatever commands made them so far.
+
+    labels: every technique that the page has or that was asked for; seeds: the same for pairs of seeds.
+    """
+    from ltbench.suite.suite import find_suite
+
+    installed = suite.name in registry.suites
+    own = find_suite(suite.name, registry) if installed else suite
+    words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
+    if labels != {t.label for text in own.techniques for t in registry.parse_all(text)}:
+        words += ["--plugins", ",".join(sorted(labels))]
+    for option, mine, its in (
+        ("--datasets", suite.datasets, own.datasets),
+        ("--models", suite.models, own.models),
+        ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
+    ):
+        if set(mine) != set(its):
+            words += [option, ",".join(written(value) for value in mine)]
+    if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
+        words += ["--strategy", suite.strategy]
+    if suite.max_techniques != own.max_techniques:
+        words += ["--max-techniques", str(suite.max_techniques)]
+    if seeds != set(own.seed_pairs()):
+        words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
+    for field in own.recipe.__struct_fields__:
+        value = getattr(suite.recipe, field)
+        if value is not None and value != getattr(own.recipe, field):
+            words += ["--set", f"{field}={written(value)}"]
+    return shlex.join(words)

@@ -1,0 +1,81 @@
+"""Digests of the files of a folder, kept beside them: what was written, so that damage is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from ltbench.core import atomic_files
+
+NAME = "digest.json"
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    size: int
+    sha256: str
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    key: str
+    files: dict[str, _Entry]
+
+
+def seal(folder: Path, key: str) -> None:
+    """Flush the files of a folder and write their digests. Their mode becomes the umask's: some writers make 0600."""
+    digest = folder / NAME
+    digest.touch()
+    mode = digest.stat().st_mode & 0o777
+    entries = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != digest):
+        path.chmod(mode)
+        atomic_files.flush(path)
+        entries[path.relative_to(folder).as_posix()] = _entry(path)
+    atomic_files.write(digest, msgspec.json.encode(_Manifest(key, entries)))
+    for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
+        atomic_files.flush(path)
+
+
+def examine(folder: Path, key: str) -> str:
+    """Return how the content of a folder differs from its digests, or nothing."""
+    manifest = _manifest(folder)
+    if manifest is None:
+        return f"{NAME} is missing or not readable"
+    if manifest.key != key:
+        return f"it is the artefact {manifest.key}"
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != entry.size:
+            return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
+        if _entry(path) != entry:
+            return f"{name} is not what was written"
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
+    foreign = sorted(there - {NAME, *manifest.files})
+    return f"{foreign[0]} does not belong there" if foreign else ""
+
+
+def read_checked(folder: Path, key: str, name: str) -> bytes | None:
+    """Return the content of one file of the folder, or None where it is not what was written."""
+    manifest = _manifest(folder)
+    if manifest is None or manifest.key != key or name not in manifest.files:
+        return None
+    try:
+        content = (folder / name).read_bytes()
+    except FileNotFoundError:
+        return None
+    return content if hashlib.sha256(content).hexdigest() == manifest.files[name].sha256 else None
+
+
+def _manifest(folder: Path) -> _Manifest | None:
+    try:
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=_Manifest)
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, msgspec.MsgspecError):
+        return None
+
+
+def _entry(path: Path) -> _Entry:
+    with path.open("rb") as file:
+        return _Entry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,0 +1,30 @@
+"""Sizes in bytes and spans of time, in words."""
+
+from __future__ import annotations
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people say it, to three digits.
+
+    >>> size_text(512), size_text(2_500_000), size_text(1.2345e11)
+    ('512 B', '2.5 MB', '123 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if float(f"{size:.3g}") < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as a person writes it: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+
+    >>> duration(200)
+    '3 min 20 s'
+    """
+    whole = round(seconds)
+    for size, name, part, part_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {name} {rest} {part_name}" if rest else f"{whole // size} {name}"
+    return f"{whole} s"

@@ -1,0 +1,66 @@
+"""What an executor is before it runs: a name and options, written like a technique, and how to make it.
+
+An offer imports nothing heavy until it is asked to `make` its executor, so that help and completion know all of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from ltbench.errors import PluginError
+from ltbench.executor import DEFAULTS, Context, Count, Executor, ExecutorOffer, Terms
+from ltbench.executors.dask_options import DaskOptions
+from ltbench.hookspecs import hookimpl
+
+
+class InlineOffer(ExecutorOffer, frozen=True):
+    """Jobs in this process, one after another: for debugging."""
+
+    name = "inline"
+
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        from ltbench.executors.inline import Inline
+
+        return Inline(context, terms)
+
+
+class LocalOffer(ExecutorOffer, frozen=True):
+    """Worker processes on this machine, one per core with one thread each."""
+
+    name = "local"
+    workers: Annotated[Count | None, Meta(description="processes at once; one per core by default")] = None
+
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        from ltbench.executors.local import Local
+
+        return Local(context, terms.with_workers(self.workers))
+
+
+class DaskOffer(DaskOptions, frozen=True):
+    """Workers of a Dask cluster: one that is there already, or one that is started on Slurm, PBS, SGE or Kubernetes.
+
+    Store and data have to be at the same path on every machine. A worker is a process with one thread and a nanny.
+    """
+
+    name = "dask"
+
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        for package in ("distributed", "dask_jobqueue"):
+            if importlib.util.find_spec(package) is None:
+                raise PluginError(
+                    f"executor 'dask' needs the package {package}, which is not installed",
+                    fix="pip install 'ltbench[dask]'",
+                )
+        from ltbench.executors.dask import Dask
+
+        return Dask(context, self, terms.with_workers(self.workers))
+
+
+@hookimpl
+def ltbench_executors() -> Sequence[type[ExecutorOffer]]:
+    """Offer the executors that ltbench has of its own, the way anyone offers one."""
+    return [LocalOffer, InlineOffer, DaskOffer]

@@ -1,0 +1,25 @@
+"""What a worker does: execute one job in a context."""
+
+from __future__ import annotations
+
+from ltbench.core.spec import Job
+from ltbench.executor import Context
+
+
+def execute(job: Job, context: Context) -> None:
+    """Make the artefact, or for a cell the record, of `job`. Raises what goes wrong; nothing half-made remains."""
+    match job.kind:
+        case "fit":
+            from ltbench.engine.fit import fit
+
+            fit(job, context)
+        case "predict":
+            from ltbench.engine.predict import predict
+
+            predict(job, context)
+        case "cell":
+            from ltbench.jobs.cell import derive
+
+            derive(job, context)
+        case _:
+            raise ValueError(f"a job of unknown kind '{job.kind}'")

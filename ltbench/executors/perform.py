@@ -1,0 +1,154 @@
+"""Doing the jobs of a task, in whatever process that is, and telling how each ended."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ltbench.core import atomic_files
+from ltbench.core.spec import Job
+from ltbench.errors import JobFailed, LtbenchError, StoreError
+from ltbench.executor import WORK, Outcome, Work
+
+if TYPE_CHECKING:
+    from ltbench.core.plugins import Entry
+    from ltbench.executor import Context, Techniques
+    from ltbench.store.store import Store
+
+
+def resolve(path: str) -> Any:
+    """Return what `package.module:name` names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def by_path(work: str | Work) -> str:
+    """Return the path of what does a job in another process, where it can be sent only by that."""
+    assert isinstance(work, str), "what does a job in another process is sent there by its path"
+    return work
+
+
+def finished(job: Job, store: Store) -> bool:
+    """Whether what the job makes is in the store: an artefact, or for a cell a record of success."""
+    return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
+
+
+def prepared(work: str | Work) -> Work:
+    """Return what does a job. Before the real work touches torch, torch is held to one thread."""
+    if work != WORK:
+        return resolve(work) if isinstance(work, str) else work
+    execute: Work = resolve(WORK)
+
+    def with_one_thread(job: Job, context: Context) -> None:
+        if job.kind != "cell":
+            one_thread()
+        execute(job, context)
+
+    return with_one_thread
+
+
+@functools.cache
+def one_thread() -> None:
+    """Hold torch to one thread, before its first parallel region: numbers must not depend on the machine's cores."""
+    import torch
+
+    torch.set_num_threads(1)
+    with contextlib.suppress(RuntimeError):  # someone was faster; it can only be set once
+        torch.set_num_interop_threads(1)
+
+
+def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
+    """Do the jobs in order and yield how each ended.
+
+    A job is skipped that reads what did not end well among them, and so are all that are left where a disk is full.
+    """
+    undone: set[str] = set()
+    full = False
+    for job in jobs:
+        if full or undone.intersection(job.reads):
+            outcome = Outcome(key=job.key, status="skipped")
+        else:
+            outcome = _perform(job, context, work)
+        if outcome.status not in ("done", "found"):
+            undone.add(job.key)
+        full = full or (outcome.store_error is not None and atomic_files.refused(outcome.store_error))
+        yield outcome
+
+
+def _perform(job: Job, context: Context, work: Work) -> Outcome:
+    started = time.perf_counter()
+    store = context.store
+    try:
+        lease = store.lease(job.key)
+        if lease is None:
+            return Outcome(key=job.key, status="busy")
+        with lease:
+            if finished(job, store):
+                return Outcome(key=job.key, status="found")
+            work(job, context)
+            if not finished(job, store):
+                raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+        return Outcome(
+            key=job.key,
+            status="failed",
+            error=described(error, job, context.registry),
+            seconds=time.perf_counter() - started,
+            store_error=error if isinstance(error, StoreError) else None,
+        )
+    return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
+
+
+def described(error: BaseException, job: Job, registry: Techniques | None) -> dict[str, Any]:
+    """Return an error as a record holds it: type, message, the job, and the traceback as its log."""
+    message = str(error)
+    if not isinstance(error, LtbenchError):
+        text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        entry = blamed(error, registry)
+        message = f"the {job.kind} raised {text}"
+        if entry is not None:
+            technique = entry.technique
+            message = f"{technique.stage} '{technique.name}' of {entry.distribution} {entry.version} raised {text}"
+    return failure(type(error).__name__, message, job.key, without_machine("".join(traceback.format_exception(error))))
+
+
+def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
+    """Return an error as a record holds it."""
+    return {"type": kind, "message": message, "job": job, "log": log}
+
+
+def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
+    """Return the plugin whose code an error came out of: the innermost frame of ours or of a plugin decides."""
+    if registry is None:
+        return None
+    plugins: dict[str, Entry] = {}
+    for entry in registry.entries.values():
+        plugins.setdefault(entry.technique.__module__, entry)
+    for frame in reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
+        module = _module(frame)
+        if module in plugins:
+            return plugins[module]
+        if module.partition(".")[0] == "ltbench":
+            return None
+    return None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def without_machine(log: str) -> str:
+    """Return a traceback whose files are named from where Python finds them, not from the root of this machine."""
+    folders = {str(Path(entry).resolve()) for entry in sys.path if entry} | {str(Path.cwd()), sys.base_prefix}
+    for folder in sorted(folders, key=len, reverse=True):
+        if len(folder) > 1:
+            log = log.replace(f'File "{folder}/', 'File "')
+    return log.replace(f'File "{Path.home()}/', 'File "~/')

@@ -1,0 +1,95 @@
+"""Which code a worker has, against that of the command: a worker of another version would make other numbers.
+
+Both sides say the same of themselves in plain words, so that versions which differ can still read each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ltbench.core.folders import package_root
+from ltbench.core.plugins import BUILT_IN
+from ltbench.core.spec import Job
+from ltbench.errors import LtbenchError, WorkerRefused
+from ltbench.executor import Techniques
+from ltbench.version import __version__
+
+Versions = Mapping[str, Sequence[str]]
+"""For ltbench, and for each technique by name: distribution, version, digest of the source."""
+_OWN = "the harness"
+
+
+@cache
+def own_source() -> str:
+    """Return a digest of the source of ltbench as it was when this process first asked."""
+    root = package_root()
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
+    """Return the versions of ltbench here and of every technique that the jobs use."""
+    names: set[str] = set()
+    for job in jobs:
+        names.update(_named(job.spec))
+        names.update(_named(job.extra))
+        if job.kind == "cell":
+            names.update(registry.of("metric"))
+    return {_OWN: [BUILT_IN, __version__, own_source()]} | _here(sorted(names), registry)
+
+
+def greet(theirs: Versions, registry: Techniques | None, *, where: str) -> None:
+    """Raise `WorkerRefused` where the code here differs from that of the command.
+
+    theirs: what the command says of itself. registry: what is loaded here; None to look at ltbench alone, before
+    anything else is read that another version may have written otherwise. where: this worker, in words.
+    """
+    mine: dict[str, list[str]] = {_OWN: [BUILT_IN, __version__, own_source()]}
+    if registry is not None:
+        mine |= _here([name for name in theirs if name != _OWN], registry)
+    for name, its in mine.items():
+        if its != list(theirs.get(name, [])):
+            what = "ltbench" if name == _OWN else f"technique '{name}'"
+            raise WorkerRefused(
+                f"a worker has another version of {what} than the command",
+                where=where,
+                why=f"the worker has {_written(its)}, the command {_written(theirs.get(name, []))}",
+                fix="install the same version wherever workers run and start them anew; the same command then goes on",
+            )
+
+
+def _here(names: Iterable[str], registry: Techniques) -> dict[str, list[str]]:
+    return {name: _provenance(name, registry) for name in names}
+
+
+def _provenance(name: str, registry: Techniques) -> list[str]:
+    try:
+        found = registry.provenance(registry.entry(name).technique())
+    except LtbenchError:
+        return []
+    return [found["distribution"], found["version"], found["source"]]
+
+
+def _written(version: Sequence[str]) -> str:
+    if not version:
+        return "none"
+    distribution, number, source = version
+    return f"{distribution} {number} (source {source or 'unknown'})"
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Yield the names of the techniques whose specs are somewhere in `value`."""
+    if isinstance(value, Mapping):
+        if "revision" in value and "distribution" in value:
+            yield value["name"]
+        for part in value.values():
+            yield from _named(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _named(part)

@@ -1,0 +1,194 @@
+"""From stored logits to the record of a cell: posthoc, merge of views, merge of members, metrics. No training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ltbench.core.spec import Job, Spec
+from ltbench.errors import DataError, JobFailed
+from ltbench.jobs.plugin_calls import adjusted, described, measured, merged
+from ltbench.records.record import Provenance, seal
+from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
+
+if TYPE_CHECKING:
+    from ltbench.executor import Context, Techniques
+    from ltbench.stages import FloatArray, IntArray
+
+LOGITS = "logits.safetensors"
+_STAGE_ORDER = list(STAGES)
+
+
+def derive(job: Job, context: Context) -> None:
+    """Make the record of the cell `job` from the logits of its parents and put it into the store.
+
+    Raises `JobFailed`, naming the technique, where a plugin raises or returns something of a wrong shape or range.
+    """
+    started = time.perf_counter()
+    registry, store = context.registry, context.store
+    metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
+    fits = {key: store.meta(key) for key in dict.fromkeys(job.spec["members"])}
+    predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
+    labels, probabilities = _predict(job, context, fits)
+    counts = _training_counts(job, context, fits)
+    results = measured(registry, metrics, probabilities, labels, counts)
+    first = fits[job.spec["members"][0]]
+    record = _frame(job) | results
+    record |= {
+        "status": "ok",
+        "data": first["data"] | {"counts": counts.tolist()},
+        "cost": _cost(job, fits, predicts) | {"derive_seconds": time.perf_counter() - started},
+        "environment": first.get("environment", {}),
+        "plugins": _provenance(job, [*fits.values(), *predicts.values()], metrics, registry),
+        "curve": first.get("curve", {}),
+    }
+    store.put_record(seal(record))
+
+
+def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sealed record of a cell that has no numbers. error: {"type", "message", "job", "log"}."""
+    return seal(_frame(job) | {"status": "failed", "error": dict(error)})
+
+
+def _frame(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.key,
+        "protocol": job.spec["protocol"],
+        "spec": job.spec,
+        **{key: job.extra[key] for key in ("setting", "combination", "recipe", "fits", "notes")},
+    }
+
+
+def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntArray, FloatArray]:
+    """Return labels int64 [N] and the probabilities of the cell, float64 [N, C]."""
+    views = len(job.extra["views"])
+    members = [
+        Member(np.asarray(fits[fit]["data"]["counts"], dtype=np.int64), job.parents[number * views :][:views])
+        for number, fit in enumerate(job.spec["members"])
+    ]
+    return predictions(context.registry, job.spec, members, partial(_stored, context))
+
+
+class Member(NamedTuple):
+    """One network of a cell: the class counts int64 [C] that it was trained with, and the keys of its predictions."""
+
+    counts: IntArray
+    predictions: Sequence[str]
+
+
+def predictions(
+    registry: Techniques, spec: Spec, members: Iterable[Member], read: Callable[[str], bytes]
+) -> tuple[IntArray, FloatArray]:
+    """Return labels int64 [N] and the probabilities of a cell, float64 [N, C], from stored logits.
+
+    spec: of the cell; read: gives the content of the safetensors file of a prediction, by its key.
+    Raises `JobFailed` where a file or what a plugin makes of it is not what is expected.
+    """
+    view = registry.build_as(spec["view"], View)
+    ensemble = registry.build_as(spec["ensemble"], Ensemble)
+    posthoc = None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc)
+    labels: IntArray | None = None
+    merged_views = []
+    for counts, keys in members:
+        logits = []
+        for key in keys:
+            one, its_labels, classifier = _logits(read(key), key, len(counts))
+            if labels is not None and not np.array_equal(labels, its_labels):
+                raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
+            labels = its_labels
+            logits.append(one if posthoc is None else adjusted(registry, posthoc, one, counts, classifier))
+        merged_views.append(merged(registry, view, view.merge, np.stack(logits)))
+    assert labels is not None, "a cell has at least one member and one view"
+    return labels, merged(registry, ensemble, ensemble.merge, np.stack(merged_views))
+
+
+def _stored(context: Context, key: str) -> bytes:
+    try:
+        return (context.store.checked(key) / LOGITS).read_bytes()
+    except OSError as error:
+        raise JobFailed("stored logits cannot be read", where=f"artefact {key}", why=str(error)) from error
+
+
+def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
+    """Return stored logits float64 [N, C], labels int64 [N], and what the logits do not tell of their classifier."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    where = f"artefact {key}"
+    try:
+        arrays = load(content)
+        logits, labels = arrays["logits"], arrays["labels"]
+    except (KeyError, SafetensorError) as error:
+        raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
+    if not len(labels):
+        raise JobFailed("there are no test images", where=where)
+    if logits.shape != (len(labels), classes) or not np.isfinite(logits).all():
+        raise JobFailed(
+            f"stored logits are {described(logits)}; expected finite {[len(labels), classes]}",
+            where=where,
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
+    told = None
+    if "classifier.norms" in arrays:
+        norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
+        told = LinearClassifier(norms, bias)
+    return logits.astype(np.float64), labels.astype(np.int64), told
+
+
+def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:
+    """Return the class counts of the whole training subset, int64 [C]: those of a fit that trained on all of it."""
+    for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
+        if spec["bag"] is None:
+            return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
+    data = job.extra["fits"][0]["data"]
+    info = context.registry.build_as(data["dataset"], Dataset).info(context.data_root)
+    if info.fingerprint != data["fingerprint"]:
+        raise DataError(f"data set '{data['dataset']['name']}' has changed since it was trained on")
+    profile = context.registry.build_as(data["profile"], Profile)
+    return np.asarray(profile.counts(info.train_counts, data["imbalance_factor"]), dtype=np.int64)
+
+
+def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return what the cell costs by itself: each fit and prediction counted once, however many cells share it.
+
+    The cost of a fit is that of its whole trajectory. `macs` are those of predicting one test image, by all members
+    and views; what a member did not measure is None.
+    """
+    costs = [meta["cost"] for meta in fits.values()]
+    passes = [fits[key]["cost"] for key in job.spec["members"] for _ in job.extra["views"]]
+    seconds, samples = _total("train_seconds", costs), _total("samples", costs)
+    peaks = [peak for cost in costs if (peak := cost.get("peak_memory_bytes")) is not None]
+    return {
+        "train_seconds": seconds,
+        "predict_seconds": _total("predict_seconds", [meta["cost"] for meta in predicts.values()]),
+        "samples": samples,
+        "samples_per_second": samples / seconds if samples is not None and seconds else None,
+        "peak_memory_bytes": max(peaks, default=None),
+        "parameters": _total("parameters", costs),
+        "macs": _total("macs", passes),
+    }
+
+
+def _total(name: str, parts: Iterable[Mapping[str, Any]]) -> Any:
+    values = [part.get(name) for part in parts]
+    return None if None in values else sum(values)
+
+
+def _provenance(
+    job: Job, metas: Iterable[Mapping[str, Any]], metrics: Iterable[Metric], registry: Techniques
+) -> list[dict[str, Any]]:
+    """Return who made every technique of the cell: as recorded by the jobs that used it, else as installed now."""
+    recorded = [plugin for meta in metas for plugin in meta.get("plugins", [])]
+    specs = [*job.extra["techniques"], *(job.spec[stage] for stage in ("view", "posthoc", "ensemble"))]
+    used = [registry.build(spec) for spec in specs if spec]
+    installed = [registry.provenance(technique) for technique in (*used, *metrics)]
+    made: dict[tuple[int, str], Provenance] = {}
+    for one in (msgspec.convert(plugin, Provenance) for plugin in (*recorded, *installed)):
+        made.setdefault((_STAGE_ORDER.index(one.stage), one.name), one)
+    return [msgspec.to_builtins(made[key]) for key in sorted(made)]

@@ -1,0 +1,139 @@
+"""Asking a plugin for something at inference time, and checking what it returns.
+
+Whatever is wrong becomes `JobFailed`, naming the technique and its distribution, what came and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltbench.errors import JobFailed, LtbenchError
+from ltbench.stages import LinearClassifier, Metric, Posthoc, Technique
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.stages import FloatArray, IntArray
+
+_TOLERANCE = 1e-4
+"""How far a probability may be outside of [0, 1], and the sum of a row from 1: float32 over 1,000 classes is within."""
+
+
+def adjusted(
+    registry: Techniques, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
+) -> FloatArray:
+    """Return the changed logits, finite float64 [N, C]."""
+    result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
+    if result.shape != logits.shape or not np.isfinite(result).all():
+        raise _wrong(registry, posthoc, described(result), f"finite logits {list(logits.shape)}")
+    return result
+
+
+def merged(
+    registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
+) -> FloatArray:
+    """Return what `merge`, a method of `technique`, makes of float [P, N, C]: probabilities, float64 [N, C]."""
+    result = _array(registry, technique, lambda: merge(parts))
+    wanted = f"probabilities {list(parts.shape[1:])} between 0 and 1 that sum to 1 in each row"
+    if result.shape != parts.shape[1:] or not np.isfinite(result).all():
+        raise _wrong(registry, technique, described(result), wanted)
+    low, high = float(result.min()), float(result.max())
+    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+        raise _wrong(registry, technique, f"values from {low:.6g} to {high:.6g}", wanted)
+    off = float(np.abs(result.sum(axis=1) - 1).max())
+    if off > _TOLERANCE:
+        raise _wrong(registry, technique, f"a row whose sum is {off:.3g} away from 1", wanted)
+    return result.clip(0.0, 1.0)
+
+
+def measured(
+    registry: Techniques, metrics: Iterable[Metric], probabilities: FloatArray, labels: IntArray, counts: IntArray
+) -> dict[str, object]:
+    """Return the parts of a record that metrics fill: `metrics`, `per_class` and, where one has it, `confusion`.
+
+    probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
+    """
+    numbers: dict[str, object] = {}
+    per_class: dict[str, object] = {}
+    parts: dict[str, object] = {"metrics": numbers, "per_class": per_class}
+    owners: dict[str, Metric] = {}
+    classes = len(counts)
+
+    def ask(metric: Metric) -> object:
+        return called(registry, metric, lambda: metric.compute(probabilities, labels, counts))
+
+    for metric in metrics:
+        found = ask(metric)
+        if not isinstance(found, Mapping):
+            raise _wrong(registry, metric, type(found).__name__, "numbers by name")
+        for name, returned in found.items():
+            if name in owners:
+                raise JobFailed(f"{who(registry, metric)} returned '{name}', which '{owners[name].name}' has taken")
+            owners[name] = metric
+            value = _plain(returned)
+            if name == "confusion":
+                place, key, fine = parts, name, _has_shape(value, classes, classes)
+                wanted = f"{classes} lists of {classes} counts"
+            elif name.startswith("per_class."):
+                place, key, fine = per_class, name.removeprefix("per_class."), _has_shape(value, classes)
+                wanted = f"a list of {classes}, each a finite number or None"
+            else:
+                place, key, fine, wanted = numbers, name, _has_shape(value), "a finite number or None"
+            if not fine:
+                raise _wrong(registry, metric, f"'{name}' = {str(value)[:80]}", wanted)
+            place[key] = value
+    return parts
+
+
+def called(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
+    """Return what a plugin's method returns; what it raises becomes `JobFailed`, naming it."""
+    try:
+        return call()
+    except LtbenchError:
+        raise
+    except Exception as error:
+        raise JobFailed(
+            f"{who(registry, technique)} raised {type(error).__name__}: {error}",
+            fix="its traceback is in the log of the cell",
+        ) from error
+
+
+def who(registry: Techniques, technique: Technique) -> str:
+    """Return a technique as an error names it: stage, label, distribution, version."""
+    made = registry.provenance(technique)
+    return f"{technique.stage} '{technique.label}' of {made['distribution']} {made['version']}"
+
+
+def described(array: FloatArray) -> str:
+    """Return what an array is, as an error says it: `float32 [200, 10], not all finite`."""
+    return f"{array.dtype} {list(array.shape)}{'' if np.isfinite(array).all() else ', not all finite'}"
+
+
+def _array(registry: Techniques, technique: Technique, call: Callable[[], object]) -> FloatArray:
+    returned = called(registry, technique, call)
+    try:
+        return np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise _wrong(registry, technique, type(returned).__name__, "an array of numbers") from None
+
+
+def _wrong(registry: Techniques, technique: Technique, got: str, expected: str) -> JobFailed:
+    return JobFailed(f"{who(registry, technique)} returned {got}; expected {expected}")
+
+
+def _plain(value: object) -> object:
+    """Return numpy's numbers and arrays as Python's, at any depth."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _has_shape(value: object, *shape: int) -> bool:
+    if shape:
+        return isinstance(value, list) and len(value) == shape[0] and all(_has_shape(v, *shape[1:]) for v in value)
+    return value is None or (isinstance(value, (int, float)) and math.isfinite(value))

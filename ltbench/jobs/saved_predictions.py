@@ -1,0 +1,221 @@
+"""Predictions that travel with records, so that whoever receives both can compute every metric again.
+
+    predictions/<key>.safetensors   logits float32 [N, C] and labels int64 [N], as the store has them
+    predictions/counts.json         class counts of each fit's training images, by its key
+    predictions/digest.json         size and SHA-256 of each of these files
+
+A key is the identity of a prediction, which follows from the spec of the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+
+from ltbench.core import atomic_files, checksums
+from ltbench.core.spec import identity, predict_spec
+from ltbench.errors import JobFailed, StoreError
+from ltbench.jobs.cell import LOGITS, Member, predictions
+from ltbench.jobs.plugin_calls import measured
+from ltbench.records.record import Record
+from ltbench.stages import Metric, View
+from ltbench.store.store import Store
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.stages import IntArray
+
+T = TypeVar("T")
+FOLDER: Final = "predictions"
+_COUNTS = "counts.json"
+_CLOSE = 1e-9
+"""Processors may round the last bit of an exponential differently; a changed logit moves more than that."""
+
+
+class Predictions(Protocol):
+    """Where stored predictions are read from."""
+
+    def logits(self, key: str) -> bytes | None:
+        """Return the file of a prediction, None where there is none; raise `JobFailed` where it was changed."""
+
+    def counts(self, fit: str) -> list[int] | None:
+        """Return the class counts that a fit was trained with; raise `JobFailed` where they were changed."""
+
+
+class Folder:
+    """Predictions beside a records file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def logits(self, key: str) -> bytes | None:
+        return self._content(f"{key}.safetensors")
+
+    def counts(self, fit: str) -> list[int] | None:
+        return self._counts.get(fit)
+
+    @cached_property
+    def _counts(self) -> dict[str, list[int]]:
+        content = self._content(_COUNTS)
+        try:
+            return {} if content is None else msgspec.json.decode(content, type=dict[str, list[int]])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JobFailed(f"{_COUNTS} cannot be read", where=str(self.path / _COUNTS), why=str(error)) from None
+
+    def _content(self, name: str) -> bytes | None:
+        if not (self.path / name).is_file():
+            return None
+        content = checksums.read_checked(self.path, FOLDER, name)
+        if content is None:
+            raise JobFailed(
+                f"stored prediction {name} was changed: it does not fit {checksums.NAME}", where=str(self.path / name)
+            )
+        return content
+
+
+class Stored:
+    """Predictions in a store, which is only read."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def logits(self, key: str) -> bytes | None:
+        return self._content(key, LOGITS)
+
+    def counts(self, fit: str) -> list[int] | None:
+        content = self._content(fit, "meta.json")
+        if content is None:
+            return None
+        counts: list[int] = msgspec.json.decode(content)["data"]["counts"]
+        return counts
+
+    def _content(self, key: str, name: str) -> bytes | None:
+        path = self.store.path(key)
+        if not path.exists():
+            return None
+        content = checksums.read_checked(path, key, name)
+        if content is None:
+            raise JobFailed(f"{name} of artefact {key} was changed: it does not fit its digest", where=str(path / name))
+        return content
+
+
+def keys_of(record: Record, registry: Techniques) -> dict[str, list[str]]:
+    """Return the keys of the predictions of a cell by the key of their fit, in the order of the views."""
+    names = list(registry.build_as(record.spec["view"], View).views())
+    view = record.spec["view"]
+    return {fit: [identity(predict_spec(fit, view, name)) for name in names] for fit in record.spec["members"]}
+
+
+class Recomputed(NamedTuple):
+    """What stored predictions say of a cell."""
+
+    labels: IntArray
+    parts: dict[str, object]
+    """`metrics`, `per_class` and `confusion`, as a record has them."""
+
+
+def recompute(record: Record, registry: Techniques, stored: Predictions) -> Recomputed | None:
+    """Compute every metric of a cell again from its stored predictions; None where one of them is not there.
+
+    Raises `JobFailed` where a file was changed or is not what is expected.
+    """
+    whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
+    keys = keys_of(record, registry)
+    content: dict[str, bytes] = {}
+    members = []
+    for fit in record.spec["members"]:
+        counts = stored.counts(fit)
+        if counts is None:
+            return None
+        members.append(Member(np.asarray(counts, dtype=np.int64), keys[fit]))
+        for key in keys[fit]:
+            logits = stored.logits(key)
+            if logits is None:
+                return None
+            content[key] = logits
+    labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
+    metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
+    return Recomputed(labels, measured(registry, metrics, probabilities, labels, whole))
+
+
+def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
+    """Return which numbers of a record are not those of its predictions, and which cannot be computed here."""
+    wrong, unknown = [], []
+    said: dict[str, object] = {
+        **record.metrics,
+        **{f"per_class.{name}": values for name, values in record.per_class.items()},
+        **({"confusion": record.confusion} if record.confusion else {}),
+    }
+    metrics, per_class = again.parts["metrics"], again.parts["per_class"]
+    assert isinstance(metrics, dict)
+    assert isinstance(per_class, dict)
+    found = {**metrics, **{f"per_class.{name}": values for name, values in per_class.items()}}
+    found["confusion"] = again.parts.get("confusion")
+    for name, value in said.items():
+        if name not in found:
+            unknown.append(name)
+        elif not _close(value, found[name]):
+            shown = f" is {value} on record and {found[name]} by the predictions" if name in record.metrics else ""
+            wrong.append(f"{name}{shown}")
+    return wrong, unknown
+
+
+def _close(one: object, other: object) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close, one, other))
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return abs(one - other) <= _CLOSE
+    return one is other
+
+
+def export(records: Iterable[Record], store: Store, registry: Techniques, folder: Path) -> tuple[int, list[Record]]:
+    """Write the predictions of ok records into `folder`, whole or not at all, in place of what is there.
+
+    Return the number of predictions, and the records whose predictions the store does not have. Raises `StoreError`
+    where something cannot be written, or is damaged in the store.
+    """
+    counts: dict[str, list[int]] = {}
+    wanted: dict[str, None] = {}
+    missing: list[Record] = []
+    stored = Stored(store)
+    for record in records:
+        if record.status != "ok":
+            continue
+        keys = keys_of(record, registry)
+        its_counts = {fit: _sound(stored.counts, fit) for fit in keys}
+        if None in its_counts.values() or not all(store.has(key) for line in keys.values() for key in line):
+            missing.append(record)
+            continue
+        counts |= {fit: found for fit, found in its_counts.items() if found is not None}
+        wanted |= dict.fromkeys(key for line in keys.values() for key in line)
+    if wanted:
+        _write(folder, counts, ((key, _sound(stored.logits, key)) for key in wanted))
+    return len(wanted), missing
+
+
+def _sound(read: Callable[[str], T], key: str) -> T:
+    try:
+        return read(key)
+    except JobFailed as error:
+        raise StoreError(error.what, where=error.where, fix="ltbench run makes it anew") from None
+
+
+def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[str, bytes | None]]) -> None:
+    staging = folder.with_name(f".{folder.name}.new")
+    with atomic_files.telling("predictions cannot be written", folder):
+        atomic_files.remove(staging)
+        staging.mkdir(parents=True)
+        try:
+            for key, logits in content:
+                atomic_files.write(staging / f"{key}.safetensors", logits or b"")
+            atomic_files.write(staging / _COUNTS, msgspec.json.encode(counts, order="sorted"))
+            checksums.seal(staging, FOLDER)
+            atomic_files.remove(folder)
+            atomic_files.move(staging, folder)
+        finally:
+            atomic_files.remove(staging)

@@ -1,0 +1,1 @@
+"""Two rows, two leaderboards, or two records side by side."""

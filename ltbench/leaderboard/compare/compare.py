@@ -1,0 +1,300 @@
+"""What differs: two combinations of techniques in one suite, or two sets of records, cell by cell and with the test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ltbench.core.spec import canonical
+from ltbench.errors import UnknownName, UsageError
+from ltbench.leaderboard.compare import why_different
+from ltbench.leaderboard.statistics.record_groups import Comparable, comparables, told_apart
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
+from ltbench.leaderboard.tables.table import Pair
+from ltbench.records.agreement import Number, agreement, outcome
+from ltbench.records.record import Record, sort_key
+
+_JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
+"""The plus between techniques, and not that of a list among their parameters."""
+BASELINE = "baseline"
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One run on both sides."""
+
+    subset_seed: int
+    seed: int
+    ids: tuple[str, str]
+    scores: tuple[float | None, float | None]
+    same: bool
+    """Whether every number is the same, to the last bit; of one combination on both sides."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison: a combination, or a pair of them, at one imbalance factor."""
+
+    where: str
+    """What tells its data set, model or recipe apart from others; empty where there is one."""
+    factor: float | None
+    """None for the mean over all factors that both have."""
+    techniques: tuple[str, str]
+    first: Estimate | None
+    second: Estimate | None
+    difference: Estimate | None
+    """Second less first, over the runs that both have."""
+    p: float | None
+    """Of the paired t test, Holm-corrected over all lines; None where there are fewer than two runs to compare."""
+    cells: list[Cell]
+    only: tuple[int, int]
+    """Runs that one side has and the other has not."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two sides, what they are called, and line by line how they differ."""
+
+    names: tuple[str, str]
+    metric: str
+    lines: list[Line]
+    only: tuple[list[str], list[str]]
+    """Combinations and factors that only one side has."""
+    other_spec: list[str]
+    """What differs between the specs of cells that have one place in a table and not one identity."""
+    machines: list[str]
+    """What differs between the machines, as `torch 2.5 / 2.6`."""
+    plugins: list[str]
+    """Plugins that came in another version."""
+    metrics: dict[str, tuple[Number, Number]] = {}
+    """Of two single cells, every metric."""
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides have the same cells with the same numbers."""
+        cells = [cell for line in self.lines for cell in line.cells]
+        return not any(self.only) and all(cell.same for cell in cells) and not any(any(n.only) for n in self.lines)
+
+
+def combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
+    """Compare two combinations, written as in a table, at every factor of every board.
+
+    Raises `UnknownName` with the nearest combinations where one is not there or has no such metric.
+    """
+    groups = comparables(records)
+    labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
+    sides = tuple(_combination(text, labels) for text in (first, second))
+    names = (_name(sides[0], labels), _name(sides[1], labels))
+    if sides[0] == sides[1]:
+        raise UsageError(f"'{names[0]}' is compared with itself", fix="name two combinations")
+    _check_metric(metric, (record for group in groups for record in group.records))
+    lines: list[_Line] = []
+    used: tuple[list[Record], list[Record]] = ([], [])
+    for group, where in zip(groups, told_apart(groups), strict=True):
+        pooled: list[_Line] = []
+        for factor in group.factors:
+            found = tuple(_by_run(group.there(side, factor)) for side in sides)
+            if found[0] or found[1]:
+                pooled.append(_Line(where, factor, names, found[0], found[1]))
+                used[0].extend(found[0].values())
+                used[1].extend(found[1].values())
+        lines += pooled
+        if len(pooled) > 1:
+            lines.append(_Line(where, None, names, {}, {}, pooled))
+    return Comparison(
+        names=names, metric=metric, lines=_finished(lines, metric), only=([], []), other_spec=[],
+        machines=why_different.machines(*used), plugins=[],
+    )  # fmt: skip
+
+
+def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
+    """Compare two sets of records: every combination and factor that both have, run by run.
+
+    Cells are matched by identity, and where that differs by their place in a table. Raises `UnknownName`.
+    """
+    _check_metric(metric, (*first, *second))
+    theirs = {record.id: record for record in second}
+    by_place: dict[tuple[object, ...], list[Record]] = {}
+    for record in second:
+        by_place.setdefault(_place(record), []).append(record)
+    pairs: list[tuple[Record, Record]] = []
+    mine = {record.id for record in first}
+    for record in sorted(first, key=sort_key):
+        match = theirs.get(record.id)
+        # A place with several recipes is no place to look for the same experiment.
+        rivals = [other for other in by_place.get(_place(record), []) if other.id not in mine]
+        if match is None and len(rivals) == 1:
+            match = rivals[0]
+        if match is not None:
+            pairs.append((record, match))
+    matched = ({a.id for a, _ in pairs}, {b.id for _, b in pairs})
+    groups: dict[tuple[object, ...], _Line] = {}
+    for a, b in pairs:
+        line = groups.setdefault(_line_key(a), _Line("", a.setting.imbalance_factor, (a.label, b.label), {}, {}))
+        run = (a.setting.subset_seed, a.setting.seed)
+        line.first[run], line.second[run] = a, b
+    for where, line in zip(_places([next(iter(line.first.values())) for line in groups.values()]), groups.values(),
+                           strict=True):  # fmt: skip
+        line.where = where
+    alone = tuple(
+        _described(record for record in side if record.id not in done)
+        for side, done in zip((first, second), matched, strict=True)
+    )
+    return Comparison(
+        names=names,
+        metric=metric,
+        lines=_finished(list(groups.values()), metric),
+        only=(alone[0], alone[1]),
+        other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
+        machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
+        plugins=why_different.plugins(pairs),
+    )
+
+
+def pair(first: Record, second: Record, metric: str) -> Comparison:
+    """Compare two cells, whatever they have in common."""
+    _check_metric(metric, (first, second))
+    run = (first.setting.subset_seed, first.setting.seed)
+    line = _Line("", first.setting.imbalance_factor, (first.label, second.label), {run: first}, {run: second})
+    return Comparison(
+        names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
+        lines=_finished([line], metric), only=([], []), other_spec=why_different.specs(first, second),
+        machines=why_different.machines([first], [second]), plugins=why_different.plugins([(first, second)]),
+        metrics=agreement(first, second).metrics,
+    )  # fmt: skip
+
+
+class _Line:
+    """A line under construction: the records of each side by run; of a mean over factors, its parts."""
+
+    def __init__(
+        self, where: str, factor: float | None, techniques: tuple[str, str], first: dict[Pair, Record],
+        second: dict[Pair, Record], parts: Sequence[_Line] = (),
+    ) -> None:  # fmt: skip
+        self.where, self.factor, self.techniques = where, factor, techniques
+        self.first, self.second, self.parts = first, second, parts
+
+    def values(self, metric: str) -> tuple[dict[Pair, float], dict[Pair, float]]:
+        if self.parts:
+            found = [part.values(metric) for part in self.parts]
+            return _means([one for one, _ in found]), _means([two for _, two in found])
+        return _scores(self.first, metric), _scores(self.second, metric)
+
+    def cells(self, metric: str) -> list[Cell]:
+        shared = sorted(self.first.keys() & self.second.keys())
+        return [
+            Cell(
+                subset_seed=run[0], seed=run[1], ids=(self.first[run].id, self.second[run].id),
+                scores=(_score(self.first[run], metric), _score(self.second[run], metric)),
+                same=_same(self.first[run], self.second[run]),
+            )
+            for run in shared
+        ]  # fmt: skip
+
+
+def _finished(lines: Sequence[_Line], metric: str) -> list[Line]:
+    values = [line.values(metric) for line in lines]
+    gaps = [np.array([two[run] - one[run] for run in sorted(one.keys() & two.keys())]) for one, two in values]
+    corrected = holm(np.array([_p(gap) for gap in gaps], dtype=np.float64))
+    return [
+        Line(
+            where=line.where, factor=line.factor, techniques=line.techniques,
+            first=_estimate(one.values()), second=_estimate(two.values()), difference=_estimate(gap.tolist()),
+            p=float(p) if np.isfinite(p) else None, cells=line.cells(metric),
+            only=(len(one.keys() - two.keys()), len(two.keys() - one.keys())),
+        )
+        for line, (one, two), gap, p in zip(lines, values, gaps, corrected, strict=True)
+    ]  # fmt: skip
+
+
+def _p(gaps: Any) -> float:
+    """Return the two-sided p-value of a paired t test; differences without any spread cannot be tested."""
+    from scipy import stats
+
+    if len(gaps) < 2:
+        return float("nan")
+    return 1.0 if np.ptp(gaps) < 1e-12 else float(stats.ttest_1samp(gaps, 0.0).pvalue)
+
+
+def _estimate(values: Iterable[float]) -> Estimate | None:
+    return estimates(np.array([list(values)], dtype=np.float64))[0]
+
+
+def _by_run(records: Iterable[Record]) -> dict[Pair, Record]:
+    return {(record.setting.subset_seed, record.setting.seed): record for record in records}
+
+
+def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:
+    return {run: score for run, record in records.items() if (score := _score(record, metric)) is not None}
+
+
+def _score(record: Record, metric: str) -> float | None:
+    value = record.metrics.get(metric)
+    return None if value is None else float(value)
+
+
+def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
+    whole = set.intersection(*(set(part) for part in parts))
+    return {run: sum(part[run] for part in parts) / len(parts) for run in whole}
+
+
+def _same(one: Record, other: Record) -> bool:
+    return one.id == other.id and outcome(one) == outcome(other)
+
+
+def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    words = [word for word in _JOINED.split(text.strip()) if word]
+    asked = frozenset(() if words == [BASELINE] else words)
+    if asked in labels.values():
+        return asked
+    raise UnknownName.of("combination", text, labels)
+
+
+def _name(side: frozenset[str], labels: Mapping[str, frozenset[str]]) -> str:
+    return next(label for label, techniques in labels.items() if techniques == side)
+
+
+def _check_metric(metric: str, records: Iterable[Record]) -> None:
+    known = {name for record in records for name in record.metrics}
+    if known and metric not in known:
+        raise UnknownName.of("metric", metric, known)
+
+
+def _line_key(record: Record) -> tuple[object, ...]:
+    s = record.setting
+    return (
+        record.protocol,
+        s.dataset,
+        s.profile,
+        s.model,
+        canonical(record.recipe),
+        s.imbalance_factor,
+        record.techniques,
+    )
+
+
+def _places(records: Sequence[Record]) -> list[str]:
+    groups: list[Comparable] = comparables(records)
+    names = told_apart(groups)
+    of = {record.id: name for group, name in zip(groups, names, strict=True) for record in group.records}
+    return [of.get(record.id, "") for record in records]
+
+
+def _described(records: Iterable[Record]) -> list[str]:
+    """Return the cells of records in words, the runs of one combination and factor together."""
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=sort_key):
+        groups.setdefault(_line_key(record), []).append(record)
+    lines = []
+    for cells in groups.values():
+        s = cells[0].setting
+        seeds = ", ".join(f"{r.setting.subset_seed}/{r.setting.seed}" for r in cells)
+        where = f"imbalance factor {s.imbalance_factor:g} ({s.dataset}, {s.model})"
+        lines.append(f"{cells[0].label}, {where}, subset and training seeds {seeds}")
+    return lines
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Return what two runs of one question have in common, whatever their recipes."""
+    return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)

@@ -1,0 +1,138 @@
+"""A comparison for a terminal, fitted to its width."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from ltbench.leaderboard.compare.compare import Comparison, Line
+from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, Estimate
+from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, signed
+
+_LISTED = 10
+
+
+def text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
+    """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None,
+                      legacy_windows=False)  # fmt: skip
+    for mark, name in zip("AB", found.names, strict=True):
+        console.print(Text(f"{mark}  {name}", style="bold"))
+    shown = [line for line in found.lines if not _same(line)]
+    for place in dict.fromkeys(line.where for line in shown):
+        console.print()
+        if place:
+            console.print(Text(place, style="bold"))
+        _print(console, found, [line for line in shown if line.where == place], cells=cells)
+    if found.metrics:
+        console.print()
+        rows = [[name, *(_plain(one) for one in pair)] for name, pair in found.metrics.items()]
+        _grid(console, ["metric", "A", "B"], rows)
+    console.print()
+    for line in _below(found, shown):
+        console.print(Text(line))
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _print(console: object, found: Comparison, lines: Sequence[Line], *, cells: bool) -> None:
+    named = len({line.techniques for line in found.lines}) > 1
+    head = [*(["techniques"] if named else []), "IF", "A", "B", "B − A", "p", "n", ""]
+    rows: list[list[str]] = []
+    for line in lines:
+        names = dict.fromkeys(line.techniques)
+        rows.append([
+            *([" / ".join(names)] if named else []),
+            "all" if line.factor is None else factor_text(line.factor),
+            _score(line.first), _score(line.second),
+            "" if line.difference is None else signed(line.difference.mean) + half_text(line.difference),
+            "" if line.p is None else f"{line.p:.3f}" if line.p >= 0.001 else "<0.001",
+            _runs(line), _verdict(line),
+        ])  # fmt: skip
+        if cells:
+            rows += [
+                [*([""] if named else []), f"seed {cell.seed}" if cell.subset_seed == cell.seed
+                 else f"subset {cell.subset_seed} seed {cell.seed}",
+                 *(("n/a" if score is None else percent(score)) for score in cell.scores),
+                 "" if None in cell.scores else signed((cell.scores[1] or 0.0) - (cell.scores[0] or 0.0)),
+                 "", "", "same" if cell.same else ""]
+                for cell in line.cells
+            ]  # fmt: skip
+    _grid(console, head, rows)
+
+
+def _grid(console: object, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(console, Console)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in head:
+        if name in {"techniques", "metric", ""}:
+            grid.add_column(name, overflow="fold")
+        else:
+            grid.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    console.print(grid)
+
+
+def _score(one: Estimate | None) -> str:
+    return "–" if one is None else percent(one.mean) + half_text(one)
+
+
+def _plain(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.6g}"
+
+
+def _runs(line: Line) -> str:
+    both = 0 if line.difference is None else line.difference.n
+    alone = [f"{count} only {side}" for count, side in zip(line.only, "AB", strict=True) if count]
+    return ", ".join([str(both), *alone])
+
+
+def _same(line: Line) -> bool:
+    return bool(line.cells) and all(cell.same for cell in line.cells) and not any(line.only)
+
+
+def _verdict(line: Line) -> str:
+    if line.difference is None:
+        return "nothing to compare"
+    if _same(line):
+        return "the same"
+    if line.p is None:
+        return "one run: no test"
+    if line.p >= LEVEL:
+        return "not told apart"
+    return "B is higher" if line.difference.mean > 0 else "B is lower"
+
+
+def _below(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
+    cells = [cell for line in found.lines for cell in line.cells]
+    same = sum(cell.same for cell in cells)
+    if found.same:
+        yield f"The same: {len(cells)} cells, every number to the last bit."
+    elif same:
+        yield f"Cells that both have: {len(cells)}. Of these {same} have the same numbers to the last bit."
+    if shown:
+        yield (
+            f"{found.metric} times 100, mean ± 95 % interval over n runs that a side has; B − A over the runs that both have; "
+            "p of the paired t test, Holm-corrected over all lines."
+        )
+    for mark, alone in zip("AB", found.only, strict=True):
+        yield from _listed(f"only in {mark}", alone)
+    yield from _listed("specs differ (A / B)", found.other_spec)
+    yield from _listed("machines differ (A / B)", found.machines)
+    yield from _listed("plugins differ (A / B)", found.plugins)
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines[:_LISTED])
+    if len(lines) > _LISTED:
+        yield f"  and {len(lines) - _LISTED} more (--json has all)"

@@ -1,0 +1,149 @@
+"""The tables of a report: the texts of the markdown page's cells, and numbers to sort and draw them by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ltbench import longtail
+from ltbench.leaderboard.figures.series import mean
+from ltbench.leaderboard.html.per_class_and_epoch import Classes
+from ltbench.leaderboard.html.verdict import Verdict, verdict
+from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_word
+from ltbench.leaderboard.tables.cell_text import Column, columns, factor_text, half_text, more_columns
+from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.records.record import Record
+
+Number = float | int | None
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One column; `texts`, `tails` and `numbers` have an entry for each row."""
+
+    heading: str
+    name: str
+    about: str
+    score: str
+    """The score that it shows, or an empty text."""
+    sign: int
+    first: bool
+    """Whether it belongs to the first look at a table."""
+    texts: list[str]
+    tails: list[str]
+    best: list[int]
+    """Rows whose text is bold."""
+    numbers: list[Number]
+    """What the column is sorted by: percent for scores."""
+    halves: list[Number]
+    """Half the width of the 95 % interval of each score, in percent."""
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """The table of one imbalance factor, or of all where `factor` is None."""
+
+    factor: float | None
+    name: str
+    verdict: Verdict
+    facts: list[str]
+    expected: int
+    columns: list[Shown]
+    combinations: list[int]
+    """Of each row, the number of its combination."""
+    n: list[int]
+    failed: list[int]
+    notes: list[list[str]]
+    costs: dict[str, list[Number]]
+    classes: int | None
+    """Number of the classes in the pool."""
+    first_row: int
+    """Number of the first row among the rows of all factors of all boards; they are what has details."""
+
+
+def sheet(
+    table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
+) -> Sheet:  # fmt: skip
+    """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
+    first, more = columns(table), ([] if table.factor is None else more_columns(table)[1:])
+    return Sheet(
+        factor=table.factor,
+        name="all" if table.factor is None else factor_text(table.factor),
+        verdict=verdict(table),
+        facts=_facts(table),
+        expected=table.expected,
+        columns=[_column(one, table.rows, is_first=i < len(first)) for i, one in enumerate((*first, *more))],
+        combinations=[combinations[row.label] for row in table.rows],
+        n=[row.n for row in table.rows],
+        failed=[len(row.failed) for row in table.rows],
+        notes=[list(row.notes) for row in table.rows],
+        costs=_costs([records.get(row.label, ()) for row in table.rows]),
+        classes=classes,
+        first_row=first_row,
+    )
+
+
+def _column(column: Column, rows: Sequence[Row], *, is_first: bool) -> Shown:
+    if column.score:
+        word = score_word(column.score, column.name)
+        found = [row.scores.get(column.score) for row in rows]
+        numbers = [_percent(None if one is None else one.mean) for one in found]
+        halves = [_percent(None if one is None else one.half) for one in found]
+        tails = ["" if one is None else half_text(one) for one in found]
+    else:
+        word = COLUMNS.get(column.name, score_word("", column.name))
+        numbers = [_sorted_by(column.name, row) for row in rows]
+        halves, tails = [], []
+    return Shown(
+        heading=column.name,
+        name=COLUMNS[column.name].name if column.name in COLUMNS else word.name,
+        about=COLUMNS[column.name].about if column.name in COLUMNS else word.about,
+        score=column.score,
+        sign=word.sign if column.name != "#" else -1,
+        first=is_first,
+        texts=column.texts,
+        tails=tails,
+        best=[i for i, is_best in enumerate(column.best) if is_best],
+        numbers=numbers,
+        halves=halves,
+    )
+
+
+def _sorted_by(name: str, row: Row) -> Number:
+    if name == "#":
+        return row.rank
+    if name == "n":
+        return row.n
+    return _percent(None if row.delta is None else row.delta.mean) if name == "Δ" else None
+
+
+def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
+    costs: dict[str, list[Number]] = {}
+    for name in COSTS:
+        values = [mean([record.cost.get(name) for record in records if record.status == "ok"]) for records in rows]
+        if any(value is not None for value in values):
+            costs[name] = [None if value is None else float(f"{value:.4g}") for value in values]
+    return costs
+
+
+def _facts(table: Table) -> list[str]:
+    """Return what the data of one factor are, in the words of the page."""
+    counts = [int(count) for count in table.data.get("counts", [])]
+    facts = []
+    if counts:
+        facts.append(f"{len(counts):,} classes of {max(counts):,} to {min(counts):,} training images")
+        facts.append(f"{sum(counts):,} training images in all")
+        ratio = longtail.realised_imbalance(counts)
+        facts += [] if ratio is None else [f"realised imbalance {ratio:.1f}"]
+    if table.test_images is not None:
+        facts.append(f"{table.test_images:,} test images")
+    return facts
+
+
+def _percent(value: float | None) -> Number:
+    return None if value is None else round(100 * value, 3) + 0.0
+
+
+def classes_spec(found: Classes) -> dict[str, Any]:
+    """Return the classes as a report holds them."""
+    return {"names": found.names, "counts": found.counts}

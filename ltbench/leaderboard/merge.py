@@ -1,0 +1,142 @@
+"""Records of several machines in one leaderboard: duplicates found by identity, contradictions never silently settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.records.agreement import outcome
+from ltbench.records.record import Record
+from ltbench.records.records_file import Ledger, ledger
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers that one or several places have for a cell."""
+
+    outcome: str
+    top1: float | None
+    places: list[str]
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell for which places have different numbers."""
+
+    id: str
+    label: str
+    imbalance_factor: float
+    seed: int
+    versions: list[Version]
+    kept: str
+    """The outcome that stays or was preferred; empty where none was there and none is preferred."""
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a merge."""
+
+    ledger: Ledger
+    added: int
+    """Cells that were not there."""
+    duplicates: int
+    """Records of cells that were there with the same numbers."""
+    renewed: int
+    """Cells that had failed and now have numbers."""
+    conflicts: list[Conflict]
+    protocols: list[str]
+    other_versions: int
+    """Cells of one place in a table that are there more than once, made with other data or other revisions."""
+
+
+def merged(old: Ledger, new: Mapping[str, Ledger], *, prefer: str | None = None) -> Merged:
+    """Return records of several places as one ledger, the same whatever the order of the places.
+
+    old: what the leaderboard has; new: what is taken in, by the name of its place. Where numbers of one cell differ,
+    those of `prefer` are taken, else the old ones stay, else none is taken. Of records with the same numbers the one
+    with the lowest digest is kept, and one with numbers goes before a failure.
+    """
+    places = {"": old, **new}
+    invalidations = [one for place in places.values() for one in place.invalidations]
+    everything = {name: ledger([*one.records, *one.withdrawn], invalidations) for name, one in places.items()}
+    found: dict[str, dict[str, dict[str, Record]]] = {}
+    for name in sorted(everything):
+        for record in everything[name].records:
+            here = found.setdefault(record.id, {}).setdefault(_numbers(record), {})
+            here[name] = min(here.get(name, record), record, key=lambda one: one.digest)
+    kept: list[Record] = []
+    conflicts: list[Conflict] = []
+    for cell in sorted(found):
+        versions = {number: by_place for number, by_place in found[cell].items() if number} or found[cell]
+        chosen = next(iter(versions)) if len(versions) == 1 else _preferred(versions, prefer)
+        if len(versions) > 1:
+            conflicts.append(_conflict(cell, versions, chosen))
+        if chosen is not None:
+            kept.append(min(versions[chosen].values(), key=lambda one: one.digest))
+    before = {record.id: record for record in everything[""].records}
+    withdrawn = [record for one in everything.values() for record in one.withdrawn]
+    return Merged(
+        ledger=ledger([*kept, *_lowest(withdrawn)], invalidations),
+        added=sum(record.id not in before for record in kept),
+        duplicates=sum(len(by_place) - 1 for cell in found.values() for by_place in cell.values()),
+        renewed=sum(record.id in before and before[record.id].status != record.status for record in kept),
+        conflicts=conflicts,
+        protocols=sorted({record.protocol for record in kept}),
+        other_versions=_other_versions(kept),
+    )
+
+
+def _numbers(record: Record) -> str:
+    """Return what tells versions of a cell apart; empty for a failure, which contradicts nothing."""
+    return outcome(record) if record.status == "ok" else ""
+
+
+def _preferred(versions: Mapping[str, Mapping[str, Record]], prefer: str | None) -> str | None:
+    for place in (prefer, ""):
+        mine = [number for number, by_place in versions.items() if place in by_place]
+        # A place that contradicts itself settles nothing.
+        if place is not None and len(mine) == 1:
+            return mine[0]
+    return None
+
+
+def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: str | None) -> Conflict:
+    one = next(iter(next(iter(versions.values())).values()))
+    return Conflict(
+        id=cell,
+        label=one.label,
+        imbalance_factor=one.setting.imbalance_factor,
+        seed=one.setting.seed,
+        versions=[
+            Version(outcome=number, top1=_top1(next(iter(by_place.values()))), places=sorted(by_place))
+            for number, by_place in sorted(versions.items())
+        ],
+        kept=chosen or "",
+    )
+
+
+def _top1(record: Record) -> float | None:
+    value = record.metrics.get("top1")
+    return None if value is None else float(value)
+
+
+def _lowest(records: Iterable[Record]) -> list[Record]:
+    lowest: dict[tuple[str, str], Record] = {}
+    for record in records:
+        key = (record.id, outcome(record))
+        lowest[key] = min(lowest.get(key, record), record, key=lambda one: one.digest)
+    return list(lowest.values())
+
+
+def _other_versions(records: Sequence[Record]) -> int:
+    slots = [record.slot for record in records]
+    return len(slots) - len(set(slots))
+
+
+def facts_of(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
+    """Return what the page says of its suite: what it said, else what those taken in say where they say the same."""
+    if mine is not None:
+        return mine
+    found = list(theirs)
+    seeds = tuple(sorted({pair for facts in found for pair in facts.seeds}))
+    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0) for facts in found]
+    return alike[0] if alike and all(facts == alike[0] for facts in alike) else SuiteFacts(name=name)

@@ -1,0 +1,1 @@
+"""The markdown page of a leaderboard and its sections."""

@@ -1,0 +1,303 @@
+"""The markdown page of a suite: question, tables, what is missing, what failed, who made what."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+
+from ltbench import longtail
+from ltbench.leaderboard.figures import Placed
+from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
+from ltbench.leaderboard.page.published_section import reported_lines
+from ltbench.leaderboard.page.verification_notes import Trust, withdrawn_lines
+from ltbench.leaderboard.statistics.analysis import Analysis, analysed
+from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
+from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
+from ltbench.leaderboard.tables.table import Board, Pair, Table
+from ltbench.records.plugins_needed import plugin_words, requirements
+from ltbench.records.record import Failure, Record
+from ltbench.stages import STAGES
+from ltbench.suite.published import Claim, Combination, Reported
+from ltbench.technique import written
+
+LISTED = 20
+"""Missing combinations, and lines of a log, that are written out."""
+
+
+_READING = """\
+<details><summary>How to read the tables</summary>
+
+- **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
+  seeds, one for the long-tailed subset and one for the training; the rows of a table share subset, initial weights and
+  order of images run by run. The other scores are means over the same runs. All numbers are in percent.
+- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a difference that a paired
+  t test separates from zero, corrected for the number of rows (Holm, 5 %).
+- **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
+  pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
+  a shared rank does not say *equal*.
+- **best** marks with `≈` every row that such a test does not tell apart from the row with the best mean.
+- *n* counts pairs of seeds; `2/3 seeds` says that one of three is missing or failed.
+- **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
+  a mean in which every doubling of the factor counts the same.
+- Folded below: **p** values, corrected, and **d**, the mean difference in standard deviations of the differences
+  (Cohen's d_z with Hedges' correction for few runs).
+- **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
+  {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
+- Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
+  of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
+- **Bold** is the best number of a column. – is a cell that is missing; nothing is imputed.
+- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and run some of the
+  cells again: the line above names the version, the records by their digest, and how many cells that were.
+
+</details>
+
+"""
+
+
+class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a page says of a suite; kept beside the records, so that a page needs neither plugins nor suite."""
+
+    name: str
+    title: str = ""
+    question: str = ""
+    notes: str = ""
+    command: str = ""
+    """The exact command that makes the records."""
+    seeds: tuple[Pair, ...] = ()
+    """The pairs (subset seed, training seed) that every combination is run with."""
+    unfinished: int = 0
+    """Cells that the last run had planned and has no record of."""
+    reported: tuple[Reported, ...] = ()
+    """The published numbers, and what the report concludes from them."""
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[str, ...] = ()
+    """What the page shows, of `ltbench.suite.published.FIGURES`."""
+    highlight: Combination | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Cells that failed for one reason."""
+
+    error: Failure
+    cells: list[Record]
+
+
+def page(
+    facts: SuiteFacts,
+    records: Sequence[Record],
+    boards: Sequence[Board],
+    figures: Sequence[Placed] = (),
+    trust: Trust | None = None,
+    analyses: Sequence[Analysis] | None = None,
+) -> str:
+    """Return the text of a suite's page.
+
+    records: in their fixed order; boards, figures, analyses: what `table.boards`, `figures.placed` and
+    `analysis.analysed` make of them; trust: what `trust.trust` says of them.
+    """
+    if analyses is None:
+        analyses = analysed(comparables(records))
+    failures = failed(records)
+    numbers = failure_numbers(failures)
+    lines = [f"# {escape(facts.title or facts.name)}", ""]
+    lines += _paragraph(facts.question)
+    lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
+    lines += _reproduce(facts, records)
+    trust = trust or Trust()
+    if not records:
+        lines += ["No results yet.", ""]
+    else:
+        lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
+    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses])
+    for board, analysis in zip(boards, analyses, strict=True):
+        lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
+    lines += _over_datasets(analyses, figures)
+    lines += [*_missing(facts, boards), *withdrawn_lines(trust), *_failures(failures), *_plugins(records)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def failed(records: Iterable[Record]) -> list[Failed]:
+    """Return the failures among records, one for each reason, in the order of the records."""
+    reasons: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.error is not None:
+            reasons.setdefault((record.error.type, record.error.message), []).append(record)
+    return [Failed(cells[0].error, cells) for cells in reasons.values() if cells[0].error is not None]
+
+
+def failure_numbers(failures: Iterable[Failed]) -> dict[str, int]:
+    """Return the number of the section of a page that has the log of a failed cell, by the cell's id."""
+    return {cell.id: number for number, failure in enumerate(failures, 1) for cell in failure.cells}
+
+
+def _paragraph(text: str) -> list[str]:
+    return [" ".join(text.split()), ""] if text.strip() else []
+
+
+def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
+    if not facts.command:
+        return []
+    needed = requirements(records)
+    command = [f"pip install {shlex.join(needed)}"] if needed else []
+    command.append(" ".join([facts.command, *map(shlex.quote, plugin_words(records))]))
+    where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
+    return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
+
+
+def _reading(boards: Sequence[Board]) -> list[str]:
+    protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
+    return _READING.format(many=longtail.MANY, few=longtail.FEW, protocols=protocols).splitlines()
+
+
+def _board(
+    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool
+) -> Iterator[str]:  # fmt: skip
+    yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
+    yield ""
+    recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
+    yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
+    if board.versions:
+        yield f"{board.versions} cells are there in more than one version; the one of the highest revision counts."
+    yield ""
+    if board.across:
+        yield from (
+            "### Across imbalance factors",
+            "",
+            "Top-1 accuracy at each factor (IF), its mean, and the area under its line over log(IF).",
+            "",
+        )
+        yield from (*table_lines(board.across, failures), "")
+        yield from (*more_runs(board.across), *versus_lines(board.across))
+        yield from _figures(board, None, figures)
+        yield from _sections(board, analysis, figures)
+    for table in board.tables:
+        yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
+        yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
+        yield from (*more_lines(table, failures), "")
+        yield from _figures(board, table.factor, figures)
+    if not board.across:
+        yield from _sections(board, analysis, figures)
+
+
+def _sections(board: Board, analysis: Analysis, figures: Sequence[Placed]) -> Iterator[str]:
+    adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
+    yield from effect_lines(analysis, board, adds, pairs)
+    yield from variance_lines(analysis)
+
+
+def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> list[str]:
+    if not any(analysis.group.records for analysis in analyses):
+        return []
+    found = critical([analysis.group for analysis in analyses])
+    lines = ["## Across data sets", ""]
+    if not isinstance(found, Critical):
+        return [*lines, found, ""]
+    lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
+    verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
+    head = f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g})."
+    rule = f"Mean ranks that differ by less than {found.difference:.2f} are not told apart (Nemenyi, 5 %)."
+    lines += [f"{head} {rule}", ""]
+    rows = [
+        [str(i), escape(label), f"{rank:.2f}"]
+        for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
+    ]
+    return [*lines, *folded("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
+
+
+def _figures(board: Board, factor: float | None, figures: Sequence[Placed], section: str = "") -> Iterator[str]:
+    def place(of: Board | Comparable) -> tuple[object, ...]:
+        return of.protocol, of.dataset, of.profile, of.model, of.recipe
+
+    for one in figures:
+        if one.factor == factor and one.section == section and place(one.group) == place(board):
+            yield from one.markdown()
+
+
+def _about(table: Table) -> str:
+    """Say what the data and the cost of a table are, in units that are the same on every machine."""
+    parts = []
+    counts = [int(count) for count in table.data.get("counts", [])]
+    if counts:
+        ratio = longtail.realised_imbalance(counts)
+        realised = "" if ratio is None else f", realised imbalance {ratio:.1f}"
+        gini = f", Gini {longtail.gini(counts):.2f}" if sum(counts) else ""
+        parts.append(
+            f"{len(counts):,} classes of {max(counts):,} to {min(counts):,} training images, {sum(counts):,} in all{realised}{gini}"
+        )
+    if table.test_images is not None:
+        parts.append(f"{table.test_images:,} test images")
+    base = next((row for row in table.rows if not row.techniques), table.rows[0])
+    cost = {name: value for name, value in base.costs.items() if value is not None}
+    if "parameters" in cost:
+        macs = f" and {cost['macs'] / 1e6:,.1f} M MACs an image" if "macs" in cost else ""
+        parts.append(f"{cost['parameters'] / 1e3:,.1f} k parameters{macs}")
+    if "samples" in cost:
+        parts.append(f"{cost['samples']:,.0f} training images seen")
+    return "; ".join(parts) + "." if parts else ""
+
+
+def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
+    cells = [
+        f"{escape(label)} at imbalance factor {factor_text(factor)} ({escape(board.dataset)}): "
+        + ", ".join(f"seed {seed}" if subset == seed else f"subset {subset} seed {seed}" for subset, seed in runs)
+        for board in boards
+        for label, factor, runs in board.missing
+    ]
+    count = sum(len(runs) for board in boards for *_, runs in board.missing)
+    if not count and not facts.unfinished:
+        return []
+    lines = ["## What is missing", ""]
+    if facts.unfinished:
+        lines += [f"The last run ended with {facts.unfinished} planned cells unfinished. The same command goes on.", ""]
+    if count:
+        have = "1 cell of the combinations above has" if count == 1 else f"{count} cells of the combinations above have"
+        lines += [f"{have} no record:", "", *(f"- {c}" for c in cells[:LISTED])]
+        lines += [f"- and {len(cells) - LISTED} combinations more"] if len(cells) > LISTED else []
+        lines.append("")
+    return lines
+
+
+def _failures(failures: Sequence[Failed]) -> list[str]:
+    if not failures:
+        return []
+    lines = ["## What failed", ""]
+    for number, failure in enumerate(failures, 1):
+        first, *others = failure.cells
+        cells = [
+            f"- `{cell.id}` {escape(cell.label)}, imbalance factor {factor_text(cell.setting.imbalance_factor)}, "
+            f"seed {cell.setting.seed}"
+            for cell in (first, *others[: LISTED - 1])
+        ]
+        cells += [f"- and {len(others) - LISTED + 1} more"] if len(others) >= LISTED else []
+        lines += [f"### Failure {number}", "", f"{failure.error.type}: {escape(failure.error.message)}", "", *cells, ""]
+        log = failure.error.log.splitlines()
+        if log:
+            cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
+            text = "\n".join([*cut, *log[-LISTED:]])
+            lines += [*folded("Log", fenced(text)), ""]
+    return lines
+
+
+def _plugins(records: Sequence[Record]) -> list[str]:
+    order = list(STAGES)
+    seen = {
+        (order.index(p.stage), p.name, p.distribution, p.version, p.revision) for r in records for p in r.plugins
+    }  # fmt: skip
+    if not seen:
+        return []
+    rows = [
+        [order[stage], escape(name), escape(f"{distribution} {version}"), str(revision)]
+        for stage, name, distribution, version, revision in sorted(seen)
+    ]
+    rows = [
+        [stage if first else "", *row[1:]]
+        for stage, same in groupby(rows, key=lambda row: row[0])
+        for first, row in ((i == 0, row) for i, row in enumerate(same))
+    ]
+    return ["## Who made what", "", *plain_table(["stage", "technique", "plugin of", "revision"], rows), ""]

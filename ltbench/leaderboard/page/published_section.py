@@ -1,0 +1,189 @@
+"""What a report says against what was measured: its numbers, and whether its claims hold."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from ltbench.leaderboard.figures.series import classes_of
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
+from ltbench.leaderboard.statistics.record_groups import Comparable, asked
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
+from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
+from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.suite.published import Claim, Combination, Reported
+
+_ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)
+_READING = """\
+Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs. A claim is
+measured by the difference between its two combinations, run by run: it **holds** where the whole interval is on the
+claimed side, and **does not hold** where the whole interval is on the other; otherwise these runs do not separate the two.
+Each claim is judged by itself, with no correction for their number."""
+
+
+def reported_lines(reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[Comparable]) -> list[str]:
+    """Return the section of a page that sets a report against the records; empty where a suite carries none."""
+    if not reported and not claims:
+        return []
+    judged = [verdict for claim in claims for verdict in judge(claim, reported, groups)]
+    lines = ["## Against the report", "", *_READING.splitlines(), ""]
+    if judged:
+        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups)), ""]
+    if reported:
+        lines += ["### Numbers", "", *_number_table(reported, groups), ""]
+        lines += [*_by_class(reported, groups)]
+    return lines
+
+
+def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
+    """Return a combination as a table writes it."""
+    return " + ".join(sorted(techniques, key=lambda name: (order.get(name, 0), name))) or "baseline"
+
+
+def metric_text(metric: str) -> str:
+    """Return the name of a score as tables write it."""
+    return {"top1": "top-1", "macro_f1": "macro F1", "sd_classes": "SD across classes"}.get(
+        metric, metric.replace("_", " ")
+    )
+
+
+def stage_order(groups: Sequence[Comparable]) -> dict[str, int]:
+    """Return where in a combination a technique is written: the place of its stage."""
+    from ltbench.records.record import TECHNIQUE_STAGES
+
+    techniques = {pair for group in groups for record in group.records for pair in record.techniques}
+    return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}
+
+
+def _summary(judged: Sequence[Verdict]) -> str:
+    counts = Counter(one.verdict for one in judged)
+    words = [f"{counts[word]} {_plural(word, counts[word])}" for word in _ORDER if counts[word]]
+    claims = len({one.claim.text for one in judged})
+    many = "1 claim" if claims == 1 else f"{claims} claims"
+    tests = "1 comparison" if len(judged) == 1 else f"{len(judged)} comparisons"
+    return f"{many} in {tests}: {', '.join(words)}."
+
+
+def _plural(word: str, count: int) -> str:
+    if count == 1:
+        return {OPEN: "is not separated", UNKNOWN: "is not measured"}.get(word, word)
+    return {HOLDS: "hold", FAILS: "do not hold", OPEN: "are not separated", UNKNOWN: "are not measured"}[word]
+
+
+def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[str]:
+    several = any(one.where for one in judged)
+    rows, before = [], None
+    for one in judged:
+        claim = one.claim
+        text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
+        sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
+        sides = f"{label(claim.better, order)} {sign} {label(claim.worse, order)}"
+        factor = (
+            "mean"
+            if one.factor is None and claim.pooled
+            else MISSING
+            if one.factor is None
+            else factor_text(one.factor)
+        )
+        size = (
+            f" by {percent(claim.at_least)}"
+            if claim.at_least
+            else f" ± {percent(claim.within)}"
+            if claim.within
+            else ""
+        )
+        verdict = one.verdict if one.verdict in (OPEN, UNKNOWN) else f"**{one.verdict}**"
+        rows.append(
+            [
+                text,
+                f"{escape(sides)}{size}, {escape(metric_text(claim.metric))}",
+                *([escape(one.where)] if several else []),
+                factor,
+                MISSING if one.published is None else _tight(signed(one.published)),
+                MISSING if one.measured is None else _tight(signed(one.measured.mean) + half_text(one.measured)),
+                str(0 if one.measured is None else one.measured.n),
+                verdict + (f" ({one.remark})" if one.remark else ""),
+            ]
+        )
+        before = claim
+    head = ["claim", "as measured", *(["where"] if several else []), "IF", "reported Δ", "measured Δ", "n", "verdict"]
+    wide = len(head)
+    return plain_table(head, rows, right=range(wide - 5, wide - 1))
+
+
+def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) -> list[str]:
+    order = stage_order(groups)
+    several = len(groups) > 1
+    rows, notes = [], dict[str, int]()
+    for one in reported:
+        mark = f" <sup>{notes.setdefault(one.note, len(notes) + 1)}</sup>" if one.note else ""
+        for where, measured in _measured(one, groups):
+            gap = None if measured is None else measured.mean - one.number
+            rows.append(
+                [
+                    escape(one.source) + mark,
+                    escape(label(one.techniques, order)),
+                    *([escape(where) or MISSING] if several else []),
+                    factor_text(one.imbalance_factor),
+                    escape(metric_text(one.metric)),
+                    percent(one.number),
+                    MISSING if measured is None else _tight(percent(measured.mean) + half_text(measured)),
+                    str(0 if measured is None else measured.n),
+                    MISSING if gap is None else signed(gap),
+                ]
+            )
+    head = [
+        "source",
+        "techniques",
+        *(["where"] if several else []),
+        "IF",
+        "score",
+        "reported",
+        "measured",
+        "n",
+        "difference",
+    ]
+    lines = plain_table(head, rows, right=[2 + several, *range(4 + several, 8 + several)])
+    return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
+
+
+def _measured(one: Reported, groups: Sequence[Comparable]) -> list[tuple[str, Estimate | None]]:
+    mine, names = asked(one, groups)
+    found: list[tuple[str, Estimate | None]] = []
+    for group, name in zip(mine, names, strict=True):
+        scores = list(group.scores(one.techniques, one.imbalance_factor, one.metric).values())
+        if scores:
+            found.append((name, estimates(np.array([scores]))[0]))
+    return found or [("", None)]
+
+
+def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Iterator[str]:
+    """Yield, folded, the accuracy of each class where the report prints it."""
+    order = stage_order(groups)
+    for one in (one for one in reported if one.per_class):
+        mine, names = asked(one, groups)
+        for group, name in zip(mine, names, strict=True):
+            there = [r for r in group.there(one.techniques, one.imbalance_factor) if r.per_class.get("accuracy")]
+            there = [r for r in there if len(r.per_class["accuracy"]) == len(one.per_class)]
+            if not there:
+                continue
+            classes = classes_of(there, len(one.per_class))
+            rows = []
+            for c, (title, said) in enumerate(zip(classes, one.per_class, strict=True)):
+                values = [v for r in there if (v := r.per_class["accuracy"][c]) is not None]
+                mean = math.fsum(values) / len(values) if values else None
+                gap = MISSING if mean is None else signed(mean - said)
+                rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])
+            what = f"{escape(one.source)}, class by class: {escape(label(one.techniques, order))}"
+            what += f", imbalance factor {factor_text(one.imbalance_factor)}" + (f", {escape(name)}" if name else "")
+            yield from folded(what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3]))
+            yield ""
+
+
+def _tight(text: str) -> str:
+    # A number and its interval stay on one line.
+    return text.replace(" ", "\u00a0")

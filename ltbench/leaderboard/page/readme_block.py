@@ -1,0 +1,33 @@
+"""Tables between markers in a README, the only lines of it that are generated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.markdown import escape, table_lines
+from ltbench.leaderboard.tables.table import Board
+
+FOLD = 20
+"""Rows that a README shows before the rest is folded."""
+
+
+def compact_block(boards: Sequence[Board], failures: Mapping[str, int], page: str) -> list[str]:
+    """Return what a README shows of a suite: of each board the table across factors, or the only one there is."""
+    return ["", *(line for board in boards for line in _compact(board, failures, page, titled=len(boards) > 1))]
+
+
+def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bool) -> Iterator[str]:
+    table = board.across or board.tables[0]
+    if titled:
+        yield from (f"**{escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}**", "")
+    yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
+    what = (
+        "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
+    )
+    yield (
+        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where a "
+        f"paired test separates the two; # is the rank, `=` where no test separates it from others; `≈` where none separates the row from the best. "
+        f"[The whole leaderboard]({page}) explains and has the rest."
+    )
+    yield ""

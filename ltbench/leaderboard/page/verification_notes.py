@@ -1,0 +1,108 @@
+"""What a page says of whether its numbers were verified, and of those that were withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ltbench.core.spec import canonical
+from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.markdown import escape
+from ltbench.leaderboard.tables.table import Board, Table
+from ltbench.records.record import Record
+from ltbench.records.records_file import Ledger
+from ltbench.records.verifications import Standing, Verification
+
+SELF_REPORTED = "self-reported"
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """The standing of a suite's records, in words."""
+
+    provenance: list[str] = []
+    """Sentences, as plain text with code between backticks."""
+    withdrawn: list[tuple[Record, str]] = []
+    """What was withdrawn, and why."""
+
+
+def trust(one: Ledger, standing: Standing) -> Trust:
+    """Return what a page says of the standing of its records."""
+    withdrawn = [
+        (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))
+        for record in one.withdrawn
+    ]
+    return Trust(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
+
+
+def marked(boards: Sequence[Board], records: Sequence[Record], standing: Standing) -> list[Board]:
+    """Return the boards with a note on each row that is self-reported where others are verified."""
+    if not standing.valid:
+        return list(boards)
+    lacking = {_row(record) for record in records if record.status == "ok" and not standing.covers(record)}
+    across = {(place, None, label) for place, _, label in lacking}
+    return [_marked(board, lacking | across) for board in boards]
+
+
+def withdrawn_lines(found: Trust) -> list[str]:
+    """Return the section of a page on what was withdrawn."""
+    if not found.withdrawn:
+        return []
+    lines = [
+        f"- `{record.id}` {escape(record.label)}, imbalance factor {factor_text(record.setting.imbalance_factor)}, "
+        f"seed {record.setting.seed}: {escape(reason)}"
+        for record, reason in found.withdrawn
+    ]
+    return [
+        "## What was withdrawn",
+        "",
+        "These cells count as missing; their records stay in the file.",
+        "",
+        *lines,
+        "",
+    ]
+
+
+Place = tuple[str, str, str, str, bytes]
+
+
+def _row(record: Record) -> tuple[Place, float | None, str]:
+    s = record.setting
+    place = (record.protocol, s.dataset, s.profile, s.model, canonical(record.recipe))
+    return place, s.imbalance_factor, record.label
+
+
+def _marked(board: Board, lacking: set[tuple[Place, float | None, str]]) -> Board:
+    place = (board.protocol, board.dataset, board.profile, board.model, canonical(board.recipe))
+
+    def noted(table: Table) -> Table:
+        rows = [
+            msgspec.structs.replace(row, notes=(*row.notes, SELF_REPORTED))
+            if (place, table.factor, row.label) in lacking
+            else row
+            for row in table.rows
+        ]
+        return msgspec.structs.replace(table, rows=rows)
+
+    across = None if board.across is None else noted(board.across)
+    return msgspec.structs.replace(board, tables=[noted(table) for table in board.tables], across=across)
+
+
+def _provenance(records: Sequence[Record], standing: Standing) -> list[str]:
+    made = [record for record in records if record.status == "ok"]
+    covered = sum(standing.covers(record) for record in made)
+    said = [f"Verified by {_verified(one)}." for one in standing.valid]
+    if covered < len(made) or not made:
+        which = "The rows with that note" if covered else "All rows"
+        said.append(f"{which} are {SELF_REPORTED}: made by whoever published them, and not run again by anyone else.")
+    said += [
+        f"A verification by {one.short} is void: cell `{cell}` has changed or is gone since."
+        for one, cell in standing.void
+    ]
+    return said
+
+
+def _verified(one: Verification) -> str:
+    gaps = [again.gap for again in one.rerun if not again.same and again.gap is not None]
+    how = "all numbers the same" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
+    return f"{one.short}, {how}" + (f", {one.recomputed} computed again from predictions" if one.recomputed else "")

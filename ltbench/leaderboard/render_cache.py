@@ -1,0 +1,69 @@
+"""Whether a suite's page is what its records say, without making it again.
+
+    <store>/pages/<digest of the folder>.json
+
+A note says what a folder was rendered from and what its files were then. It lies in the store, as it is about this
+machine alone: whoever has no note renders, and gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from ltbench.core import atomic_files
+from ltbench.executors.version_check import own_source
+
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What was rendered: a digest of everything that it came from, and one of each file by its name in the folder."""
+
+    source: str
+    files: dict[str, str]
+
+
+def source_of(parts: Iterable[bytes]) -> str:
+    """Return a digest of what a page is made of. parts: records, facts and verifications; code and libraries are added."""
+    versions = [f"{name} {importlib.metadata.version(name)}".encode() for name in LIBRARIES]
+    return _digest(b"".join(hashlib.sha256(part).digest() for part in (*parts, own_source().encode(), *versions)))
+
+
+def is_current(root: Path, folder: Path, source: str) -> bool:
+    """Whether the files of a folder are those that were rendered from `source`. root: of the store."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        note = msgspec.json.decode(_path(root, folder).read_bytes(), type=Note)
+        there = set(folder.rglob("*.svg")) | {folder / name for name in note.files}
+        return note.source == source and {_name(path, folder): _file_digest(path) for path in there} == note.files
+    return False
+
+
+def remember(root: Path, folder: Path, source: str, files: Iterable[Path]) -> None:
+    """Note what was rendered. Where that cannot be written, the page is made again next time."""
+    found = {_name(path, folder): _file_digest(path) for path in files}
+    path = _path(root, folder)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_files.write(path, msgspec.json.encode(Note(source=source, files=found)))
+
+
+def _path(root: Path, folder: Path) -> Path:
+    return root / "pages" / f"{_digest(str(folder.resolve()).encode())}.json"
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _file_digest(path: Path) -> str:
+    return _digest(path.read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""Tests, intervals and effects from records."""

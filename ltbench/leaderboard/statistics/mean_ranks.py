@@ -1,0 +1,113 @@
+"""Ranks of combinations over data sets, and how far apart they must be: what a critical-difference diagram shows.
+
+Source: Demsar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006): Friedman's test over
+data sets, then Nemenyi's critical difference between mean ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.leaderboard.statistics.score_array import Combined, Scores
+from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.records.record import combination_order
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+
+FEWEST_DATASETS = 10
+"""Data sets from which Friedman's statistic may be taken for chi-squared (Demsar 2006, section 3.2.2)."""
+FEWEST_ROWS = 3
+
+
+class Critical(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean ranks over data sets, best first."""
+
+    datasets: list[str]
+    labels: list[str]
+    ranks: list[float]
+    p: float
+    """Of Friedman's test that all combinations rank the same."""
+    difference: float
+    """Nemenyi's critical difference of mean ranks at 5 %."""
+    groups: list[tuple[int, int]]
+    """First and last place of each largest set of neighbours that are not told apart."""
+
+
+def critical(groups: Sequence[Comparable]) -> Critical | str:
+    """Return the ranks over the data sets of a suite, or the sentence that says why there are none.
+
+    Of a data set its fullest board counts. Imbalance factors, models and seeds of one data set are not independent of
+    one another, so they are averaged and are no data sets of their own. Only combinations that are there on every
+    data set are ranked.
+    """
+    boards: dict[str, Comparable] = {}
+    for group in groups:
+        rival = boards.get(group.dataset)
+        if rival is None or _full(group) > _full(rival):
+            boards[group.dataset] = group
+    if len(boards) < FEWEST_DATASETS:
+        have = "1 is here" if len(boards) == 1 else f"{len(boards)} are here"
+        return (
+            f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} of them "
+            f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent, so they do not count."
+        )
+    means = [_means(board) for board in boards.values()]
+    shared = [one for one in means[0] if all(one in other for other in means)]
+    shared.sort(key=lambda one: combination_order(sorted(one, key=lambda picked: combination_order([picked]))))
+    if len(shared) < FEWEST_ROWS:
+        return (
+            f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that are there on every data set; "
+            f"{len(shared)} {'is' if len(shared) == 1 else 'are'}."
+        )
+    labels = [_label(one) for one in shared]
+    return ranked(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
+
+
+def ranked(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> Critical:
+    """Return what Friedman's and Nemenyi's tests say. values: float [data sets, combinations], high is good."""
+    from scipy import stats
+
+    many, size = values.shape
+    ranks = stats.rankdata(-values, axis=1).mean(axis=0)
+    order = sorted(range(size), key=lambda i: (ranks[i], i))
+    # Without a single difference Friedman's statistic is 0 / 0.
+    equal = bool((np.ptp(values, axis=1) == 0).all())
+    p = 1.0 if equal else float(stats.friedmanchisquare(*values.T).pvalue)
+    quantile = stats.studentized_range.ppf(1 - LEVEL, size, np.inf) / np.sqrt(2)
+    difference = float(quantile * np.sqrt(size * (size + 1) / (6 * many)))
+    means = [float(ranks[i]) for i in order]
+    groups: list[tuple[int, int]] = []
+    for first in range(size):
+        last = max(i for i in range(first, size) if means[i] - means[first] <= difference)
+        if last > first and (not groups or last > groups[-1][1]):
+            groups.append((first, last))
+    return Critical(
+        datasets=list(datasets), labels=[labels[i] for i in order], ranks=means, p=p, difference=difference, groups=groups
+    )  # fmt: skip
+
+
+def _full(group: Comparable) -> int:
+    return sum(record.status == "ok" for record in group.records)
+
+
+def _means(group: Comparable) -> dict[Combined, float]:
+    """Return the mean score of each combination over the runs that it has at every factor."""
+    scores = Scores.of(group.records)
+    values = scores.at(None)
+    known = np.isfinite(values)
+    return {
+        combination: float(values[row][known[row]].mean())
+        for row, combination in enumerate(scores.combinations)
+        if known[row].any()
+    }
+
+
+def _label(combination: Combined) -> str:
+    ordered = sorted(combination, key=lambda picked: combination_order([picked]))
+    return " + ".join(label for _, label in ordered) or "baseline"

@@ -1,0 +1,104 @@
+"""Records that may be compared with one another, asked by combination, factor and score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ltbench.core.spec import Spec, canonical
+from ltbench.leaderboard.tables.table import Pair, newest
+from ltbench.records.record import Record, sort_key
+from ltbench.suite.published import Place
+from ltbench.suite.recipe import Recipe
+
+
+class Comparable(msgspec.Struct, frozen=True, kw_only=True):
+    """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
+
+    protocol: str
+    dataset: str
+    profile: str
+    model: str
+    recipe: Spec
+    records: list[Record]
+
+    @property
+    def factors(self) -> list[float]:
+        """The imbalance factors that there are records of, lowest first."""
+        return sorted({record.setting.imbalance_factor for record in self.records})
+
+    def there(self, techniques: Iterable[str], factor: float) -> list[Record]:
+        """Return the ok records of a combination at one factor. techniques: labels, in any order."""
+        labels = frozenset(techniques)
+        return [
+            record
+            for record in self.records
+            if record.setting.imbalance_factor == factor
+            and record.status == "ok"
+            and {label for _, label in record.techniques} == labels
+        ]
+
+    def scores(self, techniques: Iterable[str], factor: float, metric: str) -> dict[Pair, float]:
+        """Return a score of a combination by run; runs in which it is undefined are left out."""
+        return {
+            (record.setting.subset_seed, record.setting.seed): float(score)
+            for record in self.there(techniques, factor)
+            if (score := record.metrics.get(metric)) is not None
+        }
+
+    def matches(self, place: Place) -> bool:
+        """Whether something that is said of `place` is said of these records."""
+        mine = (self.dataset, self.profile, self.model)
+        asked = (place.dataset, place.profile, place.model)
+        if any(want is not None and want != have for want, have in zip(asked, mine, strict=True)):
+            return False
+        # The recipe of a record leaves out what is at its default.
+        defaults = msgspec.to_builtins(Recipe(steps=1))
+        return all(self.recipe.get(key, defaults[key]) == value for key, value in place.recipe.items())
+
+
+def comparables(records: Iterable[Record]) -> list[Comparable]:
+    """Return the groups of records that may be compared, in the order in which a page shows them."""
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=sort_key):
+        setting = record.setting
+        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
+        groups.setdefault(place, []).append(record)
+    return [_comparable(group) for group in groups.values()]
+
+
+def _comparable(records: Sequence[Record]) -> Comparable:
+    first = records[0]
+    return Comparable(
+        protocol=first.protocol,
+        dataset=first.setting.dataset,
+        profile=first.setting.profile,
+        model=first.setting.model,
+        recipe=first.recipe,
+        records=newest(list(records)),
+    )
+
+
+def told_apart(groups: Sequence[Comparable]) -> list[str]:
+    """Return a name for each group that says what differs among them; empty where there is a single group."""
+    from ltbench.technique import written
+
+    if len(groups) < 2:
+        return [""] * len(groups)
+    columns = [
+        [(group.protocol, group.dataset, group.profile, group.model)[i] for group in groups] for i in (1, 2, 3, 0)
+    ]
+    keys = sorted({key for group in groups for key in group.recipe})
+    columns += [
+        [f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for group in groups] for key in keys
+    ]
+    telling = [column for column in columns if len(set(column)) > 1]
+    return [", ".join(filter(None, (column[i] for column in telling))) for i in range(len(groups))]
+
+
+def asked(place: Place, groups: Sequence[Comparable]) -> tuple[list[Comparable], list[str]]:
+    """Return the groups that something is said of, and what tells each apart from all others."""
+    names = told_apart(groups)
+    found = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(place)]
+    return [group for group, _ in found], [name for _, name in found]

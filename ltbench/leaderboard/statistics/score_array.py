@@ -1,0 +1,60 @@
+"""The scores of a board as one array: by combination, imbalance factor and pair of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ltbench.leaderboard.tables.table import PRIMARY, Pair, newest
+from ltbench.records.record import Record
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+
+Picked = tuple[str, str]
+"""A technique: its stage and its label."""
+Combined = frozenset[Picked]
+
+
+class Scores:
+    """A score of every cell of a board; the same for records of any order."""
+
+    combinations: list[Combined]
+    factors: list[float]
+    """Lowest first."""
+    runs: list[Pair]
+    values: Floats
+    """float [combinations, factors, runs]; NaN where a cell is missing, failed or without the score."""
+
+    def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
+        self.combinations, self.factors, self.runs = combinations, factors, runs
+        self.rows = {combination: row for row, combination in enumerate(combinations)}
+        self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
+
+    @classmethod
+    def of(cls, records: Iterable[Record], metric: str = PRIMARY) -> Self:
+        """Return the scores of the records of one board."""
+        current = newest(list(records))
+        made = cls(
+            list(dict.fromkeys(frozenset(record.techniques) for record in current)),
+            sorted({record.setting.imbalance_factor for record in current}),
+            sorted({(record.setting.subset_seed, record.setting.seed) for record in current}),
+        )
+        factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
+        for record in current:
+            score, setting = record.metrics.get(metric), record.setting
+            if record.status == "ok" and score is not None:
+                row, run = made.rows[frozenset(record.techniques)], (setting.subset_seed, setting.seed)
+                made.values[row, factors[setting.imbalance_factor], runs[run]] = score
+        return made
+
+    def at(self, factor: float | None) -> Floats:
+        """Return float [combinations, runs] of one factor; None: the mean over all, NaN where one is missing."""
+        return self.values.mean(axis=1) if factor is None else self.values[:, self.factors.index(factor)]
+
+    @property
+    def places(self) -> list[float | None]:
+        """The factors, and None for all of them where there are several."""
+        return [*self.factors, *([None] if len(self.factors) > 1 else [])]

@@ -1,0 +1,1 @@
+"""Tables of a leaderboard: rows, cells as text, markdown, CSV, terminal."""

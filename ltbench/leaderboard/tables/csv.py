@@ -1,0 +1,106 @@
+"""The whole table as CSV, and the effects: every board, factor and combination, fractions with six decimals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ltbench.core.spec import canonical
+from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.leaderboard.tables.table import AREA, COSTS, SCORES, Board, Row, Table
+from ltbench.records.record import TECHNIQUE_STAGES
+from ltbench.technique import written
+
+
+def sheet(boards: Sequence[Board]) -> str:
+    """Return the CSV text. A factor of `all` is the table across factors; an empty field is undefined or missing."""
+    lines = [line for board in boards for line in _lines(board)]
+    return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
+
+
+def _lines(board: Board) -> Iterator[dict[str, str]]:
+    tables = [*board.tables, *([board.across] if board.across else [])]
+    for table in tables:
+        for row in table.rows:
+            yield {
+                **_place(board),
+                "imbalance_factor": "all" if table.factor is None else written(table.factor),
+                "techniques": row.label,
+                **{stage: dict(row.techniques).get(stage, "") for stage in TECHNIQUE_STAGES},
+                **_numbers(row, table),
+            }
+
+
+def effects_sheet(analyses: Sequence[Analysis]) -> str:
+    """Return the CSV text of what techniques add, alone and in pairs; a factor of `all` is the mean over factors."""
+    lines = [
+        _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
+    ]  # fmt: skip
+    return _csv(lines, ["protocol", "dataset", "profile", "model", "technique"])
+
+
+def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
+    """Return lines as CSV; without a line, the columns that there always are."""
+    import pandas as pd
+
+    columns = list(lines[0]) if lines else without
+    return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
+
+
+def _place(of: Board | Comparable) -> dict[str, str]:
+    return {
+        "protocol": of.protocol,
+        "dataset": of.dataset,
+        "profile": of.profile,
+        "model": of.model,
+        "recipe": canonical(of.recipe).decode(),
+    }
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    first, second = (*effect.techniques, "")[:2]
+    return {
+        "kind": "interaction" if second else "main effect",
+        "technique": first,
+        "with": second,
+        "imbalance_factor": "all" if effect.factor is None else written(effect.factor),
+        "mean": _decimal(effect.mean),
+        "low95": _decimal(effect.low),
+        "high95": _decimal(effect.high),
+        "n": str(effect.n),
+        "contexts": str(effect.contexts),
+        "differences": str(effect.cells),
+        "p_holm": _decimal(effect.p),
+        "separated": "" if effect.p is None else "yes" if effect.separated else "no",
+    }
+
+
+def _numbers(row: Row, table: Table) -> dict[str, str]:
+    line = {
+        "status": "failed" if row.failed and not row.n else "missing" if not row.n else "ok",
+        "rank": "" if row.rank is None else str(row.rank),
+        "n": str(row.n),
+        "expected": str(table.expected),
+        "failed": str(len(row.failed)),
+    }
+    scores = ((name, row.scores.get(name)) for name in (*SCORES, AREA))
+    for name, estimate in (*scores, ("delta", row.delta), ("delta_best", row.to_best)):
+        line[name] = _decimal(None if estimate is None else estimate.mean)
+        line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)
+        line[f"{name}_half95"] = _decimal(None if estimate is None else estimate.half)
+    line["separated_from_baseline"] = "" if row.delta is None else "yes" if row.separated else "no"
+    line["p_baseline"], line["effect_baseline"] = _decimal(row.p), _decimal(row.effect)
+    line["like_best"] = "" if row.rank is None else "yes" if row.like_best else "no"
+    line["p_best"], line["effect_best"] = _decimal(row.p_best), _decimal(row.effect_best)
+    line |= {name: _whole(row.costs.get(name)) for name in COSTS}
+    return line | {"notes": "; ".join(row.notes)}
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{round(value, 6) + 0.0:.6f}"
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else str(round(value))

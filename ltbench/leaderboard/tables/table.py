@@ -1,0 +1,306 @@
+"""From records to the rows of tables: one table per imbalance factor and one across them.
+
+Records are compared only within a board: one protocol, data set, profile, model and recipe. Nothing is imputed: a
+combination that misses a cell shows fewer runs, and no mean across factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from ltbench.core.spec import Spec, canonical
+from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.tests_and_intervals import (
+    LEVEL,
+    Estimate,
+    against,
+    areas,
+    differences,
+    estimates,
+    pooled,
+    ranking,
+    tied,
+)
+from ltbench.records.record import Record, combination_order, sort_key
+from ltbench.technique import written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+
+Pair = tuple[int, int]
+"""Subset seed and training seed."""
+PRIMARY = "top1"
+AREA = "area"
+"""Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""
+SCORES = (
+    PRIMARY, "macro_f1", "many", "medium", "few", "head_third", "middle_third", "tail_third", "worst_class",
+    "sd_classes", "ece", "nll",
+)  # fmt: skip
+COSTS = ("parameters", "macs", "samples")
+"""Costs that are the same on every machine; `samples` are training images seen."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One combination in one table."""
+
+    label: str
+    techniques: tuple[tuple[str, str], ...]
+    scores: dict[str, Estimate | None]
+    """By metric; None where the metric is undefined, as for a group without classes."""
+    delta: Estimate | None
+    """Difference of the primary score to the baseline's, over the runs that both have."""
+    separated: bool
+    """Whether a paired test separates the row from the baseline."""
+    p: float | None
+    """Of that test, corrected for the number of rows; None where there is none."""
+    effect: float | None
+    """Size of the difference to the baseline in standard deviations: `power.effect_size`."""
+    rank: int | None
+    shared: bool
+    """Whether other rows have the same rank."""
+    to_best: Estimate | None
+    """Difference of the primary score to that of the row with the best mean; None for that row."""
+    like_best: bool
+    """Whether no test tells the row from the best one, corrected for all pairs of rows; true of the best itself."""
+    p_best: float | None
+    effect_best: float | None
+    n: int
+    failed: tuple[str, ...]
+    """Ids of the cells that failed."""
+    failed_scores: dict[str, str]
+    """Scores that have no number because of a failure -> id of the cell that failed."""
+    notes: tuple[str, ...]
+    costs: dict[str, float | None]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one imbalance factor, best first; of all factors where `factor` is None."""
+
+    factor: float | None
+    rows: list[Row]
+    expected: int
+    """Runs that a complete row has."""
+    pairs: int = 0
+    """Pairs of rows over which tests between rows are corrected."""
+    data: Spec = {}
+    """What the records say of the data of this factor: counts, classes, realised imbalance."""
+    test_images: int | None = None
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be compared: every table of one protocol, data set, profile, model and recipe."""
+
+    protocol: str
+    dataset: str
+    profile: str
+    model: str
+    recipe: Spec
+    tables: list[Table]
+    across: Table | None
+    """None where there is a single factor."""
+    missing: list[tuple[str, float, tuple[Pair, ...]]]
+    """Cells without a record, as (combination, factor, seeds), of every combination that has one somewhere."""
+    versions: int
+    """Cells that are there in more than one version, of which the highest revision counts."""
+
+
+def boards(records: Iterable[Record], seeds: Iterable[Pair] = ()) -> list[Board]:
+    """Return the boards of records, in a fixed order whatever the order of the records.
+
+    seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in sorted(records, key=sort_key):
+        setting = record.setting
+        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
+        groups.setdefault(place, []).append(record)
+    wanted = set(seeds)
+    return [_board(groups[place], wanted) for place in groups]
+
+
+def tidy(records: Sequence[Record]) -> pd.DataFrame:
+    """Return one line per cell: label, factor, seeds, status, scores and costs; undefined numbers are NaN."""
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {
+        "label": [record.label for record in records],
+        "factor": [record.setting.imbalance_factor for record in records],
+        "run": [(record.setting.subset_seed, record.setting.seed) for record in records],
+        "ok": [record.status == "ok" for record in records],
+    }
+    for name in SCORES:
+        columns[name] = [_number(record.metrics.get(name)) for record in records]
+    for name in COSTS:
+        columns[name] = [_number(record.cost.get(name)) for record in records]
+    return pd.DataFrame(columns)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _board(records: list[Record], seeds: set[Pair]) -> Board:
+    current = newest(records)
+    first = current[0]
+    frame = tidy(current)
+    runs = sorted(seeds.union(frame["run"]))
+    factors = sorted(set(frame["factor"].tolist()))
+    by_label: dict[str, list[Record]] = {}
+    for record in current:
+        by_label.setdefault(record.label, []).append(record)
+    primary: dict[float, dict[str, Floats]] = {}
+    tables = []
+    for factor in factors:
+        here = [record for record in current if record.setting.imbalance_factor == factor]
+        cells = frame[frame["factor"] == factor]
+        labels = list(dict.fromkeys(cells["label"]))
+        scores = {name: _matrix(cells, name, labels, runs) for name in (*SCORES, *COSTS)}
+        primary[factor] = dict(zip(labels, scores[PRIMARY], strict=True))
+        data = next((r.data for r in here if r.data), {})
+        support = next((r.per_class["support"] for r in here if "support" in r.per_class), None)
+        rows, pairs = _rows(labels, scores, _group(here))
+        tables.append(
+            Table(
+                factor=factor,
+                rows=rows,
+                pairs=pairs,
+                expected=len(runs),
+                data=data,
+                test_images=None if support is None else int(sum(s or 0 for s in support)),
+            )
+        )
+    there = {(r.label, r.setting.imbalance_factor, (r.setting.subset_seed, r.setting.seed)) for r in current}
+    missing = [
+        (label, factor, lacking)
+        for factor in factors
+        for label in by_label
+        if (lacking := tuple(run for run in runs if (label, factor, run) not in there))
+    ]
+    return Board(
+        protocol=first.protocol,
+        dataset=first.setting.dataset,
+        profile=first.setting.profile,
+        model=first.setting.model,
+        recipe=first.recipe,
+        tables=tables,
+        across=_across(primary, by_label, runs) if len(factors) > 1 else None,
+        missing=missing,
+        versions=len(records) - len(current),
+    )
+
+
+def newest(records: list[Record]) -> list[Record]:
+    """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
+    best: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        rival = best.get(record.slot)
+        if rival is None or _version(record) > _version(rival):
+            best[record.slot] = record
+    return sorted(best.values(), key=sort_key)
+
+
+def _version(record: Record) -> tuple[object, ...]:
+    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
+
+
+def _group(records: list[Record]) -> dict[str, list[Record]]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.label, []).append(record)
+    return groups
+
+
+def _matrix(cells: pd.DataFrame, name: str, labels: list[str], runs: list[Pair]) -> Floats:
+    """Return float [labels, runs] of one column of the tidy frame."""
+    matrix = np.full((len(labels), len(runs)), np.nan)
+    row = cells["label"].map({label: i for i, label in enumerate(labels)}).to_numpy()
+    column = cells["run"].map({run: i for i, run in enumerate(runs)}).to_numpy()
+    matrix[row, column] = cells[name].to_numpy()
+    return matrix
+
+
+def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Record]], runs: list[Pair]) -> Table:
+    labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
+    nothing = np.full(len(runs), np.nan)
+    parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
+    scores = {factor_score(factor): part for factor, part in parts.items()}
+    scores[PRIMARY] = pooled(list(parts.values()))
+    scores[AREA] = areas(list(parts.values()), list(parts))
+    rows, pairs = _rows(labels, scores, records)
+    return Table(factor=None, rows=rows, pairs=pairs, expected=len(runs))
+
+
+def factor_score(factor: float) -> str:
+    """Return the name under which the table across factors has the primary score of one factor."""
+    return f"{PRIMARY}@{written(factor)}"
+
+
+def _rows(
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]
+) -> tuple[list[Row], int]:  # fmt: skip
+    """Return rows, best mean first, and the pairs of rows that were tested.
+
+    Rows without a number come last, simple combinations first.
+    """
+    values = scores[PRIMARY]
+    found = {name: estimates(matrix) for name, matrix in scores.items()}
+    order = ranking(values)
+    places, best = order.places, order.best
+    shared = tied(places)
+    base = labels.index("baseline") if "baseline" in labels else None
+    deltas, to_best = _gaps(values, base), _gaps(values, best)
+    p = np.full(len(labels), np.nan) if base is None else against(values, base)
+    single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
+    rows = []
+    for i, label in enumerate(labels):
+        mine, primary = records[label], found[PRIMARY][i]
+        failures = [record for record in mine if record.status == "failed"]
+        rows.append(
+            Row(
+                label=label,
+                techniques=mine[0].techniques,
+                scores={name: found[name][i] for name in found if name not in COSTS},
+                delta=deltas[i],
+                separated=bool(p[i] < LEVEL),
+                p=float(p[i]) if np.isfinite(p[i]) else None,
+                effect=effect_size(deltas[i]),
+                rank=places[i],
+                shared=shared[i],
+                to_best=to_best[i],
+                like_best=places[i] is not None and not order.apart[i],
+                p_best=order.p_best[i],
+                effect_best=effect_size(to_best[i]),
+                n=0 if primary is None else primary.n,
+                failed=tuple(failure.id for failure in failures),
+                failed_scores={
+                    score: failure.id
+                    for failure in reversed(failures)
+                    for score in (factor_score(failure.setting.imbalance_factor), PRIMARY)
+                    if score in found and found[score][i] is None and (score != PRIMARY or single)
+                },
+                notes=tuple(sorted({note for record in mine for note in record.notes})),
+                costs={
+                    name: None if (cost := found[name][i]) is None else cost.mean for name in COSTS if name in found
+                },
+            )
+        )
+    return sorted(rows, key=_place), order.pairs
+
+
+def _gaps(values: Floats, reference: int | None) -> list[Estimate | None]:
+    """Return the difference of each row to one of them; None for that row itself."""
+    if reference is None:
+        return [None] * len(values)
+    found = differences(values, reference)
+    return [None if row == reference else gap for row, gap in enumerate(found)]
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    primary = row.scores[PRIMARY]
+    return (primary is None, 0.0 if primary is None else -primary.mean, *combination_order(row.techniques))

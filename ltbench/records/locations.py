@@ -1,0 +1,149 @@
+"""Where records are read from: a records file, a suite's folder, or a store; and one cell by the beginning of its id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ltbench.errors import RecordError, UnknownName, UsageError, nearest
+from ltbench.records.record import Record, read_lines
+from ltbench.records.records_file import FILE, Invalidation, Ledger, ledger, line, read_ledger
+from ltbench.store.store import Store
+
+_ID = re.compile(r"[0-9a-f]{1,32}\Z")
+_LISTED = 10
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that has records."""
+
+    path: Path
+    """As it was asked for: a file or a folder."""
+    kind: Literal["file", "suite", "store"]
+
+    @property
+    def file(self) -> Path:
+        """The records file; a store has none."""
+        return self.path / FILE if self.kind == "suite" else self.path
+
+    def lines(self) -> Iterator[tuple[str, bytes]]:
+        """Yield where each record is, and its JSON, unchecked."""
+        if self.kind != "store":
+            yield from read_lines(self.file)
+            return
+        store = Store(self.path)
+        for cell in store.cells():
+            path = store.record_path(cell)
+            yield str(path), path.read_bytes()
+
+    def ledger(self) -> Ledger:
+        """Return what is there. Raises `RecordError` naming file, line and field where something is wrong."""
+        if self.kind != "store":
+            return read_ledger(self.file)
+        return ledger(one for where, text in self.lines() if isinstance(one := line(text, where), Record))
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that was asked for, and every place that has it, the first of which gave the record."""
+
+    record: Record
+    places: list[Source]
+    invalidations: list[Invalidation]
+
+
+def source(path: Path) -> Source:
+    """Return what is at a path. Raises `UsageError` where it has no records."""
+    if path.is_file():
+        return Source(path=path, kind="file")
+    if (path / FILE).is_file():
+        return Source(path=path, kind="suite")
+    if (path / "store.json").is_file() or (path / "records").is_dir():
+        return Source(path=path, kind="store")
+    raise UsageError(
+        f"there are no records at {path}",
+        why="it does not exist" if not path.exists() else f"it is a folder without {FILE}, and no store",
+        fix=f"name a {FILE}, the folder of a suite, or a store",
+    )
+
+
+def named(text: str, leaderboards: Path) -> Source:
+    """Return the leaderboard of that name, or what is at that path.
+
+    Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
+    """
+    if (leaderboards / text / FILE).is_file():
+        return source(leaderboards / text)
+    path = Path(text)
+    if path.exists() or path.parent != Path() or path.suffix:
+        return source(path)
+    raise UnknownName.of(
+        "leaderboard", text, (each.path.name for each in published(leaderboards)), where=str(leaderboards)
+    )
+
+
+def published(leaderboards: Path) -> list[Source]:
+    """Return the folders of suites below a folder, by name."""
+    if not leaderboards.is_dir():
+        return []
+    return [Source(path=path.parent, kind="suite") for path in sorted(leaderboards.glob(f"*/{FILE}"))]
+
+
+def places(leaderboards: Path, store: Path) -> list[Source]:
+    """Return where a cell is looked for unless something else is said: the leaderboards, then the store."""
+    return [*published(leaderboards), *([Source(path=store, kind="store")] if (store / "records").is_dir() else [])]
+
+
+def find(beginning: str, among: Sequence[Source]) -> Found:
+    """Return the cell whose id begins so. Raises `UsageError` where there is none, or more than one.
+
+    Of several places the first one's record is taken; one that counts goes before one that was withdrawn.
+    """
+    asked = beginning.strip().lower()
+    if not _ID.match(asked):
+        raise UsageError(f"'{beginning}' is no identity of a cell", why="that is up to 32 digits of 0-9 and a-f",
+                         fix="ltbench export SUITE lists those of all cells")  # fmt: skip
+    hits: list[tuple[Source, Record]] = []
+    invalidations: list[Invalidation] = []
+    for place in among:
+        for where, text in _beginning(asked, place):
+            match line(text, where):
+                case Record() as record if record.id.startswith(asked):
+                    hits.append((place, record))
+                case Invalidation() as one if one.id.startswith(asked):
+                    invalidations.append(one)
+    cells = sorted({record.id for _, record in hits})
+    if not cells:
+        looked = ", ".join(str(place.path) for place in among) or "there is neither a leaderboard nor a store"
+        raise UsageError(f"there is no record of a cell {asked}", where=looked, fix=_near(asked, among))
+    if len(cells) > 1:
+        labels = {record.id: record.label for _, record in hits}
+        shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
+        raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
+    stands = ledger((record for _, record in hits), invalidations)
+    record = next((r for _, r in hits if r in stands.records), hits[0][1])
+    return Found(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record))
+
+
+def _beginning(asked: str, place: Source) -> Iterator[tuple[str, bytes]]:
+    """Yield the records that may be meant, so that one that is damaged is no obstacle to others."""
+    if place.kind == "store":
+        store = Store(place.path)
+        yield from ((str(path), path.read_bytes()) for path in map(store.record_path, store.cells(asked)))
+    else:
+        mark = re.compile(rb'"id"\s*:\s*"' + asked.encode())
+        yield from ((where, text) for where, text in read_lines(place.file) if mark.search(text))
+
+
+def _near(asked: str, among: Sequence[Source]) -> str:
+    known: list[str] = []
+    for place in among:
+        try:
+            known += [record.id for record in place.ledger().records]
+        except RecordError:
+            continue
+    near = nearest(asked, {key[: len(asked)] for key in known})
+    return f"did you mean {' or '.join(near)}?" if near else "ltbench export SUITE lists those of all cells"

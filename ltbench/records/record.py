@@ -1,0 +1,320 @@
+"""Records: one per cell, sealed when made, checked whenever they are read.
+
+A record holds what a leaderboard shows and what is needed to trace it: the cell's spec and those of its fits, so that
+its identity can be recomputed from its own text, and a digest over everything, so that a changed number is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ltbench.core import atomic_files
+from ltbench.core.spec import Spec, canonical, identity
+from ltbench.errors import RecordError, StoreError
+from ltbench.stages import STAGES
+from ltbench.technique import written
+
+SCHEMA: Final = 1
+TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
+_IN_SEGMENTS = ("sampler", "augment", "mix", "loss", "weight")
+_RESTORE = "restore the file from version control, or remove it and run the suite again"
+
+Number = int | float | None
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a combination was tried; techniques are written as on a command line."""
+
+    dataset: str
+    profile: str
+    imbalance_factor: float
+    model: str
+    subset_seed: int
+    seed: int
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who made a technique; `source` is a digest of the file that defines it."""
+
+    name: str
+    stage: str
+    distribution: str
+    version: str
+    revision: int
+    source: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a cell has no numbers: `job` is the key of the job that failed, `log` its traceback."""
+
+    type: str
+    message: str
+    job: str = ""
+    log: str = ""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """Everything that is known of one cell. Metrics are fractions, `None` where undefined; times are seconds."""
+
+    schema: Literal[1] = SCHEMA
+    id: str
+    status: Literal["ok", "failed"]
+    protocol: str
+    spec: Spec
+    fits: list[Spec]
+    """The spec of each member's fit, in the order of `spec["members"]`."""
+    setting: Setting
+    combination: dict[str, str | None]
+    """Stage -> technique as written on a command line; `None` for the stage's baseline."""
+    recipe: Spec
+    metrics: dict[str, Number] = {}
+    per_class: dict[str, list[Number]] = {}
+    confusion: list[list[int]] = []
+    """Test images by true class (row) and predicted class (column)."""
+    data: Spec = {}
+    cost: dict[str, Number] = {}
+    environment: Spec = {}
+    plugins: list[Provenance] = []
+    curve: Spec = {}
+    notes: list[str] = []
+    error: Failure | None = None
+    digest: str = ""
+    """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
+
+    @cached_property
+    def label(self) -> str:
+        """The combination as a leaderboard writes it."""
+        return " + ".join(label for _, label in self.techniques) or "baseline"
+
+    @cached_property
+    def techniques(self) -> tuple[tuple[str, str], ...]:
+        """The picked techniques as (stage, label), in the order of the stages."""
+        return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := self.combination.get(stage)))
+
+    @cached_property
+    def order(self) -> tuple[object, ...]:
+        """What orders records: setting, then simple combinations first, then seeds."""
+        # Kept, because a page of ten thousand records sorts them several times.
+        s = self.setting
+        place = (self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe), s.imbalance_factor)
+        return (*place, *combination_order(self.techniques), s.subset_seed, s.seed, self.id, self.digest)
+
+    @property
+    def slot(self) -> tuple[object, ...]:
+        """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
+        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, _encoder.encode(self.recipe))
+
+
+def digest(record: Record) -> str:
+    """Return the digest that the record should carry."""
+    unsealed = msgspec.structs.replace(record, digest="")
+    return hashlib.sha256(_encoder.encode(unsealed)).hexdigest()[:32]
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record validated, completed with defaults and sealed with its digest, as plain JSON values."""
+    made = _convert({**record, "digest": ""}, "")
+    problem = _problem(made)
+    if problem:
+        raise RecordError(f"a record that was just made is malformed: {problem}", where=f"cell {made.id}")
+    sealed: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(made, digest=digest(made)))
+    return sealed
+
+
+def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
+    """Return the record, checked against schema and digest. Raises `RecordError` naming `where` and the field."""
+    made = record if isinstance(record, Record) else _convert(record, where)
+    problem = _problem(made)
+    if problem:
+        raise RecordError(f"a record is malformed: {problem}", where=where or f"cell {made.id}", fix=_RESTORE)
+    if digest(made) != made.digest:
+        raise RecordError(
+            "a record was changed after it was made: its digest does not match its content",
+            where=where or f"cell {made.id}",
+            why=f"digest {made.digest or 'missing'}, content {digest(made)}",
+            fix=_RESTORE,
+        )
+    return made
+
+
+def check_identity(record: Record, where: str = "") -> None:
+    """Recompute the identity of a record from its own text; raise `RecordError` naming what does not match."""
+    for field, said, found in _identities(record):
+        if said != found:
+            raise RecordError(
+                f"a record contradicts itself: {field} is {said!r}, and its specs say {found!r}",
+                where=where or f"cell {record.id}",
+                why="it was changed after it was made, or made by another version of ltbench",
+                fix=_RESTORE,
+            )
+
+
+def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
+    spec, fits, setting = record.spec, record.fits, record.setting
+    yield "id", record.id, identity(spec)
+    yield "protocol", record.protocol, spec.get("protocol")
+    yield "spec.members", spec.get("members"), [identity(fit) for fit in fits]
+    for fit in fits:
+        data = fit.get("data", {})
+        yield "setting.dataset", setting.dataset, label_of(data.get("dataset"))
+        yield "setting.profile", setting.profile, label_of(data.get("profile"))
+        yield "setting.imbalance_factor", setting.imbalance_factor, data.get("imbalance_factor")
+        yield "setting.subset_seed", setting.subset_seed, data.get("subset_seed")
+        yield "recipe", record.recipe, fit.get("recipe")
+    if record.combination.get("ensemble") is None:
+        # Members of an ensemble may have models and seeds of their own.
+        yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
+        yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
+    for stage in ("view", "posthoc", "ensemble"):
+        said, found = record.combination.get(stage), label_of(spec.get(stage))
+        if said is not None or stage == "posthoc":
+            yield f"combination.{stage}", said, found
+    for stage in _IN_SEGMENTS:
+        said = record.combination.get(stage)
+        used = sorted({label_of(segment.get(stage)) or "" for fit in fits for segment in fit.get("segments", [])})
+        if said is not None and said not in used:
+            yield f"combination.{stage}", said, used
+
+
+def label_of(technique: Mapping[str, Any] | None) -> str | None:
+    """Return how the technique of a spec is written on a command line: `focal` or `focal[gamma=1.5]`."""
+    if not technique:
+        return None
+    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
+    return f"{technique['name']}[{params}]" if params else str(technique["name"])
+
+
+def _convert(record: Mapping[str, Any], where: str) -> Record:
+    if record.get("schema", SCHEMA) != SCHEMA:
+        raise RecordError(
+            f"a record has schema {record.get('schema')!r}, and this version of ltbench reads schema {SCHEMA}",
+            where=where,
+            fix="use the version of ltbench that made it, or remove the record and run the suite again",
+        )
+    try:
+        return msgspec.convert(record, Record)
+    except msgspec.ValidationError as error:
+        where = where or f"cell {record.get('id', 'without id')}"
+        raise RecordError("a record does not follow the schema", where=where, why=str(error), fix=_RESTORE) from None
+
+
+def _problem(record: Record) -> str:
+    """Return what is wrong that a schema cannot say; empty where nothing is."""
+    if not math.isfinite(record.setting.imbalance_factor) or record.setting.imbalance_factor < 1:
+        return f"setting.imbalance_factor is {record.setting.imbalance_factor}; expected 1 or more"
+    if unknown := sorted(set(record.combination) - set(TECHNIQUE_STAGES)):
+        return f"combination names {', '.join(unknown)}, which is no stage of techniques"
+    if (record.status == "failed") != (record.error is not None):
+        return f"status is '{record.status}' and error is {'missing' if record.error is None else 'there'}"
+    classes = len(record.confusion)
+    if any(len(row) != classes for row in record.confusion):
+        return "confusion is not square"
+    if classes and (odd := sorted(name for name, values in record.per_class.items() if len(values) != classes)):
+        return f"per_class.{odd[0]} has {len(record.per_class[odd[0]])} numbers for {classes} classes"
+    return ""
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def read_jsonl(path: Path) -> list[Record]:
+    """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
+    return [sound(parsed(line, where), where) for where, line in read_lines(path)]
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Return each line of a file that is not empty, and before it where it is. Raises `RecordError`."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RecordError(f"records {path} cannot be read", why=error.strerror or str(error)) from None
+    return ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def parsed(line: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object of a line; raise `RecordError` where it is none."""
+    try:
+        raw = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError("a line is not JSON", where=where, why=str(error), fix=_RESTORE) from None
+    if not isinstance(raw, dict):
+        raise RecordError("a line is not a record", where=where, why=f"it is a {type(raw).__name__}", fix=_RESTORE)
+    return raw
+
+
+def sound(raw: Mapping[str, Any], where: str) -> Record:
+    """Return a record whose schema, digest and identity are right; raise `RecordError` where one is not."""
+    record = validate(raw, where)
+    check_identity(record, where)
+    return record
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    """Write records, one line each in a fixed order, whole or not at all."""
+    lines = [_encoder.encode(record) + b"\n" for record in sorted(records, key=sort_key)]
+    write_atomic(path, b"".join(lines))
+
+
+def sort_key(record: Record) -> tuple[object, ...]:
+    """Return what orders records: setting, then simple combinations first, then seeds."""
+    return record.order
+
+
+def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:
+    """Return what orders combinations: fewer techniques first, then by stage and label."""
+    return len(techniques), [(TECHNIQUE_STAGES.index(stage), label) for stage, label in techniques]
+
+
+def merge(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
+    """Return the records of both in a fixed order, one for each identity, whatever the order they came in.
+
+    New wins over old, but an ok record is never given up for a failed one of the same identity. An old record of
+    another identity gives way too where a new one has its slot: its technique or data has changed since. Another recipe
+    is another slot, as a page has a table for each.
+    """
+    fresh = _unique(new)
+    slots = {record.slot for record in fresh.values()}
+    for record in _unique(old).values():
+        mine = fresh.get(record.id)
+        if mine is None:
+            if record.slot not in slots:
+                fresh[record.id] = record
+        elif mine.status == "failed" and record.status == "ok":
+            fresh[record.id] = record
+    return sorted(fresh.values(), key=sort_key)
+
+
+def _unique(records: Iterable[Record]) -> dict[str, Record]:
+    best: dict[str, Record] = {}
+    for record in records:
+        rival = best.get(record.id)
+        if rival is None or (record.status != "ok", record.digest) < (rival.status != "ok", rival.digest):
+            best[record.id] = record
+    return best
+
+
+def write_atomic(path: Path, content: bytes) -> bool:
+    """Write a file whole or not at all; return whether it changed. Raises `StoreError` where that is impossible."""
+    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_files.write(staging, content)
+        atomic_files.move(staging, path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written", why=error.strerror or str(error)) from None
+    finally:
+        atomic_files.remove(staging)
+    return True
+
+
+_encoder = msgspec.json.Encoder(order="sorted")

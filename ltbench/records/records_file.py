@@ -1,0 +1,123 @@
+"""A records file as a whole: the records that count, and those that were withdrawn with the reason.
+
+An invalidation is a line of its own among the records. It names a cell and the numbers that it withdraws, so a record
+of the same cell with other numbers counts again. What is withdrawn stays in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ltbench.errors import RecordError
+from ltbench.records.agreement import outcome
+from ltbench.records.record import Record, parsed, read_lines, sort_key, sound, write_atomic
+
+FILE: Final = "records.jsonl"
+
+
+class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody's word that the numbers of a cell are not to be shown."""
+
+    schema: Literal[1] = 1
+    kind: Literal["invalidation"] = "invalidation"
+    id: str
+    """The cell."""
+    outcome: str
+    """Digest of the numbers that are withdrawn (`ltbench.records.agreement.outcome`)."""
+    reason: str
+    by: str = ""
+    digest: str = ""
+    """SHA-256 over the canonical JSON of the invalidation with an empty digest, first 32 hex digits."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """What a records file holds, in a fixed order."""
+
+    records: list[Record]
+    """What counts."""
+    withdrawn: list[Record] = []
+    invalidations: list[Invalidation] = []
+
+    def reasons(self, record: Record) -> list[Invalidation]:
+        """Return why a record was withdrawn; more than one may have said so."""
+        mine = (record.id, outcome(record))
+        return [one for one in self.invalidations if (one.id, one.outcome) == mine]
+
+
+def ledger(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> Ledger:
+    """Return records and invalidations in their fixed order, what is withdrawn apart from what counts."""
+    unique = sorted({one.digest: one for one in invalidations}.values(), key=lambda one: (one.id, one.digest))
+    marked = {(one.id, one.outcome) for one in unique}
+    cells = {one.id for one in unique}
+    counting: list[Record] = []
+    withdrawn: dict[tuple[str, str], Record] = {}
+    for record in sorted(records, key=sort_key):
+        # The digest of the numbers costs a serialisation, and few cells are ever withdrawn.
+        if record.id in cells and (mark := (record.id, outcome(record))) in marked:
+            withdrawn.setdefault(mark, record)
+        else:
+            counting.append(record)
+    return Ledger(records=counting, withdrawn=list(withdrawn.values()), invalidations=unique)
+
+
+def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
+    """Return the sealed invalidation of a record. Raises `RecordError` without a reason."""
+    reason, by = " ".join(reason.split()), " ".join(by.split())
+    if not reason:
+        raise RecordError("an invalidation needs a reason: the page shows it", where=f"cell {record.id}")
+    return _sealed(Invalidation(id=record.id, outcome=outcome(record), reason=reason, by=by))
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read and check every line of a records file. Raises `RecordError` naming file, line and field."""
+    records: list[Record] = []
+    invalidations: list[Invalidation] = []
+    for where, text in read_lines(path):
+        match line(text, where):
+            case Record() as record:
+                records.append(record)
+            case invalidation:
+                invalidations.append(invalidation)
+    return ledger(records, invalidations)
+
+
+def line(text: bytes, where: str) -> Record | Invalidation:
+    """Return what a line of a records file holds. Raises `RecordError` naming `where` and the field."""
+    raw = parsed(text, where)
+    return _checked(raw, where) if raw.get("kind") == "invalidation" else sound(raw, where)
+
+
+def _checked(raw: dict[str, Any], where: str) -> Invalidation:
+    """Return an invalidation whose schema and digest are right; raise `RecordError` where one is not."""
+    try:
+        one = msgspec.convert(raw, Invalidation)
+    except msgspec.ValidationError as error:
+        raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
+    if _sealed(one).digest != one.digest:
+        raise RecordError("an invalidation was changed after it was made: its digest does not match", where=where)
+    return one
+
+
+def write_ledger(path: Path, one: Ledger) -> bool:
+    """Write a records file, whole or not at all; return whether it changed."""
+    return write_atomic(path, text_of(one))
+
+
+def text_of(one: Ledger) -> bytes:
+    """Return what a records file holds."""
+    records = sorted([*one.records, *one.withdrawn], key=sort_key)
+    lines: list[Record | Invalidation] = [*records, *one.invalidations]
+    return b"".join(_encoder.encode(each) + b"\n" for each in lines)
+
+
+def _sealed(one: Invalidation) -> Invalidation:
+    content = _encoder.encode(msgspec.structs.replace(one, digest=""))
+    return msgspec.structs.replace(one, digest=hashlib.sha256(content).hexdigest()[:32])
+
+
+_encoder = msgspec.json.Encoder(order="sorted")

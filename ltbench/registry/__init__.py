@@ -1,0 +1,1 @@
+"""Which techniques exist: discovery, loading, names, notation, help for parameters."""

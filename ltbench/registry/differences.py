@@ -1,0 +1,31 @@
+"""How the plugins that made a record differ from those that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ltbench.errors import LtbenchError
+from ltbench.executor import Techniques
+
+
+def differences(
+    made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Return how the plugins that made a record differ from the installed ones, as lines; `current` is a cache."""
+    lines = []
+    for then in made_by:
+        name = then["name"]
+        if name not in current:
+            try:
+                current[name] = registry.provenance(registry.entry(name).technique())
+            except LtbenchError:
+                current[name] = {}
+        now = current[name]
+        if not now:
+            lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
+        elif then["version"] != now["version"]:
+            lines.append(f"{name}: made by {then['distribution']} {then['version']}, installed is {now['version']}")
+        elif then["source"] != now["source"]:
+            lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
+    return lines

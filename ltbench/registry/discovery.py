@@ -1,0 +1,143 @@
+"""Where plugins come from: installed distributions and single files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+
+from ltbench.core.plugins import BUILT_IN, Origin, Source
+from ltbench.errors import PluginError, nearest
+from ltbench.technique import Technique
+from ltbench.version import __version__
+
+GROUP = "ltbench"
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that could not be loaded or registered."""
+
+    plugin: str
+    distribution: str
+    version: str
+    error: str
+    log: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which plugins a user asks for."""
+
+    files: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin that is to be off."""
+    alone: bool = False
+    """Whether installed plugins of third parties are off unless they are named."""
+
+    def origin(self) -> Origin:
+        """Return what it comes to here. Raises `PluginError` for a name that nothing has."""
+        found = installed() if self.words else []
+        names = {name for source, _ in found for name in (source.plugin, source.distribution)}
+        files, modules, off, on = list(self.files), [], [], []
+        for word in self.words:
+            name = word.removeprefix("no:")
+            if word != name and name in names:
+                off.append(name)
+            elif word != name or not name:
+                raise _unknown(word, name, names)
+            elif name.endswith(".py"):
+                files.append(name)
+            elif name in names:
+                on.append(name)
+            elif _is_module(name):
+                modules.append(name)
+            else:
+                raise _unknown(word, name, names)
+        return Origin(
+            plugin_files=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)),
+            modules=tuple(dict.fromkeys(modules)),
+            disabled=tuple(sorted(set(off))),
+            only=tuple(sorted(set(on))) if self.alone else None,
+        )
+
+
+def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
+    near = nearest(name, names)
+    return PluginError(
+        f"'{word}' names no plugin: none is installed under '{name}'"
+        + ("" if word != name else ", no module, no file"),
+        fix=f"did you mean {near[0]}?" if near else "ltbench plugins lists those that are installed",
+    )
+
+
+def _is_module(name: str) -> bool:
+    with contextlib.suppress(ImportError, ValueError):
+        return importlib.util.find_spec(name) is not None
+    return False
+
+
+def installed() -> list[tuple[Source, importlib.metadata.EntryPoint]]:
+    """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
+    about = cache(distribution_of)
+    found = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        distribution, version = about(point.dist)
+        found.append((Source(plugin=point.name, distribution=distribution, version=version), point))
+    found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
+    return found
+
+
+@cache
+def source_digest(technique: type[Technique]) -> str:
+    """Return a digest of the file that defines a technique; empty where there is no such file."""
+    file = getattr(sys.modules.get(technique.__module__), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file and Path(file).exists() else ""
+
+
+def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """Return name and version of a distribution."""
+    if dist is None:
+        return "unknown", "0"
+    name = dist.name
+    # An editable install keeps the metadata of the day it was installed on.
+    return name, __version__ if name == BUILT_IN else dist.version
+
+
+def check_class(offered: object, hook: str, base: type, kind: str) -> None:
+    """Raise `PluginError` unless what a hook returned is a class of that kind with a name and sound defaults."""
+    if not (inspect.isclass(offered) and issubclass(offered, base)):
+        raise PluginError(f"{hook} returned {offered!r}; expected classes derived from {base.__name__}")
+    name = getattr(offered, "name", None)
+    if not (isinstance(name, str) and _NAME.match(name)):
+        raise PluginError(f"{offered.__name__}.name is {name!r}; expected a word such as 'my_{kind}'")
+    offered()  # every parameter has a default, and the defaults are in range
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file as a plugin; what it raises is raised."""
+    name = f"ltbench_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,38 @@
+"""Hyper-parameters as a reader wants to see them: type, allowed range, default, meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+
+from ltbench.technique import Parametrized, allowed, fields, written
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One parameter of a technique, or of an executor."""
+
+    name: str
+    allowed: str
+    default: str
+    about: str
+
+
+def parameters(kind: type[Parametrized]) -> list[Parameter]:
+    """Return the parameters of a technique, or of what is written like one, in the order of their declaration."""
+    plain = kind()
+    return [
+        Parameter(
+            name=field.name,
+            allowed=allowed(field.type),
+            default=written(getattr(plain, field.name)),
+            about=_about(field.type),
+        )
+        for field in fields(kind)
+    ]
+
+
+def _about(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return next((m.description for m in get_args(kind)[1:] if isinstance(m, msgspec.Meta) and m.description), "")
+    return next((about for part in get_args(kind) if (about := _about(part))), "")

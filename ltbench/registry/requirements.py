@@ -1,0 +1,53 @@
+"""Distributions and their versions: what a suite requires, and what makes an installation again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ltbench.core.plugins import BUILT_IN
+from ltbench.errors import PluginError, SuiteError
+from ltbench.registry.discovery import distribution_of
+
+if TYPE_CHECKING:
+    from ltbench.registry.registry import Registry
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Return a requirement such as `ltbench-shapes>=1.2`. Raises `SuiteError` where it cannot be read."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise SuiteError(f"required plugin '{text}' cannot be read", why=str(error).splitlines()[0],
+                         fix="a distribution and its versions: ltbench-shapes>=1.2") from None  # fmt: skip
+
+
+def check_required(requirements: Iterable[str], who: str, registry: Registry) -> None:
+    """Raise `PluginError` unless every distribution is there in a version that fits, and its plugins are on."""
+    for text in requirements:
+        wanted = parse_requirement(text)
+        fix = f"pip install '{text}'"
+        try:
+            name, version = distribution_of(importlib.metadata.distribution(wanted.name))
+        except importlib.metadata.PackageNotFoundError:
+            raise PluginError(f"{who} requires {text}, which is not installed", fix=fix) from None
+        if not wanted.specifier.contains(version, prereleases=True):
+            raise PluginError(f"{who} requires {text}, and {name} {version} is installed", fix=fix)
+        for broken in registry.broken:
+            if broken.distribution == name:
+                raise PluginError(f"{who} requires {text}", why=str(broken), fix=broken.fix or "ltbench doctor")
+        if not any(loaded.source.distribution == name for loaded in registry.loaded):
+            raise PluginError(
+                f"{who} requires {text}, whose plugins are off", fix="leave --no-plugins or -p no:... away"
+            )
+
+
+def pins(registry: Registry) -> list[str]:
+    """Return a line for each distribution that offers something, as pip reads it; what pip cannot install is a comment."""
+    found = {(loaded.source.distribution, loaded.source.version) for loaded in registry.loaded}
+    lines = [f"{name}=={version}" for name, version in found if ":" not in name]
+    files = [f"# {name} {version}" for name, version in found if ":" in name]
+    return [*sorted(lines, key=lambda line: (not line.startswith(f"{BUILT_IN}=="), line)), *sorted(files)]

@@ -1,0 +1,72 @@
+"""The catalogue: every technique with its parameters and source, as markdown."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ltbench.core.generated_files import differences, read_text, relative, splice
+from ltbench.errors import OutOfDate, UsageError
+from ltbench.registry.parameter_help import parameters
+from ltbench.registry.registry import Registry
+from ltbench.stages import STAGES, Technique
+
+KIND = "techniques"
+"""What the markers are called between which the catalogue stands in a file."""
+_SOURCE = re.compile(r"Sources?: (.+?)(?:\n\s*\n|\Z)", re.DOTALL)
+
+
+def source_of(technique: type[Technique]) -> str:
+    """Return where a technique is from, as its docstring says; empty where it does not."""
+    found = _SOURCE.search(inspect.getdoc(technique) or "")
+    return " ".join(found[1].split()).rstrip(".") if found else ""
+
+
+def first_line(technique: type[Technique]) -> str:
+    """Return the first line of a technique's docstring."""
+    return (inspect.getdoc(technique) or "").partition("\n")[0].partition(" Source:")[0]
+
+
+def markdown(registry: Registry, stage: str | None = None) -> list[str]:
+    """Return a section with a table for each stage, or for one."""
+    return [line for name in STAGES if stage in {None, name} for line in _section(name, registry)]
+
+
+def _section(stage: str, registry: Registry) -> Iterator[str]:
+    techniques = registry.of(stage)
+    if not techniques:
+        return
+    yield from ("", f"## {stage}: {STAGES[stage].about}", "")
+    yield "| technique | what it does | parameters | source | plugin |"
+    yield "|---|---|---|---|---|"
+    for name, technique in techniques.items():
+        entry = registry.entries[name]
+        values = "<br>".join(f"`{p.name}={p.default}` ({p.allowed})" for p in parameters(technique))
+        cells = (
+            f"`{name}`" + (" (baseline)" if technique.baseline else ""), first_line(technique), values,
+            source_of(technique), entry.distribution if entry.plugin == name else f"{entry.distribution}: {entry.plugin}",
+        )  # fmt: skip
+        yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def spliced(path: Path, registry: Registry) -> str:
+    """Return a file as it should be. Raises `UsageError` where it has no place for the catalogue."""
+    text = read_text(path)
+    made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], relative(path))
+    if f"<!-- ltbench:{KIND}" not in text:
+        raise UsageError(f"{relative(path)} has no place for the catalogue",
+                         fix=f"<!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on a line of its own")  # fmt: skip
+    return made
+
+
+def check(path: Path, registry: Registry, command: str) -> None:
+    """Raise `OutOfDate` with the differences where a file is not as it should be. command: what mends it."""
+    text = spliced(path, registry)
+    if text != read_text(path):
+        raise OutOfDate(f"not what the plugins say: {relative(path)}\n{differences([(path, text)])}", fix=command)

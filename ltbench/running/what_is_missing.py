@@ -1,0 +1,101 @@
+"""What a plan still costs: what is in the store already, what is stale, how long the rest will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ltbench.core.spec import Job
+from ltbench.executor import Techniques
+from ltbench.planning.needed import needed
+from ltbench.planning.plan import Plan
+from ltbench.records.from_store import trusted
+from ltbench.registry.differences import differences
+from ltbench.store.store import Store
+from ltbench.timing.estimate import Forecast, Prediction
+
+KINDS = ("fit", "predict", "cell")
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan held against a store."""
+
+    jobs: dict[str, int]
+    """Jobs of the plan by kind."""
+    missing: dict[str, int]
+    """Jobs that have to run, by kind."""
+    failed: list[str]
+    """Cells that failed before; a run tries them again."""
+    stale: dict[str, list[str]]
+    """Cells whose record was made by another version of a plugin, with what differs."""
+    trainings: int
+    """Trainings that cells are made of. A training may be several jobs: others go on from where one of them ends."""
+    trainings_naive: int
+    """Trainings of a script that trains every cell by itself."""
+    passes: float
+    """What the plan costs, done or not, in forward passes of an image (see `ltbench.planning.compute_cost`)."""
+    passes_naive: float
+    """What that script would cost, in the same unit."""
+    forecast: Forecast
+    """How long what is missing will take."""
+
+    def __add__(self, other: Outlook) -> Outlook:
+        """Return the outlook of two parts of one plan."""
+        return Outlook(
+            jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
+            missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
+            passes=self.passes + other.passes,
+            passes_naive=self.passes_naive + other.passes_naive,
+            failed=self.failed + other.failed,
+            stale=self.stale | other.stale,
+            trainings=self.trainings + other.trainings,
+            trainings_naive=self.trainings_naive + other.trainings_naive,
+            forecast=self.forecast + other.forecast,
+        )
+
+    @property
+    def cells_done(self) -> int:
+        """Cells with a record of success that can be trusted."""
+        return self.jobs["cell"] - self.missing["cell"]
+
+
+def outlook(plan: Plan, store: Store, registry: Techniques, prediction: Prediction, *, workers: int) -> Outlook:
+    """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside.
+
+    workers: those of the run that is predicted.
+    """
+    failed: list[str] = []
+    stale: dict[str, list[str]] = {}
+    wanted: list[Job] = []
+    current: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        record = trusted(cell.key, store)
+        if record is None or record["status"] != "ok":
+            wanted.append(cell)
+            if record is not None:
+                failed.append(cell.key)
+            continue
+        if changes := differences(record["plugins"], registry, current):
+            stale[cell.key] = changes
+    missing = needed(plan.jobs, wanted, store)
+    return Outlook(
+        jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
+        missing=_by_kind(job for key, job in missing.items() if key not in plan.repeated),
+        passes=plan.passes_shared,
+        passes_naive=plan.passes_naive,
+        failed=failed,
+        stale=stale,
+        trainings=len(plan.trainings),
+        trainings_naive=plan.trainings_naive,
+        forecast=prediction.forecast(
+            {key: job for key, job in missing.items() if key not in plan.repeated}, workers=workers
+        ),
+    )
+
+
+def _by_kind(jobs: Iterable[Job]) -> dict[str, int]:
+    counts = Counter(job.kind for job in jobs)
+    return {kind: counts[kind] for kind in KINDS}

@@ -1,0 +1,59 @@
+"""What a store is on the disk: its format, its names, and how one is begun."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from ltbench.core import atomic_files
+from ltbench.core.atomic_files import telling
+from ltbench.errors import StoreError
+
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9_-]{3,64}\Z")
+_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+
+
+class _Format(msgspec.Struct, frozen=True):
+    format: int
+
+
+def name(key: str) -> str:
+    """Return the key, which is safe as the name of a file; raise `ValueError` where it is not."""
+    if not _NAME.match(key):
+        raise ValueError(f"{key!r} is no identity of a job")
+    return key
+
+
+def make(root: Path) -> Path:
+    """Make the store at `root` where there is none; return its folder of temporary files. Raises `OSError`."""
+    staging = root / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    if not (root / "store.json").exists():
+        fresh = staging / f"store-{uuid.uuid4().hex}"
+        atomic_files.write(fresh, msgspec.json.encode(_Format(FORMAT)))
+        atomic_files.move(fresh, root / "store.json")
+    return staging
+
+
+def check_format(root: Path) -> None:
+    """Raise `StoreError` where the store is of a format that this version does not know. None there is fine."""
+    path = root / "store.json"
+    try:
+        with telling("the store cannot be read", path, missing_ok=True):
+            found = msgspec.json.decode(path.read_bytes(), type=_Format).format
+    except (FileNotFoundError, NotADirectoryError):
+        return  # where a store cannot be made, writing says so
+    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            "the store does not say its format", where=str(path), why=str(error), fix=_ELSEWHERE
+        ) from error
+    if found > FORMAT:
+        raise StoreError(
+            f"the store has format {found}, and this ltbench knows formats up to {FORMAT}",
+            where=str(path),
+            fix=f"upgrade ltbench, or {_ELSEWHERE}",
+        )

@@ -1,0 +1,1 @@
+"""The question: suite file, recipe, published numbers and claims."""

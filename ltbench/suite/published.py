@@ -1,0 +1,169 @@
+"""What a report says: its published numbers and its claims, as data that a suite carries to its leaderboard."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+from ltbench.errors import LtbenchError, SuiteError, nearest
+from ltbench.stages import STAGES
+from ltbench.suite.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+
+Combination = tuple[str, ...]
+"""Techniques as they are written on a command line, at most one per stage; empty for the baseline."""
+Fraction = Annotated[float, Meta(ge=-1, le=1)]
+FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
+"""What a page can show. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
+_NAMING = ("dataset", "profile", "model")
+_COMBINATIONS = ("techniques", "better", "worse")
+_WITH_THRESHOLD = ("resampling", "bags")
+_FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of a suite's settings something is said of; what is left out is every one that the suite has."""
+
+    dataset: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    recipe: dict[str, Any] = {}
+    """Fields of the recipe with their values, where a suite runs several."""
+
+    def __post_init__(self) -> None:
+        for key in self.recipe:
+            if key not in Recipe.__struct_fields__:
+                near = nearest(key, Recipe.__struct_fields__)
+                fix = f"did you mean {near[0]}?" if near else f"its fields: {', '.join(Recipe.__struct_fields__)}"
+                raise SuiteError(f"the recipe has no field '{key}'", fix=fix)
+
+    def named(self, registry: Techniques) -> Self:
+        """Return the same with techniques named as records name them."""
+        changes: dict[str, object] = {
+            field: _label(text, registry) for field in _NAMING if (text := getattr(self, field, None)) is not None
+        }
+        changes |= {
+            field: as_recorded(getattr(self, field), registry) for field in _COMBINATIONS if hasattr(self, field)
+        }
+        return msgspec.structs.replace(self, **changes)
+
+
+class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A published number: a score of one combination at one imbalance factor, or its accuracy class by class."""
+
+    source: str
+    """Where the report has it: "Table 1", "Fig. 14"."""
+    techniques: Combination = ()
+    imbalance_factor: Annotated[float, Meta(ge=1)]
+    metric: str = "top1"
+    value: float | None = None
+    """A fraction: 0.8422 for 84.22 %. May be left out where `per_class` is given; it is then the mean of that."""
+    per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
+    """Accuracy of each class, in the order of the data set's classes."""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_once(self.techniques, self.source)
+        if self.value is None and not self.per_class:
+            raise SuiteError(f"a reported number of {self.source} has neither value nor per_class", fix="give one")
+        if self.value is not None and not 0 <= self.value <= 1:
+            raise SuiteError(
+                f"reported value {self.value} of {self.source} is no fraction",
+                fix=f"write a percentage of {self.value} as {self.value / 100:g}",
+            )
+        if self.per_class and self.metric != "top1":
+            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix="top1")
+
+    @property
+    def number(self) -> float:
+        """The published score; the mean over the classes where only those are published."""
+        return math.fsum(self.per_class) / len(self.per_class) if self.value is None else self.value
+
+
+class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something the report concludes: one combination scores higher (or lower, or the same) than another."""
+
+    text: str
+    better: Combination
+    worse: Combination = ()
+    imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
+    metric: str = "top1"
+    sign: Literal["+", "-", "="] = "+"
+    """Sign of the score of `better` minus that of `worse`: "-" for a score where low is good, "=" for no difference."""
+    at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """How large the difference has to be, where the claim says so; a fraction."""
+    within: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """For "=": what counts as no difference; a fraction."""
+    difference: Fraction | None = None
+    """The published difference, where the report prints it and not both numbers; shown, not judged."""
+    pooled: bool = False
+    """Judge the mean over the imbalance factors instead of each factor by itself."""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for combination in (self.better, self.worse):
+            _check_once(combination, f"claim '{self.text}'")
+        if set(self.better) == set(self.worse):
+            raise SuiteError(f"claim '{self.text}' compares a combination with itself")
+        if (self.sign == "=") != (self.within is not None):
+            raise SuiteError(
+                f"claim '{self.text}' has sign '{self.sign}' and within {'missing' if self.within is None else 'set'}",
+                fix='sign = "=" says with `within` what counts as no difference; the others have none',
+            )
+        if self.at_least and self.sign == "=":
+            raise SuiteError(f"claim '{self.text}' has at_least for no difference", fix="use within")
+
+
+def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
+    """Return a combination as records write it: without parameters at their defaults, and without baselines.
+
+    What no plugin offers is kept as it is written: it has no record, and its row of a page says so.
+    """
+    baselines = {one.label for stage in STAGES if (one := registry.baseline(stage)) is not None}
+    labels = (_label(text, registry) for text in techniques)
+    return tuple(label for label in labels if label not in baselines)
+
+
+def _label(text: str, registry: Techniques) -> str:
+    try:
+        return registry.parse(text).label
+    except LtbenchError:
+        return text
+
+
+def check_figures(figures: Iterable[str]) -> None:
+    """Raise `SuiteError` where a figure is unknown, named twice, or has a threshold that it does not take."""
+    seen = set()
+    for figure in figures:
+        name, threshold = parse_figure(figure)
+        if (threshold is not None) != (name in _WITH_THRESHOLD):
+            fix = f"{name}[threshold=300]" if threshold is None else name
+            raise SuiteError(f"figure '{figure}' {'needs a' if threshold is None else 'takes no'} threshold", fix=fix)
+        if name in seen:
+            raise SuiteError(f"figure '{name}' is named twice", fix="name it once")
+        seen.add(name)
+
+
+def parse_figure(figure: str) -> tuple[str, int | None]:
+    """Return name and threshold of a figure as a suite writes it: `bags[threshold=120]`."""
+    match = _FIGURE.match(figure)
+    name = figure.partition("[")[0] if match is None else match["name"]
+    if match is None or name not in FIGURES:
+        near = [figure] if name in FIGURES else nearest(name, FIGURES)
+        fix = f"did you mean {near[0]}?" if near and name not in FIGURES else f"there are {', '.join(FIGURES)}"
+        raise SuiteError(f"there is no figure '{figure}'", fix=fix)
+    return name, None if match["threshold"] is None else int(match["threshold"])
+
+
+def _check_once(combination: Combination, where: str) -> None:
+    if len(set(combination)) != len(combination):
+        raise SuiteError(f"{where} names a technique twice", fix="name it once")

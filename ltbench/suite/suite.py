@@ -1,0 +1,148 @@
+"""Suites: TOML files that state a question."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, nearest
+from ltbench.executor import Techniques
+from ltbench.longtail import check_imbalance_factor
+from ltbench.suite.published import Claim, Combination, Reported, check_figures
+from ltbench.suite.recipe import Recipe, swept
+
+Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question: which data, which imbalance, which techniques, which recipe, which seeds."""
+
+    schema: Literal[1]
+    name: Name
+    title: str
+    question: str
+    notes: str = ""
+    """What a reader of the leaderboard has to know, such as that the trainings are short."""
+    datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
+    imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
+    models: Annotated[tuple[str, ...], Meta(min_length=1)]
+    techniques: tuple[str, ...] = ()
+    """What is combined: at most one technique per stage, the stage's baseline where none is picked."""
+    combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
+    """The combinations that are run beside the baseline, where a strategy over `techniques` would make others."""
+    strategy: Strategy = "all"
+    max_techniques: Annotated[int, Meta(ge=0)] | None = None
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
+    """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
+    recipe: Recipe
+    sweep: dict[str, tuple[Any, ...]] = {}
+    """Fields of the recipe with several values each, crossed: every combination with every one of these recipes."""
+    executor: str = ""
+    """Where its jobs run unless the command line says otherwise, such as `dask[cluster=slurm,memory=8GB]`."""
+    required_plugins: tuple[str, ...] = ()
+    """Distributions that it needs, with their versions: `ltbench-shapes>=1.2`."""
+    reported: tuple[Reported, ...] = ()
+    """The published numbers that the leaderboard sets beside the measured ones."""
+    claims: tuple[Claim, ...] = ()
+    """What the report concludes; the leaderboard says of each whether it holds."""
+    figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
+    """What the page shows, of `reported.FIGURES`."""
+    highlight: Combination | None = None
+    """The combination that figures set against the baseline; the best one of each factor where none is named."""
+
+    def __post_init__(self) -> None:
+        for factor in self.imbalance_factors:
+            try:
+                check_imbalance_factor(factor)
+            except UsageError as error:
+                raise SuiteError(error.what, why=f"suite '{self.name}' names it", fix=error.fix) from None
+        for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds"):
+            values = getattr(self, field)
+            if len(set(values)) != len(values):
+                raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
+        check_figures(self.figures)
+        if self.required_plugins:
+            from ltbench.registry.requirements import parse_requirement  # which takes time to import
+
+            for text in self.required_plugins:
+                parse_requirement(text)
+        if self.combinations:
+            named = tuple(dict.fromkeys(text for row in self.combinations for text in row))
+            if self.strategy != "all" or not set(self.techniques) <= set(named):
+                raise SuiteError(
+                    f"suite '{self.name}' lists its combinations, so techniques and a strategy beside them change nothing",
+                    fix="remove those, or the combinations",
+                )
+            msgspec.structs.force_setattr(self, "techniques", named)
+        self.recipes()
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipe, or those that its sweep makes of it."""
+        return swept(self.recipe, self.sweep)
+
+    def seed_pairs(self) -> list[tuple[int, int]]:
+        """Return the pairs (subset seed, training seed) that every combination is run with."""
+        if self.subset_seeds == "seed":
+            return [(seed, seed) for seed in self.seeds]
+        return [(subset, seed) for seed in self.seeds for subset in self.subset_seeds]
+
+
+def find_suite(name: str | Path, registry: Techniques) -> Suite:
+    """Return the suite of that name, or of that file."""
+    path = Path(name)
+    if str(name) in registry.suites:
+        return read_suite(registry.suites[str(name)])
+    if path.suffix == ".toml" or path.parent != Path():
+        return read_suite(path)
+    raise UnknownName.of("suite", str(name), registry.suites, where="a suite is a name or the path of a .toml file")
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite file. Raises `SuiteError` naming file, key and what is allowed."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
+    _check_keys(raw, Suite, str(path), "")
+    if isinstance(raw.get("recipe"), dict):
+        _check_keys(raw["recipe"], Recipe, str(path), "recipe.")
+    for field, kind in (("reported", Reported), ("claims", Claim)):
+        entries = raw.get(field)
+        for number, entry in enumerate(entries if isinstance(entries, list) else []):
+            if isinstance(entry, dict):
+                _check_keys(entry, kind, str(path), f"{field}[{number}].")
+    try:
+        return msgspec.convert(raw, Suite)
+    except LtbenchError as error:
+        raise SuiteError(error.what, where=str(path), why=error.why, fix=error.fix) from None
+    except msgspec.ValidationError as error:
+        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error)) from None
+
+
+def changed(suite: Suite, **changes: object) -> Suite:
+    """Return the suite with fields replaced and validated again, as a command line asks for."""
+    fields = {field: getattr(suite, field) for field in suite.__struct_fields__}
+    try:
+        return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
+    except msgspec.ValidationError as error:
+        raise SuiteError("that change does not fit the suite", why=str(error)) from None
+
+
+def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    known = kind.__struct_fields__
+    for key in raw:
+        if key not in known:
+            near = nearest(key, known)
+            fix = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+            raise SuiteError(f"unknown key '{prefix}{key}' in a suite", where=where, fix=fix)

@@ -1,0 +1,40 @@
+"""Which checks a technique of a stage has to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ltbench.testing import (
+    checks_common,
+    checks_data,
+    checks_device,
+    checks_feeding,
+    checks_inference,
+    checks_learning,
+    checks_process,
+)
+from ltbench.testing.check import Check
+
+COMMON = (*checks_common.CHECKS, *checks_process.CHECKS)
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "dataset": checks_data.DATASET,
+    "profile": checks_data.PROFILE,
+    "sampler": checks_feeding.SAMPLER,
+    "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
+    "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
+    "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
+    "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
+    "regime": checks_learning.REGIME,
+    "view": (*checks_inference.VIEW, *checks_device.CHECKS),
+    "posthoc": checks_inference.POSTHOC,
+    "ensemble": checks_inference.ENSEMBLE,
+    "metric": checks_inference.METRIC,
+}
+"""The checks that only techniques of a stage have to pass."""
+
+
+def of_stage(stage: str) -> tuple[Check, ...]:
+    """Return every check of a stage: what all techniques have to hold, then its own."""
+    handed = () if stage in {"dataset", "regime"} else checks_common.HANDED
+    return (*COMMON, *handed, *CHECKS[stage])

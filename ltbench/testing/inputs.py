@@ -1,0 +1,138 @@
+"""Inputs for techniques: a long tail of classes with its labels, logits and images, made without data.
+
+What is given to a technique is remembered, so that it can be told whether the technique has changed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Generator, Tensor
+
+    from ltbench.stages import FloatArray, IntArray
+
+MOST, LEAST = 60, 3
+"""Images of the most frequent class and of the rarest, where nothing else is said."""
+BATCH = 24
+
+
+class World:
+    """What techniques are handed. Tensors lie on `device`, which may be one that is pretended."""
+
+    def __init__(self, classes: int = 10, *, counts: Sequence[int] | None = None, device: Any = "cpu") -> None:
+        self.counts = long_tail(classes) if counts is None else list(counts)
+        self.classes, self.device = len(self.counts), device
+        self._given: list[tuple[str, Any, Any]] = []
+
+    # --- remembering ---------------------------------------------------------------------------------------------
+
+    def array(self, name: str, values: Any) -> Any:
+        """Return an array to be handed to a technique under that name."""
+        import numpy as np
+
+        given = np.array(values)
+        self._given.append((name, given, given.copy()))
+        return given
+
+    def tensor(self, name: str, values: Any, *, on_cpu: bool = False) -> Tensor:
+        """Return a tensor on the device, to be handed to a technique under that name."""
+        import torch
+
+        given = torch.as_tensor(values)
+        if isinstance(self.device, str):
+            given = given.clone() if on_cpu else given.to(self.device, copy=True)
+        elif not on_cpu:
+            from ltbench.engine.fake_device import there
+
+            given = there(given)
+        self._given.append((name, given, given.clone()))
+        return given
+
+    def kept(self, name: str, given: Any) -> Any:
+        """Return what a technique itself has made and is handed again, remembered under that name."""
+        self._given.append((name, given, given.clone() if hasattr(given, "clone") else given.copy()))
+        return given
+
+    def changed(self) -> list[str]:
+        """Return the names of what was given and is not any more as it was."""
+        import numpy as np
+
+        from ltbench.testing.flat_values import plain
+
+        def same(now: Any, before: Any) -> bool:
+            one, other = (given if isinstance(given, list) else plain(given) for given in (now, before))
+            return np.array_equal(np.asarray(one), np.asarray(other))
+
+        return list(dict.fromkeys(name for name, now, before in self._given if not same(now, before)))
+
+    # --- numbers ------------------------------------------------------------------------------------------------
+
+    def rng(self, seed: int = 0) -> np.random.Generator:
+        """Return a generator of numpy."""
+        import numpy as np
+
+        return np.random.default_rng(seed)
+
+    def generator(self, seed: int = 0, *, on_cpu: bool = False) -> Generator:
+        """Return a generator of torch, on the device."""
+        import torch
+
+        if on_cpu or isinstance(self.device, str):
+            return torch.Generator("cpu" if on_cpu else self.device).manual_seed(seed)
+        from ltbench.engine.fake_device import make_generator
+
+        return make_generator(seed)
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """A label for each training image, int64 [N], in a scrambled order."""
+        import numpy as np
+
+        labels = np.repeat(np.arange(self.classes, dtype=np.int64), self.counts)
+        return self.rng(7).permutation(labels)
+
+    @cached_property
+    def batch_labels(self) -> IntArray:
+        """Labels of a batch, int64 [B]: head and tail classes alike."""
+        import numpy as np
+
+        return (np.arange(BATCH, dtype=np.int64) * 7 + self.classes - 1) % self.classes
+
+    def logits(self, images: int = BATCH, seed: int = 1) -> FloatArray:
+        """Logits float64 [images, C]."""
+        return 2 * self.rng(seed).standard_normal((images, self.classes))
+
+    def probabilities(self, images: int = BATCH, seed: int = 1) -> FloatArray:
+        """Probabilities float64 [images, C]."""
+        import numpy as np
+
+        raised: FloatArray = np.exp(self.logits(images, seed))
+        probabilities: FloatArray = raised / raised.sum(1, keepdims=True)
+        return probabilities
+
+    def images(self, number: int, channels: int, size: int, seed: int = 2) -> IntArray:
+        """Images uint8 [number, channels, size, size]."""
+        import numpy as np
+
+        return self.rng(seed).integers(256, size=(number, channels, size, size), dtype=np.uint8)
+
+    @property
+    def class_counts(self) -> IntArray:
+        """The class counts as int64 [C]."""
+        import numpy as np
+
+        return np.asarray(self.counts, np.int64)
+
+
+def long_tail(classes: int, most: int = MOST, least: int = LEAST) -> list[int]:
+    """Return class counts that fall from `most` to `least`."""
+    return [round(most * (least / most) ** (label / max(classes - 1, 1))) for label in range(classes)]
+
+
+def with_rare(classes: int = 10) -> list[int]:
+    """Return class counts whose last class has no image, and the one before it a single one."""
+    return [*long_tail(classes)[:-2], 1, 0]

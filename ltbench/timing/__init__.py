@@ -1,0 +1,1 @@
+"""How long jobs take: their shape, the log of speeds, estimates, makespan."""

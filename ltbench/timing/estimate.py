@@ -1,0 +1,283 @@
+"""How long jobs take: from past jobs of their shape, from those of a run under way, or from a probe of a few steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from ltbench.core.spec import Job
+from ltbench.errors import StoreError
+from ltbench.planning.compute_cost import is_still
+from ltbench.timing import speed_log
+from ltbench.timing.job_shape import Shape, Shapes
+from ltbench.timing.makespan import makespan
+from ltbench.timing.speed_log import Line, Speeds
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.planning.plan import Plan
+    from ltbench.store.store import Store
+
+Basis = Literal["run", "shape", "probe", "alike", "cold", "multiply-adds", "fits", "guess"]
+"""What a rate comes from: jobs of this run; past jobs of that shape, whatever the data; a probe; past jobs of that
+model at that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by
+multiply-adds; for a predict or a fit of the classifier alone, whole fits of the model, pass for pass; nothing."""
+_FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
+"""Seconds of a job of a kind of which nothing is known; a training is not guessed at."""
+_MEMORY_HERE = 10.0
+"""About how many jobs of a run its speed is the mean of: what else the machine has to do comes and goes."""
+_START_GUESS = 4.0
+"""Seconds until workers have loaded their libraries."""
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What the jobs that are left of a plan will take."""
+
+    seconds: float | None
+    """Of work, for one worker; None where some training is of a shape that nothing is known of."""
+    elapsed: float | None
+    """From the start of a run to its end, with `workers`."""
+    workers: int
+    basis: dict[str, float]
+    """Seconds by what they are predicted from."""
+    unknown: int = 0
+    """Trainings of which nothing is known."""
+
+    def __add__(self, other: Forecast) -> Forecast:
+        """Return the forecast of two parts that are run one after the other."""
+
+        def both(one: float | None, two: float | None) -> float | None:
+            return None if one is None or two is None else one + two
+
+        return Forecast(
+            seconds=both(self.seconds, other.seconds),
+            elapsed=both(self.elapsed, other.elapsed),
+            workers=self.workers,
+            basis={of: self.basis.get(of, 0.0) + other.basis.get(of, 0.0) for of in self.basis | other.basis},
+            unknown=self.unknown + other.unknown,
+        )
+
+
+class Prediction:
+    """Seconds of jobs, sharpened by every job that is done. `shaped` gives a job's shape and work, as `Shapes` does."""
+
+    def __init__(
+        self,
+        shaped: Callable[[Job], tuple[Shape, float]] = lambda job: (Shape(kind=job.kind), 1.0),
+        store: Store | None = None,
+        past: Speeds | None = None,
+        executor: str | None = None,
+    ) -> None:
+        """Store: where finished jobs say how long they really trained, and where `save` notes it. past: what is known.
+
+        executor: the name of the one whose workers have to be started first; None where they run already.
+        """
+        self.shaped, self._store, self._executor = shaped, store, executor
+        self._past = Speeds() if past is None else past
+        self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
+        self._expected: defaultdict[str, float] = defaultdict(float)
+        self._took: defaultdict[str, float] = defaultdict(float)
+        self._new: dict[tuple[Shape, bool], Line] = {}
+        self._rates: dict[Shape, tuple[float, Basis] | None] = {}
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        store: Store,
+        registry: Techniques,
+        data_root: Path,
+        *,
+        past: Speeds | None = None,
+        executor: str | None = None,
+    ) -> Prediction:
+        """Return the prediction for the jobs of a plan, from what the store knows, or from `past`, read by `known`."""
+        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past, executor)
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def seconds(self, job: Job) -> float | None:
+        """Return the seconds that a job will take; None where nothing is known."""
+        shape, work = self.shaped(job)
+        rate = self._rate(shape)
+        return None if rate is None else _seconds(rate, work)
+
+    def basis(self, job: Job) -> Basis | None:
+        """Return what that is from."""
+        rate = self._rate(self.shaped(job)[0])
+        return None if rate is None else rate[1]
+
+    @property
+    def start(self) -> float:
+        """Seconds from the start of a run until its workers have begun."""
+        if self._executor in (None, "inline"):
+            return 0.0
+        known = self._past.rate(Shape(kind="start", data=self._executor))
+        return _START_GUESS if known is None else known
+
+    def forecast(self, jobs: Mapping[str, Job], *, workers: int) -> Forecast:
+        """Return what these jobs will take, in the order of a plan."""
+        seconds: dict[str, float] = {}
+        basis: defaultdict[str, float] = defaultdict(float)
+        unknown = 0
+        for key, job in jobs.items():
+            shape, work = self.shaped(job)
+            rate = self._rate(shape)
+            if rate is None:
+                unknown += 1
+                continue
+            found = seconds[key] = _seconds(rate, work)
+            basis[rate[1]] += found
+        if unknown:
+            return Forecast(seconds=None, elapsed=None, workers=workers, basis=dict(basis), unknown=unknown)
+        elapsed = makespan(jobs, seconds, workers) + self.start if jobs else 0.0
+        return Forecast(seconds=sum(seconds.values()), elapsed=elapsed, workers=workers, basis=dict(basis))
+
+    def unmeasured(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return a fit for each shape that neither past jobs nor a probe tell of, those with most work first."""
+        work: defaultdict[Shape, float] = defaultdict(float)
+        first: dict[Shape, Job] = {}
+        for job in jobs:
+            basis = self.basis(job)
+            if job.kind == "fit" and basis not in ("run", "shape", "probe"):
+                if basis is not None and is_still(job.spec["segments"][-1]):
+                    continue  # it is one look at every image, of which a few steps tell nothing
+                shape, passes = self.shaped(job)
+                shape = msgspec.structs.replace(shape, data="")
+                work[shape] += passes
+                first.setdefault(shape, job)
+        known = {shape for shape, job in first.items() if self.basis(job) is not None}
+        return [first[shape] for shape, _ in sorted(work.items(), key=lambda one: (one[0] in known, -one[1]))]
+
+    def _rate(self, shape: Shape) -> tuple[float, Basis] | None:
+        if shape not in self._rates:
+            self._rates[shape] = self._found(shape)
+        return self._rates[shape]
+
+    def _found(self, shape: Shape) -> tuple[float, Basis] | None:
+        correction = self._correction(shape.kind)
+        for wide in shape.wider():
+            if (rate := self._here.rate(wide)) is not None:
+                return rate, "run"
+            if (rate := self._past.rate(wide)) is not None:
+                return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
+            if (rate := self._past.probed(wide)) is not None:
+                return rate * correction, "probe" if wide.techniques else "alike"
+        for wide in shape.wider():
+            if (rate := self._cold.rate(wide)) is not None:
+                return rate, "cold"
+        if (macs := self._here.macs(shape) or self._past.macs(shape)) is not None:
+            for wide in shape.by_multiply_adds():
+                for some, factor in ((self._here, 1.0), (self._past, correction)):
+                    if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
+                        return rate * factor, "multiply-adds"
+        return self._unmeasured_kind(shape)
+
+    def _unmeasured_kind(self, shape: Shape) -> tuple[float, Basis] | None:
+        if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
+            fits = Shape(
+                kind="fit", channels=shape.channels, size=shape.size, model=shape.model, precision=shape.precision,
+                trainable="all",
+            )  # fmt: skip
+            if (found := self._rate(fits)) is not None:
+                return found[0], "fits"
+        guess = _FIRST_GUESS.get(shape.kind)
+        return None if guess is None else (guess, "guess")
+
+    def _correction(self, kind: str) -> float:
+        """Return how much longer jobs of a kind take now than they used to: the machine may have more to do today."""
+        return self._took[kind] / self._expected[kind] if self._expected[kind] else 1.0
+
+    # --- learning ------------------------------------------------------------------------------------------------
+
+    def learn(self, job: Job, seconds: float, *, cold: bool = False) -> None:
+        """Learn from a job that is done. cold: whether its worker had to load libraries in the course of it."""
+        shape, work = self.shaped(job)
+        if cold:
+            warm = self.trained(job)
+            if warm is None:
+                self._cold.add(Line(shape=shape, jobs=1, seconds=seconds, work=work))
+                self._rates.clear()
+                return
+            seconds = warm
+        expected = self._from_past(shape)
+        if expected is not None:
+            self._expected[shape.kind] += expected * work
+            self._took[shape.kind] += seconds
+        macs = None if job.kind != "fit" else self._here.macs(shape) or self._macs(job)
+        self._note(Line(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0), self._here)
+
+    def learn_probe(self, job: Job, seconds: float, macs: float) -> None:
+        """Learn from a few steps what a whole job will take."""
+        shape, work = self.shaped(job)
+        self._note(Line(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
+
+    def learn_start(self, seconds: float) -> None:
+        """Learn how long it took until the workers had begun."""
+        if self._executor is not None:
+            shape = Shape(kind="start", data=self._executor)
+            self._note(Line(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
+
+    def save(self) -> None:
+        """Note in the store what was learned since the last time. Raises `StoreError` where that cannot be written."""
+        lines, self._new = list(self._new.values()), {}
+        if lines and self._store is not None:
+            speed_log.append(_folder(self._store), lines)
+
+    def _note(self, line: Line, learner: Speeds) -> None:
+        learner.add(line)
+        self._rates.clear()
+        before = self._new.get((line.shape, line.probe))
+        if before is not None:
+            line = Line(
+                shape=line.shape, jobs=before.jobs + line.jobs, seconds=before.seconds + line.seconds,
+                work=before.work + line.work, macs=line.macs, probe=line.probe,
+            )  # fmt: skip
+        self._new[line.shape, line.probe] = line
+
+    def _from_past(self, shape: Shape) -> float | None:
+        for wide in shape.wider():
+            if (rate := self._past.rate(wide)) is not None or (rate := self._past.probed(wide)) is not None:
+                return rate
+        return None
+
+    def trained(self, job: Job) -> float | None:
+        """Return what a job that is done says that it took, without the loading of libraries; None where it does not."""
+        cost = self._cost(job)
+        match job.kind:
+            case "fit":
+                # The seconds of training are those of the whole line, so of this job only where it began it.
+                return cost.get("job_seconds" if job.parents else "train_seconds")
+            case "predict":
+                return cost.get("predict_seconds")
+            case _:
+                return None
+
+    def _macs(self, job: Job) -> float | None:
+        return self._cost(job).get("macs")
+
+    def _cost(self, job: Job) -> Mapping[str, float]:
+        if self._store is None or job.kind == "cell":
+            return {}
+        try:
+            cost: Mapping[str, float] = self._store.meta(job.key).get("cost", {})
+        except StoreError:
+            return {}  # whoever needs the artefact will find that out, and say so
+        return cost
+
+
+def known(store: Store) -> Speeds:
+    """Return what a store knows of the time that jobs take."""
+    return Speeds(speed_log.read(_folder(store)))
+
+
+def _seconds(rate: tuple[float, Basis], work: float) -> float:
+    return rate[0] if rate[1] == "guess" else rate[0] * work
+
+
+def _folder(store: Store) -> Path:
+    return store.root / "speeds"

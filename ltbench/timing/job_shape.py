@@ -1,0 +1,160 @@
+"""The shape of a job: what decides how long it takes, and nothing else. Works without torch and reads no image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ltbench.core.spec import Job, Spec
+from ltbench.stages import Dataset, DatasetInfo
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.planning.plan import Plan
+
+_STEP_STAGES = ("sampler", "augment", "mix")
+"""Stages that act on images or on how many there are; a loss and a weight see a few numbers per image."""
+_BATCH = 128
+"""Of a recipe that states none, as `Recipe` has it."""
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What jobs of one speed have in common. A field that is empty may be anything: such a shape stands for many."""
+
+    kind: str
+    """fit, predict, cell, or start: of a run until its first job."""
+    data: str = ""
+    """Data set, and for a fit profile and imbalance factor."""
+    channels: int = 0
+    size: int = 0
+    classes: int = 0
+    model: str = ""
+    batch: int = 0
+    precision: str = ""
+    optimizer: str = ""
+    trainable: str = ""
+    techniques: str = ""
+
+    def wider(self) -> Iterator[Shape]:
+        """Yield the shape itself and then shapes that stand for more and more jobs, of this model at this size."""
+        yield self
+        some = self
+        without: tuple[dict[str, Any], ...]
+        match self.kind:
+            case "fit":
+                without = ({"data": ""}, {"techniques": ""}, {"batch": 0, "optimizer": "", "classes": 0})
+            case "predict":
+                without = ({"techniques": ""}, {"data": "", "classes": 0})
+            case "cell":
+                without = ({"data": "", "techniques": ""},)
+            case _:
+                without = ()
+        for change in without:
+            some = msgspec.structs.replace(some, **change)
+            yield some
+
+    def by_multiply_adds(self) -> Iterator[Shape]:
+        """Yield shapes whose jobs take as long as their multiply-adds say: of this model, and of any."""
+        if self.kind in ("fit", "predict"):
+            for model in (self.model, ""):
+                yield Shape(kind=self.kind, precision=self.precision, trainable=self.trainable, model=model)
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """What multiply-adds of an image depend on: model, channels and size."""
+        return self.model, self.channels, self.size
+
+
+class Shapes:
+    """The shape of each job of a plan, and how much work it is: passes of an image (see `ltbench.planning.compute_cost`), or one cell."""
+
+    def __init__(self, plan: Plan, registry: Techniques, data_root: Path) -> None:
+        self._plan, self._registry, self._data_root = plan, registry, data_root
+        # Specs of one plan share their parts, so a part is known by what it is, faster than by what it says.
+        self._infos: dict[int, DatasetInfo] = {}
+        self._known: dict[tuple[object, ...], Shape] = {}
+
+    def __call__(self, job: Job) -> tuple[Shape, float]:
+        """Return shape and work of a job."""
+        match job.kind:
+            case "fit":
+                return self._fit(job)
+            case "predict":
+                return self._predict(job)
+            case _:
+                return self._cell(job), 1.0
+
+    def _fit(self, job: Job) -> tuple[Shape, float]:
+        spec, last = job.spec, job.spec["segments"][-1]
+        short = (id(spec["data"]), id(spec["model"]), id(spec["recipe"]), id(spec["bag"]), id(last))
+        shape = self._known.get(short)
+        if shape is None:
+            shape = self._known[short] = self._shape(spec)
+        return shape, self._plan.passes[job.key]
+
+    def _shape(self, spec: Spec) -> Shape:
+        data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
+        info = self._info(data)
+        parts = [label(last[stage]) for stage in _STEP_STAGES]
+        if spec["bag"] is not None:
+            parts.append(label(spec["bag"]["ensemble"]))
+        optimizer = recipe.get("optimizer", "sgd")
+        return Shape(
+            kind="fit",
+            data=f"{label(data['dataset'])} {label(data['profile'])} {data['imbalance_factor']:g}",
+            channels=info.channels,
+            size=info.size,
+            classes=len(info.classes),
+            model=label(spec["model"]),
+            batch=recipe.get("batch_size", _BATCH),
+            precision=recipe["precision"],
+            optimizer=f"{optimizer} ema" if "ema" in recipe else optimizer,
+            trainable=last["trainable"],
+            techniques=" ".join(filter(None, parts)),
+        )
+
+    def _predict(self, job: Job) -> tuple[Shape, float]:
+        fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
+        look = view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
+        short = (id(fit["data"]["dataset"]), id(fit["model"]), fit["recipe"]["precision"], look)
+        shape = self._known.get(short)
+        if shape is None:
+            info = self._info(fit["data"])
+            shape = self._known[short] = Shape(
+                kind="predict",
+                data=label(fit["data"]["dataset"]),
+                channels=info.channels,
+                size=info.size,
+                classes=len(info.classes),
+                model=label(fit["model"]),
+                precision=fit["recipe"]["precision"],
+                techniques=look,
+            )
+        return shape, self._plan.passes[job.key]
+
+    def _cell(self, job: Job) -> Shape:
+        ensemble, posthoc, inputs = label(job.spec["ensemble"]), label(job.spec["posthoc"]), len(job.parents)
+        short = (job.extra["setting"]["dataset"], ensemble, posthoc, inputs)
+        if short not in self._known:
+            techniques = " ".join(filter(None, (ensemble, posthoc, f"x{inputs}")))
+            self._known[short] = Shape(kind="cell", data=short[0], techniques=techniques)
+        return self._known[short]
+
+    def _info(self, data: Spec) -> DatasetInfo:
+        short = id(data["dataset"])
+        if short not in self._infos:
+            dataset = self._registry.build(data["dataset"])
+            assert isinstance(dataset, Dataset)
+            self._infos[short] = dataset.info(self._data_root)
+        return self._infos[short]
+
+
+def label(technique: Mapping[str, Any] | None) -> str:
+    """Return a technique's spec in words, nothing for none."""
+    if technique is None:
+        return ""
+    params = ",".join(f"{name}={value}" for name, value in sorted(technique["params"].items()))
+    return f"{technique['name']}[{params}]" if params else str(technique["name"])

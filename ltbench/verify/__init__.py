@@ -1,0 +1,1 @@
+"""Somebody else's records: audit, and running cells again."""

@@ -1,0 +1,209 @@
+"""Examining records that somebody else made: all that can be found out without training anything.
+
+Every line is looked at, whatever is wrong with the others, and each finding names its line or cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
+from ltbench.jobs.saved_predictions import FOLDER, Folder, Predictions, Stored, contradictions, recompute
+from ltbench.records.agreement import PRIMARY, outcome
+from ltbench.records.locations import Source
+from ltbench.records.record import Record
+from ltbench.records.records_file import Invalidation, ledger, line
+from ltbench.registry.differences import differences
+from ltbench.stages import Dataset, Profile
+from ltbench.store.store import Store
+from ltbench.verify.rerun import installed
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.stages import IntArray
+
+_CLOSE = 1e-9
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an examination found."""
+
+    level: Literal["wrong", "unknown", "note"]
+    """`wrong` contradicts itself or was changed; `unknown` cannot be examined here; a `note` is no obstacle."""
+    where: str
+    what: str
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an examination."""
+
+    findings: list[Finding]
+    records: list[Record]
+    """Every record that can be read, in their fixed order, those that were withdrawn left out."""
+    sound: list[Record]
+    """The ok records that nothing was found against, and whose plugins are all here."""
+    recomputed: list[str]
+    """Cells whose metrics were computed again from stored predictions."""
+
+
+def examine(place: Source, registry: Techniques, data_root: Path) -> Examined:
+    """Examine every record of a place. Raises `RecordError` where its file cannot be read at all."""
+    findings: list[Finding] = []
+    records: list[Record] = []
+    invalidations: list[Invalidation] = []
+    for where, text in place.lines():
+        try:
+            found = line(text, where)
+        except RecordError as error:
+            findings.append(Finding(level="wrong", where=error.where or where, what=_text(error)))
+            continue
+        if isinstance(found, Record):
+            records.append(found)
+        else:
+            invalidations.append(found)
+    stands = ledger(records, invalidations)
+    findings += _twice(stands.records)
+    looks = _Looks(registry, data_root, _predictions(place))
+    sound: list[Record] = []
+    for record in stands.records:
+        against = list(looks.at(record))
+        findings += against
+        if record.status == "ok" and not any(finding.level != "note" for finding in against):
+            sound.append(record)
+    if looks.without:
+        what = f"those of {looks.without} cells did not come along"
+        findings.append(Finding(level="note", where="predictions", what=what))
+    stained = {finding.where for finding in findings if finding.level != "note"}
+    return Examined(
+        findings=list(dict.fromkeys(findings)),
+        records=stands.records,
+        sound=[record for record in sound if _cell(record) not in stained],
+        recomputed=sorted(looks.recomputed),
+    )
+
+
+class _Looks:
+    """Looks at one record after the other, and remembers what they have in common."""
+
+    def __init__(self, registry: Techniques, data_root: Path, stored: Predictions | None) -> None:
+        self.registry, self.data_root, self.stored = registry, data_root, stored
+        self.recomputed: set[str] = set()
+        self.without = 0
+        """Cells without predictions, where others have some."""
+        self._current: dict[str, dict[str, object]] = {}
+        self._labels: dict[str, IntArray | str] = {}
+
+    def at(self, record: Record) -> Iterable[Finding]:
+        where = _cell(record)
+        try:
+            installed(record, self.registry)
+        except PluginError as error:
+            yield Finding(level="unknown", where=where, what=_text(error))
+            return
+        for text in differences(map(msgspec.to_builtins, record.plugins), self.registry, self._current):
+            yield Finding(level="note", where="plugins", what=text)
+        if record.status != "ok":
+            return
+        try:
+            yield from (Finding(level="wrong", where=where, what=what) for what in _by_itself(record))
+            yield from self.data(record, where)
+            yield from self.predictions(record, where)
+        except JobFailed as error:
+            yield Finding(level="wrong", where=where, what=_text(error))
+
+    def data(self, record: Record, where: str) -> Iterable[Finding]:
+        """Hold what a record says of its data against the data set's own description."""
+        data = record.fits[0]["data"]
+        try:
+            info = self.registry.build_as(data["dataset"], Dataset).info(self.data_root)
+        except DataError as error:
+            yield Finding(level="note", where=record.setting.dataset, what=f"not compared with the data: {error.what}")
+            return
+        if info.fingerprint != data["fingerprint"]:
+            what = f"made with data of fingerprint {data['fingerprint']}; here it is {info.fingerprint}"
+            yield Finding(level="unknown", where=where, what=what)
+            return
+        profile = self.registry.build_as(data["profile"], Profile)
+        counts = [int(count) for count in profile.counts(info.train_counts, data["imbalance_factor"])]
+        if record.data.get("counts") != counts:
+            said = record.data.get("counts")
+            yield Finding(level="wrong", where=where, what=f"data.counts is {said}; the profile makes {counts}")
+        support = [int(sum(row)) for row in record.confusion]
+        if support and support != list(info.test_counts):
+            what = f"confusion is over {support} test images; the data set has {list(info.test_counts)}"
+            yield Finding(level="wrong", where=where, what=what)
+
+    def predictions(self, record: Record, where: str) -> Iterable[Finding]:
+        """Compute every metric again, where predictions came along."""
+        if self.stored is None:
+            return
+        again = recompute(record, self.registry, self.stored)
+        if again is None:
+            self.without += 1
+            return
+        self.recomputed.add(record.id)
+        for fit, spec in zip(record.spec["members"], record.fits, strict=True):
+            if spec["bag"] is None and self.stored.counts(fit) != record.data.get("counts"):
+                yield Finding(level="wrong", where=where, what=f"predictions of fit {fit} say other class counts")
+        wrong, unknown = contradictions(record, again)
+        for what in wrong:
+            yield Finding(level="wrong", where=where, what=what)
+        if unknown:
+            what = f"no plugin here computes {', '.join(unknown)}"
+            yield Finding(level="unknown", where=where, what=what)
+        labels = self.test_labels(record)
+        if isinstance(labels, str):
+            yield Finding(level="note", where=record.setting.dataset, what=labels)
+        elif not np.array_equal(labels, again.labels):
+            yield Finding(level="wrong", where=where, what="labels of the predictions are not those of the test images")
+
+    def test_labels(self, record: Record) -> IntArray | str:
+        """Return the labels of the test images, or why they are not to be had."""
+        from ltbench.engine.dataset_arrays import prepare
+
+        name = record.setting.dataset
+        if name not in self._labels:
+            dataset = self.registry.build_as(record.fits[0]["data"]["dataset"], Dataset)
+            try:
+                self._labels[name] = np.asarray(prepare(dataset, self.data_root).test_labels, dtype=np.int64)
+            except DataError as error:
+                self._labels[name] = f"labels not compared with the data: {error.what}"
+        return self._labels[name]
+
+
+def _by_itself(record: Record) -> Iterable[str]:
+    """Yield what of a record's numbers contradicts others of them."""
+    right = sum(row[i] for i, row in enumerate(record.confusion))
+    images = sum(map(sum, record.confusion))
+    said = record.metrics.get(PRIMARY)
+    if images and said is not None and abs(said - right / images) > _CLOSE:
+        yield f"{PRIMARY} is {said}, and the confusion matrix says {right / images}"
+
+
+def _twice(records: Sequence[Record]) -> Iterable[Finding]:
+    seen: dict[str, Record] = {}
+    for record in records:
+        first = seen.setdefault(record.id, record)
+        if first is not record and outcome(first) != outcome(record):
+            yield Finding(level="wrong", where=_cell(record), what="it is there twice, with different numbers")
+
+
+def _predictions(place: Source) -> Predictions | None:
+    if place.kind == "store":
+        return Stored(Store(place.path))
+    folder = place.file.parent / FOLDER
+    return Folder(folder) if folder.is_dir() else None
+
+
+def _cell(record: Record) -> str:
+    s = record.setting
+    return f"cell {record.id} ({record.label}, imbalance factor {s.imbalance_factor:g}, seed {s.seed})"
+
+
+def _text(error: LtbenchError) -> str:
+    return f"{error.what} ({error.why})" if error.why else error.what

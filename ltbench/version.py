@@ -1,0 +1,3 @@
+"""The version of ltbench."""
+
+__version__ = "0.1.0"

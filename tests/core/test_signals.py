@@ -1,0 +1,45 @@
+"""Signals that are heard: the first is counted, the second does not wait."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from ltbench.core.signals import SIGNALS, StopNow, handled, heard
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_counted_and_the_second_stops(number):
+    with heard() as signals:
+        assert not signals
+        signal.raise_signal(number)
+        assert signals
+        with pytest.raises(StopNow):
+            signal.raise_signal(number)
+
+
+def test_an_inner_block_hears_for_itself_and_gives_the_signals_back():
+    before = signal.getsignal(signal.SIGINT)
+    with heard() as outer:
+        with heard() as inner:
+            signal.raise_signal(signal.SIGINT)
+        assert (inner.count, outer.count) == (1, 0)
+        signal.raise_signal(signal.SIGINT)
+        assert outer.count == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_of_the_main_thread_nothing_changes():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def inside():
+        with handled(lambda: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [before]

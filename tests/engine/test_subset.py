@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import CLASSES, SIZE, TRAIN, Tiny
+
+from ltbench import Dataset, Profile
+from ltbench.engine import dataset_arrays
+from ltbench.engine import subset as data
+from ltbench.engine.dataset_arrays import prepare
+from ltbench.engine.subset import Subset, load, narrow
+from ltbench.errors import DataError, JobFailed, UsageError
+from ltbench.longtail import subset_indices
+from ltbench_plugins.profiles.exp import Exp
+
+
+class Techniques:
+    """A registry with two techniques."""
+
+    def __init__(self, *techniques: Dataset | Profile) -> None:
+        self.by_name = {technique.name: technique for technique in techniques}
+
+    def build_as(self, spec, kind):
+        return self.build(spec)
+
+    def build(self, spec):
+        return self.by_name[spec["name"]]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch) -> None:
+    monkeypatch.setattr(Tiny, "loads", [])
+    monkeypatch.setattr(Tiny, "change", {})
+    forget()
+
+
+def forget() -> None:
+    """Be a new process, as far as caches go."""
+    data._subset.cache_clear()
+    data._images.cache_clear()
+
+
+def spec(factor: float = 10.0, seed: int = 0, fingerprint: str = "f00d") -> dict[str, object]:
+    return {
+        "dataset": {"name": "tiny"}, "fingerprint": fingerprint, "profile": {"name": "exp"},
+        "imbalance_factor": factor, "subset_seed": seed,
+    }  # fmt: skip
+
+
+REGISTRY = Techniques(Tiny(), Exp())
+FOLDER = Path("prepared") / "tiny-f00d"
+
+
+def load_tiny(root: Path, **changes: object) -> Subset:
+    return load(spec(**changes), REGISTRY, root)
+
+
+# --- what a subset is ---------------------------------------------------------------------------------------------
+
+
+def test_a_subset_holds_the_images_that_the_convention_keeps(tmp_path: Path) -> None:
+    subset = load_tiny(tmp_path, seed=5)
+    labels = np.arange(CLASSES * TRAIN) % CLASSES
+    kept = subset_indices(labels, [40, 12, 4], 5)
+    assert subset.images.shape == (56, 1, SIZE, SIZE)
+    assert subset.images.dtype == subset.test_images.dtype == torch.uint8
+    assert subset.images[:, 0, 0, 0].tolist() == kept.tolist()
+    assert subset.labels.tolist() == labels[kept].tolist()
+    assert subset.counts.tolist() == [40, 12, 4]
+    assert subset.labels.dtype == subset.counts.dtype == subset.test_labels.dtype == torch.int64
+    assert subset.test_images[:, 0, 3, 3].tolist() == list(range(15))
+    assert subset.test_labels.tolist() == [0, 1, 2] * 5
+    assert subset.info == Tiny().info(tmp_path)
+
+
+def test_a_summary_has_what_a_record_wants(tmp_path: Path) -> None:
+    assert load_tiny(tmp_path).summary() == {
+        "counts": [40, 12, 4], "imbalance_factor": 10.0, "gini": pytest.approx(72 / 168), "size": SIZE,
+        "classes": list(Tiny().info(tmp_path).classes), "channels": 1,
+    }  # fmt: skip
+
+
+def test_factors_and_seeds_are_different_subsets_of_the_same_images(tmp_path: Path) -> None:
+    one, two, three = load_tiny(tmp_path), load_tiny(tmp_path, seed=1), load_tiny(tmp_path, factor=1)
+    assert one.images.tolist() != two.images.tolist()
+    assert three.counts.tolist() == [40] * 3
+    assert Tiny.loads == [tmp_path]
+
+
+def test_a_subset_asked_for_again_is_the_same_object(tmp_path: Path) -> None:
+    assert load_tiny(tmp_path) is load_tiny(tmp_path)
+
+
+def test_few_subsets_are_kept_in_memory(tmp_path: Path) -> None:
+    first = load_tiny(tmp_path)
+    for seed in range(1, 6):
+        load_tiny(tmp_path, seed=seed)
+    assert load_tiny(tmp_path) is not first
+
+
+def test_a_data_set_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not the one that was planned with") as caught:
+        load_tiny(tmp_path, fingerprint="0ld")
+    assert "f00d" in caught.value.why
+    assert "0ld" in caught.value.why
+
+
+def test_what_is_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="class 2 would keep no training image") as caught:
+        load_tiny(tmp_path, factor=100)
+    assert caught.value.where == "tiny, profile exp, imbalance factor 100"
+    with pytest.raises(UsageError, match="imbalance factor 0 "):
+        load_tiny(tmp_path, factor=0)
+
+
+# --- prepared arrays ----------------------------------------------------------------------------------------------
+
+
+def test_arrays_are_written_once_and_mapped_by_the_next_process(tmp_path: Path) -> None:
+    before = load_tiny(tmp_path)
+    forget()
+    after = load_tiny(tmp_path)
+    assert Tiny.loads == [tmp_path]
+    assert torch.equal(before.images, after.images)
+    images = prepare(Tiny(), tmp_path)
+    assert isinstance(images.train_images, np.memmap)
+    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == ["tiny-f00d"]
+    assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == [
+        "digest.json", "test_images.npy", "test_labels.npy", "train_images.npy", "train_labels.npy",
+    ]  # fmt: skip
+
+
+def test_writing_to_the_arrays_never_reaches_the_file(tmp_path: Path) -> None:
+    prepare(Tiny(), tmp_path)
+    prepare(Tiny(), tmp_path).train_images[:] = 255
+    assert prepare(Tiny(), tmp_path).train_images[7].max() == 7
+    assert len(Tiny.loads) == 1
+
+
+def damage_last_byte(file: Path) -> None:
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
+
+
+DAMAGES = {
+    "truncated": lambda folder: os.truncate(folder / "train_images.npy", 300),
+    "one byte changed": lambda folder: damage_last_byte(folder / "test_labels.npy"),
+    "file missing": lambda folder: (folder / "train_labels.npy").unlink(),
+    "digest missing": lambda folder: (folder / "digest.json").unlink(),
+    "digest not readable": lambda folder: (folder / "digest.json").write_text("{"),
+    "of another data set": lambda folder: (folder / "digest.json").write_text(
+        (folder / "digest.json").read_text().replace("f00d", "beef")
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_arrays_are_made_again(damage, tmp_path: Path) -> None:
+    good = load_tiny(tmp_path)
+    forget()
+    damage(tmp_path / FOLDER)
+    again = load_tiny(tmp_path)
+    assert torch.equal(good.images, again.images)
+    assert len(Tiny.loads) == 2
+    prepare(Tiny(), tmp_path)
+    assert len(Tiny.loads) == 2
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny-f00d"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / FOLDER).write_text("something else")
+    prepare(Tiny(), tmp_path)
+    assert (tmp_path / FOLDER / "digest.json").is_file()
+
+
+def test_a_process_with_mapped_arrays_keeps_them_when_they_are_replaced(tmp_path: Path) -> None:
+    mapped = prepare(Tiny(), tmp_path).train_images
+    (tmp_path / FOLDER / "digest.json").unlink()
+    prepare(Tiny(), tmp_path)
+    assert mapped[39].max() == 39
+
+
+def test_of_two_processes_that_prepare_at_once_the_second_takes_what_the_first_made(tmp_path: Path) -> None:
+    info = Tiny().info(tmp_path)
+    images = Tiny().load(tmp_path)
+    dataset_arrays._store(images, tmp_path / FOLDER, info)
+    inode = (tmp_path / FOLDER).stat().st_ino
+    dataset_arrays._store(images, tmp_path / FOLDER, info)
+    assert (tmp_path / FOLDER).stat().st_ino == inode
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny-f00d"]
+
+
+CONTENDER = """
+import sys, time
+from pathlib import Path
+from ltbench.engine.dataset_arrays import prepare
+from tiny import Tiny
+
+root = Path(sys.argv[1])
+(root / sys.argv[2]).touch()
+while len(list(root.glob("ready-*"))) < 3:
+    time.sleep(0.001)
+for _ in range(25):
+    assert prepare(Tiny(), root).train_images[99].max() == 99
+    (root / "prepared" / "tiny-f00d" / "digest.json").unlink(missing_ok=True)
+"""
+
+
+def test_processes_that_prepare_and_damage_at_once_all_get_the_images(tmp_path: Path) -> None:
+    path = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    running = [
+        subprocess.Popen([sys.executable, "-c", CONTENDER, str(tmp_path), f"ready-{n}"], env=path) for n in range(3)
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    prepare(Tiny(), tmp_path)
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny-f00d"]
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "no room"])
+def test_a_root_that_cannot_be_written_to_is_no_obstacle(obstacle: str, tmp_path: Path, monkeypatch) -> None:
+    if obstacle == "a file":  # holds for the superuser too, whom no permission stops
+        (tmp_path / "prepared").write_text("")
+    else:
+        monkeypatch.setattr(
+            dataset_arrays.np, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
+    subset = load_tiny(tmp_path)
+    assert subset.counts.tolist() == [40, 12, 4]
+    assert subset.test_images[14].max() == 14
+    subset.test_images.clone().mul_(2)
+    assert load_tiny(tmp_path, seed=1).counts.tolist() == [40, 12, 4]
+    assert len(Tiny.loads) == 1
+    left = list((tmp_path / "prepared").iterdir()) if obstacle == "no room" else []
+    assert left == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_read_only_root_is_no_obstacle(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    assert load_tiny(tmp_path).counts.tolist() == [40, 12, 4]
+
+
+def test_what_killed_processes_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    for name, age in (("old", 25), ("new", 23)):
+        left = tmp_path / "prepared" / f".tiny-f00d-{name}"
+        left.mkdir(parents=True)
+        os.utime(left, (time.time() - age * 3600,) * 2)
+    prepare(Tiny(), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "prepared").iterdir()) == [".tiny-f00d-new", "tiny-f00d"]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("train_images", np.zeros((120, 1, 4, 4), np.float32), r"train_images are float32 \[120, 1, 4, 4\]"),
+        ("train_images", np.zeros((119, 1, 4, 4), np.uint8), r"train_images are uint8 \[119, 1, 4, 4\]"),
+        ("test_images", np.zeros((15, 4, 4, 1), np.uint8), r"test_images are uint8 \[15, 4, 4, 1\]"),
+        ("test_labels", np.zeros(15, np.int32), r"test_labels are int32 \[15\]"),
+        ("test_labels", np.zeros(15, np.int64), r"test images per class are \[15, 0, 0\]"),
+        ("train_labels", np.full(120, 3), "labels go from 3 to 3"),
+    ],
+)
+def test_images_that_are_not_as_described_are_refused(name, array, message, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Tiny, "change", {name: array})
+    with pytest.raises(DataError, match=message):
+        load_tiny(tmp_path)
+    assert not (tmp_path / "prepared").exists()
+
+
+# --- bags ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor], ids=["numpy", "torch"])
+def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) -> None:
+    subset = load_tiny(tmp_path)
+    bag = narrow(subset, kind([0, 0, 55, 41]))
+    assert bag.images.tolist() == subset.images[[0, 0, 55, 41]].tolist()
+    assert bag.labels.tolist() == [0, 0, 2, 1]
+    assert bag.counts.tolist() == [2, 1, 1]
+    assert bag.counts.dtype == torch.int64
+    assert bag.test_images is subset.test_images
+    assert bag.imbalance_factor == 2.0
+    assert subset.counts.tolist() == [40, 12, 4]
+
+
+def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
+    bag = narrow(load_tiny(tmp_path), np.array([0, 1]))
+    assert bag.counts.tolist() == [2, 0, 0]
+    assert bag.summary()["imbalance_factor"] is None
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        (np.array([0.0]), r"float64 \[1\]"),
+        (np.array([[0]]), r"int64 \[1, 1\]"),
+        (np.array([], np.int64), r"int64 \[0\]"),
+        (np.array([True]), r"bool \[1\]"),
+        (np.array([0, 56]), "from 0 to 56"),
+        (np.array([-1, 3]), "from -1 to 3"),
+    ],
+)
+def test_indices_that_are_none_of_the_subset_are_refused(indices, message, tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match=message) as caught:
+        narrow(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
+    assert caught.value.where == "ensemble 'bagging'"
+
+
+# --- the real thing -----------------------------------------------------------------------------------------------
+
+
+def test_the_embedded_data_set_through_the_real_registry(tmp_path: Path, registry) -> None:
+    dataset = registry.parse("fashion_mini")
+    made = {
+        "dataset": registry.spec(dataset), "fingerprint": dataset.info(tmp_path).fingerprint,
+        "profile": registry.spec(registry.parse("exp")), "imbalance_factor": 100.0, "subset_seed": 0,
+    }  # fmt: skip
+    subset = load(made, registry, tmp_path)
+    assert subset.images.shape == (1485, 1, 28, 28)
+    assert subset.test_images.shape == (2000, 1, 28, 28)
+    assert subset.imbalance_factor == 100.0

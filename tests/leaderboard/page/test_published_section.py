@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from synthetic import raw, record
+
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, judge
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.page.published_section import reported_lines
+from ltbench.leaderboard.publish import load, publish
+from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.records.record import Record
+from ltbench.registry.registry import Registry
+from ltbench.suite.published import Claim, Reported, as_recorded
+
+CB = {"sampler": "cb_sampler"}
+MIX = {"mix": "mixup"}
+
+
+def runs(effects: list[float], techniques: dict[str, str] = CB, factor: float = 100.0) -> list[Record]:
+    """Return records of the baseline and of a combination that differs by `effects`, run by run."""
+    base = [0.50, 0.52, 0.54, 0.51]
+    made = []
+    for seed, effect in enumerate(effects):
+        made.append(record({}, factor, seed, {"top1": base[seed], "sd_classes": 0.3}))
+        made.append(record(techniques, factor, seed, {"top1": base[seed] + effect, "sd_classes": 0.3 - effect}))
+    return made
+
+
+def verdicts(claim: Claim, groups: list[Comparable], reported: tuple[Reported, ...] = ()) -> list[str]:
+    return [one.verdict for one in judge(claim, reported, groups)]
+
+
+def helps(**changes: object) -> Claim:
+    return Claim(**({"text": "It helps", "better": ("cb_sampler",)} | changes))
+
+
+@pytest.mark.parametrize(
+    ("effects", "claim", "verdict"),
+    [
+        ([0.10, 0.11, 0.09], helps(), HOLDS),
+        ([-0.10, -0.11, -0.09], helps(), FAILS),
+        ([0.10, -0.11, 0.09], helps(), OPEN),
+        ([0.10], helps(), OPEN),
+        ([0.10, 0.10, 0.10], helps(), OPEN),
+        ([-0.10, -0.11, -0.09], helps(sign="-"), HOLDS),
+        ([0.10, 0.11, 0.09], helps(sign="-", metric="sd_classes"), HOLDS),
+        ([0.10, 0.11, 0.09], helps(at_least=0.05), HOLDS),
+        ([0.10, 0.11, 0.09], helps(at_least=0.3), FAILS),
+        ([0.10, 0.11, 0.09], helps(at_least=0.1), OPEN),
+        ([0.001, -0.001, 0.0], helps(sign="=", within=0.02), HOLDS),
+        ([0.10, 0.11, 0.09], helps(sign="=", within=0.02), FAILS),
+        ([0.10, -0.11, 0.09], helps(sign="=", within=0.02), OPEN),
+        ([0.10, 0.11, 0.09], helps(better=("mixup",)), UNKNOWN),
+        ([0.10, 0.11, 0.09], helps(imbalance_factors=(7.0,)), UNKNOWN),
+        ([0.10, 0.11, 0.09], helps(metric="nothing"), UNKNOWN),
+        ([0.10, 0.11, 0.09], helps(model="resnet32"), UNKNOWN),
+        ([0.10, 0.11, 0.09], helps(recipe={"epochs": 20, "lr": 0.1}), HOLDS),
+        ([0.10, 0.11, 0.09], helps(recipe={"lr": 0.2}), UNKNOWN),
+    ],
+)  # fmt: skip
+def test_a_claim_holds_where_its_whole_interval_is_on_the_claimed_side(
+    effects: list[float], claim: Claim, verdict: str
+) -> None:
+    assert verdicts(claim, comparables(runs(effects))) == [verdict]
+
+
+def test_the_interval_of_a_claim_is_that_of_paired_differences() -> None:
+    # Differences 9, 10, 11 points: mean 10, SD 1, half the interval 4.303 / sqrt(3) = 2.484.
+    (one,) = judge(helps(), (), comparables(runs([0.10, 0.11, 0.09])))
+    assert one.measured is not None
+    assert one.measured.mean == pytest.approx(0.10)
+    assert one.measured.half == pytest.approx(0.02484, abs=1e-5)
+
+
+def test_runs_that_only_one_side_has_do_not_count() -> None:
+    records = [r for r in runs([0.1, 0.11, 0.09]) if r.techniques or r.setting.seed != 2]
+    (one,) = judge(helps(), (), comparables(records))
+    assert one.measured is not None
+    assert one.measured.n == 2
+
+
+def test_a_claim_is_judged_at_each_factor_or_by_their_mean() -> None:
+    records = runs([0.10, 0.11, 0.09]) + runs([-0.10, -0.11, -0.09], factor=10.0)
+    groups = comparables(records)
+    assert verdicts(helps(), groups) == [FAILS, HOLDS]
+    assert verdicts(helps(imbalance_factors=(100.0, 500.0)), groups) == [HOLDS, UNKNOWN]
+    (pooled,) = judge(helps(pooled=True), (), groups)
+    assert (pooled.factor, pooled.verdict) == (None, OPEN)
+    assert pooled.measured is not None
+    assert pooled.measured.mean == pytest.approx(0)
+
+
+def test_the_published_difference_is_printed_or_that_of_the_printed_numbers() -> None:
+    groups = comparables(runs([0.10, 0.11, 0.09]))
+    numbers = (
+        Reported(source="T", imbalance_factor=100, value=0.60),
+        Reported(source="T", imbalance_factor=100, value=0.66, techniques=("cb_sampler",)),
+    )
+    assert next(judge(helps(), numbers, groups)).published == pytest.approx(0.06)
+    assert next(judge(helps(difference=0.07), numbers, groups)).published == 0.07
+    assert next(judge(helps(), numbers[:1], groups)).published is None
+
+
+def test_numbers_stand_beside_what_was_measured() -> None:
+    reported = (
+        Reported(source="Table 1", imbalance_factor=100, value=0.60),
+        Reported(source="Table 1", imbalance_factor=100, value=0.70, techniques=("mixup", "cb_sampler"), note="by eye"),
+        Reported(source="Table 2", imbalance_factor=100, techniques=("cb_sampler",), per_class=(0.4,) * 10),
+    )
+    records = [*runs([0.1, 0.1], CB), *runs([0.2, 0.2], CB | MIX)]
+    text = "\n".join(reported_lines(reported, (), comparables(records))).replace("\u00a0", " ")
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert ["Table 1", "baseline", "100", "top-1", "60.0", "51.0 ± 12.7", "2", "−9.0"] in lines
+    assert ["Table 1 <sup>1</sup>", "cb_sampler + mixup", "100", "top-1", "70.0", "71.0 ± 12.7", "2", "+1.0"] in lines
+    assert "- <sup>1</sup> by eye" in text
+    assert "Table 2, class by class: cb_sampler, imbalance factor 100" in text
+    assert ["c", "40.0", "50.0", "+10.0"] in lines
+
+
+def test_what_is_not_measured_is_a_dash() -> None:
+    reported = (Reported(source="Table 1", imbalance_factor=50, value=0.6, techniques=("focal",)),)
+    failed = [record(error={"type": "JobFailed", "message": "no"})]
+    for records in ([], failed, runs([0.1])):
+        text = "\n".join(reported_lines(reported, (helps(),), comparables(records)))
+        row = next(line for line in text.splitlines() if "focal" in line)
+        assert [cell.strip() for cell in row.strip("|").split("|")][-3:] == ["–", "0", "–"]
+    assert "1 is not measured" in "\n".join(reported_lines((), (helps(),), []))
+
+
+def test_a_suite_without_a_report_has_no_such_section() -> None:
+    assert reported_lines((), (), comparables(runs([0.1]))) == []
+
+
+def test_two_models_are_told_apart() -> None:
+    base = raw({}, 100.0, 0)
+    fit = dict(base["fits"][0])  # type: ignore[index]
+    assert fit["model"]["name"] == "convnet"
+    longer = [record({}, 100.0, 0, {"top1": 0.9}, epochs=40)]
+    text = "\n".join(
+        reported_lines(
+            (Reported(source="T", imbalance_factor=100, value=0.6),), (), comparables([*runs([0.1]), *longer])
+        )
+    )
+    assert "epochs=20" in text
+    assert "epochs=40" in text
+
+
+def test_a_page_with_a_report_is_the_same_for_any_order_and_needs_its_folder_alone(tmp_path: Path) -> None:
+    reported = (Reported(source="Tabelle 1 | ü", imbalance_factor=100, value=0.6),)
+    facts = SuiteFacts(name="a", reported=reported, claims=(helps(text="Größer *ist* besser"),))
+    records = runs([0.1, 0.11, 0.09])
+    publish(tmp_path / "a", facts, records)
+    random.Random(3).shuffle(records)
+    publish(tmp_path / "b", facts, records)
+    text = (tmp_path / "a" / "README.md").read_text(encoding="utf-8")
+    assert text == (tmp_path / "b" / "README.md").read_text(encoding="utf-8")
+    assert "## Against the report" in text
+    assert "Größer \\*ist\\* besser" in text
+    assert "**holds**" in text
+    assert load(tmp_path / "a").facts == facts
+
+
+def test_combinations_are_named_as_records_name_them(registry: Registry) -> None:
+    assert as_recorded(("shuffle", "label_smooth[eps=0.2]", "cb_sampler", "of_no_plugin"), registry) == (
+        "label_smooth",
+        "cb_sampler",
+        "of_no_plugin",
+    )
+    named = Claim(text="x", better=("cb_sampler",), worse=("cross_entropy",), model="convnet").named(registry)
+    assert (named.better, named.worse, named.model) == (("cb_sampler",), (), "convnet")

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from synthetic import PROTOCOL, identity, raw, record
+
+from ltbench.leaderboard.merge import facts_of, merged
+from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables.table import boards
+from ltbench.records.record import seal, validate
+from ltbench.records.records_file import invalidate, ledger
+
+ERROR = {"type": "E", "message": "out of memory"}
+MINE = [record(seed=0), record(seed=1)]
+OTHER = [record(seed=1, cost={"train_seconds": 1.0}), record(seed=2)]
+
+
+def test_cells_are_added_and_the_same_numbers_from_elsewhere_are_duplicates() -> None:
+    found = merged(ledger(MINE), {"a": ledger(OTHER)})
+    assert [r.setting.seed for r in found.ledger.records] == [0, 1, 2]
+    assert (found.added, found.duplicates, found.conflicts) == (1, 1, [])
+
+
+def test_the_order_of_places_and_of_merges_changes_nothing() -> None:
+    third = [record(seed=2, environment={"python": "3.9"}), record(seed=3), record(seed=0, cost={})]
+    places = {"a": ledger(MINE), "b": ledger(OTHER), "c": ledger(third)}
+    at_once = [merged(ledger(()), dict(order)).ledger for order in itertools.permutations(places.items())]
+    assert all(one == at_once[0] for one in at_once)
+    for order in itertools.permutations(places.values()):
+        step = ledger(())
+        for place in order:
+            step = merged(step, {"x": place}).ledger
+        assert step == at_once[0]
+
+
+def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
+    theirs = record(seed=1, scores={"top1": 0.8})
+    found = merged(ledger(MINE), {"a": ledger([theirs])})
+    assert found.ledger.records == MINE
+    (conflict,) = found.conflicts
+    assert conflict.id == theirs.id
+    assert {(version.top1, *version.places) for version in conflict.versions} == {(0.7, ""), (0.8, "a")}
+    assert next(v.places for v in conflict.versions if v.outcome == conflict.kept) == [""]
+
+
+def test_a_preferred_place_settles_it() -> None:
+    theirs = record(seed=1, scores={"top1": 0.8})
+    found = merged(ledger(MINE), {"a": ledger([theirs])}, prefer="a")
+    assert found.ledger.records == [MINE[0], theirs]
+    assert len(found.conflicts) == 1
+
+
+def test_where_none_was_there_and_two_disagree_none_is_taken() -> None:
+    one, two = record(scores={"top1": 0.8}), record(scores={"top1": 0.6})
+    found = merged(ledger(()), {"a": ledger([one]), "b": ledger([two])})
+    assert found.ledger.records == []
+    assert found.conflicts[0].kept == ""
+    assert merged(ledger(()), {"a": ledger([one]), "b": ledger([two])}, prefer="b").ledger.records == [two]
+    itself = merged(ledger(()), {"a": ledger([one, two])}, prefer="a")
+    assert (itself.ledger.records, len(itself.conflicts)) == ([], 1)
+
+
+def test_numbers_go_before_a_failure_whoever_has_them() -> None:
+    failed, good = record(error=ERROR), record()
+    for old, new in (([failed], [good]), ([good], [failed])):
+        found = merged(ledger(old), {"a": ledger(new)})
+        assert (found.ledger.records, found.conflicts) == ([good], [])
+    assert merged(ledger([failed]), {"a": ledger([good])}).renewed == 1
+
+
+def test_what_one_place_withdrew_is_withdrawn_everywhere_and_is_no_conflict() -> None:
+    bad, good = record(scores={"top1": 0.99}), record()
+    theirs = ledger([bad], [invalidate(bad, "trained on the test set")])
+    found = merged(ledger([bad]), {"a": theirs, "b": ledger([good])})
+    assert (found.ledger.records, found.ledger.withdrawn, found.conflicts) == ([good], [bad], [])
+    assert len(found.ledger.invalidations) == 1
+
+
+def of_protocol(protocol: str):
+    """Return a record of another protocol."""
+    made = raw()
+    made["fits"][0]["protocol"] = made["spec"]["protocol"] = made["protocol"] = protocol
+    made["spec"]["members"] = [identity(made["fits"][0])]
+    return validate(seal(made | {"id": identity(made["spec"])}))
+
+
+def test_protocols_are_never_in_one_ranking() -> None:
+    found = merged(ledger([record()]), {"a": ledger([of_protocol("ltb9")])})
+    assert found.protocols == [PROTOCOL, "ltb9"]
+    assert [(board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.ledger.records)] == [
+        (PROTOCOL, [1]),
+        ("ltb9", [1]),
+    ]
+
+
+def test_another_version_of_a_cell_is_counted() -> None:
+    made = raw()
+    made["fits"][0]["data"]["fingerprint"] = "beef"
+    made["spec"]["members"] = [identity(made["fits"][0])]
+    other = validate(seal(made | {"id": identity(made["spec"])}))
+    found = merged(ledger([record()]), {"a": ledger([other])})
+    assert (len(found.ledger.records), found.other_versions, found.conflicts) == (2, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        (SuiteFacts(name="x", title="Mine"), [SuiteFacts(name="y")], SuiteFacts(name="x", title="Mine")),
+        (None, [SuiteFacts(name="y", title="T", seeds=((1, 1),)), SuiteFacts(name="y", title="T", seeds=((0, 0),))],
+         SuiteFacts(name="y", title="T", seeds=((0, 0), (1, 1)))),
+        (None, [SuiteFacts(name="y"), SuiteFacts(name="z")], SuiteFacts(name="folder")),
+        (None, [], SuiteFacts(name="folder")),
+    ],
+)  # fmt: skip
+def test_what_a_page_says_of_its_suite_is_its_own_or_what_all_agree_on(mine, theirs, expected) -> None:
+    assert facts_of("folder", mine, theirs) == facts_of("folder", mine, theirs[::-1]) == expected

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ltbench.core.spec import identity
+from ltbench.errors import DataError
+from ltbench.hookspecs import hookimpl
+from ltbench.planning.compute_cost import passes
+from ltbench.planning.parts import make_plan, plan_parts
+from ltbench.planning.plan import Plan
+from ltbench.planning.without_sharing import unshared
+from ltbench.registry.registry import Registry
+from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime
+from ltbench.suite.suite import Suite, changed, find_suite
+
+
+class Few(Dataset):
+    """Three classes of 200 images."""
+
+    name = "few_images"
+
+    def info(self, root: Path) -> DatasetInfo:
+        return DatasetInfo(
+            classes=("a", "b", "c"),
+            train_counts=(200, 200, 200),
+            test_counts=(5, 5, 5),
+            channels=1,
+            size=8,
+            mean=(0.5,),
+            std=(0.25,),
+            fingerprint="f" * 16,
+        )
+
+
+class Net(Model):
+    name = "some_net"
+
+
+class Late(Regime):
+    """The loss and the weight only from `at` on."""
+
+    name = "late"
+    at: float = 0.8
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=self.at, loss=False, weight=False), Phase(until=1.0)]
+
+
+class Decoupled(Regime):
+    name = "decoupled"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5, sampler=False), Phase(until=1.0, mix=False, trainable="classifier", restart=True)]
+
+
+class Pair(Ensemble):
+    name = "pair"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        return [Member(), Member(seed_offset=1)]
+
+
+class Offer:
+    @hookimpl
+    def ltbench_datasets(self):
+        return [Few]
+
+    @hookimpl
+    def ltbench_models(self):
+        return [Net]
+
+    @hookimpl
+    def ltbench_regimes(self):
+        return [Late, Decoupled]
+
+    @hookimpl
+    def ltbench_ensembles(self):
+        return [Pair]
+
+
+@pytest.fixture(scope="module")
+def own() -> Registry:
+    from ltbench.core.plugins import Source
+
+    registry = Registry.load()
+    assert registry.add(Source(plugin="own", distribution="own", version="1"), Offer) is None
+    return registry
+
+
+@pytest.fixture
+def suite(own: Registry) -> Suite:
+    return changed(
+        find_suite("quick", own),
+        datasets=["few_images"],
+        models=["some_net"],
+        imbalance_factors=[10],
+        seeds=[0],
+        techniques=[],
+    )
+
+
+def plan_of(suite: Suite, own: Registry, *techniques: str, **changes: object) -> Plan:
+    return make_plan(changed(suite, techniques=techniques, **changes), own, Path())
+
+
+def test_the_quick_suite_is_144_cells_from_72_trainings(own: Registry) -> None:
+    plan = make_plan(find_suite("quick", own), own, Path())
+    assert (len(plan.cells), len(plan.of_kind("fit")), plan.trainings_naive) == (144, 72, 144)
+    # One prediction per training for the image as it is, and one for its mirror image.
+    assert len(plan.of_kind("predict")) == 144
+
+
+def test_a_view_trains_nothing(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "tta")
+    assert (len(plan.cells), len(plan.of_kind("fit")), len(plan.of_kind("predict"))) == (2, 1, 2)
+
+
+def test_parents_come_first_and_every_cell_right_after_what_it_needs(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "cb_sampler", "mixup", "tta", "late", "label_smooth")
+    seen: set[str] = set()
+    for job in plan.jobs.values():
+        assert seen.issuperset(job.parents), job
+        seen.add(job.key)
+
+
+def test_every_key_is_the_identity_of_its_spec(suite: Suite, own: Registry) -> None:
+    for job in plan_of(suite, own, "mixup", "tta", "late", "pair").jobs.values():
+        assert job.key == identity(job.spec)
+
+
+def test_the_order_of_techniques_and_seeds_is_in_no_identity(suite: Suite, own: Registry) -> None:
+    names = ["cb_sampler", "mixup", "tta"]
+    plans = [set(plan_of(suite, own, *order, seeds=[0, 1]).jobs) for order in itertools.permutations(names)]
+    assert all(plan == plans[0] for plan in plans)
+    assert set(plan_of(suite, own, *names, seeds=[1, 0]).jobs) == plans[0]
+
+
+def test_what_cannot_influence_a_training_is_not_in_its_identity(suite: Suite, own: Registry) -> None:
+    fits = [{f.key for f in plan_of(suite, own, *names).of_kind("fit")} for names in ([], ["tta"])]
+    assert fits[0] == fits[1]
+
+
+def test_a_parameter_at_its_default_is_the_same_technique(suite: Suite, own: Registry) -> None:
+    eps = own.parse("label_smooth").eps
+    assert plan_of(suite, own, "label_smooth").jobs == plan_of(suite, own, f"label_smooth[eps={eps}]").jobs
+
+
+def test_a_deferred_switch_goes_on_from_the_plain_run(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "late", "label_smooth")
+    fits = plan.of_kind("fit")
+    # Plain to 0.8, plain to the end, label smoothing from the start, label smoothing from 0.8 on.
+    assert sorted((len(f.spec["segments"]), f.spec["segments"][-1]["until"]) for f in fits) == [
+        (1, 0.8), (1, 1.0), (1, 1.0), (2, 1.0),
+    ]  # fmt: skip
+    (shared,) = [f for f in fits if f.keep_state]
+    assert shared.spec["segments"][-1]["until"] == 0.8
+    assert sum(f.parents == (shared.key,) for f in fits) == 2
+
+
+def test_two_switching_times_share_up_to_the_earlier_one(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "late[at=0.4,0.8]", "label_smooth")
+    early = next(f for f in plan.of_kind("fit") if f.spec["segments"][-1]["until"] == 0.4)
+    late = next(f for f in plan.of_kind("fit") if f.spec["segments"][-1]["until"] == 0.8)
+    assert (early.parents, late.parents) == ((), (early.key,))
+
+
+def test_a_switch_of_what_is_not_there_is_the_plain_run(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "late")
+    assert len(plan.of_kind("fit")) == 1
+
+
+def test_a_decoupled_second_stage_goes_on_from_the_plain_run_and_begins_its_curve_anew(
+    suite: Suite, own: Registry
+) -> None:
+    plan = plan_of(suite, own, "decoupled", "cb_sampler")
+    second = next(f for f in plan.of_kind("fit") if len(f.spec["segments"]) == 2 and _sampler(f, 1) == "cb_sampler")
+    first = plan.jobs[second.parents[0]]
+    assert (_sampler(first, 0), first.spec["segments"][0]["until"]) == ("shuffle", 0.5)
+    assert second.spec["segments"][1]["restart"]
+
+
+def _sampler(fit, segment: int) -> str:
+    return fit.spec["segments"][segment]["sampler"]["name"]
+
+
+def test_members_of_an_ensemble_are_other_cells_trainings(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "pair", seeds=[0, 1])
+    # Each pair is the single cell of its seed and one more training on the same subset.
+    fits = plan.of_kind("fit")
+    assert (len(plan.cells), len(fits), plan.trainings_naive) == (4, 4, 6)
+
+
+def test_a_new_subset_seed_with_an_ensemble_keeps_its_subset(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "pair", subset_seeds=[7])
+    assert {f.spec["data"]["subset_seed"] for f in plan.of_kind("fit")} == {7}
+
+
+def test_too_few_images_for_a_factor_is_an_error(suite: Suite, own: Registry) -> None:
+    with pytest.raises(DataError):
+        plan_of(suite, own, imbalance_factors=[1000])
+
+
+# --- in parts ------------------------------------------------------------------------------------------------------------
+
+
+def parts_of(suite: Suite, own: Registry, *techniques: str, cells: int = 1) -> list[Plan]:
+    return list(plan_parts(changed(suite, techniques=techniques), own, Path(), cells=cells))
+
+
+def test_a_later_part_goes_on_from_what_an_earlier_one_foresaw(suite: Suite, own: Registry) -> None:
+    parts = parts_of(suite, own, "label_smooth", "late")
+    assert len(parts) == 3  # plain, label smoothing; `late` alone is the plain cell; both together
+    (state,) = parts[0].foreseen
+    late = next(fit for part in parts for fit in part.of_kind("fit") if len(fit.spec["segments"]) == 2)
+    assert late.parents == (state,)
+    assert parts[0].jobs[state].keep_state
+    assert state in parts[-1].repeated
+    # The plain training to 0.8, its rest, label smoothing from the start, and the late one's last fifth.
+    fits = {fit.key for part in parts for fit in part.of_kind("fit")}
+    assert fits >= {fit.key for fit in plan_of(suite, own, "label_smooth", "late").of_kind("fit")}
+
+
+def test_what_parts_cost_is_what_the_whole_costs(suite: Suite, own: Registry) -> None:
+    techniques = ("label_smooth", "cb_sampler", "late", "decoupled", "tta")
+    whole, parts = plan_of(suite, own, *techniques), parts_of(suite, own, *techniques, cells=2)
+    assert sum(part.passes_naive for part in parts) == whole.passes_naive
+    assert sum(part.passes_shared for part in parts) == pytest.approx(whole.passes_shared, rel=0.15)
+    assert sum(part.passes_shared for part in parts) >= whole.passes_shared
+
+
+def test_costs_by_hand(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "label_smooth", "late", "tta", recipe={"epochs": 10})
+    images = sum(own.parse("exp").counts([200] * 3, 10))
+    test = 15
+    training = 3 * 10 * images
+    # Plain, smooth, late smooth, each as it is and with its mirror image; late alone is plain.
+    assert plan.passes_naive == 6 * training + (3 + 3 * 2) * test
+    assert plan.passes_shared == pytest.approx(2.2 * training + 3 * 2 * test)
+
+
+def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
+    plain = {"augment": None, "mix": None, "trainable": "all"}
+    fit = {
+        "recipe": {"epochs": 10},
+        "segments": [plain | {"until": 0.5}, plain | {"until": 1.0, "trainable": "classifier"}],
+    }
+    assert passes(fit, images=100) == 3 * 5 * 100 + 100
+    assert passes(fit, images=100, begun=0.5) == 100
+
+
+# --- without sharing -----------------------------------------------------------------------------------------------------
+
+
+def test_without_sharing_every_cell_has_trainings_of_its_own(suite: Suite, own: Registry) -> None:
+    shared = plan_of(suite, own, "label_smooth", "late", "tta", "pair")
+    alone = unshared(shared)
+    fits = alone.of_kind("fit")
+    assert len(alone.cells) == len(shared.cells)
+    assert len(fits) == shared.trainings_naive
+    assert not any(fit.parents for fit in fits)
+    assert alone.passes_shared == pytest.approx(shared.passes_naive)
+    assert {cell.extra["shared"] for cell in alone.cells} == {cell.key for cell in shared.cells}
+    for job in alone.jobs.values():
+        assert job.key == identity(job.spec)

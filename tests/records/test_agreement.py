@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from synthetic import record
+
+from ltbench.records.agreement import BAND, agreement
+
+HERE = {"processor": "AMD EPYC", "capability": "AVX2", "device": "cpu", "torch": "2.15.0", "python": "3.11"}
+
+
+def test_on_one_type_of_machine_numbers_are_the_same_or_wrong() -> None:
+    then, same = record(environment=HERE), record(environment=HERE | {"python": "3.12"}, cost={"train_seconds": 1.0})
+    found = agreement(then, same)
+    assert (found.same, found.expected, found.gap, found.within()) == (True, "exact", 0.0, True)
+    close = agreement(then, record(scores={"top1": 0.7 + 1e-12}, environment=HERE))
+    assert (close.same, close.within(), close.within(0.001)) == (False, False, True)
+
+
+@pytest.mark.parametrize("key", ["processor", "capability", "device", "torch"])
+def test_on_unlike_machines_top1_may_differ_by_a_band(key: str) -> None:
+    then = record(environment=HERE)
+    near = agreement(then, record(scores={"top1": 0.7 + BAND * 0.9}, environment=HERE | {key: "other"}))
+    far = agreement(then, record(scores={"top1": 0.7 + BAND * 1.1}, environment=HERE | {key: "other"}))
+    assert near.expected == "band"
+    assert near.unlike == [f"{key} {HERE[key]} / other"]
+    assert (near.within(), far.within(), far.within(0.1), near.within(0.0)) == (True, False, True, False)
+
+
+def test_what_an_older_record_does_not_tell_of_its_machine_is_no_difference() -> None:
+    older = {key: value for key, value in HERE.items() if key != "capability"}
+    assert agreement(record(environment=older), record(environment=HERE)).expected == "exact"
+
+
+def test_without_top1_there_is_no_band() -> None:
+    then, now = record(scores={"top1": None}, environment=HERE), record(environment=HERE | {"device": "gpu"})
+    found = agreement(then, now)
+    assert (found.gap, found.within(1.0)) == (None, False)
+    assert found.metrics["top1"] == (None, 0.7)

@@ -1,0 +1,42 @@
+"""What has to be there to make records again."""
+
+from __future__ import annotations
+
+import msgspec
+from synthetic import provenance, record
+
+from ltbench.leaderboard.page.page import SuiteFacts, page
+from ltbench.leaderboard.tables.table import boards
+from ltbench.records.plugins_needed import plugin_files, plugin_words, requirements
+from ltbench.records.record import Provenance
+
+
+def made_with(**versions: str):
+    own = record({"loss": "mine"})
+    more = [provenance("mine", "loss", distribution=name, version=version) for name, version in versions.items()]
+    return msgspec.structs.replace(own, plugins=[*own.plugins, *msgspec.convert(more, list[Provenance])])
+
+
+def test_built_in_techniques_need_nothing() -> None:
+    assert (requirements([record()]), plugin_words([record()]), plugin_files([record()])) == ([], [], [])
+
+
+def test_distributions_are_for_pip_and_files_and_modules_for_the_command() -> None:
+    records = [
+        made_with(**{"one-pkg": "1.5", "file:mine": "ab12"}),
+        made_with(**{"two-pkg": "2", "module:lab.losses": "cd34"}),
+    ]
+    assert requirements(records) == ["one-pkg==1.5", "two-pkg==2"]
+    assert plugin_words(records) == ["--plugin-file", "mine.py", "-p", "lab.losses"]
+    assert plugin_files(records) == ["mine.py"]
+
+
+def test_a_distribution_in_two_versions_is_named_without_one() -> None:
+    assert requirements([made_with(**{"one-pkg": "1.5"}), made_with(**{"one-pkg": "1.6"})]) == ["one-pkg"]
+
+
+def test_a_page_says_what_to_install_before_the_command() -> None:
+    facts = SuiteFacts(name="quick", command="ltbench run --suite quick")
+    records = [made_with(**{"one-pkg": "1.5", "file:mine": "ab12"})]
+    text = page(facts, records, boards(records))
+    assert "pip install one-pkg==1.5\nltbench run --suite quick --plugin-file mine.py\n" in text

@@ -1,0 +1,233 @@
+"""Plugins that misbehave, clash, or are switched off: nothing else is touched, and it is said what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support import install, loss_source, ltbench, on_path
+
+from ltbench.cli import group
+from ltbench.cli.options import VARIABLE
+from ltbench.errors import PluginError, SuiteError
+from ltbench.registry.registry import Registry
+from ltbench.registry.requirements import check_required, pins
+from ltbench.suite.suite import find_suite
+
+Install = Callable[..., Registry]
+SUITE = """
+schema = 1
+name = "needy"
+title = "Needy"
+question = "What does it need?"
+datasets = ["fashion_mini"]
+imbalance_factors = [10]
+models = ["convnet"]
+seeds = [0]
+required_plugins = ["{requirement}"]
+
+[recipe]
+epochs = 1
+"""
+
+
+def call(*args: object) -> Result:
+    return CliRunner().invoke(group, list(map(str, args)), standalone_mode=False)
+
+
+def techniques(*args: object) -> set[str]:
+    done = call("list", "loss", "--json", *args)
+    assert done.exception is None, done.exception
+    return {row["technique"] for row in json.loads(done.stdout)}
+
+
+# --- a plugin that misbehaves --------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_ends_the_process_is_off(third_party: Install) -> None:
+    registry = third_party("bad-pkg", "1", bad="raise SystemExit(3)", good=loss_source("good_loss"))
+    assert [broken.error for broken in registry.broken] == ["SystemExit: 3"]
+    assert "good_loss" in registry.entries
+
+
+def test_what_a_plugin_prints_is_no_data(tmp_path: Path) -> None:
+    folder = install(tmp_path, "loud-pkg", "1", {"loud": "print('HELLO')\n" + loss_source("loud_loss")})
+    done = ltbench("list", "loss", "--json", env=on_path(folder))
+    assert "loud_loss" in {row["technique"] for row in json.loads(done.stdout)}
+    assert "HELLO" in done.stderr
+
+
+def test_a_plugin_that_offers_a_name_twice_is_off(third_party: Install) -> None:
+    registry = third_party("bad-pkg", "1", bad=loss_source("twin").replace("[Mine]", "[Mine, Mine]"))
+    assert [broken.error for broken in registry.broken] == ["it offers two techniques named 'twin'"]
+
+
+def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tmp_path: Path) -> None:
+    (tmp_path / "quick.toml").write_text("")
+    source = (
+        f"from ltbench import hookimpl\n@hookimpl\ndef ltbench_suites():\n    return [{str(tmp_path / 'quick.toml')!r}]"
+    )
+    registry = third_party("bad-pkg", "1", bad=source)
+    assert "its suite 'quick' has the name of a built-in" in registry.broken[0].error
+    assert find_suite("quick", registry).title
+
+
+def test_a_slow_plugin_is_named_with_its_time(tmp_path: Path) -> None:
+    source = "import time; time.sleep(0.5)\n" + loss_source("slow_loss")
+    env = on_path(install(tmp_path, "slow-pkg", "1", {"slow": source}))
+    rows = json.loads(ltbench("plugins", "--times", "--json", env=env).stdout)["plugins"]
+    (slow,) = [row for row in rows if row["plugin"] == "slow"]
+    assert slow["slow"]
+    assert slow["milliseconds"] > 500
+    times = [row["milliseconds"] for row in rows]
+    assert times == sorted(times, reverse=True)
+    assert "slow: it should import what is heavy where it is used" in ltbench("plugins", "--times", env=env).stdout
+    assert "slow-pkg: every command waits" in ltbench("doctor", env=env).stdout
+
+
+# --- clashes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clash(third_party: Install) -> Registry:
+    third_party("one-pkg", "1.5", one=loss_source("same"))
+    return third_party("two-pkg", "2.5", two=loss_source("same"), more=loss_source("other_loss"))
+
+
+def test_a_name_that_two_third_parties_offer_is_off_and_the_rest_of_them_is_not(clash: Registry) -> None:
+    assert "same" not in clash.entries
+    assert "same" not in clash.of("loss")
+    assert "other_loss" in clash.entries
+    with pytest.raises(PluginError, match=r"offered by one-pkg 1\.5 and two-pkg 2\.5; all of them are off") as caught:
+        clash.parse("same")
+    assert caught.value.fix == "write one-pkg/same or two-pkg/same, or leave one out with -p no:two"
+    assert caught.value.exit_code == 4
+
+
+def test_a_clashing_name_is_on_once_it_is_written_with_its_distribution(clash: Registry) -> None:
+    one, two = clash.parse_all("one-pkg/same,two-pkg/same")
+    assert [t.label for t in (one, two)] == ["one-pkg/same", "two-pkg/same"]
+    assert clash.spec(two) == {"name": "same", "distribution": "two-pkg", "revision": 1, "params": {}}
+    assert clash.build(clash.spec(two)) == two
+    assert clash.provenance(one)["version"] == "1.5"
+    with pytest.raises(PluginError):
+        clash.parse("three-pkg/same")
+
+
+def test_identity_does_not_depend_on_whether_a_name_clashes(third_party: Install) -> None:
+    registry = third_party("one-pkg", "1.5", one=loss_source("same"))
+    alone = registry.spec(registry.parse("same"))
+    assert registry.parse("one-pkg/same").label == "same"
+    registry = third_party("two-pkg", "2.5", two=loss_source("same"))
+    assert registry.spec(registry.parse("one-pkg/same")) == alone
+
+
+def test_both_of_a_clash_are_planned_side_by_side(clash: Registry, tmp_path: Path) -> None:
+    options = ["--imbalance-factors", "10", "--seeds", "0", "--store", tmp_path, "--cells"]
+    done = call("plan", "--plugins", "one-pkg/same,two-pkg/same", *options)
+    assert done.exception is None, done.exception
+    lines = {line.rpartition("  ")[2] for line in done.stdout.splitlines()}
+    assert lines >= {"baseline", "one-pkg/same", "two-pkg/same"}
+
+
+def test_one_of_a_clash_is_enough_where_the_other_is_off(clash: Registry) -> None:
+    assert "same" in Registry.load(words=["no:two"]).entries
+    assert "same" in techniques("-p", "no:one-pkg")
+
+
+def test_every_command_says_that_a_name_clashes_and_doctor_how_to_mend_it(clash: Registry) -> None:
+    assert "warning: technique 'same' is off: one-pkg and two-pkg both offer it" in call("list").stderr
+    done = call("doctor")
+    assert "wrong  technique same: is off, as one-pkg 1.5 and two-pkg 2.5 offer one of that name" in done.stdout
+    assert "try: write one-pkg/same or two-pkg/same, or leave one out with -p no:two" in done.stdout
+    assert "same (off: several offer it)" in call("plugins").stdout
+
+
+# --- which are on --------------------------------------------------------------------------------------------------
+
+
+def test_without_plugins_there_are_the_built_in_ones_and_those_that_are_named(third_party: Install) -> None:
+    third_party("one-pkg", "1", one=loss_source("one_loss"), two=loss_source("two_loss"))
+    assert {"one_loss", "two_loss", "focal"} <= techniques()
+    assert techniques("--no-plugins").isdisjoint({"one_loss", "two_loss"})
+    assert {"two_loss", "focal"} <= techniques("--no-plugins", "-p", "two") - {"one_loss"}
+    assert {"one_loss", "two_loss"} <= techniques("--no-plugins", "-p", "one-pkg")
+    assert "one_loss" not in techniques("-p", "no:one")
+
+
+def test_a_module_and_a_file_are_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lying_about.py").write_text(loss_source("lying_loss"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry.load(words=["lying_about"])
+    assert registry.provenance(registry.parse("lying_loss"))["distribution"] == "module:lying_about"
+    assert "lying_loss" in Registry.load_origin(registry.origin).entries
+    assert "lying_loss" in techniques("--no-plugins", "-p", tmp_path / "lying_about.py")
+
+
+def test_the_environment_asks_for_plugins_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(loss_source("mine_loss"))
+    monkeypatch.setenv(VARIABLE, f"{tmp_path / 'mine.py'}, no:focal")
+    assert "mine_loss" in techniques()
+    assert "focal" not in techniques()
+
+
+@pytest.mark.parametrize("word", ["no:focl", "focl", "no:", "nowhere/focl.py"])
+def test_a_plugin_that_is_not_there_is_an_error_with_the_nearest(word: str) -> None:
+    done = call("list", "-p", word)
+    assert isinstance(done.exception, PluginError)
+    assert done.exception.exit_code == 4
+    if word.endswith("focl"):
+        assert done.exception.fix == "did you mean focal?"
+
+
+# --- versions ------------------------------------------------------------------------------------------------------
+
+
+def test_requirements_are_what_pip_reads(third_party: Install, tmp_path: Path) -> None:
+    third_party("one-pkg", "1.5", one=loss_source("one_loss"))
+    (tmp_path / "mine.py").write_text(loss_source("mine_loss"))
+    lines = call("plugins", "--requirements", "--plugin-file", tmp_path / "mine.py").stdout.splitlines()
+    assert lines[0].startswith("ltbench==")
+    assert lines[1] == "one-pkg==1.5"
+    assert lines[2].startswith("# file:mine ")
+    assert pins(Registry.load(words=["no:one"]))[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("requirement", "says", "fix"),
+    [
+        ("none-pkg", "requires none-pkg, which is not installed", "pip install 'none-pkg'"),
+        ("one-pkg>=2", "requires one-pkg>=2, and one-pkg 1.5 is installed", "pip install 'one-pkg>=2'"),
+        ("bad-pkg", "requires bad-pkg", "ltbench doctor"),
+    ],
+)
+def test_a_suite_says_what_it_needs(
+    requirement: str, says: str, fix: str, third_party: Install, tmp_path: Path
+) -> None:
+    third_party("one-pkg", "1.5", one=loss_source("one_loss"))
+    third_party("bad-pkg", "1", bad="raise ValueError('no luck')")
+    (tmp_path / "needy.toml").write_text(SUITE.format(requirement=requirement))
+    done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
+    assert isinstance(done.exception, PluginError)
+    assert says in done.exception.what
+    assert done.exception.fix == fix
+    assert done.exception.exit_code == 4
+
+
+def test_a_suite_whose_needs_are_met_is_planned(third_party: Install, tmp_path: Path) -> None:
+    registry = third_party("one-pkg", "1.5", one=loss_source("one_loss"))
+    check_required(["one-pkg>=1.2,<2", "ltbench>=0.1"], "it", registry)
+    with pytest.raises(PluginError, match="whose plugins are off"):
+        check_required(["one-pkg"], "it", Registry.load(words=["no:one"]))
+    (tmp_path / "needy.toml").write_text(SUITE.format(requirement="one-pkg>=1.2"))
+    done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
+    assert done.exception is None, done.exception
+
+
+def test_a_requirement_that_cannot_be_read_is_an_error(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "needy.toml").write_text(SUITE.format(requirement="one pkg >> 2"))
+    with pytest.raises(SuiteError, match="required plugin 'one pkg >> 2' cannot be read"):
+        find_suite(tmp_path / "needy.toml", registry)
