@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ltbench.core.plugins import Entry, Origin
+from ltbench.core.plugins import Entry, PluginOrigin
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
 from ltbench.store.store import Store
@@ -30,7 +30,7 @@ class Techniques(Protocol):
     """What plugins offer, as everything but the registry itself sees it."""
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> PluginOrigin:
         """What it was loaded from, so that a worker loads the same."""
 
     @property

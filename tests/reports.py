@@ -8,7 +8,7 @@ from pathlib import Path
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import Loaded, _loaded
 from ltbench.records.record import Record
-from ltbench.records.records_file import Invalidation, ledger
+from ltbench.records.records_file import Invalidation, records_file
 
 FACTS = SuiteFacts(
     name="quick", title="Four techniques", question="Which one helps?", command="ltbench run --suite quick",
@@ -17,4 +17,4 @@ FACTS = SuiteFacts(
 
 
 def loaded(records: Iterable[Record], facts: SuiteFacts = FACTS, invalidations: Iterable[Invalidation] = ()) -> Loaded:
-    return _loaded(Path("there-is-no-such-folder"), facts, ledger(records, invalidations))
+    return _loaded(Path("there-is-no-such-folder"), facts, records_file(records, invalidations))

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ltbench import hookspecs
 from ltbench.cli import group
-from ltbench.core.plugins import Source
+from ltbench.core.plugins import PluginSource
 from ltbench.hookspecs import API_VERSION, OLDEST_API, hookimpl, hookspec
 from ltbench.registry.discovery import Broken, import_file
 from ltbench.registry.loading import Loaded, Loader
@@ -20,7 +20,7 @@ from ltbench.stages import Loss
 
 FROZEN = Path(__file__).parent / "frozen"
 DIGESTS = {"api_1.py": "7fc6c304a2c20fc4"}
-SOURCE = Source(plugin="old", distribution="old-pkg", version="1.0")
+SOURCE = PluginSource(plugin="old", distribution="old-pkg", version="1.0")
 SUITE = """
 schema = 1
 name = "frozen"

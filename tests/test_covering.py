@@ -18,7 +18,7 @@ from support import make_executor
 
 from ltbench import Dataset, DatasetInfo, Images
 from ltbench.cli.options import every_technique
-from ltbench.core.plugins import Source
+from ltbench.core.plugins import PluginSource
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.hookspecs import hookimpl
@@ -74,7 +74,7 @@ class Offer:
 @pytest.fixture(scope="module")
 def own() -> Registry:
     registry = Registry.load()
-    assert registry.add(Source(plugin="patches", distribution="patches", version="1"), Offer) is None
+    assert registry.add(PluginSource(plugin="patches", distribution="patches", version="1"), Offer) is None
     return registry
 
 

@@ -15,7 +15,7 @@ from ltbench.running.run_log import RunLog
 from ltbench.running.runner import run
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
-from ltbench.timing.speed_log import Line, Speeds
+from ltbench.timing.speed_log import Speeds, SpeedSample
 
 START, LOADING = 3.0, 2.5
 """Seconds until a worker can begin, and that its first job takes longer."""
@@ -93,8 +93,8 @@ def past(what, wrong=1.0):
     known = Speeds()
     for job in what.jobs.values():
         shape, work = shaped(job)
-        known.add(Line(shape=shape, jobs=1, seconds=job.spec["seconds"] * wrong, work=work))
-    known.add(Line(shape=Shape(kind="start", data="local"), jobs=1, seconds=START + LOADING, work=1.0))
+        known.add(SpeedSample(shape=shape, jobs=1, seconds=job.spec["seconds"] * wrong, work=work))
+    known.add(SpeedSample(shape=Shape(kind="start", data="local"), jobs=1, seconds=START + LOADING, work=1.0))
     return known
 
 

@@ -15,7 +15,7 @@ SHOWN = 3
 """Settings in which a check failed that are named."""
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
     from ltbench.technique import Technique
     from ltbench.testing import Finding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(names: Sequence[str], as_json: bool, choice: Choice) -> int:
+def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int:
     """Examine techniques against what their stage demands, and suites.
 
     A technique by its name is tried with its defaults and other values of its parameters; written with parameters, as

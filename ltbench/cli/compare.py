@@ -51,10 +51,10 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
     if len(what) == 2:
         first, second = (named(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
-        found = compare.sets(first.ledger().records, second.ledger().records, names, metric)
+        found = compare.sets(first.records_file().records, second.records_file().records, names, metric)
     else:
         place = named(what[0], leaderboards)
-        records = place.ledger().records
+        records = place.records_file().records
         found = _two_cells(records, what[1], what[2], metric) or compare.combinations(records, what[1], what[2], metric)
     if as_json:
         print_json(found)

@@ -15,7 +15,7 @@ from ltbench.core.folders import data_root
 from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.stages import Dataset, DatasetInfo
 
 
@@ -56,7 +56,7 @@ def command(
     download: bool,
     as_json: bool,
     root: Path,
-    choice: Choice,
+    choice: PluginSelection,
 ) -> None:
     """Show where the data sets are and what to put where for those that are missing.
 

@@ -20,7 +20,7 @@ from ltbench.core.folders import data_root, store_root
 from ltbench.errors import CELLS_FAILED, LtbenchError
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
 
 SHOWN = 5
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy", "msgspec", "safetensors", "pebble")
@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(as_json: bool, choice: Choice) -> int:
+def command(as_json: bool, choice: PluginSelection) -> int:
     """Examine plugins, libraries, processor, data and store. Exits 1 when something is wrong."""
     findings = list(examine(choice))
     if as_json:
@@ -51,7 +51,7 @@ def command(as_json: bool, choice: Choice) -> int:
     return CELLS_FAILED if any(finding.state == "wrong" for finding in findings) else 0
 
 
-def examine(choice: Choice) -> Iterator[Finding]:
+def examine(choice: PluginSelection) -> Iterator[Finding]:
     """Yield a finding for each thing that a run depends on."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for library in LIBRARIES:
@@ -67,9 +67,9 @@ def examine(choice: Choice) -> Iterator[Finding]:
 
 
 def _damage(store: Path) -> Iterator[Finding]:
-    from ltbench.store.quarantine import NAME, set_aside
+    from ltbench.store.quarantine import NAME, quarantined
 
-    found = set_aside(store)
+    found = quarantined(store)
     if found:
         some = "; ".join(f"{one.key}: {one.why}" for one in found[:SHOWN])
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -81,7 +81,7 @@ def _damage(store: Path) -> Iterator[Finding]:
         )
 
 
-def _plugins(choice: Choice) -> Iterator[Finding]:
+def _plugins(choice: PluginSelection) -> Iterator[Finding]:
     from ltbench.core.plugins import BUILT_IN
     from ltbench.registry.loading import SLOW_SECONDS
     from ltbench.registry.registry import Registry

@@ -14,8 +14,8 @@ from ltbench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.export import Format
-    from ltbench.records.locations import Source
-    from ltbench.registry.discovery import Choice
+    from ltbench.records.locations import RecordsLocation
+    from ltbench.registry.discovery import PluginSelection
 
 _FORMATS = ("csv", "json", "parquet")
 
@@ -41,7 +41,7 @@ def command(
     predictions: bool,
     store_path: Path,
     leaderboards: Path,
-    choice: Choice,
+    choice: PluginSelection,
 ) -> None:
     """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
 
@@ -63,7 +63,7 @@ def command(
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
         raise UsageError("Parquet is no text for a terminal", fix="--output FILE.parquet")
-    held = place.ledger()
+    held = place.records_file()
     stands = Standing()
     if place.kind != "store":
         stands = standing(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
@@ -80,19 +80,19 @@ def _by_name(output: Path | None) -> Format:
     return "csv" if output is None else ends.get(output.suffix.lower(), "csv")
 
 
-def _bundle(place: Source, output: Path | None, store_path: Path, choice: Choice) -> None:
+def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choice: PluginSelection) -> None:
     """Write predictions beside the records, or both into a folder of their own."""
-    from ltbench.core.atomic_files import telling
+    from ltbench.core.atomic_files import os_errors_as_store_errors
     from ltbench.jobs.saved_predictions import FOLDER, export
-    from ltbench.records.locations import source
-    from ltbench.records.records_file import FILE, write_ledger
+    from ltbench.records.locations import location
+    from ltbench.records.records_file import FILE, write_records_file
     from ltbench.store.store import Store
 
     if output is None and place.kind == "store":
         raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")
-    held = place.ledger()
+    held = place.records_file()
     home = place.file.parent if output is None else output
-    where = source(store_path) if place.kind != "store" else place
+    where = location(store_path) if place.kind != "store" else place
     count, missing = export(held.records, Store(where.path), load_registry(choice), home / FOLDER)
     if not count:
         raise StoreError(
@@ -100,9 +100,9 @@ def _bundle(place: Source, output: Path | None, store_path: Path, choice: Choice
             fix="--store FOLDER, or run the suite again",
         )  # fmt: skip
     if output is not None:
-        write_ledger(output / FILE, held)
+        write_records_file(output / FILE, held)
         if place.kind == "suite" and (place.path / "suite.json").is_file():
-            with telling("the facts of the suite cannot be copied", output):
+            with os_errors_as_store_errors("the facts of the suite cannot be copied", output):
                 shutil.copyfile(place.path / "suite.json", output / "suite.json")
     if missing:
         click.echo(f"the store lacks the predictions of {len(missing)} cells", err=True)

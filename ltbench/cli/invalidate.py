@@ -27,21 +27,21 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     """
     from ltbench.leaderboard import publish
     from ltbench.records import locations
-    from ltbench.records.records_file import invalidate, ledger, write_ledger
+    from ltbench.records.records_file import invalidate, records_file, write_records_file
 
-    among = locations.published(leaderboards) if records is None else [locations.source(records)]
+    among = locations.published(leaderboards) if records is None else [locations.location(records)]
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
     found = locations.find(cell, among)
     one = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:
-        before = place.ledger()
-        after = ledger([*before.records, *before.withdrawn], [*before.invalidations, one])
+        before = place.records_file()
+        after = records_file([*before.records, *before.withdrawn], [*before.invalidations, one])
         if place.kind == "suite":
             written += publish.rewrite(place.path, publish.load(place.path).facts, after)
         else:
-            write_ledger(place.file, after)
+            write_records_file(place.file, after)
             written.append(place.file)
     if as_json:
         print_json({"invalidation": one, "written": [str(path) for path in written]})

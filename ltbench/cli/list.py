@@ -11,7 +11,7 @@ from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -27,7 +27,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--check", type=FILE, metavar="FILE", help="Exit with 5 and the diff where that is out of date.")
 @plugin_options
 def command(
-    stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: Choice
+    stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: PluginSelection
 ) -> None:  # fmt: skip
     """List the techniques by stage, with their parameters, plugin and version."""
     from ltbench.errors import UnknownName, UsageError

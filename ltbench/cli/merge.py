@@ -15,7 +15,7 @@ from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
 if TYPE_CHECKING:
     from ltbench.leaderboard.merge import Merged
     from ltbench.leaderboard.page.page import SuiteFacts
-    from ltbench.records.locations import Source
+    from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
 
 SHOWN = 20
@@ -43,7 +43,7 @@ def command(
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.merge import facts_of, merged
     from ltbench.records.locations import named
-    from ltbench.records.records_file import FILE, ledger, read_ledger
+    from ltbench.records.records_file import FILE, read_records_file, records_file
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
@@ -51,22 +51,22 @@ def command(
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
         raise UsageError(f"{target} is to be taken into itself", fix="leave it away: what is there stays")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
-    old = read_ledger(target / FILE) if (target / FILE).exists() else ledger(())
-    found = merged(old, {name: place.ledger() for name, place in places.items()}, prefer=preferred)
+    old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
+    found = merged(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     theirs = [publish.load(place.path).facts for place in places.values() if place.kind == "suite"]
     mine = publish.load(target).facts if (target / publish.FACTS).exists() else None
-    facts = _with_command(facts_of(target.name, mine, theirs), found.ledger.records)
+    facts = _with_command(facts_of(target.name, mine, theirs), found.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written = publish.rewrite(target, facts, found.ledger)
+    written = publish.rewrite(target, facts, found.records_file)
     open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
     if as_json:
         print_json({
-            "records": len(found.ledger.records), "added": found.added, "duplicates": found.duplicates,
-            "renewed": found.renewed, "withdrawn": len(found.ledger.withdrawn), "protocols": found.protocols,
+            "records": len(found.records_file.records), "added": found.added, "duplicates": found.duplicates,
+            "renewed": found.renewed, "withdrawn": len(found.records_file.withdrawn), "protocols": found.protocols,
             "other_versions": found.other_versions, "conflicts": found.conflicts, "written": [str(p) for p in written],
         })  # fmt: skip
     else:
@@ -78,7 +78,7 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _preferred(text: str, places: dict[str, Source], target: Path, leaderboards: Path) -> str:
+def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, leaderboards: Path) -> str:
     """Return the name of the place that is preferred, as `merged` knows it."""
     from ltbench.records.locations import named
 
@@ -100,12 +100,12 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
 
     from ltbench.cli.options import load_registry
     from ltbench.cli.running.reproduce_command import reproducing
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import changed, find_suite
 
     seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
-    registry = load_registry(Choice())
+    registry = load_registry(PluginSelection())
     if facts.name not in registry.suites or not facts.command:
         return facts
     own = find_suite(facts.name, registry)
@@ -126,11 +126,11 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
 
 def _print(found: Merged, target: Path) -> None:
     click.echo(
-        f"{target}: {len(found.ledger.records)} records; {found.added} added, {found.renewed} had failed and now have "
+        f"{target}: {len(found.records_file.records)} records; {found.added} added, {found.renewed} had failed and now have "
         f"numbers, {found.duplicates} duplicates"
     )
-    if found.ledger.withdrawn:
-        click.echo(f"{len(found.ledger.withdrawn)} are withdrawn and stay in the file")
+    if found.records_file.withdrawn:
+        click.echo(f"{len(found.records_file.withdrawn)} are withdrawn and stay in the file")
     if len(found.protocols) > 1:
         click.echo(f"protocols {', '.join(found.protocols)}: each is ranked by itself")
     if found.other_versions:

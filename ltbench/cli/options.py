@@ -14,8 +14,8 @@ from ltbench.core.folders import data_root, store_root
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.records.locations import Source
-    from ltbench.registry.discovery import Choice
+    from ltbench.records.locations import RecordsLocation
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
     from ltbench.suite.suite import Suite
 
@@ -30,10 +30,10 @@ def plugin_options(function: F) -> F:
 
     @functools.wraps(function)
     def command(*args: Any, plugin_files: Sequence[str], words: Sequence[str], alone: bool, **kwargs: Any) -> Any:
-        from ltbench.registry.discovery import Choice
+        from ltbench.registry.discovery import PluginSelection
 
         asked = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
-        choice = Choice(files=tuple(plugin_files), words=(*asked, *words), alone=alone)
+        choice = PluginSelection(files=tuple(plugin_files), words=(*asked, *words), alone=alone)
         return function(*args, choice=choice, **kwargs)
 
     files = click.option(
@@ -107,14 +107,14 @@ def leaderboards_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def places_of(records: Path | None, leaderboards: Path) -> list[Source]:
+def places_of(records: Path | None, leaderboards: Path) -> list[RecordsLocation]:
     """Return where cells are looked for."""
     from ltbench.records import locations
 
-    return locations.places(leaderboards, store_root()) if records is None else [locations.source(records)]
+    return locations.places(leaderboards, store_root()) if records is None else [locations.location(records)]
 
 
-def load_registry(choice: Choice) -> Registry:
+def load_registry(choice: PluginSelection) -> Registry:
     """Return the registry, with one line on stderr for each plugin or technique that is off."""
     from ltbench.registry.registry import Registry
 

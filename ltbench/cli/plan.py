@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ltbench.executor import Context
     from ltbench.planning.combinations import LeftOut
     from ltbench.planning.plan import Plan
-    from ltbench.registry.discovery import Choice
-    from ltbench.running.what_is_missing import Outlook
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
     from ltbench.timing.estimate import Prediction
 
@@ -44,7 +44,7 @@ SOURCES = {
 @click.option("--probe", is_flag=True, help="Measure a few steps of each shape of training that nothing is known of.")
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
 def command(
-    choice: Choice,
+    choice: PluginSelection,
     data_root: Path,
     store_path: Path,
     as_json: bool,
@@ -57,7 +57,7 @@ def command(
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
-    from ltbench.running.what_is_missing import outlook
+    from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
     from ltbench.timing.estimate import Prediction, known
 
@@ -67,14 +67,14 @@ def command(
     past = known(store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
-    view: Outlook | None = None
+    view: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(
             part, store, registry, data_root, past=past, executor="local" if view is None else None
         )
-        seen = outlook(part, store, registry, prediction, workers=workers or cores())
+        seen = plan_status(part, store, registry, prediction, workers=workers or cores())
         if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
-            seen = outlook(part, store, registry, prediction, workers=workers or cores())
+            seen = plan_status(part, store, registry, prediction, workers=workers or cores())
         view = seen if view is None else view + seen
         left_out += part.left_out
         if with_cells:
@@ -91,7 +91,7 @@ def command(
             )
 
 
-def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "cells": view.jobs["cell"],
@@ -113,7 +113,7 @@ def _facts(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> dict[str
     }
 
 
-def _probed(part: Plan, view: Outlook, context: Context, prediction: Prediction) -> bool:
+def _probed(part: Plan, view: PlanStatus, context: Context, prediction: Prediction) -> bool:
     """Measure what is missing and that nothing is known of; return whether there was something."""
     from ltbench.errors import StoreError
     from ltbench.running.prober import measure_all
@@ -137,7 +137,7 @@ def _probed(part: Plan, view: Outlook, context: Context, prediction: Prediction)
     return done > 0
 
 
-def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
+def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
     jobs, missing = view.jobs, view.missing
     click.echo(f"suite {suite.name}: {suite.title}")
     click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
@@ -168,7 +168,7 @@ def _print(suite: Suite, view: Outlook, left_out: Sequence[LeftOut]) -> None:
     click.echo(f"time        {_time(view)}")
 
 
-def _time(view: Outlook) -> str:
+def _time(view: PlanStatus) -> str:
     forecast = view.forecast
     if not view.missing["cell"]:
         return "nothing is left to do"
@@ -195,7 +195,7 @@ def _big(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _again(view: Outlook) -> str:
+def _again(view: PlanStatus) -> str:
     return f"; {len(view.failed)} failed before and are tried again" if view.failed else ""
 
 

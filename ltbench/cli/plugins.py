@@ -11,7 +11,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
 
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--requirements", is_flag=True, help="Print what is installed as pip reads it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
-def command(times: bool, requirements: bool, as_json: bool, choice: Choice) -> None:
+def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelection) -> None:
     """List the plugins, what each offers, and those that are off with the reason."""
     if requirements and (times or as_json):
         raise UsageError("--requirements prints lines for pip and nothing else", fix="leave --times and --json away")

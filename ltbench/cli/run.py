@@ -25,7 +25,7 @@ from ltbench.errors import CELLS_FAILED
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import Loaded
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.store.quarantine import Damage
 
 SHOWN = 20
@@ -80,7 +80,7 @@ SHOWN = 20
 @cell_options
 @plugin_options
 def command(
-    choice: Choice,
+    choice: PluginSelection,
     data_root: Path,
     store_path: Path,
     budget: float | None,

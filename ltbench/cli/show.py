@@ -13,7 +13,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.core.folders import data_root as default_root
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
 
 
@@ -36,7 +36,7 @@ def command(
     figure: Path | None,
     dataset: str,
     data_root: Path,
-    choice: Choice,
+    choice: PluginSelection,
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 

@@ -87,7 +87,7 @@ def _verified(found: Found) -> list[str]:
     for place in found.places:
         if place.kind == "store" or not (verifications := read_verifications(place.file.parent / FILE)):
             continue
-        held = place.ledger()
+        held = place.records_file()
         stands = standing(verifications, [*held.records, *held.withdrawn])
         lines += [one.short.replace("`", "") for one in stands.valid if found.record.id in one.cells]
     return lines

@@ -18,10 +18,10 @@ from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
 
 if TYPE_CHECKING:
     from ltbench.records.agreement import Agreement
-    from ltbench.records.locations import Source
+    from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
     from ltbench.records.verifications import Verification
-    from ltbench.registry.discovery import Choice
+    from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
     from ltbench.verify.audit import Examined
 
@@ -70,7 +70,7 @@ def command(
     data_root: Path,
     leaderboards: Path,
     as_json: bool,
-    choice: Choice,
+    choice: PluginSelection,
 ) -> int:
     """Examine the records of PATH: a records file, a suite's folder or name, or a store.
 
@@ -154,14 +154,14 @@ def _verification(
     examined: Examined, again: Sequence[Again], made: Sequence[Record], seed: int, tolerance: float | None
 ) -> Verification:
     from ltbench import __version__
-    from ltbench.records.agreement import outcome
+    from ltbench.records.agreement import result_digest
     from ltbench.records.verifications import Rerun, Verification, sealed
 
     return sealed(
         Verification(
             ltbench=__version__,
             protocols=sorted({record.protocol for record in examined.sound}),
-            cells={record.id: outcome(record) for record in examined.sound},
+            cells={record.id: result_digest(record) for record in examined.sound},
             records="",
             recomputed=len(examined.recomputed),
             rerun=[Rerun(id=o.id, same=o.agreement.same, gap=o.agreement.gap) for o in again if o.agreement],
@@ -172,7 +172,7 @@ def _verification(
     )
 
 
-def _write(place: Source, verification: Verification | None, again: Sequence[Again]) -> Path | None:
+def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[Again]) -> Path | None:
     """Note a verification beside the records in place of those that it makes needless; return where.
 
     What covers a cell that now came out differently is contradicted, and goes.
@@ -193,13 +193,13 @@ def _write(place: Source, verification: Verification | None, again: Sequence[Aga
     return None if verification is None else path
 
 
-def _render(place: Source) -> None:
+def _render(place: RecordsLocation) -> None:
     """Have the page beside the records say it, too."""
     from ltbench.leaderboard import publish
 
     if place.kind == "suite" and (place.path / publish.PAGE).is_file():
         loaded = publish.load(place.path)
-        publish.rewrite(place.path, loaded.facts, loaded.ledger)
+        publish.rewrite(place.path, loaded.facts, loaded.records_file)
 
 
 def _print(

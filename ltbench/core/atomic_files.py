@@ -34,7 +34,9 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
 @contextlib.contextmanager
-def telling(what: str, where: Path, *, only: Collection[int] | None = None, missing_ok: bool = False) -> Iterator[None]:
+def os_errors_as_store_errors(
+    what: str, where: Path, *, only: Collection[int] | None = None, missing_ok: bool = False
+) -> Iterator[None]:
     """Turn what the system refuses inside the block into `StoreError`: what, where, why and what to do.
 
     only: the error numbers that are turned, all of them by default. missing_ok: a missing file is the caller's.
@@ -52,7 +54,7 @@ def telling(what: str, where: Path, *, only: Collection[int] | None = None, miss
         raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
 
 
-def refused(error: StoreError) -> bool:
+def is_disk_full(error: StoreError) -> bool:
     """Whether an error is that of a disk that takes nothing more, whatever is written next."""
     cause = error.__cause__
     return cause is not None and _system_error(cause) in REFUSALS

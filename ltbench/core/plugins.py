@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry was loaded from, so that a worker process can load the same."""
 
     plugin_files: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] | None = None
     """Plugins of third parties that are on, where the others are off; None: all."""
 
-    def has(self, source: Source) -> bool:
+    def has(self, source: PluginSource) -> bool:
         """Whether an installed plugin is on."""
         if source.plugin in self.disabled or source.distribution in self.disabled:
             return False
@@ -41,7 +41,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class PluginSource(msgspec.Struct, frozen=True, kw_only=True):
     """The plugin that something comes from, and the distribution that it belongs to."""
 
     plugin: str

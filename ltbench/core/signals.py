@@ -14,7 +14,7 @@ class StopNow(BaseException):
     """A signal that does not wait: the second one."""
 
 
-class Heard:
+class SignalCount:
     """How many signals came so far."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Heard:
     def __bool__(self) -> bool:
         return self.count > 0
 
-    def one(self) -> None:
+    def add(self) -> None:
         """Count a signal; raise `StopNow` for every one but the first."""
         self.count += 1
         if self.count > 1:
@@ -31,10 +31,10 @@ class Heard:
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[Heard]:
+def catch_signals() -> Iterator[SignalCount]:
     """Count SIGINT and SIGTERM inside the block instead of dying of them: the second one raises `StopNow`."""
-    signals = Heard()
-    with handled(signals.one):
+    signals = SignalCount()
+    with handled(signals.add):
         yield signals
 
 

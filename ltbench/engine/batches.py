@@ -62,11 +62,11 @@ class Feed:
         self._blend = _unblended if mix is None else _blender(mix, self._counts)
         self._try(augment, mix)
 
-    def show(self, rows: Tensor) -> None:
+    def use_features(self, rows: Tensor) -> None:
         """Until the next switch, give these rows, float [N, D], one for each training image, in place of the images."""
         self._read, self._finish = lambda indices, _stream: rows[indices], lambda rows: rows
 
-    def still_images(self) -> Iterator[Tensor]:
+    def unaugmented_images(self) -> Iterator[Tensor]:
         """Yield all training images in their order, in batches, as a network is given them without augmentation."""
         for images in torch.split(self._images, _LOOK):
             yield _channels_last(self._normalise(images.float().mul_(1 / 255)))

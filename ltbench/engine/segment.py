@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ltbench.executor import Techniques
-from ltbench.planning.compute_cost import is_still
+from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.stages import Augment, Loss, Mix, Sampler, Technique, Weight
 
 T = TypeVar("T", bound=Technique)
@@ -26,7 +26,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     trainable: Literal["all", "classifier"]
     restart: bool
     lr_scale: float
-    is_still: bool
+    has_fixed_images: bool
     """Whether a frozen backbone is shown the same images in every epoch."""
 
     @classmethod
@@ -46,7 +46,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
             trainable=spec["trainable"],
             restart=spec["restart"],
             lr_scale=spec["lr_scale"],
-            is_still=is_still(spec),
+            has_fixed_images=has_fixed_images(spec),
         )
 
     @property

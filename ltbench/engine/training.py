@@ -94,8 +94,8 @@ class Training:
         objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
         network, optimizer, feed, average = self.network, self.optimizer, self.feed, self.average
         learner, whole = network, sum(map(len, self.spans))
-        if segment.is_still and (features := self._features()) is not None:
-            feed.show(features)
+        if segment.has_fixed_images and (features := self._features()) is not None:
+            feed.use_features(features)
             learner = network.get_classifier()  # type: ignore[operator]
         for step in range(start, span.last):
             batch = feed.next()
@@ -114,7 +114,7 @@ class Training:
     def _features(self) -> Tensor | None:
         """Return what the classifier is given for each training image, where the backbone need look only once."""
         precision = partial(autocast, self.recipe.precision, self.device)
-        return features_of(self.network, self.feed.still_images(), self.feed.size, precision)
+        return features_of(self.network, self.feed.unaugmented_images(), self.feed.size, precision)
 
     def _note(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
         """Count a step that was made; raise `JobFailed` where its loss is not finite."""

@@ -198,9 +198,9 @@ class Dask:
         if isinstance(answer, CancelledError | asyncio.CancelledError):
             if getattr(answer, "reason", "") == "scheduler-connection-lost" or self._client_status() != "running":
                 raise self._lost_scheduler("the connection broke")
-            return self._in_vain(task, "was cancelled")
+            return self._not_started(task, "was cancelled")
         if isinstance(answer, OSError):
-            return self._in_vain(task, f"was lost on its way: {answer}")
+            return self._not_started(task, f"was lost on its way: {answer}")
         if isinstance(answer, BaseException):
             raise WorkerRefused("a worker could not read what it was told to do",
                                 why=f"{type(answer).__name__}: {answer}",
@@ -215,7 +215,7 @@ class Dask:
         leases = self.context.store.leases
         dead = leases.owner(task.name)
         if dead is None:
-            return self._in_vain(task, "came to a worker that died before it began")
+            return self._not_started(task, "came to a worker that died before it began")
         leases.path(task.name).unlink(missing_ok=True)
 
         def how(last_words: str) -> str:
@@ -227,7 +227,7 @@ class Dask:
         self._vain = 0
         return after_death(task.jobs, self.context.store, how=how, process=(dead.host, dead.pid), was_it=was_it)
 
-    def _in_vain(self, task: _Task, why: str) -> list[Outcome]:
+    def _not_started(self, task: _Task, why: str) -> list[Outcome]:
         """Return the jobs of a task that was not begun, but not for ever."""
         self._vain += 1
         if self._vain > _VAIN + self._fit:

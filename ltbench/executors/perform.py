@@ -79,7 +79,7 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
             outcome = _perform(job, context, work)
         if outcome.status not in ("done", "found"):
             undone.add(job.key)
-        full = full or (outcome.store_error is not None and atomic_files.refused(outcome.store_error))
+        full = full or (outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error))
         yield outcome
 
 

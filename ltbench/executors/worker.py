@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.plugins import Origin
+from ltbench.core.plugins import PluginOrigin
 from ltbench.core.processes import process_start
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Outcome, Work
@@ -46,7 +46,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker makes its context from."""
 
     store: Store
-    origin: Origin
+    origin: PluginOrigin
     data_root: Path
     device: str
     work: str

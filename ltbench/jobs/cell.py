@@ -12,7 +12,7 @@ import numpy as np
 
 from ltbench.core.spec import Job, Spec
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.plugin_calls import adjusted, described, measured, merged
+from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, described, merge_checked
 from ltbench.records.record import Provenance, seal
 from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
 
@@ -36,7 +36,7 @@ def derive(job: Job, context: Context) -> None:
     predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
     labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
-    results = measured(registry, metrics, probabilities, labels, counts)
+    results = compute_metrics(registry, metrics, probabilities, labels, counts)
     first = fits[job.spec["members"][0]]
     record = _frame(job) | results
     record |= {
@@ -101,10 +101,10 @@ def predictions(
             if labels is not None and not np.array_equal(labels, its_labels):
                 raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
             labels = its_labels
-            logits.append(one if posthoc is None else adjusted(registry, posthoc, one, counts, classifier))
-        merged_views.append(merged(registry, view, view.merge, np.stack(logits)))
+            logits.append(one if posthoc is None else adjust_checked(registry, posthoc, one, counts, classifier))
+        merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
-    return labels, merged(registry, ensemble, ensemble.merge, np.stack(merged_views))
+    return labels, merge_checked(registry, ensemble, ensemble.merge, np.stack(merged_views))
 
 
 def _stored(context: Context, key: str) -> bytes:

@@ -22,7 +22,7 @@ _TOLERANCE = 1e-4
 """How far a probability may be outside of [0, 1], and the sum of a row from 1: float32 over 1,000 classes is within."""
 
 
-def adjusted(
+def adjust_checked(
     registry: Techniques, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
 ) -> FloatArray:
     """Return the changed logits, finite float64 [N, C]."""
@@ -32,7 +32,7 @@ def adjusted(
     return result
 
 
-def merged(
+def merge_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:
     """Return what `merge`, a method of `technique`, makes of float [P, N, C]: probabilities, float64 [N, C]."""
@@ -49,7 +49,7 @@ def merged(
     return result.clip(0.0, 1.0)
 
 
-def measured(
+def compute_metrics(
     registry: Techniques, metrics: Iterable[Metric], probabilities: FloatArray, labels: IntArray, counts: IntArray
 ) -> dict[str, object]:
     """Return the parts of a record that metrics fill: `metrics`, `per_class` and, where one has it, `confusion`.
@@ -63,7 +63,7 @@ def measured(
     classes = len(counts)
 
     def ask(metric: Metric) -> object:
-        return called(registry, metric, lambda: metric.compute(probabilities, labels, counts))
+        return call_plugin(registry, metric, lambda: metric.compute(probabilities, labels, counts))
 
     for metric in metrics:
         found = ask(metric)
@@ -88,7 +88,7 @@ def measured(
     return parts
 
 
-def called(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
+def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
     """Return what a plugin's method returns; what it raises becomes `JobFailed`, naming it."""
     try:
         return call()
@@ -113,7 +113,7 @@ def described(array: FloatArray) -> str:
 
 
 def _array(registry: Techniques, technique: Technique, call: Callable[[], object]) -> FloatArray:
-    returned = called(registry, technique, call)
+    returned = call_plugin(registry, technique, call)
     try:
         return np.asarray(returned, dtype=np.float64)
     except (TypeError, ValueError):

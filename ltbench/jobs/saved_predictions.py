@@ -21,7 +21,7 @@ from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import identity, predict_spec
 from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
-from ltbench.jobs.plugin_calls import measured
+from ltbench.jobs.plugin_calls import compute_metrics
 from ltbench.records.record import Record
 from ltbench.stages import Metric, View
 from ltbench.store.store import Store
@@ -140,7 +140,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
             content[key] = logits
     labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
     metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
-    return Recomputed(labels, measured(registry, metrics, probabilities, labels, whole))
+    return Recomputed(labels, compute_metrics(registry, metrics, probabilities, labels, whole))
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
@@ -207,7 +207,7 @@ def _sound(read: Callable[[str], T], key: str) -> T:
 
 def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[str, bytes | None]]) -> None:
     staging = folder.with_name(f".{folder.name}.new")
-    with atomic_files.telling("predictions cannot be written", folder):
+    with atomic_files.os_errors_as_store_errors("predictions cannot be written", folder):
         atomic_files.remove(staging)
         staging.mkdir(parents=True)
         try:

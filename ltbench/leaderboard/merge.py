@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.records.agreement import outcome
+from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
-from ltbench.records.records_file import Ledger, ledger
+from ltbench.records.records_file import RecordsFile, records_file
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a merge."""
 
-    ledger: Ledger
+    records_file: RecordsFile
     added: int
     """Cells that were not there."""
     duplicates: int
@@ -48,8 +48,8 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """Cells of one place in a table that are there more than once, made with other data or other revisions."""
 
 
-def merged(old: Ledger, new: Mapping[str, Ledger], *, prefer: str | None = None) -> Merged:
-    """Return records of several places as one ledger, the same whatever the order of the places.
+def merged(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> Merged:
+    """Return records of several places as one records file, the same whatever the order of the places.
 
     old: what the leaderboard has; new: what is taken in, by the name of its place. Where numbers of one cell differ,
     those of `prefer` are taken, else the old ones stay, else none is taken. Of records with the same numbers the one
@@ -57,7 +57,7 @@ def merged(old: Ledger, new: Mapping[str, Ledger], *, prefer: str | None = None)
     """
     places = {"": old, **new}
     invalidations = [one for place in places.values() for one in place.invalidations]
-    everything = {name: ledger([*one.records, *one.withdrawn], invalidations) for name, one in places.items()}
+    everything = {name: records_file([*one.records, *one.withdrawn], invalidations) for name, one in places.items()}
     found: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
         for record in everything[name].records:
@@ -75,7 +75,7 @@ def merged(old: Ledger, new: Mapping[str, Ledger], *, prefer: str | None = None)
     before = {record.id: record for record in everything[""].records}
     withdrawn = [record for one in everything.values() for record in one.withdrawn]
     return Merged(
-        ledger=ledger([*kept, *_lowest(withdrawn)], invalidations),
+        records_file=records_file([*kept, *_lowest(withdrawn)], invalidations),
         added=sum(record.id not in before for record in kept),
         duplicates=sum(len(by_place) - 1 for cell in found.values() for by_place in cell.values()),
         renewed=sum(record.id in before and before[record.id].status != record.status for record in kept),
@@ -87,7 +87,7 @@ def merged(old: Ledger, new: Mapping[str, Ledger], *, prefer: str | None = None)
 
 def _numbers(record: Record) -> str:
     """Return what tells versions of a cell apart; empty for a failure, which contradicts nothing."""
-    return outcome(record) if record.status == "ok" else ""
+    return result_digest(record) if record.status == "ok" else ""
 
 
 def _preferred(versions: Mapping[str, Mapping[str, Record]], prefer: str | None) -> str | None:
@@ -122,7 +122,7 @@ def _top1(record: Record) -> float | None:
 def _lowest(records: Iterable[Record]) -> list[Record]:
     lowest: dict[tuple[str, str], Record] = {}
     for record in records:
-        key = (record.id, outcome(record))
+        key = (record.id, result_digest(record))
         lowest[key] = min(lowest.get(key, record), record, key=lambda one: one.digest)
     return list(lowest.values())
 

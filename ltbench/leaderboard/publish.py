@@ -26,7 +26,7 @@ from ltbench.leaderboard.tables.csv import effects_sheet, sheet
 from ltbench.leaderboard.tables.table import Board, boards
 from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
-from ltbench.records.records_file import Ledger, ledger, read_ledger, write_ledger
+from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import Standing, read_verifications, standing
 
@@ -42,7 +42,7 @@ class Loaded(msgspec.Struct, frozen=True):
     records: list[Record]
     """What counts, in its fixed order."""
     boards: list[Board]
-    ledger: Ledger
+    records_file: RecordsFile
     standing: Standing
     trust: Trust
 
@@ -60,22 +60,22 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     return rewrite(folder, facts, joined(old, new))
 
 
-def joined(old: Ledger, new: Iterable[Record]) -> Ledger:
-    """Return a ledger with records added to it, of which those that were withdrawn stay so."""
-    fresh = ledger(new, old.invalidations)
+def joined(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
+    """Return a records file with records added to it, of which those that were withdrawn stay so."""
+    fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
-    return ledger([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
+    return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
-def rewrite(folder: Path, facts: SuiteFacts, one: Ledger) -> list[Path]:
+def rewrite(folder: Path, facts: SuiteFacts, one: RecordsFile) -> list[Path]:
     """Write every file of a suite's folder from the records it is to have; return their paths."""
     paths, _ = written(folder, facts, one)
     return paths
 
 
-def written(folder: Path, facts: SuiteFacts, one: Ledger) -> tuple[list[Path], Loaded]:
+def written(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], Loaded]:
     """Do what `rewrite` does, and return what is published, too."""
-    write_ledger(folder / RECORDS, one)
+    write_records_file(folder / RECORDS, one)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     loaded = _loaded(folder, facts, one)
     files = rendered(loaded)
@@ -90,7 +90,7 @@ def load(folder: Path) -> Loaded:
     return _loaded(folder, *read(folder))
 
 
-def read(folder: Path) -> tuple[SuiteFacts, Ledger]:
+def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     """Return what a suite's folder says of the suite, and its records. Raises `RecordError` as `load` does."""
     path = folder / FACTS
     facts = SuiteFacts(name=folder.name)
@@ -100,10 +100,10 @@ def read(folder: Path) -> tuple[SuiteFacts, Ledger]:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
     path = folder / RECORDS
-    return facts, read_ledger(path) if path.exists() else ledger(())
+    return facts, read_records_file(path) if path.exists() else records_file(())
 
 
-def _loaded(folder: Path, facts: SuiteFacts, one: Ledger) -> Loaded:
+def _loaded(folder: Path, facts: SuiteFacts, one: RecordsFile) -> Loaded:
     stands = standing(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
     shown = marked(boards(one.records, facts.seeds), one.records, stands)
     return Loaded(folder, facts, one.records, shown, one, stands, trust(one, stands))

@@ -28,12 +28,12 @@ def passes(fit: Spec, images: int, begun: float = 0.0) -> float:
     for segment in fit["segments"]:
         share = segment["until"] - max(before, begun)
         if share > 0:
-            total += images if is_still(segment) else STEP * whole * share
+            total += images if has_fixed_images(segment) else STEP * whole * share
         before = segment["until"]
     return total
 
 
-def is_still(segment: Mapping[str, Any]) -> bool:
+def has_fixed_images(segment: Mapping[str, Any]) -> bool:
     """Whether a frozen backbone is shown the same images in every epoch of a segment."""
     return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
 

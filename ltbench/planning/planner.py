@@ -15,7 +15,7 @@ from ltbench.planning.combinations import TECHNIQUE_STAGES, Combination, LeftOut
 from ltbench.planning.compute_cost import passes, predicting
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import TRAINING_STAGES, Phases
-from ltbench.planning.settings import Ground, grounds
+from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Keys, ancestors, chain_lines
 from ltbench.stages import Dataset, Ensemble, Member, Model, Regime, View
 from ltbench.suite.recipe import recipe_spec
@@ -52,7 +52,7 @@ class Planner:
         self.suite = suite
         self.registry = registry
         self.recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
-        self.grounds = list(grounds(suite, registry, data_root))
+        self.grounds = list(settings(suite, registry, data_root))
         self.parts = 0
         self._done: set[bytes] = set()
         """Keys of the jobs of earlier parts."""
@@ -186,7 +186,7 @@ class Planner:
             techniques=[self.spec(t) | {"stage": t.stage} for t in combination.techniques],
         )
 
-    def add_cell(self, line: _Line, ground: Ground, subset_seed: int, seed: int) -> None:
+    def add_cell(self, line: _Line, ground: Setting, subset_seed: int, seed: int) -> None:
         members = line.ensemble.members(ground.counts)
         place = (ground.setting_key, subset_seed, seed)
         fits = [self.fit(ground, line, place, member) for member in members]
@@ -206,14 +206,14 @@ class Planner:
         }
         self._cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra)
 
-    def setting_specs(self, ground: Ground) -> list[Spec]:
+    def setting_specs(self, ground: Setting) -> list[Spec]:
         if ground.setting_key not in self._settings:
             self._settings[ground.setting_key] = [
                 self.spec(t) | {"stage": t.stage} for t in (ground.dataset, ground.profile, ground.model)
             ]
         return self._settings[ground.setting_key]
 
-    def fit(self, ground: Ground, line: _Line, place: tuple[int, int, int], member: Member) -> str:
+    def fit(self, ground: Setting, line: _Line, place: tuple[int, int, int], member: Member) -> str:
         """Return the key of a member's training. place: the ground by its key, the subset seed, and the training seed."""
         bagged = None if member.bag is None else line.bagger
         short = (line.trained, place, member.model, member.bag, member.seed_offset, bagged)
@@ -270,7 +270,7 @@ class Planner:
             self._predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
         return key
 
-    def data(self, ground: Ground, subset_seed: int) -> Spec:
+    def data(self, ground: Setting, subset_seed: int) -> Spec:
         short = (ground.setting_key, subset_seed)
         if short not in self._data:
             self._data[short] = {

@@ -18,7 +18,7 @@ from ltbench.technique import Technique
 T = TypeVar("T", bound=Technique)
 
 
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """Where cells are compared with each other: data at one imbalance factor, and one model."""
 
     dataset: Dataset
@@ -35,7 +35,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return id(self.setting)
 
 
-def grounds(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Ground]:
+def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
     """Yield the grounds of a suite. Raises `DataError` where a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         info = dataset.info(data_root)
@@ -44,7 +44,7 @@ def grounds(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Gro
                 counts = tuple(profile.counts(info.train_counts, factor))
                 check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
                 for model in _each(registry, suite.models, "model", Model):
-                    yield Ground(
+                    yield Setting(
                         dataset=dataset,
                         info=info,
                         profile=profile,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ltbench.store.store import Store
 
 
-def unshared(plan: Plan) -> Plan:
+def without_sharing(plan: Plan) -> Plan:
     """Return the plan with jobs of its own for each cell, each training undivided.
 
     What a job makes is the same; its spec has `alone`, the cell that it is made for, and so an identity of its own.

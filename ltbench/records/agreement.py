@@ -53,7 +53,7 @@ def agreement(first: Record, second: Record) -> Agreement:
     }
     before, after = metrics.get(PRIMARY, (None, None))
     return Agreement(
-        same=outcome(first) == outcome(second),
+        same=result_digest(first) == result_digest(second),
         expected="band" if unlike else "exact",
         unlike=unlike,
         metrics=metrics,
@@ -70,7 +70,7 @@ def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
     ]
 
 
-def outcome(record: Record) -> str:
+def result_digest(record: Record) -> str:
     """Return a digest of what two honest runs of a cell have in common, 32 hex digits.
 
     Left out is what depends on when and where a cell was run: times, machine, versions, learning curve, error.

@@ -10,7 +10,7 @@ from ltbench.records.record import check_identity, validate
 from ltbench.store.store import Store
 
 
-def trusted(cell: str, store: Store) -> dict[str, Any] | None:
+def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
     """Return the record of a cell, or None where there is none, or one that was damaged or changed after it was made.
 
     That one is set aside. Raises `StoreError` where it cannot be.
@@ -27,12 +27,12 @@ def trusted(cell: str, store: Store) -> dict[str, Any] | None:
     return record
 
 
-def trusted_status(cell: str, store: Store) -> str | None:
+def valid_status(cell: str, store: Store) -> str | None:
     """Return the status of the record that `trusted` returns, without reading again what it has just examined."""
     known = store.examined.pop(cell, None)
     if known is not None and known[0] is not None and known[0] == _signature(cell, store):
         return known[1]
-    record = trusted(cell, store)
+    record = valid_record(cell, store)
     return None if record is None else str(record["status"])
 
 
@@ -45,9 +45,9 @@ def _signature(cell: str, store: Store) -> tuple[int, ...] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def trusted_records(cells: Iterable[str], store: Store) -> Iterator[dict[str, Any]]:
+def valid_records(cells: Iterable[str], store: Store) -> Iterator[dict[str, Any]]:
     """Yield the records of those cells that have one that can be trusted, in order."""
-    return (record for cell in cells if (record := trusted(cell, store)) is not None)
+    return (record for cell in cells if (record := valid_record(cell, store)) is not None)
 
 
 def check(record: dict[str, Any]) -> None:

@@ -11,14 +11,14 @@ import msgspec
 
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, Ledger, ledger, line, read_ledger
+from ltbench.records.records_file import FILE, Invalidation, RecordsFile, line, read_records_file, records_file
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
 _LISTED = 10
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
     """A place that has records."""
 
     path: Path
@@ -40,29 +40,29 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
             path = store.record_path(cell)
             yield str(path), path.read_bytes()
 
-    def ledger(self) -> Ledger:
+    def records_file(self) -> RecordsFile:
         """Return what is there. Raises `RecordError` naming file, line and field where something is wrong."""
         if self.kind != "store":
-            return read_ledger(self.file)
-        return ledger(one for where, text in self.lines() if isinstance(one := line(text, where), Record))
+            return read_records_file(self.file)
+        return records_file(one for where, text in self.lines() if isinstance(one := line(text, where), Record))
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A cell that was asked for, and every place that has it, the first of which gave the record."""
 
     record: Record
-    places: list[Source]
+    places: list[RecordsLocation]
     invalidations: list[Invalidation]
 
 
-def source(path: Path) -> Source:
+def location(path: Path) -> RecordsLocation:
     """Return what is at a path. Raises `UsageError` where it has no records."""
     if path.is_file():
-        return Source(path=path, kind="file")
+        return RecordsLocation(path=path, kind="file")
     if (path / FILE).is_file():
-        return Source(path=path, kind="suite")
+        return RecordsLocation(path=path, kind="suite")
     if (path / "store.json").is_file() or (path / "records").is_dir():
-        return Source(path=path, kind="store")
+        return RecordsLocation(path=path, kind="store")
     raise UsageError(
         f"there are no records at {path}",
         why="it does not exist" if not path.exists() else f"it is a folder without {FILE}, and no store",
@@ -70,34 +70,37 @@ def source(path: Path) -> Source:
     )
 
 
-def named(text: str, leaderboards: Path) -> Source:
+def named(text: str, leaderboards: Path) -> RecordsLocation:
     """Return the leaderboard of that name, or what is at that path.
 
     Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
     """
     if (leaderboards / text / FILE).is_file():
-        return source(leaderboards / text)
+        return location(leaderboards / text)
     path = Path(text)
     if path.exists() or path.parent != Path() or path.suffix:
-        return source(path)
+        return location(path)
     raise UnknownName.of(
         "leaderboard", text, (each.path.name for each in published(leaderboards)), where=str(leaderboards)
     )
 
 
-def published(leaderboards: Path) -> list[Source]:
+def published(leaderboards: Path) -> list[RecordsLocation]:
     """Return the folders of suites below a folder, by name."""
     if not leaderboards.is_dir():
         return []
-    return [Source(path=path.parent, kind="suite") for path in sorted(leaderboards.glob(f"*/{FILE}"))]
+    return [RecordsLocation(path=path.parent, kind="suite") for path in sorted(leaderboards.glob(f"*/{FILE}"))]
 
 
-def places(leaderboards: Path, store: Path) -> list[Source]:
+def places(leaderboards: Path, store: Path) -> list[RecordsLocation]:
     """Return where a cell is looked for unless something else is said: the leaderboards, then the store."""
-    return [*published(leaderboards), *([Source(path=store, kind="store")] if (store / "records").is_dir() else [])]
+    return [
+        *published(leaderboards),
+        *([RecordsLocation(path=store, kind="store")] if (store / "records").is_dir() else []),
+    ]
 
 
-def find(beginning: str, among: Sequence[Source]) -> Found:
+def find(beginning: str, among: Sequence[RecordsLocation]) -> Found:
     """Return the cell whose id begins so. Raises `UsageError` where there is none, or more than one.
 
     Of several places the first one's record is taken; one that counts goes before one that was withdrawn.
@@ -106,7 +109,7 @@ def find(beginning: str, among: Sequence[Source]) -> Found:
     if not _ID.match(asked):
         raise UsageError(f"'{beginning}' is no identity of a cell", why="that is up to 32 digits of 0-9 and a-f",
                          fix="ltbench export SUITE lists those of all cells")  # fmt: skip
-    hits: list[tuple[Source, Record]] = []
+    hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
         for where, text in _beginning(asked, place):
@@ -123,12 +126,12 @@ def find(beginning: str, among: Sequence[Source]) -> Found:
         labels = {record.id: record.label for _, record in hits}
         shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
         raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
-    stands = ledger((record for _, record in hits), invalidations)
+    stands = records_file((record for _, record in hits), invalidations)
     record = next((r for _, r in hits if r in stands.records), hits[0][1])
     return Found(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record))
 
 
-def _beginning(asked: str, place: Source) -> Iterator[tuple[str, bytes]]:
+def _beginning(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
     """Yield the records that may be meant, so that one that is damaged is no obstacle to others."""
     if place.kind == "store":
         store = Store(place.path)
@@ -138,11 +141,11 @@ def _beginning(asked: str, place: Source) -> Iterator[tuple[str, bytes]]:
         yield from ((where, text) for where, text in read_lines(place.file) if mark.search(text))
 
 
-def _near(asked: str, among: Sequence[Source]) -> str:
+def _near(asked: str, among: Sequence[RecordsLocation]) -> str:
     known: list[str] = []
     for place in among:
         try:
-            known += [record.id for record in place.ledger().records]
+            known += [record.id for record in place.records_file().records]
         except RecordError:
             continue
     near = nearest(asked, {key[: len(asked)] for key in known})

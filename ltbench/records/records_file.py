@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ltbench.errors import RecordError
-from ltbench.records.agreement import outcome
+from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record, parsed, read_lines, sort_key, sound, write_atomic
 
 FILE: Final = "records.jsonl"
@@ -28,14 +28,14 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     id: str
     """The cell."""
     outcome: str
-    """Digest of the numbers that are withdrawn (`ltbench.records.agreement.outcome`)."""
+    """Digest of the numbers that are withdrawn (`ltbench.records.agreement.result_digest`)."""
     reason: str
     by: str = ""
     digest: str = ""
     """SHA-256 over the canonical JSON of the invalidation with an empty digest, first 32 hex digits."""
 
 
-class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
     """What a records file holds, in a fixed order."""
 
     records: list[Record]
@@ -45,11 +45,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     def reasons(self, record: Record) -> list[Invalidation]:
         """Return why a record was withdrawn; more than one may have said so."""
-        mine = (record.id, outcome(record))
+        mine = (record.id, result_digest(record))
         return [one for one in self.invalidations if (one.id, one.outcome) == mine]
 
 
-def ledger(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> Ledger:
+def records_file(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> RecordsFile:
     """Return records and invalidations in their fixed order, what is withdrawn apart from what counts."""
     unique = sorted({one.digest: one for one in invalidations}.values(), key=lambda one: (one.id, one.digest))
     marked = {(one.id, one.outcome) for one in unique}
@@ -58,11 +58,11 @@ def ledger(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()
     withdrawn: dict[tuple[str, str], Record] = {}
     for record in sorted(records, key=sort_key):
         # The digest of the numbers costs a serialisation, and few cells are ever withdrawn.
-        if record.id in cells and (mark := (record.id, outcome(record))) in marked:
+        if record.id in cells and (mark := (record.id, result_digest(record))) in marked:
             withdrawn.setdefault(mark, record)
         else:
             counting.append(record)
-    return Ledger(records=counting, withdrawn=list(withdrawn.values()), invalidations=unique)
+    return RecordsFile(records=counting, withdrawn=list(withdrawn.values()), invalidations=unique)
 
 
 def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
@@ -70,10 +70,10 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason:
         raise RecordError("an invalidation needs a reason: the page shows it", where=f"cell {record.id}")
-    return _sealed(Invalidation(id=record.id, outcome=outcome(record), reason=reason, by=by))
+    return _sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
 
 
-def read_ledger(path: Path) -> Ledger:
+def read_records_file(path: Path) -> RecordsFile:
     """Read and check every line of a records file. Raises `RecordError` naming file, line and field."""
     records: list[Record] = []
     invalidations: list[Invalidation] = []
@@ -83,7 +83,7 @@ def read_ledger(path: Path) -> Ledger:
                 records.append(record)
             case invalidation:
                 invalidations.append(invalidation)
-    return ledger(records, invalidations)
+    return records_file(records, invalidations)
 
 
 def line(text: bytes, where: str) -> Record | Invalidation:
@@ -103,12 +103,12 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
     return one
 
 
-def write_ledger(path: Path, one: Ledger) -> bool:
+def write_records_file(path: Path, one: RecordsFile) -> bool:
     """Write a records file, whole or not at all; return whether it changed."""
     return write_atomic(path, text_of(one))
 
 
-def text_of(one: Ledger) -> bytes:
+def text_of(one: RecordsFile) -> bytes:
     """Return what a records file holds."""
     records = sorted([*one.records, *one.withdrawn], key=sort_key)
     lines: list[Record | Invalidation] = [*records, *one.invalidations]

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ltbench.errors import RecordError
-from ltbench.records.agreement import outcome
+from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record, write_atomic
 
 FILE: Final = "verified.json"
@@ -40,7 +40,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The version that examined them."""
     protocols: list[str]
     cells: dict[str, str]
-    """Digest of the numbers of each cell that stood up to it (`ltbench.records.agreement.outcome`), by id."""
+    """Digest of the numbers of each cell that stood up to it (`ltbench.records.agreement.result_digest`), by id."""
     records: str
     """Digest over `cells`: of the records without what depends on when and where they were made."""
     recomputed: int
@@ -125,7 +125,7 @@ def standing(verifications: Iterable[Verification], records: Iterable[Record]) -
         return Standing()
     outcomes: dict[str, set[str]] = {}
     for record in records:
-        outcomes.setdefault(record.id, set()).add(outcome(record))
+        outcomes.setdefault(record.id, set()).add(result_digest(record))
     valid: list[Verification] = []
     void: list[tuple[Verification, str]] = []
     for one in found:

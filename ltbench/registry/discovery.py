@@ -16,7 +16,7 @@ from types import ModuleType
 
 import msgspec
 
-from ltbench.core.plugins import BUILT_IN, Origin, Source
+from ltbench.core.plugins import BUILT_IN, PluginOrigin, PluginSource
 from ltbench.errors import PluginError, nearest
 from ltbench.technique import Technique
 from ltbench.version import __version__
@@ -39,7 +39,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
         return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Which plugins a user asks for."""
 
     files: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     alone: bool = False
     """Whether installed plugins of third parties are off unless they are named."""
 
-    def origin(self) -> Origin:
+    def origin(self) -> PluginOrigin:
         """Return what it comes to here. Raises `PluginError` for a name that nothing has."""
         found = installed() if self.words else []
         names = {name for source, _ in found for name in (source.plugin, source.distribution)}
@@ -67,7 +67,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
                 modules.append(name)
             else:
                 raise _unknown(word, name, names)
-        return Origin(
+        return PluginOrigin(
             plugin_files=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)),
             modules=tuple(dict.fromkeys(modules)),
             disabled=tuple(sorted(set(off))),
@@ -90,13 +90,13 @@ def _is_module(name: str) -> bool:
     return False
 
 
-def installed() -> list[tuple[Source, importlib.metadata.EntryPoint]]:
+def installed() -> list[tuple[PluginSource, importlib.metadata.EntryPoint]]:
     """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
     about = cache(distribution_of)
     found = []
     for point in importlib.metadata.entry_points(group=GROUP):
         distribution, version = about(point.dist)
-        found.append((Source(plugin=point.name, distribution=distribution, version=version), point))
+        found.append((PluginSource(plugin=point.name, distribution=distribution, version=version), point))
     found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
     return found
 

@@ -20,7 +20,7 @@ import msgspec
 import pluggy
 
 from ltbench import hookspecs
-from ltbench.core.plugins import Source
+from ltbench.core.plugins import PluginSource
 from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
@@ -35,7 +35,7 @@ _STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What one plugin offers."""
 
-    source: Source
+    source: PluginSource
     seconds: float
     techniques: tuple[type[Technique], ...] = ()
     suites: tuple[Path, ...] = ()
@@ -59,7 +59,7 @@ class Loader:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(specs)
 
-    def load(self, source: Source, module: Callable[[], object]) -> Loaded | Broken:
+    def load(self, source: PluginSource, module: Callable[[], object]) -> Loaded | Broken:
         """Import and register one plugin, whole or not at all. module: imports it."""
         began = time.perf_counter()
         try:
@@ -77,7 +77,7 @@ class Loader:
                 log=traceback.format_exc(),
             )
 
-    def register(self, source: Source, module: object, began: float | None = None) -> Loaded:
+    def register(self, source: PluginSource, module: object, began: float | None = None) -> Loaded:
         """Register what was imported; whatever is wrong with it is raised, and then nothing of it stays.
 
         began: when its import began, by `time.perf_counter`.

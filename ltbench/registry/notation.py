@@ -17,7 +17,7 @@ _CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\
 _OUTER_COMMA = re.compile(r",(?![^\[]*\])")
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
     """A technique by name, with the values written for each parameter; several values are a sweep."""
 
     name: str
@@ -29,7 +29,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
             yield dict(zip(self.params, values, strict=True))
 
 
-def parse_selection(text: str) -> list[Choice]:
+def parse_selection(text: str) -> list[TechniqueText]:
     """Return the choices written in `text`, in order. Raises `UsageError` where it cannot be read."""
     choices = []
     position = 0
@@ -40,7 +40,7 @@ def parse_selection(text: str) -> list[Choice]:
                 f"cannot read '{text}' from '{text[position:]}' on",
                 fix="name,name[parameter=value],name[parameter=1,2]",
             )
-        choices.append(Choice(name=match["name"], params=_params(match["params"] or "", match["name"])))
+        choices.append(TechniqueText(name=match["name"], params=_params(match["params"] or "", match["name"])))
         position = match.end()
     return choices
 

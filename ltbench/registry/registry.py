@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ltbench.core.plugins import BUILT_IN, Entry, Origin, Source
+from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
-from ltbench.registry.discovery import Broken, Choice, import_file, installed, source_digest
+from ltbench.registry.discovery import Broken, PluginSelection, import_file, installed, source_digest
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
 from ltbench.stages import STAGES, Technique
@@ -35,7 +35,7 @@ class Registry:
     Built-in names are reserved. A name that two third parties offer is off until it is written `distribution/name`.
     """
 
-    def __init__(self, origin: Origin, loader: Loader | None = None) -> None:
+    def __init__(self, origin: PluginOrigin, loader: Loader | None = None) -> None:
         self.origin = origin
         self.entries: dict[str, Entry] = {}
         self.suites: dict[str, Path] = {}
@@ -43,9 +43,9 @@ class Registry:
         self.loaded: list[Loaded] = []
         self.clashes: dict[str, list[Entry]] = {}
         """Techniques that several third parties offer under one name."""
-        self.families: list[tuple[Source, Family]] = []
-        self.executors: dict[str, tuple[Source, type[ExecutorOffer]]] = {}
-        self._suite_sources: dict[str, Source] = {}
+        self.families: list[tuple[PluginSource, Family]] = []
+        self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
+        self._suite_sources: dict[str, PluginSource] = {}
         self._made: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = loader or Loader()
@@ -59,10 +59,12 @@ class Registry:
         Raises `PluginError` where something asked for is missing or broken; an installed plugin that is broken is
         listed in `broken` instead.
         """
-        return cls.load_origin(Choice(files=tuple(map(str, plugin_files)), words=tuple(words), alone=alone).origin())
+        return cls.load_origin(
+            PluginSelection(files=tuple(map(str, plugin_files)), words=tuple(words), alone=alone).origin()
+        )
 
     @classmethod
-    def load_origin(cls, origin: Origin) -> Registry:
+    def load_origin(cls, origin: PluginOrigin) -> Registry:
         """Load what `origin` says, as another process did."""
         registry = cls(origin)
         for source, point in installed():
@@ -79,7 +81,7 @@ class Registry:
     def _add_asked(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
         file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
         digest = hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:12] if file else ""
-        source = Source(plugin=plugin.rpartition(".")[2], distribution=distribution, version=digest)
+        source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=digest)
         broken = self.add(source, load)
         if broken:
             raise PluginError(
@@ -87,7 +89,7 @@ class Registry:
                 fix=broken.fix or "mend it; ltbench show NAME prints a built-in technique of the same stage",
             )  # fmt: skip
 
-    def add(self, source: Source, module: Callable[[], object]) -> Broken | None:
+    def add(self, source: PluginSource, module: Callable[[], object]) -> Broken | None:
         """Load one plugin whole or not at all; return what is wrong with it, which takes nothing else down."""
         loaded = self._loader.load(source, module)
         if isinstance(loaded, Loaded):

@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 
 from ltbench.core.spec import Job
-from ltbench.running.run_counts import Tally
+from ltbench.running.run_counts import RunCounts
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened in a run. `tally` is alive: it shows the run as it is when it is read."""
 
     kind: Literal["begin", "handed", "tick", "done", "found", "busy", "failed", "retry", "remake", "stopping", "end"]
-    tally: Tally
+    tally: RunCounts
     job: Job | None = None
     note: str = ""
 

@@ -19,7 +19,7 @@ from typing import IO, Self
 
 import msgspec
 
-from ltbench.core.plugins import Origin
+from ltbench.core.plugins import PluginOrigin
 from ltbench.core.spec import Job
 from ltbench.errors import LtbenchError
 from ltbench.executor import Context
@@ -38,7 +38,7 @@ PATIENCE = 15.0
 
 class _Setup(msgspec.Struct, frozen=True, kw_only=True):
     store: str
-    origin: Origin
+    origin: PluginOrigin
     data_root: str
     device: str
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from ltbench.core.units import duration
 from ltbench.running.events import Event
-from ltbench.running.run_counts import Tally
+from ltbench.running.run_counts import RunCounts
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -59,7 +59,7 @@ class Progress:
     def _write(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
-    def _draw(self, tally: Tally) -> None:
+    def _draw(self, tally: RunCounts) -> None:
         if self._bar is None:
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
@@ -85,7 +85,7 @@ class Progress:
             self._bar = None
 
 
-def counts(tally: Tally) -> str:
+def counts(tally: RunCounts) -> str:
     """Return how many cells and jobs are where, in one line."""
     cells = [f"cells {tally.done}/{tally.cells} done", f"{tally.running} running", f"{len(tally.failed)} failed"]
     if tally.cached:
@@ -98,7 +98,7 @@ def counts(tally: Tally) -> str:
     return f"{', '.join(cells)}; {', '.join(jobs)}"
 
 
-def times(tally: Tally) -> str:
+def times(tally: RunCounts) -> str:
     """Return how long a run has taken and how long it will still take, in one line."""
     eta = tally.eta
     left = "unknown until the first training is done" if eta is None else duration(eta)

@@ -12,7 +12,7 @@ TASK_SECONDS = 0.5
 TASK_JOBS = 64
 
 
-class Frontier:
+class ReadyQueue:
     """The jobs that are left, each waiting for its parents, ready, out at a worker, done or given up."""
 
     def __init__(self, order: Iterable[str], needed: Mapping[str, Job]) -> None:

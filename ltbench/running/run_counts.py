@@ -20,7 +20,7 @@ _RARE = 100
 """A dearer one is made again after so many times what it cost."""
 
 
-class Tally(msgspec.Struct, kw_only=True):
+class RunCounts(msgspec.Struct, kw_only=True):
     """Counts of a run as it goes on. Read it, do not write it."""
 
     cells: int

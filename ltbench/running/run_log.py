@@ -16,7 +16,7 @@ import msgspec
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.running.events import Event
-from ltbench.running.run_counts import Tally
+from ltbench.running.run_counts import RunCounts
 from ltbench.running.run_record import Flight, Guess, Part, Run, State, about, lease_key, write
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RunLog:
         if event.kind == "end":
             self._end(tally)
 
-    def _begin(self, tally: Tally) -> None:
+    def _begin(self, tally: RunCounts) -> None:
         self._before, self._watch = self.run, None
         if not tally.jobs:
             self.run = msgspec.structs.replace(
@@ -86,7 +86,7 @@ class RunLog:
         self._next_save = time.monotonic() + _SAVE
         self._watch = _Watch(tally)
 
-    def _as_it_is(self, tally: Tally) -> Run:
+    def _as_it_is(self, tally: RunCounts) -> Run:
         before = self._before
         return msgspec.structs.replace(
             before,
@@ -107,7 +107,7 @@ class RunLog:
             ),
         )
 
-    def _end(self, tally: Tally) -> None:
+    def _end(self, tally: RunCounts) -> None:
         assert self._watch is not None
         whole = tally.done + len(tally.failed) == tally.cells
         if tally.first is not None and tally.first[1].kind == "fit":
@@ -149,7 +149,7 @@ class RunLog:
         with self._noting():
             write(self.store.root, self.run)
 
-    def _save(self, tally: Tally) -> None:
+    def _save(self, tally: RunCounts) -> None:
         with self._noting():
             tally.prediction.save()
 
@@ -165,17 +165,17 @@ class RunLog:
 class _Watch:
     """The predictions of a part while it runs."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: RunCounts) -> None:
         self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, tally.eta)]
         """Seconds of work done, seconds elapsed, and seconds that the whole is predicted to take."""
 
-    def look(self, tally: Tally, *, at_once: bool) -> None:
+    def look(self, tally: RunCounts, *, at_once: bool) -> None:
         elapsed, worked = tally.elapsed, tally.worked
         if worked > self._seen[-1][0] and (at_once or elapsed > self._seen[-1][1] + 1.0):
             eta = tally.eta
             self._seen.append((worked, elapsed, None if eta is None else elapsed + eta))
 
-    def guesses(self, tally: Tally) -> tuple[Guess, ...]:
+    def guesses(self, tally: RunCounts) -> tuple[Guess, ...]:
         """Return what was predicted at the start and at each milestone, against what it was."""
         actual, worked = tally.elapsed, tally.worked
         found = [self._guess(0.0, self._seen[0], actual)]

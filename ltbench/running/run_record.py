@@ -113,7 +113,7 @@ def write(root: Path, run: Run) -> None:
     """Put the record of a run in its place, whole. Raises `StoreError` where it cannot be written."""
     folder = root / "runs"
     fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.name(run.id)}.json"
-    with atomic_files.telling("the record of a run cannot be written", target):
+    with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
         folder.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
         try:

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
-from ltbench.core.signals import Heard, StopNow, heard
+from ltbench.core.signals import SignalCount, StopNow, catch_signals
 from ltbench.core.spec import Job
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Executor, Outcome
 from ltbench.executors.perform import finished
 from ltbench.planning.needed import needed
-from ltbench.records.from_store import trusted_status
+from ltbench.records.from_store import valid_status
 from ltbench.running.events import Event, Summary
-from ltbench.running.ready_queue import Frontier
-from ltbench.running.run_counts import Tally
+from ltbench.running.ready_queue import ReadyQueue
+from ltbench.running.run_counts import RunCounts
 from ltbench.store.training_states import Pruning
 from ltbench.timing.estimate import Prediction
 
@@ -62,7 +62,7 @@ def run(
     walk = _Run(plan, context, executor, retries, retry_failed, prediction or Prediction(), pruning, on_event)
     deadline = None if budget is None else time.monotonic() + budget
     try:
-        with heard() as walk.signals:
+        with catch_signals() as walk.signals:
             return walk.until(deadline)
     except StopNow:
         executor.stop()
@@ -84,14 +84,14 @@ class _Run:
         self.plan, self.store, self.executor = plan, context.store, executor
         self.retries, self.pruning, self.on_event = retries, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
-        status = {cell.key: trusted_status(cell.key, self.store) for cell in cells}
-        self.tally = Tally(cells=len(cells), slots=executor.slots, prediction=prediction)
+        status = {cell.key: valid_status(cell.key, self.store) for cell in cells}
+        self.tally = RunCounts(cells=len(cells), slots=executor.slots, prediction=prediction)
         self.tally.cached = self.tally.done = sum(one == "ok" for one in status.values())
         if not retry_failed:
             self.tally.failed += [key for key, one in status.items() if one == "failed"]
         missing = [cell for cell in cells if status[cell.key] is None or (status[cell.key] != "ok" and retry_failed)]
         jobs = needed(plan.jobs, missing, self.store)
-        self.frontier = Frontier(plan.jobs, jobs)
+        self.frontier = ReadyQueue(plan.jobs, jobs)
         self.tally.add(jobs.values())
         self.out: set[str] = set()
         self.tasks: list[set[str]] = []
@@ -102,7 +102,7 @@ class _Run:
         self.next_poll = 0.0
         self.deaths: Counter[str] = Counter()
         self.remakes: Counter[str] = Counter()
-        self.signals = Heard()
+        self.signals = SignalCount()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ltbench.core.spec import Job
 from ltbench.executor import Techniques
 from ltbench.planning.needed import needed
 from ltbench.planning.plan import Plan
-from ltbench.records.from_store import trusted
+from ltbench.records.from_store import valid_record
 from ltbench.registry.differences import differences
 from ltbench.store.store import Store
 from ltbench.timing.estimate import Forecast, Prediction
@@ -20,7 +20,7 @@ from ltbench.timing.estimate import Forecast, Prediction
 KINDS = ("fit", "predict", "cell")
 
 
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A plan held against a store."""
 
     jobs: dict[str, int]
@@ -42,9 +42,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast
     """How long what is missing will take."""
 
-    def __add__(self, other: Outlook) -> Outlook:
+    def __add__(self, other: PlanStatus) -> PlanStatus:
         """Return the outlook of two parts of one plan."""
-        return Outlook(
+        return PlanStatus(
             jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
             missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
             passes=self.passes + other.passes,
@@ -62,7 +62,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         return self.jobs["cell"] - self.missing["cell"]
 
 
-def outlook(plan: Plan, store: Store, registry: Techniques, prediction: Prediction, *, workers: int) -> Outlook:
+def plan_status(plan: Plan, store: Store, registry: Techniques, prediction: Prediction, *, workers: int) -> PlanStatus:
     """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside.
 
     workers: those of the run that is predicted.
@@ -72,7 +72,7 @@ def outlook(plan: Plan, store: Store, registry: Techniques, prediction: Predicti
     wanted: list[Job] = []
     current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        record = trusted(cell.key, store)
+        record = valid_record(cell.key, store)
         if record is None or record["status"] != "ok":
             wanted.append(cell)
             if record is not None:
@@ -81,7 +81,7 @@ def outlook(plan: Plan, store: Store, registry: Techniques, prediction: Predicti
         if changes := differences(record["plugins"], registry, current):
             stale[cell.key] = changes
     missing = needed(plan.jobs, wanted, store)
-    return Outlook(
+    return PlanStatus(
         jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
         missing=_by_kind(job for key, job in missing.items() if key not in plan.repeated),
         passes=plan.passes_shared,

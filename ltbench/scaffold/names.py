@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from ltbench.core.plugins import Source
+from ltbench.core.plugins import PluginSource
 from ltbench.errors import UsageError
 from ltbench.registry.discovery import installed
 from ltbench.registry.registry import Registry
@@ -33,7 +33,7 @@ def taken(registry: Registry) -> dict[str, str]:
     return owners
 
 
-def _who(source: Source) -> str:
+def _who(source: PluginSource) -> str:
     return f"{source.distribution} {source.version}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.atomic_files import telling
+from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.errors import StoreError
 
 FORMAT = 1
@@ -43,7 +43,7 @@ def check_format(root: Path) -> None:
     """Raise `StoreError` where the store is of a format that this version does not know. None there is fine."""
     path = root / "store.json"
     try:
-        with telling("the store cannot be read", path, missing_ok=True):
+        with os_errors_as_store_errors("the store cannot be read", path, missing_ok=True):
             found = msgspec.json.decode(path.read_bytes(), type=_Format).format
     except (FileNotFoundError, NotADirectoryError):
         return  # where a store cannot be made, writing says so

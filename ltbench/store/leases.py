@@ -20,7 +20,7 @@ from typing import Self
 
 import msgspec
 
-from ltbench.core.atomic_files import telling
+from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.core.processes import process_start
 
 TTL = 60.0
@@ -119,7 +119,7 @@ class Leases:
         Raises `StoreError` where leases cannot be written.
         """
         path = self.path(key)
-        with telling("a lease cannot be taken", path):
+        with os_errors_as_store_errors("a lease cannot be taken", path):
             if lease := self._create(path):
                 return lease
             seen = _look(path)
@@ -130,7 +130,7 @@ class Leases:
     def is_held(self, key: str) -> bool:
         """Whether a live process holds the lease on `key`."""
         path = self.path(key)
-        with telling("a lease cannot be read", path):
+        with os_errors_as_store_errors("a lease cannot be read", path):
             seen = _look(path)
             return seen is not None and not self._is_stale(path, seen)
 

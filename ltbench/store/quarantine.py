@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ltbench.core.atomic_files import telling
+from ltbench.core.atomic_files import os_errors_as_store_errors
 
 NAME = "damaged"
 _REASON = ".txt"
@@ -32,11 +32,11 @@ def reason_of(aside: Path) -> Path:
     return aside.with_name(f"{aside.name}{_REASON}")
 
 
-def set_aside(root: Path) -> list[Damage]:
+def quarantined(root: Path) -> list[Damage]:
     """Return what is set aside in the store at `root`, by name. Raises `StoreError` where that cannot be read."""
     folder, found = root / NAME, []
     with (
-        telling("what was set aside cannot be listed", folder, missing_ok=True),
+        os_errors_as_store_errors("what was set aside cannot be listed", folder, missing_ok=True),
         contextlib.suppress(FileNotFoundError, NotADirectoryError),
     ):
         for path in sorted(folder.iterdir()):

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.atomic_files import telling
+from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.errors import StoreError
 from ltbench.store import format as store_format
 from ltbench.store import leases, quarantine
@@ -87,7 +87,7 @@ class Store:
     def meta(self, key: str) -> dict[str, Any]:
         """Return what the artefact says about itself, checked by its digest. Raises as `checked` does."""
         path = self.path(key)
-        with telling(f"artefact {key} cannot be read", path):
+        with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
             content = checksums.read_checked(path, key, META)
         if content is not None:
             with contextlib.suppress(msgspec.MsgspecError):
@@ -113,13 +113,13 @@ class Store:
         refuses inside of it becomes `StoreError`.
         """
         target, what = self.path(key), f"artefact {key} cannot be written"
-        with telling(what, target):
+        with os_errors_as_store_errors(what, target):
             folder = self._staged(key)
             folder.mkdir()
         try:
-            with telling(what, target, only=atomic_files.REFUSALS):
+            with os_errors_as_store_errors(what, target, only=atomic_files.REFUSALS):
                 yield folder
-            with telling(what, target):
+            with os_errors_as_store_errors(what, target):
                 checksums.seal(folder, key)
                 self._place(key, folder, target)
         finally:
@@ -144,7 +144,7 @@ class Store:
         path = self.path(key)
         if not path.exists():
             raise _missing(key, path)
-        with telling(f"artefact {key} cannot be read", path):
+        with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
             return checksums.examine(path, key)
 
     def _damaged(self, key: str, path: Path, why: str) -> StoreError:
@@ -155,7 +155,7 @@ class Store:
 
     def _set_aside(self, key: str, path: Path, why: str) -> None:
         aside = self.root / quarantine.NAME / f"{key}-{uuid.uuid4().hex[:8]}"
-        with telling(f"{key} is damaged ({why}) and cannot be set aside", path):
+        with os_errors_as_store_errors(f"{key} is damaged ({why}) and cannot be set aside", path):
             try:
                 atomic_files.move(path, aside)
             except FileNotFoundError:
@@ -173,7 +173,7 @@ class Store:
     def discard(self, key: str, *, keep_record: bool = False) -> None:
         """Remove an artefact and, unless it is kept, the record of that key, so that they are made again."""
         for path in (self.path(key), *([] if keep_record else [self.record_path(key)])):
-            with telling(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
+            with os_errors_as_store_errors(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
                 staged = self._staged(key)
                 atomic_files.move(path, staged)
                 atomic_files.remove(staged)
@@ -187,7 +187,7 @@ class Store:
         if record.get("status") != "ok" and self.status(cell) == "ok":
             return
         target = self.record_path(cell)
-        with telling(f"the record of cell {cell} cannot be written", target):
+        with os_errors_as_store_errors(f"the record of cell {cell} cannot be written", target):
             staged = self._staged(cell)
             try:
                 atomic_files.write(staged, msgspec.json.encode(record))
@@ -243,7 +243,7 @@ class Store:
             pass  # which is told where it is read
         path = self.record_path(cell)
         try:
-            with telling(f"the record of cell {cell} cannot be read", path, missing_ok=True):
+            with os_errors_as_store_errors(f"the record of cell {cell} cannot be read", path, missing_ok=True):
                 return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -272,7 +272,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise `StoreError` where the store cannot be written: better before a training than after it."""
-        with telling("the store cannot be written", self.root):
+        with os_errors_as_store_errors("the store cannot be written", self.root):
             probe = self._staged("probe")
             try:
                 atomic_files.write(probe, bytes(4096))

@@ -61,7 +61,7 @@ def merges_to_probabilities(on: Subject) -> None:
 
     Also where the parts are all but certain.
     """
-    from ltbench.jobs.plugin_calls import merged
+    from ltbench.jobs.plugin_calls import merge_checked
 
     technique: Any = on.technique
     world = World()
@@ -71,7 +71,7 @@ def merges_to_probabilities(on: Subject) -> None:
         else:
             members = technique.members(world.counts)
             parts = [_sharpened(world.probabilities(seed=seed), size) for seed in range(len(members))]
-        merged(on.alone, technique, technique.merge, world.array("parts", parts))
+        merge_checked(on.alone, technique, technique.merge, world.array("parts", parts))
 
 
 def _sharpened(probabilities: Any, power: float) -> Any:
@@ -90,14 +90,14 @@ def adjusted_logits_are_finite(on: Subject) -> None:
 
     A class without a trained row of the classifier, all of its weights zero, is no exception.
     """
-    from ltbench.jobs.plugin_calls import adjusted
+    from ltbench.jobs.plugin_calls import adjust_checked
 
     posthoc: Any = on.technique
     for world in (World(), World(counts=with_rare())):
         norms = 0.5 + world.rng(5).random(world.classes)
         for least in (norms[0], 0.0):
             classifier = LinearClassifier(world.array("norms", [*norms[:-1], least]), world.array("bias", norms))
-            adjusted(on.alone, posthoc, world.array("logits", world.logits()), world.class_counts, classifier)
+            adjust_checked(on.alone, posthoc, world.array("logits", world.logits()), world.class_counts, classifier)
 
 
 @per_setting
@@ -201,14 +201,14 @@ def numbers_are_finite_or_none(on: Subject) -> None:
 
     Also where a class has no test image, where one is never predicted, and where every prediction is right.
     """
-    from ltbench.jobs.plugin_calls import measured
+    from ltbench.jobs.plugin_calls import compute_metrics
 
     metric: Any = on.technique
     for world in (World(), World(2), World(counts=with_rare())):
         probabilities = world.probabilities()
         best = probabilities.argmax(1)
         for labels in (world.batch_labels, 0 * world.batch_labels, best):
-            measured(on.alone, [metric], probabilities.copy(), world.array("labels", labels), world.class_counts)
+            compute_metrics(on.alone, [metric], probabilities.copy(), world.array("labels", labels), world.class_counts)
 
 
 @per_setting

@@ -11,11 +11,11 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
-from ltbench.planning.compute_cost import is_still
+from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.timing import speed_log
 from ltbench.timing.job_shape import Shape, Shapes
 from ltbench.timing.makespan import makespan
-from ltbench.timing.speed_log import Line, Speeds
+from ltbench.timing.speed_log import Speeds, SpeedSample
 
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
@@ -81,7 +81,7 @@ class Prediction:
         self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._took: defaultdict[str, float] = defaultdict(float)
-        self._new: dict[tuple[Shape, bool], Line] = {}
+        self._new: dict[tuple[Shape, bool], SpeedSample] = {}
         self._rates: dict[Shape, tuple[float, Basis] | None] = {}
 
     @classmethod
@@ -144,7 +144,7 @@ class Prediction:
         for job in jobs:
             basis = self.basis(job)
             if job.kind == "fit" and basis not in ("run", "shape", "probe"):
-                if basis is not None and is_still(job.spec["segments"][-1]):
+                if basis is not None and has_fixed_images(job.spec["segments"][-1]):
                     continue  # it is one look at every image, of which a few steps tell nothing
                 shape, passes = self.shaped(job)
                 shape = msgspec.structs.replace(shape, data="")
@@ -200,7 +200,7 @@ class Prediction:
         if cold:
             warm = self.trained(job)
             if warm is None:
-                self._cold.add(Line(shape=shape, jobs=1, seconds=seconds, work=work))
+                self._cold.add(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work))
                 self._rates.clear()
                 return
             seconds = warm
@@ -209,18 +209,18 @@ class Prediction:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
         macs = None if job.kind != "fit" else self._here.macs(shape) or self._macs(job)
-        self._note(Line(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0), self._here)
+        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0), self._here)
 
     def learn_probe(self, job: Job, seconds: float, macs: float) -> None:
         """Learn from a few steps what a whole job will take."""
         shape, work = self.shaped(job)
-        self._note(Line(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
+        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
 
     def learn_start(self, seconds: float) -> None:
         """Learn how long it took until the workers had begun."""
         if self._executor is not None:
             shape = Shape(kind="start", data=self._executor)
-            self._note(Line(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
+            self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
 
     def save(self) -> None:
         """Note in the store what was learned since the last time. Raises `StoreError` where that cannot be written."""
@@ -228,12 +228,12 @@ class Prediction:
         if lines and self._store is not None:
             speed_log.append(_folder(self._store), lines)
 
-    def _note(self, line: Line, learner: Speeds) -> None:
+    def _note(self, line: SpeedSample, learner: Speeds) -> None:
         learner.add(line)
         self._rates.clear()
         before = self._new.get((line.shape, line.probe))
         if before is not None:
-            line = Line(
+            line = SpeedSample(
                 shape=line.shape, jobs=before.jobs + line.jobs, seconds=before.seconds + line.seconds,
                 work=before.work + line.work, macs=line.macs, probe=line.probe,
             )  # fmt: skip

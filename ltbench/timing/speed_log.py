@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.atomic_files import telling
+from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.timing.job_shape import Shape
 
 MEMORY = 30.0
@@ -28,7 +28,7 @@ _LARGE = 4 << 20
 """Bytes of a file from which on it is summed up before more is appended."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SpeedSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Jobs of one shape: how many, how long they took together, and their work (see `Shapes`)."""
 
     shape: Shape
@@ -62,18 +62,18 @@ class _Sum(msgspec.Struct):
 class Speeds:
     """Seconds per unit of work, by shape and by every wider shape."""
 
-    def __init__(self, lines: Iterable[Line] = (), memory: float = MEMORY) -> None:
+    def __init__(self, lines: Iterable[SpeedSample] = (), memory: float = MEMORY) -> None:
         """Learn from lines, the oldest first. memory: about how many jobs a speed is the mean of."""
         self._memory = memory
         self._jobs: dict[Shape, _Sum] = {}
         self._probes: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
         self._macs: dict[tuple[str, int, int], float] = {}
-        self._exact: dict[tuple[Shape, bool], Line] = {}
+        self._exact: dict[tuple[Shape, bool], SpeedSample] = {}
         for line in lines:
             self.add(line)
 
-    def add(self, line: Line) -> None:
+    def add(self, line: SpeedSample) -> None:
         """Learn from jobs, or a probe, of one shape."""
         sums = self._probes if line.probe else self._jobs
         for shape in dict.fromkeys(line.shape.wider()):
@@ -85,7 +85,7 @@ class Speeds:
             for shape in dict.fromkeys(line.shape.by_multiply_adds()):
                 self._by_macs.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work * macs, self._memory)
         exact = sums[line.shape]
-        self._exact[line.shape, line.probe] = Line(
+        self._exact[line.shape, line.probe] = SpeedSample(
             shape=line.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0,
             probe=line.probe,
         )  # fmt: skip
@@ -113,12 +113,12 @@ class Speeds:
         size, macs = min(sizes, key=lambda one: abs(one[0] - shape.size))
         return macs * (shape.size / size) ** 2
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[SpeedSample]:
         """Yield what is known of each shape, summed up: learning that comes to the same."""
         yield from self._exact.values()
 
 
-def read(folder: Path) -> Iterator[Line]:
+def read(folder: Path) -> Iterator[SpeedSample]:
     """Yield every line of a folder of speeds, those of this host last, so that they count most.
 
     A line that is not whole is left out; so is a file that cannot be read.
@@ -132,11 +132,11 @@ def read(folder: Path) -> Iterator[Line]:
                         yield _decoder.decode(text)
 
 
-def append(folder: Path, lines: Iterable[Line]) -> None:
+def append(folder: Path, lines: Iterable[SpeedSample]) -> None:
     """Append lines to the file of this host. Raises `StoreError` where it cannot be written."""
     block = b"".join(b"\n" + msgspec.json.encode(line) for line in lines) + b"\n"
     path = _file(folder)
-    with telling("what jobs took cannot be noted", path):
+    with os_errors_as_store_errors("what jobs took cannot be noted", path):
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > _LARGE:
             _sum_up(path)
@@ -165,4 +165,4 @@ def _file(folder: Path) -> Path:
     return folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', socket.gethostname())}.jsonl"
 
 
-_decoder = msgspec.json.Decoder(Line)
+_decoder = msgspec.json.Decoder(SpeedSample)

@@ -14,10 +14,10 @@ import numpy as np
 
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
 from ltbench.jobs.saved_predictions import FOLDER, Folder, Predictions, Stored, contradictions, recompute
-from ltbench.records.agreement import PRIMARY, outcome
-from ltbench.records.locations import Source
+from ltbench.records.agreement import PRIMARY, result_digest
+from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
-from ltbench.records.records_file import Invalidation, ledger, line
+from ltbench.records.records_file import Invalidation, line, records_file
 from ltbench.registry.differences import differences
 from ltbench.stages import Dataset, Profile
 from ltbench.store.store import Store
@@ -51,7 +51,7 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """Cells whose metrics were computed again from stored predictions."""
 
 
-def examine(place: Source, registry: Techniques, data_root: Path) -> Examined:
+def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Examined:
     """Examine every record of a place. Raises `RecordError` where its file cannot be read at all."""
     findings: list[Finding] = []
     records: list[Record] = []
@@ -66,7 +66,7 @@ def examine(place: Source, registry: Techniques, data_root: Path) -> Examined:
             records.append(found)
         else:
             invalidations.append(found)
-    stands = ledger(records, invalidations)
+    stands = records_file(records, invalidations)
     findings += _twice(stands.records)
     looks = _Looks(registry, data_root, _predictions(place))
     sound: list[Record] = []
@@ -189,11 +189,11 @@ def _twice(records: Sequence[Record]) -> Iterable[Finding]:
     seen: dict[str, Record] = {}
     for record in records:
         first = seen.setdefault(record.id, record)
-        if first is not record and outcome(first) != outcome(record):
+        if first is not record and result_digest(first) != result_digest(record):
             yield Finding(level="wrong", where=_cell(record), what="it is there twice, with different numbers")
 
 
-def _predictions(place: Source) -> Predictions | None:
+def _predictions(place: RecordsLocation) -> Predictions | None:
     if place.kind == "store":
         return Stored(Store(place.path))
     folder = place.file.parent / FOLDER

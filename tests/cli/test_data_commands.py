@@ -93,11 +93,11 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
 
 
 def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) -> None:
-    from ltbench.records.agreement import outcome
+    from ltbench.records.agreement import result_digest
     from ltbench.records.verifications import Rerun, Verification, sealed, write_verifications
 
     one = Verification(
-        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: outcome(r) for r in RECORDS}, records="", recomputed=0,
+        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in RECORDS}, records="", recomputed=0,
         rerun=[Rerun(id=RECORDS[0].id, same=True, gap=0.0)], seed=7, tolerance=None,
     )  # fmt: skip
     write_verifications(place / "leaderboards/quick/verified.json", [sealed(one)])

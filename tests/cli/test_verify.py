@@ -173,7 +173,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
     from ltbench.core import checksums
     from ltbench.core.folders import data_root
     from ltbench.jobs.saved_predictions import recompute
-    from ltbench.records.locations import source
+    from ltbench.records.locations import location
     from ltbench.registry.registry import Registry
     from ltbench.verify.audit import examine
 
@@ -194,7 +194,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
         assert again is not None
         records.append(seal(msgspec.to_builtins(record) | again.parts))
     (bundle / "records.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-    findings = examine(source(bundle), registry, data_root()).findings
+    findings = examine(location(bundle), registry, data_root()).findings
     assert {f.what for f in findings if f.level == "wrong"} == {
         "labels of the predictions are not those of the test images"
     }

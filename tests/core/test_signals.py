@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from ltbench.core.signals import SIGNALS, StopNow, handled, heard
+from ltbench.core.signals import SIGNALS, StopNow, catch_signals, handled
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_counted_and_the_second_stops(number):
-    with heard() as signals:
+    with catch_signals() as signals:
         assert not signals
         signal.raise_signal(number)
         assert signals
@@ -22,8 +22,8 @@ def test_the_first_signal_is_counted_and_the_second_stops(number):
 
 def test_an_inner_block_hears_for_itself_and_gives_the_signals_back():
     before = signal.getsignal(signal.SIGINT)
-    with heard() as outer:
-        with heard() as inner:
+    with catch_signals() as outer:
+        with catch_signals() as inner:
             signal.raise_signal(signal.SIGINT)
         assert (inner.count, outer.count) == (1, 0)
         signal.raise_signal(signal.SIGINT)

@@ -412,7 +412,7 @@ def test_what_features_cannot_stand_for_is_trained_on_images(tmp_path: Path, mod
     context = context_of(tmp_path, type(model))
     job = fit_job(plain(0.5), plain(**STILL), model=model)
     training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
-    images = training.feed.still_images()
+    images = training.feed.unaugmented_images()
     training.network.eval()
     assert features_of(training.network, images, training.feed.size, contextlib.nullcontext) is None
     training.run()

@@ -13,7 +13,7 @@ import pytest
 from fakes import WORK, collected, context, journalled, make, pids, plain_records, statuses, tree, wait_for
 from support import loss_source, make_executor
 
-from ltbench.core.plugins import Origin
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
 from ltbench.executor import Terms
 from ltbench.executors import dask as dask_executor
@@ -196,7 +196,7 @@ def test_a_command_of_another_version_is_refused_with_both_named(there, here, mo
 def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(loss_source("mine"))
-    origin = Origin(plugin_files=(str(file),))
+    origin = PluginOrigin(plugin_files=(str(file),))
     here = msgspec.structs.replace(context(tmp_path / "store"), registry=Registry.load_origin(origin))
     job = make("job1", segments=[{"loss": here.registry.spec(here.registry.parse("mine"))}])
     with there(here) as executor:
@@ -220,8 +220,8 @@ def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, t
 
 
 def test_a_worker_that_cannot_load_the_plugins_is_refused(there, here, tmp_path):
-    origin = Origin(plugin_files=(str(tmp_path / "gone.py"),))
-    registry = Registry.load_origin(Origin())
+    origin = PluginOrigin(plugin_files=(str(tmp_path / "gone.py"),))
+    registry = Registry.load_origin(PluginOrigin())
     registry.origin = origin
     executor = there(msgspec.structs.replace(here, registry=registry))
     with pytest.raises(WorkerRefused, match="there is no plugin file"), executor:

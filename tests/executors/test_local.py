@@ -309,12 +309,12 @@ def alive(pid):
 
 
 def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
-    from ltbench.core.plugins import Origin
+    from ltbench.core.plugins import PluginOrigin
 
     with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor._setup = type(executor._setup)(
             **{f: getattr(executor._setup, f) for f in executor._setup.__struct_fields__}
-            | {"origin": Origin(plugin_files=(str(tmp_path / "gone.py"),))}
+            | {"origin": PluginOrigin(plugin_files=(str(tmp_path / "gone.py"),))}
         )
         outcomes = ended(executor, [[make("job1"), make("job2")]])
     assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}

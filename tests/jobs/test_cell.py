@@ -151,10 +151,10 @@ class Offer:
 
 @pytest.fixture
 def own() -> Registry:
-    from ltbench.core.plugins import Source
+    from ltbench.core.plugins import PluginSource
 
     registry = Registry.load()
-    assert registry.add(Source(plugin="own", distribution="own-pkg", version="1.2"), Offer) is None
+    assert registry.add(PluginSource(plugin="own", distribution="own-pkg", version="1.2"), Offer) is None
     RESULT["extra"] = {"extra": np.float64(0.5)}
     return registry
 

@@ -9,7 +9,7 @@ from ltbench.leaderboard.merge import facts_of, merged
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import seal, validate
-from ltbench.records.records_file import invalidate, ledger
+from ltbench.records.records_file import invalidate, records_file
 
 ERROR = {"type": "E", "message": "out of memory"}
 MINE = [record(seed=0), record(seed=1)]
@@ -17,27 +17,27 @@ OTHER = [record(seed=1, cost={"train_seconds": 1.0}), record(seed=2)]
 
 
 def test_cells_are_added_and_the_same_numbers_from_elsewhere_are_duplicates() -> None:
-    found = merged(ledger(MINE), {"a": ledger(OTHER)})
-    assert [r.setting.seed for r in found.ledger.records] == [0, 1, 2]
+    found = merged(records_file(MINE), {"a": records_file(OTHER)})
+    assert [r.setting.seed for r in found.records_file.records] == [0, 1, 2]
     assert (found.added, found.duplicates, found.conflicts) == (1, 1, [])
 
 
 def test_the_order_of_places_and_of_merges_changes_nothing() -> None:
     third = [record(seed=2, environment={"python": "3.9"}), record(seed=3), record(seed=0, cost={})]
-    places = {"a": ledger(MINE), "b": ledger(OTHER), "c": ledger(third)}
-    at_once = [merged(ledger(()), dict(order)).ledger for order in itertools.permutations(places.items())]
+    places = {"a": records_file(MINE), "b": records_file(OTHER), "c": records_file(third)}
+    at_once = [merged(records_file(()), dict(order)).records_file for order in itertools.permutations(places.items())]
     assert all(one == at_once[0] for one in at_once)
     for order in itertools.permutations(places.values()):
-        step = ledger(())
+        step = records_file(())
         for place in order:
-            step = merged(step, {"x": place}).ledger
+            step = merged(step, {"x": place}).records_file
         assert step == at_once[0]
 
 
 def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
     theirs = record(seed=1, scores={"top1": 0.8})
-    found = merged(ledger(MINE), {"a": ledger([theirs])})
-    assert found.ledger.records == MINE
+    found = merged(records_file(MINE), {"a": records_file([theirs])})
+    assert found.records_file.records == MINE
     (conflict,) = found.conflicts
     assert conflict.id == theirs.id
     assert {(version.top1, *version.places) for version in conflict.versions} == {(0.7, ""), (0.8, "a")}
@@ -46,35 +46,37 @@ def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
 
 def test_a_preferred_place_settles_it() -> None:
     theirs = record(seed=1, scores={"top1": 0.8})
-    found = merged(ledger(MINE), {"a": ledger([theirs])}, prefer="a")
-    assert found.ledger.records == [MINE[0], theirs]
+    found = merged(records_file(MINE), {"a": records_file([theirs])}, prefer="a")
+    assert found.records_file.records == [MINE[0], theirs]
     assert len(found.conflicts) == 1
 
 
 def test_where_none_was_there_and_two_disagree_none_is_taken() -> None:
     one, two = record(scores={"top1": 0.8}), record(scores={"top1": 0.6})
-    found = merged(ledger(()), {"a": ledger([one]), "b": ledger([two])})
-    assert found.ledger.records == []
+    found = merged(records_file(()), {"a": records_file([one]), "b": records_file([two])})
+    assert found.records_file.records == []
     assert found.conflicts[0].kept == ""
-    assert merged(ledger(()), {"a": ledger([one]), "b": ledger([two])}, prefer="b").ledger.records == [two]
-    itself = merged(ledger(()), {"a": ledger([one, two])}, prefer="a")
-    assert (itself.ledger.records, len(itself.conflicts)) == ([], 1)
+    assert merged(
+        records_file(()), {"a": records_file([one]), "b": records_file([two])}, prefer="b"
+    ).records_file.records == [two]
+    itself = merged(records_file(()), {"a": records_file([one, two])}, prefer="a")
+    assert (itself.records_file.records, len(itself.conflicts)) == ([], 1)
 
 
 def test_numbers_go_before_a_failure_whoever_has_them() -> None:
     failed, good = record(error=ERROR), record()
     for old, new in (([failed], [good]), ([good], [failed])):
-        found = merged(ledger(old), {"a": ledger(new)})
-        assert (found.ledger.records, found.conflicts) == ([good], [])
-    assert merged(ledger([failed]), {"a": ledger([good])}).renewed == 1
+        found = merged(records_file(old), {"a": records_file(new)})
+        assert (found.records_file.records, found.conflicts) == ([good], [])
+    assert merged(records_file([failed]), {"a": records_file([good])}).renewed == 1
 
 
 def test_what_one_place_withdrew_is_withdrawn_everywhere_and_is_no_conflict() -> None:
     bad, good = record(scores={"top1": 0.99}), record()
-    theirs = ledger([bad], [invalidate(bad, "trained on the test set")])
-    found = merged(ledger([bad]), {"a": theirs, "b": ledger([good])})
-    assert (found.ledger.records, found.ledger.withdrawn, found.conflicts) == ([good], [bad], [])
-    assert len(found.ledger.invalidations) == 1
+    theirs = records_file([bad], [invalidate(bad, "trained on the test set")])
+    found = merged(records_file([bad]), {"a": theirs, "b": records_file([good])})
+    assert (found.records_file.records, found.records_file.withdrawn, found.conflicts) == ([good], [bad], [])
+    assert len(found.records_file.invalidations) == 1
 
 
 def of_protocol(protocol: str):
@@ -86,9 +88,11 @@ def of_protocol(protocol: str):
 
 
 def test_protocols_are_never_in_one_ranking() -> None:
-    found = merged(ledger([record()]), {"a": ledger([of_protocol("ltb9")])})
+    found = merged(records_file([record()]), {"a": records_file([of_protocol("ltb9")])})
     assert found.protocols == [PROTOCOL, "ltb9"]
-    assert [(board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.ledger.records)] == [
+    assert [
+        (board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.records_file.records)
+    ] == [
         (PROTOCOL, [1]),
         ("ltb9", [1]),
     ]
@@ -99,8 +103,8 @@ def test_another_version_of_a_cell_is_counted() -> None:
     made["fits"][0]["data"]["fingerprint"] = "beef"
     made["spec"]["members"] = [identity(made["fits"][0])]
     other = validate(seal(made | {"id": identity(made["spec"])}))
-    found = merged(ledger([record()]), {"a": ledger([other])})
-    assert (len(found.ledger.records), found.other_versions, found.conflicts) == (2, 1, [])
+    found = merged(records_file([record()]), {"a": records_file([other])})
+    assert (len(found.records_file.records), found.other_versions, found.conflicts) == (2, 1, [])
 
 
 @pytest.mark.parametrize(

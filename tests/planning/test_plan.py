@@ -12,7 +12,7 @@ from ltbench.hookspecs import hookimpl
 from ltbench.planning.compute_cost import passes
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
-from ltbench.planning.without_sharing import unshared
+from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
 from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime
 from ltbench.suite.suite import Suite, changed, find_suite
@@ -84,10 +84,10 @@ class Offer:
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    from ltbench.core.plugins import Source
+    from ltbench.core.plugins import PluginSource
 
     registry = Registry.load()
-    assert registry.add(Source(plugin="own", distribution="own", version="1"), Offer) is None
+    assert registry.add(PluginSource(plugin="own", distribution="own", version="1"), Offer) is None
     return registry
 
 
@@ -257,7 +257,7 @@ def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
 
 def test_without_sharing_every_cell_has_trainings_of_its_own(suite: Suite, own: Registry) -> None:
     shared = plan_of(suite, own, "label_smooth", "late", "tta", "pair")
-    alone = unshared(shared)
+    alone = without_sharing(shared)
     fits = alone.of_kind("fit")
     assert len(alone.cells) == len(shared.cells)
     assert len(fits) == shared.trainings_naive

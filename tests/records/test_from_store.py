@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from synthetic import raw
 
-from ltbench.records.from_store import trusted, trusted_records, trusted_status
+from ltbench.records.from_store import valid_record, valid_records, valid_status
 from ltbench.records.record import seal
-from ltbench.store.quarantine import set_aside
+from ltbench.store.quarantine import quarantined
 from ltbench.store.store import Store
 
 
@@ -24,10 +24,10 @@ def put(store, record, key=None):
 
 def test_a_sound_record_is_given_as_it_is(store):
     record = seal(raw())
-    assert trusted(put(store, record), store) == record
-    assert list(trusted_records(["nothing", record["id"]], store)) == [record]
-    assert trusted("nothing", store) is None
-    assert set_aside(store.root) == []
+    assert valid_record(put(store, record), store) == record
+    assert list(valid_records(["nothing", record["id"]], store)) == [record]
+    assert valid_record("nothing", store) is None
+    assert quarantined(store.root) == []
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_a_sound_record_is_given_as_it_is(store):
 )
 def test_a_record_that_was_changed_is_set_aside_with_the_reason(store, change, why):
     key = put(store, seal(raw()) | change)
-    assert trusted(key, store) is None
+    assert valid_record(key, store) is None
     assert store.record(key) is None
-    (damage,) = set_aside(store.root)
+    (damage,) = quarantined(store.root)
     assert damage.key == key
     assert why in damage.why
     assert msgspec.json.decode(damage.where.read_bytes())["id"] == key
@@ -50,29 +50,29 @@ def test_a_record_that_was_changed_is_set_aside_with_the_reason(store, change, w
 
 def test_a_record_sealed_under_the_identity_of_another_cell_is_set_aside(store):
     record = seal(raw(factor=50.0) | {"id": raw()["id"]})
-    assert trusted(put(store, record), store) is None
-    assert "contradicts itself" in set_aside(store.root)[0].why
+    assert valid_record(put(store, record), store) is None
+    assert "contradicts itself" in quarantined(store.root)[0].why
 
 
 def test_what_is_set_aside_without_a_reason_is_listed_all_the_same(store):
     key = put(store, seal(raw()) | {"surprise": 1})
-    trusted(key, store)
-    (damage,) = set_aside(store.root)
+    valid_record(key, store)
+    (damage,) = quarantined(store.root)
     damage.where.with_name(f"{damage.where.name}.txt").unlink()
-    assert set_aside(store.root)[0].why == "the reason was not written down"
+    assert quarantined(store.root)[0].why == "the reason was not written down"
 
 
 def test_a_status_is_not_read_again_and_a_file_that_took_the_place_is(store, monkeypatch):
     made = seal(raw())
     store.put_record(made)
-    assert trusted(made["id"], store) == made
+    assert valid_record(made["id"], store) == made
     reads = []
     content = store._record_content
     monkeypatch.setattr(store, "_record_content", lambda cell: reads.append(cell) or content(cell))
-    assert trusted_status(made["id"], store) == "ok"
+    assert valid_status(made["id"], store) == "ok"
     assert reads == []
-    assert trusted_status(made["id"], store) == "ok", "the second time nothing is known of it"
+    assert valid_status(made["id"], store) == "ok", "the second time nothing is known of it"
     assert len(reads) == 1
     store.record_path(made["id"]).write_text("{}")
-    assert trusted_status(made["id"], store) is None
-    assert trusted_status("0" * 32, store) is None
+    assert valid_status(made["id"], store) is None
+    assert valid_status("0" * 32, store) is None

@@ -9,9 +9,9 @@ from synthetic import record, suite
 from ltbench.errors import RecordError, UnknownName, UsageError
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import publish
-from ltbench.records.locations import find, named, places, source
+from ltbench.records.locations import find, location, named, places
 from ltbench.records.record import write_jsonl
-from ltbench.records.records_file import invalidate, ledger, write_ledger
+from ltbench.records.records_file import invalidate, records_file, write_records_file
 from ltbench.store.store import Store
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
@@ -29,8 +29,8 @@ def test_a_file_a_suite_and_a_store_have_the_same_records(board: Path, tmp_path:
         store.put_record(msgspec.to_builtins(one))
     kinds = {}
     for path in (board / "quick", board / "quick" / "records.jsonl", tmp_path / "store"):
-        place = source(path)
-        kinds[place.kind] = place.ledger().records
+        place = location(path)
+        kinds[place.kind] = place.records_file().records
     assert set(kinds) == {"suite", "file", "store"}
     assert kinds["suite"] == kinds["file"] == kinds["store"]
     assert len(kinds["store"]) == len(RECORDS)
@@ -49,7 +49,7 @@ def test_what_has_no_records_is_refused_with_what_it_is(board: Path, tmp_path: P
         named(str(tmp_path / "nowhere" / "r.jsonl"), board)
     assert missing.value.why == "it does not exist"
     with pytest.raises(UsageError, match="no records at") as empty:
-        source(tmp_path)
+        location(tmp_path)
     assert "no store" in empty.value.why
 
 
@@ -109,6 +109,6 @@ def test_damage_in_another_line_is_no_obstacle_and_in_its_own_it_is_named(board:
 def test_a_withdrawn_cell_is_found_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     write_jsonl(path, [record()])
-    write_ledger(path, ledger([record()], [invalidate(record(), "wrong data")]))
-    found = find(record().id[:8], [source(path)])
+    write_records_file(path, records_file([record()], [invalidate(record(), "wrong data")]))
+    found = find(record().id[:8], [location(path)])
     assert [one.reason for one in found.invalidations] == ["wrong data"]

@@ -7,7 +7,7 @@ import pytest
 from synthetic import record
 
 from ltbench.errors import RecordError
-from ltbench.records.agreement import outcome
+from ltbench.records.agreement import result_digest
 from ltbench.records.verifications import Rerun, Verification, read_verifications, sealed, standing, write_verifications
 
 RECORDS = [record(seed=seed) for seed in range(3)]
@@ -15,7 +15,7 @@ RECORDS = [record(seed=seed) for seed in range(3)]
 
 def verification(*records, **changes) -> Verification:
     facts = {
-        "ltbench": "0.2.0", "protocols": ["ltb1"], "cells": {r.id: outcome(r) for r in records}, "records": "",
+        "ltbench": "0.2.0", "protocols": ["ltb1"], "cells": {r.id: result_digest(r) for r in records}, "records": "",
         "recomputed": 0, "rerun": [Rerun(id=records[0].id, same=True, gap=0.0)], "seed": 7, "tolerance": None,
     }  # fmt: skip
     return sealed(Verification(**facts | changes))

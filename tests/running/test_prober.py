@@ -13,7 +13,7 @@ from ltbench.cli import group
 from ltbench.running import prober as probing
 from ltbench.running.events import Event
 from ltbench.running.prober import Answer, Patience, Prober, measure_all
-from ltbench.running.run_counts import Tally
+from ltbench.running.run_counts import RunCounts
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
 
@@ -84,7 +84,7 @@ def test_a_probe_that_dies_is_an_answer(tmp_path):
 
 
 def running(*jobs, elapsed):
-    tally = Tally(cells=1, slots=1, prediction=predicting())
+    tally = RunCounts(cells=1, slots=1, prediction=predicting())
     tally.add(jobs)
     tally.started = time.monotonic() - elapsed
     return tally

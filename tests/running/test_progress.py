@@ -14,7 +14,7 @@ from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.running.events import Event
 from ltbench.running.progress import Progress, counts, times
-from ltbench.running.run_counts import Tally
+from ltbench.running.run_counts import RunCounts
 from ltbench.running.runner import run
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
@@ -22,7 +22,7 @@ from ltbench.timing.job_shape import Shape
 
 def tally(**counted):
     prediction = Prediction(lambda job: (Shape(kind=job.kind), job.spec.get("weight", 1.0)))
-    return Tally(**({"cells": 144, "slots": 2, "prediction": prediction} | counted))
+    return RunCounts(**({"cells": 144, "slots": 2, "prediction": prediction} | counted))
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_terminal_shows_the_counts_in_one_place():
 def test_showing_lines_needs_no_rich():
     source = (
         "import sys, io; from ltbench.running.progress import *; from ltbench.running.run_counts import *;"
-        "Progress()(Event(kind='begin', tally=Tally(cells=1, slots=1)));"
+        "Progress()(Event(kind='begin', tally=RunCounts(cells=1, slots=1)));"
         "assert 'rich' not in sys.modules and 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

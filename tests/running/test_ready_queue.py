@@ -6,12 +6,12 @@ from fakes import make
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltbench.running.ready_queue import TASK_JOBS, Frontier
+from ltbench.running.ready_queue import TASK_JOBS, ReadyQueue
 
 
 def frontier(*jobs, only=None):
     everything = {job.key: job for job in jobs}
-    return Frontier(everything, everything if only is None else {key: everything[key] for key in only})
+    return ReadyQueue(everything, everything if only is None else {key: everything[key] for key in only})
 
 
 def keys(jobs):
@@ -97,7 +97,7 @@ def test_a_failure_takes_what_needs_it_and_what_only_that_needed():
 
 def test_what_turns_out_to_be_missing_is_done_before_what_needs_it():
     jobs = {job.key: job for job in FAMILY}
-    front = Frontier(jobs, {"predict1": jobs["predict1"], "cell1": jobs["cell1"]})
+    front = ReadyQueue(jobs, {"predict1": jobs["predict1"], "cell1": jobs["cell1"]})
     assert keys(front.take(long)) == ["predict1"]
     added = front.add({"fit1": jobs["fit1"], "predict1": jobs["predict1"]})
     front.again("predict1")

@@ -16,7 +16,7 @@ from ltbench.running.runner import run
 from ltbench.running.store_status import look
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
-from ltbench.timing.speed_log import Line, Speeds
+from ltbench.timing.speed_log import Speeds, SpeedSample
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_how_a_run_was_stopped_is_on_record(here, error, state):
 def test_a_prediction_is_held_against_what_it_was(here):
     known = Speeds(
         [
-            Line(shape=Shape(kind=kind), jobs=1, seconds=s, work=1.0)
+            SpeedSample(shape=Shape(kind=kind), jobs=1, seconds=s, work=1.0)
             for kind, s in (("fit", 0.4), ("predict", 0.001), ("cell", 0.001))
         ]
     )

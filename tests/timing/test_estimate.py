@@ -8,7 +8,7 @@ from fakes import context, make
 
 from ltbench.timing.estimate import Forecast, Prediction
 from ltbench.timing.job_shape import Shape
-from ltbench.timing.speed_log import Line, Speeds, read
+from ltbench.timing.speed_log import Speeds, SpeedSample, read
 
 FIT = Shape(
     kind="fit", data="tiny exp 100", channels=3, size=32, classes=10, model="net", batch=64, precision="fp32",
@@ -30,7 +30,7 @@ def fit(key="fit1", *parents, work=100.0, **shape):
 
 
 def line(seconds, work=100.0, shape=FIT, jobs=3, **more):
-    return Line(shape=shape, jobs=jobs, seconds=seconds, work=work, **more)
+    return SpeedSample(shape=shape, jobs=jobs, seconds=seconds, work=work, **more)
 
 
 def predicting(*lines, store=None):
@@ -151,7 +151,7 @@ def test_what_a_run_learned_is_there_for_the_next(tmp_path):
 
 
 def test_a_forecast_is_shared_by_workers_and_no_shorter_than_a_chain():
-    known = predicting(line(10.0), Line(shape=Shape(kind="start", data="local"), jobs=1, seconds=5.0, work=1.0))
+    known = predicting(line(10.0), SpeedSample(shape=Shape(kind="start", data="local"), jobs=1, seconds=5.0, work=1.0))
     side_by_side = {f"fit{n}": fit(f"fit{n}") for n in range(4)}
     forecast = known.forecast(side_by_side, workers=2)
     assert (forecast.seconds, forecast.elapsed) == (pytest.approx(40.0), pytest.approx(25.0))

@@ -11,7 +11,7 @@ import pytest
 from ltbench.errors import StoreError
 from ltbench.timing import speed_log
 from ltbench.timing.job_shape import Shape
-from ltbench.timing.speed_log import Line, Speeds, append, read
+from ltbench.timing.speed_log import Speeds, SpeedSample, append, read
 
 FIT = Shape(
     kind="fit", data="tiny exp 100", channels=3, size=32, classes=10, model="net", batch=64, precision="fp32",
@@ -21,7 +21,7 @@ FIT = Shape(
 
 def line(seconds=10.0, work=100.0, jobs=1, macs=0.0, probe=False, **changes):
     shape = msgspec.structs.replace(FIT, **changes)
-    return Line(shape=shape, jobs=jobs, seconds=seconds, work=work, macs=macs, probe=probe)
+    return SpeedSample(shape=shape, jobs=jobs, seconds=seconds, work=work, macs=macs, probe=probe)
 
 
 def wider(depth, **changes):
@@ -53,10 +53,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from ltbench.timing.job_shape import Shape
-from ltbench.timing.speed_log import Line, append
+from ltbench.timing.speed_log import SpeedSample, append
 for n in range(40):
     shape = Shape(kind="fit", data="x" * 200, model=sys.argv[2])
-    append(Path(sys.argv[1]), [Line(shape=shape, jobs=1, seconds=float(n + 1), work=1.0)] * 5)
+    append(Path(sys.argv[1]), [SpeedSample(shape=shape, jobs=1, seconds=float(n + 1), work=1.0)] * 5)
 """
 
 

@@ -21,12 +21,12 @@ def telling_damage(store: Store) -> Iterator[Callable[[], list[Damage]]]:
 
     What other processes that share the store set aside is among it: it may have been found for this one's sake.
     """
-    from ltbench.store.quarantine import set_aside
+    from ltbench.store.quarantine import quarantined
 
-    before = {one.where for one in set_aside(store.root)}
+    before = {one.where for one in quarantined(store.root)}
 
     def since() -> list[Damage]:
-        return [one for one in set_aside(store.root) if one.where not in before]
+        return [one for one in quarantined(store.root) if one.where not in before]
 
     try:
         yield since

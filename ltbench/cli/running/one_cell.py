@@ -14,7 +14,7 @@ from ltbench.errors import CELLS_FAILED, UsageError
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
     from ltbench.records.agreement import Agreement
-    from ltbench.records.locations import Source
+    from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
 
 _MEANINGLESS = {
@@ -28,7 +28,7 @@ _MEANINGLESS = {
 
 def run_cell(
     cell: str | None,
-    places: Sequence[Source],
+    places: Sequence[RecordsLocation],
     context: Context,
     executor: Executor,
     *,

@@ -54,7 +54,7 @@ class Walk:
         rerun_stale: bool,
     ) -> None:
         """Go as far as budget and signals allow; afterwards no state is left that nobody goes on from."""
-        from ltbench.planning.without_sharing import unshared
+        from ltbench.planning.without_sharing import without_sharing
         from ltbench.store.training_states import forget
         from ltbench.timing.estimate import Prediction
 
@@ -65,7 +65,7 @@ class Walk:
             if plan is None:
                 break
             if not self._sharing:
-                plan = unshared(plan)
+                plan = without_sharing(plan)
             first = executor_name if not self.summaries else None
             prediction = Prediction.of(plan, context.store, context.registry, context.data_root, executor=first)
             prepare(
@@ -94,14 +94,14 @@ class Walk:
         retries: int,
         retry_failed: bool,
     ) -> None:
-        from ltbench.core.signals import heard
+        from ltbench.core.signals import catch_signals
         from ltbench.planning.without_sharing import compared
         from ltbench.running.progress import Progress
         from ltbench.running.runner import run
 
         context = self._context
         # One signal lets the page of what is done be written, too.
-        with Progress() as progress, heard() as signals:
+        with Progress() as progress, catch_signals() as signals:
             try:
                 summary = run(
                     plan,

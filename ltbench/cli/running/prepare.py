@@ -12,7 +12,7 @@ from ltbench.core.units import duration
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
     from ltbench.planning.plan import Plan
-    from ltbench.running.what_is_missing import Outlook
+    from ltbench.running.what_is_missing import PlanStatus
     from ltbench.store.store import Store
     from ltbench.timing.estimate import Prediction
 
@@ -22,14 +22,14 @@ def prepare(
     rerun_stale: bool,
 ) -> None:  # fmt: skip
     """Say what is to be done of a plan, and see that it can be: stale work put away if asked for, data in place."""
-    from ltbench.running.what_is_missing import outlook
+    from ltbench.running.what_is_missing import plan_status
 
-    view = outlook(plan, store, registry, prediction, workers=workers)
+    view = plan_status(plan, store, registry, prediction, workers=workers)
     if view.stale:
         _tell_stale(view, renewed=rerun_stale)
         if rerun_stale:
             discard_stale(plan, view, store, registry)
-            view = outlook(plan, store, registry, prediction, workers=workers)
+            view = plan_status(plan, store, registry, prediction, workers=workers)
     if view.missing["fit"]:
         _fetch(plan, registry, data_root)
     missing = view.missing
@@ -41,7 +41,7 @@ def prepare(
     )
 
 
-def discard_stale(plan: Plan, view: Outlook, store: Store, registry: Techniques) -> None:
+def discard_stale(plan: Plan, view: PlanStatus, store: Store, registry: Techniques) -> None:
     """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
@@ -70,7 +70,7 @@ def _fetch(plan: Plan, registry: Techniques, data_root: Path) -> None:
         prepare(dataset, data_root)
 
 
-def _tell_stale(view: Outlook, *, renewed: bool) -> None:
+def _tell_stale(view: PlanStatus, *, renewed: bool) -> None:
     lines = sorted({line for lines in view.stale.values() for line in lines})
     what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
     click.echo(

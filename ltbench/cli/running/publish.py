@@ -30,14 +30,14 @@ def publish_suite(
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.page.page import SuiteFacts
     from ltbench.leaderboard.publish import joined, read, written
-    from ltbench.records.from_store import trusted_records
+    from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
     from ltbench.records.records_file import text_of
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.suite.published import as_recorded
 
     keys = [cell.key for cell in plan.cells]
-    records = [validate(record) for record in trusted_records(keys, store)]
+    records = [validate(record) for record in valid_records(keys, store)]
     if not records:
         return [], None
     before, old = read(folder)

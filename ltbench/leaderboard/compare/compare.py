@@ -15,7 +15,7 @@ from ltbench.leaderboard.compare import why_different
 from ltbench.leaderboard.statistics.record_groups import Comparable, comparables, told_apart
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
 from ltbench.leaderboard.tables.table import Pair
-from ltbench.records.agreement import Number, agreement, outcome
+from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
@@ -240,7 +240,7 @@ def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
 
 
 def _same(one: Record, other: Record) -> bool:
-    return one.id == other.id and outcome(one) == outcome(other)
+    return one.id == other.id and result_digest(one) == result_digest(other)
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:

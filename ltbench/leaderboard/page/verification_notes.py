@@ -11,7 +11,7 @@ from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
-from ltbench.records.records_file import Ledger
+from ltbench.records.records_file import RecordsFile
 from ltbench.records.verifications import Standing, Verification
 
 SELF_REPORTED = "self-reported"
@@ -26,7 +26,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """What was withdrawn, and why."""
 
 
-def trust(one: Ledger, standing: Standing) -> Trust:
+def trust(one: RecordsFile, standing: Standing) -> Trust:
     """Return what a page says of the standing of its records."""
     withdrawn = [
         (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))

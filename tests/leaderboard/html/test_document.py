@@ -29,7 +29,7 @@ from ltbench.leaderboard.html.wording import SCORES
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables import cell_text
 from ltbench.leaderboard.tables.table import boards
-from ltbench.records.agreement import outcome
+from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation
 from ltbench.verify.rerun import command_of
 
@@ -149,7 +149,7 @@ def test_every_cell_can_be_traced() -> None:
 
 def test_what_was_withdrawn_is_said_with_its_reason_and_shown_nowhere_else() -> None:
     good, bad = record(), record({"mix": "mixup"})
-    word = Invalidation(id=bad.id, outcome=outcome(bad), reason="wrong data", by="me", digest="x")
+    word = Invalidation(id=bad.id, outcome=result_digest(bad), reason="wrong data", by="me", digest="x")
     made = content(loaded([good, bad], invalidations=[word])).core
     assert [(one["id"], one["reason"]) for one in made["withdrawn"]] == [(bad.id, "wrong data (me)")]
     assert [one["label"] for one in made["combinations"]] == ["baseline"]

@@ -10,8 +10,8 @@ from ltbench.errors import OutOfDate, RecordError
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, load, publish, rewrite, update
 from ltbench.leaderboard.tables.terminal import terminal
-from ltbench.records.agreement import outcome
-from ltbench.records.records_file import invalidate, ledger
+from ltbench.records.agreement import result_digest
+from ltbench.records.records_file import invalidate, records_file
 from ltbench.records.verifications import Rerun, Verification, sealed, write_verifications
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 def verify(folder: Path, records, gap: float = 0.0) -> None:
     one = Verification(
-        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: outcome(r) for r in records}, records="", recomputed=0,
+        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in records}, records="", recomputed=0,
         rerun=[Rerun(id=records[0].id, same=not gap, gap=gap)], seed=7, tolerance=None,
     )  # fmt: skip
     write_verifications(folder / "verified.json", [sealed(one)])
@@ -75,7 +75,7 @@ def test_rows_that_came_later_carry_a_note(folder: Path) -> None:
 
 def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, ledger(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
+    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
     text = page(folder)
     assert "## What was withdrawn" in text
     assert rf"`{bad.id}` mixup, imbalance factor 10, seed {bad.setting.seed}: a \*broken\* machine (A. M.)" in text
@@ -89,11 +89,11 @@ def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(f
 
 def test_publishing_the_same_numbers_again_does_not_bring_a_withdrawn_cell_back(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, ledger(RECORDS, [invalidate(bad, "wrong data")]))
+    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "wrong data")]))
     before = page(folder)
     publish(folder, FACTS, RECORDS)
     assert page(folder) == before
-    assert [r.id for r in load(folder).ledger.withdrawn] == [bad.id]
+    assert [r.id for r in load(folder).records_file.withdrawn] == [bad.id]
 
 
 @pytest.mark.parametrize(
