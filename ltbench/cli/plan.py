@@ -13,19 +13,15 @@ from ltbench.cli.output import print_json
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.executor import Context
     from ltbench.planning.combinations import LeftOut
-    from ltbench.planning.plan import Plan
     from ltbench.registry.discovery import PluginSelection
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
-    from ltbench.timing.estimate import Prediction
 
 SHOWN = 10
 SOURCES = {
     "run": "jobs of this run",
     "shape": "past jobs of that shape",
-    "probe": "probes",
     "alike": "past jobs of that model",
     "cold": "first jobs",
     "multiply-adds": "past jobs of other models or sizes",
@@ -41,7 +37,6 @@ SOURCES = {
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Workers to predict for.  [default: one per core]"
 )
-@click.option("--probe", is_flag=True, help="Measure a few steps of each shape of training that nothing is known of.")
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
 def command(
     choice: PluginSelection,
@@ -49,13 +44,11 @@ def command(
     store_path: Path,
     as_json: bool,
     workers: int | None,
-    probe: bool,
     with_cells: bool,
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
     from ltbench.core.folders import cores
-    from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
@@ -73,8 +66,6 @@ def command(
             part, store, registry, data_root, past=past, executor="local" if view is None else None
         )
         seen = plan_status(part, store, registry, prediction, workers=workers or cores())
-        if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
-            seen = plan_status(part, store, registry, prediction, workers=workers or cores())
         view = seen if view is None else view + seen
         left_out += part.left_out
         if with_cells:
@@ -113,30 +104,6 @@ def _facts(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> dict[
     }
 
 
-def _probed(part: Plan, view: PlanStatus, context: Context, prediction: Prediction) -> bool:
-    """Measure what is missing and that nothing is known of; return whether there was something."""
-    from ltbench.errors import StoreError
-    from ltbench.running.prober import measure_all
-
-    fits = part.of_kind("fit") if view.missing["fit"] else []
-    jobs = prediction.unmeasured(fit for fit in fits if not context.store.has(fit.key))
-    done = 0
-    for job, error in measure_all(jobs, context, prediction):
-        done += 1
-        shape, _ = prediction.shaped(job)
-        told = (
-            f"cannot be measured: {error}" if error else f"about {duration(prediction.seconds(job) or 0.0)} a training"
-        )
-        click.echo(f"probe {done}/{len(jobs)}: {shape.model}, {shape.techniques}: {told}", err=True)
-    if done < len(jobs):
-        click.echo(f"{len(jobs) - done} shapes are left; they are predicted from those most like them", err=True)
-    try:
-        prediction.save()
-    except StoreError as error:
-        click.echo(f"what was measured is not kept: {error}", err=True)
-    return done > 0
-
-
 def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
     jobs, missing = view.jobs, view.missing
     click.echo(f"suite {suite.name}: {suite.title}")
@@ -173,7 +140,7 @@ def _time(view: PlanStatus) -> str:
     if not view.missing["cell"]:
         return "nothing is left to do"
     if forecast.seconds is None or forecast.elapsed is None:
-        return f"not known: nothing is known of {forecast.unknown} trainings; --probe measures a few steps"
+        return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
     total = sum(forecast.basis.values()) or 1.0
     parts = sorted(forecast.basis.items(), key=lambda one: -one[1])
     basis = ", ".join(f"{100 * share / total:.0f} % from {SOURCES[of]}" for of, share in parts if share >= total / 200)

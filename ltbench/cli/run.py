@@ -106,7 +106,6 @@ def command(
     """
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
-    from ltbench.running.prober import Patience
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
 
@@ -128,10 +127,9 @@ def command(
         telling_damage(store) as damaged,
         offer.make(context, terms) as executor,
         RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
-        Patience(context) as patience,
     ):
         walk.go(
-            executor, offer.name, log, [patience], budget=budget, retries=retries, retry_failed=retry_failed,
+            executor, offer.name, log, budget=budget, retries=retries, retry_failed=retry_failed,
             rerun_stale=rerun_stale,
         )  # fmt: skip
     if log.problem:

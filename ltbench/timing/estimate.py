@@ -1,9 +1,9 @@
-"""How long jobs take: from past jobs of their shape, from those of a run under way, or from a probe of a few steps."""
+"""How long jobs take: from past jobs of their shape, or from those of the current run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +11,6 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
-from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.timing import speed_log
 from ltbench.timing.job_shape import Shape, Shapes
 from ltbench.timing.makespan import makespan
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import Plan
     from ltbench.store.store import Store
 
-Basis = Literal["run", "shape", "probe", "alike", "cold", "multiply-adds", "fits", "guess"]
-"""What a rate comes from: jobs of this run; past jobs of that shape, whatever the data; a probe; past jobs of that
-model at that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by
+Basis = Literal["run", "shape", "alike", "cold", "multiply-adds", "fits", "guess"]
+"""What a rate comes from: jobs of this run; past jobs of that shape, whatever the data; past jobs of that model
+at that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by
 multiply-adds; for a predict or a fit of the classifier alone, whole fits of the model, pass for pass; nothing."""
 _FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
 """Seconds of a job of a kind of which nothing is known; a training is not guessed at."""
@@ -81,7 +80,7 @@ class Prediction:
         self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._took: defaultdict[str, float] = defaultdict(float)
-        self._new: dict[tuple[Shape, bool], SpeedSample] = {}
+        self._new: dict[Shape, SpeedSample] = {}
         self._rates: dict[Shape, tuple[float, Basis] | None] = {}
 
     @classmethod
@@ -137,22 +136,6 @@ class Prediction:
         elapsed = makespan(jobs, seconds, workers) + self.start if jobs else 0.0
         return Forecast(seconds=sum(seconds.values()), elapsed=elapsed, workers=workers, basis=dict(basis))
 
-    def unmeasured(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return a fit for each shape that neither past jobs nor a probe tell of, those with most work first."""
-        work: defaultdict[Shape, float] = defaultdict(float)
-        first: dict[Shape, Job] = {}
-        for job in jobs:
-            basis = self.basis(job)
-            if job.kind == "fit" and basis not in ("run", "shape", "probe"):
-                if basis is not None and has_fixed_images(job.spec["segments"][-1]):
-                    continue  # it is one look at every image, of which a few steps tell nothing
-                shape, passes = self.shaped(job)
-                shape = msgspec.structs.replace(shape, data="")
-                work[shape] += passes
-                first.setdefault(shape, job)
-        known = {shape for shape, job in first.items() if self.basis(job) is not None}
-        return [first[shape] for shape, _ in sorted(work.items(), key=lambda one: (one[0] in known, -one[1]))]
-
     def _rate(self, shape: Shape) -> tuple[float, Basis] | None:
         if shape not in self._rates:
             self._rates[shape] = self._found(shape)
@@ -165,8 +148,6 @@ class Prediction:
                 return rate, "run"
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
-            if (rate := self._past.probed(wide)) is not None:
-                return rate * correction, "probe" if wide.techniques else "alike"
         for wide in shape.wider():
             if (rate := self._cold.rate(wide)) is not None:
                 return rate, "cold"
@@ -175,9 +156,9 @@ class Prediction:
                 for some, factor in ((self._here, 1.0), (self._past, correction)):
                     if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
                         return rate * factor, "multiply-adds"
-        return self._unmeasured_kind(shape)
+        return self._from_fits(shape)
 
-    def _unmeasured_kind(self, shape: Shape) -> tuple[float, Basis] | None:
+    def _from_fits(self, shape: Shape) -> tuple[float, Basis] | None:
         if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
             fits = Shape(
                 kind="fit", channels=shape.channels, size=shape.size, model=shape.model, precision=shape.precision,
@@ -209,18 +190,13 @@ class Prediction:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
         macs = None if job.kind != "fit" else self._here.macs(shape) or self._macs(job)
-        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0), self._here)
-
-    def learn_probe(self, job: Job, seconds: float, macs: float) -> None:
-        """Learn from a few steps what a whole job will take."""
-        shape, work = self.shaped(job)
-        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
+        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0))
 
     def learn_start(self, seconds: float) -> None:
         """Learn how long it took until the workers had begun."""
         if self._executor is not None:
             shape = Shape(kind="start", data=self._executor)
-            self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
+            self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0))
 
     def save(self) -> None:
         """Note in the store what was learned since the last time. Raises `StoreError` where that cannot be written."""
@@ -228,20 +204,20 @@ class Prediction:
         if lines and self._store is not None:
             speed_log.append(_folder(self._store), lines)
 
-    def _note(self, line: SpeedSample, learner: Speeds) -> None:
-        learner.add(line)
+    def _note(self, sample: SpeedSample) -> None:
+        self._here.add(sample)
         self._rates.clear()
-        before = self._new.get((line.shape, line.probe))
+        before = self._new.get(sample.shape)
         if before is not None:
-            line = SpeedSample(
-                shape=line.shape, jobs=before.jobs + line.jobs, seconds=before.seconds + line.seconds,
-                work=before.work + line.work, macs=line.macs, probe=line.probe,
+            sample = SpeedSample(
+                shape=sample.shape, jobs=before.jobs + sample.jobs, seconds=before.seconds + sample.seconds,
+                work=before.work + sample.work, macs=sample.macs,
             )  # fmt: skip
-        self._new[line.shape, line.probe] = line
+        self._new[sample.shape] = sample
 
     def _from_past(self, shape: Shape) -> float | None:
         for wide in shape.wider():
-            if (rate := self._past.rate(wide)) is not None or (rate := self._past.probed(wide)) is not None:
+            if (rate := self._past.rate(wide)) is not None:
                 return rate
         return None
 

@@ -37,8 +37,6 @@ class SpeedSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     work: float
     macs: float = 0.0
     """Multiply-adds of an image, where they are known."""
-    probe: bool = False
-    """Whether it was a few steps and no whole job."""
 
 
 class _Sum(msgspec.Struct):
@@ -66,37 +64,30 @@ class Speeds:
         """Learn from lines, the oldest first. memory: about how many jobs a speed is the mean of."""
         self._memory = memory
         self._jobs: dict[Shape, _Sum] = {}
-        self._probes: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
         self._macs: dict[tuple[str, int, int], float] = {}
-        self._exact: dict[tuple[Shape, bool], SpeedSample] = {}
+        self._exact: dict[Shape, SpeedSample] = {}
         for line in lines:
             self.add(line)
 
     def add(self, line: SpeedSample) -> None:
-        """Learn from jobs, or a probe, of one shape."""
-        sums = self._probes if line.probe else self._jobs
+        """Learn from jobs of one shape."""
         for shape in dict.fromkeys(line.shape.wider()):
-            sums.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work, self._memory)
+            self._jobs.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work, self._memory)
         if line.macs:
             self._macs[line.shape.place] = line.macs
         macs = self._macs.get(line.shape.place)
-        if macs and not line.probe:
+        if macs:
             for shape in dict.fromkeys(line.shape.by_multiply_adds()):
                 self._by_macs.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work * macs, self._memory)
-        exact = sums[line.shape]
-        self._exact[line.shape, line.probe] = SpeedSample(
-            shape=line.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0,
-            probe=line.probe,
-        )  # fmt: skip
+        exact = self._jobs[line.shape]
+        self._exact[line.shape] = SpeedSample(
+            shape=line.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0
+        )
 
     def rate(self, shape: Shape) -> float | None:
         """Return the seconds of a unit of work, from jobs that `shape` stands for."""
         return self._jobs[shape].rate if shape in self._jobs else None
-
-    def probed(self, shape: Shape) -> float | None:
-        """Return the same, from probes."""
-        return self._probes[shape].rate if shape in self._probes else None
 
     def rate_by_multiply_adds(self, shape: Shape, macs: float) -> float | None:
         """Return the same for images of so many multiply-adds. shape: of `Shape.by_multiply_adds`."""
@@ -126,10 +117,7 @@ def read(folder: Path) -> Iterator[SpeedSample]:
     mine = _file(folder)
     for path in sorted(folder.glob("*.jsonl"), key=lambda path: (path == mine, path.name)):
         with contextlib.suppress(OSError):
-            for text in path.read_bytes().split(b"\n"):
-                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    if text:
-                        yield _decoder.decode(text)
+            yield from _samples(path)
 
 
 def append(folder: Path, lines: Iterable[SpeedSample]) -> None:
@@ -149,16 +137,21 @@ def append(folder: Path, lines: Iterable[SpeedSample]) -> None:
 
 def _sum_up(path: Path) -> None:
     """Replace a file by its sums. What another process appends at this very moment is lost, and only that."""
-    lines = []
-    for text in path.read_bytes().split(b"\n"):
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            lines.append(_decoder.decode(text))
+    sums = Speeds(_samples(path)).lines()
     fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
     try:
-        atomic_files.write(fresh, b"\n".join(msgspec.json.encode(line) for line in Speeds(lines).lines()) + b"\n")
+        atomic_files.write(fresh, b"\n".join(msgspec.json.encode(line) for line in sums) + b"\n")
         fresh.replace(path)
     finally:
         atomic_files.remove(fresh)
+
+
+def _samples(path: Path) -> Iterator[SpeedSample]:
+    for text in path.read_bytes().split(b"\n"):
+        # Earlier versions also noted estimates from a few steps, which would count like whole jobs here.
+        if text and b'"probe":true' not in text:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                yield _decoder.decode(text)
 
 
 def _file(folder: Path) -> Path:

@@ -46,7 +46,6 @@ class Walk:
         executor: Executor,
         executor_name: str,
         log: RunLog,
-        listeners: Sequence[Callable[[Event], None]],
         *,
         budget: float | None,
         retries: int,
@@ -73,9 +72,7 @@ class Walk:
                 rerun_stale=rerun_stale,
             )  # fmt: skip
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            self._part(
-                plan, executor, prediction, log, listeners, budget=left, retries=retries, retry_failed=retry_failed
-            )
+            self._part(plan, executor, prediction, log, budget=left, retries=retries, retry_failed=retry_failed)
             self._foreseen |= plan.foreseen
         self.more = self.stopped is None and next(self._parts, None) is not None
         if self.stopped is None and not self.more:
@@ -88,7 +85,6 @@ class Walk:
         executor: Executor,
         prediction: Prediction,
         log: RunLog,
-        listeners: Sequence[Callable[[Event], None]],
         *,
         budget: float | None,
         retries: int,
@@ -112,7 +108,7 @@ class Walk:
                     retry_failed=retry_failed,
                     prediction=prediction,
                     keep_states=plan.foreseen,
-                    on_event=partial(_tell, (progress, log, *listeners)),
+                    on_event=partial(_tell, (progress, log)),
                 )
                 self.summaries.append(summary)
             except Interrupted as error:
