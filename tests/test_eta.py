@@ -109,7 +109,7 @@ def guesses(tmp_path, monkeypatch):
 
         def tell(event):
             if event.kind == "begin":
-                event.tally.started = clock.now
+                event.counts.started = clock.now
             log(event)
 
         prediction = Telling(shaped, here.store, known, "local")

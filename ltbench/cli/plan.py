@@ -49,6 +49,7 @@ def command(
 ) -> None:
     """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
     from ltbench.core.folders import cores
+    from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
@@ -56,25 +57,23 @@ def command(
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
-    store = Store(store_path)
-    past = known(store)
+    context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+    past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
-    view: PlanStatus | None = None
+    status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
-        prediction = Prediction.of(
-            part, store, registry, data_root, past=past, executor="local" if view is None else None
-        )
-        seen = plan_status(part, store, registry, prediction, workers=workers or cores())
-        view = seen if view is None else view + seen
+        prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
+        part_status = plan_status(part, context, prediction, workers=workers or cores())
+        status = part_status if status is None else status + part_status
         left_out += part.left_out
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": label(c.extra)} for c in part.cells]
-    assert view is not None, "a plan has at least one part"
+    assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, view, left_out) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, status, left_out) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, view, left_out)
+        _print(suite, status, left_out)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -82,48 +81,50 @@ def command(
             )
 
 
-def _facts(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
     return {
         "suite": suite.name,
-        "cells": view.jobs["cell"],
-        "cells_done": view.cells_done,
-        "cells_failed_before": len(view.failed),
-        "jobs": view.jobs,
-        "missing": view.missing,
-        "trainings": view.trainings,
-        "trainings_naive": view.trainings_naive,
-        "passes": view.passes,
-        "passes_naive": view.passes_naive,
-        "stale": view.stale,
+        "cells": status.jobs["cell"],
+        "cells_done": status.cells_done,
+        "cells_failed_before": len(status.failed),
+        "jobs": status.jobs,
+        "missing": status.missing,
+        "trainings": status.trainings,
+        "trainings_naive": status.trainings_naive,
+        "passes": status.passes,
+        "passes_naive": status.passes_naive,
+        "stale": status.stale,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
-        "predicted_seconds": view.forecast.seconds,
-        "predicted_elapsed": view.forecast.elapsed,
-        "predicted_for_workers": view.forecast.workers,
-        "predicted_from": view.forecast.basis,
-        "trainings_not_predicted": view.forecast.unknown,
+        "predicted_seconds": status.forecast.seconds,
+        "predicted_elapsed": status.forecast.elapsed,
+        "predicted_for_workers": status.forecast.workers,
+        "predicted_from": status.forecast.basis,
+        "trainings_not_predicted": status.forecast.unknown,
     }
 
 
-def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
-    jobs, missing = view.jobs, view.missing
+def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
+    jobs, missing = status.jobs, status.missing
     click.echo(f"suite {suite.name}: {suite.title}")
-    click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
+    click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + _again(status))
     if jobs["fit"]:
-        ratio = view.trainings_naive / (view.trainings or 1)
-        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > view.trainings else ""
+        ratio = status.trainings_naive / (status.trainings or 1)
+        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > status.trainings else ""
         click.echo(
-            f"trainings   {view.trainings}{pieces} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
+            f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; cell by cell it would be {status.trainings_naive} "
             f"(x{ratio:.1f})"
         )
         click.echo(
-            f"cost        {_big(view.passes)} passes of an image; cell by cell it would be {_big(view.passes_naive)} "
-            f"(x{view.passes_naive / view.passes:.1f})"
+            f"cost        {_big(status.passes)} passes of an image; cell by cell it would be {_big(status.passes_naive)} "
+            f"(x{status.passes_naive / status.passes:.1f})"
         )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
-    if view.stale:
-        click.echo(f"stale       {len(view.stale)} cells were made by other plugin versions and are kept as they are:")
-        for line in sorted({line for lines in view.stale.values() for line in lines})[:SHOWN]:
+    if status.stale:
+        click.echo(
+            f"stale       {len(status.stale)} cells were made by other plugin versions and are kept as they are:"
+        )
+        for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
         click.echo("            ltbench run --rerun-stale trains them again")
     if left_out:
@@ -132,12 +133,12 @@ def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
-    click.echo(f"time        {_time(view)}")
+    click.echo(f"time        {_time(status)}")
 
 
-def _time(view: PlanStatus) -> str:
-    forecast = view.forecast
-    if not view.missing["cell"]:
+def _time(status: PlanStatus) -> str:
+    forecast = status.forecast
+    if not status.missing["cell"]:
         return "nothing is left to do"
     if forecast.seconds is None or forecast.elapsed is None:
         return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
@@ -162,8 +163,8 @@ def _big(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _again(view: PlanStatus) -> str:
-    return f"; {len(view.failed)} failed before and are tried again" if view.failed else ""
+def _again(status: PlanStatus) -> str:
+    return f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
 
 
 def label(extra: dict[str, Any]) -> str:

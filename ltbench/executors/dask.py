@@ -127,7 +127,7 @@ class Dask:
     def _lost_scheduler(self, why: str) -> SchedulerLost:
         address = self.options.scheduler or f"of cluster={self.options.kind}"
         return SchedulerLost(f"the Dask scheduler {address} is lost", why=why,
-                             fix="start it again if it is gone: the same command goes on from there")  # fmt: skip
+                             fix="start it again if it is gone: the same command continues from there")  # fmt: skip
 
     def _client_status(self) -> str:
         return "closed" if self._client is None else str(self._client.status)
@@ -142,7 +142,7 @@ class Dask:
             raise ClusterError(
                 f"no worker has been there for {self.options.wait:g} s that a job could run on",
                 why=f"a job takes {asked} of a worker's resources" if asked else "none has come to the scheduler",
-                fix="see what became of the workers, or wait longer: dask[wait=SECONDS]; the same command goes on",
+                fix="see what became of the workers, or wait longer: dask[wait=SECONDS]; the same command continues",
             )
 
     # --- tasks ---------------------------------------------------------------------------------------------------

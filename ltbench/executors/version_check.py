@@ -60,7 +60,7 @@ def greet(theirs: Versions, registry: Techniques | None, *, where: str) -> None:
                 f"a worker has another version of {what} than the command",
                 where=where,
                 why=f"the worker has {_written(its)}, the command {_written(theirs.get(name, []))}",
-                fix="install the same version wherever workers run and start them anew; the same command then goes on",
+                fix="install the same version wherever workers run and start them anew; the same command then continues",
             )
 
 

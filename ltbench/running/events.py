@@ -11,10 +11,10 @@ from ltbench.running.run_counts import RunCounts
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened in a run. `tally` is alive: it shows the run as it is when it is read."""
+    """Something that happened in a run. `counts` is alive: it shows the run as it is when it is read."""
 
     kind: Literal["begin", "handed", "tick", "done", "found", "busy", "failed", "retry", "remake", "stopping", "end"]
-    tally: RunCounts
+    counts: RunCounts
     job: Job | None = None
     note: str = ""
 

@@ -41,12 +41,12 @@ class Progress:
             return
         self._next = now + (_LIVE_SECONDS if self.live else _LINE_SECONDS)
         if self.live:
-            self._draw(event.tally)
+            self._draw(event.counts)
             return
-        line = counts(event.tally)
+        line = count_line(event.counts)
         if line != self._last or now > self._said + (_LINE_SECONDS if event.kind == "end" else _SAME_SECONDS):
             self._last, self._said = line, now
-            self._write(f"{line}, {times(event.tally)}")
+            self._write(f"{line}, {time_line(event.counts)}")
 
     def _note(self, text: str) -> None:
         if self._bar is not None:
@@ -59,7 +59,7 @@ class Progress:
     def _write(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
-    def _draw(self, tally: RunCounts) -> None:
+    def _draw(self, counts: RunCounts) -> None:
         if self._bar is None:
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
@@ -71,9 +71,9 @@ class Progress:
             self._bar = Bar(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._bar.start()
             self._bar.add_task("")
-        done = tally.done + len(tally.failed)
-        text = f"{counts(tally)}\n{times(tally)}"
-        self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=tally.cells or 1)
+        done = counts.done + len(counts.failed)
+        text = f"{count_line(counts)}\n{time_line(counts)}"
+        self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=counts.cells or 1)
         self._bar.refresh()
 
     def __enter__(self) -> Self:
@@ -85,24 +85,24 @@ class Progress:
             self._bar = None
 
 
-def counts(tally: RunCounts) -> str:
+def count_line(counts: RunCounts) -> str:
     """Return how many cells and jobs are where, in one line."""
-    cells = [f"cells {tally.done}/{tally.cells} done", f"{tally.running} running", f"{len(tally.failed)} failed"]
-    if tally.cached:
-        cells.append(f"{tally.cached} cached")
-    jobs = [f"jobs {tally.jobs_done}/{tally.jobs}", f"{tally.jobs_running} running"]
-    if tally.found:
-        jobs.append(f"{tally.found} done elsewhere")
-    if tally.busy:
-        jobs.append(f"{tally.busy} running elsewhere")
+    cells = [f"cells {counts.done}/{counts.cells} done", f"{counts.running} running", f"{len(counts.failed)} failed"]
+    if counts.cached:
+        cells.append(f"{counts.cached} cached")
+    jobs = [f"jobs {counts.jobs_done}/{counts.jobs}", f"{counts.jobs_running} running"]
+    if counts.found:
+        jobs.append(f"{counts.found} done elsewhere")
+    if counts.busy:
+        jobs.append(f"{counts.busy} running elsewhere")
     return f"{', '.join(cells)}; {', '.join(jobs)}"
 
 
-def times(tally: RunCounts) -> str:
+def time_line(counts: RunCounts) -> str:
     """Return how long a run has taken and how long it will still take, in one line."""
-    eta = tally.eta
+    eta = counts.eta
     left = "unknown until the first training is done" if eta is None else duration(eta)
-    return f"elapsed {duration(tally.elapsed)}, ETA {left}"
+    return f"elapsed {duration(counts.elapsed)}, ETA {left}"
 
 
 def _noted(event: Event) -> str:

@@ -55,68 +55,68 @@ class RunLog:
 
     def __call__(self, event: Event) -> None:
         """Take in what happened."""
-        tally = event.tally
+        counts = event.counts
         if event.kind == "begin":
-            self._begin(tally)
+            self._begin(counts)
         if self._watch is None:
             return
-        self._watch.look(tally, at_once=event.kind in ("done", "end"))
+        self._watch.look(counts, at_once=event.kind in ("done", "end"))
         now = time.monotonic()
-        if event.kind in ("begin", "end") or now > self._next or (event.kind == "handed" and tally.slots == 1):
+        if event.kind in ("begin", "end") or now > self._next or (event.kind == "handed" and counts.slots == 1):
             self._next = now + _BEAT
-            self.run = self._as_it_is(tally)
+            self.run = self._as_it_is(counts)
             self._write()
         if now > self._next_save or event.kind == "end":
             self._next_save = now + _SAVE
-            self._save(tally)
+            self._save(counts)
         if event.kind == "end":
-            self._end(tally)
+            self._end(counts)
 
-    def _begin(self, tally: RunCounts) -> None:
+    def _begin(self, counts: RunCounts) -> None:
         self._before, self._watch = self.run, None
-        if not tally.jobs:
+        if not counts.jobs:
             self.run = msgspec.structs.replace(
-                self.run, cells=self.run.cells + tally.cells, cached=self.run.cached + tally.cached,
-                done=self.run.done + tally.done, failed=self.run.failed + len(tally.failed),
+                self.run, cells=self.run.cells + counts.cells, cached=self.run.cached + counts.cached,
+                done=self.run.done + counts.done, failed=self.run.failed + len(counts.failed),
             )  # fmt: skip
             return
         if self._lease is None:
             with self._noting():
                 self._lease = self.store.lease(lease_key(self.run.id))
         self._next_save = time.monotonic() + _SAVE
-        self._watch = _Watch(tally)
+        self._watch = _Watch(counts)
 
-    def _as_it_is(self, tally: RunCounts) -> Run:
+    def _as_it_is(self, counts: RunCounts) -> Run:
         before = self._before
         return msgspec.structs.replace(
             before,
-            cells=before.cells + tally.cells,
-            cached=before.cached + tally.cached,
-            done=before.done + tally.done,
-            failed=before.failed + len(tally.failed),
-            jobs=before.jobs + tally.jobs,
-            jobs_done=before.jobs_done + tally.jobs_done,
-            ran=_sum(before.ran, tally.ran),
-            worked=_sum(before.worked, tally.seconds),
-            found=before.found + tally.found,
-            seconds=before.seconds + tally.elapsed,
-            eta=tally.eta,
+            cells=before.cells + counts.cells,
+            cached=before.cached + counts.cached,
+            done=before.done + counts.done,
+            failed=before.failed + len(counts.failed),
+            jobs=before.jobs + counts.jobs,
+            jobs_done=before.jobs_done + counts.jobs_done,
+            ran=_sum(before.ran, counts.ran),
+            worked=_sum(before.worked, counts.seconds),
+            found=before.found + counts.found,
+            seconds=before.seconds + counts.elapsed,
+            eta=counts.eta,
             in_flight=tuple(
                 Flight(key=job.key, kind=job.kind, about=about(job), seconds=round(seconds, 1))
-                for job, seconds in tally.in_flight
+                for job, seconds in counts.in_flight
             ),
         )
 
-    def _end(self, tally: RunCounts) -> None:
+    def _end(self, counts: RunCounts) -> None:
         assert self._watch is not None
-        whole = tally.done + len(tally.failed) == tally.cells
-        if tally.first is not None and tally.first[1].kind == "fit":
-            elapsed, job = tally.first
-            work = tally.prediction.trained(job) or tally.estimate(job) or elapsed
-            tally.prediction.learn_start(max(0.0, elapsed - work))
-            self._save(tally)
-        guesses = self._watch.guesses(tally) if whole else ()
-        part = Part(jobs=tally.jobs, seconds=round(tally.elapsed, 3), guesses=guesses)
+        whole = counts.done + len(counts.failed) == counts.cells
+        if counts.first is not None and counts.first[1].kind == "fit":
+            elapsed, job = counts.first
+            work = counts.prediction.trained(job) or counts.estimate(job) or elapsed
+            counts.prediction.learn_start(max(0.0, elapsed - work))
+            self._save(counts)
+        guesses = self._watch.guesses(counts) if whole else ()
+        part = Part(jobs=counts.jobs, seconds=round(counts.elapsed, 3), guesses=guesses)
         self.run = msgspec.structs.replace(self.run, parts=(*self.run.parts, part))
         self._watch = None
 
@@ -149,9 +149,9 @@ class RunLog:
         with self._noting():
             write(self.store.root, self.run)
 
-    def _save(self, tally: RunCounts) -> None:
+    def _save(self, counts: RunCounts) -> None:
         with self._noting():
-            tally.prediction.save()
+            counts.prediction.save()
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
@@ -165,19 +165,19 @@ class RunLog:
 class _Watch:
     """The predictions of a part while it runs."""
 
-    def __init__(self, tally: RunCounts) -> None:
-        self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, tally.eta)]
+    def __init__(self, counts: RunCounts) -> None:
+        self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, counts.eta)]
         """Seconds of work done, seconds elapsed, and seconds that the whole is predicted to take."""
 
-    def look(self, tally: RunCounts, *, at_once: bool) -> None:
-        elapsed, worked = tally.elapsed, tally.worked
+    def look(self, counts: RunCounts, *, at_once: bool) -> None:
+        elapsed, worked = counts.elapsed, counts.worked
         if worked > self._seen[-1][0] and (at_once or elapsed > self._seen[-1][1] + 1.0):
-            eta = tally.eta
+            eta = counts.eta
             self._seen.append((worked, elapsed, None if eta is None else elapsed + eta))
 
-    def guesses(self, tally: RunCounts) -> tuple[Guess, ...]:
+    def guesses(self, counts: RunCounts) -> tuple[Guess, ...]:
         """Return what was predicted at the start and at each milestone, against what it was."""
-        actual, worked = tally.elapsed, tally.worked
+        actual, worked = counts.elapsed, counts.worked
         found = [self._guess(0.0, self._seen[0], actual)]
         for share in MILESTONES:
             seen = next((one for one in self._seen if one[0] >= share * worked > 0), None)

@@ -17,7 +17,7 @@ from ltbench.timing.makespan import makespan
 from ltbench.timing.speed_log import Speeds, SpeedSample
 
 if TYPE_CHECKING:
-    from ltbench.executor import Techniques
+    from ltbench.executor import Context
     from ltbench.planning.plan import Plan
     from ltbench.store.store import Store
 
@@ -87,15 +87,14 @@ class Prediction:
     def of(
         cls,
         plan: Plan,
-        store: Store,
-        registry: Techniques,
-        data_root: Path,
+        context: Context,
         *,
         past: Speeds | None = None,
         executor: str | None = None,
     ) -> Prediction:
         """Return the prediction for the jobs of a plan, from what the store knows, or from `past`, read by `known`."""
-        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past, executor)
+        shapes = Shapes(plan, context.registry, context.data_root)
+        return cls(shapes, context.store, known(context.store) if past is None else past, executor)
 
     # --- asking --------------------------------------------------------------------------------------------------
 

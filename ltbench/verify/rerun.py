@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,11 +20,13 @@ from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
 from ltbench.records.record import TECHNIQUE_STAGES, Provenance, Record, validate
+from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.runner import run
 from ltbench.stages import View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
+    from ltbench.running.events import Event
 
 
 def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
@@ -133,11 +135,14 @@ def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
     return [by_id[key] for key in chance.sample(sorted(by_id), min(count, len(by_id)))]
 
 
-def trained_again(records: Sequence[Record], context: Context, executor: Executor, **how: Any) -> dict[str, Record]:
-    """Make the cells of these records in the store of `context` and return their new records by id.
+def trained_again(
+    records: Sequence[Record], context: Context, executor: Executor, options: RunOptions = DEFAULT_OPTIONS, *,
+    on_event: Callable[[Event], None],
+) -> dict[str, Record]:  # fmt: skip
+    """Compute the cells of these records in the store of `context` and return their new records by id.
 
-    how: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` where a technique is not installed.
+    on_event: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` where a technique is not installed.
     """
-    run(plan_of(records, context.registry), context, executor, **how)
+    run(plan_of(records, context.registry), context, executor, options, on_event=on_event)
     made = {record.id: context.store.record(record.id) for record in records}
     return {key: validate(raw, f"cell {key}") for key, raw in made.items() if raw is not None}

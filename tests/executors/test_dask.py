@@ -259,7 +259,7 @@ def test_a_scheduler_that_says_nothing_is_lost(there, here, monkeypatch):
     executor = there()
     executor.submit([make("job1", sleeps=1.0)])
     monkeypatch.setattr(dask_executor, "_SILENCE_SECONDS", -1.0)
-    with pytest.raises(SchedulerLost, match="the same command goes on"), executor:
+    with pytest.raises(SchedulerLost, match="the same command continues"), executor:
         collected(executor, 1)
 
 

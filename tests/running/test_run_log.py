@@ -11,6 +11,7 @@ from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.running import run_record
+from ltbench.running.options import RunOptions
 from ltbench.running.run_log import RunLog
 from ltbench.running.runner import run
 from ltbench.running.store_status import look
@@ -42,9 +43,9 @@ def ran(here, *plans, prediction=None, also=lambda event: None, **options):
                 one,
                 here,
                 executor,
+                RunOptions(**options),
                 prediction=prediction or Prediction(store=here.store, executor="inline"),
                 on_event=tell,
-                **options,
             )
     return log
 

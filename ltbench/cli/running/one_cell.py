@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ltbench.records.agreement import Agreement
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
+    from ltbench.running.options import RunOptions
 
 _MEANINGLESS = {
     "suite_name": "--suite", "plugins": "--plugins", "everything": "--all", "strategy": "--strategy",
@@ -31,11 +32,11 @@ def run_cell(
     places: Sequence[RecordsLocation],
     context: Context,
     executor: Executor,
+    options: RunOptions,
     *,
-    retries: int,
     as_json: bool,
 ) -> int:
-    """Make the cell in the store of `context`, unless it is there, and print how its numbers agree. Publish nothing."""
+    """Compute the cell unless the store has it, and print how its numbers agree with the record. Publish nothing."""
     from ltbench.records.agreement import agreement
     from ltbench.records.locations import find
     from ltbench.running.progress import Progress
@@ -52,7 +53,7 @@ def run_cell(
     before = find(cell, places).record
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
-        after = trained_again([before], context, executor, retries=retries, on_event=progress)[before.id]
+        after = trained_again([before], context, executor, options, on_event=progress)[before.id]
     found = agreement(before, after)
     if as_json:
         print_json({"id": before.id, "trained": not cached, "agreement": found, "record": after})
