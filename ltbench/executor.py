@@ -26,6 +26,10 @@ WORK = "ltbench.executors.execute:execute"
 """What a worker calls for a job, with the job and its context: a callable by its path, so that it can be sent."""
 
 
+TASK_LEASE = "task-"
+"""What the name of a lease on a task begins with; other leases are on jobs and on runs."""
+
+
 class Techniques(Protocol):
     """What plugins offer, as everything but the registry itself sees it."""
 

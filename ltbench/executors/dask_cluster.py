@@ -14,8 +14,7 @@ from distributed.deploy.spec import SpecCluster
 from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
 from ltbench.executors.dask_options import DaskOptions
-from ltbench.executors.local_slot import environment, without_interrupts
-from ltbench.executors.worker import ENVIRONMENT
+from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
 
 CONFIG: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,  # what a death costs is for the runner to decide
@@ -49,7 +48,7 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     kind = options.kind
     dask.config.set({"distributed.deploy.lost-worker-timeout": _PATIENCE.get(kind, "60s")})
     try:
-        with dask.config.set(CONFIG), environment(ENVIRONMENT), without_interrupts():
+        with dask.config.set(CONFIG), starting_workers():
             if kind == "local":
                 return _local(options, workers or options.workers)
             if kind == "kubernetes":

@@ -30,9 +30,9 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def by_path(work: str | Work) -> str:
-    """Return the path of what does a job in another process, where it can be sent only by that."""
-    assert isinstance(work, str), "what does a job in another process is sent there by its path"
+def path_of(work: str | Work) -> str:
+    """Return the path of what does a job, the only form in which it can be sent to another process."""
+    assert isinstance(work, str), "work in another process has to be given as module:name"
     return work
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ltbench.executor import TASK_LEASE
 from ltbench.running import run_record
 from ltbench.running.run_record import Run
 from ltbench.store.leases import BEATS_PER_TTL, Owner
@@ -66,7 +67,7 @@ def look(store: Store, last: int = 10, *, wait: Callable[[float], None] = time.s
     held = [
         Held(key=key, host=owner.host, pid=owner.pid)
         for key, owner in alive.items()
-        if key not in theirs and not key.startswith(prefix)
+        if key not in theirs and not key.startswith((prefix, TASK_LEASE))
     ]
     return Status(
         store=str(store.root),
