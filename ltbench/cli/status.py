@@ -15,7 +15,7 @@ from ltbench.core.units import duration
 
 if TYPE_CHECKING:
     from ltbench.running.run_record import Run
-    from ltbench.running.store_status import Seen, Status
+    from ltbench.running.store_status import ObservedRun, Status
 
 SHOWN_JOBS = 16
 
@@ -30,10 +30,10 @@ def command(store_path: Path, last: int, as_json: bool) -> None:
 
     Runs of every machine that shares the store are shown. Nothing is written, and nothing that runs is disturbed.
     """
-    from ltbench.running.store_status import look
+    from ltbench.running.store_status import store_status
     from ltbench.store.store import Store
 
-    status = look(Store(store_path), last)
+    status = store_status(Store(store_path), last)
     if as_json:
         print_json(_facts(status))
     else:
@@ -70,7 +70,7 @@ def _print(status: Status) -> None:
             click.echo("predicted: after a tenth of the work, and in brackets at the start; of the last part of a run")
 
 
-def _print_running(seen: Seen) -> None:
+def _print_running(seen: ObservedRun) -> None:
     run = seen.run
     click.echo(
         f"running: {shlex.join(run.command)}\n"
@@ -88,7 +88,7 @@ def _since(run: Run) -> str:
     return f"{run.began} ({duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())})"
 
 
-def _row(seen: Seen) -> tuple[object, ...]:
+def _row(seen: ObservedRun) -> tuple[object, ...]:
     run = seen.run
     predicted = was = "-"
     if run.parts and run.parts[-1].guesses:

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster: other machines behind the same interface as the worker processes of this one.
+"""Workers of a Dask cluster, on this machine or others.
 
 Dask only carries tasks to workers and reports their deaths. It never retries a task by itself: `run_task` runs each
 once, and how often a job is tried again is for the runner to decide.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
 _SILENCE_SECONDS = 60.0
-"""How long a scheduler may say nothing while its connection stands."""
+"""How long a connected scheduler may leave requests unanswered."""
 _CLOSE_SECONDS = 5.0
 _LOST = "was lost: it was killed, ran out of memory, or its machine went away"
 
@@ -48,7 +48,7 @@ class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
     def __init__(self, context: Context, options: DaskOptions, terms: Terms) -> None:
-        """Reach or start nothing yet."""
+        """Connect and start nothing yet."""
         self.context, self.options = context, options
         self._remote = RemoteTasks(context, terms)
         self._workers = terms.workers
@@ -64,7 +64,7 @@ class Dask:
 
     @property
     def slots(self) -> int:
-        """One per worker that can take a job, as they come and go, up to the number asked for; one where none is there."""
+        """One per worker that can take a job, as they come and go, at most the number asked for and at least one."""
         return max(min(self._usable, self._workers or self._usable), 1)
 
     # --- the cluster ---------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Dask:
         return self._client
 
     async def _look(self, client: Client) -> None:
-        """Look after the scheduler and its workers, in the thread of the client."""
+        """Watch the scheduler and its workers, in the thread of the client."""
         while client.status in ("running", "connecting"):
             with contextlib.suppress(OSError, TimeoutError):
                 assert client.scheduler is not None, "a client that runs has a scheduler"
@@ -118,18 +118,18 @@ class Dask:
         return "closed" if self._client is None else str(self._client.status)
 
     def _check(self) -> None:
-        """Raise where nothing can come any more."""
+        """Raise an error if no outcome can come any more."""
         now = time.monotonic()
         if self._client is not None and (
             self._client_status() == "closed" or now - self._last_answer > _SILENCE_SECONDS
         ):
-            raise self._lost_scheduler("it says nothing any more")
+            raise self._lost_scheduler("it does not answer any more")
         if not self._usable and now - self._last_usable > self.options.wait:
             asked = ", ".join(f"{name}={value:g}" for name, value in self._resources.items())
             raise ClusterError(
-                f"no worker has been there for {self.options.wait:g} s that a job could run on",
+                f"for {self.options.wait:g} s there has been no worker that a job can run on",
                 why=f"a job takes {asked} of a worker's resources" if asked else "none has come to the scheduler",
-                fix="see what became of the workers, or wait longer: dask[wait=SECONDS]; the same command continues",
+                fix="check the workers, or wait longer: dask[wait=SECONDS]; the same command continues",
             )
 
     # --- tasks ---------------------------------------------------------------------------------------------------
@@ -213,10 +213,10 @@ class Dask:
     def _close(self) -> None:
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
-        for one in (client, cluster):
-            if one is not None:
-                with contextlib.suppress(OSError, TimeoutError):  # it is gone already
-                    one.close(timeout=_CLOSE_SECONDS)
+        for connection in (client, cluster):
+            if connection is not None:
+                with contextlib.suppress(OSError, TimeoutError):  # it is closed already
+                    connection.close(timeout=_CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -229,13 +229,13 @@ class Dask:
 
 
 def _in_loop(client: Client, call: Callable[..., Any], *args: object) -> None:
-    """Have a coroutine run in the thread of the client."""
+    """Run a coroutine in the thread of the client."""
     assert client.loop is not None, "a client that runs has a loop"
     client.loop.add_callback(call, *args)
 
 
 def _quiet() -> None:
-    """Keep what Dask logs in this process off the terminal: what matters of it is told as an error of ours."""
+    """Keep Dask's logs of this process off the terminal; what matters is raised as an error."""
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -163,11 +163,11 @@ class _Run:
                 self.finish(job, None)
             elif not self.store.leases.is_held(key):
                 self.forget_elsewhere(key)
-                self.ready.again(key)
+                self.ready.put_back(key)
 
     def forget_elsewhere(self, key: str) -> None:
         self.elsewhere.pop(key, None)
-        self.counts.busy = len(self.elsewhere)
+        self.counts.running_elsewhere = len(self.elsewhere)
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
@@ -187,10 +187,10 @@ class _Run:
                 self.finish(job, None)
             case "busy":
                 self.elsewhere[key] = job
-                self.counts.busy = len(self.elsewhere)
+                self.counts.running_elsewhere = len(self.elsewhere)
                 self.emit("busy", job)
             case "skipped":
-                self.ready.again(key)
+                self.ready.put_back(key)
             case "died":
                 self.after_death(job, outcome.error or {})
             case "failed":
@@ -204,13 +204,13 @@ class _Run:
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:
         if self.signals:
-            self.ready.again(job.key)  # Ctrl-C may have reached its worker, too
+            self.ready.put_back(job.key)  # Ctrl-C may have reached its worker, too
             return
         self.deaths[job.key] += 1
         if self.deaths[job.key] > self.options.retries:
             self.fail(job, error)
             return
-        self.ready.again(job.key)
+        self.ready.put_back(job.key)
         self.emit("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
@@ -219,7 +219,7 @@ class _Run:
             # A parent was quarantined as damaged, or someone removed it: recompute it, then try this job again.
             self.remakes[job.key] += 1
             self.counts.add(self.ready.add(needed(self.plan.jobs, [job], self.store)))
-            self.ready.again(job.key)
+            self.ready.put_back(job.key)
             for key in lost:
                 self.emit("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")
             return
@@ -255,7 +255,7 @@ class _Run:
             failed=tuple(counts.failed),
             unfinished=counts.cells - counts.done - len(counts.failed),
             ran=dict(counts.ran),
-            found=counts.found,
+            done_elsewhere=counts.done_elsewhere,
             seconds=counts.elapsed,
         )
 

@@ -29,17 +29,17 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: list[str]
     """Cells that failed before; a run tries them again."""
     stale: dict[str, list[str]]
-    """Cells whose record was made by another version of a plugin, with what differs."""
+    """Cells whose record was made by another version of a plugin, with the differences."""
     trainings: int
-    """Trainings that cells are made of. A training may be several jobs: others go on from where one of them ends."""
+    """Trainings of the cells. A training may consist of several jobs, as another one may branch off in between."""
     trainings_naive: int
-    """Trainings of a script that trains every cell by itself."""
+    """Trainings without sharing: every cell trains by itself."""
     passes: float
-    """What the plan costs, done or not, in forward passes of an image (see `ltbench.planning.compute_cost`)."""
+    """Cost of the whole plan in forward passes of an image (see `ltbench.planning.compute_cost`)."""
     passes_naive: float
-    """What that script would cost, in the same unit."""
+    """Cost without sharing, in the same unit."""
     forecast: Forecast
-    """How long what is missing will take."""
+    """How long the missing jobs will take."""
 
     def __add__(self, other: PlanStatus) -> PlanStatus:
         """Return the status of two parts of one plan together."""
@@ -57,7 +57,7 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_done(self) -> int:
-        """Cells with a record of success that can be trusted."""
+        """Cells with a valid record of success."""
         return self.jobs["cell"] - self.missing["cell"]
 
 

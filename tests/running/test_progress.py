@@ -32,7 +32,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_counts_are_told_in_one_line():
-    made = run_counts(done=12, cached=10, failed=["x"], jobs=30, jobs_done=5, found=2, busy=1)
+    made = run_counts(done=12, cached=10, failed=["x"], jobs=30, jobs_done=5, done_elsewhere=2, running_elsewhere=1)
     made.begin(make("fit1"), frozenset(["a", "b"]))
     made.begin(make("fit2"), frozenset(["b", "c"]))
     assert count_line(made) == (
@@ -73,10 +73,10 @@ def test_what_a_running_job_has_done_is_not_expected_again():
     made.add(fits)
     made.finish(fits[0], seconds=10.0)
     made.begin(fits[1], frozenset())
-    job, since, cells = made._out["fit2"]
-    made._out["fit2"] = (job, since - 4.0, cells)
+    job, since, cells = made._running["fit2"]
+    made._running["fit2"] = (job, since - 4.0, cells)
     assert made.eta == pytest.approx(6.0, abs=0.1)
-    made._out["fit2"] = (job, since - 40.0, cells)
+    made._running["fit2"] = (job, since - 40.0, cells)
     assert made.eta == pytest.approx(10.0, abs=0.2)  # late, and not over yet: a quarter more than it has had
 
 
@@ -87,9 +87,9 @@ def test_where_every_training_in_flight_is_late_the_others_will_be_too():
     made.finish(fits[0], seconds=10.0)
     for fit, elapsed in ((fits[1], 40.0), (fits[2], 5.0)):
         made.begin(fit, frozenset())
-        made._out[fit.key] = (fit, made._out[fit.key][1] - elapsed, frozenset())
+        made._running[fit.key] = (fit, made._running[fit.key][1] - elapsed, frozenset())
     assert made.eta == pytest.approx(15.0, abs=0.2)  # one hangs, which says nothing of those after it
-    made._out["fit2"] = (fits[2], made._out["fit2"][1] - 27.0, frozenset())
+    made._running["fit2"] = (fits[2], made._running["fit2"][1] - 27.0, frozenset())
     # Four times what is known, so 40 s each: 8 s are left of this one, and the other worker's next takes 40.
     assert made.eta == pytest.approx(48.0, abs=0.2)
 

@@ -74,7 +74,7 @@ def test_a_task_is_not_endless():
 def test_a_job_that_came_to_nothing_is_taken_again():
     front = frontier(*FAMILY)
     front.take(long)
-    front.again("fit1")
+    front.put_back("fit1")
     assert keys(front.take(long)) == ["fit1"]
 
 
@@ -100,7 +100,7 @@ def test_what_turns_out_to_be_missing_is_done_before_what_needs_it():
     front = ReadyQueue(jobs, {"predict1": jobs["predict1"], "cell1": jobs["cell1"]})
     assert keys(front.take(long)) == ["predict1"]
     added = front.add({"fit1": jobs["fit1"], "predict1": jobs["predict1"]})
-    front.again("predict1")
+    front.put_back("predict1")
     assert keys(added) == ["fit1"]
     assert keys(front.take(long)) == ["fit1"]
     assert front.take(long) == []
@@ -146,7 +146,7 @@ def test_whatever_happens_every_job_comes_after_its_parents_and_none_is_lost(job
                     failed, needless = front.fail(job.key)
                     lost |= {j.key for j in (*failed, *needless)}
                 else:
-                    front.again(job.key)
+                    front.put_back(job.key)
         if not front.left:
             break
     if front.left == 0:

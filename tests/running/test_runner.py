@@ -384,7 +384,7 @@ def test_what_another_process_does_is_waited_for(here):
     thread.start()
     summary = inline(here, what)
     thread.join()
-    assert (summary.done, summary.found) == (2, 1)
+    assert (summary.done, summary.done_elsewhere) == (2, 1)
     assert "fit1" not in journalled(here.store, "began")
 
 
@@ -392,7 +392,7 @@ def test_what_another_process_gave_up_is_taken_over(here):
     lease = here.store.lease("fit1")
     threading.Timer(0.8, lease.release).start()
     summary = inline(here, plan(make("fit1"), make("cell1", "fit1", kind="cell")))
-    assert (summary.done, summary.found, summary.ran) == (1, 0, {"fit": 1, "cell": 1})
+    assert (summary.done, summary.done_elsewhere, summary.ran) == (1, 0, {"fit": 1, "cell": 1})
 
 
 def test_waiting_for_others_ends_with_the_time(here):

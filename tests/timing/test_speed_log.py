@@ -94,7 +94,7 @@ def test_a_large_file_is_summed_up_and_says_the_same(tmp_path, monkeypatch):
 
 def test_a_folder_that_takes_nothing_is_said_so(tmp_path):
     (tmp_path / "speeds").write_text("a file in the way")
-    with pytest.raises(StoreError, match="what jobs took cannot be noted"):
+    with pytest.raises(StoreError, match="the durations of jobs cannot be written"):
         append(tmp_path / "speeds", [line()])
 
 
