@@ -111,12 +111,12 @@ def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> Non
         ratio = status.trainings_naive / (status.trainings or 1)
         pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > status.trainings else ""
         click.echo(
-            f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; cell by cell it would be {status.trainings_naive} "
-            f"(x{ratio:.1f})"
+            f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; {status.trainings_naive} without sharing "
+            f"({ratio:.1f}x saved)"
         )
         click.echo(
-            f"cost        {_big(status.passes)} passes of an image; cell by cell it would be {_big(status.passes_naive)} "
-            f"(x{status.passes_naive / status.passes:.1f})"
+            f"cost        {_big(status.passes)} passes of an image; {_big(status.passes_naive)} without sharing "
+            f"({status.passes_naive / status.passes:.1f}x saved)"
         )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
@@ -143,8 +143,10 @@ def _time(status: PlanStatus) -> str:
     if forecast.seconds is None or forecast.elapsed is None:
         return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
     total = sum(forecast.basis.values()) or 1.0
-    parts = sorted(forecast.basis.items(), key=lambda one: -one[1])
-    basis = ", ".join(f"{100 * share / total:.0f} % from {SOURCES[of]}" for of, share in parts if share >= total / 200)
+    parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
+    basis = ", ".join(
+        f"{100 * share / total:.0f} % from {SOURCES[source]}" for source, share in parts if share >= total / 200
+    )
     return (
         f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
@@ -152,7 +154,7 @@ def _time(status: PlanStatus) -> str:
 
 
 def _big(number: float) -> str:
-    """Return a large number as people say it.
+    """Return a large number in words.
 
     >>> _big(12_345_678), _big(950)
     ('12.3 million', '950')

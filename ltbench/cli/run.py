@@ -18,7 +18,7 @@ from ltbench.cli.options import (
     suite_options,
 )
 from ltbench.cli.output import called, print_json
-from ltbench.cli.running.damage import telling_damage
+from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.cli.units import Size, Span
 from ltbench.errors import CELLS_FAILED
@@ -34,7 +34,7 @@ SHOWN = 20
 
 @click.command("run")
 @suite_options
-@click.option("--budget", type=Span(), metavar="TIME", help="Begin no more work after this time: 90s, 10m, 2h.")
+@click.option("--budget", type=Span(), metavar="TIME", help="Start no more jobs after this time: 90s, 10m, 2h.")
 @click.option(
     "--executor",
     "executor_name",
@@ -49,19 +49,19 @@ SHOWN = 20
     default=1,
     show_default=True,
     metavar="N",
-    help="How often a job is tried again whose worker died or passed a limit.",
+    help="How often a job is tried again whose worker died or exceeded a limit.",
 )
-@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: any time]")
+@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: no limit]")
 @click.option(
     "--memory",
     type=Size(),
     metavar="SIZE",
-    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: any size]",
+    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: no limit]",
 )
 @click.option(
     "--pdb",
     is_flag=True,
-    help="With --executor inline: where a job raises, look around in Python's debugger; 'q' goes on with the next job.",
+    help="With --executor inline: open Python's debugger where a job raises; 'q' continues with the next job.",
 )
 @click.option(
     "--retry-failed/--keep-failed",
@@ -99,10 +99,10 @@ def command(
     records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
-    """Train what is missing of a suite, show how far it is, and publish the leaderboard.
+    """Train what is missing of a suite, show the progress, and publish the leaderboard.
 
-    Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
-    was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
+    Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
+    command. With --cell only one cell is trained, and its numbers are compared with those on record.
     """
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
@@ -127,7 +127,7 @@ def command(
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
     folder = leaderboards / suite.name
     with (
-        telling_damage(store) as damaged,
+        reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,
         RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
     ):
@@ -164,12 +164,12 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
         "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
         "seconds": sum(s.seconds for s in summaries),
         "written": [str(path) for path in result.published],
-        "damaged": [{"key": one.key, "where": str(one.where), "why": one.why} for one in damaged],
+        "damaged": [{"key": d.key, "where": str(d.where), "why": d.why} for d in damaged],
     }
 
 
 def _report(result: RunResult) -> int:
-    """Say what is left and return the exit code."""
+    """Print what is left and return the exit code."""
     summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
     if result.more:

@@ -21,7 +21,7 @@ def prepare(plan: Plan, context: Context, prediction: Prediction, *, workers: in
 
     status = plan_status(plan, context, prediction, workers=workers)
     if status.stale:
-        _tell_stale(status, renewed=rerun_stale)
+        _report_stale(status, renewed=rerun_stale)
         if rerun_stale:
             discard_stale(plan, status, context)
             status = plan_status(plan, context, prediction, workers=workers)
@@ -66,7 +66,7 @@ def _fetch(plan: Plan, context: Context) -> None:
         prepare(dataset, context.data_root)
 
 
-def _tell_stale(status: PlanStatus, *, renewed: bool) -> None:
+def _report_stale(status: PlanStatus, *, renewed: bool) -> None:
     lines = sorted({line for lines in status.stale.values() for line in lines})
     what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
     click.echo(

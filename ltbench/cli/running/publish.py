@@ -48,7 +48,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         title=suite.title,
         question=suite.question,
         notes=suite.notes,
-        command=reproducing(_with(suite, old.records), labels, seeds, registry),
+        command=reproducing(_with_settings_of(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
         reported=tuple(number.named(registry) for number in suite.reported),
@@ -67,7 +67,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     return paths, shown
 
 
-def _with(suite: Suite, records: Sequence[Record]) -> Suite:
+def _with_settings_of(suite: Suite, records: Sequence[Record]) -> Suite:
     """Return the suite with the data sets, models and factors of records that its page already has."""
     from ltbench.suite.suite import changed
 
