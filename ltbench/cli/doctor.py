@@ -106,7 +106,7 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
         if loaded.is_slow:
             yield Finding(plugin, "note", f"{loaded.source.distribution}: every command waits "
                           f"{1000 * loaded.seconds:.0f} ms for it to load; {1000 * SLOW_SECONDS:.0f} ms are too many",
-                          "its author should import what is heavy where it is used")  # fmt: skip
+                          "its author should import heavy modules where they are used")  # fmt: skip
     for name in registry.of("dataset"):
         try:
             yield Finding(f"data set {name}", "ok", getattr(registry.parse(name), "locate")(data_root()))  # noqa: B009

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
+"""How often the scheduler is asked for its workers."""
 _SILENCE_SECONDS = 60.0
 """How long a connected scheduler may leave requests unanswered."""
 _CLOSE_SECONDS = 5.0
@@ -144,6 +145,7 @@ class Dask:
                 resources=self._resources or None,
             )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as error:
+            # What a closed client raises depends on how far it had come in closing.
             if client.status == "running":
                 raise
             raise self._lost_scheduler(str(error)) from error

@@ -50,7 +50,7 @@ def _debug(error: Exception, job: Job) -> None:
     # Inline redirects stdout, which is for data. The debugger gets a terminal back, as Python edits lines only there.
     with contextlib.redirect_stdout(_screen()):
         traceback.print_exception(error, file=sys.stdout)
-        print(f"{job.kind} {job.key}: 'q' goes on with the next job, Ctrl-C stops the run after it")  # noqa: T201
+        print(f"{job.kind} {job.key}: 'q' continues with the next job, Ctrl-C stops the run after it")  # noqa: T201
         import pdb  # noqa: T100 - it is what was asked for
 
         pdb.post_mortem(first.__traceback__)

@@ -67,6 +67,7 @@ class Local:
             outcomes += self._outcomes(self._ended.get(timeout=timeout))
             while True:
                 outcomes += self._outcomes(self._ended.get_nowait())
+        # Only when nothing was reported: what has just ended could otherwise pass for lost.
         if not outcomes:
             outcomes += self._lost()
         self._hand_out()

@@ -34,7 +34,7 @@ _SAVE_SECONDS = 30.0
 class RunLog:
     """Writes the record of a run. Used as a context manager around it, and called with its events.
 
-    A run without work leaves no record. Where the record cannot be written, `problem` says why and the run goes on.
+    A run without work leaves no record. Where the record cannot be written, `problem` says why and the run continues.
     """
 
     def __init__(self, store: Store, *, command: Sequence[str], suite: str, executor: str, workers: int) -> None:
@@ -112,6 +112,7 @@ class RunLog:
         whole = counts.done + len(counts.failed) == counts.cells
         if counts.first is not None and counts.first[1].kind == "fit":
             elapsed, job = counts.first
+            # What the first job took beyond its own work was the start of the workers.
             work = counts.prediction.trained(job) or counts.estimate(job) or elapsed
             counts.prediction.learn_start(max(0.0, elapsed - work))
             self._save(counts)

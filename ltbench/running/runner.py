@@ -141,6 +141,7 @@ class _Run:
                 return
             self.executor.submit(task)
             self.tasks.append({job.key for job in task})
+            # Each of the first tasks starts a worker; it is not known which worker gets a later one.
             if self.submitted < self.executor.slots:
                 self.cold.add(task[0].key)
             self.submitted += 1

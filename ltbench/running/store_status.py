@@ -90,6 +90,7 @@ def _alive(store: Store, keys: Sequence[str], wait: Callable[[float], None]) -> 
             alive[key] = owner
         elif abs(age) < DAY:
             doubtful[key] = owner, touched
+    # A beat later, a living process has touched its lease, whatever the clocks say.
     if doubtful:
         wait(store.leases.ttl / BEATS_PER_TTL + _SLACK / 2)
         alive |= {

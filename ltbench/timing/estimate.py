@@ -71,7 +71,7 @@ class Prediction:
         past: Speeds | None = None,
         executor: str | None = None,
     ) -> None:
-        """Without a store nothing is saved and a first job's loading of libraries is not told from its training.
+        """Without a store, nothing is saved, and the time of a first job includes the loading of libraries.
 
         past: the speeds of past jobs. executor: the name of the executor if its workers have to be started first.
         """
@@ -147,6 +147,7 @@ class Prediction:
                 return rate, "run"
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
+        # The first jobs of this run overestimate, but by less than what is scaled from another model or size.
         for wide in shape.wider():
             if (rate := self._cold.rate(wide)) is not None:
                 return rate, "cold"
@@ -184,6 +185,7 @@ class Prediction:
                 self._rates.clear()
                 return
             seconds = warm
+        # Compared by kind, not by shape: a busy machine slows every training down.
         expected = self._from_past(shape)
         if expected is not None:
             self._expected[shape.kind] += expected * work

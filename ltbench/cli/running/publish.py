@@ -59,6 +59,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     merged = joined(old, records)
     verified = folder / VERIFIED
     parts = [text_of(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    # The figures of a page take seconds, and a second run mostly changes nothing.
     source = render_cache.source_of(parts)
     if render_cache.is_current(store.root, folder, source):
         return [], None
