@@ -37,9 +37,9 @@ Spec = dict[str, Any]
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def canonical(spec: Mapping[str, Any]) -> bytes:
-    """Return the canonical JSON of a spec: sorted keys, no white space, shortest floats."""
-    return _encoder.encode(spec)
+def canonical(value: object) -> bytes:
+    """Return the canonical JSON of a spec, or of any other value: sorted keys, no white space, shortest floats."""
+    return _encoder.encode(value)
 
 
 def identity(spec: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
     while more:
         with without_collector():
             more = _fill(planner, combinations, cells)
-            part = planner.take(more=more) if planner.size or planner.left_out or not planner.parts else None
+            part = planner.take(more=more) if planner.part.cells or planner.part.left_out or not planner.parts else None
         if part is not None:
             yield part
 
@@ -52,10 +52,10 @@ def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells
     """Add combinations until there are so many cells; return whether more may follow."""
     for combination in combinations:
         if isinstance(combination, LeftOut):
-            planner.left_out.append(combination)
+            planner.part.left_out.append(combination)
             continue
-        planner.add_all(combination)
-        if planner.size >= cells:
+        planner.add(combination)
+        if len(planner.part.cells) >= cells:
             return True
     return False
 

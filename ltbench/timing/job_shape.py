@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec
+from ltbench.core.spec import Job, Spec, canonical
 from ltbench.stages import Dataset, DatasetInfo
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Shapes:
 
     def __init__(self, plan: Plan, registry: Techniques, data_root: Path) -> None:
         self._plan, self._registry, self._data_root = plan, registry, data_root
-        # Specs of one plan share their parts, so a part is known by what it is, faster than by what it says.
-        self._infos: dict[int, DatasetInfo] = {}
+        self._infos: dict[bytes, DatasetInfo] = {}
         self._known: dict[tuple[object, ...], Shape] = {}
 
     def __call__(self, job: Job) -> tuple[Shape, float]:
@@ -89,7 +88,7 @@ class Shapes:
 
     def _fit(self, job: Job) -> tuple[Shape, float]:
         spec, last = job.spec, job.spec["segments"][-1]
-        short = (id(spec["data"]), id(spec["model"]), id(spec["recipe"]), id(spec["bag"]), id(last))
+        short = (canonical([spec["data"], spec["model"], spec["recipe"], spec["bag"], last]),)
         shape = self._known.get(short)
         if shape is None:
             shape = self._known[short] = self._shape(spec)
@@ -119,7 +118,7 @@ class Shapes:
     def _predict(self, job: Job) -> tuple[Shape, float]:
         fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
         look = view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
-        short = (id(fit["data"]["dataset"]), id(fit["model"]), fit["recipe"]["precision"], look)
+        short = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
         shape = self._known.get(short)
         if shape is None:
             info = self._info(fit["data"])
@@ -144,7 +143,7 @@ class Shapes:
         return self._known[short]
 
     def _info(self, data: Spec) -> DatasetInfo:
-        short = id(data["dataset"])
+        short = canonical(data["dataset"])
         if short not in self._infos:
             dataset = self._registry.build(data["dataset"])
             assert isinstance(dataset, Dataset)

@@ -37,7 +37,7 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
     for record in records:
         fits |= dict(zip(record.spec["members"], record.fits, strict=True))
         images |= dict.fromkeys(record.spec["members"], int(sum(record.data.get("counts", []))))
-    chains = chain_fits(fits)
+    chains = chain_fits(fits.values())
     jobs: dict[str, Job] = {}
     for record in records:
         techniques = installed(record, registry)
