@@ -11,7 +11,8 @@ import numpy as np
 
 from ltbench.core.spec import PROTOCOL, identity
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.records.record import TECHNIQUE_STAGES, Record, seal, validate
+from ltbench.records.record import Record, seal, validate
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCORES = {
     "top1": 0.7, "macro_f1": 0.69, "many": 0.8, "medium": 0.7, "few": 0.5, "head_third": 0.8, "middle_third": 0.7,
@@ -71,7 +72,7 @@ def raw(
         "seed": seed,
         "segments": [
             {"until": 1.0, "trainable": "all", "restart": False, "lr_scale": 1.0}
-            | {stage: spec_of.get(stage) for stage in ("sampler", "augment", "mix", "loss", "weight")}
+            | {stage: spec_of.get(stage) for stage in TRAINING_STAGES}
         ],
     }
     spec = {

@@ -22,11 +22,11 @@ from ltbench.core.plugins import PluginSource
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.hookspecs import hookimpl
-from ltbench.planning.combinations import TECHNIQUE_STAGES, Combination, why_not
+from ltbench.planning.combinations import Combination, why_not
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
 from ltbench.running.runner import run
-from ltbench.stages import Technique
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES, Technique
 from ltbench.store.store import Store
 from ltbench.suite.suite import Suite, changed, find_suite
 
@@ -183,11 +183,7 @@ def test_every_pair_of_techniques_trains_and_is_scored(model: str, own: Registry
 
 def training_techniques() -> list[str]:
     registry = Registry.load()
-    return [
-        name
-        for name in every_technique(registry)
-        if registry.parse(name).stage in {"sampler", "augment", "mix", "loss", "weight"}
-    ]
+    return [name for name in every_technique(registry) if registry.parse(name).stage in TRAINING_STAGES]
 
 
 def weights(suite: Suite, registry: Registry, folder: Path) -> dict[str, dict[str, np.ndarray]]:

@@ -26,7 +26,7 @@ from ltbench.engine.resume import Snapshots, keep, resume
 from ltbench.engine.subset import Subset, load, narrow
 from ltbench.engine.tensor_files import write_json, write_tensors
 from ltbench.engine.training import Training
-from ltbench.stages import Ensemble
+from ltbench.stages import TRAINING_STAGES, Ensemble
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
     """Return who made each technique of a fit, each once, in the order of stages."""
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]
-    stages = ("sampler", "augment", "mix", "loss", "weight")
-    parts += [segment[stage] for segment in spec["segments"] for stage in stages if segment[stage] is not None]
+    parts += [segment[stage] for segment in spec["segments"] for stage in TRAINING_STAGES if segment[stage] is not None]
     return [registry.provenance(registry.build(part)) for part in {part["name"]: part for part in parts}.values()]
 
 

@@ -10,10 +10,8 @@ import msgspec
 
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
-from ltbench.stages import STAGES, Technique
+from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
 from ltbench.suite.suite import Strategy, Suite
-
-TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
 
 
 class Combination(msgspec.Struct, frozen=True, dict=True):

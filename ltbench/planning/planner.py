@@ -11,13 +11,13 @@ import msgspec
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.planning.combinations import TECHNIQUE_STAGES, Combination, LeftOut
+from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import passes, predicting
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
-from ltbench.stages import Ensemble, Regime, View
+from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, View
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique

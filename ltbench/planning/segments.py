@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from ltbench.core.spec import Spec
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import Phase, Regime
+from ltbench.stages import TRAINING_STAGES, Phase, Regime
 from ltbench.technique import Technique
-
-TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
 
 class SegmentBuilder:

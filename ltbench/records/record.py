@@ -19,12 +19,10 @@ import msgspec
 from ltbench.core import atomic_files
 from ltbench.core.spec import Spec, canonical, identity
 from ltbench.errors import RecordError, StoreError
-from ltbench.stages import STAGES
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 from ltbench.technique import written
 
 SCHEMA: Final = 1
-TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
-_IN_SEGMENTS = ("sampler", "augment", "mix", "loss", "weight")
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 Number = int | float | None
@@ -177,7 +175,7 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
         said, found = record.combination.get(stage), label_of(spec.get(stage))
         if said is not None or stage == "posthoc":
             yield f"combination.{stage}", said, found
-    for stage in _IN_SEGMENTS:
+    for stage in TRAINING_STAGES:
         said = record.combination.get(stage)
         used = sorted({label_of(segment.get(stage)) or "" for fit in fits for segment in fit.get("segments", [])})
         if said is not None and said not in used:

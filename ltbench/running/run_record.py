@@ -18,6 +18,7 @@ import msgspec
 
 from ltbench.core import atomic_files
 from ltbench.core.spec import Job
+from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
 from ltbench.timing.job_shape import label
 
@@ -99,9 +100,9 @@ def about(job: Job) -> str:
     if "segments" not in spec:
         view = spec.get("view", "")
         return view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
-    data, stages = spec["data"], ("sampler", "augment", "mix", "loss", "weight")
+    data = spec["data"]
     parts = [label(data["dataset"]), f"{data['imbalance_factor']:g}", label(spec["model"])]
-    return " ".join(filter(None, parts + [label(spec["segments"][-1][stage]) for stage in stages]))
+    return " ".join(filter(None, parts + [label(spec["segments"][-1][stage]) for stage in TRAINING_STAGES]))
 
 
 def lease_key(run: str) -> str:

@@ -19,9 +19,9 @@ from ltbench.executor import Techniques
 from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
-from ltbench.records.record import TECHNIQUE_STAGES, Provenance, Record, validate
+from ltbench.records.record import Provenance, Record, validate
 from ltbench.running.runner import run
-from ltbench.stages import View
+from ltbench.stages import TECHNIQUE_STAGES, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
