@@ -386,6 +386,5 @@ STAGES: Mapping[str, Stage] = {
 """Every stage in the order in which data meets it."""
 
 TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
-"""Names of the stages at which a combination picks techniques, in order."""
+# What acts in every step of a training is what a phase can switch off.
 TRAINING_STAGES = tuple(name for name in STAGES if name in Phase.__struct_fields__)
-"""Names of the stages that act in every training step, in order: those that a phase can switch off."""

@@ -163,7 +163,7 @@ def _per_class(record: Record) -> Iterator[str]:
 
 
 def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    from ltbench.records.record import label_of
+    from ltbench.core.spec import label_of
     from ltbench.stages import TRAINING_STAGES
 
     data = spec["data"]

@@ -29,6 +29,8 @@ from typing import Any
 
 import msgspec
 
+from ltbench.technique import written
+
 PROTOCOL = "ltb1"
 """Version of what numbers mean: raised when the same spec would give other numbers."""
 
@@ -45,6 +47,14 @@ def canonical(value: object) -> bytes:
 def identity(spec: Mapping[str, Any]) -> str:
     """Return the identity of a spec: the first 32 hex digits of the SHA-256 of its canonical JSON."""
     return hashlib.sha256(_encoder.encode(spec)).hexdigest()[:32]
+
+
+def label_of(technique: Mapping[str, Any] | None) -> str:
+    """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
+    if not technique:
+        return ""
+    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
+    return f"{technique['name']}[{params}]" if params else str(technique["name"])
 
 
 def stream_seed(seed: int, purpose: str) -> int:

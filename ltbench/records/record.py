@@ -17,10 +17,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.spec import Spec, canonical, identity
+from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.errors import RecordError, StoreError
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
-from ltbench.technique import written
 
 SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
@@ -172,22 +171,14 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
         yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
         yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
     for stage in ("view", "posthoc", "ensemble"):
-        said, found = record.combination.get(stage), label_of(spec.get(stage))
+        said, found = record.combination.get(stage), label_of(spec.get(stage)) or None
         if said is not None or stage == "posthoc":
             yield f"combination.{stage}", said, found
     for stage in TRAINING_STAGES:
         said = record.combination.get(stage)
-        used = sorted({label_of(segment.get(stage)) or "" for fit in fits for segment in fit.get("segments", [])})
+        used = sorted({label_of(segment.get(stage)) for fit in fits for segment in fit.get("segments", [])})
         if said is not None and said not in used:
             yield f"combination.{stage}", said, used
-
-
-def label_of(technique: Mapping[str, Any] | None) -> str | None:
-    """Return how the technique of a spec is written on a command line: `focal` or `focal[gamma=1.5]`."""
-    if not technique:
-        return None
-    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])
 
 
 def _convert(record: Mapping[str, Any], where: str) -> Record:

@@ -17,10 +17,9 @@ from typing import Literal
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.spec import Job
+from ltbench.core.spec import Job, label_of
 from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
-from ltbench.timing.job_shape import label
 
 State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken"]
 """`failed`: some cells did; `unfinished`: the time was over; `broken`: the run itself raised."""
@@ -99,10 +98,10 @@ def about(job: Job) -> str:
         return " + ".join(picked)
     if "segments" not in spec:
         view = spec.get("view", "")
-        return view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
+        return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
     data = spec["data"]
-    parts = [label(data["dataset"]), f"{data['imbalance_factor']:g}", label(spec["model"])]
-    return " ".join(filter(None, parts + [label(spec["segments"][-1][stage]) for stage in TRAINING_STAGES]))
+    parts = [label_of(data["dataset"]), f"{data['imbalance_factor']:g}", label_of(spec["model"])]
+    return " ".join(filter(None, parts + [label_of(spec["segments"][-1][stage]) for stage in TRAINING_STAGES]))
 
 
 def lease_key(run: str) -> str:
