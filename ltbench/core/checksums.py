@@ -1,4 +1,4 @@
-"""Digests of the files of a folder, kept beside them: what was written, so that damage is noticed."""
+"""Digests: of bytes, and of the files of a folder, kept beside them so that damage is noticed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,22 @@ class _Manifest(msgspec.Struct, frozen=True):
     files: dict[str, _Entry]
 
 
+def digest(content: bytes, digits: int = 64) -> str:
+    """Return the first hex digits of the SHA-256 of bytes."""
+    return hashlib.sha256(content).hexdigest()[:digits]
+
+
 def seal(folder: Path, key: str) -> None:
     """Flush the files of a folder and write their digests. Their mode becomes the umask's: some writers make 0600."""
-    digest = folder / NAME
-    digest.touch()
-    mode = digest.stat().st_mode & 0o777
+    manifest = folder / NAME
+    manifest.touch()
+    mode = manifest.stat().st_mode & 0o777
     entries = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != digest):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != manifest):
         path.chmod(mode)
         atomic_files.flush(path)
         entries[path.relative_to(folder).as_posix()] = _entry(path)
-    atomic_files.write(digest, msgspec.json.encode(_Manifest(key, entries)))
+    atomic_files.write(manifest, msgspec.json.encode(_Manifest(key, entries)))
     for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
         atomic_files.flush(path)
 
@@ -66,7 +71,7 @@ def read_checked(folder: Path, key: str, name: str) -> bytes | None:
         content = (folder / name).read_bytes()
     except FileNotFoundError:
         return None
-    return content if hashlib.sha256(content).hexdigest() == manifest.files[name].sha256 else None
+    return content if digest(content) == manifest.files[name].sha256 else None
 
 
 def _manifest(folder: Path) -> _Manifest | None:

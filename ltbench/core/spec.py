@@ -23,12 +23,12 @@ from. Two fits whose segments begin alike pass through the same states, so one c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from ltbench.core.checksums import digest
 from ltbench.technique import written
 
 PROTOCOL = "ltb1"
@@ -36,17 +36,17 @@ PROTOCOL = "ltb1"
 
 Spec = dict[str, Any]
 
-_encoder = msgspec.json.Encoder(order="sorted")
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def canonical(value: object) -> bytes:
     """Return the canonical JSON of a spec, or of any other value: sorted keys, no white space, shortest floats."""
-    return _encoder.encode(value)
+    return _encode(value)
 
 
 def identity(spec: Mapping[str, Any]) -> str:
     """Return the identity of a spec: the first 32 hex digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(_encoder.encode(spec)).hexdigest()[:32]
+    return digest(_encode(spec), 32)
 
 
 def label_of(technique: Mapping[str, Any] | None) -> str:
@@ -63,8 +63,7 @@ def stream_seed(seed: int, purpose: str) -> int:
     Purposes: init, pool, order, augment, mix, dropout, members. A technique that is switched on draws from its own
     stream, so every other stream is as it was and two combinations of one seed stay paired.
     """
-    digest = hashlib.sha256(f"ltbench:{seed}:{purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
 def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:

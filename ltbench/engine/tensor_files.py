@@ -11,6 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ltbench.core.spec import canonical
+
 _JSON = "json"
 
 
@@ -34,7 +36,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON values, with sorted keys."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(values, order="sorted"), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(canonical(values), indent=1) + b"\n")
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

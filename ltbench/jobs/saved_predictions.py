@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import identity, predict_spec
+from ltbench.core.spec import canonical, identity, predict_spec
 from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
 from ltbench.jobs.plugin_calls import compute_metrics
@@ -213,7 +213,7 @@ def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[s
         try:
             for key, logits in content:
                 atomic_files.write(staging / f"{key}.safetensors", logits or b"")
-            atomic_files.write(staging / _COUNTS, msgspec.json.encode(counts, order="sorted"))
+            atomic_files.write(staging / _COUNTS, canonical(counts))
             checksums.seal(staging, FOLDER)
             atomic_files.remove(folder)
             atomic_files.move(staging, folder)

@@ -6,7 +6,6 @@ its identity can be recomputed from its own text, and a digest over everything, 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ltbench.core import atomic_files
+from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.errors import RecordError, StoreError
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
@@ -107,13 +106,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def slot(self) -> tuple[object, ...]:
         """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
-        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, _encoder.encode(self.recipe))
+        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, canonical(self.recipe))
 
 
 def digest(record: Record) -> str:
     """Return the digest that the record should carry."""
     unsealed = msgspec.structs.replace(record, digest="")
-    return hashlib.sha256(_encoder.encode(unsealed)).hexdigest()[:32]
+    return checksums.digest(canonical(unsealed), 32)
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +247,7 @@ def sound(raw: Mapping[str, Any], where: str) -> Record:
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Write records, one line each in a fixed order, whole or not at all."""
-    lines = [_encoder.encode(record) + b"\n" for record in sorted(records, key=sort_key)]
+    lines = [canonical(record) + b"\n" for record in sorted(records, key=sort_key)]
     write_atomic(path, b"".join(lines))
 
 
@@ -304,6 +303,3 @@ def write_atomic(path: Path, content: bytes) -> bool:
     finally:
         atomic_files.remove(staging)
     return True
-
-
-_encoder = msgspec.json.Encoder(order="sorted")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec, identity, predict_spec
+from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
 from ltbench.planning.plan import Plan
@@ -89,7 +89,7 @@ def techniques_of(record: Record) -> list[Spec]:
     def look(value: object) -> None:
         if isinstance(value, dict):
             if {"name", "distribution", "revision", "params"} <= value.keys():
-                found.setdefault(msgspec.json.encode(value, order="sorted"), value)
+                found.setdefault(canonical(value), value)
             else:
                 for part in value.values():
                     look(part)
