@@ -22,7 +22,7 @@ from ltbench.core.plugins import PluginSource
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.hookspecs import hookimpl
-from ltbench.planning.combinations import Combination, why_not
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
 from ltbench.running.runner import run
@@ -93,7 +93,7 @@ def pairs(row: Row) -> set[Pair]:
 
 def reason(row: Row) -> str:
     """Return why the grid leaves a row out; empty where it runs."""
-    return why_not(Combination(tuple(row[stage] for stage in TECHNIQUE_STAGES if stage in row)))
+    return reason_left_out(Combination(tuple(row[stage] for stage in TECHNIQUE_STAGES if stage in row)))
 
 
 def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[list[Row], set[Pair]]:

@@ -45,14 +45,14 @@ def command(
     stays, and what is asked of those cells later is trained again.
     """
     from ltbench.core.units import size_text
-    from ltbench.store.cleanup import KINDS, disposable, items, remove, sizes, within
+    from ltbench.store.cleanup import KINDS, disposable, enough_for, items, remove, sizes_by_kind
     from ltbench.store.store import Store
 
     store = Store(store_path)
-    held = sizes(items(store))
+    held = sizes_by_kind(items(store))
     total = sum(size for _, size in held.values())
     if what == "show":
-        free = sizes(disposable(store, trainings=trainings, older_than=older_than))
+        free = sizes_by_kind(disposable(store, trainings=trainings, older_than=older_than))
         rows = [(kind, *held[kind], *free.get(kind, (0, 0))) for kind in KINDS if kind in held]
         if as_json:
             names = ("kind", "count", "bytes", "prunable", "prunable_bytes")
@@ -70,11 +70,11 @@ def command(
             )
         return
     found = disposable(store, trainings=trainings, older_than=older_than)
-    gone = list(found if max_size is None else within(found, total, max_size))
+    gone = list(found if max_size is None else enough_for(found, total, max_size))
     for item in gone:
         if not dry_run:
             remove(item, store)
-    went = sizes(gone)
+    went = sizes_by_kind(gone)
     freed = sum(size for _, size in went.values())
     if as_json:
         facts = [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in went.items()]

@@ -53,17 +53,17 @@ def read_text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
 
 
-def differences(stale: Sequence[tuple[Path, str | None]]) -> str:
+def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:
     """Return how files are and how they should be; None for one that should not be there."""
     # Lines of a figure's file tell a reader nothing.
     drawn = [path for path, _ in stale if path.suffix == ".svg"]
-    lines = [f"{relative(path)} shows something else, or is not shown at all" for path in drawn]
+    lines = [f"{display_path(path)} shows something else, or is not shown at all" for path in drawn]
     lines += [
         line
         for path, text in stale
         if path not in drawn and text is not None
         for line in difflib.unified_diff(
-            read_text(path).splitlines(), text.splitlines(), f"{relative(path)} (as it is)", f"{relative(path)} (as it should be)",
+            read_text(path).splitlines(), text.splitlines(), f"{display_path(path)} (as it is)", f"{display_path(path)} (as it should be)",
             lineterm="", n=1,
         )
     ]  # fmt: skip
@@ -71,6 +71,6 @@ def differences(stale: Sequence[tuple[Path, str | None]]) -> str:
     return "\n".join([*lines[:_DIFF_LINES], *more])
 
 
-def relative(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return a path as it is typed here."""
     return os.path.relpath(path) if path.is_absolute() else str(path)

@@ -34,12 +34,12 @@ class SignalCount:
 def catch_signals() -> Iterator[SignalCount]:
     """Count SIGINT and SIGTERM inside the block instead of dying of them: the second one raises `StopNow`."""
     signals = SignalCount()
-    with handled(signals.add):
+    with handle_signals(signals.add):
         yield signals
 
 
 @contextlib.contextmanager
-def handled(act: Callable[[], None]) -> Iterator[None]:
+def handle_signals(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` for every SIGINT and SIGTERM inside the block. Only a main thread can; in others nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -12,7 +12,7 @@ import numpy as np
 
 from ltbench.core.spec import Job, Spec
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, described, merge_checked
+from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, merge_checked, shape_text
 from ltbench.records.record import Provenance, seal
 from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
 
@@ -129,7 +129,7 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
         raise JobFailed("there are no test images", where=where)
     if logits.shape != (len(labels), classes) or not np.isfinite(logits).all():
         raise JobFailed(
-            f"stored logits are {described(logits)}; expected finite {[len(labels), classes]}",
+            f"stored logits are {shape_text(logits)}; expected finite {[len(labels), classes]}",
             where=where,
         )
     if labels.min() < 0 or labels.max() >= classes:

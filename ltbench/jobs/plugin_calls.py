@@ -28,7 +28,7 @@ def adjust_checked(
     """Return the changed logits, finite float64 [N, C]."""
     result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
     if result.shape != logits.shape or not np.isfinite(result).all():
-        raise _wrong(registry, posthoc, described(result), f"finite logits {list(logits.shape)}")
+        raise _wrong(registry, posthoc, shape_text(result), f"finite logits {list(logits.shape)}")
     return result
 
 
@@ -39,7 +39,7 @@ def merge_checked(
     result = _array(registry, technique, lambda: merge(parts))
     wanted = f"probabilities {list(parts.shape[1:])} between 0 and 1 that sum to 1 in each row"
     if result.shape != parts.shape[1:] or not np.isfinite(result).all():
-        raise _wrong(registry, technique, described(result), wanted)
+        raise _wrong(registry, technique, shape_text(result), wanted)
     low, high = float(result.min()), float(result.max())
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         raise _wrong(registry, technique, f"values from {low:.6g} to {high:.6g}", wanted)
@@ -71,7 +71,9 @@ def compute_metrics(
             raise _wrong(registry, metric, type(found).__name__, "numbers by name")
         for name, returned in found.items():
             if name in owners:
-                raise JobFailed(f"{who(registry, metric)} returned '{name}', which '{owners[name].name}' has taken")
+                raise JobFailed(
+                    f"{full_name(registry, metric)} returned '{name}', which '{owners[name].name}' has taken"
+                )
             owners[name] = metric
             value = _plain(returned)
             if name == "confusion":
@@ -96,18 +98,18 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
         raise
     except Exception as error:
         raise JobFailed(
-            f"{who(registry, technique)} raised {type(error).__name__}: {error}",
+            f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",
             fix="its traceback is in the log of the cell",
         ) from error
 
 
-def who(registry: Techniques, technique: Technique) -> str:
+def full_name(registry: Techniques, technique: Technique) -> str:
     """Return a technique as an error names it: stage, label, distribution, version."""
     made = registry.provenance(technique)
     return f"{technique.stage} '{technique.label}' of {made['distribution']} {made['version']}"
 
 
-def described(array: FloatArray) -> str:
+def shape_text(array: FloatArray) -> str:
     """Return what an array is, as an error says it: `float32 [200, 10], not all finite`."""
     return f"{array.dtype} {list(array.shape)}{'' if np.isfinite(array).all() else ', not all finite'}"
 
@@ -121,7 +123,7 @@ def _array(registry: Techniques, technique: Technique, call: Callable[[], object
 
 
 def _wrong(registry: Techniques, technique: Technique, got: str, expected: str) -> JobFailed:
-    return JobFailed(f"{who(registry, technique)} returned {got}; expected {expected}")
+    return JobFailed(f"{full_name(registry, technique)} returned {got}; expected {expected}")
 
 
 def _plain(value: object) -> object:

@@ -47,7 +47,7 @@ class Predictions(Protocol):
         """Return the class counts that a fit was trained with; raise `JobFailed` where they were changed."""
 
 
-class Folder:
+class FolderPredictions:
     """Predictions beside a records file."""
 
     def __init__(self, path: Path) -> None:
@@ -78,7 +78,7 @@ class Folder:
         return content
 
 
-class Stored:
+class StorePredictions:
     """Predictions in a store, which is only read."""
 
     def __init__(self, store: Store) -> None:
@@ -104,7 +104,7 @@ class Stored:
         return content
 
 
-def keys_of(record: Record, registry: Techniques) -> dict[str, list[str]]:
+def prediction_keys(record: Record, registry: Techniques) -> dict[str, list[str]]:
     """Return the keys of the predictions of a cell by the key of their fit, in the order of the views."""
     names = list(registry.build_as(record.spec["view"], View).views())
     view = record.spec["view"]
@@ -125,7 +125,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     Raises `JobFailed` where a file was changed or is not what is expected.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
-    keys = keys_of(record, registry)
+    keys = prediction_keys(record, registry)
     content: dict[str, bytes] = {}
     members = []
     for fit in record.spec["members"]:
@@ -182,11 +182,11 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
     counts: dict[str, list[int]] = {}
     wanted: dict[str, None] = {}
     missing: list[Record] = []
-    stored = Stored(store)
+    stored = StorePredictions(store)
     for record in records:
         if record.status != "ok":
             continue
-        keys = keys_of(record, registry)
+        keys = prediction_keys(record, registry)
         its_counts = {fit: _sound(stored.counts, fit) for fit in keys}
         if None in its_counts.values() or not all(store.has(key) for line in keys.values() for key in line):
             missing.append(record)

@@ -48,17 +48,17 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-def asked(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
+def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     """Yield what a suite combines, in anytime order."""
     parsed = registry.parse_all
     if suite.combinations:
         choices = [[parsed(text) for text in row] for row in suite.combinations]
-        return listed((row for each in choices for row in itertools.product(*each)), suite.max_techniques)
+        return listed_combinations((row for each in choices for row in itertools.product(*each)), suite.max_techniques)
     techniques = [t for text in suite.techniques for t in parsed(text)]
-    return combinations(techniques, suite.strategy, suite.max_techniques)
+    return combine(techniques, suite.strategy, suite.max_techniques)
 
 
-def combinations(
+def combine(
     techniques: Sequence[Technique], strategy: Strategy = "all", max_techniques: int | None = None
 ) -> Iterator[Combination | LeftOut]:
     """Yield combinations in anytime order: the baseline, then single techniques, pairs, triples and so on.
@@ -67,20 +67,22 @@ def combinations(
     `cumulative` alone (a, a+b, a+b+c ...).
     """
     for combination in _candidates(techniques, strategy, max_techniques):
-        reason = why_not(combination)
+        reason = reason_left_out(combination)
         yield LeftOut(combination, reason) if reason else combination
 
 
-def listed(rows: Iterable[Sequence[Technique]], max_techniques: int | None = None) -> Iterator[Combination | LeftOut]:
+def listed_combinations(
+    rows: Iterable[Sequence[Technique]], max_techniques: int | None = None
+) -> Iterator[Combination | LeftOut]:
     """Yield the baseline and the combinations of a list, those of few techniques first."""
     made = [_ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows]
     for combination in sorted(dict.fromkeys([Combination(), *made]), key=lambda c: len(c.techniques)):
         if max_techniques is None or len(combination.techniques) <= max_techniques:
-            reason = why_not(combination)
+            reason = reason_left_out(combination)
             yield LeftOut(combination, reason) if reason else combination
 
 
-def why_not(combination: Combination) -> str:
+def reason_left_out(combination: Combination) -> str:
     """Return why a combination is not worth running; empty where it is."""
     picked = combination.by_stage
     names = {technique.name: technique for technique in combination.techniques}

@@ -17,7 +17,7 @@ STEP = 3.0
 """Passes of a training step on one image."""
 
 
-def passes(fit: Spec, images: int, begun: float = 0.0) -> float:
+def training_passes(fit: Spec, images: int, begun: float = 0.0) -> float:
     """Return the passes of a fit from a point of its training on.
 
     images: those of the training subset; begun: the share of the training that an earlier fit has done.
@@ -38,6 +38,6 @@ def has_fixed_images(segment: Mapping[str, Any]) -> bool:
     return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
 
 
-def predicting(info: DatasetInfo) -> float:
+def prediction_passes(info: DatasetInfo) -> float:
     """Return the passes of predicting the test images of a data set under one view."""
     return float(sum(info.test_counts))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.executor import Techniques
-from ltbench.planning.combinations import Combination, LeftOut, asked
+from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.plan import Plan
 from ltbench.suite.suite import Suite
 
@@ -38,7 +38,7 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
     from ltbench.planning.planner import Planner
 
     planner = Planner(suite, registry, data_root)
-    combinations = asked(suite, registry)
+    combinations = suite_combinations(suite, registry)
     more = True
     while more:
         with without_collector():

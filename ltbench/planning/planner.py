@@ -12,7 +12,7 @@ from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut
-from ltbench.planning.compute_cost import passes, predicting
+from ltbench.planning.compute_cost import prediction_passes, training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
@@ -134,8 +134,8 @@ class Planner:
             }
             for member in template.ensemble.members(setting.counts)
         ]
-        trained = passes({"recipe": template.recipe, "segments": segments.specs}, sum(setting.counts))
-        cost = len(members) * (trained + len(template.views) * predicting(setting.info))
+        trained = training_passes({"recipe": template.recipe, "segments": segments.specs}, sum(setting.counts))
+        cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
         return _Training(setting, members, segments, foreseen, cost)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
@@ -187,10 +187,10 @@ class Planner:
                         jobs[fit.key] = fit
                         begun = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = passes(fit.spec, images[fit.key], begun)
+                        costs[fit.key] = training_passes(fit.spec, images[fit.key], begun)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
-                    costs[predict.key] = predicting(setting.info)
+                    costs[predict.key] = prediction_passes(setting.info)
             jobs[cell.key] = cell
         keys = {key: bytes.fromhex(key) for key in jobs}
         plan = Plan(

@@ -56,7 +56,7 @@ def _whole(plan: Plan, key: str) -> float:
     return plan.passes[key] + sum(_whole(plan, parent) for parent in job.parents)
 
 
-def compared(plan: Plan, store: Store) -> str:
+def compare_with_shared(plan: Plan, store: Store) -> str:
     """Return, in a sentence, how many of the cells that were trained by themselves have the numbers of the shared ones."""
     known = same = 0
     for cell in plan.cells:

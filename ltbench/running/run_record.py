@@ -112,7 +112,7 @@ def lease_key(run: str) -> str:
 def write(root: Path, run: Run) -> None:
     """Put the record of a run in its place, whole. Raises `StoreError` where it cannot be written."""
     folder = root / "runs"
-    fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.name(run.id)}.json"
+    fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.checked_key(run.id)}.json"
     with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
         folder.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
@@ -141,5 +141,5 @@ def read(root: Path, last: int | None = None, also: Iterable[str] = ()) -> list[
 def written(root: Path, run: str) -> float | None:
     """Return when the record of a run was written last, by the file system's clock; None where there is none."""
     with contextlib.suppress(OSError):
-        return (root / "runs" / f"{store_format.name(run)}.json").stat().st_mtime
+        return (root / "runs" / f"{store_format.checked_key(run)}.json").stat().st_mtime
     return None

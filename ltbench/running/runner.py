@@ -12,7 +12,7 @@ from ltbench.core.spec import Job
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Executor, Outcome
 from ltbench.executors.perform import finished
-from ltbench.planning.needed import needed
+from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.records.from_store import valid_status
 from ltbench.running.events import Event, Summary
 from ltbench.running.ready_queue import ReadyQueue
@@ -90,7 +90,7 @@ class _Run:
         if not retry_failed:
             self.tally.failed += [key for key, one in status.items() if one == "failed"]
         missing = [cell for cell in cells if status[cell.key] is None or (status[cell.key] != "ok" and retry_failed)]
-        jobs = needed(plan.jobs, missing, self.store)
+        jobs = jobs_to_run(plan.jobs, missing, self.store)
         self.frontier = ReadyQueue(plan.jobs, jobs)
         self.tally.add(jobs.values())
         self.out: set[str] = set()
@@ -218,7 +218,7 @@ class _Run:
         if lost and self.remakes[job.key] < _REMAKES:
             # What it reads was damaged and is set aside, or someone removed it: make that again, and then this.
             self.remakes[job.key] += 1
-            self.tally.add(self.frontier.add(needed(self.plan.jobs, [job], self.store)))
+            self.tally.add(self.frontier.add(jobs_to_run(self.plan.jobs, [job], self.store)))
             self.frontier.again(job.key)
             for key in lost:
                 self.tell("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")

@@ -15,7 +15,7 @@ import msgspec
 from ltbench.core import atomic_files
 from ltbench.errors import StoreError
 from ltbench.store.store import Store
-from ltbench.store.training_states import owner
+from ltbench.store.training_states import fit_of
 
 KINDS = ("records", "predictions", "trainings", "states", "snapshots", "logs", "damaged", "unfinished", "other")
 """What lies in a store. `unfinished` is what killed writers left half-written."""
@@ -57,7 +57,7 @@ def _entries(folder: Path, *, deep: bool) -> list[Path]:
 
 
 def _kind_of_job(path: Path, store: Store) -> str:
-    if owner(path.name) is not None:
+    if fit_of(path.name) is not None:
         return "states" if path.name.endswith("-state") else "snapshots"
     if not store.has(path.name):
         return "other"
@@ -97,10 +97,10 @@ def _in_use(item: Item, store: Store, now: float) -> bool:
         case "unfinished":
             return recent
         case "snapshots":
-            fit = owner(item.key) or ""
+            fit = fit_of(item.key) or ""
             return store.leases.is_held(fit) or (recent and not store.has(fit))
         case "states" | "predictions" | "trainings":
-            return store.leases.is_held(owner(item.key) or item.key)
+            return store.leases.is_held(fit_of(item.key) or item.key)
         case _:
             return False
 
@@ -115,7 +115,7 @@ def remove(item: Item, store: Store) -> None:
         raise StoreError(f"{item.key} cannot be removed", where=str(item.path))
 
 
-def within(found: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
+def enough_for(found: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
     """Yield of what may go only as much as it takes for a store of `total` bytes to come within `limit`."""
     for item in found:
         if total <= limit:
@@ -124,7 +124,7 @@ def within(found: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
         yield item
 
 
-def sizes(found: Iterable[Item]) -> dict[str, tuple[int, int]]:
+def sizes_by_kind(found: Iterable[Item]) -> dict[str, tuple[int, int]]:
     """Return how many things of each kind there are, and their bytes."""
     result: dict[str, tuple[int, int]] = {}
     for item in found:

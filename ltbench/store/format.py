@@ -21,14 +21,14 @@ class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-def name(key: str) -> str:
+def checked_key(key: str) -> str:
     """Return the key, which is safe as the name of a file; raise `ValueError` where it is not."""
     if not _NAME.match(key):
         raise ValueError(f"{key!r} is no identity of a job")
     return key
 
 
-def make(root: Path) -> Path:
+def create(root: Path) -> Path:
     """Make the store at `root` where there is none; return its folder of temporary files. Raises `OSError`."""
     staging = root / "staging"
     staging.mkdir(parents=True, exist_ok=True)

@@ -66,12 +66,12 @@ class Store:
 
     def path(self, key: str) -> Path:
         """Return the folder of an artefact, whether it is there or not."""
-        return Path(f"{self._jobs}/{key[:2]}/{store_format.name(key)}")
+        return Path(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}")
 
     def has(self, key: str) -> bool:
         """Whether the artefact is there. Its content is examined when it is read."""
         # A plan asks this a million times, and pathlib takes most of the time of an answer.
-        return os.path.isfile(f"{self._jobs}/{key[:2]}/{store_format.name(key)}/{checksums.NAME}")  # noqa: PTH113
+        return os.path.isfile(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}/{checksums.NAME}")  # noqa: PTH113
 
     def checked(self, key: str) -> Path:
         """Return the folder of an artefact, examined once per process against its digests.
@@ -231,12 +231,12 @@ class Store:
 
     def record_path(self, cell: str) -> Path:
         """Return the file of a cell's record, whether it is there or not."""
-        return self.root / "records" / cell[:2] / f"{store_format.name(cell)}.json"
+        return self.root / "records" / cell[:2] / f"{store_format.checked_key(cell)}.json"
 
     def _record_content(self, cell: str) -> bytes | None:
         # A plan asks for every cell, and most are not there.
         try:
-            os.stat(f"{self._records}/{cell[:2]}/{store_format.name(cell)}.json")  # noqa: PTH116
+            os.stat(f"{self._records}/{cell[:2]}/{store_format.checked_key(cell)}.json")  # noqa: PTH116
         except FileNotFoundError:
             return None
         except OSError:
@@ -252,11 +252,11 @@ class Store:
 
     def lease(self, key: str) -> leases.Lease | None:
         """Return the lease on a job, or None while another live process holds it."""
-        return self.leases.acquire(store_format.name(key))
+        return self.leases.acquire(store_format.checked_key(key))
 
     def log_path(self, key: str) -> Path:
         """Return the file of what a job printed and how it failed, whether it is there or not."""
-        return self.root / "logs" / f"{store_format.name(key)}.log"
+        return self.root / "logs" / f"{store_format.checked_key(key)}.log"
 
     def put_log(self, key: str, text: str) -> None:
         """Keep what a job printed. A log that cannot be written is no reason to fail."""
@@ -296,7 +296,7 @@ class Store:
     @cached_property
     def _staging(self) -> Path:
         """The folder of temporary files; whoever asks for it is about to write, so the store is made here."""
-        return store_format.make(self.root)
+        return store_format.create(self.root)
 
 
 def _open(root: str, ttl: float) -> Store:

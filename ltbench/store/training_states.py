@@ -31,12 +31,12 @@ def snapshots(fit: str) -> tuple[str, ...]:
     return tuple(fit + suffix for suffix in _SNAPSHOTS)
 
 
-def owner(key: str) -> str | None:
+def fit_of(key: str) -> str | None:
     """Return the fit that a state or snapshot is of; None for any other artefact."""
     return next((key.removesuffix(end) for end in (_STATE, *_SNAPSHOTS) if key.endswith(end)), None)
 
 
-def forget(fit: str, store: Store) -> None:
+def remove_states(fit: str, store: Store) -> None:
     """Remove the state at the end of a fit and its snapshots, where they are there."""
     for key in (end_state(fit), *snapshots(fit)):
         if store.has(key):
@@ -69,4 +69,4 @@ class Pruning:
 
     def _prune(self, fit: str, is_left: Callable[[str], bool]) -> None:
         if fit not in self._keep and not is_left(fit) and not any(map(is_left, self._children.get(fit, ()))):
-            forget(fit, self._store)
+            remove_states(fit, self._store)

@@ -28,7 +28,7 @@ _WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of a suite's settings something is said of; what is left out is every one that the suite has."""
 
     dataset: str | None = None
@@ -55,7 +55,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return msgspec.structs.replace(self, **changes)
 
 
-class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A published number: a score of one combination at one imbalance factor, or its accuracy class by class."""
 
     source: str
@@ -88,7 +88,7 @@ class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return math.fsum(self.per_class) / len(self.per_class) if self.value is None else self.value
 
 
-class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something the report concludes: one combination scores higher (or lower, or the same) than another."""
 
     text: str

@@ -55,7 +55,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
 
 
-def swept(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
+def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
     """Return the recipe with every combination of the values of a sweep in place of its own; without one, itself.
 
     A length in steps takes the place of one in epochs, and the other way round. Raises `UsageError` where a value does

@@ -14,7 +14,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, ne
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
-from ltbench.suite.recipe import Recipe, swept
+from ltbench.suite.recipe import Recipe, sweep_recipe
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
@@ -87,7 +87,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def recipes(self) -> list[Recipe]:
         """Return the recipe, or those that its sweep makes of it."""
-        return swept(self.recipe, self.sweep)
+        return sweep_recipe(self.recipe, self.sweep)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
         """Return the pairs (subset seed, training seed) that every combination is run with."""

@@ -9,7 +9,7 @@ import pytest
 from ltbench.core.spec import identity
 from ltbench.errors import DataError
 from ltbench.hookspecs import hookimpl
-from ltbench.planning.compute_cost import passes
+from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
@@ -248,8 +248,8 @@ def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
         "recipe": {"epochs": 10},
         "segments": [plain | {"until": 0.5}, plain | {"until": 1.0, "trainable": "classifier"}],
     }
-    assert passes(fit, images=100) == 3 * 5 * 100 + 100
-    assert passes(fit, images=100, begun=0.5) == 100
+    assert training_passes(fit, images=100) == 3 * 5 * 100 + 100
+    assert training_passes(fit, images=100, begun=0.5) == 100
 
 
 # --- without sharing -----------------------------------------------------------------------------------------------------

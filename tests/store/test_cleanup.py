@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ltbench.cli.cache import command
-from ltbench.store.cleanup import disposable, items, remove, sizes, within
+from ltbench.store.cleanup import disposable, enough_for, items, remove, sizes_by_kind
 from ltbench.store.store import Store
 from ltbench.store.training_states import end_state, snapshots
 
@@ -41,14 +41,14 @@ def store(tmp_path: Path) -> Store:
 
 
 def kinds(found) -> dict[str, int]:
-    return {kind: count for kind, (count, _) in sizes(found).items()}
+    return {kind: count for kind, (count, _) in sizes_by_kind(found).items()}
 
 
 def test_everything_is_seen_and_counted(store: Store) -> None:
     assert kinds(items(store)) == {
         "records": 1, "damaged": 1, "unfinished": 1, "trainings": 1, "states": 1, "snapshots": 3, "predictions": 1,
     }  # fmt: skip
-    by_kind = sizes(items(store))
+    by_kind = sizes_by_kind(items(store))
     assert by_kind["unfinished"] == (1, 300)
     assert by_kind["predictions"][1] > 5002  # and its digests
 
@@ -84,9 +84,9 @@ def test_trainings_go_only_when_asked_for_and_records_never(store: Store) -> Non
 def test_only_as_much_goes_as_it_takes(store: Store) -> None:
     found = list(disposable(store, trainings=True))
     total = sum(item.size for item in items(store))
-    gone = list(within(found, total, total - 1500))
+    gone = list(enough_for(found, total, total - 1500))
     assert [item.kind for item in gone] == ["snapshots", "snapshots"]  # of about a kilobyte each
-    assert not list(within(found, total, total))
+    assert not list(enough_for(found, total, total))
 
 
 def test_age(store: Store) -> None:

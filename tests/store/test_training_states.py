@@ -10,7 +10,7 @@ from ltbench.errors import Interrupted
 from ltbench.executor import Context, Terms
 from ltbench.executors.inline import Inline
 from ltbench.running.runner import run
-from ltbench.store.training_states import end_state, forget, owner, snapshots
+from ltbench.store.training_states import end_state, fit_of, remove_states, snapshots
 
 
 @pytest.fixture
@@ -37,19 +37,19 @@ def chain(late1: str = "nothing", sleeps: float = 0.0):
 
 
 def test_names_lead_back_to_their_fit() -> None:
-    assert {owner(key) for key in (end_state("fit"), *snapshots("fit"))} == {"fit"}
-    assert owner("fit") is None
+    assert {fit_of(key) for key in (end_state("fit"), *snapshots("fit"))} == {"fit"}
+    assert fit_of("fit") is None
 
 
 def test_forgetting_leaves_the_fit(here: Context) -> None:
     put(here, "fit", end_state("fit"), *snapshots("fit"))
-    forget("fit", here.store)
+    remove_states("fit", here.store)
     assert here.store.has("fit")
     assert not any(map(here.store.has, (end_state("fit"), *snapshots("fit"))))
 
 
 def states(here: Context) -> list[str]:
-    return sorted(path.name for path in (here.store.root / "jobs").glob("*/*") if owner(path.name))
+    return sorted(path.name for path in (here.store.root / "jobs").glob("*/*") if fit_of(path.name))
 
 
 def test_a_state_goes_with_the_last_fit_that_needs_it(here: Context) -> None:

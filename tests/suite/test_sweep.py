@@ -10,7 +10,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
 from ltbench.registry.registry import Registry
-from ltbench.suite.recipe import Recipe, swept
+from ltbench.suite.recipe import Recipe, sweep_recipe
 from ltbench.suite.suite import Suite, changed, read_suite
 
 TEXT = """
@@ -52,14 +52,14 @@ def asked(registry: Registry, file: Path, **options: object) -> Suite:
 
 
 def test_a_sweep_crosses_its_fields_and_leaves_the_others_as_they_are() -> None:
-    recipes = swept(Recipe(epochs=3, weight_decay=0.0), {"lr": [0.01, 0.1], "batch_size": [32, 64]})
+    recipes = sweep_recipe(Recipe(epochs=3, weight_decay=0.0), {"lr": [0.01, 0.1], "batch_size": [32, 64]})
     assert [(r.lr, r.batch_size) for r in recipes] == [(0.01, 32), (0.01, 64), (0.1, 32), (0.1, 64)]
     assert {(r.epochs, r.weight_decay) for r in recipes} == {(3, 0.0)}
-    assert swept(Recipe(epochs=3), {}) == [Recipe(epochs=3)]
+    assert sweep_recipe(Recipe(epochs=3), {}) == [Recipe(epochs=3)]
 
 
 def test_a_swept_length_takes_the_place_of_the_other_kind_of_length() -> None:
-    assert swept(Recipe(epochs=3), {"steps": [5, 6]}) == [Recipe(steps=5), Recipe(steps=6)]
+    assert sweep_recipe(Recipe(epochs=3), {"steps": [5, 6]}) == [Recipe(steps=5), Recipe(steps=6)]
 
 
 @pytest.mark.parametrize(
@@ -165,4 +165,4 @@ def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Pa
 
 def test_an_unknown_field_of_a_sweep_is_a_wrong_name() -> None:
     with pytest.raises(UnknownName):
-        swept(Recipe(steps=1), {"nothing": [1]})
+        sweep_recipe(Recipe(steps=1), {"nothing": [1]})

@@ -55,7 +55,7 @@ class Walk:
     ) -> None:
         """Go as far as budget and signals allow; afterwards no state is left that nobody goes on from."""
         from ltbench.planning.without_sharing import without_sharing
-        from ltbench.store.training_states import forget
+        from ltbench.store.training_states import remove_states
         from ltbench.timing.estimate import Prediction
 
         context = self._context
@@ -80,7 +80,7 @@ class Walk:
         self.more = self.stopped is None and next(self._parts, None) is not None
         if self.stopped is None and not self.more:
             for fit in self._foreseen:
-                forget(fit, context.store)
+                remove_states(fit, context.store)
 
     def _part(
         self,
@@ -95,7 +95,7 @@ class Walk:
         retry_failed: bool,
     ) -> None:
         from ltbench.core.signals import catch_signals
-        from ltbench.planning.without_sharing import compared
+        from ltbench.planning.without_sharing import compare_with_shared
         from ltbench.running.progress import Progress
         from ltbench.running.runner import run
 
@@ -122,7 +122,7 @@ class Walk:
                 paths, shown = publish_suite(self._folder, self._suite, plan, context.registry, context.store)
                 self.published, self.shown = paths or self.published, shown or self.shown
             else:
-                click.echo(compared(plan, context.store), err=True)
+                click.echo(compare_with_shared(plan, context.store), err=True)
         if signals and self.stopped is None:
             self.stopped = Interrupted("stopped as the page was written", fix="run it again: nothing of it is lost")
 

@@ -45,7 +45,7 @@ def discard_stale(plan: Plan, view: PlanStatus, store: Store, registry: Techniqu
     """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
-    from ltbench.store.training_states import forget
+    from ltbench.store.training_states import remove_states
 
     cache: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
@@ -56,7 +56,7 @@ def discard_stale(plan: Plan, view: PlanStatus, store: Store, registry: Techniqu
             for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
                 if store.has(key) and differences(store.meta(key)["plugins"], registry, cache):
                     store.discard(key)
-                    forget(key, store)
+                    remove_states(key, store)
 
 
 def _fetch(plan: Plan, registry: Techniques, data_root: Path) -> None:

@@ -8,7 +8,7 @@ from ltbench.core.spec import Job
 from ltbench.store.store import Store
 
 
-def needed(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[str, Job]:
+def jobs_to_run(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[str, Job]:
     """Return what has to run for these cells, in the plan's order: an artefact that is there needs no parent."""
     wanted: set[str] = set()
     line = list(cells)
