@@ -1,4 +1,4 @@
-"""Which jobs of a plan have to run."""
+"""Select the jobs of a plan that have to run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ltbench.store.store import Store
 
 
 def jobs_to_run(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> dict[str, Job]:
-    """Return what has to run for these cells, in the plan's order: an artefact that is there needs no parent."""
+    """Return the jobs that these cells still need, in the plan's order: a stored artefact needs no parent."""
     wanted: set[str] = set()
-    line = list(cells)
-    while line:
-        job = line.pop()
+    pending = list(cells)
+    while pending:
+        job = pending.pop()
         if job.key in wanted or (job.kind != "cell" and store.has(job.key)):
             continue
         wanted.add(job.key)
-        line.extend(jobs[parent] for parent in job.reads)
+        pending.extend(jobs[parent] for parent in job.reads)
     return {key: job for key, job in jobs.items() if key in wanted}

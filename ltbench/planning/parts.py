@@ -1,4 +1,4 @@
-"""The plan of a suite, whole or in parts: combinations become cells, cells become jobs."""
+"""Plan a suite, whole or in parts: combinations become cells, cells become jobs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 PART_CELLS = 3000
-"""Cells of a part of a plan: few enough to hold, many enough to share."""
+"""Cells of a part of a plan: few enough to hold in memory, many enough to share trainings."""
 
 
 def make_plan(suite: Suite, registry: Techniques, data_root: Path) -> Plan:
-    """Return the plan of a suite. Raises what is wrong with the suite or its data sets' descriptions."""
+    """Return the plan of a suite. Raises `UsageError` or `DataError` where the suite or a data set cannot be planned."""
     (plan,) = plan_parts(suite, registry, data_root, cells=sys.maxsize)
     return plan
 
@@ -31,9 +31,8 @@ def make_plan(suite: Suite, registry: Techniques, data_root: Path) -> Plan:
 def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: int = PART_CELLS) -> Iterator[Plan]:
     """Yield the plan of a suite in parts of about that many cells, simple combinations first; at least one part.
 
-    A grid of every registered technique has more cells than memory. Trainings are shared between parts where they are
-    the same, and where one goes on from a state that an earlier part could foresee: the plain beginning of a deferred
-    switch.
+    The grid of every registered technique has more cells than fit in memory. Parts share equal trainings, and those
+    that go on from a state that an earlier part could foresee: the plain beginning of a deferred switch.
     """
     from ltbench.planning.planner import Planner
 
@@ -49,7 +48,7 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
 
 
 def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells: int) -> bool:
-    """Add combinations until there are so many cells; return whether more may follow."""
+    """Add combinations until the part has so many cells; return whether more may follow."""
     for combination in combinations:
         if isinstance(combination, LeftOut):
             planner.part.left_out.append(combination)
@@ -62,13 +61,13 @@ def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells
 
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
-    """Hold the collector of cycles, which finds none in a plan and takes a quarter of the time to look."""
+    """Disable the garbage collector in the block: plans have no cycles, and looking takes a quarter of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        # What was made meanwhile goes to the oldest generation unseen; else the first look would go through all of it.
+        # Move the new objects to the oldest generation, or the next collection would scan all of them.
         gc.freeze()
         gc.unfreeze()
         if was_on:

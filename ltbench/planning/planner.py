@@ -1,4 +1,4 @@
-"""Planning: combinations become cells, cells become jobs, and equal jobs become one."""
+"""Turn combinations into cells and cells into jobs; equal jobs become one."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Training(NamedTuple):
-    """What the cells of a template train in one setting, whatever the seeds."""
+    """What the cells of a template train in one setting, whatever their seeds."""
 
     setting: Setting
     members: list[Spec]
-    """The fits of its members with training seed 0, all but the subset seed and the segments."""
+    """Specs of the members' fits at training seed 0, without subset seed and segments."""
     segments: Segments
     foreseen: list[Segments]
     cost_unshared: float
-    """Passes of a cell that shares nothing: its trainings from their first step on, and its predictions."""
+    """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
 
 
 class _Cell(NamedTuple):
@@ -54,7 +54,7 @@ class _Cell(NamedTuple):
 
 
 class _Part:
-    """A part of a plan while it grows."""
+    """A part of a plan while combinations are added."""
 
     def __init__(self) -> None:
         self.left_out: list[LeftOut] = []
@@ -66,7 +66,7 @@ class _Part:
 
 
 class Planner:
-    """Takes combinations one by one and gives them back as plans."""
+    """Collects combinations, and returns them as the parts of a plan."""
 
     def __init__(self, suite: Suite, registry: Techniques, data_root: Path) -> None:
         self.part = _Part()
@@ -84,7 +84,7 @@ class Planner:
         self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
 
     def add(self, combination: Combination) -> None:
-        """Add the cells of a combination: one for each recipe, pair of seeds and setting."""
+        """Add the cells of a combination: one for each recipe, seed pair and setting."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
         trajectories = {augment: self._builder.trajectory(combination, regime, augment) for augment in augments}
@@ -147,7 +147,7 @@ class Planner:
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
-            return  # the same as a cell of another combination, such as one that switches off what it does not have
+            return  # duplicate of another combination's cell, such as a switch of a technique that is not picked
         part.trainings_naive += len(fits)
         part.passes_naive += training.cost_unshared
         extra = template.extra | {
@@ -172,27 +172,27 @@ class Planner:
         return technique
 
     def take(self, *, more: bool) -> Plan:
-        """Return the part so far as a plan, and begin another. more: whether other parts may follow."""
+        """Return the collected part as a plan, and start the next one. more: whether another part may follow."""
         part, self.part = self.part, _Part()
-        foreseen = part.fits.foresee() if more or self.parts else set()
+        # A state in the middle of a training costs a job, which a plan of one part never needs.
+        foreseen = part.fits.add_foreseen() if more or self.parts else set()
         chains = part.fits.chain()
         jobs: dict[str, Job] = {}
         images: dict[str, int] = {}
         costs: dict[str, float] = {}
-        # Each cell's own jobs stand just before it, and every parent before its children.
+        # A job stands just before the first cell that needs it, so that an interrupted run leaves whole cells.
         for cell, setting in part.cells.values():
             for predict in [part.predicts[key] for key in cell.parents]:
                 for fit in ancestors(predict.parents[0], chains):
                     if fit.key not in jobs:
                         jobs[fit.key] = fit
-                        begun = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
+                        start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = training_passes(fit.spec, images[fit.key], begun)
+                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
                     costs[predict.key] = prediction_passes(setting.info)
             jobs[cell.key] = cell
-        keys = {key: bytes.fromhex(key) for key in jobs}
         plan = Plan(
             jobs=jobs,
             left_out=part.left_out,
@@ -200,9 +200,9 @@ class Planner:
             trainings_naive=part.trainings_naive,
             passes_naive=part.passes_naive,
             passes=costs,
-            repeated=frozenset(key for key, short in keys.items() if short in self._done),
+            repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
         )
-        self._done.update(keys.values())
+        self._done.update(map(bytes.fromhex, jobs))
         self.parts += 1
         return plan

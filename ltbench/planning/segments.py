@@ -1,4 +1,4 @@
-"""From the phases of a regime to the segments of a training, with every switch resolved."""
+"""Turn the phases of a regime into the segments of a training, with every switch resolved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.technique import Technique
 
 
 class SegmentBuilder:
-    """Turns a combination's phases into the segments of its training."""
+    """Builds the segments of trainings."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class SegmentBuilder:
         self._regimes, self._baselines, self._parse, self._spec = regimes, baselines, parse, spec
 
     def trajectory(self, combination: Combination, regime: Regime, augment: str) -> tuple[Segments, list[Segments]]:
-        """Return the segments of a training, and states on its way that trainings of a later part may go on from.
+        """Return the segments of a training, and states on its way that trainings of a later part may resume from.
 
-        Equal neighbours are one segment. The states are those in which the first phase of another regime of the suite
-        ends. augment: the data set's own augmentation, as written on a command line; empty for none.
+        Equal neighbours are one segment. The states are the ends of first phases of the suite's regimes.
+        augment: the data set's own augmentation, as written on a command line; empty for none.
         """
         segments: list[Spec] = []
         for phase in regime.phases():
@@ -39,11 +39,12 @@ class SegmentBuilder:
                 segments.append(segment)
         first = segments[0]
         phases = [next(iter(regime.phases())) for regime in self._regimes]
-        begun = [self._segment(combination, phase, augment) for phase in phases if phase.until < first["until"]]
-        return Segments(segments), [Segments([segment]) for segment in begun if resumable(segment) == resumable(first)]
+        beginnings = [self._segment(combination, phase, augment) for phase in phases if phase.until < first["until"]]
+        foreseen = [Segments([segment]) for segment in beginnings if resumable(segment) == resumable(first)]
+        return Segments(segments), foreseen
 
     def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
-        """Return a phase under a combination. A technique that is switched off gives way to its baseline."""
+        """Return the segment of a phase. A technique that is switched off gives way to its baseline."""
         segment: Spec = {
             "until": float(phase.until),
             "trainable": phase.trainable,
@@ -58,6 +59,6 @@ class SegmentBuilder:
         return segment
 
     def _default(self, stage: str, augment: str) -> Technique | None:
-        """Return what a stage does where nothing is picked: the data set's own augmentation, or the baseline."""
+        """Return what a stage does without a pick: the data set's own augmentation, or the baseline."""
         own = stage == "augment" and augment
         return self._parse(augment, "augment") if own else self._baselines.get(stage)

@@ -1,4 +1,4 @@
-"""Where combinations are compared: data at one imbalance factor, and one model."""
+"""Settings: data at one imbalance factor, and one model. Combinations are compared within a setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Technique)
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """Where cells are compared with each other: data at one imbalance factor, and one model."""
+    """Data at one imbalance factor, and one model: what cells have to share to be compared."""
 
     info: DatasetInfo
     augment: str
@@ -27,9 +27,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[int, ...]
     """Images of each class in the training subset."""
     labels: Spec
-    """The setting as a record names it, without seeds."""
+    """The setting as a record states it, without seeds."""
     data: Spec
-    """The data of its fits, without the subset seed."""
+    """Spec of the data, without the subset seed."""
     model: Spec
     techniques: list[Spec]
     """Specs of data set, profile and model, each with its stage."""

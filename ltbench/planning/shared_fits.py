@@ -1,7 +1,7 @@
-"""Fits that begin alike share their beginning: from trainings to a chain of states.
+"""Share the beginnings of fits: turn trainings into chains of states.
 
-A fit is a trajectory through the states of a training, and its key names the state at its end. Another fit can go on
-from any state on the way.
+A fit is a trajectory through the states of a training, and its key names the last of them. Another fit can resume from
+any state on the way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ltbench.core.spec import Job, Spec, canonical, identity
 
 
 class Segments:
-    """The segments of a training, in order. Two of the same canonical text are equal."""
+    """The segments of a training, in order; equal where their canonical text is."""
 
     def __init__(self, specs: list[Spec]) -> None:
         self.specs = specs
@@ -29,13 +29,13 @@ class Segments:
 
 
 class State(NamedTuple):
-    """A state that trainings pass through: where the last of these segments ends."""
+    """A state that trainings pass through, at the end of the last of these segments."""
 
     segments: Segments
     parent: int | None
-    """Index of the state that this one goes on from, among all states of the trainings; None for a fresh network."""
+    """Index of the state to resume from; None for a fresh network."""
     resumed: bool
-    """Whether another state goes on from this one."""
+    """Whether another state resumes from this one."""
 
 
 class Fit(NamedTuple):
@@ -46,16 +46,16 @@ class Fit(NamedTuple):
 
 
 class FitFamily:
-    """Fits that differ in nothing but their segments, so that one may go on from a state of another."""
+    """Fits that differ in nothing but their segments, so that one may resume from a state of another."""
 
     def __init__(self, rest: Spec) -> None:
-        """rest: all of a fit but its segments."""
+        """rest: the spec of a fit without its segments."""
         self._rest = rest
         self._fits: dict[Segments, Fit] = {}
         self._foreseen: set[Segments] = set()
 
     def fit(self, segments: Segments, foreseen: Iterable[Segments] = ()) -> Fit:
-        """Return the fit with these segments, which belongs to the family from now on. foreseen: see `foresee`."""
+        """Return the fit with these segments, adding it where it is new. foreseen: states for `add_foreseen`."""
         fit = self._fits.get(segments)
         if fit is None:
             self._foreseen.update(foreseen)
@@ -63,12 +63,12 @@ class FitFamily:
             fit = self._fits[segments] = Fit(identity(spec), spec)
         return fit
 
-    def foresee(self) -> list[str]:
-        """Have the foreseen states belong to the family, too, and return their keys."""
+    def add_foreseen(self) -> list[str]:
+        """Add the foreseen states as fits, and return their keys."""
         return [self.fit(segments).key for segments in self._foreseen]
 
     def jobs(self) -> Iterator[Job]:
-        """Yield a job for each fit and for each state on the way to it, parents first."""
+        """Yield a job for each fit and each state on its way, parents first."""
         states = chained(frozenset(self._fits))
         fits = [self.fit(state.segments) for state in states]
         for (key, spec), state in zip(fits, states, strict=True):
@@ -77,30 +77,30 @@ class FitFamily:
 
 
 class SharedFits:
-    """The fits of a plan by what they have in common."""
+    """The fits of a plan, by family."""
 
     def __init__(self) -> None:
         self._families: dict[bytes, FitFamily] = {}
 
     def family(self, rest: Spec) -> FitFamily:
-        """Return the fits that have all but their segments in common. rest: what they have in common."""
+        """Return the family of the fits with this spec but for the segments."""
         text = canonical(rest)
         family = self._families.get(text)
         if family is None:
             family = self._families[text] = FitFamily(rest)
         return family
 
-    def foresee(self) -> set[str]:
-        """Add the states on the way of the fits that a later part of a plan may go on from, and return their keys."""
-        return {key for family in self._families.values() for key in family.foresee()}
+    def add_foreseen(self) -> set[str]:
+        """Add the states that a later part of the plan may resume from, and return their keys."""
+        return {key for family in self._families.values() for key in family.add_foreseen()}
 
     def chain(self) -> dict[str, Job]:
-        """Return, by key, a job for each fit and for each state on the way to it, going on from the nearest earlier state."""
+        """Return, by key, a job for each fit and each state on its way; each resumes from the nearest earlier state."""
         return {job.key: job for family in self._families.values() for job in family.jobs()}
 
 
 def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
-    """Return what `SharedFits.chain` does for fits that have a complete spec."""
+    """Return `SharedFits.chain` of fits with a complete spec."""
     shared = SharedFits()
     for fit in fits:
         rest = {key: value for key, value in fit.items() if key != "segments"}
@@ -108,19 +108,19 @@ def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
     return shared.chain()
 
 
-# Families of one part of a plan differ in seed or data, seldom in the trainings that they have.
+# Families of one part differ in seed or data and seldom in their trainings, so few chains serve all of them.
 @functools.lru_cache(maxsize=64)
 def chained(trainings: frozenset[Segments]) -> list[State]:
-    """Return all states that trainings of one family pass through, parents first.
+    """Return all states that the trainings of a family pass through, parents first.
 
-    A segment that does not begin the learning-rate curve anew may be cut where another training leaves it, so that the
-    two share what comes before.
+    A segment that does not restart the learning-rate curve may be cut where another training leaves it, so that the two
+    share what comes before.
     """
     passed = {Segments(t.specs[:n]) for t in trainings for n in range(1, len(t.specs) + 1)}
     order = sorted(passed, key=lambda state: (len(state.specs), state.specs[-1]["until"]))
     number = {state: index for index, state in enumerate(order)}
     parents: dict[Segments, int] = {state: number[Segments(state.specs[:-1])] for state in order if state.specs[1:]}
-    # States inside one segment of one trajectory follow each other, the earliest one first.
+    # States inside one segment of one trajectory, the earliest first: each resumes from the one before it.
     spans: dict[tuple[bytes, bytes], list[Segments]] = {}
     for state in order:
         span = canonical(state.specs[:-1]), canonical(resumable(state.specs[-1]))
@@ -132,14 +132,14 @@ def chained(trainings: frozenset[Segments]) -> list[State]:
 
 
 def resumable(segment: Mapping[str, Any]) -> Spec:
-    """Return what two segments have in common where the shorter one is the beginning of the longer one."""
-    # A restarted segment has a learning-rate curve over its own span: another end is another curve.
+    """Return what two segments have in common where the shorter is the beginning of the longer."""
+    # A restarted segment has a learning-rate curve over its own span, so another end is another curve.
     return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
 
 
 def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
-    """Return the fits that `key` goes on from, the first one first, and the fit itself last."""
-    line = [jobs[key]]
-    while line[0].parents:
-        line.insert(0, jobs[line[0].parents[0]])
-    return line
+    """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last."""
+    chain = [jobs[key]]
+    while chain[0].parents:
+        chain.insert(0, jobs[chain[0].parents[0]])
+    return chain

@@ -249,7 +249,7 @@ def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
         "segments": [plain | {"until": 0.5}, plain | {"until": 1.0, "trainable": "classifier"}],
     }
     assert training_passes(fit, images=100) == 3 * 5 * 100 + 100
-    assert training_passes(fit, images=100, begun=0.5) == 100
+    assert training_passes(fit, images=100, start=0.5) == 100
 
 
 # --- without sharing -----------------------------------------------------------------------------------------------------
