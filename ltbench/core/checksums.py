@@ -28,7 +28,7 @@ def digest(content: bytes, digits: int = 64) -> str:
 
 
 def seal(folder: Path, key: str) -> None:
-    """Flush the files of a folder and write their digests. Their mode becomes the umask's: some writers make 0600."""
+    """Flush the files of a folder and write their digests. Files get the mode of the umask: some writers make 0600."""
     manifest = folder / NAME
     manifest.touch()
     mode = manifest.stat().st_mode & 0o777
@@ -43,7 +43,7 @@ def seal(folder: Path, key: str) -> None:
 
 
 def examine(folder: Path, key: str) -> str:
-    """Return how the content of a folder differs from its digests, or nothing."""
+    """Return how the content of a folder differs from its digests; empty where it does not."""
     manifest = _manifest(folder)
     if manifest is None:
         return f"{NAME} is missing or not readable"
@@ -56,14 +56,14 @@ def examine(folder: Path, key: str) -> str:
         if path.stat().st_size != entry.size:
             return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
         if _entry(path) != entry:
-            return f"{name} is not what was written"
+            return f"{name} does not fit its digest"
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
     foreign = sorted(there - {NAME, *manifest.files})
     return f"{foreign[0]} does not belong there" if foreign else ""
 
 
 def read_checked(folder: Path, key: str, name: str) -> bytes | None:
-    """Return the content of one file of the folder, or None where it is not what was written."""
+    """Return the content of one file of the folder, or None where it does not fit its digest."""
     manifest = _manifest(folder)
     if manifest is None or manifest.key != key or name not in manifest.files:
         return None

@@ -202,7 +202,7 @@ def _sound(read: Callable[[str], T], key: str) -> T:
     try:
         return read(key)
     except JobFailed as error:
-        raise StoreError(error.what, where=error.where, fix="ltbench run makes it anew") from None
+        raise StoreError(error.what, where=error.where, fix="ltbench run recomputes it") from None
 
 
 def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[str, bytes | None]]) -> None:

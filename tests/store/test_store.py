@@ -153,14 +153,14 @@ def of_another_key(folder):
 @pytest.mark.parametrize(
     "harm", [truncated, flipped, gone, foreign, without_digest, meta_changed, of_another_key], ids=lambda f: f.__name__
 )
-def test_damage_is_found_set_aside_and_can_be_made_again(store, harm, caplog):
+def test_a_damaged_artefact_is_quarantined_and_can_be_made_again(store, harm, caplog):
     put(store, cost=3)
     harm(store.path("abc123"))
     fresh = Store(store.root)
-    with pytest.raises(StoreError, match="set aside"):
+    with pytest.raises(StoreError, match="quarantined"):
         fresh.checked("abc123")
     assert not fresh.has("abc123")
-    assert "set aside" in caplog.text
+    assert "quarantined" in caplog.text
     (damage,) = fresh.damage
     assert damage.key == "abc123"
     assert damage.where.is_dir()
@@ -182,7 +182,7 @@ def test_verify_says_whether_an_artefact_is_sound(store):
 def test_meta_notices_damage_by_itself(store):
     put(store, cost=3)
     meta_changed(store.path("abc123"))
-    with pytest.raises(StoreError, match=r"meta\.json is not what was written"):
+    with pytest.raises(StoreError, match=r"meta\.json does not fit its digest"):
         store.meta("abc123")
 
 
@@ -197,7 +197,7 @@ def test_a_folder_that_is_no_artefact_gives_way(store):
 
 def test_a_sound_artefact_that_came_in_between_is_not_lost(store):
     put(store)
-    store._set_aside("abc123", store.path("abc123"), "it was damaged a moment ago")
+    store._quarantine("abc123", store.path("abc123"), "it was damaged a moment ago")
     assert store.verify("abc123")
     assert not store.damage
 
@@ -238,7 +238,7 @@ def test_a_failure_is_replaced_by_a_success_and_never_the_other_way(store):
 @pytest.mark.parametrize(
     "content", [b"", b'{"id": "abc123", "sta', b"[]", b'{"id": "abc124", "status": "ok"}', b"\xff\xfe", b'{"id":1}']
 )
-def test_a_damaged_record_counts_as_none_and_is_set_aside(store, content):
+def test_a_damaged_record_counts_as_none_and_is_quarantined(store, content):
     store.put_record({"id": "abc123", "status": "ok"})
     (store.root / "records" / "ab" / "abc123.json").write_bytes(content)
     assert store.status("abc123") is None
