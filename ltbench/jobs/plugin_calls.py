@@ -1,6 +1,6 @@
-"""Asking a plugin for something at inference time, and checking what it returns.
+"""Call plugins at inference time, and check what they return.
 
-Whatever is wrong becomes `JobFailed`, naming the technique and its distribution, what came and what was expected.
+Every fault becomes `JobFailed`, which names the technique, its distribution, the returned value and the expected one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 _TOLERANCE = 1e-4
-"""How far a probability may be outside of [0, 1], and the sum of a row from 1: float32 over 1,000 classes is within."""
+"""Allowed distance of a probability from [0, 1] and of the sum of a row from 1: above float32 error at 1,000 classes."""
 
 
 def adjust_checked(
     registry: Techniques, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
 ) -> FloatArray:
-    """Return the changed logits, finite float64 [N, C]."""
+    """Return the adjusted logits, finite float64 [N, C]."""
     result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
     if result.shape != logits.shape or not np.isfinite(result).all():
         raise _wrong(registry, posthoc, shape_text(result), f"finite logits {list(logits.shape)}")
@@ -35,7 +35,7 @@ def adjust_checked(
 def merge_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:
-    """Return what `merge`, a method of `technique`, makes of float [P, N, C]: probabilities, float64 [N, C]."""
+    """Return the probabilities float64 [N, C] that `merge`, a method of `technique`, makes of `parts`, float [P, N, C]."""
     result = _array(registry, technique, lambda: merge(parts))
     wanted = f"probabilities {list(parts.shape[1:])} between 0 and 1 that sum to 1 in each row"
     if result.shape != parts.shape[1:] or not np.isfinite(result).all():
@@ -52,7 +52,7 @@ def merge_checked(
 def compute_metrics(
     registry: Techniques, metrics: Iterable[Metric], probabilities: FloatArray, labels: IntArray, counts: IntArray
 ) -> dict[str, object]:
-    """Return the parts of a record that metrics fill: `metrics`, `per_class` and, where one has it, `confusion`.
+    """Return the fields of a record that metrics fill: `metrics`, `per_class` and, where a metric has it, `confusion`.
 
     probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
     """
@@ -66,13 +66,13 @@ def compute_metrics(
         return call_plugin(registry, metric, lambda: metric.compute(probabilities, labels, counts))
 
     for metric in metrics:
-        found = ask(metric)
-        if not isinstance(found, Mapping):
-            raise _wrong(registry, metric, type(found).__name__, "numbers by name")
-        for name, returned in found.items():
+        results = ask(metric)
+        if not isinstance(results, Mapping):
+            raise _wrong(registry, metric, type(results).__name__, "numbers by name")
+        for name, returned in results.items():
             if name in owners:
                 raise JobFailed(
-                    f"{full_name(registry, metric)} returned '{name}', which '{owners[name].name}' has taken"
+                    f"{full_name(registry, metric)} returned '{name}', which '{owners[name].name}' has returned already"
                 )
             owners[name] = metric
             value = _plain(returned)
@@ -91,7 +91,7 @@ def compute_metrics(
 
 
 def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
-    """Return what a plugin's method returns; what it raises becomes `JobFailed`, naming it."""
+    """Return the result of a plugin's method; an exception becomes `JobFailed`, which names the technique."""
     try:
         return call()
     except LtbenchError:
@@ -104,13 +104,13 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
 
 
 def full_name(registry: Techniques, technique: Technique) -> str:
-    """Return a technique as an error names it: stage, label, distribution, version."""
+    """Return stage, label, distribution and version of a technique, for an error message."""
     made = registry.provenance(technique)
     return f"{technique.stage} '{technique.label}' of {made['distribution']} {made['version']}"
 
 
 def shape_text(array: FloatArray) -> str:
-    """Return what an array is, as an error says it: `float32 [200, 10], not all finite`."""
+    """Describe an array for an error message: `float32 [200, 10], not all finite`."""
     return f"{array.dtype} {list(array.shape)}{'' if np.isfinite(array).all() else ', not all finite'}"
 
 

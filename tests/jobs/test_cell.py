@@ -318,7 +318,7 @@ def test_a_plugin_that_returns_nonsense_is_named_with_got_and_expected(
         ({"extra": float("nan")}, "'extra' = nan; expected a finite number or None"),
         ({"extra": "good"}, "'extra' = good"),
         ({"per_class.extra": [1, 2]}, "expected a list of 3"),
-        ({"top1": 1.0}, "'top1', which 'classification' has taken"),
+        ({"top1": 1.0}, "'top1', which 'classification' has returned already"),
         ([1, 2], "returned list; expected numbers by name"),
     ],
 )

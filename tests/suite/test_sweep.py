@@ -66,7 +66,7 @@ def test_a_swept_length_takes_the_place_of_the_other_kind_of_length() -> None:
     ("table", "said"),
     [
         ("lr = [0.0]", "lr"),
-        ("lr = [0.1, 0.1]", "one twice"),
+        ("lr = [0.1, 0.1]", "repeats one"),
         ("lr = []", "no value"),
         ("lrr = [0.1]", "did you mean lr"),
         ('lr = ["fast"]', "lr"),

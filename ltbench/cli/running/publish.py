@@ -53,8 +53,8 @@ def publish_suite(
         command=reproducing(_with(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
-        reported=tuple(one.named(registry) for one in suite.reported),
-        claims=tuple(one.named(registry) for one in suite.claims),
+        reported=tuple(one.with_recorded_labels(registry) for one in suite.reported),
+        claims=tuple(one.with_recorded_labels(registry) for one in suite.claims),
         figures=suite.figures,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
