@@ -88,6 +88,7 @@ def write(path: Path, content: bytes) -> None:
 
 def move(source: Path, target: Path) -> None:
     """Rename `source` to `target`, creating its folder. An existing file is replaced, a folder is not."""
+    # The folder almost always exists, and every call is a round trip on a network disk.
     try:
         source.rename(target)
     except FileNotFoundError:

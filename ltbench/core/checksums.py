@@ -38,6 +38,7 @@ def seal(folder: Path, key: str) -> None:
         atomic_files.flush(path)
         entries[path.relative_to(folder).as_posix()] = _entry(path)
     atomic_files.write(manifest, msgspec.json.encode(_Manifest(key, entries)))
+    # The names in a folder are flushed with the folder, not with its files.
     for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
         atomic_files.flush(path)
 
@@ -53,10 +54,12 @@ def examine(folder: Path, key: str) -> str:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
+        # The size first: it needs no reading, and a cut file is the common damage.
         if path.stat().st_size != entry.size:
             return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
         if _entry(path) != entry:
             return f"{name} does not fit its digest"
+    # Hidden files are not ours: a network file system keeps an open file that was removed as `.nfs...`.
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
     foreign = sorted(there - {NAME, *manifest.files})
     return f"{foreign[0]} does not belong there" if foreign else ""

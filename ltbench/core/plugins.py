@@ -10,13 +10,18 @@ BUILT_IN = "ltbench"
 """The distribution of the built-in plugins."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered technique and its plugin."""
+class PluginSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin and its distribution."""
 
-    technique: type[Technique]
     plugin: str
     distribution: str
     version: str
+
+
+class Entry(PluginSource, frozen=True, kw_only=True):
+    """A registered technique and its plugin."""
+
+    technique: type[Technique]
 
 
 class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,16 +39,9 @@ class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an installed plugin is loaded."""
         if source.plugin in self.disabled or source.distribution in self.disabled:
             return False
+        # Built-in plugins stay on: without baselines nothing can run.
         return (
             self.only is None
             or source.distribution == BUILT_IN
             or not {source.plugin, source.distribution}.isdisjoint(self.only)
         )
-
-
-class PluginSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A plugin and its distribution."""
-
-    plugin: str
-    distribution: str
-    version: str

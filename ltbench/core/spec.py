@@ -62,6 +62,7 @@ def stream_seed(seed: int, purpose: str) -> int:
     Purposes: init, pool, order, augment, mix, dropout, members. Each technique draws from its own stream, so switching
     one on leaves the others unchanged, and two combinations of one seed stay paired.
     """
+    # 63 bits, as the generator of torch takes a signed 64-bit seed.
     return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 

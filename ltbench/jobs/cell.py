@@ -32,6 +32,7 @@ def derive(job: Job, context: Context) -> None:
     started = time.perf_counter()
     registry, store = context.registry, context.store
     metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
+    # Each fit and prediction costs once, even where members share it.
     fits = {key: store.meta(key) for key in dict.fromkeys(job.spec["members"])}
     predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
     labels, probabilities = _predict(job, context, fits)
@@ -102,6 +103,7 @@ def predictions(
                 raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
             labels = view_labels
             logits.append(raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier))
+        # Views merge before members: a member of an ensemble predicts as it would alone.
         merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
     return labels, merge_checked(registry, ensemble, ensemble.merge, np.stack(merged_views))
@@ -138,6 +140,7 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
     if "classifier.norms" in arrays:
         norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
         classifier = LinearClassifier(norms, bias)
+    # Stored as float32; probabilities and metrics are computed in float64, alike on every machine.
     return logits.astype(np.float64), labels.astype(np.int64), classifier
 
 

@@ -46,6 +46,7 @@ def merge_checked(
     off = float(np.abs(result.sum(axis=1) - 1).max())
     if off > _TOLERANCE:
         raise _wrong(registry, technique, f"a row whose sum is {off:.3g} away from 1", wanted)
+    # What is left is rounding, which a logarithm or a root in a metric must not meet.
     return result.clip(0.0, 1.0)
 
 
@@ -96,6 +97,7 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
         return call()
     except LtbenchError:
         raise
+    # Anything at all: a plugin is somebody else's code, and the other cells have to go on.
     except Exception as error:
         raise JobFailed(
             f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",

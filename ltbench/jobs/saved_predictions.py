@@ -139,6 +139,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
             if logits is None:
                 return None
             content[key] = logits
+    # The same function as in a run, so an audit checks the numbers and not a second implementation.
     labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
     metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
     return Recomputed(labels, compute_metrics(registry, metrics, probabilities, labels, whole))
@@ -188,6 +189,7 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
         if record.status != "ok":
             continue
         keys = prediction_keys(record, registry)
+        # Publishing half of a cell's predictions would make an audit fail, so it is all or none.
         fit_counts = {fit: _sound(stored.counts, fit) for fit in keys}
         views = list(itertools.chain.from_iterable(keys.values()))
         if None in fit_counts.values() or not all(map(store.has, views)):

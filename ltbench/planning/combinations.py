@@ -90,6 +90,7 @@ def reason_left_out(combination: Combination) -> str:
     names = {technique.name: technique for technique in combination.techniques}
     for technique in combination.techniques:
         for other, reason in technique.conflicts.items():
+            # A conflict with the technique's own stage is about others: at most one is picked there.
             if other in names or (other in picked and picked[other] is not technique):
                 partner = other if other in names else picked[other].name
                 return f"{technique.name} cannot go with {partner}: {reason}"
@@ -106,6 +107,7 @@ def _candidates(
     distinct = list(dict.fromkeys(technique for technique in techniques if not technique.baseline))
     by_stage: dict[str, list[Technique]] = {}
     for stage in TECHNIQUE_STAGES:
+        # Sorted, so that the order of the command line changes neither plan nor leaderboard.
         alternatives = sorted((t for t in distinct if t.stage == stage), key=lambda t: t.label)
         if alternatives:
             by_stage[stage] = alternatives

@@ -23,11 +23,13 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
     images: size of the training subset; start: the share of the training that an earlier fit has done.
     """
     recipe = fit["recipe"]
+    # A spec leaves out defaults; 128 is that of `Recipe`.
     whole = recipe["steps"] * recipe.get("batch_size", 128) if "steps" in recipe else recipe["epochs"] * images
     total, before = 0.0, 0.0
     for segment in fit["segments"]:
         share = segment["until"] - max(before, start)
         if share > 0:
+            # The engine computes the features of unaugmented images once and trains on those.
             total += images if has_fixed_images(segment) else STEP * whole * share
         before = segment["until"]
     return total

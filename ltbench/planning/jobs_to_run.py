@@ -14,6 +14,7 @@ def jobs_to_run(jobs: Mapping[str, Job], cells: Iterable[Job], store: Store) -> 
     pending = list(cells)
     while pending:
         job = pending.pop()
+        # A cell is wanted even where it has a record: the caller has judged that already.
         if job.key in wanted or (job.kind != "cell" and store.has(job.key)):
             continue
         wanted.add(job.key)

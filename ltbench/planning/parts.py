@@ -7,16 +7,12 @@ import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
 from ltbench.planning.plan import Plan
+from ltbench.planning.planner import Planner
 from ltbench.suite.suite import Suite
-
-if TYPE_CHECKING:
-    from ltbench.planning.planner import Planner
-
 
 PART_CELLS = 3000
 """Cells of a part of a plan: few enough to hold in memory, many enough to share trainings."""
@@ -34,8 +30,6 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
     The grid of every registered technique has more cells than fit in memory. Parts share equal trainings, and those
     that go on from a state that an earlier part could foresee: the plain beginning of a deferred switch.
     """
-    from ltbench.planning.planner import Planner
-
     planner = Planner(suite, registry, data_root)
     combinations = suite_combinations(suite, registry)
     more = True

@@ -33,6 +33,7 @@ class SegmentBuilder:
         segments: list[Spec] = []
         for phase in regime.phases():
             segment = self._segment(combination, phase, augment)
+            # A switch of a technique that is not picked changes nothing; the plain training has the same segment.
             if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
                 segments[-1] = segment
             else:

@@ -40,6 +40,7 @@ def without_sharing(plan: Plan) -> Plan:
         extra = cell.extra | {"fits": specs, "shared": cell.key}
         separate = _separate(cell, {"members": members}, parents=tuple(parents))
         jobs[separate.key] = msgspec.structs.replace(separate, extra=extra)
+    # Without sharing, parts have no job in common.
     return msgspec.structs.replace(
         plan, jobs=jobs, images=images, passes=passes, repeated=frozenset(), foreseen=frozenset()
     )

@@ -65,6 +65,7 @@ def _kind_of_job(path: Path, store: Store) -> str:
 
 
 def _item(kind: str, key: str, path: Path) -> Iterator[Item]:
+    # Another process may remove it between listing and looking.
     try:
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         stats = [file.stat() for file in files] or [path.stat()]
@@ -93,6 +94,7 @@ def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0
 def _in_use(item: Item, store: Store, now: float) -> bool:
     recent = now - item.touched < _RECENT_SECONDS
     match item.kind:
+        # Temporary files have no lease, so their age alone tells whether a writer may be alive.
         case "unfinished":
             return recent
         case "snapshots":
@@ -107,6 +109,7 @@ def _in_use(item: Item, store: Store, now: float) -> bool:
 def remove(item: Item, store: Store) -> None:
     """Remove an item. Raises `StoreError` where the system refuses."""
     if item.kind in ("states", "snapshots", "predictions", "trainings"):
+        # As the store removes it, so that no other process sees half an artefact.
         store.discard(item.key, keep_record=True)
         return
     atomic_files.remove(item.path)

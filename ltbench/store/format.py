@@ -13,6 +13,7 @@ from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.errors import StoreError
 
 FORMAT = 1
+# Keys come from records that others made, and must not lead out of the store.
 _NAME = re.compile(r"[A-Za-z0-9_-]{3,64}\Z")
 _ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
 
@@ -32,6 +33,7 @@ def create(root: Path) -> Path:
     """Create the store at `root` where there is none; return its folder of temporary files. Raises `OSError`."""
     staging = root / "staging"
     staging.mkdir(parents=True, exist_ok=True)
+    # By rename, so that of several processes that start together none reads half a file.
     if not (root / "store.json").exists():
         fresh = staging / f"store-{uuid.uuid4().hex}"
         atomic_files.write(fresh, msgspec.json.encode(_Format(FORMAT)))

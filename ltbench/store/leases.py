@@ -108,6 +108,7 @@ class Leases:
 
     def __init__(self, folder: Path, ttl: float = TTL) -> None:
         self.folder, self.ttl = folder, ttl
+        # When this process first saw leases whose time is ahead of the file system's clock.
         self._ahead: dict[tuple[str, float], float] = {}
 
     def path(self, key: str) -> Path:
@@ -124,7 +125,7 @@ class Leases:
             if lease := self._create(path):
                 return lease
             file = _read(path)
-            if file is None:
+            if file is None:  # released in between
                 return self._create(path)
             return self._take_over(path) if self._is_stale(path, file) else None
 
@@ -169,6 +170,7 @@ class Leases:
         """Create the file with this process as owner; return its nonce. Raises `FileExistsError`."""
         owner = Owner(place=_place(), pid=os.getpid(), start=process_start(os.getpid()), nonce=uuid.uuid4().hex)
         handle = self._open_new(path)
+        # A process that is killed between these two lines leaves an empty lease, which expires like any other.
         try:
             os.write(handle, msgspec.json.encode(owner))
         except OSError:
@@ -179,6 +181,7 @@ class Leases:
         return owner.nonce
 
     def _open_new(self, path: Path) -> int:
+        # O_EXCL is the one operation that network file systems, too, grant to a single process.
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         try:
             return os.open(path, flags, 0o666)
@@ -256,8 +259,10 @@ class _Heartbeat:
         while True:
             with self._changed:
                 pauses = [lease.ttl / BEATS_PER_TTL for lease in self._leases]
+                # Without leases the thread sleeps until one is added.
                 self._changed.wait(min(pauses, default=None))
                 due = [lease for lease in self._leases if lease.idle > lease.ttl / BEATS_PER_TTL]
+            # Outside the lock: a slow disk must not delay those that acquire or release.
             for lease in due:
                 lease.touch()
 

@@ -18,7 +18,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ class Store:
         store_format.check_format(self.root)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _open, (str(self.root), self.leases.ttl)
+        # Without what this process has examined: another process has to look for itself.
+        return partial(Store, ttl=self.leases.ttl), (str(self.root),)
 
     # --- artefacts -----------------------------------------------------------------------------------------------
 
@@ -126,6 +127,7 @@ class Store:
             atomic_files.remove(folder)
 
     def _place(self, key: str, folder: Path, target: Path) -> None:
+        # Twice, because a damaged folder in the way is moved only once.
         for last in (False, True):
             try:
                 atomic_files.move(folder, target)
@@ -136,6 +138,7 @@ class Store:
                     raise
                 self._quarantine(key, target, "a folder without digests")
             else:
+                # Only a flushed folder makes the rename survive a power cut.
                 atomic_files.flush(target.parent)
                 return
 
@@ -174,6 +177,7 @@ class Store:
         """Remove an artefact and, unless it is kept, the record of that key, so that a run makes them again."""
         for path in (self.path(key), *([] if keep_record else [self.record_path(key)])):
             with os_errors_as_store_errors(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
+                # Renamed first, so that no reader sees half of it.
                 staged = self._staged(key)
                 atomic_files.move(path, staged)
                 atomic_files.remove(staged)
@@ -189,6 +193,7 @@ class Store:
         target = self.record_path(cell)
         with os_errors_as_store_errors(f"the record of cell {cell} cannot be written", target):
             staged = self._staged(cell)
+            # The folder is not flushed: a record that a power cut loses is derived again in milliseconds.
             try:
                 atomic_files.write(staged, msgspec.json.encode(record))
                 atomic_files.move(staged, target)
@@ -275,6 +280,7 @@ class Store:
         with os_errors_as_store_errors("the store cannot be written", self.root):
             probe = self._staged("probe")
             try:
+                # A whole block, as a full disk may still accept an empty file.
                 atomic_files.write(probe, bytes(4096))
             finally:
                 atomic_files.remove(probe)
@@ -297,10 +303,6 @@ class Store:
     def _staging(self) -> Path:
         """The folder of temporary files. Only writers use it, so the store is created here."""
         return store_format.create(self.root)
-
-
-def _open(root: str, ttl: float) -> Store:
-    return Store(root, ttl=ttl)
 
 
 def _missing(key: str, path: Path) -> StoreError:

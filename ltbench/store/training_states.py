@@ -49,6 +49,7 @@ class Pruning:
     def __init__(self, jobs: Mapping[str, Job], store: Store, keep: Collection[str] = ()) -> None:
         """jobs: those of a plan. keep: fits whose state stays, because another part of the plan may resume from it."""
         self._store, self._keep = store, keep
+        # A fit can be parent of fits in several chains; its state goes with the last of them.
         self._children: dict[str, list[str]] = defaultdict(list)
         self._fits = [job.key for job in jobs.values() if job.kind == "fit"]
         for job in jobs.values():

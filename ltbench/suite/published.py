@@ -134,6 +134,7 @@ def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
 
 
 def _label(text: str, registry: Techniques) -> str:
+    # A report may name techniques that nobody offers yet; its numbers are shown all the same.
     try:
         return registry.parse(text).label
     except LtbenchError:

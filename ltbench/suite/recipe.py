@@ -67,6 +67,7 @@ def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Rec
             raise UsageError(f"sweep.{field} has no value, or repeats one", fix="name each value once")
     if {"epochs", "steps"} <= sweep.keys():
         raise UsageError("a recipe states its length either in epochs or in steps", fix="sweep one of them")
+    # Exactly one length is allowed, so the one in the recipe gives way to the one in the sweep.
     unswept = msgspec.to_builtins(recipe)
     for field, other in (("epochs", "steps"), ("steps", "epochs")):
         if field in sweep:

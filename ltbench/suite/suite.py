@@ -83,6 +83,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                     fix="remove those, or the combinations",
                 )
             msgspec.structs.force_setattr(self, "techniques", named)
+        # A sweep that does not fit is an error of the file, not of the run that comes to it.
         self.recipes()
 
     def recipes(self) -> list[Recipe]:
@@ -133,6 +134,7 @@ def read_suite(path: Path) -> Suite:
 def changed(suite: Suite, **changes: object) -> Suite:
     """Return the suite with fields replaced and validated again."""
     fields = {field: getattr(suite, field) for field in suite.__struct_fields__}
+    # Through plain values, as `msgspec.structs.replace` validates nothing.
     try:
         return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
     except msgspec.ValidationError as error:
@@ -140,6 +142,7 @@ def changed(suite: Suite, **changes: object) -> Suite:
 
 
 def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    # msgspec refuses unknown keys too, without naming the nearest known one.
     known = kind.__struct_fields__
     for key in raw:
         if key not in known:
