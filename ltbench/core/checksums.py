@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 def digest(content: bytes, digits: int = 64) -> str:
     """Return the first hex digits of the SHA-256 of bytes."""
-    return hashlib.sha256(content).hexdigest()[:digits]
+    return sha256(content).hexdigest()[:digits]
 
 
 def seal(folder: Path, key: str) -> None:
@@ -86,4 +86,4 @@ def _manifest(folder: Path) -> _Manifest | None:
 
 def _entry(path: Path) -> _Entry:
     with path.open("rb") as file:
-        return _Entry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return _Entry(path.stat().st_size, file_digest(file, "sha256").hexdigest())
