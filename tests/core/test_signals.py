@@ -1,4 +1,4 @@
-"""Signals that are heard: the first is counted, the second does not wait."""
+"""Signals: the first is counted, the second raises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_first_signal_is_counted_and_the_second_stops(number):
             signal.raise_signal(number)
 
 
-def test_an_inner_block_hears_for_itself_and_gives_the_signals_back():
+def test_an_inner_block_counts_alone_and_restores_the_handlers():
     before = signal.getsignal(signal.SIGINT)
     with catch_signals() as outer:
         with catch_signals() as inner:

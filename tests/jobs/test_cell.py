@@ -112,7 +112,7 @@ class Bags(Pair):
 
 
 class Extra(Metric):
-    """A metric of somebody else, which a test makes return what it likes."""
+    """A third-party metric whose result a test sets."""
 
     name = "extra"
 
@@ -160,7 +160,7 @@ def own() -> Registry:
 
 
 class Bench:
-    """A store in which the fits and predictions of one cell lie, without anything trained."""
+    """A store with the fits and predictions of one cell, without any training."""
 
     def __init__(self, root: Path, registry: Registry) -> None:
         self.context = Context(store=Store(root), registry=registry, data_root=root)

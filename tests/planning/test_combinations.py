@@ -69,7 +69,7 @@ def test_a_conflict_is_left_out_with_its_reason() -> None:
     ]
 
 
-def test_what_is_pointless_without_another_is_left_out_with_its_reason() -> None:
+def test_a_technique_that_is_pointless_alone_is_left_out_with_the_reason() -> None:
     out = {c.combination.label: c.reason for c in combine([MixB(), SamplerA()]) if isinstance(c, LeftOut)}
     assert out == {"mix_b": "mix_b needs a technique of stage sampler: it is made for balanced batches"}
 
