@@ -12,17 +12,18 @@ from pathlib import Path
 
 from ltbench.errors import LtbenchError, StoreError
 
-_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+"""The last resort, whatever is wrong with the disk."""
 _PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
-    errno.EROFS: f"mount it writable, or {_ELSEWHERE}",
-    errno.ENOSPC: f"free some space, or {_ELSEWHERE}; the same command then goes on",
-    errno.EDQUOT: f"free some of the quota, or {_ELSEWHERE}; the same command then goes on",
-    errno.EFBIG: f"raise the limit on the size of files, or {_ELSEWHERE}",
-    errno.EACCES: f"make it readable and writable for this user, or {_ELSEWHERE}",
-    errno.EPERM: f"make it readable and writable for this user, or {_ELSEWHERE}",
-    errno.EIO: f"examine the disk, or {_ELSEWHERE}",
-    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {_ELSEWHERE}",
+    errno.EROFS: f"mount it writable, or {ELSEWHERE}",
+    errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then goes on",
+    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then goes on",
+    errno.EFBIG: f"raise the limit on the size of files, or {ELSEWHERE}",
+    errno.EACCES: f"make it readable and writable for this user, or {ELSEWHERE}",
+    errno.EPERM: f"make it readable and writable for this user, or {ELSEWHERE}",
+    errno.EIO: f"examine the disk, or {ELSEWHERE}",
+    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {ELSEWHERE}",
 }
 _NATIVE = re.compile(r"\(os error (\d+)\)")
 """Libraries written in Rust, safetensors among them, put the system's error number into a text."""
@@ -49,7 +50,7 @@ def os_errors_as_store_errors(
             raise
         plain, system = _PLAIN.get(number), os.strerror(number)
         why = f"{plain}: {system}" if plain else system
-        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
+        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, ELSEWHERE)) from error
 
 
 def is_disk_full(error: StoreError) -> bool:

@@ -9,13 +9,12 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.atomic_files import os_errors_as_store_errors
+from ltbench.core.atomic_files import ELSEWHERE, os_errors_as_store_errors
 from ltbench.errors import StoreError
 
 FORMAT = 1
 # Keys come from records that others made, and must not lead out of the store.
 _NAME = re.compile(r"[A-Za-z0-9_-]{3,64}\Z")
-_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -50,12 +49,10 @@ def check_format(root: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return  # where a store cannot be created, the first write raises
     except (UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise StoreError(
-            "the store does not say its format", where=str(path), why=str(error), fix=_ELSEWHERE
-        ) from error
+        raise StoreError("the store does not say its format", where=str(path), why=str(error), fix=ELSEWHERE) from error
     if version > FORMAT:
         raise StoreError(
             f"the store has format {version}, and this ltbench knows formats up to {FORMAT}",
             where=str(path),
-            fix=f"upgrade ltbench, or {_ELSEWHERE}",
+            fix=f"upgrade ltbench, or {ELSEWHERE}",
         )
