@@ -10,7 +10,6 @@ runs, snapshots. A fit that goes on from any of them ends with the very bits tha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +32,6 @@ if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
 
 _WEIGHTS = "weights.safetensors"
-
-
-def fit_many(jobs: Iterable[Job], context: Context) -> None:
-    """Train a list of jobs, one after the other."""
-    for job in jobs:
-        fit(job, context)
 
 
 def fit(job: Job, context: Context) -> None:

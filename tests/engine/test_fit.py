@@ -14,7 +14,7 @@ from torch import nn
 
 from ltbench import Loss, Model
 from ltbench.core.spec import Job
-from ltbench.engine.fit import fit, fit_many, training_subset
+from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
@@ -82,9 +82,10 @@ def test_a_fit_that_is_there_is_not_made_again(context: Context) -> None:
     assert context.store.meta(job.key) == {}
 
 
-def test_a_list_of_jobs_is_walked(context: Context) -> None:
+def test_another_seed_gives_other_weights(context: Context) -> None:
     jobs = [fit_job(seed=seed) for seed in (0, 1)]
-    fit_many(jobs, context)
+    for job in jobs:
+        fit(job, context)
     assert not same(*(weights(context, job) for job in jobs))
 
 
