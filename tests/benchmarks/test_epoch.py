@@ -89,8 +89,8 @@ def our_epochs(subset: Subset, epochs: int) -> Iterator[float]:
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     span = training.spans[0]
     for epoch in range(epochs):
-        last = (epoch + 1) * training.orders[0].batches
-        training.spans = [type(span)(first=span.first, last=last, whole=span.whole)]
+        last = (epoch + 1) * training.orders[0].batches_per_epoch
+        training.spans = [type(span)(first=span.first, last=last, total=span.total)]
         training.run()
         yield training.curve.entries()["loss"][-1]
 
@@ -101,9 +101,9 @@ def our_batches(subset: Subset) -> Iterator[int]:
     spec = fit_job(segment, recipe={"batch_size": BATCH}, model=ConvNet()).spec
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     order = training.orders[0]
-    training.feed.switch(order, training.segments[0].augment, None)
+    training.feed.start_segment(order, training.segments[0].augment, None)
     while True:
-        yield sum(len(training.feed.next().images) for _ in range(order.batches))
+        yield sum(len(training.feed.next().images) for _ in range(order.batches_per_epoch))
 
 
 def usual_batches(subset: Subset) -> Iterator[int]:

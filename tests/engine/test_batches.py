@@ -9,7 +9,7 @@ from engine.world import CLASSES, SIZE, Half, Patterns, context_of, fit_job
 
 from ltbench import Augment, Mix, Mixed, Sampler
 from ltbench.engine.batches import Feed
-from ltbench.engine.epoch_order import Order
+from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.network import normaliser
 from ltbench.engine.subset import Subset, load
 from ltbench.errors import JobFailed
@@ -31,8 +31,8 @@ def plain(images: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def order_of(subset: Subset, sampler: Sampler | None = None, batch_size: int = 8, seed: int = 0) -> Order:
-    return Order(sampler or Shuffle(), subset.labels, subset.counts, batch_size, seed)
+def order_of(subset: Subset, sampler: Sampler | None = None, batch_size: int = 8, seed: int = 0) -> EpochOrder:
+    return EpochOrder(sampler or Shuffle(), subset.labels, subset.counts, batch_size, seed)
 
 
 def feed_of(
@@ -46,7 +46,7 @@ def feed_of(
     batch_size: int = 8,
 ) -> Feed:
     feed = Feed(subset, normalise, seed, CPU)
-    feed.switch(order_of(subset, sampler, batch_size, seed), augment, mix)
+    feed.start_segment(order_of(subset, sampler, batch_size, seed), augment, mix)
     return feed
 
 
@@ -71,7 +71,7 @@ def test_an_epoch_is_every_image_once_but_a_last_one_alone(subset: Subset) -> No
 )
 def test_sizes_of_batches(subset: Subset, batch_size: int, sizes: list[int]) -> None:
     feed = feed_of(subset, batch_size=batch_size)
-    assert order_of(subset, batch_size=batch_size).batches == len(sizes)
+    assert order_of(subset, batch_size=batch_size).batches_per_epoch == len(sizes)
     assert [len(feed.next().images) for _ in sizes] == sizes
     assert feed.at_end
 
@@ -180,9 +180,9 @@ def test_a_feed_goes_on_from_its_state_to_the_last_bit(subset: Subset, before: i
 
 def test_an_order_that_stays_goes_on_in_the_middle_of_its_epoch(subset: Subset) -> None:
     feed, order = Feed(subset, plain, 0, CPU), order_of(subset)
-    feed.switch(order, None, None)
+    feed.start_segment(order, None, None)
     seen = [n for _ in range(3) for n in numbers(subset, feed.next().images)]
-    feed.switch(order, None, Mixup(lam=1.0))
+    feed.start_segment(order, None, Mixup(lam=1.0))
     seen += [n for _ in range(4) for n in numbers(subset, feed.next().images)]
     assert len(set(seen)) == 56
 
@@ -190,7 +190,7 @@ def test_an_order_that_stays_goes_on_in_the_middle_of_its_epoch(subset: Subset) 
 def test_another_order_begins_its_first_epoch(subset: Subset) -> None:
     feed = feed_of(subset)
     feed.next()
-    feed.switch(order_of(subset, CbSampler()), None, None)
+    feed.start_segment(order_of(subset, CbSampler()), None, None)
     assert [len(feed.next().images) for _ in range(7)] == [8] * 7
     assert feed.at_end
 
@@ -249,7 +249,7 @@ def test_epochs_of_changing_length_are_told(subset: Subset) -> None:
 
     order, stream = order_of(subset, Fickle()), torch.Generator().manual_seed(1)
     with pytest.raises(JobFailed, match="as before"):
-        order.epoch(stream)
+        order.draw_epoch(stream)
 
 
 @pytest.mark.parametrize("size", [1, 0, 2.5, None])
@@ -272,7 +272,7 @@ def test_a_sampler_may_change_batch_size_and_length_of_the_epoch(subset: Subset)
             return batch_size + classes
 
     order = order_of(subset, Larger())
-    assert (order.batch_size, order.visits, order.batches) == (8 + CLASSES, 28, 3)
+    assert (order.batch_size, order.images_per_epoch, order.batches_per_epoch) == (8 + CLASSES, 28, 3)
 
 
 def augment_returning(change: Callable[[torch.Tensor], torch.Tensor]) -> Augment:

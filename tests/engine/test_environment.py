@@ -11,7 +11,7 @@ import torch
 import ltbench
 from ltbench.engine import environment, measured_cost
 from ltbench.engine.environment import environment as found_on
-from ltbench.engine.measured_cost import forget_peak_memory, peak_memory
+from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -24,11 +24,11 @@ def git(folder: Path, *args: str) -> None:
 
 def source_of(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, object]:
     monkeypatch.setattr(environment, "package_root", lambda: package)
-    environment._source.cache_clear()
+    environment._commit.cache_clear()
     try:
-        return environment._source()
+        return environment._commit()
     finally:
-        environment._source.cache_clear()
+        environment._commit.cache_clear()
 
 
 def test_it_names_versions_processor_and_threads() -> None:
@@ -73,7 +73,7 @@ def test_an_installed_copy_inside_of_another_repository_has_no_commit(
 
 
 def test_peak_memory_is_that_since_it_was_forgotten() -> None:
-    forget_peak_memory(CPU)
+    reset_peak_memory(CPU)
     before = peak_memory(CPU)
     block = torch.ones(40_000_000)  # 160 MB
     assert peak_memory(CPU) - before > 100e6
@@ -82,5 +82,5 @@ def test_peak_memory_is_that_since_it_was_forgotten() -> None:
 
 def test_peak_memory_without_proc_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(measured_cost, "_PROC", tmp_path / "none")
-    forget_peak_memory(CPU)
+    reset_peak_memory(CPU)
     assert peak_memory(CPU) > 10e6

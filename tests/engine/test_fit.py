@@ -415,7 +415,7 @@ def test_what_features_cannot_stand_for_is_trained_on_images(tmp_path: Path, mod
     training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
     images = training.feed.unaugmented_images()
     training.network.eval()
-    assert features_of(training.network, images, training.feed.size, contextlib.nullcontext) is None
+    assert features_of(training.network, images, training.feed.image_count, contextlib.nullcontext) is None
     training.run()
     assert training.steps == 28
 

@@ -7,7 +7,7 @@ import torch
 from engine.world import Inverse
 
 from ltbench import Loss, Mixed, Weight
-from ltbench.engine.objective import hits, make_objective
+from ltbench.engine.objective import count_correct, make_objective
 from ltbench.errors import JobFailed
 from ltbench_plugins.losses.cross_entropy import CrossEntropy
 from ltbench_plugins.losses.label_smooth import LabelSmooth
@@ -79,14 +79,14 @@ def test_reduced_with_a_mix_the_weights_are_those_that_were_applied() -> None:
 def test_a_blended_image_is_right_by_its_shares() -> None:
     logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 1.0]])
     plain = Mixed(images=None, labels_a=torch.tensor([0, 0, 0]), labels_b=torch.tensor([0, 0, 0]), lam=None)
-    assert float(hits(logits, plain)) == 2
+    assert float(count_correct(logits, plain)) == 2
     blend = Mixed(
         images=None,
         labels_a=torch.tensor([0, 0, 1]),
         labels_b=torch.tensor([1, 1, 0]),
         lam=torch.tensor([0.75, 0.75, 0.5]),
     )
-    assert float(hits(logits, blend)) == pytest.approx(0.75 + 0.25 + 0.5)
+    assert float(count_correct(logits, blend)) == pytest.approx(0.75 + 0.25 + 0.5)
 
 
 @pytest.mark.parametrize(

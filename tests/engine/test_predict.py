@@ -169,7 +169,7 @@ class Odd(View, frozen=True):
     ("name", "message"),
     [
         ("cut", r"view 'odd' returned images float32 \[18, 1, 8, 7\]; expected float32 \[18, 1, 8, 8\]"),
-        ("missing", "view 'odd' returned views cut, raising, infinite; expected one named missing"),
+        ("missing", "view 'odd' returned views cut, raising, infinite; expected a view named missing"),
         ("infinite", "logits are not finite"),
         ("raising", "view 'odd' raised AttributeError"),
     ],

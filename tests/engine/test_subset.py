@@ -15,7 +15,7 @@ from ltbench import Dataset, Profile
 from ltbench.engine import dataset_arrays
 from ltbench.engine import subset as data
 from ltbench.engine.dataset_arrays import prepare
-from ltbench.engine.subset import Subset, load, narrow
+from ltbench.engine.subset import Subset, load, select_images
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.longtail import subset_indices
 from ltbench_plugins.profiles.exp import Exp
@@ -106,7 +106,7 @@ def test_few_subsets_are_kept_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_data_set_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not the one that was planned with") as caught:
+    with pytest.raises(DataError, match="has changed since the plan was made") as caught:
         load_tiny(tmp_path, fingerprint="0ld")
     assert "f00d" in caught.value.why
     assert "0ld" in caught.value.why
@@ -282,7 +282,7 @@ def test_images_that_are_not_as_described_are_refused(name, array, message, tmp_
 @pytest.mark.parametrize("kind", [np.array, torch.tensor], ids=["numpy", "torch"])
 def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) -> None:
     subset = load_tiny(tmp_path)
-    bag = narrow(subset, kind([0, 0, 55, 41]))
+    bag = select_images(subset, kind([0, 0, 55, 41]))
     assert bag.images.tolist() == subset.images[[0, 0, 55, 41]].tolist()
     assert bag.labels.tolist() == [0, 0, 2, 1]
     assert bag.counts.tolist() == [2, 1, 1]
@@ -293,7 +293,7 @@ def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) ->
 
 
 def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
-    bag = narrow(load_tiny(tmp_path), np.array([0, 1]))
+    bag = select_images(load_tiny(tmp_path), np.array([0, 1]))
     assert bag.counts.tolist() == [2, 0, 0]
     assert bag.summary()["imbalance_factor"] is None
 
@@ -311,7 +311,7 @@ def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
 )
 def test_indices_that_are_none_of_the_subset_are_refused(indices, message, tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match=message) as caught:
-        narrow(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
+        select_images(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
     assert caught.value.where == "ensemble 'bagging'"
 
 
