@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.test_epoch import Pictures
-from support import children_seconds, compiled_once, ltbench, make_executor
+from support import bytecode_cache_env, child_cpu_seconds, ltbench, make_executor
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, WeightedRandomSampler
@@ -189,7 +189,7 @@ def test_a_second_run_of_1_000_cells(benchmark, tmp_path: Path) -> None:
     posthoc = [f"logit_adjust_posthoc[tau={tau / 100:g}]" for tau in range(1, 251)]
     rows = [["tta", name] for name in posthoc[1:]] + [[name] for name in posthoc]
     (tmp_path / "thousand.toml").write_text(THOUSAND + f"combinations = {json.dumps(rows)}\n[recipe]\nsteps = 2\n")
-    env = compiled_once(tmp_path)
+    env = bytecode_cache_env(tmp_path)
 
     def whole() -> str:
         done = ltbench("run", "--suite", "thousand.toml", "--store", "store", env=env, cwd=tmp_path)
@@ -197,6 +197,6 @@ def test_a_second_run_of_1_000_cells(benchmark, tmp_path: Path) -> None:
         return done.stderr
 
     whole()
-    seconds = children_seconds(lambda: benchmark.pedantic(whole, rounds=3, warmup_rounds=1)) / 4
+    seconds = child_cpu_seconds(lambda: benchmark.pedantic(whole, rounds=3, warmup_rounds=1)) / 4
     assert "1000 cells, 1000 of them done" in whole()
     benchmark.extra_info["cpu_seconds"] = round(seconds, 2)

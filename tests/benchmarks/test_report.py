@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import laid_out, raw, ten_thousand
+from synthetic import raw, ten_thousand_cells, write_suite_folder
 
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.publish import load
@@ -22,7 +22,7 @@ def records() -> Iterator[dict[str, object]]:
     """Yield 500 combinations at 4 factors with 5 seeds, with numbers by class and curves of 200 epochs in each."""
     rng = np.random.default_rng(0)
     epochs = np.arange(1, 201)
-    for techniques, factor, seed in ten_thousand():
+    for techniques, factor, seed in ten_thousand_cells():
         yield seal(
             raw(
                 techniques, factor, seed, {"top1": float(rng.normal(0.7, 0.01)), "ece": float(rng.random())},
@@ -40,7 +40,7 @@ def records() -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return laid_out(tmp_path_factory.mktemp("boards") / "large", records())
+    return write_suite_folder(tmp_path_factory.mktemp("boards") / "large", records())
 
 
 def test_the_report_of_10_000_records(benchmark, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import children_seconds, compiled_once, install, loss_source, ltbench, on_path
+from support import bytecode_cache_env, child_cpu_seconds, import_path_env, install, loss_source, ltbench
 
 PLUGINS = 50
 
@@ -26,13 +26,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("installed", [0, PLUGINS], ids="{} plugins".format)
 @pytest.mark.parametrize("args", [["--help"], ["list"], ["plan"]], ids=" ".join)
 def test_start(benchmark, args: list[str], installed: int, packages: Path, tmp_path_factory) -> None:
-    env = (on_path(packages) if installed else {}) | compiled_once(tmp_path_factory.getbasetemp())
+    env = (import_path_env(packages) if installed else {}) | bytecode_cache_env(tmp_path_factory.getbasetemp())
     env |= {"LTBENCH_STORE": str(packages / "none")}
     seconds = []
 
     def start() -> None:
         done: list[str] = []
-        seconds.append(children_seconds(lambda: done.append(ltbench(*args, env=env).stdout)))
+        seconds.append(child_cpu_seconds(lambda: done.append(ltbench(*args, env=env).stdout)))
         if args == ["list"]:
             assert done[0].count("third_") == installed
 
