@@ -17,7 +17,7 @@ GRID = """
 import json, sys, time
 from pathlib import Path
 
-from ltbench.planning.plan import plan_parts
+from ltbench.planning.parts import plan_parts
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import changed, find_suite
 
