@@ -64,9 +64,9 @@ def test_constant_is_constant() -> None:
 
 def test_warmup_rises_linearly_and_hands_over_to_the_schedule() -> None:
     recipe = Recipe(epochs=10, lr=1.0, warmup=0.4)
-    found = rates(recipe, whole(10))
-    assert found[:4] == pytest.approx([0.25, 0.4375, 0.625, 0.8125])  # from 1/4 to 1 in four steps
-    assert found[4:] == pytest.approx([(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)])
+    actual = rates(recipe, whole(10))
+    assert actual[:4] == pytest.approx([0.25, 0.4375, 0.625, 0.8125])  # from 1/4 to 1 in four steps
+    assert actual[4:] == pytest.approx([(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)])
 
 
 def test_warmup_keeps_milestones_at_their_fraction_of_the_training() -> None:
