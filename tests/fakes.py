@@ -49,12 +49,13 @@ def work(job, context):
     journal(store, "began", job.key)
     time.sleep(job.spec.get("sleeps", 0.0))
     getattr(Behaviours, job.spec.get("does", "nothing"))(store, job)
+    # Before the result is visible: so every stored job has this line, even if its worker is killed right afterwards.
+    journal(store, "ended", job.key)
     if job.kind == "cell":
         store.put_record({"id": job.key, "status": "ok", "parents": job.parents})
     elif job.spec.get("does") != "leave_nothing":
         with store.writing(job.key) as folder:
             (folder / "meta.json").write_text("{}")
-    journal(store, "ended", job.key)
 
 
 def work_and_record_threads(job, context):
