@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from fakes import WORK, context, make, plain_records, plan
+from fakes import WORK, accept_fake_records, context, make, plan
 
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Terms
@@ -15,7 +15,7 @@ from ltbench.store.training_states import end_state, fit_of, remove_states, snap
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Context:
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     return context(tmp_path / "store")
 
 
