@@ -384,3 +384,7 @@ STAGES: Mapping[str, Stage] = {
     )
 }
 """Every stage in the order in which data meets it."""
+
+TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
+# What acts in every step of a training is what a phase can switch off.
+TRAINING_STAGES = tuple(name for name in STAGES if name in Phase.__struct_fields__)

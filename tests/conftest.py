@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # The cores are taken by the other workers; torch and BLAS read this when they start.
+    # The other test workers use the remaining cores. torch and BLAS read this on import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -42,7 +42,7 @@ precision = "fp32"
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
-    """A folder in which a suite was run: `leaderboards/tiny`, and its store. Not to be written to."""
+    """A read-only folder in which a suite was run: `leaderboards/tiny`, and its store."""
     from click.testing import CliRunner
 
     from ltbench.cli import group
@@ -50,26 +50,26 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.toml").write_text(TINY)
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
-    done = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
+    assert result.exit_code == 0, result.output
     return folder
 
 
 @pytest.fixture
 def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return how a distribution whose modules are plugins is installed; it returns the registry."""
+    """Return a function that installs a distribution whose modules are plugins and returns a new registry."""
     import importlib
 
     from support import install
 
     from ltbench.registry.registry import Registry
 
-    def add(distribution: str, version: str, **modules: str) -> Registry:
+    def install_plugins(distribution: str, version: str, **modules: str) -> Registry:
         folder = install(tmp_path / distribution, distribution, version, modules)
         monkeypatch.syspath_prepend(str(folder))
-        for name in modules:
+        for name in modules:  # an earlier test may have imported a module of that name
             monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)
         importlib.invalidate_caches()
         return Registry.load()
 
-    return add
+    return install_plugins

@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers as processes of their own, on this machine and nowhere else, ended by pid."""
+"""A Dask scheduler and workers in separate processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from fakes import wait_for
 from trial import Trial
 
 
-class Processes:
-    """A scheduler with workers. env: more of the workers' environment; lead: places that they import from first."""
+class DaskProcesses:
+    """A scheduler with workers. env: added to the workers' environment; import_first: folders before their path."""
 
     def __init__(
-        self, folder: Path, *, workers: int = 2, env: dict[str, str] | None = None, lead: tuple[str, ...] = ()
+        self, folder: Path, *, workers: int = 2, env: dict[str, str] | None = None, import_first: tuple[str, ...] = ()
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        note = folder / "scheduler.json"
-        note.unlink(missing_ok=True)  # of a cluster that was here before
-        self.scheduler = self._start("dask_scheduler", "--port", "0", "--scheduler-file", str(note))
-        wait_for(lambda: note.exists() and note.stat().st_size, seconds=60)
-        self.address = json.loads(note.read_text())["address"]
+        scheduler_file = folder / "scheduler.json"
+        scheduler_file.unlink(missing_ok=True)  # of an earlier cluster in this folder
+        self.scheduler = self._start("dask_scheduler", "--port", "0", "--scheduler-file", str(scheduler_file))
+        wait_for(lambda: scheduler_file.exists() and scheduler_file.stat().st_size, seconds=60)
+        self.address = json.loads(scheduler_file.read_text())["address"]
         self.workers = self._start(
             "dask_worker", self.address, "--nworkers", str(workers), "--nthreads", "1", "--memory-limit", "0",
-            "--local-directory", str(folder / "scratch"), lead=lead, env=env,
+            "--local-directory", str(folder / "scratch"), import_first=import_first, env=env,
         )  # fmt: skip
 
     def _start(
-        self, module: str, *args: str, lead: tuple[str, ...] = (), env: dict[str, str] | None = None
+        self, module: str, *args: str, import_first: tuple[str, ...] = (), env: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join([*import_first, *filter(None, sys.path)])
         with (self.folder / f"{module}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{module}", *args, "--host", "127.0.0.1", "--no-dashboard"],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([*lead, *(p for p in sys.path if p)])} | (env or {}),
-                cwd=self.folder,  # Python would import from where it is before `lead`
+                env=os.environ | {"PYTHONPATH": path} | (env or {}),
+                cwd=self.folder,  # `python -m` imports from the working folder before PYTHONPATH
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -60,17 +61,17 @@ class Processes:
         self.close()
 
 
-def cluster_of(trial: Trial, folder: str = "cluster", **options: object) -> Processes:
-    """Start a scheduler and two workers for a trial; they write to its journal. options: how jobs behave there."""
+def start_cluster(trial: Trial, folder: str = "cluster", **options: object) -> DaskProcesses:
+    """Start a scheduler and two workers that write to a trial's journal. options: how jobs behave, see `pretend`."""
     env = {"PRETEND": json.dumps(trial.options | options), "PRETEND_JOURNAL": str(trial.journal)}
-    return Processes(trial.folder / folder, env=env)
+    return DaskProcesses(trial.folder / folder, env=env)
 
 
 @contextlib.contextmanager
-def running_on(kind: str, trial: Trial) -> Iterator[tuple[str, ...]]:
-    """Give the options that have a command run on `local` workers, or on a Dask cluster that stays meanwhile."""
+def executor_options(kind: str, trial: Trial) -> Iterator[tuple[str, ...]]:
+    """Yield the options for a command to run on local workers, or on a Dask cluster that lives as long as the block."""
     if kind == "local":
         yield ()
         return
-    with cluster_of(trial) as cluster:
+    with start_cluster(trial) as cluster:
         yield ("--executor", f"dask[scheduler={cluster.address}]")

@@ -1,4 +1,4 @@
-"""Jobs that do nothing but behave: for tests of what surrounds jobs. Imported by worker processes, too."""
+"""Fake jobs that behave well or badly, for tests of executors and the runner. Worker processes import this, too."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORK = "fakes:work"
 
 
 def make(key, *parents, kind="fit", **spec):
-    """Return a job. spec: what it `does`, and for how many `seconds` it `sleeps` before."""
+    """Return a job. spec: its behaviour (`does`, see `Behaviours`), and for how many seconds it `sleeps` before."""
     return Job(key=key, kind=kind, spec=spec, parents=tuple(parents))
 
 
@@ -42,23 +42,24 @@ def context(root, *, ttl=60.0):
 
 
 def work(job, context):
-    """Behave as the job's spec says, write down that it was done, and make the artefact or record."""
+    """Behave as the job's spec says, write that to the journal, and store the artefact or record."""
     store = context.store
     for key in job.reads:
         store.checked(key)
     journal(store, "began", job.key)
     time.sleep(job.spec.get("sleeps", 0.0))
-    getattr(Deeds, job.spec.get("does", "nothing"))(store, job)
+    getattr(Behaviours, job.spec.get("does", "nothing"))(store, job)
+    # Before the result is visible: so every stored job has this line, even if its worker is killed right afterwards.
+    journal(store, "ended", job.key)
     if job.kind == "cell":
         store.put_record({"id": job.key, "status": "ok", "parents": job.parents})
     elif job.spec.get("does") != "leave_nothing":
         with store.writing(job.key) as folder:
             (folder / "meta.json").write_text("{}")
-    journal(store, "ended", job.key)
 
 
-def torch_threads(job, context):
-    """Do what a worker does before the real work, and write down what torch says then."""
+def work_and_record_threads(job, context):
+    """Set threads as a worker does before real work, and write down the thread counts of torch."""
     from ltbench.executors.perform import one_thread
 
     one_thread()
@@ -68,8 +69,8 @@ def torch_threads(job, context):
     work(job, context)
 
 
-def until_enough(job, context):
-    """Do a job of the tree; from its third fit on, only when a file says that it is enough."""
+def work_until_released(job, context):
+    """Do a job of the tree; its third and later fits wait until the test creates the file `enough`."""
     if job.kind == "fit" and job.key >= "fit2":
         wait_for((context.store.root / "enough").exists, seconds=300)
     work(job, context)
@@ -80,7 +81,9 @@ def die(parent):
     os._exit(1)
 
 
-class Deeds:
+class Behaviours:
+    """What a job can do instead of training, by name."""
+
     @staticmethod
     def nothing(store, job):
         pass
@@ -94,7 +97,7 @@ class Deeds:
 
     @staticmethod
     def stop(store, job):
-        os.kill(os.getpid(), signal.SIGINT)  # as a person would, in the middle of a job that runs in this process
+        os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C in the middle of a job that runs in this process
 
     @staticmethod
     def talk(store, job):
@@ -146,15 +149,18 @@ class Deeds:
 
     @staticmethod
     def kill_itself_with_the_locks(store, job):
-        """Die while holding the locks that the workers of one pool share, as one killed at the wrong moment does."""
+        """Die while holding the locks that workers of a pool share, as a worker that is killed while it uses them."""
         if first_time(store, job):
+            # Only the garbage collector knows the worker's own channel: pebble gives no access to it.
             channels = [o for o in gc.get_objects() if isinstance(o, WorkerChannel)]
             assert all(channel.mutex.acquire() for channel in channels)
             os.kill(os.getpid(), signal.SIGKILL)
 
     @staticmethod
-    def tell(store, job):
-        (store.root / "told").write_text(repr({k: v for k, v in os.environ.items() if "THREADS" in k or "MALLOC" in k}))
+    def write_environment(store, job):
+        (store.root / "environment").write_text(
+            repr({k: v for k, v in os.environ.items() if "THREADS" in k or "MALLOC" in k})
+        )
 
     @staticmethod
     def fill_the_disk(store, job):
@@ -163,6 +169,7 @@ class Deeds:
 
 
 def first_time(store, job):
+    """Whether no process has asked this for the job before."""
     with contextlib.suppress(FileExistsError):
         (store.root / f"once-{job.key}").touch(exist_ok=False)
         return True
@@ -170,16 +177,17 @@ def first_time(store, job):
 
 
 def journal(store, what, key):
+    """Append a line in one write, so that lines of several processes do not mix."""
     handle = os.open(store.root / "journal", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(handle, f"{what} {key} {os.getpid()}\n".encode())
     os.close(handle)
 
 
-def journalled(store, what):
-    """Return the keys, in order, that jobs wrote down."""
+def journal_keys(store, what):
+    """Return the keys of the journal's lines with this event, in order."""
     with contextlib.suppress(FileNotFoundError):
         lines = [line.split() for line in (store.root / "journal").read_text().splitlines()]
-        return [key for said, key, _ in lines if said == what]
+        return [key for event, key, _ in lines if event == what]
     return []
 
 
@@ -189,15 +197,15 @@ def pids(store):
     return []
 
 
-def plain_records(monkeypatch=None):
-    """Have the runner accept records that are not of cells of the real kind."""
+def accept_fake_records(monkeypatch=None):
+    """Make the runner accept the records of fake cells, which lack most fields."""
     replace = setattr if monkeypatch is None else monkeypatch.setattr
     replace(from_store, "check", lambda record: None)
     replace(runner, "failed_record", lambda job, error: {"id": job.key, "status": "failed", "error": dict(error)})
 
 
 def tree(fits=6, cells=3, **spec):
-    """Return a plan of some fits, with a prediction and some cells each."""
+    """Return a plan of fits, each with a prediction and some cells."""
     jobs = []
     for fit in range(fits):
         jobs.append(make(f"fit{fit}", **spec))
@@ -207,22 +215,22 @@ def tree(fits=6, cells=3, **spec):
 
 
 def wait_for(condition, seconds=30.0):
-    """Wait until something is so, and return it."""
+    """Wait until the condition returns something true, and return that."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came"
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"still not true after {seconds:g} s"
         time.sleep(0.02)
-    return found
+    return result
 
 
 def main(root, seconds, workers):
-    """Run the tree of fakes on local workers, as the command does: `python -m fakes ROOT SECONDS WORKERS`."""
+    """Run the tree on local workers, as `ltbench run` does: `python -m fakes ROOT SECONDS WORKERS`."""
     from support import make_executor
 
     from ltbench.errors import LtbenchError
     from ltbench.executor import Terms
 
-    plain_records()
+    accept_fake_records()
     here = context(root)
     try:
         with make_executor("local", here, Terms(workers=int(workers), work=WORK)) as executor:
@@ -238,8 +246,8 @@ if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))
 
 
-def collected(executor, count, seconds=60.0):
-    """Wait for so many outcomes and return them by key."""
+def collect_outcomes(executor, count, seconds=60.0):
+    """Wait for `count` outcomes and return them by key."""
     outcomes = {}
     deadline = time.monotonic() + seconds
     while len(outcomes) < count:

@@ -1,7 +1,7 @@
-"""The command `ltbench` with pretended trainings and predictions: everything else is real. `python -m pretend run ...`
+"""The command `ltbench` with fake trainings and predictions; everything else is real. `python -m pretend run ...`
 
-How jobs behave is in the environment, so that worker processes know it, too. What they did is appended to a journal
-outside of the store. All numbers follow from the keys of jobs, so that two runs give the same records to the byte.
+The environment says how jobs behave, so that worker processes know it, too. Jobs append what they do to a journal
+outside the store. All numbers are derived from job keys, so two runs give byte-identical records.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ COST = {
 }
 COUNTS = [200, 150, 100, 80, 60, 40, 20, 10, 6, 4]
 OPTIONS = json.loads(os.environ.get("PRETEND", "{}"))
+"""seconds: duration of a job; bytes: size of an artefact; does, times: misbehaviour (`hang`, `leak`) of that many fits;
+place: host name in leases; hours: how far the clock is ahead; ttl: seconds after which a lease expires."""
 JOURNAL = Path(os.environ.get("PRETEND_JOURNAL", "journal"))
 
-# Seconds that a derivation takes are the one number of a record that does not follow from its key.
+# The time that deriving a cell takes is the only number of a record that is not derived from its key.
 cell.time = SimpleNamespace(perf_counter=lambda: 0.0)
 if "place" in OPTIONS:
     leases._place = lambda: OPTIONS["place"]
@@ -43,7 +45,7 @@ if "hours" in OPTIONS:
 
 
 def work(job, context):
-    """Do a job, or what the options say that its first attempts do instead."""
+    """Do a job, or misbehave as the options say."""
     journal("began", job.key)
     chance = random.Random(f"{job.key} {os.getpid()}")
     misbehave(job, chance)
@@ -75,7 +77,7 @@ def make(job, context, folder):
 
 
 def misbehave(job, chance):
-    """Hang or leak memory, the first so many times that a fit is begun."""
+    """Hang or leak memory, in the first `times` fits that start."""
     if job.kind != "fit" or "does" not in OPTIONS or not first_times(OPTIONS["times"]):
         return
     journal(OPTIONS["does"], job.key)
@@ -89,6 +91,7 @@ def misbehave(job, chance):
 
 
 def first_times(times):
+    """Whether fewer than `times` calls, in all processes together, came before this one."""
     for number in range(times):
         with contextlib.suppress(FileExistsError):
             JOURNAL.with_name(f"{JOURNAL.name}-{number}").touch(exist_ok=False)
@@ -110,7 +113,7 @@ def main():
 
     debugger.WORK = "pretend:work"
     prepare._fetch = lambda *_: None
-    parts.publish_suite = lambda *_: ([], None)  # it costs more than all the rest: a trial publishes when it is over
+    parts.publish_suite = lambda *_: ([], None)  # slower than all the rest: a trial publishes once, at its end
     Store.__init__.__kwdefaults__["ttl"] = OPTIONS.get("ttl", leases.TTL)
     main()
 

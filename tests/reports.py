@@ -1,4 +1,4 @@
-"""Suites' folders as they are after reading, without files."""
+"""Suite folders as `publish` loads them, without files."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ FACTS = SuiteFacts(
 
 
 def loaded(records: Iterable[Record], facts: SuiteFacts = FACTS, invalidations: Iterable[Invalidation] = ()) -> Loaded:
+    """Return the folder of a suite with these records."""
     return _loaded(Path("there-is-no-such-folder"), facts, records_file(records, invalidations))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C at a command that is at work, once and twice."""
+"""Interrupting a running command with SIGTERM or Ctrl-C, once and twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ltbench.errors import INTERRUPTED
 
 
 def send(process: subprocess.Popen, chance: random.Random) -> None:
-    """Send SIGTERM to the command, or SIGINT to it or, as a terminal does, to the whole group."""
+    """Send SIGTERM or SIGINT to the command, or SIGINT to its process group, as a terminal does."""
     how = chance.randrange(3)
     if how == 2:
         os.killpg(process.pid, signal.SIGINT)
@@ -23,7 +23,7 @@ def send(process: subprocess.Popen, chance: random.Random) -> None:
 
 
 def stop_once(trial: Trial, process: subprocess.Popen, chance: random.Random) -> bool:
-    """Signal a process and see that it finishes what is in flight; return whether it was not just about to end."""
+    """Signal a process and check that it finishes the jobs in flight; return False if it completed the run instead."""
     send(process, chance)
     if process.wait(timeout=60) == 0:
         return False
@@ -33,7 +33,7 @@ def stop_once(trial: Trial, process: subprocess.Popen, chance: random.Random) ->
 
 
 def stop_twice(trial: Trial, process: subprocess.Popen, chance: random.Random) -> bool:
-    """Signal a process, and at once again, and see that it stops; return whether it was not just about to end."""
+    """Signal a process twice and check that it stops; return False if it completed the run instead."""
     send(process, chance)
     time.sleep(chance.uniform(0.0, 0.1))
     if process.poll() is None:

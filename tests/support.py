@@ -1,4 +1,4 @@
-"""What several test modules share."""
+"""Helpers of several test modules: plugin packages, fresh processes, environments."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def loss_source(
 
 
 def install(folder: Path, distribution: str, version: str, modules: dict[str, str]) -> Path:
-    """Lay out an installed distribution whose every module is a plugin; `folder` then goes onto the path."""
+    """Write an installed distribution whose modules are all plugins; returns the folder to put on the import path."""
     _write_info(folder, distribution, version, {name: f"{name}_module" for name in modules})
     for name, source in modules.items():
         (folder / f"{name}_module.py").write_text(source)
     return folder
 
 
-def on_path(*folders: Path) -> dict[str, str]:
-    """Return the environment in which a fresh process finds what is installed in folders, and what this one finds."""
+def import_path_env(*folders: Path) -> dict[str, str]:
+    """Return the environment in which a fresh process imports from these folders, then from where this process does."""
     return {"PYTHONPATH": os.pathsep.join([*map(str, folders), *filter(None, sys.path)])}
 
 
 def install_package(package: Path, folder: Path) -> list[Path]:
-    """Lay out an installed package, as `pip install -e` would; return the folders that then go onto the path."""
+    """Write the metadata of an editable install; returns the folders to put on the import path."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     _write_info(folder, project["name"], project["version"], project["entry-points"]["ltbench"])
     return [folder, package / "src"]
@@ -68,8 +68,8 @@ def _write_info(folder: Path, distribution: str, version: str, points: Mapping[s
     (info / "entry_points.txt").write_text("\n".join(["[ltbench]", *lines, ""]))
 
 
-def own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the tests that a package brings, in a fresh process, with warnings as errors."""
+def run_own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a package's own tests in a fresh process, with warnings as errors."""
     return subprocess.run(
         [sys.executable, *OWN_TESTS, str(package)],
         capture_output=True,
@@ -84,11 +84,12 @@ OWN_TESTS = ("-m", "pytest", "-v", "-W", "error", "-p", "no:cacheprovider")
 
 
 def _without_pytest() -> dict[str, str]:
+    """Return the environment without the variables by which pytest and its plugins would recognise an outer run."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
-class Environment:
-    """A virtual environment that also has what this one has, for what pip installs."""
+class VirtualEnvironment:
+    """A virtual environment in which pip installs packages, with this environment's packages importable, too."""
 
     def __init__(self, folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
@@ -98,15 +99,15 @@ class Environment:
         (site / "shared.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in shared))
 
     def run(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run its Python; it has to succeed."""
-        done = subprocess.run(
+        """Run its Python; assert success."""
+        completed = subprocess.run(
             [self.python, *args], capture_output=True, text=True, env=_without_pytest(), cwd=cwd, check=False
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed
 
     def install(self, *packages: Path, editable: bool = False) -> None:
-        """Have pip build and install packages as they are, without a network."""
+        """Build and install packages with pip, without dependencies and without a network."""
         flags = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
         for package in packages:
             self.run("-m", "pip", "install", *flags, *(["-e"] if editable else []), str(package))
@@ -124,13 +125,13 @@ def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = No
     )
 
 
-def compiled_once(folder: Path) -> dict[str, str]:
-    """Return the environment in which modules are compiled once, as on a user's machine."""
+def bytecode_cache_env(folder: Path) -> dict[str, str]:
+    """Return the environment in which Python caches compiled modules, as on a user's machine, in `folder`."""
     return {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def children_seconds(call: Callable[[], object]) -> float:
-    """Return the CPU seconds of the processes that a call starts and waits for."""
+def child_cpu_seconds(call: Callable[[], object]) -> float:
+    """Return the CPU seconds of the processes that the call starts and waits for."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     call()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -138,12 +139,12 @@ def children_seconds(call: Callable[[], object]) -> float:
 
 
 def flip(path: Path, text: bytes) -> None:
-    """Change one digit behind the first occurrence of a text."""
+    """Change the first digit after the first occurrence of a text."""
     content = bytearray(path.read_bytes())
-    at = content.index(text) + len(text)
-    while not chr(content[at]).isdigit():
-        at += 1
-    content[at] = ord("0") + (content[at] - ord("0") + 1) % 10
+    position = content.index(text) + len(text)
+    while not chr(content[position]).isdigit():
+        position += 1
+    content[position] = ord("0") + (content[position] - ord("0") + 1) % 10
     path.write_bytes(content)
 
 

@@ -1,4 +1,4 @@
-"""Records that no training made: valid in every respect, with numbers chosen by a test."""
+"""Synthetic records: valid in every respect, with numbers chosen by a test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from ltbench.core.spec import PROTOCOL, identity
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.records.record import TECHNIQUE_STAGES, Record, seal, validate
+from ltbench.records.record import Record, seal, validate
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCORES = {
     "top1": 0.7, "macro_f1": 0.69, "many": 0.8, "medium": 0.7, "few": 0.5, "head_third": 0.8, "middle_third": 0.7,
@@ -28,7 +29,7 @@ def technique(name: str, **params: object) -> dict[str, object]:
 
 
 def provenance(name: str, stage: str, **changes: object) -> dict[str, object]:
-    made = {
+    built_in = {
         "name": name,
         "stage": stage,
         "distribution": "ltbench",
@@ -36,7 +37,7 @@ def provenance(name: str, stage: str, **changes: object) -> dict[str, object]:
         "revision": 1,
         "source": "ab12",
     }
-    return made | changes
+    return built_in | changes
 
 
 def raw(
@@ -51,7 +52,7 @@ def raw(
     epochs: int = 20,
     **changes: object,
 ) -> dict[str, object]:
-    """Return an unsealed record. techniques: stage -> name; scores: what differs from `SCORES`."""
+    """Return an unsealed record. techniques: stage -> name; scores: those that differ from `SCORES`."""
     picked = {stage: techniques.get(stage) for stage in TECHNIQUE_STAGES}
     spec_of = {s: None if n is None else technique(n) for s, n in (BASELINES | dict(techniques)).items()}
     recipe = {"epochs": epochs, "batch_size": 64, "precision": "fp32"}
@@ -71,7 +72,7 @@ def raw(
         "seed": seed,
         "segments": [
             {"until": 1.0, "trainable": "all", "restart": False, "lr_scale": 1.0}
-            | {stage: spec_of.get(stage) for stage in ("sampler", "augment", "mix", "loss", "weight")}
+            | {stage: spec_of.get(stage) for stage in TRAINING_STAGES}
         ],
     }
     spec = {
@@ -112,7 +113,7 @@ def raw(
 
 
 def record(*args: object, **kwargs: object) -> Record:
-    """Return a sealed record; parameters as of `raw`."""
+    """Return a sealed record; parameters as for `raw`."""
     return validate(seal(raw(*args, **kwargs)))  # type: ignore[arg-type]
 
 
@@ -128,15 +129,15 @@ def combinations(names: Sequence[str] = PLUGINS) -> list[dict[str, str]]:
 def suite(
     factors: Iterable[float] = (10.0, 50.0, 100.0), seeds: Iterable[int] = (0, 1, 2), names: Sequence[str] = PLUGINS
 ) -> list[Record]:
-    """Return the records of a whole suite with effects and noise of the size that real ones have."""
+    """Return the records of a suite, with effects and noise as large as real ones."""
     rng = np.random.default_rng(7)
     made = []
     for factor in factors:
         for seed in seeds:
-            luck = rng.normal(0, 0.008)
+            seed_effect = rng.normal(0, 0.008)  # shared by all combinations of a seed, so that comparisons are paired
             for techniques in combinations(names):
                 effect = sum(EFFECT[name] for name in techniques.values()) * np.log10(factor) / 2
-                top1 = 0.86 - 0.115 * np.log10(factor) + effect + luck + rng.normal(0, 0.004)
+                top1 = 0.86 - 0.115 * np.log10(factor) + effect + seed_effect + rng.normal(0, 0.004)
                 tail = float(np.clip(top1 - 0.25 + 1.2 * effect + rng.normal(0, 0.02), 0.01, 0.99))
                 scores = {
                     "top1": float(top1), "macro_f1": float(top1 - 0.01), "many": float(top1 + 0.1),
@@ -147,8 +148,8 @@ def suite(
     return made
 
 
-def laid_out(folder: Path, records: Iterable[Mapping[str, object]]) -> Path:
-    """Write records and facts of a suite with five seeds into a folder, as a run publishes them, and return it."""
+def write_suite_folder(folder: Path, records: Iterable[Mapping[str, object]]) -> Path:
+    """Write records and facts of a suite with five seeds to a folder, as a run publishes them; return the folder."""
     folder.mkdir()
     with (folder / "records.jsonl").open("wb") as file:
         for record in records:
@@ -158,7 +159,7 @@ def laid_out(folder: Path, records: Iterable[Mapping[str, object]]) -> Path:
     return folder
 
 
-def ten_thousand() -> Iterator[tuple[dict[str, str], float, int]]:
+def ten_thousand_cells() -> Iterator[tuple[dict[str, str], float, int]]:
     """Yield techniques by stage, imbalance factor and seed: 500 combinations at 4 factors with 5 seeds."""
     for number in range(500):
         techniques = {}

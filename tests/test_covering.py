@@ -22,12 +22,12 @@ from ltbench.core.plugins import PluginSource
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.hookspecs import hookimpl
-from ltbench.planning.combinations import TECHNIQUE_STAGES, Combination, why_not
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
-from ltbench.stages import Technique
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES, Technique
 from ltbench.store.store import Store
 from ltbench.suite.suite import Suite, changed, find_suite
 
@@ -94,7 +94,7 @@ def pairs(row: Row) -> set[Pair]:
 
 def reason(row: Row) -> str:
     """Return why the grid leaves a row out; empty where it runs."""
-    return why_not(Combination(tuple(row[stage] for stage in TECHNIQUE_STAGES if stage in row)))
+    return reason_left_out(Combination(tuple(row[stage] for stage in TECHNIQUE_STAGES if stage in row)))
 
 
 def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[list[Row], set[Pair]]:
@@ -184,11 +184,7 @@ def test_every_pair_of_techniques_trains_and_is_scored(model: str, own: Registry
 
 def training_techniques() -> list[str]:
     registry = Registry.load()
-    return [
-        name
-        for name in every_technique(registry)
-        if registry.parse(name).stage in {"sampler", "augment", "mix", "loss", "weight"}
-    ]
+    return [name for name in every_technique(registry) if registry.parse(name).stage in TRAINING_STAGES]
 
 
 def weights(suite: Suite, registry: Registry, folder: Path) -> dict[str, dict[str, np.ndarray]]:

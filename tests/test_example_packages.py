@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support import OWN_TESTS, Environment, install_package, ltbench, on_path, own_tests
+from support import OWN_TESTS, VirtualEnvironment, import_path_env, install_package, ltbench, run_own_tests
 
 from ltbench.registry.registry import Registry
 
@@ -54,7 +54,7 @@ def test_each_is_complete_and_says_where_it_comes_from(package: Path) -> None:
 
 
 def test_their_own_tests_pass(installed: list[Path]) -> None:
-    done = own_tests(EXAMPLES, on_path(*installed))
+    done = run_own_tests(EXAMPLES, import_path_env(*installed))
     assert done.returncode == 0, done.stdout
 
 
@@ -62,7 +62,7 @@ def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], 
     at = ["--store", str(tmp_path / "store"), "--leaderboards", str(tmp_path / "boards")]
     plugins = ["--plugins", "poly1,cb_sampler,drs,log_pool[size=2]", "--strategy", "cumulative"]
     short = ["--seeds", "0", "--set", "steps=10", "--executor", "inline"]
-    done = ltbench("run", "--suite", "shapes_lt", *plugins, *short, *at, env=on_path(*installed), cwd=tmp_path)
+    done = ltbench("run", "--suite", "shapes_lt", *plugins, *short, *at, env=import_path_env(*installed), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     records = records_of(tmp_path / "boards" / "shapes_lt")
     assert len(records) == 5
@@ -74,13 +74,13 @@ def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], 
 
 def test_a_regime_that_defers_nothing_is_left_out_with_the_reason(installed: list[Path], tmp_path: Path) -> None:
     asked = ["--suite", "shapes_lt", "--plugins", "drs", "--store", str(tmp_path)]
-    done = ltbench("plan", *asked, env=on_path(*installed), cwd=tmp_path)
+    done = ltbench("plan", *asked, env=import_path_env(*installed), cwd=tmp_path)
     assert "drs needs a technique of stage sampler: there is nothing to defer without a sampler" in done.stdout
 
 
 @pytest.mark.slow
 def test_installed_by_pip_they_pass_their_tests_and_the_suite_runs_to_a_leaderboard(tmp_path: Path) -> None:
-    env = Environment(tmp_path / "venv")
+    env = VirtualEnvironment(tmp_path / "venv")
     env.install(*PACKAGES)
     for package in PACKAGES:
         env.run(*OWN_TESTS, str(package))

@@ -13,7 +13,7 @@ CLASSES, TRAIN, TEST, SIZE = 3, 40, 5, 4
 
 
 class Tiny(Dataset, frozen=True):
-    """Forty training images of three classes; an image holds its own position in every pixel."""
+    """Forty training images in each of three classes; every pixel of an image holds the image's index."""
 
     name = "tiny"
     loads: ClassVar[list[Path]] = []
@@ -37,7 +37,7 @@ class Tiny(Dataset, frozen=True):
             pixels = np.broadcast_to(number[:, None, None, None], (len(number), 1, SIZE, SIZE))
             arrays[f"{split}_images"] = pixels.astype(np.uint8)
             arrays[f"{split}_labels"] = number % CLASSES
-        # Read-only, as from a buffer: what the engine hands out may be written to all the same.
+        # Read-only, like arrays from a buffer: the engine has to return writable ones all the same.
         for array in arrays.values():
             array.flags.writeable = False
         return Images(**(arrays | self.change))

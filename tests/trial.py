@@ -1,4 +1,4 @@
-"""A run of `ltbench` that something happens to: pretended trainings, everything else as it is."""
+"""Runs of `ltbench` with fake trainings (see `pretend`) for fault injection: start, strike, resume, compare."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Trial:
     def start(
         self, *args: str, workers: int = 2, env: dict[str, str] | None = None, **options: object
     ) -> subprocess.Popen:
-        """Start the command; what it says comes together."""
+        """Start the command."""
         command = [sys.executable, "-m", "pretend", "run", "--suite", "tiny.toml", "--workers", str(workers), *args]
-        mine = {
+        own_env = {
             "LTBENCH_STORE": str(self.root),
             "PRETEND": json.dumps(self.options | options),
             "PRETEND_JOURNAL": str(self.journal),
@@ -68,7 +68,7 @@ class Trial:
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env=os.environ | mine | (env or {}),
+            env=os.environ | own_env | (env or {}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -78,11 +78,11 @@ class Trial:
         return process
 
     def run(self, *args: str, **kwargs: object) -> str:
-        """Run the command to its end and return what it said; it has to succeed."""
+        """Run the command to its end and return its stderr; assert success."""
         return finished(self.start(*args, **kwargs))
 
     def publish(self, code: int = 0) -> None:
-        """Publish as the command does that finds everything done: in this process, where libraries load once."""
+        """Publish by running the command on a complete store: in this process, where libraries are loaded already."""
         folder = self.folder / "leaderboards"
         suite = ["--suite", str(self.folder / "tiny.toml"), "--store", str(self.root), "--leaderboards", str(folder)]
         with pytest.raises(SystemExit) as ended:
@@ -93,22 +93,23 @@ class Trial:
         return {name: (self.folder / "leaderboards" / "tiny" / name).read_bytes() for name in PUBLISHED}
 
     def lines(self, what: str) -> list[str]:
-        """Return the keys, in order, that jobs wrote down."""
-        return [key for said, key, _ in self.told() if said == what]
+        """Return the keys of the journal's lines with this event, in order."""
+        return [key for event, key, _ in self.journal_lines() if event == what]
 
-    def told(self) -> list[list[str]]:
+    def journal_lines(self) -> list[list[str]]:
+        """Return event, key and pid of each line."""
         with contextlib.suppress(FileNotFoundError):
             return [line.split() for line in self.journal.read_text().splitlines()]
         return []
 
     def workers(self) -> list[int]:
-        """Return the processes that have begun a job, in the order in which they first did."""
-        return list(dict.fromkeys(int(pid) for said, _, pid in self.told() if said == "began"))
+        """Return the processes that have started a job, in the order of their first job."""
+        return list(dict.fromkeys(int(pid) for event, _, pid in self.journal_lines() if event == "began"))
 
     def check(self, undisturbed: Trial, *, lost: int, made_again: set[str] = frozenset()) -> None:
-        """See that nothing is broken, nothing was done twice but what was lost, and the page is as it should be.
+        """Check that all artefacts are valid, only lost work was done twice, and the page equals the undisturbed one.
 
-        lost: how many jobs may have been begun in vain. made_again: what was damaged after it was made.
+        lost: the most jobs that may have started without finishing. made_again: jobs damaged after they finished.
         """
         self.publish()
         assert self.published() == undisturbed.published()
@@ -117,9 +118,9 @@ class Trial:
         assert keys == sorted(p.name for p in (undisturbed.root / "jobs").glob("*/*"))
         assert all(store.verify(key) for key in keys)
         made: set[str] = set()
-        for said, key, _ in self.told():
-            assert said != "began" or key not in made - made_again, f"{key} was done again"
-            if said == "made":
+        for event, key, _ in self.journal_lines():
+            assert event != "began" or key not in made - made_again, f"{key} was done again"
+            if event == "made":
                 made.add(key)
         began = self.lines("began")
         assert len(began) <= JOBS + lost + 2 * len(made_again)
@@ -127,15 +128,15 @@ class Trial:
 
 
 def finished(process: subprocess.Popen, code: int = 0, *, seconds: float = 120.0) -> str:
-    """Wait for a command to end with that code, and return what it said: never a traceback."""
-    said = process.communicate(timeout=seconds)[1]
-    assert process.returncode == code, said
-    assert "Traceback" not in said, said
-    return said
+    """Wait for a command to end, assert its exit code and that it printed no traceback, and return its stderr."""
+    stderr = process.communicate(timeout=seconds)[1]
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr, stderr
+    return stderr
 
 
-def kill_started() -> None:
-    """Kill what was started and is still there: a test has failed."""
+def kill_leftovers() -> None:
+    """Kill the commands that are still running, as after a failed test."""
     while _started:
         process = _started.pop()
         if process.poll() is None:
@@ -145,19 +146,18 @@ def kill_started() -> None:
 
 
 def wait_for(condition, process: subprocess.Popen | None = None, seconds: float = 60.0):
-    """Wait until something is so, or the process has ended; return what it was."""
+    """Wait until the condition returns something true or the process has ended; return the last result."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()) and (process is None or process.poll() is None):
-        assert time.monotonic() < deadline, "it never came"
+    while not (result := condition()) and (process is None or process.poll() is None):
+        assert time.monotonic() < deadline, f"still not true after {seconds:g} s"
         time.sleep(0.005)
-    return found
+    return result
 
 
-def harass(folder: Path, undisturbed: Trial, fault, *, tries: int, lost: int, workers: int = 1) -> None:
-    """Have a fault strike a command so many times, let it come to an end, and check what is left.
+def repeat_fault(folder: Path, undisturbed: Trial, fault, *, tries: int, lost: int, workers: int = 1) -> None:
+    """Strike commands with a fault `tries` times, resuming after each; let them finish, and check the result.
 
-    fault: strikes a process and returns whether it did so before the process was done. lost: how many jobs that may
-    cost each time.
+    fault: strikes a process; returns False if the process completed the run first. lost: jobs that a strike may cost.
     """
     struck = rounds = 0
     while struck < tries:
@@ -169,8 +169,8 @@ def harass(folder: Path, undisturbed: Trial, fault, *, tries: int, lost: int, wo
         rounds += 1
 
 
-def at_work(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
-    """Wait until a worker of the process has begun a job, and so many seconds more; return whether it is still there."""
+def wait_until_working(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
+    """Wait until a worker of the process has started a job, and `seconds` more; return whether the command still runs."""
     wait_for(lambda: any(_group(pid) == process.pid for pid in trial.workers()), process)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
@@ -179,14 +179,14 @@ def at_work(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
 
 def _group(pid: int) -> int:
     with contextlib.suppress(ProcessLookupError):
-        return os.getpgid(pid)  # every command is started as the leader of its own
+        return os.getpgid(pid)  # every command is the leader of its own process group
     return 0
 
 
-def begins_task(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
-    """Wait until a worker has begun a task of the process, and so many seconds more; return whether it is still there.
+def wait_until_task_runs(trial: Trial, process: subprocess.Popen, seconds: float) -> bool:
+    """Wait until a worker has started a task of the process, and `seconds` more; return whether the process still runs.
 
-    Workers of a cluster that stays may be at a task of the command before it, which they began before this was called.
+    Counts only tasks that start after the call: workers of a cluster may still be running one of an earlier command.
     """
     before = tasks(trial)
     wait_for(lambda: tasks(trial) - before, process)
@@ -196,11 +196,12 @@ def begins_task(trial: Trial, process: subprocess.Popen, seconds: float) -> bool
 
 
 def tasks(trial: Trial) -> set[str]:
+    """Return the leases of running tasks."""
     return {path.name for path in (trial.root / "leases").glob("ltbench-*.lease")}
 
 
 def kill_workers(trial: Trial, process: subprocess.Popen, chance: random.Random, tries: int, *, seconds: float) -> None:
-    """Kill so many workers of a command, each at most so many seconds after it has begun a job."""
+    """Kill `tries` workers of a command, each at most `seconds` after it has started a job."""
     killed: set[int] = set()
     while len(killed) < tries:
         fresh = wait_for(lambda: [pid for pid in trial.workers() if pid not in killed], process)

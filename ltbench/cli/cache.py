@@ -43,14 +43,14 @@ def command(
     but other combinations that share those trainings have to train again.
     """
     from ltbench.core.units import size_text
-    from ltbench.store.cleanup import KINDS, disposable, items, remove, sizes, within
+    from ltbench.store.cleanup import KINDS, disposable, enough_for, items, remove, sizes_by_kind
     from ltbench.store.store import Store
 
     store = Store(store_path)
-    held = sizes(items(store))
+    held = sizes_by_kind(items(store))
     total = sum(size for _, size in held.values())
     if what == "show":
-        free = sizes(disposable(store, trainings=trainings, older_than=older_than))
+        free = sizes_by_kind(disposable(store, trainings=trainings, older_than=older_than))
         rows = [(kind, *held[kind], *free.get(kind, (0, 0))) for kind in KINDS if kind in held]
         if as_json:
             names = ("kind", "count", "bytes", "prunable", "prunable_bytes")
@@ -68,11 +68,11 @@ def command(
             )
         return
     candidates = disposable(store, trainings=trainings, older_than=older_than)
-    pruned = list(candidates if max_size is None else within(candidates, total, max_size))
+    pruned = list(candidates if max_size is None else enough_for(candidates, total, max_size))
     for item in pruned:
         if not dry_run:
             remove(item, store)
-    by_kind = sizes(pruned)
+    by_kind = sizes_by_kind(pruned)
     freed = sum(size for _, size in by_kind.values())
     if as_json:
         facts = [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in by_kind.items()]

@@ -184,7 +184,7 @@ def asked_suite(
 
 def every_technique(registry: Registry) -> list[str]:
     """Return every registered technique that a combination can pick."""
-    from ltbench.planning.combinations import TECHNIQUE_STAGES
+    from ltbench.stages import TECHNIQUE_STAGES
 
     return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
 

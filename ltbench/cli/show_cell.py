@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ltbench.records.locations import Found
     from ltbench.records.record import Record
 
-_SEGMENT_STAGES = ("sampler", "augment", "mix", "loss", "weight")
-
 
 @click.command("show-cell")
 @click.argument("cell", metavar="ID")
@@ -165,7 +163,8 @@ def _per_class(record: Record) -> Iterator[str]:
 
 
 def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    from ltbench.records.record import label_of
+    from ltbench.core.spec import label_of
+    from ltbench.stages import TRAINING_STAGES
 
     data = spec["data"]
     bag = "" if spec["bag"] is None else f"bag {spec['bag']['number']} of {label_of(spec['bag']['ensemble'])}"
@@ -181,7 +180,7 @@ def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
         },
     )  # fmt: skip
     for segment in spec["segments"]:
-        used = [f"{stage} {label}" for stage in _SEGMENT_STAGES if (label := label_of(segment.get(stage)))]
+        used = [f"{stage} {label}" for stage in TRAINING_STAGES if (label := label_of(segment.get(stage)))]
         other = [f"trains {segment['trainable']}", f"learning rate x {written(segment['lr_scale'])}"]
         other += ["restarted"] if segment["restart"] else []
         yield f"  until {written(segment['until'])} of the training: {', '.join(used + other)}"

@@ -1,1 +1,1 @@
-"""What every package stands on: specs and identity of jobs, files whole or not at all, checksums, signals, units."""
+"""What every package uses: specs and identities of jobs, atomic writes, checksums, signals, units."""

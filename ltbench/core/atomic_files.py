@@ -1,4 +1,4 @@
-"""Writing files so that each is there whole or not at all, and telling clearly why one could not be written."""
+"""Write files atomically, and explain why a write failed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from pathlib import Path
 
 from ltbench.errors import LtbenchError, StoreError
 
-_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
+"""The last resort, whatever is wrong with the disk."""
 _PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
-    errno.EROFS: f"mount it writable, or {_ELSEWHERE}",
-    errno.ENOSPC: f"free some space, or {_ELSEWHERE}; the same command then goes on",
-    errno.EDQUOT: f"free some of the quota, or {_ELSEWHERE}; the same command then goes on",
-    errno.EFBIG: f"raise the limit on the size of files, or {_ELSEWHERE}",
-    errno.EACCES: f"make it readable and writable for this user, or {_ELSEWHERE}",
-    errno.EPERM: f"make it readable and writable for this user, or {_ELSEWHERE}",
-    errno.EIO: f"examine the disk, or {_ELSEWHERE}",
-    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {_ELSEWHERE}",
+    errno.EROFS: f"mount it writable, or {ELSEWHERE}",
+    errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then goes on",
+    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then goes on",
+    errno.EFBIG: f"raise the limit on the size of files, or {ELSEWHERE}",
+    errno.EACCES: f"make it readable and writable for this user, or {ELSEWHERE}",
+    errno.EPERM: f"make it readable and writable for this user, or {ELSEWHERE}",
+    errno.EIO: f"examine the disk, or {ELSEWHERE}",
+    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {ELSEWHERE}",
 }
 _NATIVE = re.compile(r"\(os error (\d+)\)")
-"""How libraries written in Rust, safetensors among them, report what the system said."""
-
-
+"""Libraries written in Rust, safetensors among them, put the system's error number into a text."""
 REFUSALS = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
-"""What a disk says when it will not take more; any other error may be about something else than the store."""
+"""Errors of a disk that takes no more writes; any other may be about something else than the store."""
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -37,9 +36,9 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR)
 def os_errors_as_store_errors(
     what: str, where: Path, *, only: Collection[int] | None = None, missing_ok: bool = False
 ) -> Iterator[None]:
-    """Turn what the system refuses inside the block into `StoreError`: what, where, why and what to do.
+    """Convert an OSError raised in the block to a `StoreError` with cause and fix.
 
-    only: the error numbers that are turned, all of them by default. missing_ok: a missing file is the caller's.
+    only: the error numbers to convert, all by default. missing_ok: leave the error of a missing file to the caller.
     """
     try:
         yield
@@ -51,11 +50,11 @@ def os_errors_as_store_errors(
             raise
         plain, system = _PLAIN.get(number), os.strerror(number)
         why = f"{plain}: {system}" if plain else system
-        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, _ELSEWHERE)) from error
+        raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, ELSEWHERE)) from error
 
 
 def is_disk_full(error: StoreError) -> bool:
-    """Whether an error is that of a disk that takes nothing more, whatever is written next."""
+    """Whether further writes are bound to fail: the disk is full, read-only, over quota or broken."""
     cause = error.__cause__
     return cause is not None and _system_error(cause) in REFUSALS
 
@@ -63,12 +62,12 @@ def is_disk_full(error: StoreError) -> bool:
 def _system_error(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno or errno.EIO
-    found = _NATIVE.search(str(error))
-    return int(found.group(1)) if found else None
+    native = _NATIVE.search(str(error))
+    return int(native.group(1)) if native else None
 
 
 def flush(path: Path) -> None:
-    """Have the content of a file, or the entries of a folder, written to the disk itself."""
+    """Flush the content of a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -81,7 +80,7 @@ def flush(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a new file and flush it. The name should be a temporary one: only a rename makes it whole at once."""
+    """Write a new file and flush it. Use a temporary name: only a rename shows a file whole at once."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -89,7 +88,8 @@ def write(path: Path, content: bytes) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, making the folder that `target` lies in. A file there is replaced, a folder not."""
+    """Rename `source` to `target`, creating its folder. An existing file is replaced, a folder is not."""
+    # The folder almost always exists, and every call is a round trip on a network disk.
     try:
         source.rename(target)
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, as far as that is possible."""
+    """Remove a file or a folder as far as the system permits; raise nothing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

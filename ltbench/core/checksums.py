@@ -1,8 +1,8 @@
-"""Digests of the files of a folder, kept beside them: what was written, so that damage is noticed."""
+"""Digests: of bytes, and of the files of a folder, kept beside them so that damage is noticed."""
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import msgspec
@@ -22,23 +22,29 @@ class _Manifest(msgspec.Struct, frozen=True):
     files: dict[str, _Entry]
 
 
+def digest(content: bytes, digits: int = 64) -> str:
+    """Return the first hex digits of the SHA-256 of bytes."""
+    return sha256(content).hexdigest()[:digits]
+
+
 def seal(folder: Path, key: str) -> None:
-    """Flush the files of a folder and write their digests. Their mode becomes the umask's: some writers make 0600."""
-    digest = folder / NAME
-    digest.touch()
-    mode = digest.stat().st_mode & 0o777
+    """Flush the files of a folder and write their digests. Files get the mode of the umask: some writers make 0600."""
+    manifest = folder / NAME
+    manifest.touch()
+    mode = manifest.stat().st_mode & 0o777
     entries = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != digest):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != manifest):
         path.chmod(mode)
         atomic_files.flush(path)
         entries[path.relative_to(folder).as_posix()] = _entry(path)
-    atomic_files.write(digest, msgspec.json.encode(_Manifest(key, entries)))
+    atomic_files.write(manifest, msgspec.json.encode(_Manifest(key, entries)))
+    # The names in a folder are flushed with the folder, not with its files.
     for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
         atomic_files.flush(path)
 
 
 def examine(folder: Path, key: str) -> str:
-    """Return how the content of a folder differs from its digests, or nothing."""
+    """Return how the content of a folder differs from its digests; empty where it does not."""
     manifest = _manifest(folder)
     if manifest is None:
         return f"{NAME} is missing or not readable"
@@ -48,17 +54,19 @@ def examine(folder: Path, key: str) -> str:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
+        # The size first: it needs no reading, and a cut file is the common damage.
         if path.stat().st_size != entry.size:
             return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
         if _entry(path) != entry:
-            return f"{name} is not what was written"
+            return f"{name} does not fit its digest"
+    # Hidden files are not ours: a network file system keeps an open file that was removed as `.nfs...`.
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
     foreign = sorted(there - {NAME, *manifest.files})
     return f"{foreign[0]} does not belong there" if foreign else ""
 
 
 def read_checked(folder: Path, key: str, name: str) -> bytes | None:
-    """Return the content of one file of the folder, or None where it is not what was written."""
+    """Return the content of one file of the folder, or None where it does not fit its digest."""
     manifest = _manifest(folder)
     if manifest is None or manifest.key != key or name not in manifest.files:
         return None
@@ -66,7 +74,7 @@ def read_checked(folder: Path, key: str, name: str) -> bytes | None:
         content = (folder / name).read_bytes()
     except FileNotFoundError:
         return None
-    return content if hashlib.sha256(content).hexdigest() == manifest.files[name].sha256 else None
+    return content if digest(content) == manifest.files[name].sha256 else None
 
 
 def _manifest(folder: Path) -> _Manifest | None:
@@ -78,4 +86,4 @@ def _manifest(folder: Path) -> _Manifest | None:
 
 def _entry(path: Path) -> _Entry:
     with path.open("rb") as file:
-        return _Entry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return _Entry(path.stat().st_size, file_digest(file, "sha256").hexdigest())

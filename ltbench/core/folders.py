@@ -1,4 +1,4 @@
-"""What this machine offers: the folders of data sets and of the store, and how many cores."""
+"""Folders of data sets and of the store on this machine, and the number of cores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def data_root() -> Path:
-    """Return the folder that data sets live under: `$LTBENCH_DATA`, else `~/.cache/ltbench/data`."""
+    """Return the parent folder of data sets: `$LTBENCH_DATA`, else `~/.cache/ltbench/data`."""
     return Path(os.environ.get("LTBENCH_DATA") or Path.home() / ".cache" / "ltbench" / "data")
 
 
@@ -22,7 +22,8 @@ def package_root() -> Path:
 
 
 def cores() -> int:
-    """Return the cores that this process may use: those it is bound to, or what its control group allows if less."""
+    """Return the number of cores that this process may use: its affinity, or the limit of its control group if lower."""
+    # macOS has no affinity.
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()

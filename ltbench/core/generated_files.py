@@ -1,4 +1,4 @@
-"""Generated parts of files: lines between markers, and what says that they are out of date."""
+"""Generated parts of files: lines between markers, and the diff of outdated ones."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def splice(text: str, kind: str, block: Callable[[str], Sequence[str]], where: s
     Markers are lines: `<!-- ltbench:KIND NAME -->`, the name where there are several, and `<!-- /ltbench:KIND -->`.
     Raises `UsageError` naming `where` and the line of a marker without its partner.
     """
-    first = re.compile(rf"<!-- ltbench:{kind}(?: (\S+))? -->\s*")
-    last = re.compile(rf"<!-- /ltbench:{kind} -->\s*")
+    opening = re.compile(rf"<!-- ltbench:{kind}(?: (\S+))? -->\s*")
+    closing = re.compile(rf"<!-- /ltbench:{kind} -->\s*")
     lines: list[str] = []
     opened: tuple[int, str] | None = None
     for number, line in enumerate(text.splitlines(keepends=True), 1):
-        start, end = first.fullmatch(line), last.fullmatch(line)
+        start, end = opening.fullmatch(line), closing.fullmatch(line)
         if (start and opened) or (end and not opened):
             raise _unpaired(kind, where, number, line)
         if start:
@@ -43,34 +43,34 @@ def _unpaired(kind: str, where: str, number: int, line: str) -> UsageError:
     return UsageError(
         f"marker '{line.strip()}' has no partner",
         where=f"{where}, line {number}",
-        fix=f"<!-- ltbench:{kind} NAME --> ... <!-- /ltbench:{kind} -->, each on a line of its own",
+        fix=f"<!-- ltbench:{kind} NAME --> ... <!-- /ltbench:{kind} -->, each on a separate line",
     )
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file with the line ends that it has; empty where there is none."""
-    # Bytes, because reading as text would turn other line ends into ours and hide a difference.
+    """Return the text of a file with its line ends; empty where there is no file."""
+    # Reading as text would normalise the line ends and hide a difference.
     return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
 
 
-def differences(stale: Sequence[tuple[Path, str | None]]) -> str:
-    """Return how files are and how they should be; None for one that should not be there."""
-    # Lines of a figure's file tell a reader nothing.
-    drawn = [path for path, _ in stale if path.suffix == ".svg"]
-    lines = [f"{relative(path)} shows something else, or is not shown at all" for path in drawn]
+def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:
+    """Return a diff of outdated files. stale: paths with the text to be; None for a file to be removed."""
+    # A diff of drawing commands tells a reader nothing.
+    figures = [path for path, _ in stale if path.suffix == ".svg"]
+    lines = [f"{display_path(path)} is outdated, or is no longer shown" for path in figures]
     lines += [
         line
         for path, text in stale
-        if path not in drawn and text is not None
+        if path not in figures and text is not None
         for line in difflib.unified_diff(
-            read_text(path).splitlines(), text.splitlines(), f"{relative(path)} (as it is)", f"{relative(path)} (as it should be)",
+            read_text(path).splitlines(), text.splitlines(), f"{display_path(path)} (as it is)", f"{display_path(path)} (as it should be)",
             lineterm="", n=1,
         )
     ]  # fmt: skip
-    more = [f"... {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
-    return "\n".join([*lines[:_DIFF_LINES], *more])
+    rest = [f"... {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    return "\n".join([*lines[:_DIFF_LINES], *rest])
 
 
-def relative(path: Path) -> str:
-    """Return a path as it is typed here."""
+def display_path(path: Path) -> str:
+    """Return a path relative to the current folder."""
     return os.path.relpath(path) if path.is_absolute() else str(path)

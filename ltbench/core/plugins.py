@@ -1,4 +1,4 @@
-"""Where techniques come from: a plugin, its distribution, and which plugins a process has loaded."""
+"""The plugin that a technique comes from, and the plugins that a process has loaded."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ BUILT_IN = "ltbench"
 """The distribution of the built-in plugins."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered technique and who offers it."""
+class PluginSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin and its distribution."""
 
-    technique: type[Technique]
     plugin: str
     distribution: str
     version: str
 
 
+class Entry(PluginSource, frozen=True, kw_only=True):
+    """A registered technique and its plugin."""
+
+    technique: type[Technique]
+
+
 class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry was loaded from, so that a worker process can load the same."""
+    """The plugins that a registry was loaded from, so that a worker process can load the same."""
 
     plugin_files: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    """Modules that are no installed plugin."""
+    """Modules that are not installed plugins."""
     disabled: tuple[str, ...] = ()
-    """Plugins that are off, by the name of their entry point."""
+    """Entry points or distributions that are switched off."""
     only: tuple[str, ...] | None = None
-    """Plugins of third parties that are on, where the others are off; None: all."""
+    """The only third-party plugins to load, by entry point or distribution; None for all."""
 
     def has(self, source: PluginSource) -> bool:
-        """Whether an installed plugin is on."""
+        """Whether an installed plugin is loaded."""
         if source.plugin in self.disabled or source.distribution in self.disabled:
             return False
+        # Built-in plugins stay on: without baselines nothing can run.
         return (
             self.only is None
             or source.distribution == BUILT_IN
             or not {source.plugin, source.distribution}.isdisjoint(self.only)
         )
-
-
-class PluginSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The plugin that something comes from, and the distribution that it belongs to."""
-
-    plugin: str
-    distribution: str
-    version: str

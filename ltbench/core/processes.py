@@ -1,4 +1,4 @@
-"""Which processes of this machine are alive."""
+"""Find out which processes of this machine are alive."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def process_start(pid: int) -> str:
-    """Return when a process of this machine started, in words that differ for another process of the same number.
+    """Return the start time of a process, which tells it from a later process with the same number.
 
-    Empty where there is no such process, or where it is dead and only its parent has not noticed.
+    Empty where there is no such process, or only a zombie. Without /proc, "running" where it is alive.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "" if Path("/proc/self/stat").exists() else _alive(pid)
-    fields = text.rpartition(")")[2].split()  # what lies before may hold anything
+    fields = text.rpartition(")")[2].split()  # the name before may hold spaces and brackets
     return "" if fields[0] in "ZX" else fields[19]
 
 
@@ -25,5 +25,5 @@ def _alive(pid: int) -> str:
     except ProcessLookupError:
         return ""
     except PermissionError:
-        pass
+        pass  # a process of another user
     return "running"

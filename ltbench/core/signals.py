@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request that is heard, instead of an exception wherever the program happens to be."""
+"""Handle SIGINT and SIGTERM as a request to stop, instead of an exception at any point of the program."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopNow(BaseException):
-    """A signal that does not wait: the second one."""
+    """Raised at the second signal: stop without finishing the running jobs."""
 
 
 class SignalCount:
-    """How many signals came so far."""
+    """Counts the signals received."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -24,7 +24,7 @@ class SignalCount:
         return self.count > 0
 
     def add(self) -> None:
-        """Count a signal; raise `StopNow` for every one but the first."""
+        """Count a signal; raise `StopNow` for all but the first."""
         self.count += 1
         if self.count > 1:
             raise StopNow
@@ -32,15 +32,15 @@ class SignalCount:
 
 @contextlib.contextmanager
 def catch_signals() -> Iterator[SignalCount]:
-    """Count SIGINT and SIGTERM inside the block instead of dying of them: the second one raises `StopNow`."""
+    """Count SIGINT and SIGTERM in the block instead of ending the process; the second raises `StopNow`."""
     signals = SignalCount()
-    with handled(signals.add):
+    with handle_signals(signals.add):
         yield signals
 
 
 @contextlib.contextmanager
-def handled(act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` for every SIGINT and SIGTERM inside the block. Only a main thread can; in others nothing changes."""
+def handle_signals(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` for each SIGINT and SIGTERM in the block. Only in the main thread: others cannot set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

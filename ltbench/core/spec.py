@@ -1,8 +1,7 @@
-"""Cells, the specifications of jobs, identity, and seeds.
+"""Specifications of jobs, their identities, and seeds.
 
-A specification (`spec`) is a plain JSON object that holds what can influence a job and nothing else; the identity of
-the job is a hash of it. The same function computes it for a plan and for a stored record, so whoever holds a record
-can recompute its identity from its own text.
+A specification (`spec`) is a plain JSON object of everything that can influence a job, and nothing else; the identity
+of the job is a hash of it. Plans and records use the same function, so anyone can recompute the identity of a record.
 
 The specs:
 
@@ -17,63 +16,72 @@ The specs:
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique}
 
-A fit is a trajectory: its key names the state of the training at the end of its last segment, whatever it was resumed
-from. Two fits whose segments begin alike pass through the same states, so one can start from a state of the other.
+A fit is a trajectory: its key names the state at the end of its last segment, whatever it was resumed from. Two fits
+whose segments begin alike pass through the same states, so one can resume from a state of the other.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from ltbench.core.checksums import digest
+from ltbench.technique import written
+
 PROTOCOL = "ltb1"
-"""Version of what numbers mean: raised when the same spec would give other numbers."""
+"""Version of the numbers: raised when the same spec would give other numbers."""
 
 Spec = dict[str, Any]
 
-_encoder = msgspec.json.Encoder(order="sorted")
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def canonical(spec: Mapping[str, Any]) -> bytes:
-    """Return the canonical JSON of a spec: sorted keys, no white space, shortest floats."""
-    return _encoder.encode(spec)
+def canonical(value: object) -> bytes:
+    """Return the canonical JSON of a spec, or of any other value: sorted keys, no white space, shortest floats."""
+    return _encode(value)
 
 
 def identity(spec: Mapping[str, Any]) -> str:
     """Return the identity of a spec: the first 32 hex digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(_encoder.encode(spec)).hexdigest()[:32]
+    return digest(_encode(spec), 32)
+
+
+def label_of(technique: Mapping[str, Any] | None) -> str:
+    """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
+    if not technique:
+        return ""
+    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
+    return f"{technique['name']}[{params}]" if params else str(technique["name"])
 
 
 def stream_seed(seed: int, purpose: str) -> int:
     """Return the seed of one random stream, 63 bits, derived by hash from a seed and a purpose.
 
-    Purposes: init, pool, order, augment, mix, dropout, members. A technique that is switched on draws from its own
-    stream, so every other stream is as it was and two combinations of one seed stay paired.
+    Purposes: init, pool, order, augment, mix, dropout, members. Each technique draws from its own stream, so switching
+    one on leaves the others unchanged, and two combinations of one seed stay paired.
     """
-    digest = hashlib.sha256(f"ltbench:{seed}:{purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    # 63 bits, as the generator of torch takes a signed 64-bit seed.
+    return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
 def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
-    """Return the spec of the prediction of a fit under one view. view: the spec of the technique that has it.
+    """Return the spec of the prediction of a fit under one view. view: the spec of its technique.
 
-    The image as it is belongs to nobody, so that every technique that looks at it shares its prediction.
+    The unchanged image belongs to no technique, so that all share its prediction.
     """
-    owned = {"technique": view, "name": name}
     return {
         "kind": "predict",
         "protocol": PROTOCOL,
         "fit": fit,
         "split": "test",
-        "view": name if name == "identity" else owned,
+        "view": name if name == "identity" else {"technique": view, "name": name},
     }
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of work: makes the artefact `key` from `spec` and the artefacts `parents`."""
+    """A unit of work: makes the artefact or record `key` from `spec` and the artefacts `parents`."""
 
     key: str
     kind: str
@@ -81,11 +89,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     spec: Spec
     parents: tuple[str, ...] = ()
     keep_state: bool = False
-    """For a fit: whether other fits go on from it, so that optimiser and generators are stored too."""
+    """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
     extra: Spec = {}
-    """What the job records and what cannot influence its numbers: for a cell, its setting, labels and notes."""
+    """What the job records and what cannot influence its numbers: for a cell, setting, labels and notes."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """What has to be in the store for the job: its parents, and for a cell its fits, whose costs it records."""
+        """Keys that the job reads: its parents, and for a cell its fits, whose cost it records."""
         return tuple(dict.fromkeys((*self.parents, *self.spec.get("members", ()))))

@@ -1,15 +1,16 @@
-"""Sizes in bytes and spans of time, in words."""
+"""Write sizes and durations with a unit."""
 
 from __future__ import annotations
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes as people say it, to three digits.
+    """Return a number of bytes with its unit, to three digits.
 
     >>> size_text(512), size_text(2_500_000), size_text(1.2345e11)
     ('512 B', '2.5 MB', '123 GB')
     """
     for unit in ("B", "kB", "MB", "GB"):
+        # Rounded first, or 999.9 kB would become "1e+03 kB".
         if float(f"{size:.3g}") < 1000:
             return f"{size:.3g} {unit}"
         size /= 1000
@@ -17,7 +18,7 @@ def size_text(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a span of time as a person writes it: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+    """Return a duration in at most two units: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 
     >>> duration(200)
     '3 min 20 s'

@@ -1,12 +1,12 @@
 """The feed: from a training subset to batches of normalised images.
 
 Images live as one uint8 tensor on the device. A batch is read by index, augmented, normalised and mixed as whole
-tensors, with a random draw for each image. Three generators drive it, one per purpose, each seeded by hash from the
-seed of the training: `order` (on the CPU), `augment` and `mix` (on the device). Switching one technique on leaves the
-draws of the others as they were.
+tensors, with a random draw for each image. Three generators drive this, each seeded by hash from the training's seed
+and its purpose: `order` (on the CPU), `augment` and `mix` (on the device). Switching a technique on changes no draw of
+the others.
 
-What a feed has to remember is the order of the running epoch, the place in it, and the generators. All of it can be
-taken out and put back in the middle of an epoch, and the batches that follow are the same to the last bit.
+The state of a feed is the order of the running epoch, the position in it, and the generators. Restoring it in the
+middle of an epoch gives bit-identical batches from there on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from ltbench.engine import output_checks
-from ltbench.engine.epoch_order import Order, generator
+from ltbench.engine.epoch_order import EpochOrder, generator
 from ltbench.engine.subset import Subset
 from ltbench.stages import Augment, Mix, Mixed
 
@@ -25,14 +25,14 @@ Read = Callable[[Tensor, Generator], Tensor]
 """Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
 Blend = Callable[[Tensor, Tensor, Generator], Mixed]
 
-_TRIAL = 4
-"""Images in the trial batch that a technique is checked on before it is used."""
-_LOOK = 256
-"""Images of a batch of which nothing is learnt."""
+_TRIAL_IMAGES = 4
+"""Images in the batch on which the outputs of a technique are checked before training starts."""
+_FEATURE_BATCH = 256
+"""Images per batch when a frozen backbone computes features."""
 
 
 class Feed:
-    """Batches for one training. `switch` first, then `next` as often as there are steps."""
+    """Batches for one training: call `start_segment` for each segment, then `next` for each of its steps."""
 
     def __init__(self, subset: Subset, normalise: Callable[[Tensor], Tensor], seed: int, device: torch.device) -> None:
         self._images = subset.images.to(device)
@@ -44,59 +44,60 @@ class Feed:
             "augment": generator(seed, "augment", device),
             "mix": generator(seed, "mix", device),
         }
-        self.order: Order | None = None
+        self.order: EpochOrder | None = None
         self._augment: Augment | None = None
-        self._from_images: Read = _reader(self._images, None)
-        self._read, self._finish = self._from_images, normalise
+        self._read_images: Read = _reader(self._images, None)
+        self._read, self._transform = self._read_images, normalise
         self._blend: Blend = _unblended
         self._epoch = torch.empty(0, dtype=torch.int64)
         self._cursor = 0
 
-    def switch(self, order: Order, augment: Augment | None, mix: Mix | None) -> None:
-        """Go on with these. An order that stays goes on in the middle of its epoch, another one begins its first."""
+    def start_segment(self, order: EpochOrder, augment: Augment | None, mix: Mix | None) -> None:
+        """Use these techniques from now on. The same order continues its epoch; a new one starts its first epoch."""
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
         if augment != self._augment:
-            self._augment, self._from_images = augment, _reader(self._images, augment)
-        self._read, self._finish = self._from_images, self._normalise
+            self._augment, self._read_images = augment, _reader(self._images, augment)
+        self._read, self._transform = self._read_images, self._normalise
         self._blend = _unblended if mix is None else _blender(mix, self._counts)
-        self._try(augment, mix)
+        self._check_outputs(augment, mix)
 
     def use_features(self, rows: Tensor) -> None:
-        """Until the next switch, give these rows, float [N, D], one for each training image, in place of the images."""
-        self._read, self._finish = lambda indices, _stream: rows[indices], lambda rows: rows
+        """Return these features, float [N, D] with a row per training image, instead of images in this segment."""
+        self._read, self._transform = lambda indices, _stream: rows[indices], lambda rows: rows
 
     def unaugmented_images(self) -> Iterator[Tensor]:
-        """Yield all training images in their order, in batches, as a network is given them without augmentation."""
-        for images in torch.split(self._images, _LOOK):
+        """Yield all training images in stored order, in batches: normalised, channels_last, without augmentation."""
+        for images in torch.split(self._images, _FEATURE_BATCH):
             yield _channels_last(self._normalise(images.float().mul_(1 / 255)))
 
     def next(self) -> Mixed:
         """Return the next batch: images float32 [B, channels, size, size], normalised, channels_last.
 
-        Without a mix `lam` is None and both labels are the image's own.
+        Without a mix, `lam` is None and `labels_a` and `labels_b` are the same.
         """
         indices = self._next_indices().to(self._labels.device)
-        images = self._finish(self._read(indices, self._generators["augment"]))
+        images = self._transform(self._read(indices, self._generators["augment"]))
         return self._blend(images, self._labels[indices], self._generators["mix"])
 
     def _next_indices(self) -> Tensor:
-        assert self.order is not None, "a feed is switched on before it is asked"
+        assert self.order is not None, "start_segment has to come before next"
         if self.at_end:
-            self._epoch, self._cursor = self.order.epoch(self._generators["order"]), 0
+            # Drawn only when needed, not at the end of the epoch before: the next segment may bring another order.
+            self._epoch, self._cursor = self.order.draw_epoch(self._generators["order"]), 0
         start = self._cursor * self.order.batch_size
         self._cursor += 1
         return self._epoch[start : start + self.order.batch_size]
 
     @property
-    def size(self) -> int:
-        """How many training images there are."""
+    def image_count(self) -> int:
+        """Number of training images."""
         return len(self._labels)
 
     @property
     def at_end(self) -> bool:
         """Whether the running epoch has no batch left."""
-        return not len(self._epoch) or (self.order is not None and self._cursor == self.order.batches)
+        return not len(self._epoch) or (self.order is not None and self._cursor == self.order.batches_per_epoch)
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` needs, as tensors by name."""
@@ -104,24 +105,25 @@ class Feed:
         return {"epoch": self._epoch, "cursor": torch.tensor(self._cursor), **streams}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state that was taken under the order that is switched on now."""
+        """Continue from a state that was taken with the order now in use."""
         self._epoch, self._cursor = state["epoch"], int(state["cursor"])
         for name, stream in self._generators.items():
             stream.set_state(state[f"stream.{name}"])
 
-    def _try(self, augment: Augment | None, mix: Mix | None) -> None:
-        """Check augmentation and mix on a few images, from streams of their own: the training's do not move."""
+    def _check_outputs(self, augment: Augment | None, mix: Mix | None) -> None:
+        """Check what augmentation and mix return for a few images; the training's generators do not advance."""
         device = self._images.device
-        some = torch.arange(min(_TRIAL, len(self._labels)), device=device)
+        indices = torch.arange(min(_TRIAL_IMAGES, len(self._labels)), device=device)
+        # A technique that wrongly draws from torch's global generator must not advance the dropout stream here.
         with torch.random.fork_rng(devices=[]):
-            images = self._read(some, generator(0, "trial", device))
+            images = self._read(indices, generator(0, "trial", device))
             if augment is not None:
                 output_checks.check_tensor(
-                    augment, "images", images, torch.float32, [len(some), *self._images.shape[1:]]
+                    augment, "images", images, torch.float32, [len(indices), *self._images.shape[1:]]
                 )
             if mix is not None:
                 images = self._normalise(images)
-                mixed = mix.mix(images, self._labels[some], self._counts, generator(0, "trial", device))
+                mixed = mix.mix(images, self._labels[indices], self._counts, generator(0, "trial", device))
                 output_checks.check_mixed(mix, mixed, images, len(self._counts))
 
 

@@ -1,8 +1,8 @@
-"""Data sets as plain arrays on disk, written once and mapped into memory by every process that trains on them.
+"""Data sets as plain arrays on disk: written once, memory-mapped by every process that trains on them.
 
     <data root>/prepared/<name>-<fingerprint>/{train_images,train_labels,test_images,test_labels}.npy, digest.json
 
-Works without torch. The folder can be deleted at any time; it is made again from the data set.
+Works without torch. The folder can be deleted at any time and is then recreated from the data set.
 """
 
 from __future__ import annotations
@@ -23,62 +23,62 @@ from ltbench.longtail import class_counts
 from ltbench.stages import Dataset, DatasetInfo, Images
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
-_STALE_S = 24 * 3600
+_OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+"""Errors of a rename onto a path that exists; which one depends on the system and on what is there."""
+_LEFTOVER_SECONDS = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
 def prepare(dataset: Dataset, root: Path) -> Images:
-    """Return the arrays of a data set, memory-mapped and private to this process where they are written to.
+    """Return the arrays of a data set, memory-mapped copy-on-write.
 
-    Files that are missing, damaged or of another data set are made anew. Where nothing can be written (a read-only
-    or full data root) the arrays are kept in memory. Raises `DataError` where the data set is missing or returns
-    something else than it describes.
+    Missing, damaged or outdated files are recreated. If the data root cannot be written to (read-only, full), the
+    arrays are kept in memory. Raises `DataError` if the data set is missing or its arrays do not match its `info`.
     """
     info = dataset.info(root)
-    return _opened(_folder(dataset, info, root), info) or keep(dataset, dataset.load(root), info, root)
+    return _open_arrays(_folder(dataset, info, root), info) or keep(dataset, dataset.load(root), info, root)
 
 
 def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Images:
-    """Store the arrays of a data set where `prepare` finds them, and return them as it does.
+    """Store the arrays of a data set where `prepare` looks for them, and return them like `prepare`.
 
-    A data set that has to read its images in order to describe itself calls this, so that they are read once.
+    A data set that has to read its images to compute its `info` calls this, so that they are read once.
     """
-    images = _checked(images, info, dataset.label)
+    images = _validated(images, info, dataset.label)
     folder = _folder(dataset, info, root)
     try:
         _store(images, folder, info)
     except OSError as error:
         _log.info("%s is kept in memory: %s cannot be written (%s)", dataset.label, folder, error)
         return images
-    return _opened(folder, info) or images
+    return _open_arrays(folder, info) or images
 
 
 def _folder(dataset: Dataset, info: DatasetInfo, root: Path) -> Path:
     return root / "prepared" / f"{dataset.name}-{info.fingerprint}"
 
 
-def _opened(folder: Path, info: DatasetInfo) -> Images | None:
-    """Return the mapped arrays; None unless every file is the one that was written, for this very data set."""
+def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
+    """Return the memory-mapped arrays; None if a file is missing, damaged or does not match `info`."""
     try:
         if checksums.examine(folder, folder.name):
             return None
-        # Mode c: writing changes the process's own copy, never the file.
+        # Mode c (copy-on-write): torch wants writable arrays, and other processes map the same file.
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
-        return _checked(Images(**arrays), info, folder.name)
+        return _validated(Images(**arrays), info, folder.name)
     except (OSError, ValueError, DataError):
         return None
 
 
-def _checked(images: Images, info: DatasetInfo, label: str) -> Images:
-    """Return the images as writable arrays; raise `DataError` where they are not what `info` says."""
+def _validated(images: Images, info: DatasetInfo, label: str) -> Images:
+    """Return the images as contiguous, writable arrays; raise `DataError` if they do not match `info`."""
     arrays = {}
     for split, counts in (("train", info.train_counts), ("test", info.test_counts)):
-        wanted: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
             f"{split}_images": (np.uint8, (sum(counts), info.channels, info.size, info.size)),
             f"{split}_labels": (np.int64, (sum(counts),)),
         }
-        for name, (dtype, shape) in wanted.items():
+        for name, (dtype, shape) in expected.items():
             array: npt.NDArray[np.generic] = np.asanyarray(getattr(images, name))
             if array.dtype != dtype or array.shape != shape:
                 raise DataError(
@@ -86,16 +86,18 @@ def _checked(images: Images, info: DatasetInfo, label: str) -> Images:
                     why=f"expected {np.dtype(dtype)} {list(shape)}",
                 )
             arrays[name] = np.require(array, requirements=["C", "W"])
-        found = class_counts(arrays[f"{split}_labels"], len(info.classes)).tolist()
-        if found != list(counts):
-            raise DataError(f"data set '{label}': {split} images per class are {found}", why=f"expected {list(counts)}")
+        actual = class_counts(arrays[f"{split}_labels"], len(info.classes)).tolist()
+        if actual != list(counts):
+            raise DataError(
+                f"data set '{label}': {split} images per class are {actual}", why=f"expected {list(counts)}"
+            )
     return Images(**arrays)
 
 
 def _store(images: Images, folder: Path, info: DatasetInfo) -> None:
-    """Write the arrays beside their place and rename the whole into it; whoever is first wins."""
+    """Write the arrays to a temporary folder and rename it to `folder`; the first of several writers wins."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
+    _remove_leftovers(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         staging = Path(temporary) / "new"
         staging.mkdir()
@@ -106,20 +108,20 @@ def _store(images: Images, folder: Path, info: DatasetInfo) -> None:
             try:
                 staging.rename(folder)
             except OSError as error:
-                if error.errno not in _TAKEN:
+                if error.errno not in _OCCUPIED:
                     raise
             else:
                 return
-            if _opened(folder, info) is not None:
+            if _open_arrays(folder, info) is not None:
                 return
-            # What is there is no good. It goes with the temporary folder; whoever has mapped it keeps what he has.
+            # The existing folder is damaged: move it away and retry. Processes that have mapped its files keep them.
             with suppress(FileNotFoundError):
                 folder.rename(Path(temporary) / f"damaged{attempt}")
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what killed processes have left half-written, a day later."""
-    for left in parent.glob(".*"):
+def _remove_leftovers(parent: Path) -> None:
+    """Remove temporary folders of killed processes once they are a day old; a younger one may be in use."""
+    for folder in parent.glob(".*"):
         with suppress(OSError):
-            if left.stat().st_mtime < time.time() - _STALE_S:
-                atomic_files.remove(left)
+            if folder.stat().st_mtime < time.time() - _LEFTOVER_SECONDS:
+                atomic_files.remove(folder)

@@ -1,4 +1,4 @@
-"""What decides whether numbers come out the same twice: seeds, threads, deterministic kernels, precision."""
+"""Reproducibility: seeds, thread count, deterministic kernels and precision."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ltbench.core.spec import stream_seed
 
 @contextmanager
 def seeded(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
-    """Run the body with torch's global generators seeded for a purpose; afterwards they are as they were."""
+    """Seed torch's global generators for a purpose within the block; restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # Not torch.manual_seed: it seeds every device, and fork_rng restores only those in its list.
         torch.default_generator.manual_seed(stream_seed(seed, purpose))
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -26,19 +27,20 @@ def seeded(seed: int, purpose: str, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """Run the body with one thread on the CPU and with deterministic kernels; afterwards all is as it was.
+    """Use deterministic kernels, and one thread on the CPU, within the block; restore the settings afterwards.
 
-    Sums are split by the number of threads, so that number is fixed: a result must not depend on a machine's cores.
-    Kernels on a GPU that have no deterministic form warn; on a CPU every kernel has one.
+    Threads split sums, which changes their last bits, so the thread count is fixed: a result must not depend on the
+    number of cores. GPU kernels without a deterministic form only warn; on the CPU every kernel has one.
     """
     threads, kernels = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     fill = deterministic_settings.fill_uninitialized_memory  # type: ignore[attr-defined]
     if device.type == "cpu":
         torch.set_num_threads(1)
     else:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
-    # `use_deterministic_algorithms` does the same, and imports torch's compiler: seconds where one only predicts.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
+    # `use_deterministic_algorithms` does the same but imports torch's compiler, which takes seconds.
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
+    # On by default in deterministic mode; it takes time, and changes a result only where unwritten memory is read.
     deterministic_settings.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
@@ -49,17 +51,17 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context of a forward pass in this precision, `fp32` or `bf16`."""
+    """Return the context manager for a forward pass in this precision, `fp32` or `bf16`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def random_state(device: torch.device) -> Tensor:
-    """Return the state of torch's global generator for the device: what dropout draws from."""
+    """Return the state of the device's global generator, which dropout draws from."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def set_random_state(state: Tensor, device: torch.device) -> None:
-    """Put back what `random_state` returned."""
+    """Restore a state that `random_state` returned."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     else:

@@ -1,4 +1,4 @@
-"""Where a job ran: versions, processor, device, and the commit of a source checkout."""
+"""The environment of a job: versions, processor, device, and the commit of a source checkout."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PACKAGES = ("torch", "torchvision", "timm", "numpy")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Return what a record says of the machine and the software, as plain JSON values."""
+    """Return the facts about machine and software that a record holds, as plain JSON values."""
     return {
         "ltbench": __version__,
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        # Names of processors are vague on rented machines; the instructions that torch uses are what moves a bit.
+        # Processor names are vague on rented machines; the instruction set that torch uses is what can change bits.
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
-        **_source(),
+        **_commit(),
     }
 
 
@@ -52,21 +52,21 @@ def _processor() -> str:
 
 
 @cache
-def _source() -> dict[str, Any]:
-    """Return commit and whether tracked files differ from it; both None where ltbench is no checkout."""
-    here = package_root()
-    # Asked of a tracked file: an installed copy may lie inside somebody else's repository.
-    if _git(here, "ls-files", "--error-unmatch", "__init__.py") is None:
+def _commit() -> dict[str, Any]:
+    """Return the commit, and whether tracked files differ from it; both None outside a source checkout of ltbench."""
+    folder = package_root()
+    # Ask for a tracked file of ours: an installed copy may lie inside another project's repository.
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}
-    status = _git(here, "status", "--porcelain", "--untracked-files=no")
-    return {"commit": _git(here, "rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": _git(folder, "rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
 
 
 def _git(folder: Path, *args: str) -> str | None:
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["git", "-C", str(folder), *args], capture_output=True, text=True, check=False, timeout=20
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return completed.stdout.strip() if completed.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""The order of a sampler: its pool, the size of a batch, and epochs cut into batches."""
+"""The order in which a sampler visits a training subset: pool, batch size, and batches per epoch."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ from ltbench.errors import JobFailed
 from ltbench.stages import Sampler
 
 
-class Order:
-    """What a sampler makes of a training subset.
+class EpochOrder:
+    """A sampler applied to a training subset.
 
-    The pool is drawn once, from a stream of its own. A last batch of a single image is left out of its epoch: batch
-    normalisation has no variance of one.
+    The pool is drawn once, from its own random stream. If the last batch of an epoch has a single image, it is dropped:
+    batch normalisation cannot compute a variance from one sample.
 
-    labels: int64 [N] and counts: int64 [C], on the CPU. Raises `JobFailed` where the sampler returns indices that are
-    out of range or not of its pool, or epochs of changing length.
+    labels: int64 [N] and counts: int64 [C], on the CPU. Raises `JobFailed` if the sampler returns indices that are out
+    of range or outside its pool, or epochs of different lengths.
     """
 
     def __init__(self, sampler: Sampler, labels: Tensor, counts: Tensor, batch_size: int, seed: int) -> None:
         self.sampler = sampler
         self.labels, self.counts = labels, counts
         self.recipe_batch_size = batch_size
-        self.batch_size = _whole(sampler, sampler.batch_size(batch_size, len(counts)))
+        self.batch_size = _checked_batch_size(sampler, sampler.batch_size(batch_size, len(counts)))
         pool = sampler.pool(labels, counts, generator(seed, "pool"))
         self.pool = output_checks.check_indices(sampler, "pool", pool, len(labels))
-        self.visits = 0
-        # A first epoch from a copy of the stream: only the sampler itself knows how long its epochs are.
-        self.visits = len(self.epoch(generator(seed, "order")))
-        usable = self.visits - (self.visits % self.batch_size == 1)
-        self.batches = -(-usable // self.batch_size)
-        """Batches of an epoch."""
-        if not self.batches:
-            raise JobFailed(f"sampler '{sampler.label}' visits one image an epoch, and a batch needs two")
+        self.images_per_epoch = 0
+        # Draw an epoch from a copy of the stream: only the sampler knows the length of its epochs.
+        self.images_per_epoch = len(self.draw_epoch(generator(seed, "order")))
+        usable = self.images_per_epoch - (self.images_per_epoch % self.batch_size == 1)
+        self.batches_per_epoch = -(-usable // self.batch_size)  # rounded up
+        if not self.batches_per_epoch:
+            raise JobFailed(f"sampler '{sampler.label}' visits one image per epoch, and a batch needs two")
 
-    def epoch(self, stream: Generator) -> Tensor:
-        """Return the indices of one epoch, int64 [M], with the same M every time."""
+    def draw_epoch(self, stream: Generator) -> Tensor:
+        """Return the indices of an epoch, int64 [M], with the same M every time."""
         drawn = self.sampler.epoch(self.pool, self.labels, self.counts, self.recipe_batch_size, stream)
         indices = output_checks.check_indices(self.sampler, "an epoch", drawn, len(self.labels))
         if not bool(torch.isin(indices, self.pool).all()):
-            raise output_checks.wrong(
+            raise output_checks.wrong_output(
                 self.sampler, "an epoch with images that are not in its pool", "images of the pool"
             )
-        if self.visits and len(indices) != self.visits:
-            raise output_checks.wrong(self.sampler, f"an epoch of {len(indices)} images", f"{self.visits}, as before")
+        if self.images_per_epoch and len(indices) != self.images_per_epoch:
+            raise output_checks.wrong_output(
+                self.sampler, f"an epoch of {len(indices)} images", f"{self.images_per_epoch}, as before"
+            )
         return indices
 
 
-def _whole(sampler: Sampler, batch_size: object) -> int:
+def _checked_batch_size(sampler: Sampler, batch_size: object) -> int:
     if isinstance(batch_size, int) and batch_size >= 2:
         return batch_size
-    raise output_checks.wrong(sampler, f"batch size {batch_size!r}", "a whole number of at least 2")
+    raise output_checks.wrong_output(sampler, f"batch size {batch_size!r}", "a whole number of at least 2")
 
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> Generator:

@@ -1,8 +1,8 @@
-"""A device that is not there, so that code can be tried for mixing devices on a machine that has only one.
+"""A simulated second device: shows on a machine without a GPU whether code mixes devices.
 
-Tensors that are moved to it keep their numbers on the CPU and say that they lie on `DEVICE`. Within `pretending`, what
-torch is asked goes by its rules for two devices: what is created without a device lies on the CPU, results lie where
-their inputs lie, and what needs both on one device raises as torch does.
+Tensors on it keep their numbers on the CPU and report `DEVICE` as their device. Within `two_device_rules`, torch
+follows its rules for two devices: tensors created without a device are on the CPU, results are on the device of their
+inputs, and operations on tensors of both devices raise torch's error.
 """
 
 from __future__ import annotations
@@ -17,46 +17,48 @@ from torch.overrides import TorchFunctionMode
 DEVICE = torch.device("cuda", 0)
 
 
-class Guest(Tensor):
-    """A tensor that says it lies on `DEVICE`."""
+class FakeDeviceTensor(Tensor):
+    """A tensor that reports `DEVICE` as its device."""
 
 
-class _GuestGenerator(Generator):
+class _FakeDeviceGenerator(Generator):
     @property
     def device(self) -> torch.device:  # type: ignore[override]
         return DEVICE
 
 
 def make_generator(seed: int) -> Generator:
-    """Return a generator that says it is of `DEVICE`."""
-    made = _GuestGenerator()
-    made.manual_seed(seed)
-    return made
+    """Return a generator that reports `DEVICE` as its device."""
+    generator = _FakeDeviceGenerator()
+    generator.manual_seed(seed)
+    return generator
 
 
-def there(tensor: Tensor) -> Tensor:
-    """Return a copy of a tensor that lies on `DEVICE`."""
-    return tensor.detach().clone().as_subclass(Guest)
+def to_fake_device(tensor: Tensor) -> Tensor:
+    """Return a copy of a tensor on `DEVICE`."""
+    return tensor.detach().clone().as_subclass(FakeDeviceTensor)
 
 
-def is_there(tensor: Tensor) -> bool:
-    """Tell whether a tensor lies on `DEVICE`."""
-    return isinstance(tensor, Guest)
+def is_on_fake_device(tensor: Tensor) -> bool:
+    """Whether a tensor is on `DEVICE`."""
+    return isinstance(tensor, FakeDeviceTensor)
 
 
-def move(network: nn.Module) -> None:
-    """Move parameters and buffers of a network to `DEVICE`; it can compute afterwards, and not learn."""
+def move_network(network: nn.Module) -> None:
+    """Move parameters and buffers of a network to `DEVICE`; afterwards it can only compute, not train."""
     for module in network.modules():
-        for held in (module._parameters, module._buffers):  # noqa: SLF001 - nn.Module refuses what is no Parameter
-            for name, tensor in held.items():
+        # Written past nn.Module's own setter, which accepts only a Parameter in place of a Parameter.
+        for tensors in (module._parameters, module._buffers):  # noqa: SLF001
+            for name, tensor in tensors.items():
                 if tensor is not None:
-                    held[name] = tensor.detach().as_subclass(Guest)  # type: ignore[assignment]
+                    tensors[name] = tensor.detach().as_subclass(FakeDeviceTensor)  # type: ignore[assignment]
 
 
 _INDEXING = ("__getitem__", "__setitem__", "index_put_", "index_put")
-"""What takes indices from the CPU, whatever device the tensor is on."""
-_OFF = ("numpy", "__array__")
-_PLAIN = (
+"""Accept CPU indices for a tensor on any device."""
+_NEEDS_CPU = ("numpy", "__array__")
+"""Raise for a tensor that is not on the CPU."""
+_RETURNS_TO_CPU = (
     "tolist",
     "item",
     "__int__",
@@ -70,11 +72,11 @@ _PLAIN = (
     "dim",
     "cpu",
 )
-"""What gives numbers, or brings them to the CPU."""
+"""Return Python values or a tensor on the CPU."""
 
 
-class pretending(TorchFunctionMode):  # noqa: N801 - it reads as a verb: `with pretending():`
-    """Within it, torch goes by the rules for two devices."""
+class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `with two_device_rules():`
+    """Apply torch's rules for two devices within the block."""
 
     def __torch_function__(
         self,
@@ -83,41 +85,42 @@ class pretending(TorchFunctionMode):  # noqa: N801 - it reads as a verb: `with p
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        words = dict(kwargs or {})
+        keywords = dict(kwargs or {})
         if func is torch.device:
-            return func(*args, **words)
+            return func(*args, **keywords)
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._attribute(func, args)
-        guests = any(is_there(one) for one in _tensors((args, words)))
-        target = _target(name, args, words)
-        if guests and name in _OFF:
+        inputs_on_it = any(is_on_fake_device(tensor) for tensor in _tensors((args, keywords)))
+        target = _target_device(name, args, keywords)
+        if inputs_on_it and name in _NEEDS_CPU:
             raise TypeError(
                 f"can't convert {DEVICE} device type tensor to numpy. Use Tensor.cpu() to copy the tensor first."
             )
-        if guests and name not in _INDEXING and name != "to":
-            _demand_one_device(name, args, words)
-        drawn = words.get("generator")
-        if isinstance(drawn, _GuestGenerator) and target != DEVICE and not guests:
+        if inputs_on_it and name not in _INDEXING and name != "to":
+            _require_one_device(name, args, keywords)
+        generator = keywords.get("generator")
+        if isinstance(generator, _FakeDeviceGenerator) and target != DEVICE and not inputs_on_it:
             raise RuntimeError(
                 f"Expected a 'cpu' device type for generator but found '{DEVICE.type}' ({name} without device=)"
             )
-        stays = target == DEVICE if target is not None else guests and name not in _PLAIN
-        if "device" in words and words["device"] is not None:
-            words["device"] = "cpu"
+        on_it = target == DEVICE if target is not None else inputs_on_it and name not in _RETURNS_TO_CPU
+        # The real call always runs on the CPU: DEVICE need not exist.
+        if keywords.get("device") is not None:
+            keywords["device"] = "cpu"
         if name in {"to", "cuda"}:
-            args = (args[0], *("cpu" if _as_device(one) else one for one in args[1:]))
+            args = (args[0], *("cpu" if _as_device(value) else value for value in args[1:]))
             func = Tensor.to if name == "cuda" else func
             args = (args[0], "cpu") if name == "cuda" else args
-        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - what torch's own subclasses use
-            result = func(*args, **words)
+        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - as torch's own subclasses do
+            result = func(*args, **keywords)
         if name.endswith("_") and not name.endswith("__"):
-            return args[0]  # in place: the tensor itself, wherever it lies
-        return _placed(result, there=stays)
+            return args[0]  # in place: the tensor itself, on the device where it was
+        return _on_device(result, fake=on_it)
 
     @staticmethod
     def _attribute(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        if is_there(args[0]):
+        if is_on_fake_device(args[0]):
             if func == Tensor.device.__get__:
                 return DEVICE
             if func == Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
@@ -126,30 +129,30 @@ class pretending(TorchFunctionMode):  # noqa: N801 - it reads as a verb: `with p
                 return False
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
             result = func(*args)
-        return _placed(result, there=is_there(args[0]))
+        return _on_device(result, fake=is_on_fake_device(args[0]))
 
 
-def _target(name: str, args: tuple[Any, ...], words: Mapping[str, Any]) -> torch.device | None:
-    """Return the device that a call asks for; None where it goes by its inputs."""
-    asked = words.get("device")
+def _target_device(name: str, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> torch.device | None:
+    """Return the device that a call names; None if its inputs decide."""
+    asked = keywords.get("device")
     if name == "cuda":
         return DEVICE
     if name == "to" and asked is None:
-        asked = next((one for one in args[1:] if _as_device(one) is not None), None)
+        asked = next((value for value in args[1:] if _as_device(value) is not None), None)
     if asked is None and name == "to":
-        other = next((one for one in args[1:] if isinstance(one, Tensor)), None)
-        return None if other is None else DEVICE if is_there(other) else torch.device("cpu")
+        other = next((value for value in args[1:] if isinstance(value, Tensor)), None)
+        return None if other is None else DEVICE if is_on_fake_device(other) else torch.device("cpu")
     return _as_device(asked)
 
 
 def _as_device(value: Any) -> torch.device | None:
     if isinstance(value, torch.device):
-        found = value
+        device = value
     elif isinstance(value, str) and not value.startswith("torch."):
-        found = torch.device(value)
+        device = torch.device(value)
     else:
         return None
-    return DEVICE if found.type == DEVICE.type else found
+    return DEVICE if device.type == DEVICE.type else device
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
@@ -162,22 +165,22 @@ def _tensors(values: Any) -> Iterator[Tensor]:
         yield from _tensors(list(values.values()))
 
 
-def _demand_one_device(name: str, *given: Any) -> None:
-    for tensor in _tensors(given):
+def _require_one_device(name: str, *inputs: Any) -> None:
+    for tensor in _tensors(inputs):
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
-            single = tensor.dim() == 0  # a single number of the CPU goes with any device
-        if not is_there(tensor) and not single:
+            scalar = tensor.dim() == 0  # torch combines CPU scalars with tensors on any device
+        if not is_on_fake_device(tensor) and not scalar:
             raise RuntimeError(
                 f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and cpu! ({name})"
             )
 
 
-def _placed(result: Any, *, there: bool) -> Any:
+def _on_device(result: Any, *, fake: bool) -> Any:
     if isinstance(result, Tensor):
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
-            return result.as_subclass(Guest if there else Tensor)
+            return result.as_subclass(FakeDeviceTensor if fake else Tensor)
     if type(result) in {list, tuple}:
-        return type(result)(_placed(one, there=there) for one in result)
-    if isinstance(result, tuple):  # a named one, such as that of max
-        return type(result)([_placed(one, there=there) for one in result])
+        return type(result)(_on_device(value, fake=fake) for value in result)
+    if isinstance(result, tuple):  # a named tuple, such as torch.max returns
+        return type(result)([_on_device(value, fake=fake) for value in result])
     return result

@@ -1,16 +1,15 @@
-"""A fit: one training, from a spec to the artefact that predictions and later fits start from.
+"""A fit: one training, from its spec to the artefact that predictions use.
 
     weights.safetensors   the weights that predict
     meta.json             spec, data, steps, curve, cost, environment, plugins
 
-Beside it, as artefacts of their own (`ltbench.store.training_states`), lie the state that a later fit goes on from and, while it
-runs, snapshots. A fit that goes on from any of them ends with the very bits that an undivided training ends with.
+The state from which a later fit continues and, during training, snapshots are separate artefacts
+(`ltbench.store.training_states`). A fit that continues from any of them is bit-identical to an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +19,13 @@ import torch
 from ltbench.core.spec import Job, Spec, stream_seed
 from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
-from ltbench.engine.measured_cost import forget_peak_memory, peak_memory
+from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
 from ltbench.engine.output_checks import naming_techniques
-from ltbench.engine.resume import Snapshots, keep, resume
-from ltbench.engine.subset import Subset, load, narrow
+from ltbench.engine.resume import Snapshots, resume, store_state
+from ltbench.engine.subset import Subset, load, select_images
 from ltbench.engine.tensor_files import write_json, write_tensors
 from ltbench.engine.training import Training
-from ltbench.stages import Ensemble
+from ltbench.stages import TRAINING_STAGES, Ensemble
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
@@ -35,22 +34,16 @@ if TYPE_CHECKING:
 _WEIGHTS = "weights.safetensors"
 
 
-def fit_many(jobs: Iterable[Job], context: Context) -> None:
-    """Train a list of jobs, one after the other."""
-    for job in jobs:
-        fit(job, context)
-
-
 def fit(job: Job, context: Context) -> None:
-    """Train what `job` says and put it into the store; do nothing where it is there.
+    """Train the network of a fit job and store it, unless the store has it.
 
-    Raises `JobFailed` where the loss or a weight is not finite, or a technique raises or returns something wrong.
+    Raises `JobFailed` if the loss or a weight is not finite, or a technique raises or returns a wrong value.
     """
     if context.store.has(job.key):
         return
     began = time.perf_counter()
     device, spec = torch.device(context.device), job.spec
-    forget_peak_memory(device)
+    reset_peak_memory(device)
     subset = training_subset(spec, context)
     plugins = provenance(spec, context.registry)
     with naming_techniques(), reproducible(device), seeded(spec["seed"], "dropout", device):
@@ -67,8 +60,9 @@ def fit(job: Job, context: Context) -> None:
             "plugins": plugins,
             "resumed_from": resumed,
         }
+        # The state first: once the fit is stored, the job is done and would not run again to store its state.
         if job.keep_state:
-            keep(training, end_state(job.key), spec, plugins, context.store)
+            store_state(training, end_state(job.key), spec, plugins, context.store)
         with context.store.writing(job.key) as folder:
             write_tensors(folder / _WEIGHTS, training.average.module.state_dict())
             write_json(folder / "meta.json", meta)
@@ -77,29 +71,28 @@ def fit(job: Job, context: Context) -> None:
 
 
 def training_subset(spec: Spec, context: Context) -> Subset:
-    """Return the images that a fit trains on: the subset of its data, or its bag of it."""
+    """Return the training subset of a fit, or the bag that its ensemble draws from the subset."""
     subset = load(spec["data"], context.registry, context.data_root)
     if spec["bag"] is None:
         return subset
     ensemble = context.registry.build_as(spec["bag"]["ensemble"], Ensemble)
-    # The same stream for every bag, so that the bags of one run can be parts of one division.
+    # The same stream for every bag, so that an ensemble can partition the subset into disjoint bags.
     rng = np.random.default_rng(stream_seed(spec["seed"], "members"))
     with naming_techniques():
         indices = ensemble.bag(spec["bag"]["number"], subset.labels.numpy(), rng)
-    return narrow(subset, indices, where=f"ensemble '{ensemble.label}', bag {spec['bag']['number']}")
+    return select_images(subset, indices, where=f"ensemble '{ensemble.label}', bag {spec['bag']['number']}")
 
 
 def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
-    """Return who made each technique of a fit, each once, in the order of stages."""
+    """Return the distribution and version of each technique of a fit, each technique once, in stage order."""
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]
-    stages = ("sampler", "augment", "mix", "loss", "weight")
-    parts += [segment[stage] for segment in spec["segments"] for stage in stages if segment[stage] is not None]
+    parts += [segment[stage] for segment in spec["segments"] for stage in TRAINING_STAGES if segment[stage] is not None]
     return [registry.provenance(registry.build(part)) for part in {part["name"]: part for part in parts}.values()]
 
 
 def _cost(training: Training, device: torch.device) -> dict[str, Any]:
-    """Return the cost of the whole training, whatever part of it was done by other jobs."""
+    """Return the cost of the whole training, including the steps that other fits or earlier attempts did."""
     return {
         "train_seconds": training.seconds,
         "samples": training.samples,

@@ -1,7 +1,7 @@
-"""A frozen backbone that looks at each training image once.
+"""Features of a frozen backbone, computed once for all training images.
 
-Where a segment trains the classifier alone and nothing random acts on the images, the classifier is given the same
-rows in every epoch. They are made once, and the steps of the segment are those of a linear model.
+If a segment trains the classifier alone and nothing random changes the images, the classifier gets the same features
+in every epoch. Computing them once makes a step as cheap as one of a linear model.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-_MOST_BYTES = 4 << 30
-"""Larger tables of features are not made; a fixed limit, because the last bits of a result depend on it."""
+_MAX_TABLE_BYTES = 4 << 30
+"""Largest feature table. Not a share of the free memory: whether there is a table decides the last bits of a result."""
 
 
 class Precision(Protocol):
@@ -24,30 +24,31 @@ class Precision(Protocol):
 
 
 def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precision: Precision) -> Tensor | None:
-    """Return what the classifier of a frozen network is given for each image, float [count, D].
+    """Return the inputs of a frozen network's classifier for all images, float [count, D].
 
-    images: all of them, in batches, as the network takes them. None where this cannot stand for the network: where
-    the classifier is not what it ends with, does not take one row for each image, or the backbone is random.
+    images: all training images, in batches, as the network takes them. Returns None if features cannot replace the
+    images: the network does more after the classifier, the classifier does not take one row per image, the backbone is
+    random, or the table is too large.
     """
     head: nn.Module = network.get_classifier()  # type: ignore[operator]
-    given: list[tuple[Any, ...]] = []
+    inputs: list[tuple[Any, ...]] = []
     was_training = head.training
-    handle = head.register_forward_pre_hook(lambda _module, args: given.append(args))
+    handle = head.register_forward_pre_hook(lambda _module, args: inputs.append(args))
     table: Tensor | None = None
     done = 0
-    head.eval()
+    head.eval()  # dropout of the classifier itself is no reason to refuse: it acts on the features in each step
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), precision():
             for batch in images:
-                given.clear()
+                inputs.clear()
                 logits = network(batch)
-                rows = _rows(given, len(batch))
+                rows = _input_rows(inputs, len(batch))
                 if rows is None:
                     return None
                 if table is None:
-                    if not _stands(network, head, batch, rows, logits):
+                    if not _reproduces_logits(network, head, batch, rows, logits):
                         return None
-                    if count * rows.shape[1] * rows.element_size() > _MOST_BYTES:
+                    if count * rows.shape[1] * rows.element_size() > _MAX_TABLE_BYTES:
                         return None
                     table = rows.new_empty(count, rows.shape[1])
                 table[done : done + len(rows)] = rows
@@ -58,14 +59,14 @@ def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precis
     return table
 
 
-def _rows(given: list[tuple[Any, ...]], count: int) -> Tensor | None:
-    """Return what the classifier was given, where that was one row for each image, once."""
-    if len(given) != 1 or len(given[0]) != 1 or not isinstance(given[0][0], Tensor):
+def _input_rows(inputs: list[tuple[Any, ...]], count: int) -> Tensor | None:
+    """Return the classifier's input if it was called once, with one row per image."""
+    if len(inputs) != 1 or len(inputs[0]) != 1 or not isinstance(inputs[0][0], Tensor):
         return None
-    rows = given[0][0]
+    rows = inputs[0][0]
     return rows if rows.dim() == 2 and len(rows) == count and rows.is_floating_point() else None
 
 
-def _stands(network: nn.Module, head: nn.Module, batch: Tensor, rows: Tensor, logits: Tensor) -> bool:
-    """Whether the classifier makes the network's logits of these rows, and the network the same ones again."""
+def _reproduces_logits(network: nn.Module, head: nn.Module, batch: Tensor, rows: Tensor, logits: Tensor) -> bool:
+    """Whether the classifier turns these rows into the network's logits, and a second pass gives the same logits."""
     return torch.equal(head(rows), logits) and torch.equal(network(batch), logits)

@@ -1,4 +1,4 @@
-"""What a training costs: multiply-adds of an image, and peak memory."""
+"""The measured cost of a training: multiply-adds per image, and peak memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PROC = Path("/proc/self")
 
 
 def multiply_adds(network: nn.Module, image: Tensor) -> tuple[int, Tensor]:
-    """Return the multiply-adds of convolutions and matrix products for one image, and its logits.
+    """Return the multiply-adds of convolutions and matrix products for an image, and its logits.
 
-    image: float [1, channels, size, size]. The network is left in the mode it was in.
+    image: float [1, channels, size, size]. The network keeps its mode (training or evaluation).
     """
     training, counter = network.training, FlopCounterMode(display=False)
     network.eval()
@@ -24,24 +24,24 @@ def multiply_adds(network: nn.Module, image: Tensor) -> tuple[int, Tensor]:
             logits: Tensor = network(image)
     finally:
         network.train(training)
-    return int(counter.get_total_flops()) // 2, logits
+    return int(counter.get_total_flops()) // 2, logits  # torch counts a multiply-add as two operations
 
 
-def forget_peak_memory(device: torch.device) -> None:
-    """Begin a new measurement for `peak_memory`, where the system can."""
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new measurement for `peak_memory`, if the system supports it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
-        (_PROC / "clear_refs").write_text("5")
+        (_PROC / "clear_refs").write_text("5")  # 5 resets the peak of the resident size, see proc(5)
     except OSError:
         return
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak memory in bytes: resident in this process on a CPU, allocated by torch on a GPU.
+    """Return the peak memory in bytes: resident size of this process on a CPU, allocated by torch on a GPU.
 
-    Since `forget_peak_memory` on Linux and on a GPU; elsewhere since the process began.
+    Measured since `reset_peak_memory` on Linux and on a GPU; elsewhere since the process started.
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))

@@ -1,11 +1,11 @@
-"""The objective of a segment: loss, class weights and mix put together into one function of logits and batch.
+"""The objective of a segment: one function of logits and batch, composed of loss, class weights and mix.
 
-With w the class weights (1 without a weight technique) and the reduction of the weight technique (else the mean):
+w: class weights (1 without a weight technique); reduce: the reduction of the weight technique (else the mean):
 
     loss = reduce(w[y] l(y))                                          l(y): per-sample loss of label y
     loss = reduce(lam w[a] l(a) + (1 - lam) w[b] l(b))                with a mix of labels a and b
 
-so every loss goes with every mix, and no loss ever sees a soft label.
+So every loss can be combined with every mix, and a loss only gets hard labels.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from ltbench.engine import output_checks
 from ltbench.stages import Loss, Mix, Mixed, Weight
 
 Objective = Callable[[Tensor, Mixed], Tensor]
-"""Logits float32 [B, C] and their batch -> float []."""
+"""Logits, float32 [B, C], and their batch -> loss, float []."""
 
 
 def make_objective(loss: Loss, weight: Weight | None, mix: Mix | None, counts: Tensor) -> Objective:
-    """Return the objective. counts: int64 [C] of the training subset.
+    """Return the objective. counts: int64 [C], of the training subset.
 
-    Raises `JobFailed` where a technique returns something of the wrong shape or weights that are not usable.
+    Raises `JobFailed` if a technique returns a value of the wrong shape, or weights that are not finite and >= 0.
     """
     table = _class_weights(weight, counts)
     reduce = _mean if weight is None else weight.reduce
-    _try(loss, weight, table, reduce, counts)
+    _check_outputs(loss, weight, table, reduce, counts)
 
     def plain(logits: Tensor, batch: Mixed) -> Tensor:
         weights = table[batch.labels_a]
         return reduce(weights * loss.per_sample(logits, batch.labels_a, counts), weights)
 
     def blended(logits: Tensor, batch: Mixed) -> Tensor:
-        of_a = batch.lam * table[batch.labels_a]
-        of_b = (1 - batch.lam) * table[batch.labels_b]
+        weights_a = batch.lam * table[batch.labels_a]
+        weights_b = (1 - batch.lam) * table[batch.labels_b]
         loss_a = loss.per_sample(logits, batch.labels_a, counts)
         loss_b = loss.per_sample(logits, batch.labels_b, counts)
-        return reduce(of_a * loss_a + of_b * loss_b, of_a + of_b)
+        return reduce(weights_a * loss_a + weights_b * loss_b, weights_a + weights_b)
 
     return plain if mix is None else blended
 
 
-def hits(logits: Tensor, batch: Mixed) -> Tensor:
-    """Return how many images of a batch the logits have right, float []; a blended image counts by its shares."""
-    best = logits.detach().argmax(1)
-    right: Tensor = (best == batch.labels_a).float()
+def count_correct(logits: Tensor, batch: Mixed) -> Tensor:
+    """Return the number of correctly classified images, float []; each class of a blended image counts by its share."""
+    predicted = logits.detach().argmax(1)
+    correct: Tensor = (predicted == batch.labels_a).float()
     if batch.lam is not None:
-        right = batch.lam * right + (1 - batch.lam) * (best == batch.labels_b)
-    return right.sum()
+        correct = batch.lam * correct + (1 - batch.lam) * (predicted == batch.labels_b)
+    return correct.sum()
 
 
 def _class_weights(weight: Weight | None, counts: Tensor) -> Tensor:
@@ -64,13 +64,13 @@ def _mean(losses: Tensor, _weights: Tensor) -> Tensor:
     return losses.mean()
 
 
-def _try(
+def _check_outputs(
     loss: Loss, weight: Weight | None, table: Tensor, reduce: Callable[[Tensor, Tensor], Tensor], counts: Tensor
 ) -> None:
-    """Check the loss and the reduction on two samples that a network knows nothing about."""
+    """Check what loss and reduction return for two samples with equal logits."""
     labels = torch.tensor([0, len(counts) - 1], device=counts.device)
     logits = torch.zeros(2, len(counts), device=counts.device)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # a loss that draws must not advance the dropout stream here
         losses = output_checks.check_tensor(loss, "losses", loss.per_sample(logits, labels, counts), None, [2])
         reduced = reduce(table[labels] * losses, table[labels])
     if weight is not None:

@@ -13,7 +13,7 @@ from ltbench.suite.recipe import Recipe
 
 
 def make_optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
-    """Return the recipe's optimiser over all parameters. One without a gradient, being frozen, is left alone."""
+    """Return the recipe's optimiser over all parameters; it skips those without a gradient, that is, frozen ones."""
     parameters = list(network.parameters())
     lr, decay, momentum = recipe.lr, recipe.weight_decay, recipe.momentum
     match recipe.optimizer:
@@ -34,18 +34,18 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return tensors and plain values, named `<number of the parameter>.<name>`."""
+    """Return the state as tensors and plain values, named `<index of the parameter>.<name>`."""
     flat = {f"{n}.{k}": v for n, entry in optimizer.state_dict()["state"].items() for k, v in entry.items()}
     tensors = {name: value for name, value in flat.items() if isinstance(value, Tensor)}
     return tensors, {name: value for name, value in flat.items() if name not in tensors}
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Put a state back. Tensors get the memory layout of their parameter, as they had it: sums depend on it."""
+    """Restore a state. Tensors get the memory layout of their parameter, as before saving: it decides bits of sums."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in {**tensors, **values}.items():
-        number, _, key = name.partition(".")
-        parameter = parameters[int(number)]
+        index, _, key = name.partition(".")
+        parameter = parameters[int(index)]
         if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim():
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)  # noqa: PLW2901
         optimizer.state[parameter][key] = value

@@ -1,6 +1,6 @@
-"""What a technique returned during training, checked: whatever is wrong becomes `JobFailed`, naming the technique.
+"""Checks of what techniques return in training: a wrong value raises `JobFailed`, naming the technique.
 
-These run when a segment of the training begins, on a trial batch, so that the step itself is free of them.
+They run on a trial batch when a segment starts, so that training steps do not pay for them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ltbench.errors import JobFailed, LtbenchError
 from ltbench.stages import Mixed, Technique
 
 
-def described(value: object) -> str:
-    """Return what a value is, as an error says it: `float32 [128, 10]`."""
+def describe(value: object) -> str:
+    """Return the type of a value for an error message, `float32 [128, 10]`."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     return f"{type(value).__name__}"
 
 
-def wrong(technique: Technique, got: str, expected: str) -> JobFailed:
-    """Return the error of a technique that returned `got` instead of `expected`."""
-    return JobFailed(f"{_who(technique)} returned {got}; expected {expected}", where=type(technique).__module__)
+def wrong_output(technique: Technique, got: str, expected: str) -> JobFailed:
+    """Return the error for a technique that returned `got` instead of `expected`."""
+    return JobFailed(f"{_name(technique)} returned {got}; expected {expected}", where=type(technique).__module__)
 
 
 def check_tensor(technique: Technique, what: str, value: object, dtype: torch.dtype | None, shape: list[int]) -> Tensor:
-    """Return the value if it is a tensor of this shape and dtype (any floating one for None)."""
+    """Return the value if it is a tensor of this shape and dtype (None: any floating dtype)."""
     if (
         isinstance(value, Tensor)
         and list(value.shape) == shape
@@ -36,30 +36,30 @@ def check_tensor(technique: Technique, what: str, value: object, dtype: torch.dt
     ):
         return value
     kind = "float" if dtype is None else str(dtype).removeprefix("torch.")
-    raise wrong(technique, f"{what} {described(value)}", f"{kind} {shape}")
+    raise wrong_output(technique, f"{what} {describe(value)}", f"{kind} {shape}")
 
 
 def check_indices(technique: Technique, what: str, indices: object, size: int) -> Tensor:
     """Return the indices if they are int64 [M], M > 0, each in 0 .. size - 1."""
     if not (isinstance(indices, Tensor) and indices.dtype == torch.int64 and indices.dim() == 1 and len(indices)):
-        raise wrong(technique, f"{what} {described(indices)}", "int64 indices in one dimension, at least one")
+        raise wrong_output(technique, f"{what} {describe(indices)}", "int64 indices in one dimension, at least one")
     low, high = (int(end) for end in indices.aminmax())
     if low < 0 or high >= size:
-        raise wrong(technique, f"{what} from {low} to {high}", f"indices from 0 to {size - 1}")
+        raise wrong_output(technique, f"{what} from {low} to {high}", f"indices from 0 to {size - 1}")
     return indices
 
 
 def check_mixed(technique: Technique, mixed: object, images: Tensor, classes: int) -> Mixed:
     """Return the blended batch if its parts have the right shapes and its labels and shares are in range."""
     if not isinstance(mixed, Mixed):
-        raise wrong(technique, described(mixed), "a Mixed")
+        raise wrong_output(technique, describe(mixed), "a Mixed")
     check_tensor(technique, "images", mixed.images, images.dtype, list(images.shape))
     for name in ("labels_a", "labels_b"):
         labels = check_tensor(technique, name, getattr(mixed, name), torch.int64, [len(images)])
         check_indices(technique, name, labels, classes)
     lam = check_tensor(technique, "lam", mixed.lam, None, [len(images)])
     if not bool(((lam >= 0) & (lam <= 1)).all()):
-        raise wrong(technique, f"lam from {float(lam.min()):g} to {float(lam.max()):g}", "shares in [0, 1]")
+        raise wrong_output(technique, f"lam from {float(lam.min()):g} to {float(lam.max()):g}", "shares in [0, 1]")
     return mixed
 
 
@@ -67,15 +67,15 @@ def check_class_weights(technique: Technique, weights: object, classes: int) -> 
     """Return the weights if they are float [C], finite and not negative."""
     table = check_tensor(technique, "weights", weights, None, [classes])
     if not bool((table.isfinite() & (table >= 0)).all()):
-        raise wrong(technique, f"weights {[round(w, 6) for w in table.tolist()][:20]}", "finite weights >= 0")
+        raise wrong_output(technique, f"weights {[round(w, 6) for w in table.tolist()][:20]}", "finite weights >= 0")
     return table
 
 
 @contextmanager
 def naming_techniques(running: Technique | None = None) -> Iterator[None]:
-    """Turn an error that a technique raises into `JobFailed` that names it; leave every other error alone.
+    """Convert an error that a technique raises into a `JobFailed` that names it; pass every other error on.
 
-    Which one that is, its methods in the traceback tell; `running` says it for functions that are no methods.
+    The technique is found by its methods in the traceback; `running` names it for functions that are no methods.
     """
     try:
         yield
@@ -86,7 +86,7 @@ def naming_techniques(running: Technique | None = None) -> Iterator[None]:
         if technique is None:
             raise
         raise JobFailed(
-            f"{_who(technique)} raised {type(error).__name__}: {error}",
+            f"{_name(technique)} raised {type(error).__name__}: {error}",
             where=type(technique).__module__,
             fix="its traceback is in the log of the job",
         ) from error
@@ -94,14 +94,14 @@ def naming_techniques(running: Technique | None = None) -> Iterator[None]:
 
 def _technique_in(error: Exception) -> Technique | None:
     """Return the innermost technique whose method was running when the error was raised."""
-    found: Technique | None = None
+    innermost: Technique | None = None
     frame = error.__traceback__
     while frame is not None:
         owner = frame.tb_frame.f_locals.get("self")
-        found = owner if isinstance(owner, Technique) else found
+        innermost = owner if isinstance(owner, Technique) else innermost
         frame = frame.tb_next
-    return found
+    return innermost
 
 
-def _who(technique: Technique) -> str:
+def _name(technique: Technique) -> str:
     return f"{technique.stage} '{technique.label}'"

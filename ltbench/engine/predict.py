@@ -1,10 +1,10 @@
-"""A prediction: the logits of a fit on the test images, under one view of them.
+"""A prediction: the logits of a fit for the test images, under one view of them.
 
-    logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] where the
-                          logits are those of a linear layer
+    logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] if a
+                          linear layer computes the logits
     meta.json             spec, cost, environment, plugins
 
-A view gets normalised images, as the network does; one that wants pixels has to undo that.
+A view gets normalised images, as the network does; a view that needs pixels has to undo the normalisation.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from ltbench.suite.recipe import Recipe
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
 
-Look = Callable[[Tensor], Tensor]
+ViewImages = Callable[[Tensor], Tensor]
 """Images float [B, channels, size, size] -> the same shape."""
 
 _BATCH = 500
-"""Images a batch: between 250 and 500 are fastest on a CPU, and 2,000 halve it."""
+"""Images per batch: 250 to 500 are fastest on a CPU; 2,000 take twice as long."""
 
 
 def predict(job: Job, context: Context) -> None:
-    """Put the logits of a fit on the test images into the store; do nothing where they are there.
+    """Store the logits of a fit for the test images, unless the store has them.
 
-    Raises `JobFailed` where the view is missing, raises or changes the shape of images, or a logit is not finite.
+    Raises `JobFailed` if the view is missing, raises or changes the shape of images, or a logit is not finite.
     """
     if context.store.has(job.key):
         return
@@ -52,7 +52,7 @@ def predict(job: Job, context: Context) -> None:
     model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
-        view, look = _view(job.spec["view"], context.registry)
+        view, view_images = _view(job.spec["view"], context.registry)
         normalise = normaliser(model, subset.info, device)
         network = build(model, subset.info, spec["seed"], device)
         network.load_state_dict(read_tensors(context.store.checked(fit) / "weights.safetensors")[0])
@@ -60,10 +60,10 @@ def predict(job: Job, context: Context) -> None:
 
         @torch.inference_mode()
         def logits_of(images: Tensor) -> Tensor:
-            seen = look(normalise(images.to(device).float().mul_(1 / 255)))
+            viewed = view_images(normalise(images.to(device).float().mul_(1 / 255)))
             with autocast(recipe.precision, device):
-                found: Tensor = network(seen.contiguous(memory_format=torch.channels_last))
-            return found.float().cpu()
+                logits: Tensor = network(viewed.contiguous(memory_format=torch.channels_last))
+            return logits.float().cpu()
 
         logits = torch.cat([logits_of(images) for images in torch.split(subset.test_images, _BATCH)])
         classifier = linear_classifier(network, lambda: logits_of(subset.test_images[:2]))
@@ -82,9 +82,9 @@ def predict(job: Job, context: Context) -> None:
 
 
 def linear_classifier(network: nn.Module, predict: Callable[[], Tensor]) -> dict[str, Tensor]:
-    """Return norm of the weights and bias of each class, float32 [C]; nothing where the logits are of something else.
+    """Return the weight norm and bias of each class, float32 [C]; nothing if no linear layer computes the logits.
 
-    predict: asks the network for some logits; they must be what its classifier returns, untouched.
+    predict: returns some logits of the network, to check that they are the classifier's output, unchanged.
     """
     head: nn.Module = network.get_classifier()  # type: ignore[operator]
     if not isinstance(head, nn.Linear):
@@ -102,19 +102,19 @@ def linear_classifier(network: nn.Module, predict: Callable[[], Tensor]) -> dict
     return {"classifier.norms": norms, "classifier.bias": torch.zeros_like(norms) if bias is None else bias.detach()}
 
 
-def _view(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, Look]:
-    """Return a view and the technique that it belongs to, None for the image as it is."""
+def _view(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | None, ViewImages]:
+    """Return the technique of a view (None for the identity) and a function that applies the view."""
     if isinstance(spec, str):
         return None, lambda images: images
     technique = registry.build_as(spec["technique"], View)
     views = technique.views()
     if spec["name"] not in views:
-        raise output_checks.wrong(technique, f"views {', '.join(views)}", f"one named {spec['name']}")
+        raise output_checks.wrong_output(technique, f"views {', '.join(views)}", f"a view named {spec['name']}")
     view = views[spec["name"]]
 
-    def look(images: Tensor) -> Tensor:
+    def view_images(images: Tensor) -> Tensor:
         with output_checks.naming_techniques(technique):
-            seen = view(images)
-        return output_checks.check_tensor(technique, "images", seen, images.dtype, list(images.shape))
+            viewed = view(images)
+        return output_checks.check_tensor(technique, "images", viewed, images.dtype, list(images.shape))
 
-    return technique, look
+    return technique, view_images

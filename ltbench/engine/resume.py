@@ -1,4 +1,4 @@
-"""Going on with a training: from the end of another fit, or from where a killed worker had got to."""
+"""Resuming a training from the end of another fit or from a snapshot."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Plugins = list[dict[str, Any]]
 _FILE = "state.safetensors"
 
 
-def resume(training: Training, job: Job, store: Store, made_by: Callable[[Spec], Plugins]) -> str | None:
-    """Restore the furthest state that the job can go on from; return its key, or None where there is none.
+def resume(training: Training, job: Job, store: Store, provenance: Callable[[Spec], Plugins]) -> str | None:
+    """Restore the most advanced state from which the job can continue; return its key, or None if there is none.
 
-    made_by: who makes the techniques of a fit now. A state only saves time: where it is gone or damaged, the training
-    starts from an earlier one or from nothing. One that other versions of the plugins left is passed over: half a
-    training of each would be neither.
+    provenance: returns the plugins of a spec as installed now. States are an optimisation: without a usable one, the
+    training starts from an earlier state or from the first step. States of other plugin versions are skipped: a
+    training half by one version and half by another could not be attributed to either.
     """
     steps: dict[str, int] = {}
     for key in filter(store.has, (*snapshots(job.key), *map(end_state, job.parents))):
         with contextlib.suppress(StoreError):
             meta = store.meta(key)
             if key not in snapshots(job.key):
-                _check_beginning(key, meta["spec"], job)
-            if meta["plugins"] == made_by(meta["spec"]):
+                _check_shared_start(key, meta["spec"], job)
+            if meta["plugins"] == provenance(meta["spec"]):
                 steps[key] = meta["steps"]
     for key in sorted(steps, key=lambda key: -steps[key]):
         with contextlib.suppress(StoreError):
@@ -42,8 +42,8 @@ def resume(training: Training, job: Job, store: Store, made_by: Callable[[Spec],
     return None
 
 
-def keep(training: Training, key: str, spec: Spec, plugins: Plugins, store: Store) -> None:
-    """Store the state of a training under a key of `ltbench.store.training_states`. plugins: who made its techniques."""
+def store_state(training: Training, key: str, spec: Spec, plugins: Plugins, store: Store) -> None:
+    """Store the state of a training under a key of `ltbench.store.training_states`. plugins: provenance of its spec."""
     if store.has(key):
         store.discard(key)
     with store.writing(key) as folder:
@@ -52,7 +52,10 @@ def keep(training: Training, key: str, spec: Spec, plugins: Plugins, store: Stor
 
 
 class Snapshots:
-    """Keeps the state of a training every so many seconds, by turns in two places."""
+    """Stores the state of a training every `every` seconds, alternating between two keys.
+
+    So one complete snapshot always exists, even if the worker is killed while it replaces the other.
+    """
 
     def __init__(self, job: Job, store: Store, plugins: Plugins, every: float) -> None:
         self._job, self._store, self._plugins, self._every = job, store, plugins, every
@@ -60,22 +63,22 @@ class Snapshots:
         self._last = time.monotonic()
 
     def __call__(self, training: Training) -> None:
-        """Take a snapshot if it is time for one."""
+        """Store a snapshot if the last one is old enough."""
         if time.monotonic() - self._last < self._every:
             return
         key = snapshots(self._job.key)[self._turn]
-        keep(training, key, self._job.spec, self._plugins, self._store)
+        store_state(training, key, self._job.spec, self._plugins, self._store)
         self._turn = 1 - self._turn
         self._last = time.monotonic()
 
 
-def _check_beginning(key: str, parent: Spec, job: Job) -> None:
-    """Raise `JobFailed` unless the job's training passes through the state that the parent ends with."""
+def _check_shared_start(key: str, parent: Spec, job: Job) -> None:
+    """Raise `JobFailed` unless the job's training passes through the final state of its parent's."""
     last = parent["segments"][-1]
-    begun = job.spec["segments"][: len(parent["segments"])]
-    cut = [*begun[:-1], begun[-1] | {"until": last["until"]}]
-    # A restarted segment has a learning-rate curve over its own span, so a shorter one is another training.
-    whole = begun[-1]["until"] == last["until"] or not last["restart"]
-    same = end_state(identity(job.spec | {"segments": cut})) == key
-    if not whole or last["until"] > begun[-1]["until"] or not same:
-        raise JobFailed(f"fit {job.key} does not begin like fit {identity(parent)}, which it is to go on from")
+    shared = job.spec["segments"][: len(parent["segments"])]
+    cut = [*shared[:-1], shared[-1] | {"until": last["until"]}]
+    # The learning rates of a restarted segment depend on its length, so a shorter segment is another training.
+    same_rates = shared[-1]["until"] == last["until"] or not last["restart"]
+    same_spec = end_state(identity(job.spec | {"segments": cut})) == key
+    if not same_rates or last["until"] > shared[-1]["until"] or not same_spec:
+        raise JobFailed(f"fit {job.key} does not begin like fit {identity(parent)}, from which it should continue")

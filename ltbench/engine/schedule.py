@@ -1,13 +1,13 @@
-"""How many steps a training has, where its segments lie, and the learning rate of each step.
+"""The steps of a training, the span of each segment, and the learning rate of each step.
 
-A recipe in steps has that many. A recipe in epochs has, for every segment, its share of the epochs times the batches
-of an epoch under *that segment's* sampler: with u the fractions where segments end and b the batches of an epoch,
+A recipe states its length in steps or in epochs. In epochs, a segment has its share of them times the batches per
+epoch of *its own* sampler: with u the fractions where segments end and b the batches per epoch,
 
     steps of segment i = round(epochs u_i b_i) - round(epochs u_(i-1) b_i)
 
-Each segment counts its steps as if its own sampler had been on from the beginning: step s of `whole` = epochs b_i. So
-neither the steps nor the learning rates up to a point depend on what comes after it: a training that is cut there and
-gone on with is the same training.
+Each segment counts its steps as if its sampler had been in use from the start: step s of `total` = epochs b_i. So
+neither steps nor learning rates depend on later segments, and a training that is cut at any step and continued is
+bit-identical to an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ltbench.suite.recipe import Recipe
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps of one segment: `first` up to, and without, `last`, of a training of `whole` steps."""
+    """The steps of a segment: from `first` to `last`, exclusive, of a training of `total` steps."""
 
     first: int
     last: int
-    whole: int
+    total: int
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -36,51 +36,55 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 def spans(recipe: Recipe, ends: Sequence[float], batches: Sequence[int]) -> list[Span]:
     """Return the span of each segment.
 
-    ends: where the segments end, as fractions of the training; batches: those of an epoch under each one's sampler.
+    ends: where segments end, as fractions of the training; batches: per epoch of each segment's sampler.
     """
-    found: list[Span] = []
-    for begin, end, per_epoch in zip((0.0, *ends), ends, batches, strict=False):
-        whole = recipe.steps if recipe.epochs is None else recipe.epochs * per_epoch
-        assert whole is not None, "a recipe states its length"
-        found.append(Span(first=round(whole * begin), last=round(whole * end), whole=whole))
-    return found
+    result: list[Span] = []
+    for start, end, per_epoch in zip((0.0, *ends), ends, batches, strict=False):
+        total = recipe.steps if recipe.epochs is None else recipe.epochs * per_epoch
+        assert total is not None, "a recipe states its length"
+        result.append(Span(first=round(total * start), last=round(total * end), total=total))
+    return result
 
 
 def learning_rates(recipe: Recipe, span: Span, *, restart: bool, scale: float) -> tuple[float, ...]:
     """Return the learning rate of each step of a segment.
 
-    A segment that restarts has the recipe's curve over its own span, every other one its part of the curve over the
-    whole training. scale: factor on the recipe's learning rate.
+    A segment that restarts goes through the recipe's whole curve, any other through its part of the training's curve.
+    scale: factor on the recipe's learning rate.
     """
-    first, whole = (0, len(span)) if restart else (span.first, span.whole)
-    return tuple(rate * scale for rate in _curve(recipe, whole)[first : first + len(span)])
+    first, total = (0, len(span)) if restart else (span.first, span.total)
+    return tuple(rate * scale for rate in _curve(recipe, total)[first : first + len(span)])
 
 
 @lru_cache(maxsize=16)
 def _curve(recipe: Recipe, steps: int) -> tuple[float, ...]:
-    """Return the learning rates of torch's own schedulers, run ahead on nothing: a linear rise, then the schedule."""
-    rise = round(recipe.warmup * steps)
-    warmup = lr_scheduler.LinearLR(optimizer := _idle(recipe.lr), 1 / max(rise, 1), total_iters=rise)
-    rates = _run(optimizer, warmup, rise)
-    optimizer = _idle(recipe.lr)
-    rest = steps - rise
+    """Return the learning rates that torch's schedulers give to a dummy optimiser: linear warm-up, then the schedule.
+
+    All at once and in advance, so that resuming a training has no scheduler state to restore.
+    """
+    warmup_steps = round(recipe.warmup * steps)
+    optimizer = _dummy_optimizer(recipe.lr)
+    warmup = lr_scheduler.LinearLR(optimizer, 1 / max(warmup_steps, 1), total_iters=warmup_steps)
+    rates = _scheduled_rates(optimizer, warmup, warmup_steps)
+    optimizer = _dummy_optimizer(recipe.lr)
+    rest = steps - warmup_steps
     scheduler: lr_scheduler.LRScheduler
     match recipe.schedule:
         case "cosine":
             scheduler = lr_scheduler.CosineAnnealingLR(optimizer, max(rest, 1))
         case "multistep":
-            milestones = [round(m * steps) - rise for m in recipe.milestones]
+            milestones = [round(m * steps) - warmup_steps for m in recipe.milestones]
             scheduler = lr_scheduler.MultiStepLR(optimizer, milestones, recipe.decay)
         case "constant":
             scheduler = lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    return (*rates, *_run(optimizer, scheduler, rest))
+    return (*rates, *_scheduled_rates(optimizer, scheduler, rest))
 
 
-def _idle(lr: float) -> torch.optim.Optimizer:
+def _dummy_optimizer(lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.zeros(1)], lr=lr)
 
 
-def _run(optimizer: torch.optim.Optimizer, scheduler: lr_scheduler.LRScheduler, steps: int) -> list[float]:
+def _scheduled_rates(optimizer: torch.optim.Optimizer, scheduler: lr_scheduler.LRScheduler, steps: int) -> list[float]:
     rates = []
     for _ in range(steps):
         rates.append(float(optimizer.param_groups[0]["lr"]))

@@ -1,4 +1,4 @@
-"""A segment of a training: a span under one set of techniques."""
+"""A segment of a training: a span of steps with one set of techniques."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Technique)
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """The built form of the segment in `ltbench.core.spec`."""
+    """A segment with its techniques built from the spec (see `ltbench.core.spec`)."""
 
     until: float
     sampler: Sampler
@@ -27,11 +27,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     restart: bool
     lr_scale: float
     has_fixed_images: bool
-    """Whether a frozen backbone is shown the same images in every epoch."""
+    """Whether a frozen backbone gets the same images in every epoch."""
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], registry: Techniques) -> Segment:
-        """Build the techniques of a segment's spec."""
+        """Build a segment from its spec."""
 
         def optional(kind: type[T]) -> T | None:
             return None if spec[kind.stage] is None else registry.build_as(spec[kind.stage], kind)
@@ -51,7 +51,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def techniques(self) -> list[Technique]:
-        """The techniques that are on, in the order in which data meets them."""
+        """Its techniques, in stage order."""
         return [t for t in (self.sampler, self.augment, self.mix, self.loss, self.weight) if t is not None]
 
     def __str__(self) -> str:

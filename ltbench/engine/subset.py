@@ -1,4 +1,4 @@
-"""The images that a training sees: a long-tailed subset of a data set, and its test images, as tensors."""
+"""The data of a training as tensors: a long-tailed subset of a data set, and its test images."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 
 class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A training subset and the test images. Test tensors, and those of a cached subset, are not to be written to."""
+    """A training subset and the test images. Read-only: the tensors are cached and shared between trainings."""
 
     images: Tensor
     """uint8 [N, channels, size, size]"""
     labels: Tensor
     """int64 [N]"""
     counts: Tensor
-    """int64 [C], of this very subset"""
+    """int64 [C], of this subset"""
     test_images: Tensor
     """uint8 [M, channels, size, size]"""
     test_labels: Tensor
     """int64 [M]"""
     info: DatasetInfo
-    """Of the whole data set; its counts are not the subset's."""
+    """Of the whole data set; its counts are larger than the subset's."""
 
     @property
     def imbalance_factor(self) -> float | None:
-        """The realised imbalance factor; None where a class has no image, as in some bags."""
+        """The realised imbalance factor; None if a class has no image, as in some bags."""
         return realised_imbalance(self.counts.tolist())
 
     def summary(self) -> dict[str, Any]:
-        """Return what a record says of the data, as plain JSON values."""
+        """Return the facts about the data that a record holds, as plain JSON values."""
         counts: list[int] = self.counts.tolist()
         return {
             "counts": counts,
@@ -63,49 +63,49 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) -> Subset:
-    """Return the subset that a data spec describes (see `ltbench.core.spec`), from memory where it was asked for lately.
+    """Return the subset that a data spec describes (see `ltbench.core.spec`); the last few are cached.
 
-    Raises `DataError` where the data set is missing, corrupt, not the one that was planned with, or too small.
+    Raises `DataError` if the data set is missing, corrupt, too small, or not the one of the plan.
     """
     dataset, profile = registry.build(data_spec["dataset"]), registry.build(data_spec["profile"])
     assert isinstance(dataset, Dataset)
     assert isinstance(profile, Profile)
-    found = dataset.info(data_root).fingerprint
-    if found != data_spec["fingerprint"]:
+    fingerprint = dataset.info(data_root).fingerprint
+    if fingerprint != data_spec["fingerprint"]:
         raise DataError(
-            f"data set '{dataset.label}' is not the one that was planned with",
+            f"data set '{dataset.label}' has changed since the plan was made",
             where=str(data_root),
-            why=f"its fingerprint is {found}; expected {data_spec['fingerprint']}",
+            why=f"its fingerprint is {fingerprint}; expected {data_spec['fingerprint']}",
             fix="plan again",
         )
     factor = check_imbalance_factor(data_spec["imbalance_factor"])
     return _subset(dataset, profile, factor, data_spec["subset_seed"], data_root)
 
 
-def narrow(subset: Subset, indices: IntArray | Tensor, where: str = "") -> Subset:
-    """Return the subset with the training images at `indices` only, in their order; repeats are kept.
+def select_images(subset: Subset, indices: IntArray | Tensor, where: str = "") -> Subset:
+    """Return the subset restricted to the training images at `indices`, in that order, with repetitions.
 
-    indices: int64 [K] into the training subset, K >= 1; where: who made them, for the message. Raises `JobFailed`.
+    indices: int64 [K] into the training subset, K >= 1; where: their source, for the error. Raises `JobFailed`.
     """
-    chosen = torch.as_tensor(indices)
-    if chosen.dtype != torch.int64 or chosen.ndim != 1 or not len(chosen):
+    selected = torch.as_tensor(indices)
+    if selected.dtype != torch.int64 or selected.ndim != 1 or not len(selected):
         raise JobFailed(
-            f"indices of a training subset are {str(chosen.dtype).removeprefix('torch.')} {list(chosen.shape)}",
+            f"indices of a training subset are {str(selected.dtype).removeprefix('torch.')} {list(selected.shape)}",
             where=where,
             why="expected int64 [K] with at least one index",
         )
-    low, high = int(chosen.min()), int(chosen.max())
+    low, high = int(selected.min()), int(selected.max())
     if low < 0 or high >= len(subset.labels):
         raise JobFailed(
             f"indices of a training subset go from {low} to {high}", where=where, why=f"it has {len(subset.labels)}"
         )
-    labels = subset.labels[chosen]
+    labels = subset.labels[selected]
     return msgspec.structs.replace(
-        subset, images=subset.images[chosen], labels=labels, counts=labels.bincount(minlength=len(subset.counts))
+        subset, images=subset.images[selected], labels=labels, counts=labels.bincount(minlength=len(subset.counts))
     )
 
 
-# Subsets are copies of up to some hundred megabytes; the arrays that they are cut from are mapped and cost nothing.
+# Few: a subset is a copy of up to some hundred megabytes. The arrays of `_images` are memory-mapped and cost nothing.
 @lru_cache(maxsize=4)
 def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, root: Path) -> Subset:
     info = dataset.info(root)

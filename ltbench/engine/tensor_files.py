@@ -1,4 +1,4 @@
-"""Files of an artefact: tensors as safetensors, everything else as JSON; never pickle."""
+"""Files of an artefact: tensors as safetensors, everything else as JSON; never pickle, which can run code."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ltbench.core.spec import canonical
+
 _JSON = "json"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, and JSON values beside them. Values are kept, memory layout and device are not.
-
-    Written from bytes, because `save_file` of the library makes files that nobody else may read.
-    """
+    """Write tensors, and extra JSON values in the same file. Memory layout and device are not kept."""
+    # clone: safetensors refuses tensors that share memory, such as tied weights.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata = None if extra is None else {_JSON: msgspec.json.encode(extra).decode()}
+    # Not `save_file`: its files are readable by their owner only, and a store may be shared.
     path.write_bytes(save(plain, metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return what `write_tensors` wrote, on the CPU."""
+    """Return the tensors, on the CPU, and the extra values of a file that `write_tensors` wrote."""
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         metadata = file.metadata() or {}
     return tensors, msgspec.json.decode(metadata.get(_JSON, "{}"))
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON values, with sorted keys."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(values, order="sorted"), indent=1) + b"\n")
+    path.write_bytes(msgspec.json.format(canonical(values), indent=1) + b"\n")
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with `prefix.`, by the rest of their names."""
+def strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names start with `prefix.`, named without it."""
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors under names that begin with `prefix.`, as `under` takes them back."""
+def add_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with `prefix.` before their names; `strip_prefix` is the inverse."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""Which weights predict: the last ones, or their exponential moving average."""
+"""The weights used for prediction: the last ones, or their exponential moving average."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch import nn
 
 
 class Average(Protocol):
-    """What follows the weights of a training; `module` is the network that predicts."""
+    """An average of the weights of a training; `module` is the network used for prediction."""
 
     module: nn.Module
 
     def update(self, network: nn.Module, step: int) -> None:
-        """Take the weights after `step` steps in."""
+        """Add the weights after `step` steps."""
 
 
-class Last:
-    """No average: the network itself."""
+class LastWeights:
+    """No average: the network with its last weights."""
 
     def __init__(self, network: nn.Module) -> None:
         self.module = network
@@ -27,14 +27,14 @@ class Last:
 
 
 def make_average(network: nn.Module, decay: float | None) -> Average:
-    """Return timm's moving average of weights and batch statistics with this decay, or none for None.
+    """Return timm's moving average of weights and batch statistics with this decay; for None, no average.
 
-    The decay rises to its value as 1 - (1 + step)^(-2/3), timm's warm-up, so that the average of a short training is
-    not mostly its initial weights.
+    The decay rises to its value as 1 - (1 + step)^(-2/3), timm's warm-up: otherwise the average of a short training
+    would consist mostly of its initial weights.
     """
     if decay is None:
-        return Last(network)
-    from timm.utils.model_ema import ModelEmaV3  # three seconds: paid only by recipes that ask for it
+        return LastWeights(network)
+    from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
 
     average: Average = ModelEmaV3(network, decay=decay, use_warmup=True)
     return average

@@ -5,11 +5,11 @@ Versions are plain lists of strings, so that versions of ltbench that differ can
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ltbench.core.checksums import digest
 from ltbench.core.folders import package_root
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import Job
@@ -26,11 +26,11 @@ _OWN = "the harness"
 def own_source() -> str:
     """Return a digest of the source of ltbench, as it was at this process's first call."""
     root = package_root()
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
+    parts = [
+        f"{path.relative_to(root).as_posix()}\0".encode() + bytes.fromhex(digest(path.read_bytes()))
+        for path in sorted(root.rglob("*.py"))
+    ]
+    return digest(b"".join(parts), 12)
 
 
 def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:

@@ -1,1 +1,1 @@
-"""Calling plugins safely at inference time, and the one job that needs no torch: a cell from stored logits."""
+"""Safe calls of plugins at inference time, and the job that needs no torch: a cell from stored logits."""

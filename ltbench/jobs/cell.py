@@ -1,4 +1,4 @@
-"""From stored logits to the record of a cell: posthoc, merge of views, merge of members, metrics. No training."""
+"""Make the record of a cell from stored logits: posthoc, merge of views, merge of members, metrics. No training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ltbench.core.spec import Job, Spec
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, described, merge_checked
+from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, merge_checked, shape_text
 from ltbench.records.record import Provenance, seal
 from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
 
@@ -25,20 +25,21 @@ _STAGE_ORDER = list(STAGES)
 
 
 def derive(job: Job, context: Context) -> None:
-    """Make the record of the cell `job` from the logits of its parents and put it into the store.
+    """Make the record of the cell `job` from the logits of its parents, and store it.
 
-    Raises `JobFailed`, naming the technique, where a plugin raises or returns something of a wrong shape or range.
+    Raises `JobFailed`, naming the technique, where a plugin raises or returns a wrong shape or range.
     """
     started = time.perf_counter()
     registry, store = context.registry, context.store
     metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
+    # Each fit and prediction costs once, even where members share it.
     fits = {key: store.meta(key) for key in dict.fromkeys(job.spec["members"])}
     predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
     labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
     results = compute_metrics(registry, metrics, probabilities, labels, counts)
     first = fits[job.spec["members"][0]]
-    record = _frame(job) | results
+    record = _common_fields(job) | results
     record |= {
         "status": "ok",
         "data": first["data"] | {"counts": counts.tolist()},
@@ -51,11 +52,11 @@ def derive(job: Job, context: Context) -> None:
 
 
 def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sealed record of a cell that has no numbers. error: {"type", "message", "job", "log"}."""
-    return seal(_frame(job) | {"status": "failed", "error": dict(error)})
+    """Return the sealed record of a cell that failed. error: {"type", "message", "job", "log"}."""
+    return seal(_common_fields(job) | {"status": "failed", "error": dict(error)})
 
 
-def _frame(job: Job) -> dict[str, Any]:
+def _common_fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.key,
         "protocol": job.spec["protocol"],
@@ -75,7 +76,7 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntA
 
 
 class Member(NamedTuple):
-    """One network of a cell: the class counts int64 [C] that it was trained with, and the keys of its predictions."""
+    """One network of a cell: the class counts int64 [C] of its training images, and the keys of its predictions."""
 
     counts: IntArray
     predictions: Sequence[str]
@@ -86,8 +87,8 @@ def predictions(
 ) -> tuple[IntArray, FloatArray]:
     """Return labels int64 [N] and the probabilities of a cell, float64 [N, C], from stored logits.
 
-    spec: of the cell; read: gives the content of the safetensors file of a prediction, by its key.
-    Raises `JobFailed` where a file or what a plugin makes of it is not what is expected.
+    spec: of the cell; read: returns the safetensors file of a prediction, by its key.
+    Raises `JobFailed` where a file or the result of a plugin has a wrong shape or range.
     """
     view = registry.build_as(spec["view"], View)
     ensemble = registry.build_as(spec["ensemble"], Ensemble)
@@ -97,11 +98,12 @@ def predictions(
     for counts, keys in members:
         logits = []
         for key in keys:
-            one, its_labels, classifier = _logits(read(key), key, len(counts))
-            if labels is not None and not np.array_equal(labels, its_labels):
+            raw, view_labels, classifier = _logits(read(key), key, len(counts))
+            if labels is not None and not np.array_equal(labels, view_labels):
                 raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
-            labels = its_labels
-            logits.append(one if posthoc is None else adjust_checked(registry, posthoc, one, counts, classifier))
+            labels = view_labels
+            logits.append(raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier))
+        # Views merge before members: a member of an ensemble predicts as it would alone.
         merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
     return labels, merge_checked(registry, ensemble, ensemble.merge, np.stack(merged_views))
@@ -115,7 +117,7 @@ def _stored(context: Context, key: str) -> bytes:
 
 
 def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
-    """Return stored logits float64 [N, C], labels int64 [N], and what the logits do not tell of their classifier."""
+    """Return stored logits float64 [N, C], labels int64 [N], and the classifier's norms and bias where they are stored."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -129,23 +131,25 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
         raise JobFailed("there are no test images", where=where)
     if logits.shape != (len(labels), classes) or not np.isfinite(logits).all():
         raise JobFailed(
-            f"stored logits are {described(logits)}; expected finite {[len(labels), classes]}",
+            f"stored logits are {shape_text(logits)}; expected finite {[len(labels), classes]}",
             where=where,
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
-    told = None
+    classifier = None
     if "classifier.norms" in arrays:
         norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
-        told = LinearClassifier(norms, bias)
-    return logits.astype(np.float64), labels.astype(np.int64), told
+        classifier = LinearClassifier(norms, bias)
+    # Stored as float32; probabilities and metrics are computed in float64, alike on every machine.
+    return logits.astype(np.float64), labels.astype(np.int64), classifier
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:
-    """Return the class counts of the whole training subset, int64 [C]: those of a fit that trained on all of it."""
+    """Return the class counts of the whole training subset, int64 [C]: those of a member that is not bagged, if any."""
     for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
         if spec["bag"] is None:
             return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
+    # Every member trained on a bag, so the counts of the subset are on no fit.
     data = job.extra["fits"][0]["data"]
     info = context.registry.build_as(data["dataset"], Dataset).info(context.data_root)
     if info.fingerprint != data["fingerprint"]:
@@ -155,10 +159,10 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
 
 
 def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return what the cell costs by itself: each fit and prediction counted once, however many cells share it.
+    """Return the cost of the cell alone: each fit and prediction counts in full, however many cells share it.
 
-    The cost of a fit is that of its whole trajectory. `macs` are those of predicting one test image, by all members
-    and views; what a member did not measure is None.
+    The cost of a fit is that of its whole trajectory. `macs`: of predicting one test image by all members and views.
+    A sum is None where a member did not measure it.
     """
     costs = [meta["cost"] for meta in fits.values()]
     passes = [fits[key]["cost"] for key in job.spec["members"] for _ in job.extra["views"]]
@@ -183,12 +187,12 @@ def _total(name: str, parts: Iterable[Mapping[str, Any]]) -> Any:
 def _provenance(
     job: Job, metas: Iterable[Mapping[str, Any]], metrics: Iterable[Metric], registry: Techniques
 ) -> list[dict[str, Any]]:
-    """Return who made every technique of the cell: as recorded by the jobs that used it, else as installed now."""
+    """Return the provenance of every technique of the cell: as recorded by the jobs that used it, else as installed."""
     recorded = [plugin for meta in metas for plugin in meta.get("plugins", [])]
     specs = [*job.extra["techniques"], *(job.spec[stage] for stage in ("view", "posthoc", "ensemble"))]
     used = [registry.build(spec) for spec in specs if spec]
     installed = [registry.provenance(technique) for technique in (*used, *metrics)]
-    made: dict[tuple[int, str], Provenance] = {}
-    for one in (msgspec.convert(plugin, Provenance) for plugin in (*recorded, *installed)):
-        made.setdefault((_STAGE_ORDER.index(one.stage), one.name), one)
-    return [msgspec.to_builtins(made[key]) for key in sorted(made)]
+    by_place: dict[tuple[int, str], Provenance] = {}
+    for plugin in (msgspec.convert(plugin, Provenance) for plugin in (*recorded, *installed)):
+        by_place.setdefault((_STAGE_ORDER.index(plugin.stage), plugin.name), plugin)
+    return [msgspec.to_builtins(by_place[place]) for place in sorted(by_place)]

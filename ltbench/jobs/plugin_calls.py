@@ -1,6 +1,6 @@
-"""Asking a plugin for something at inference time, and checking what it returns.
+"""Call plugins at inference time, and check what they return.
 
-Whatever is wrong becomes `JobFailed`, naming the technique and its distribution, what came and what was expected.
+Every fault becomes `JobFailed`, which names the technique, its distribution, the returned value and the expected one.
 """
 
 from __future__ import annotations
@@ -19,40 +19,41 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 _TOLERANCE = 1e-4
-"""How far a probability may be outside of [0, 1], and the sum of a row from 1: float32 over 1,000 classes is within."""
+"""Allowed distance of a probability from [0, 1] and of the sum of a row from 1: above float32 error at 1,000 classes."""
 
 
 def adjust_checked(
     registry: Techniques, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
 ) -> FloatArray:
-    """Return the changed logits, finite float64 [N, C]."""
+    """Return the adjusted logits, finite float64 [N, C]."""
     result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
     if result.shape != logits.shape or not np.isfinite(result).all():
-        raise _wrong(registry, posthoc, described(result), f"finite logits {list(logits.shape)}")
+        raise _wrong(registry, posthoc, shape_text(result), f"finite logits {list(logits.shape)}")
     return result
 
 
 def merge_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:
-    """Return what `merge`, a method of `technique`, makes of float [P, N, C]: probabilities, float64 [N, C]."""
+    """Return the probabilities float64 [N, C] that `merge`, a method of `technique`, makes of `parts`, float [P, N, C]."""
     result = _array(registry, technique, lambda: merge(parts))
     wanted = f"probabilities {list(parts.shape[1:])} between 0 and 1 that sum to 1 in each row"
     if result.shape != parts.shape[1:] or not np.isfinite(result).all():
-        raise _wrong(registry, technique, described(result), wanted)
+        raise _wrong(registry, technique, shape_text(result), wanted)
     low, high = float(result.min()), float(result.max())
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         raise _wrong(registry, technique, f"values from {low:.6g} to {high:.6g}", wanted)
     off = float(np.abs(result.sum(axis=1) - 1).max())
     if off > _TOLERANCE:
         raise _wrong(registry, technique, f"a row whose sum is {off:.3g} away from 1", wanted)
+    # What is left is rounding, which a logarithm or a root in a metric must not meet.
     return result.clip(0.0, 1.0)
 
 
 def compute_metrics(
     registry: Techniques, metrics: Iterable[Metric], probabilities: FloatArray, labels: IntArray, counts: IntArray
 ) -> dict[str, object]:
-    """Return the parts of a record that metrics fill: `metrics`, `per_class` and, where one has it, `confusion`.
+    """Return the fields of a record that metrics fill: `metrics`, `per_class` and, where a metric has it, `confusion`.
 
     probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
     """
@@ -66,12 +67,14 @@ def compute_metrics(
         return call_plugin(registry, metric, lambda: metric.compute(probabilities, labels, counts))
 
     for metric in metrics:
-        found = ask(metric)
-        if not isinstance(found, Mapping):
-            raise _wrong(registry, metric, type(found).__name__, "numbers by name")
-        for name, returned in found.items():
+        results = ask(metric)
+        if not isinstance(results, Mapping):
+            raise _wrong(registry, metric, type(results).__name__, "numbers by name")
+        for name, returned in results.items():
             if name in owners:
-                raise JobFailed(f"{who(registry, metric)} returned '{name}', which '{owners[name].name}' has taken")
+                raise JobFailed(
+                    f"{full_name(registry, metric)} returned '{name}', which '{owners[name].name}' has returned already"
+                )
             owners[name] = metric
             value = _plain(returned)
             if name == "confusion":
@@ -89,26 +92,27 @@ def compute_metrics(
 
 
 def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
-    """Return what a plugin's method returns; what it raises becomes `JobFailed`, naming it."""
+    """Return the result of a plugin's method; an exception becomes `JobFailed`, which names the technique."""
     try:
         return call()
     except LtbenchError:
         raise
+    # Anything at all: a plugin is somebody else's code, and the other cells have to go on.
     except Exception as error:
         raise JobFailed(
-            f"{who(registry, technique)} raised {type(error).__name__}: {error}",
+            f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",
             fix="its traceback is in the log of the cell",
         ) from error
 
 
-def who(registry: Techniques, technique: Technique) -> str:
-    """Return a technique as an error names it: stage, label, distribution, version."""
+def full_name(registry: Techniques, technique: Technique) -> str:
+    """Return stage, label, distribution and version of a technique, for an error message."""
     made = registry.provenance(technique)
     return f"{technique.stage} '{technique.label}' of {made['distribution']} {made['version']}"
 
 
-def described(array: FloatArray) -> str:
-    """Return what an array is, as an error says it: `float32 [200, 10], not all finite`."""
+def shape_text(array: FloatArray) -> str:
+    """Describe an array for an error message: `float32 [200, 10], not all finite`."""
     return f"{array.dtype} {list(array.shape)}{'' if np.isfinite(array).all() else ', not all finite'}"
 
 
@@ -121,7 +125,7 @@ def _array(registry: Techniques, technique: Technique, call: Callable[[], object
 
 
 def _wrong(registry: Techniques, technique: Technique, got: str, expected: str) -> JobFailed:
-    return JobFailed(f"{who(registry, technique)} returned {got}; expected {expected}")
+    return JobFailed(f"{full_name(registry, technique)} returned {got}; expected {expected}")
 
 
 def _plain(value: object) -> object:

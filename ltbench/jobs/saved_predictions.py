@@ -1,4 +1,4 @@
-"""Predictions that travel with records, so that whoever receives both can compute every metric again.
+"""Publish predictions beside records, so that anyone can compute every metric again.
 
     predictions/<key>.safetensors   logits float32 [N, C] and labels int64 [N], as the store has them
     predictions/counts.json         class counts of each fit's training images, by its key
@@ -9,6 +9,7 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import identity, predict_spec
+from ltbench.core.spec import canonical, identity, predict_spec
 from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
 from ltbench.jobs.plugin_calls import compute_metrics
@@ -38,16 +39,16 @@ _CLOSE = 1e-9
 
 
 class Predictions(Protocol):
-    """Where stored predictions are read from."""
+    """A place to read predictions from."""
 
     def logits(self, key: str) -> bytes | None:
-        """Return the file of a prediction, None where there is none; raise `JobFailed` where it was changed."""
+        """Return the file of a prediction, or None where it is missing; raise `JobFailed` where it was changed."""
 
     def counts(self, fit: str) -> list[int] | None:
-        """Return the class counts that a fit was trained with; raise `JobFailed` where they were changed."""
+        """Return the class counts of a fit's training images; raise `JobFailed` where they were changed."""
 
 
-class Folder:
+class FolderPredictions:
     """Predictions beside a records file."""
 
     def __init__(self, path: Path) -> None:
@@ -78,8 +79,8 @@ class Folder:
         return content
 
 
-class Stored:
-    """Predictions in a store, which is only read."""
+class StorePredictions:
+    """Predictions in a store. Nothing is quarantined: an audit must not change the store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -104,7 +105,7 @@ class Stored:
         return content
 
 
-def keys_of(record: Record, registry: Techniques) -> dict[str, list[str]]:
+def prediction_keys(record: Record, registry: Techniques) -> dict[str, list[str]]:
     """Return the keys of the predictions of a cell by the key of their fit, in the order of the views."""
     names = list(registry.build_as(record.spec["view"], View).views())
     view = record.spec["view"]
@@ -112,7 +113,7 @@ def keys_of(record: Record, registry: Techniques) -> dict[str, list[str]]:
 
 
 class Recomputed(NamedTuple):
-    """What stored predictions say of a cell."""
+    """Labels and metrics of a cell, computed from its predictions."""
 
     labels: IntArray
     parts: dict[str, object]
@@ -120,12 +121,12 @@ class Recomputed(NamedTuple):
 
 
 def recompute(record: Record, registry: Techniques, stored: Predictions) -> Recomputed | None:
-    """Compute every metric of a cell again from its stored predictions; None where one of them is not there.
+    """Compute every metric of a cell again from its predictions; None where one of them is missing.
 
-    Raises `JobFailed` where a file was changed or is not what is expected.
+    Raises `JobFailed` where a file was changed or has a wrong shape or range.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
-    keys = keys_of(record, registry)
+    keys = prediction_keys(record, registry)
     content: dict[str, bytes] = {}
     members = []
     for fit in record.spec["members"]:
@@ -138,15 +139,16 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
             if logits is None:
                 return None
             content[key] = logits
+    # The same function as in a run, so an audit checks the numbers and not a second implementation.
     labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
     metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
     return Recomputed(labels, compute_metrics(registry, metrics, probabilities, labels, whole))
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
-    """Return which numbers of a record are not those of its predictions, and which cannot be computed here."""
+    """Return the numbers of a record that contradict its predictions, and those that no installed metric computes."""
     wrong, unknown = [], []
-    said: dict[str, object] = {
+    recorded: dict[str, object] = {
         **record.metrics,
         **{f"per_class.{name}": values for name, values in record.per_class.items()},
         **({"confusion": record.confusion} if record.confusion else {}),
@@ -154,45 +156,47 @@ def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[s
     metrics, per_class = again.parts["metrics"], again.parts["per_class"]
     assert isinstance(metrics, dict)
     assert isinstance(per_class, dict)
-    found = {**metrics, **{f"per_class.{name}": values for name, values in per_class.items()}}
-    found["confusion"] = again.parts.get("confusion")
-    for name, value in said.items():
-        if name not in found:
+    computed = {**metrics, **{f"per_class.{name}": values for name, values in per_class.items()}}
+    computed["confusion"] = again.parts.get("confusion")
+    for name, value in recorded.items():
+        if name not in computed:
             unknown.append(name)
-        elif not _close(value, found[name]):
-            shown = f" is {value} on record and {found[name]} by the predictions" if name in record.metrics else ""
+        elif not _close(value, computed[name]):
+            shown = f" is {value} on record and {computed[name]} by the predictions" if name in record.metrics else ""
             wrong.append(f"{name}{shown}")
     return wrong, unknown
 
 
-def _close(one: object, other: object) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_close, one, other))
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return abs(one - other) <= _CLOSE
-    return one is other
+def _close(recorded: object, computed: object) -> bool:
+    if isinstance(recorded, list) and isinstance(computed, list):
+        return len(recorded) == len(computed) and all(map(_close, recorded, computed))
+    if isinstance(recorded, (int, float)) and isinstance(computed, (int, float)):
+        return abs(recorded - computed) <= _CLOSE
+    return recorded is computed
 
 
 def export(records: Iterable[Record], store: Store, registry: Techniques, folder: Path) -> tuple[int, list[Record]]:
-    """Write the predictions of ok records into `folder`, whole or not at all, in place of what is there.
+    """Write the predictions of ok records into `folder`, whole or not at all, replacing its content.
 
     Return the number of predictions, and the records whose predictions the store does not have. Raises `StoreError`
-    where something cannot be written, or is damaged in the store.
+    where a file cannot be written, or is damaged in the store.
     """
     counts: dict[str, list[int]] = {}
     wanted: dict[str, None] = {}
     missing: list[Record] = []
-    stored = Stored(store)
+    stored = StorePredictions(store)
     for record in records:
         if record.status != "ok":
             continue
-        keys = keys_of(record, registry)
-        its_counts = {fit: _sound(stored.counts, fit) for fit in keys}
-        if None in its_counts.values() or not all(store.has(key) for line in keys.values() for key in line):
+        keys = prediction_keys(record, registry)
+        # Publishing half of a cell's predictions would make an audit fail, so it is all or none.
+        fit_counts = {fit: _sound(stored.counts, fit) for fit in keys}
+        views = list(itertools.chain.from_iterable(keys.values()))
+        if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
             continue
-        counts |= {fit: found for fit, found in its_counts.items() if found is not None}
-        wanted |= dict.fromkeys(key for line in keys.values() for key in line)
+        counts |= {fit: found for fit, found in fit_counts.items() if found is not None}
+        wanted |= dict.fromkeys(views)
     if wanted:
         _write(folder, counts, ((key, _sound(stored.logits, key)) for key in wanted))
     return len(wanted), missing
@@ -202,7 +206,7 @@ def _sound(read: Callable[[str], T], key: str) -> T:
     try:
         return read(key)
     except JobFailed as error:
-        raise StoreError(error.what, where=error.where, fix="ltbench run makes it anew") from None
+        raise StoreError(error.what, where=error.where, fix="ltbench run recomputes it") from None
 
 
 def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[str, bytes | None]]) -> None:
@@ -213,7 +217,7 @@ def _write(folder: Path, counts: dict[str, list[int]], content: Iterable[tuple[s
         try:
             for key, logits in content:
                 atomic_files.write(staging / f"{key}.safetensors", logits or b"")
-            atomic_files.write(staging / _COUNTS, msgspec.json.encode(counts, order="sorted"))
+            atomic_files.write(staging / _COUNTS, canonical(counts))
             checksums.seal(staging, FOLDER)
             atomic_files.remove(folder)
             atomic_files.move(staging, folder)

@@ -11,8 +11,9 @@ import msgspec
 
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
-from ltbench.records.record import TECHNIQUE_STAGES, Record
+from ltbench.records.record import Record
 from ltbench.records.verifications import Standing
+from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ltbench.core.generated_files import differences, read_text, relative, splice
+from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, Wish, placed
 from ltbench.leaderboard.figures.canvas import Drawing, current, svg
@@ -172,11 +172,11 @@ def check(root: Path, readme: Path | None = None) -> list[Path]:
     files = list(_current(root, readme))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
-        names = ", ".join(relative(path) for path, _ in stale)
+        names = ", ".join(display_path(path) for path, _ in stale)
         command = "ltbench leaderboard --update"
-        command += "" if root == Path("leaderboards") else f" --leaderboards {relative(root)}"
-        command += "" if readme is None or readme == Path("README.md") else f" --readme {relative(readme)}"
-        raise OutOfDate(f"not what the records say: {names}\n{differences(stale)}", fix=command)
+        command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
+        command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
+        raise OutOfDate(f"not what the records say: {names}\n{diff_text(stale)}", fix=command)
     return [path for path, _ in files]
 
 
@@ -192,9 +192,9 @@ def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None
 
         def block(suite: str) -> list[str]:
             if suite not in by_name:
-                raise UnknownName.of("leaderboard", suite, by_name, where=f"{relative(readme)} asks for it")
+                raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
             loaded = by_name[suite]
             link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
             return compact_block(loaded.boards, failure_numbers(failed(loaded.records)), link)
 
-        yield readme, splice(read_text(readme), "leaderboard", block, relative(readme))
+        yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))

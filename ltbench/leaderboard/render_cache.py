@@ -9,7 +9,6 @@ machine alone: whoever has no note renders, and gets the same bytes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
+from ltbench.core.checksums import digest
 from ltbench.executors.version_check import own_source
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
@@ -32,7 +32,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 def source_of(parts: Iterable[bytes]) -> str:
     """Return a digest of what a page is made of. parts: records, facts and verifications; code and libraries are added."""
     versions = [f"{name} {importlib.metadata.version(name)}".encode() for name in LIBRARIES]
-    return _digest(b"".join(hashlib.sha256(part).digest() for part in (*parts, own_source().encode(), *versions)))
+    return digest(b"".join(bytes.fromhex(digest(part)) for part in (*parts, own_source().encode(), *versions)), 32)
 
 
 def is_current(root: Path, folder: Path, source: str) -> bool:
@@ -54,7 +54,7 @@ def remember(root: Path, folder: Path, source: str, files: Iterable[Path]) -> No
 
 
 def _path(root: Path, folder: Path) -> Path:
-    return root / "pages" / f"{_digest(str(folder.resolve()).encode())}.json"
+    return root / "pages" / f"{digest(str(folder.resolve()).encode(), 32)}.json"
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -62,8 +62,4 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    return _digest(path.read_bytes())
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:32]
+    return digest(path.read_bytes(), 32)

@@ -1,1 +1,1 @@
-"""From a suite to combinations, cells and a graph of jobs; sharing of trainings; compute cost in passes of an image."""
+"""Turns a suite into combinations, cells and a graph of jobs that share trainings; counts their cost in passes of an image."""

@@ -1,4 +1,4 @@
-"""Combinations of techniques, and why some are left out."""
+"""Combine techniques, and give the reason where a combination is left out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import msgspec
 
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
-from ltbench.stages import STAGES, Technique
+from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
 from ltbench.suite.suite import Strategy, Suite
-
-TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
 
 
 class Combination(msgspec.Struct, frozen=True, dict=True):
@@ -33,7 +31,7 @@ class Combination(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def notes(self) -> list[str]:
-        """What is doubtful about the combination, although it runs."""
+        """Notes for the leaderboard on pairs that run and are doubtful."""
         names = {technique.name for technique in self.techniques}
         return sorted(
             f"{technique.name} with {other}: {note}"
@@ -44,61 +42,63 @@ class Combination(msgspec.Struct, frozen=True, dict=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A combination that is not run, and why."""
+    """A combination that is not run, with the reason."""
 
     combination: Combination
     reason: str
 
 
-def asked(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
-    """Yield what a suite combines, in anytime order."""
-    parsed = registry.parse_all
+def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
+    """Yield the combinations of a suite in anytime order: those of few techniques first."""
     if suite.combinations:
-        choices = [[parsed(text) for text in row] for row in suite.combinations]
-        return listed((row for each in choices for row in itertools.product(*each)), suite.max_techniques)
-    techniques = [t for text in suite.techniques for t in parsed(text)]
-    return combinations(techniques, suite.strategy, suite.max_techniques)
+        alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
+        # A sweep in a row is several techniques, so the row stands for several combinations.
+        rows = (row for texts in alternatives for row in itertools.product(*texts))
+        return listed_combinations(rows, suite.max_techniques)
+    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
+    return combine(techniques, suite.strategy, suite.max_techniques)
 
 
-def combinations(
+def combine(
     techniques: Sequence[Technique], strategy: Strategy = "all", max_techniques: int | None = None
 ) -> Iterator[Combination | LeftOut]:
     """Yield combinations in anytime order: the baseline, then single techniques, pairs, triples and so on.
 
-    techniques: what is combined; several of one stage are alternatives. The order in which they are given matters to
-    `cumulative` alone (a, a+b, a+b+c ...).
+    techniques: several of one stage are alternatives. Their order matters to `cumulative` alone (a, a+b, a+b+c ...).
     """
     for combination in _candidates(techniques, strategy, max_techniques):
-        reason = why_not(combination)
+        reason = reason_left_out(combination)
         yield LeftOut(combination, reason) if reason else combination
 
 
-def listed(rows: Iterable[Sequence[Technique]], max_techniques: int | None = None) -> Iterator[Combination | LeftOut]:
+def listed_combinations(
+    rows: Iterable[Sequence[Technique]], max_techniques: int | None = None
+) -> Iterator[Combination | LeftOut]:
     """Yield the baseline and the combinations of a list, those of few techniques first."""
-    made = [_ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows]
-    for combination in sorted(dict.fromkeys([Combination(), *made]), key=lambda c: len(c.techniques)):
+    combinations = [
+        _ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows
+    ]
+    for combination in sorted(dict.fromkeys([Combination(), *combinations]), key=lambda c: len(c.techniques)):
         if max_techniques is None or len(combination.techniques) <= max_techniques:
-            reason = why_not(combination)
+            reason = reason_left_out(combination)
             yield LeftOut(combination, reason) if reason else combination
 
 
-def why_not(combination: Combination) -> str:
-    """Return why a combination is not worth running; empty where it is."""
+def reason_left_out(combination: Combination) -> str:
+    """Return why a combination is left out; empty where it runs."""
     picked = combination.by_stage
     names = {technique.name: technique for technique in combination.techniques}
     for technique in combination.techniques:
         for other, reason in technique.conflicts.items():
+            # A conflict with the technique's own stage is about others: at most one is picked there.
             if other in names or (other in picked and picked[other] is not technique):
-                with_whom = other if other in names else picked[other].name
-                return f"{technique.name} cannot go with {with_whom}: {reason}"
+                partner = other if other in names else picked[other].name
+                return f"{technique.name} cannot go with {partner}: {reason}"
         for other, reason in technique.needs.items():
             if other not in names and other not in picked:
-                return f"{technique.name} needs {_named(other)}: {reason}"
+                needed = f"a technique of stage {other}" if other in STAGES else other
+                return f"{technique.name} needs {needed}: {reason}"
     return ""
-
-
-def _named(other: str) -> str:
-    return f"a technique of stage {other}" if other in STAGES else other
 
 
 def _candidates(
@@ -107,6 +107,7 @@ def _candidates(
     distinct = list(dict.fromkeys(technique for technique in techniques if not technique.baseline))
     by_stage: dict[str, list[Technique]] = {}
     for stage in TECHNIQUE_STAGES:
+        # Sorted, so that the order of the command line changes neither plan nor leaderboard.
         alternatives = sorted((t for t in distinct if t.stage == stage), key=lambda t: t.label)
         if alternatives:
             by_stage[stage] = alternatives
@@ -119,12 +120,13 @@ def _candidates(
         case "pairs":
             return _products(by_stage, min(2, most))
         case "cumulative":
-            line = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
-            return (_ordered(line[:n]) for n in range(min(len(line), most) + 1))
+            stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
+            return (_ordered(stack[:n]) for n in range(min(len(stack), most) + 1))
         case "leave-one-out":
-            line = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
-            less = [[t for t in line if t is not left] for left in line]
-            rows = [[], *less, line] if len(line) > 1 else [[], *([line] if line else [])]
+            stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
+            # Of a single technique, all but one is the baseline already.
+            reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
+            rows = [[], *reduced, *([stack] if stack else [])]
             return (_ordered(row) for row in rows if len(row) <= most)
 
 
@@ -136,16 +138,16 @@ def _products(by_stage: dict[str, list[Technique]], most: int) -> Iterator[Combi
 
 
 def _one_per_stage(techniques: Sequence[Technique], how: str, fix: str = "") -> list[Technique]:
-    seen: dict[str, Technique] = {}
+    by_stage: dict[str, Technique] = {}
     for technique in techniques:
-        if other := seen.get(technique.stage):
+        if other := by_stage.get(technique.stage):
             raise UsageError(
                 f"{how} stacks one technique per stage, and {other.label} and {technique.label} are "
                 f"both of stage {technique.stage}",
                 fix=f"name one of them{fix}",
             )
-        seen[technique.stage] = technique
-    return list(seen.values())
+        by_stage[technique.stage] = technique
+    return list(by_stage.values())
 
 
 def _ordered(techniques: Iterable[Technique]) -> Combination:

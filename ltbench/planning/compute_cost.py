@@ -1,8 +1,8 @@
-"""What trainings and predictions cost, in forward passes of one image: what a plan can know before anything has run.
+"""Estimate the cost of trainings and predictions in forward passes of one image, before anything has run.
 
 A training step on an image counts as three passes: forward, and backward twice the work of forward. A frozen backbone
-that is shown still images passes each of them once. What a classifier, a sampler or a mix costs besides is left out,
-and so is that one model's pass is dearer than another's.
+that is shown unaugmented images passes each of them once. The cost of classifiers, samplers and mixes is left out, and
+a pass counts the same for every model.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ STEP = 3.0
 """Passes of a training step on one image."""
 
 
-def passes(fit: Spec, images: int, begun: float = 0.0) -> float:
-    """Return the passes of a fit from a point of its training on.
+def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
+    """Return the passes of a fit.
 
-    images: those of the training subset; begun: the share of the training that an earlier fit has done.
+    images: size of the training subset; start: the share of the training that an earlier fit has done.
     """
     recipe = fit["recipe"]
+    # A spec leaves out defaults; 128 is that of `Recipe`.
     whole = recipe["steps"] * recipe.get("batch_size", 128) if "steps" in recipe else recipe["epochs"] * images
     total, before = 0.0, 0.0
     for segment in fit["segments"]:
-        share = segment["until"] - max(before, begun)
+        share = segment["until"] - max(before, start)
         if share > 0:
+            # The engine computes the features of unaugmented images once and trains on those.
             total += images if has_fixed_images(segment) else STEP * whole * share
         before = segment["until"]
     return total
@@ -38,6 +40,6 @@ def has_fixed_images(segment: Mapping[str, Any]) -> bool:
     return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
 
 
-def predicting(info: DatasetInfo) -> float:
+def prediction_passes(info: DatasetInfo) -> float:
     """Return the passes of predicting the test images of a data set under one view."""
     return float(sum(info.test_counts))

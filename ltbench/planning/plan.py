@@ -1,7 +1,4 @@
-"""From a suite to cells, and from cells to a graph of jobs in which no work is done twice.
-
-Works without torch and reads no image.
-"""
+"""The plan of a suite: a graph of jobs in which no work is done twice. Needs no torch and reads no image."""
 
 from __future__ import annotations
 
@@ -12,21 +9,21 @@ from ltbench.planning.combinations import LeftOut
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a suite asks for, before anything runs."""
+    """The jobs of a suite, or of a part of it, and their cost."""
 
     jobs: dict[str, Job]
-    """Every job by key, in the order in which they are best run: parents first, simple combinations first."""
+    """Every job by key, in the order to run them: parents first, simple combinations first."""
     left_out: list[LeftOut]
     images: dict[str, int]
-    """Images of the training subset of each fit, by its key."""
+    """Images in the training subset of each fit, by its key."""
     trainings_naive: int
-    """Trainings that a script would do that trains every cell, and every member of an ensemble, by itself."""
+    """Trainings without sharing: one for each cell and each member of an ensemble."""
     passes_naive: float = 0.0
-    """What that script would cost, in forward passes of an image."""
+    """Cost without sharing, in forward passes of an image."""
     passes: dict[str, float] = {}
-    """About what each training and prediction costs here, in forward passes of an image, by key."""
+    """Estimated cost of each training and prediction, in forward passes of an image, by key."""
     repeated: frozenset[str] = frozenset()
-    """Jobs that an earlier part of the same plan has, too."""
+    """Jobs that an earlier part of the same plan has as well."""
     foreseen: frozenset[str] = frozenset()
     """Fits whose state a later part may go on from."""
 
@@ -36,15 +33,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells(self) -> list[Job]:
-        """The jobs that make a record, one per cell."""
+        """The jobs that write a record, one per cell."""
         return self.of_kind("cell")
 
     @property
     def trainings(self) -> set[str]:
-        """Keys of the trainings that cells are made of and that no earlier part has."""
+        """Keys of the trainings that cells read and that no earlier part has."""
         return {fit for cell in self.cells for fit in cell.spec["members"]} - self.repeated
 
     @property
     def passes_shared(self) -> float:
-        """What the jobs cost that no earlier part has, in forward passes of an image."""
+        """Cost of the jobs that no earlier part has, in forward passes of an image."""
         return sum(passes for key, passes in self.passes.items() if key not in self.repeated)

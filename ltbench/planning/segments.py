@@ -1,57 +1,51 @@
-"""From the phases of a regime to the segments of a training, with every switch resolved."""
+"""Turn the phases of a regime into the segments of a training, with every switch resolved."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
 from ltbench.core.spec import Spec
-from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination
-from ltbench.stages import Dataset, Phase, Regime
+from ltbench.planning.shared_fits import Segments, resumable
+from ltbench.stages import TRAINING_STAGES, Phase, Regime
 from ltbench.technique import Technique
 
-TRAINING_STAGES = ("sampler", "augment", "mix", "loss", "weight")
 
-
-class Phases:
-    """Segments of combinations, made once each."""
+class SegmentBuilder:
+    """Builds the segments of trainings."""
 
     def __init__(
         self,
         regimes: Sequence[Regime],
         baselines: Mapping[str, Technique | None],
-        registry: Techniques,
+        parse: Callable[[str, str], Technique],
         spec: Callable[[Technique], Spec],
     ) -> None:
-        """regimes: those of the suite, without the baseline; spec: returns that of a technique, always the same object."""
-        self._regimes, self._baselines, self._registry, self._spec = regimes, baselines, registry, spec
-        self._segments: dict[tuple[str, int], list[Spec]] = {}
+        """regimes: those of the suite, without the baseline; parse, spec: as a registry's."""
+        self._regimes, self._baselines, self._parse, self._spec = regimes, baselines, parse, spec
 
-    def segments(self, combination: Combination, trained: int, regime: Regime, dataset: Dataset) -> list[Spec]:
-        """Return the segments of a combination under its regime; equal neighbours are one.
+    def trajectory(self, combination: Combination, regime: Regime, augment: str) -> tuple[Segments, list[Segments]]:
+        """Return the segments of a training, and states on its way that trainings of a later part may resume from.
 
-        trained: a number for what the combination trains with.
+        Equal neighbours are one segment. The states are the ends of first phases of the suite's regimes.
+        augment: the data set's own augmentation, as written on a command line; empty for none.
         """
-        short = (dataset.augment, trained)
-        if short in self._segments:
-            return self._segments[short]
         segments: list[Spec] = []
         for phase in regime.phases():
-            segment = self._segment(combination, phase, dataset)
+            segment = self._segment(combination, phase, augment)
+            # A switch of a technique that is not picked changes nothing; the plain training has the same segment.
             if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
                 segments[-1] = segment
             else:
                 segments.append(segment)
-        self._segments[short] = segments
-        return segments
+        first = segments[0]
+        phases = [next(iter(regime.phases())) for regime in self._regimes]
+        beginnings = [self._segment(combination, phase, augment) for phase in phases if phase.until < first["until"]]
+        foreseen = [Segments([segment]) for segment in beginnings if resumable(segment) == resumable(first)]
+        return Segments(segments), foreseen
 
-    def beginnings(self, combination: Combination, dataset: Dataset) -> list[list[Spec]]:
-        """Return the first phase of each regime of the suite under a combination, as the segments of a training."""
-        firsts = [next(iter(regime.phases())) for regime in self._regimes]
-        return [[self._segment(combination, phase, dataset)] for phase in firsts]
-
-    def _segment(self, combination: Combination, phase: Phase, dataset: Dataset) -> Spec:
-        """Return a phase under a combination. A technique that is switched off gives way to its baseline."""
+    def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
+        """Return the segment of a phase. A technique that is switched off gives way to its baseline."""
         segment: Spec = {
             "until": float(phase.until),
             "trainable": phase.trainable,
@@ -60,12 +54,12 @@ class Phases:
         }
         for stage in TRAINING_STAGES:
             technique = combination.by_stage.get(stage) if getattr(phase, stage) else None
-            technique = technique or self._own(stage, dataset)
+            technique = technique or self._default(stage, augment)
             still = phase.still and stage == "augment"
             segment[stage] = None if technique is None or still else self._spec(technique)
         return segment
 
-    def _own(self, stage: str, dataset: Dataset) -> Technique | None:
-        """Return what a stage does where nothing is picked: the data set's own augmentation, or the baseline."""
-        text = dataset.augment if stage == "augment" else ""
-        return self._registry.parse(text, "augment") if text else self._baselines.get(stage)
+    def _default(self, stage: str, augment: str) -> Technique | None:
+        """Return what a stage does without a pick: the data set's own augmentation, or the baseline."""
+        own = stage == "augment" and augment
+        return self._parse(augment, "augment") if own else self._baselines.get(stage)

@@ -1,4 +1,4 @@
-"""Where combinations are compared: data at one imbalance factor, and one model."""
+"""Settings: data at one imbalance factor, and one model. Combinations are compared within a setting."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ T = TypeVar("T", bound=Technique)
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """Where cells are compared with each other: data at one imbalance factor, and one model."""
+    """Data at one imbalance factor, and one model: what cells have to share to be compared."""
 
-    dataset: Dataset
     info: DatasetInfo
-    profile: Profile
-    imbalance_factor: float
+    augment: str
+    """The data set's own augmentation, as written on a command line; empty for none."""
     counts: tuple[int, ...]
-    model: Model
-    setting: Spec
-
-    @property
-    def setting_key(self) -> int:
-        """What tells grounds of one plan apart, faster than their content."""
-        return id(self.setting)
+    """Images of each class in the training subset."""
+    labels: Spec
+    """The setting as a record states it, without seeds."""
+    data: Spec
+    """Spec of the data, without the subset seed."""
+    model: Spec
+    techniques: list[Spec]
+    """Specs of data set, profile and model, each with its stage."""
 
 
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
-    """Yield the grounds of a suite. Raises `DataError` where a data set has too few images for a factor."""
+    """Yield the settings of a suite. Raises `DataError` where a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         info = dataset.info(data_root)
         for profile in _each(registry, suite.profiles, "profile", Profile):
@@ -45,24 +45,29 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                 check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
-                        dataset=dataset,
                         info=info,
-                        profile=profile,
-                        imbalance_factor=factor,
+                        augment=dataset.augment,
                         counts=counts,
-                        model=model,
-                        setting={
+                        labels={
                             "dataset": dataset.label,
                             "profile": profile.label,
                             "imbalance_factor": float(factor),
                             "model": model.label,
                         },
+                        data={
+                            "dataset": registry.spec(dataset),
+                            "fingerprint": info.fingerprint,
+                            "profile": registry.spec(profile),
+                            "imbalance_factor": float(factor),
+                        },
+                        model=registry.spec(model),
+                        techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
 
 
 def _each(registry: Techniques, texts: Sequence[str], stage: str, kind: type[T]) -> Iterator[T]:
     for text in texts:
-        for one in registry.parse_all(text):
-            technique = registry.parse(one.label, stage)
+        for listed in registry.parse_all(text):
+            technique = registry.parse(listed.label, stage)
             assert isinstance(technique, kind)
             yield technique

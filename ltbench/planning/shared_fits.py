@@ -1,155 +1,145 @@
-"""Fits that begin alike share their beginning: from trainings to a chain of states.
+"""Share the beginnings of fits: turn trainings into chains of states.
 
-A fit is a trajectory through the states of a training, and its key names the state at its end. Whatever another fit
-passes through on the way can be gone on from.
+A fit is a trajectory through the states of a training, and its key names the last of them. Another fit can resume from
+any state on the way.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Collection, Hashable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ltbench.core.spec import Job, Spec, canonical, identity
 
 
-class Keys:
-    """The keys of fits, each worked out once, and which fit goes on from which.
+class Segments:
+    """The segments of a training, in order; equal where their canonical text is."""
 
-    The text of a fit is long, and a plan asks for its key in every part and from every fit that goes on from it. Plans
-    make fits of few pieces, so a fit is known here by two numbers: its *line*, which is its segments, and its *base*,
-    which is all the rest. Pieces that say the same have the same number; none may change once it was seen.
-    """
+    def __init__(self, specs: list[Spec]) -> None:
+        self.specs = specs
+        self._text = canonical(specs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segments) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class State(NamedTuple):
+    """A state that trainings pass through, at the end of the last of these segments."""
+
+    segments: Segments
+    parent: int | None
+    """Index of the state to resume from; None for a fresh network."""
+    resumed: bool
+    """Whether another state resumes from this one."""
+
+
+class Fit(NamedTuple):
+    """A fit and its key."""
+
+    key: str
+    spec: Spec
+
+
+class FitFamily:
+    """Fits that differ in nothing but their segments, so that one may resume from a state of another."""
+
+    def __init__(self, rest: Spec) -> None:
+        """rest: the spec of a fit without its segments."""
+        self._rest = rest
+        self._fits: dict[Segments, Fit] = {}
+        self._foreseen: set[Segments] = set()
+
+    def fit(self, segments: Segments, foreseen: Iterable[Segments] = ()) -> Fit:
+        """Return the fit with these segments, adding it where it is new. foreseen: states for `add_foreseen`."""
+        fit = self._fits.get(segments)
+        if fit is None:
+            self._foreseen.update(foreseen)
+            spec = self._rest | {"segments": segments.specs}
+            fit = self._fits[segments] = Fit(identity(spec), spec)
+        return fit
+
+    def add_foreseen(self) -> list[str]:
+        """Add the foreseen states as fits, and return their keys."""
+        return [self.fit(segments).key for segments in self._foreseen]
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield a job for each fit and each state on its way, parents first."""
+        states = chained(frozenset(self._fits))
+        fits = [self.fit(state.segments) for state in states]
+        for (key, spec), state in zip(fits, states, strict=True):
+            parents = () if state.parent is None else (fits[state.parent].key,)
+            yield Job(key=key, kind="fit", spec=spec, parents=parents, keep_state=state.resumed)
+
+
+class SharedFits:
+    """The fits of a plan, by family."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[object, int]] = {}
-        """Numbers by `id`, with the object itself, so that no other one gets its `id`."""
-        self._numbers: dict[Hashable, int] = {}
-        self._lines: dict[int, list[Spec]] = {}
-        self._pieces: dict[int, tuple[int, ...]] = {}
-        self._lanes: dict[int, int] = {}
-        self._keys: dict[int, bytes] = {}
-        self._chains: dict[frozenset[int], tuple[tuple[int, ...], dict[int, int]]] = {}
+        self._families: dict[bytes, FitFamily] = {}
 
-    def base(self, fit: Spec) -> int:
-        """Return the number of everything but the segments of a fit."""
-        return self._number(
-            (self._piece(fit["data"]), self._piece(fit["bag"]), self._piece(fit["model"]), self._piece(fit["recipe"]),
-             fit["seed"], fit["protocol"])
-        )  # fmt: skip
+    def family(self, rest: Spec) -> FitFamily:
+        """Return the family of the fits with this spec but for the segments."""
+        text = canonical(rest)
+        family = self._families.get(text)
+        if family is None:
+            family = self._families[text] = FitFamily(rest)
+        return family
 
-    def line(self, segments: list[Spec]) -> int:
-        """Return the number of the segments of a fit."""
-        found = self._seen.get(id(segments))
-        if found is None:
-            pieces = tuple([self._piece(segment) for segment in segments])
-            found = self._seen[id(segments)] = segments, self._number(("line", pieces))
-            self._lines.setdefault(found[1], segments)
-            self._pieces.setdefault(found[1], pieces)
-        return found[1]
+    def add_foreseen(self) -> set[str]:
+        """Add the states that a later part of the plan may resume from, and return their keys."""
+        return {key for family in self._families.values() for key in family.add_foreseen()}
 
-    def segments(self, line: int) -> list[Spec]:
-        """Return the segments that have a number."""
-        return self._lines[line]
-
-    def key(self, fit: Spec, base: int | None = None, line: int | None = None) -> str:
-        """Return the identity of a fit. base, line: its numbers, where they are known."""
-        base = self.base(fit) if base is None else base
-        short = base << 32 | (self.line(fit["segments"]) if line is None else line)
-        found = self._keys.get(short)
-        if found is None:
-            found = self._keys[short] = bytes.fromhex(identity(fit))
-        return found.hex()
-
-    def lane(self, segment: Spec) -> int:
-        """Return a number that two segments share where the shorter one is the beginning of the longer one."""
-        number = self._piece(segment)
-        if number not in self._lanes:
-            self._lanes[number] = self._number(("lane", canonical(lane_of(segment))))
-        return self._lanes[number]
-
-    def chained(self, lines: frozenset[int]) -> tuple[tuple[int, ...], dict[int, int]]:
-        """Return the lines of all states that fits of one base pass through, in order, and what each goes on from.
-
-        A segment that does not begin the learning-rate curve anew may be cut where another fit leaves it, so that the
-        two share what comes before.
-        """
-        if lines not in self._chains:
-            through = {number: None for line in sorted(lines) for number in (*self._prefixes(line), line)}
-            # States inside one segment of one trajectory, by where they are.
-            lanes: dict[tuple[int, ...], list[tuple[float, int]]] = {}
-            for line in through:
-                last = self._lines[line][-1]
-                lane = (*self._pieces[line][:-1], self.lane(last))
-                lanes.setdefault(lane, []).append((last["until"], line))
-            before: dict[int, int] = {}
-            for stops in map(sorted, lanes.values()):
-                (_, first), *_ = stops
-                if prefixes := self._prefixes(first):
-                    before[first] = prefixes[-1]
-                before |= {after: earlier for (_, earlier), (_, after) in itertools.pairwise(stops)}
-            order = sorted(through, key=lambda line: (len(self._lines[line]), self._lines[line][-1]["until"]))
-            self._chains[lines] = tuple(order), before
-        return self._chains[lines]
-
-    def _prefixes(self, line: int) -> list[int]:
-        segments = self._lines[line]
-        return [self.line(segments[:n]) for n in range(1, len(segments))]
-
-    def _piece(self, piece: Spec | None) -> int:
-        found = self._seen.get(id(piece))
-        if found is None:
-            found = self._seen[id(piece)] = piece, self._number(canonical(piece or {}))
-        return found[1]
-
-    def _number(self, what: Hashable) -> int:
-        return self._numbers.setdefault(what, len(self._numbers))
+    def chain(self) -> dict[str, Job]:
+        """Return, by key, a job for each fit and each state on its way; each resumes from the nearest earlier state."""
+        return {job.key: job for family in self._families.values() for job in family.jobs()}
 
 
-def chain_fits(fits: Mapping[str, Spec]) -> dict[str, Job]:
-    """Return a job for each fit and for each state on the way to it, each going on from the nearest earlier state.
+def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
+    """Return `SharedFits.chain` of fits with a complete spec."""
+    shared = SharedFits()
+    for fit in fits:
+        rest = {key: value for key, value in fit.items() if key != "segments"}
+        shared.family(rest).fit(Segments(fit["segments"]))
+    return shared.chain()
 
-    Fits whose segments begin alike pass through the same states.
+
+# Families of one part differ in seed or data and seldom in their trainings, so few chains serve all of them.
+@functools.lru_cache(maxsize=64)
+def chained(trainings: frozenset[Segments]) -> list[State]:
+    """Return all states that the trainings of a family pass through, parents first.
+
+    A segment that does not restart the learning-rate curve may be cut where another training leaves it, so that the two
+    share what comes before.
     """
-    keys = Keys()
-    lines: dict[int, set[int]] = {}
-    for spec in fits.values():
-        lines.setdefault(keys.base(spec), set()).add(keys.line(spec["segments"]))
-    return chain_lines(lines, {keys.base(spec): spec for spec in fits.values()}, keys)
+    passed = {Segments(t.specs[:n]) for t in trainings for n in range(1, len(t.specs) + 1)}
+    order = sorted(passed, key=lambda state: (len(state.specs), state.specs[-1]["until"]))
+    number = {state: index for index, state in enumerate(order)}
+    parents: dict[Segments, int] = {state: number[Segments(state.specs[:-1])] for state in order if state.specs[1:]}
+    # States inside one segment of one trajectory, the earliest first: each resumes from the one before it.
+    spans: dict[tuple[bytes, bytes], list[Segments]] = {}
+    for state in order:
+        span = canonical(state.specs[:-1]), canonical(resumable(state.specs[-1]))
+        spans.setdefault(span, []).append(state)
+    for stops in spans.values():
+        parents |= {later: number[earlier] for earlier, later in itertools.pairwise(stops)}
+    resumed = set(parents.values())
+    return [State(state, parents.get(state), index in resumed) for index, state in enumerate(order)]
 
 
-def chain_lines(lines: Mapping[int, Collection[int]], one: Mapping[int, Spec], keys: Keys) -> dict[str, Job]:
-    """Return what `chain_fits` does for fits that are known by their numbers.
-
-    lines: those of each base; one: any fit of each base; keys: what the numbers are from.
-    """
-    jobs: dict[str, Job] = {}
-    for base, mine in lines.items():
-        states, before = keys.chained(frozenset(mine))
-        resumed = set(before.values())
-        named: dict[int, str] = {}
-        for line in states:
-            spec = one[base] | {"segments": keys.segments(line)}
-            named[line] = key = keys.key(spec, base, line)
-            jobs[key] = Job(
-                key=key,
-                kind="fit",
-                spec=spec,
-                parents=(named[before[line]],) if line in before else (),
-                keep_state=line in resumed,
-            )
-    return jobs
-
-
-def lane_of(segment: Mapping[str, Any]) -> Spec:
-    """Return what two segments have in common where the shorter one is the beginning of the longer one."""
-    # A restarted segment has a learning-rate curve over its own span: another end is another curve.
+def resumable(segment: Mapping[str, Any]) -> Spec:
+    """Return what two segments have in common where the shorter is the beginning of the longer."""
+    # A restarted segment has a learning-rate curve over its own span, so another end is another curve.
     return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
 
 
 def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
-    """Return the fits that `key` goes on from, the first one first, and the fit itself last."""
-    line = [jobs[key]]
-    while line[0].parents:
-        line.insert(0, jobs[line[0].parents[0]])
-    return line
+    """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last."""
+    chain = [jobs[key]]
+    while chain[0].parents:
+        chain.insert(0, jobs[chain[0].parents[0]])
+    return chain

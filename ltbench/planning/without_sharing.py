@@ -1,4 +1,4 @@
-"""A plan with sharing off: every cell trains and predicts for itself, as a script would. For measuring what sharing saves."""
+"""Turn sharing off, so that every cell trains and predicts for itself as a script would: measures what sharing saves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def without_sharing(plan: Plan) -> Plan:
-    """Return the plan with jobs of its own for each cell, each training undivided.
+    """Return the plan with separate jobs for each cell, each training undivided.
 
-    What a job makes is the same; its spec has `alone`, the cell that it is made for, and so an identity of its own.
-    Cells keep the identity of the shared one in `extra["shared"]`. Trainings that one cell needs twice are done twice.
+    The spec of a fit names its cell in `alone`, which changes the identity and not the result. Cells keep the identity
+    of the shared cell in `extra["shared"]`. A training that a cell needs twice is done twice.
     """
     jobs: dict[str, Job] = {}
     images: dict[str, int] = {}
@@ -26,42 +26,43 @@ def without_sharing(plan: Plan) -> Plan:
         views = len(cell.extra["views"])
         members, parents, specs = [], [], []
         for number, fit_key in enumerate(cell.spec["members"]):
-            mine = _own(plan.jobs[fit_key], {"alone": f"{cell.key}/{number}"})
-            images[mine.key] = plan.images[fit_key]
-            passes[mine.key] = _whole(plan, fit_key)
-            jobs[mine.key] = mine
-            members.append(mine.key)
-            specs.append(mine.spec)
+            fit = _separate(plan.jobs[fit_key], {"alone": f"{cell.key}/{number}"})
+            images[fit.key] = plan.images[fit_key]
+            passes[fit.key] = _passes_undivided(plan, fit_key)
+            jobs[fit.key] = fit
+            members.append(fit.key)
+            specs.append(fit.spec)
             for parent in cell.parents[number * views : (number + 1) * views]:
-                seen = _own(plan.jobs[parent], {"fit": mine.key}, parents=(mine.key,))
-                passes[seen.key] = plan.passes[parent]
-                jobs[seen.key] = seen
-                parents.append(seen.key)
+                predict = _separate(plan.jobs[parent], {"fit": fit.key}, parents=(fit.key,))
+                passes[predict.key] = plan.passes[parent]
+                jobs[predict.key] = predict
+                parents.append(predict.key)
         extra = cell.extra | {"fits": specs, "shared": cell.key}
-        made = _own(cell, {"members": members}, parents=tuple(parents))
-        jobs[made.key] = msgspec.structs.replace(made, extra=extra)
+        separate = _separate(cell, {"members": members}, parents=tuple(parents))
+        jobs[separate.key] = msgspec.structs.replace(separate, extra=extra)
+    # Without sharing, parts have no job in common.
     return msgspec.structs.replace(
         plan, jobs=jobs, images=images, passes=passes, repeated=frozenset(), foreseen=frozenset()
     )
 
 
-def _own(job: Job, change: dict[str, Any], parents: tuple[str, ...] = ()) -> Job:
+def _separate(job: Job, change: dict[str, Any], parents: tuple[str, ...] = ()) -> Job:
     spec: Spec = job.spec | change
     return msgspec.structs.replace(job, key=identity(spec), spec=spec, parents=parents, keep_state=False)
 
 
-def _whole(plan: Plan, key: str) -> float:
-    """Return the passes of a training from its first step on."""
+def _passes_undivided(plan: Plan, key: str) -> float:
+    """Return the passes of a training from its first step."""
     job = plan.jobs[key]
-    return plan.passes[key] + sum(_whole(plan, parent) for parent in job.parents)
+    return plan.passes[key] + sum(_passes_undivided(plan, parent) for parent in job.parents)
 
 
-def compared(plan: Plan, store: Store) -> str:
-    """Return, in a sentence, how many of the cells that were trained by themselves have the numbers of the shared ones."""
+def compare_with_shared(plan: Plan, store: Store) -> str:
+    """Return, in a sentence, how many cells have the same numbers with and without sharing."""
     known = same = 0
     for cell in plan.cells:
-        mine, shared = store.record(cell.key), store.record(cell.extra["shared"])
-        if mine is not None and shared is not None and mine["status"] == shared["status"] == "ok":
+        separate, shared = store.record(cell.key), store.record(cell.extra["shared"])
+        if separate is not None and shared is not None and separate["status"] == shared["status"] == "ok":
             known += 1
-            same += mine["metrics"] == shared["metrics"] and mine["per_class"] == shared["per_class"]
-    return f"{same} of {known} cells that were also trained with sharing have the very same numbers"
+            same += separate["metrics"] == shared["metrics"] and separate["per_class"] == shared["per_class"]
+    return f"{same} of {known} cells that were also trained with sharing have identical numbers"

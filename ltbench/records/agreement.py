@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench.core.checksums import digest
+from ltbench.core.spec import canonical
 from ltbench.records.record import Record
 
 BAND: Final = 0.02
@@ -78,7 +79,4 @@ def result_digest(record: Record) -> str:
     common = msgspec.structs.replace(
         record, cost={}, environment={}, curve={}, plugins=[], error=None, digest=""
     )  # fmt: skip
-    return hashlib.sha256(_encoder.encode(common)).hexdigest()[:32]
-
-
-_encoder = msgspec.json.Encoder(order="sorted")
+    return digest(canonical(common), 32)

@@ -6,7 +6,6 @@ its identity can be recomputed from its own text, and a digest over everything, 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,15 +15,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ltbench.core import atomic_files
-from ltbench.core.spec import Spec, canonical, identity
+from ltbench.core import atomic_files, checksums
+from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.errors import RecordError, StoreError
-from ltbench.stages import STAGES
-from ltbench.technique import written
+from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
-TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
-_IN_SEGMENTS = ("sampler", "augment", "mix", "loss", "weight")
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 Number = int | float | None
@@ -110,13 +106,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def slot(self) -> tuple[object, ...]:
         """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
-        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, _encoder.encode(self.recipe))
+        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, canonical(self.recipe))
 
 
 def digest(record: Record) -> str:
     """Return the digest that the record should carry."""
     unsealed = msgspec.structs.replace(record, digest="")
-    return hashlib.sha256(_encoder.encode(unsealed)).hexdigest()[:32]
+    return checksums.digest(canonical(unsealed), 32)
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,22 +170,14 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
         yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
         yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
     for stage in ("view", "posthoc", "ensemble"):
-        said, found = record.combination.get(stage), label_of(spec.get(stage))
+        said, found = record.combination.get(stage), label_of(spec.get(stage)) or None
         if said is not None or stage == "posthoc":
             yield f"combination.{stage}", said, found
-    for stage in _IN_SEGMENTS:
+    for stage in TRAINING_STAGES:
         said = record.combination.get(stage)
-        used = sorted({label_of(segment.get(stage)) or "" for fit in fits for segment in fit.get("segments", [])})
+        used = sorted({label_of(segment.get(stage)) for fit in fits for segment in fit.get("segments", [])})
         if said is not None and said not in used:
             yield f"combination.{stage}", said, used
-
-
-def label_of(technique: Mapping[str, Any] | None) -> str | None:
-    """Return how the technique of a spec is written on a command line: `focal` or `focal[gamma=1.5]`."""
-    if not technique:
-        return None
-    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])
 
 
 def _convert(record: Mapping[str, Any], where: str) -> Record:
@@ -259,7 +247,7 @@ def sound(raw: Mapping[str, Any], where: str) -> Record:
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Write records, one line each in a fixed order, whole or not at all."""
-    lines = [_encoder.encode(record) + b"\n" for record in sorted(records, key=sort_key)]
+    lines = [canonical(record) + b"\n" for record in sorted(records, key=sort_key)]
     write_atomic(path, b"".join(lines))
 
 
@@ -315,6 +303,3 @@ def write_atomic(path: Path, content: bytes) -> bool:
     finally:
         atomic_files.remove(staging)
     return True
-
-
-_encoder = msgspec.json.Encoder(order="sorted")

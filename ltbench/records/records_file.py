@@ -6,13 +6,14 @@ of the same cell with other numbers counts again. What is withdrawn stays in the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench.core.checksums import digest
+from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record, parsed, read_lines, sort_key, sound, write_atomic
@@ -112,12 +113,9 @@ def text_of(one: RecordsFile) -> bytes:
     """Return what a records file holds."""
     records = sorted([*one.records, *one.withdrawn], key=sort_key)
     lines: list[Record | Invalidation] = [*records, *one.invalidations]
-    return b"".join(_encoder.encode(each) + b"\n" for each in lines)
+    return b"".join(canonical(each) + b"\n" for each in lines)
 
 
 def _sealed(one: Invalidation) -> Invalidation:
-    content = _encoder.encode(msgspec.structs.replace(one, digest=""))
-    return msgspec.structs.replace(one, digest=hashlib.sha256(content).hexdigest()[:32])
-
-
-_encoder = msgspec.json.Encoder(order="sorted")
+    content = canonical(msgspec.structs.replace(one, digest=""))
+    return msgspec.structs.replace(one, digest=digest(content, 32))

@@ -9,13 +9,14 @@ signature: it says that nothing was changed since, not who made it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench.core.checksums import digest
+from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record, write_atomic
@@ -82,9 +83,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def sealed(one: Verification) -> Verification:
     """Return the verification with its digests."""
-    records = hashlib.sha256(_encoder.encode(one.cells)).hexdigest()[:32]
+    records = digest(canonical(one.cells), 32)
     one = msgspec.structs.replace(one, records=records, digest="")
-    return msgspec.structs.replace(one, digest=hashlib.sha256(_encoder.encode(one)).hexdigest()[:32])
+    return msgspec.structs.replace(one, digest=digest(canonical(one), 32))
 
 
 def read_verifications(path: Path) -> list[Verification]:
@@ -115,7 +116,7 @@ def write_verifications(path: Path, verifications: Iterable[Verification]) -> bo
         path.unlink(missing_ok=True)
         return there
     found = _File(verifications=sorted(unique.values(), key=lambda one: (one.records, one.digest)))
-    return write_atomic(path, msgspec.json.format(_encoder.encode(found), indent=1) + b"\n")
+    return write_atomic(path, msgspec.json.format(canonical(found), indent=1) + b"\n")
 
 
 def standing(verifications: Iterable[Verification], records: Iterable[Record]) -> Standing:
@@ -139,6 +140,3 @@ def standing(verifications: Iterable[Verification], records: Iterable[Record]) -
 
 def _holds(cells: Mapping[str, str], outcomes: Mapping[str, set[str]], cell: str) -> bool:
     return outcomes.get(cell) == {cells[cell]}
-
-
-_encoder = msgspec.json.Encoder(order="sorted")

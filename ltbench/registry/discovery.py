@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -16,6 +15,7 @@ from types import ModuleType
 
 import msgspec
 
+from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, PluginOrigin, PluginSource
 from ltbench.errors import PluginError, nearest
 from ltbench.technique import Technique
@@ -105,7 +105,7 @@ def installed() -> list[tuple[PluginSource, importlib.metadata.EntryPoint]]:
 def source_digest(technique: type[Technique]) -> str:
     """Return a digest of the file that defines a technique; empty where there is no such file."""
     file = getattr(sys.modules.get(technique.__module__), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file and Path(file).exists() else ""
+    return digest(Path(file).read_bytes(), 12) if file and Path(file).exists() else ""
 
 
 def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:

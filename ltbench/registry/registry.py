@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
@@ -80,8 +80,8 @@ class Registry:
 
     def _add_asked(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
         file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
-        digest = hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:12] if file else ""
-        source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=digest)
+        version = digest(Path(file or "").read_bytes(), 12) if file else ""
+        source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=version)
         broken = self.add(source, load)
         if broken:
             raise PluginError(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ltbench.core.generated_files import differences, read_text, relative, splice
+from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, UsageError
 from ltbench.registry.parameter_help import parameters
 from ltbench.registry.registry import Registry
@@ -58,9 +58,9 @@ def _cell(text: str) -> str:
 def spliced(path: Path, registry: Registry) -> str:
     """Return a file as it should be. Raises `UsageError` where it has no place for the catalogue."""
     text = read_text(path)
-    made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], relative(path))
+    made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], display_path(path))
     if f"<!-- ltbench:{KIND}" not in text:
-        raise UsageError(f"{relative(path)} has no place for the catalogue",
+        raise UsageError(f"{display_path(path)} has no place for the catalogue",
                          fix=f"<!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on a line of its own")  # fmt: skip
     return made
 
@@ -69,4 +69,4 @@ def check(path: Path, registry: Registry, command: str) -> None:
     """Raise `OutOfDate` with the differences where a file is not as it should be. command: what mends it."""
     text = spliced(path, registry)
     if text != read_text(path):
-        raise OutOfDate(f"not what the plugins say: {relative(path)}\n{differences([(path, text)])}", fix=command)
+        raise OutOfDate(f"not what the plugins say: {display_path(path)}\n{diff_text([(path, text)])}", fix=command)

@@ -17,9 +17,9 @@ from typing import Literal
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.spec import Job
+from ltbench.core.spec import Job, label_of
+from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
-from ltbench.timing.job_shape import label
 
 State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken"]
 """`failed`: some cells did; `unfinished`: the budget was used up; `broken`: the run itself raised."""
@@ -99,10 +99,10 @@ def about(job: Job) -> str:
         return " + ".join(picked)
     if "segments" not in spec:
         view = spec.get("view", "")
-        return view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
-    data, stages = spec["data"], ("sampler", "augment", "mix", "loss", "weight")
-    parts = [label(data["dataset"]), f"{data['imbalance_factor']:g}", label(spec["model"])]
-    return " ".join(filter(None, parts + [label(spec["segments"][-1][stage]) for stage in stages]))
+        return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
+    data = spec["data"]
+    parts = [label_of(data["dataset"]), f"{data['imbalance_factor']:g}", label_of(spec["model"])]
+    return " ".join(filter(None, parts + [label_of(spec["segments"][-1][stage]) for stage in TRAINING_STAGES]))
 
 
 def lease_key(run: str) -> str:
@@ -113,7 +113,7 @@ def lease_key(run: str) -> str:
 def write(root: Path, run: Run) -> None:
     """Write the record of a run atomically. Raises `StoreError` if it cannot be written."""
     folder = root / "runs"
-    fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.name(run.id)}.json"
+    fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.checked_key(run.id)}.json"
     with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
         folder.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
@@ -142,5 +142,5 @@ def read(root: Path, last: int | None = None, also: Iterable[str] = ()) -> list[
 def written(root: Path, run: str) -> float | None:
     """Return when a run's record was last written, by the file system's clock; None if there is none."""
     with contextlib.suppress(OSError):
-        return (root / "runs" / f"{store_format.name(run)}.json").stat().st_mtime
+        return (root / "runs" / f"{store_format.checked_key(run)}.json").stat().st_mtime
     return None

@@ -13,7 +13,7 @@ from ltbench.errors import Interrupted
 from ltbench.executor import Context, Executor, Outcome
 from ltbench.executors.perform import finished
 from ltbench.jobs.cell import failed_record
-from ltbench.planning.needed import needed
+from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.records.from_store import valid_status
 from ltbench.running.events import Event, Summary
 from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
@@ -88,7 +88,7 @@ class _Run:
         if not options.retry_failed:
             self.counts.failed += failed
             settled.update(failed)
-        jobs = needed(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store)
+        jobs = jobs_to_run(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store)
         self.ready = ReadyQueue(plan.jobs, jobs)
         self.counts.add(jobs.values())
         self.tasks: list[set[str]] = []
@@ -219,7 +219,7 @@ class _Run:
         if lost and self.remakes[job.key] < _REMAKES:
             # A parent was quarantined as damaged, or someone removed it: recompute it, then try this job again.
             self.remakes[job.key] += 1
-            self.counts.add(self.ready.add(needed(self.plan.jobs, [job], self.store)))
+            self.counts.add(self.ready.add(jobs_to_run(self.plan.jobs, [job], self.store)))
             self.ready.put_back(job.key)
             for key in lost:
                 self.emit("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")

@@ -10,7 +10,7 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.executor import Context
-from ltbench.planning.needed import needed
+from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.planning.plan import Plan
 from ltbench.records.from_store import valid_record
 from ltbench.registry.differences import differences
@@ -80,7 +80,7 @@ def plan_status(plan: Plan, context: Context, prediction: Prediction, *, workers
             continue
         if changes := differences(record["plugins"], context.registry, current):
             stale[cell.key] = changes
-    missing = needed(plan.jobs, wanted, store)
+    missing = jobs_to_run(plan.jobs, wanted, store)
     return PlanStatus(
         jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
         missing=_by_kind(job for key, job in missing.items() if key not in plan.repeated),

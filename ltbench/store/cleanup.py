@@ -1,7 +1,7 @@
-"""What a store holds and how much room it takes, and what of that can go.
+"""List what a store holds with its size, and remove what can be recomputed.
 
-What can go is removed from the cheapest to make again to the dearest: what is of no use to anyone, states that only
-save time, and, when asked for, whole trainings and predictions. Records are never removed.
+The cheapest to recompute goes first: leftovers, then states that only save time and, on request, whole predictions and
+trainings. Records are never removed.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import msgspec
 from ltbench.core import atomic_files
 from ltbench.errors import StoreError
 from ltbench.store.store import Store
-from ltbench.store.training_states import owner
+from ltbench.store.training_states import fit_of
 
 KINDS = ("records", "predictions", "trainings", "states", "snapshots", "logs", "damaged", "unfinished", "other")
-"""What lies in a store. `unfinished` is what killed writers left half-written."""
+"""Kinds of items. `unfinished`: half-written by processes that were killed."""
 USELESS = ("snapshots", "states", "damaged", "unfinished")
 _RECENT_SECONDS = 3600.0
-"""Somebody may still be writing what was touched more lately."""
+"""A process may still be writing an item that was touched more recently."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing in a store: an artefact, a record, a log, or what is left of one."""
+    """An artefact, a record, a log, or the remains of one."""
 
     kind: str
     key: str
     path: Path
     size: int
-    """Bytes on the disk, blocks of the file system not counted."""
+    """Sum of the lengths of its files in bytes; blocks of the file system may take more."""
     touched: float
-    """When its newest file was written, in seconds of the file system's clock."""
+    """Modification time of its newest file, by the file system's clock."""
 
 
 def items(store: Store) -> Iterator[Item]:
-    """Yield what a store holds. What vanishes while this looks is left out."""
+    """Yield the items of a store. Items removed meanwhile are left out."""
     for folder, kind in (("records", "records"), ("logs", "logs"), ("damaged", "damaged"), ("staging", "unfinished")):
         deep = kind == "records"
         for path in _entries(store.root / folder, deep=deep):
@@ -57,7 +57,7 @@ def _entries(folder: Path, *, deep: bool) -> list[Path]:
 
 
 def _kind_of_job(path: Path, store: Store) -> str:
-    if owner(path.name) is not None:
+    if fit_of(path.name) is not None:
         return "states" if path.name.endswith("-state") else "snapshots"
     if not store.has(path.name):
         return "other"
@@ -65,9 +65,10 @@ def _kind_of_job(path: Path, store: Store) -> str:
 
 
 def _item(kind: str, key: str, path: Path) -> Iterator[Item]:
+    # Another process may remove it between listing and looking.
     try:
-        files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-        stats = [one.stat() for one in files] or [path.stat()]
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        stats = [file.stat() for file in files] or [path.stat()]
     except FileNotFoundError:
         return
     size = sum(stat.st_size for stat in stats) if files else 0
@@ -75,18 +76,17 @@ def _item(kind: str, key: str, path: Path) -> Iterator[Item]:
 
 
 def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0) -> Iterator[Item]:
-    """Yield what may go, what is cheapest to do without first, and of that the oldest first.
+    """Yield items that may be removed, the cheapest to recompute first, and of equal cost the oldest first.
 
-    Always: damaged files that were set aside, what killed writers left, states, and snapshots of fits that are done
-    or were touched by nobody for an hour. trainings: predictions and trainings, too; records and leaderboards stay,
-    and what is asked of those cells later trains them again. older_than: seconds that a thing must have lain there.
-    What another process is working on stays.
+    Always: quarantined files, unfinished ones, states, and snapshots of fits that are done or were untouched for an
+    hour. trainings: predictions and trainings as well; records and leaderboards stay, and a later run that needs those
+    fits trains them again. older_than: minimum age in seconds. Items in use by another process are left out.
     """
     now = time.time()
-    wanted = [*USELESS, *(("predictions", "trainings") if trainings else ())]
-    found = [item for item in items(store) if item.kind in wanted and now - item.touched >= older_than]
-    found.sort(key=lambda item: (wanted.index(item.kind), item.touched, item.key))
-    for item in found:
+    kinds = [*USELESS, *(("predictions", "trainings") if trainings else ())]
+    candidates = [item for item in items(store) if item.kind in kinds and now - item.touched >= older_than]
+    candidates.sort(key=lambda item: (kinds.index(item.kind), item.touched, item.key))
+    for item in candidates:
         if not _in_use(item, store, now):
             yield item
 
@@ -94,20 +94,22 @@ def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0
 def _in_use(item: Item, store: Store, now: float) -> bool:
     recent = now - item.touched < _RECENT_SECONDS
     match item.kind:
+        # Temporary files have no lease, so their age alone tells whether a writer may be alive.
         case "unfinished":
             return recent
         case "snapshots":
-            fit = owner(item.key) or ""
+            fit = fit_of(item.key) or ""
             return store.leases.is_held(fit) or (recent and not store.has(fit))
         case "states" | "predictions" | "trainings":
-            return store.leases.is_held(owner(item.key) or item.key)
+            return store.leases.is_held(fit_of(item.key) or item.key)
         case _:
             return False
 
 
 def remove(item: Item, store: Store) -> None:
-    """Remove one thing. Raises `StoreError` where the system refuses."""
+    """Remove an item. Raises `StoreError` where the system refuses."""
     if item.kind in ("states", "snapshots", "predictions", "trainings"):
+        # As the store removes it, so that no other process sees half an artefact.
         store.discard(item.key, keep_record=True)
         return
     atomic_files.remove(item.path)
@@ -115,19 +117,19 @@ def remove(item: Item, store: Store) -> None:
         raise StoreError(f"{item.key} cannot be removed", where=str(item.path))
 
 
-def within(found: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
-    """Yield of what may go only as much as it takes for a store of `total` bytes to come within `limit`."""
-    for item in found:
+def enough_for(candidates: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
+    """Yield candidates until a store of `total` bytes fits in `limit` without them."""
+    for item in candidates:
         if total <= limit:
             return
         total -= item.size
         yield item
 
 
-def sizes(found: Iterable[Item]) -> dict[str, tuple[int, int]]:
-    """Return how many things of each kind there are, and their bytes."""
+def sizes_by_kind(of: Iterable[Item]) -> dict[str, tuple[int, int]]:
+    """Return number and bytes of the items of each kind."""
     result: dict[str, tuple[int, int]] = {}
-    for item in found:
+    for item in of:
         count, size = result.get(item.kind, (0, 0))
         result[item.kind] = count + 1, size + item.size
     return result

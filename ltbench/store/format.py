@@ -1,4 +1,4 @@
-"""What a store is on the disk: its format, its names, and how one is begun."""
+"""Format and file names of a store, and how it is created."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core import atomic_files
-from ltbench.core.atomic_files import os_errors_as_store_errors
+from ltbench.core.atomic_files import ELSEWHERE, os_errors_as_store_errors
 from ltbench.errors import StoreError
 
 FORMAT = 1
+# Keys come from records that others made, and must not lead out of the store.
 _NAME = re.compile(r"[A-Za-z0-9_-]{3,64}\Z")
-_ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
 
 
 class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-def name(key: str) -> str:
-    """Return the key, which is safe as the name of a file; raise `ValueError` where it is not."""
+def checked_key(key: str) -> str:
+    """Return the key if it is safe as a file name; raise `ValueError` otherwise."""
     if not _NAME.match(key):
         raise ValueError(f"{key!r} is no identity of a job")
     return key
 
 
-def make(root: Path) -> Path:
-    """Make the store at `root` where there is none; return its folder of temporary files. Raises `OSError`."""
+def create(root: Path) -> Path:
+    """Create the store at `root` where there is none; return its folder of temporary files. Raises `OSError`."""
     staging = root / "staging"
     staging.mkdir(parents=True, exist_ok=True)
+    # By rename, so that of several processes that start together none reads half a file.
     if not (root / "store.json").exists():
         fresh = staging / f"store-{uuid.uuid4().hex}"
         atomic_files.write(fresh, msgspec.json.encode(_Format(FORMAT)))
@@ -40,20 +41,18 @@ def make(root: Path) -> Path:
 
 
 def check_format(root: Path) -> None:
-    """Raise `StoreError` where the store is of a format that this version does not know. None there is fine."""
+    """Raise `StoreError` where the format of the store is unknown to this version. A missing store is fine."""
     path = root / "store.json"
     try:
         with os_errors_as_store_errors("the store cannot be read", path, missing_ok=True):
-            found = msgspec.json.decode(path.read_bytes(), type=_Format).format
+            version = msgspec.json.decode(path.read_bytes(), type=_Format).format
     except (FileNotFoundError, NotADirectoryError):
-        return  # where a store cannot be made, writing says so
+        return  # where a store cannot be created, the first write raises
     except (UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise StoreError("the store does not say its format", where=str(path), why=str(error), fix=ELSEWHERE) from error
+    if version > FORMAT:
         raise StoreError(
-            "the store does not say its format", where=str(path), why=str(error), fix=_ELSEWHERE
-        ) from error
-    if found > FORMAT:
-        raise StoreError(
-            f"the store has format {found}, and this ltbench knows formats up to {FORMAT}",
+            f"the store has format {version}, and this ltbench knows formats up to {FORMAT}",
             where=str(path),
-            fix=f"upgrade ltbench, or {_ELSEWHERE}",
+            fix=f"upgrade ltbench, or {ELSEWHERE}",
         )

@@ -1,8 +1,8 @@
-"""Leases: who works on what, among processes and machines that share a folder and nothing else.
+"""Leases: which process works on which job, among machines that share nothing but a folder.
 
-A lease is a file that only one process can create. Its owner touches it every few seconds; one that was not touched
-for a while is expired and may be taken over. Time is that of the file system, never of a machine: a lease is compared
-with a file touched just now, so clocks may differ by hours.
+A lease is a file that only one process can create. Its owner touches it every few seconds; a lease that stays untouched
+expires and may be taken over. Ages come from the file system's clock alone: a lease is compared with a file touched just
+now, so the clocks of machines may differ by hours.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from ltbench.core.processes import process_start
 TTL = 60.0
 """Seconds after which an untouched lease is expired."""
 BEATS_PER_TTL = 12
+"""Touches in that time: a stalled disk may miss several before a lease is lost."""
 _SLACK = 5.0
 """Seconds by which a lease may be ahead of the file system's clock and still count as touched just now."""
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """The process that holds a lease. `place` is the same only for processes that can see each other."""
+    """The process that holds a lease. Processes of the same `place` can see each other."""
 
     place: str
     pid: int
@@ -39,7 +40,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
 
     def is_here(self) -> bool:
-        """Whether it runs, or ran, where this process can see it."""
+        """Whether this process can see it: same machine, boot and process namespace."""
         return self.place == _place()
 
     def is_same_process(self, other: Owner) -> bool:
@@ -52,51 +53,51 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
         return self.place.partition(" ")[0]
 
     def is_dead(self) -> bool:
-        """Whether it certainly is: it ran where this process runs, and is there no more."""
+        """Whether it is known to be dead: it ran where this process can see it, and is gone."""
         return self.is_here() and process_start(self.pid) != self.start
 
 
-class _Seen(msgspec.Struct, frozen=True, kw_only=True):
+class _LeaseFile(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner | None
-    """None while it is being written, or where that was cut short."""
+    """None while the file is being written, or where the writer was killed."""
     touched: float
 
 
 class Lease:
-    """A lease that this process holds until `release`, the end of its `with` block, or until it is `lost`."""
+    """A lease held by this process until `release`, the end of its `with` block, or until it is `lost`."""
 
     def __init__(self, path: Path, nonce: str, ttl: float) -> None:
         self.path, self.nonce, self.ttl = path, nonce, ttl
         self.lost = False
         self._touched = time.monotonic()
-        _heart.add(self)
+        _heartbeat.add(self)
 
     @property
     def idle(self) -> float:
-        """Seconds since it was touched."""
+        """Seconds since this process touched it."""
         return time.monotonic() - self._touched
 
     def touch(self) -> None:
-        """Show that the owner is alive; notice that the lease was taken over."""
+        """Renew the lease, and notice where another process has taken it over."""
         try:
-            seen = _look(self.path)
-            if seen is None or (seen.owner is not None and seen.owner.nonce != self.nonce):
+            file = _read(self.path)
+            if file is None or (file.owner is not None and file.owner.nonce != self.nonce):
                 self.lost = True
                 return
             os.utime(self.path)
             self._touched = time.monotonic()
         except OSError:
-            return  # the next beat may succeed; if none does, the lease expires as it should
+            return  # the next beat may succeed; if none does, the lease has to expire
 
     def release(self) -> None:
-        """Give the lease back, unless it is another's by now."""
-        _heart.discard(self)
+        """Give the lease back, unless another process has taken it over."""
+        _heartbeat.discard(self)
         if self.lost or self.idle > self.ttl / 2:
-            # Untouched for so long, it may be taken over between a look and a removal: let it expire instead.
+            # So old a lease may be taken over between reading and removing it: let it expire instead.
             return
         with contextlib.suppress(OSError):
-            seen = _look(self.path)
-            if seen is not None and seen.owner is not None and seen.owner.nonce == self.nonce:
+            file = _read(self.path)
+            if file is not None and file.owner is not None and file.owner.nonce == self.nonce:
                 self.path.unlink()
 
     def __enter__(self) -> Self:
@@ -111,6 +112,7 @@ class Leases:
 
     def __init__(self, folder: Path, ttl: float = TTL) -> None:
         self.folder, self.ttl = folder, ttl
+        # When this process first saw leases whose time is ahead of the file system's clock.
         self._ahead: dict[tuple[str, float], float] = {}
 
     def path(self, key: str) -> Path:
@@ -126,39 +128,39 @@ class Leases:
         with os_errors_as_store_errors("a lease cannot be taken", path):
             if lease := self._create(path):
                 return lease
-            seen = _look(path)
-            if seen is None:
+            file = _read(path)
+            if file is None:  # released in between
                 return self._create(path)
-            return self._take_over(path) if self._is_stale(path, seen) else None
+            return self._take_over(path) if self._is_stale(path, file) else None
 
     def is_held(self, key: str) -> bool:
         """Whether a live process holds the lease on `key`."""
         path = self.path(key)
         with os_errors_as_store_errors("a lease cannot be read", path):
-            seen = _look(path)
-            return seen is not None and not self._is_stale(path, seen)
+            file = _read(path)
+            return file is not None and not self._is_stale(path, file)
 
     def owner(self, key: str) -> Owner | None:
-        """Return whose the lease on `key` is, dead or alive."""
+        """Return the owner of the lease on `key`, dead or alive."""
         with contextlib.suppress(OSError):
-            seen = _look(self.path(key))
-            return seen.owner if seen else None
+            file = _read(self.path(key))
+            return file.owner if file else None
         return None
 
     def touched(self, key: str) -> float | None:
-        """Return when the lease on `key` was touched last, by the file system's clock; None where there is none."""
+        """Return when the lease on `key` was last touched, by the file system's clock; None where there is none."""
         with contextlib.suppress(OSError):
-            seen = _look(self.path(key))
-            return seen.touched if seen else None
+            file = _read(self.path(key))
+            return file.touched if file else None
         return None
 
     def sweep(self, older_than: float) -> None:
-        """Remove what dead processes left behind and nobody touched for `older_than` seconds."""
+        """Remove files of dead processes, untouched for `older_than` seconds."""
         now = self.now()
         for path in self.folder.iterdir():
             with contextlib.suppress(OSError):
-                seen = _look(path)
-                if seen is not None and now - seen.touched > older_than:
+                file = _read(path)
+                if file is not None and now - file.touched > older_than:
                     path.unlink()
 
     def _create(self, path: Path) -> Lease | None:
@@ -170,18 +172,20 @@ class Leases:
 
     def _write(self, path: Path) -> str:
         """Create the file with this process as owner; return its nonce. Raises `FileExistsError`."""
-        mine = Owner(place=_place(), pid=os.getpid(), start=process_start(os.getpid()), nonce=uuid.uuid4().hex)
+        owner = Owner(place=_place(), pid=os.getpid(), start=process_start(os.getpid()), nonce=uuid.uuid4().hex)
         handle = self._open_new(path)
+        # A process that is killed between these two lines leaves an empty lease, which expires like any other.
         try:
-            os.write(handle, msgspec.json.encode(mine))
+            os.write(handle, msgspec.json.encode(owner))
         except OSError:
             path.unlink()
             raise
         finally:
             os.close(handle)
-        return mine.nonce
+        return owner.nonce
 
     def _open_new(self, path: Path) -> int:
+        # O_EXCL is the one operation that network file systems, too, grant to a single process.
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         try:
             return os.open(path, flags, 0o666)
@@ -190,21 +194,21 @@ class Leases:
             return os.open(path, flags, 0o666)
 
     def _take_over(self, path: Path) -> Lease | None:
-        """Replace an expired lease. A guard lets one process at a time in, and it looks again before it acts."""
+        """Replace an expired lease. A guard file admits one process at a time, which then checks again."""
         guard = path.with_suffix(".guard")
         try:
             self._write(guard)
         except FileExistsError:
-            seen = _look(guard)
-            if seen is not None and self._is_stale(guard, seen):
-                guard.unlink(missing_ok=True)  # its owner died inside; whoever asks next gets in
+            file = _read(guard)
+            if file is not None and self._is_stale(guard, file):
+                guard.unlink(missing_ok=True)  # its owner died; the next attempt is admitted
             return None
         fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
         try:
-            seen = _look(path)
-            if seen is None:
+            file = _read(path)
+            if file is None:
                 return self._create(path)
-            if not self._is_stale(path, seen):
+            if not self._is_stale(path, file):
                 return None
             nonce = self._write(fresh)
             fresh.replace(path)
@@ -213,19 +217,19 @@ class Leases:
             guard.unlink(missing_ok=True)
             fresh.unlink(missing_ok=True)
 
-    def _is_stale(self, path: Path, seen: _Seen) -> bool:
-        if seen.owner is not None and seen.owner.is_dead():
+    def _is_stale(self, path: Path, file: _LeaseFile) -> bool:
+        if file.owner is not None and file.owner.is_dead():
             return True
-        age = self.now() - seen.touched
+        age = self.now() - file.touched
         if age >= -_SLACK:
             return age > self.ttl
-        # Touched by a machine whose clock is ahead, on a file system without a clock of its own: such a lease is
-        # expired when this process has seen it unchanged for long enough.
-        first = self._ahead.setdefault((path.name, seen.touched), time.monotonic())
+        # Touched by a machine whose clock is ahead, on a file system that takes the time of its clients: such a lease
+        # is expired once this process has watched it unchanged for the whole TTL.
+        first = self._ahead.setdefault((path.name, file.touched), time.monotonic())
         return time.monotonic() - first > self.ttl
 
     def now(self) -> float:
-        """Return the file system's time, in seconds. Raises `OSError` where nothing can be written."""
+        """Return the file system's time in seconds. Raises `OSError` where the folder is not writable."""
         probe = self.folder / f".clock-{uuid.uuid4().hex}"
         handle = self._open_new(probe)
         try:
@@ -235,8 +239,8 @@ class Leases:
             probe.unlink(missing_ok=True)
 
 
-class _Heart:
-    """The one thread of a process that touches all of its leases."""
+class _Heartbeat:
+    """The thread of a process that touches all its leases."""
 
     def __init__(self) -> None:
         self._leases: set[Lease] = set()
@@ -259,32 +263,35 @@ class _Heart:
         while True:
             with self._changed:
                 pauses = [lease.ttl / BEATS_PER_TTL for lease in self._leases]
+                # Without leases the thread sleeps until one is added.
                 self._changed.wait(min(pauses, default=None))
                 due = [lease for lease in self._leases if lease.idle > lease.ttl / BEATS_PER_TTL]
+            # Outside the lock: a slow disk must not delay those that acquire or release.
             for lease in due:
                 lease.touch()
 
 
-_heart = _Heart()
+_heartbeat = _Heartbeat()
 
 
-def _look(path: Path) -> _Seen | None:
-    """Return what a lease says, or None where there is none. Opening it has a network file system look afresh."""
+def _read(path: Path) -> _LeaseFile | None:
+    """Return the content of a lease, or None where there is none."""
+    # Opening the file makes a network file system drop its cached attributes; `stat` alone would not.
     try:
-        with path.open("rb") as file:
-            content, status = file.read(), os.fstat(file.fileno())
+        with path.open("rb") as stream:
+            content, status = stream.read(), os.fstat(stream.fileno())
     except FileNotFoundError:
         return None
     try:
         owner = msgspec.json.decode(content, type=Owner)
     except msgspec.MsgspecError:
         owner = None
-    return _Seen(owner=owner, touched=status.st_mtime)
+    return _LeaseFile(owner=owner, touched=status.st_mtime)
 
 
 @functools.cache
 def _place() -> str:
-    """Return what two processes share only where each can see whether the other is alive."""
+    """Return a text that is equal for two processes only if each can see whether the other is alive."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())

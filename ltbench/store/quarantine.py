@@ -1,9 +1,9 @@
-"""What was found damaged in a store, as the folder of what was set aside tells it.
+"""List the damaged files that are quarantined in a store.
 
-    <root>/damaged/<key>-<8 hex digits>         what was found
-    <root>/damaged/<key>-<8 hex digits>.txt     why it was set aside
+    <root>/damaged/<key>-<8 hex digits>         the damaged file or folder
+    <root>/damaged/<key>-<8 hex digits>.txt     the reason
 
-The folder is the one place that every process and machine that shares the store writes to.
+Every process and machine that shares the store writes to this folder.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ _REASON = ".txt"
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was found damaged and set aside: key of the artefact or cell, where it lies now, and why."""
+    """A quarantined file or folder: key of the artefact or cell, path in quarantine, and reason."""
 
     key: str
     where: Path
     why: str
 
 
-def reason_of(aside: Path) -> Path:
-    """Return the file that says why something was set aside."""
-    return aside.with_name(f"{aside.name}{_REASON}")
+def reason_of(damaged: Path) -> Path:
+    """Return the file with the reason of a quarantine."""
+    return damaged.with_name(f"{damaged.name}{_REASON}")
 
 
 def quarantined(root: Path) -> list[Damage]:
-    """Return what is set aside in the store at `root`, by name. Raises `StoreError` where that cannot be read."""
-    folder, found = root / NAME, []
+    """Return the quarantined files of the store at `root` by name. Raises `StoreError` where they cannot be listed."""
+    folder, damages = root / NAME, []
     with (
-        os_errors_as_store_errors("what was set aside cannot be listed", folder, missing_ok=True),
+        os_errors_as_store_errors("the quarantine cannot be listed", folder, missing_ok=True),
         contextlib.suppress(FileNotFoundError, NotADirectoryError),
     ):
         for path in sorted(folder.iterdir()):
             if path.suffix != _REASON:
                 key = path.name.rpartition("-")[0]
-                found.append(Damage(key=key, where=path, why=_why(path, key)))
-    return found
+                damages.append(Damage(key=key, where=path, why=_why(path, key)))
+    return damages
 
 
-def _why(aside: Path, key: str) -> str:
+def _why(damaged: Path, key: str) -> str:
     try:
-        text = reason_of(aside).read_text(encoding="utf-8", errors="replace")
-    except OSError:  # whoever set it aside was killed before it could say why, or the disk was full
+        text = reason_of(damaged).read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the process was killed before it wrote the reason, or the disk was full
         return "the reason was not written down"
     return text.removeprefix(f"{key}: ").strip()

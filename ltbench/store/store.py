@@ -5,9 +5,9 @@
     <root>/records/ab/abcd....json
     <root>/leases/ staging/ logs/ damaged/
 
-A folder is filled under a temporary name, flushed, and renamed to its place, so an artefact is there whole or not at
-all, and the first of several writers wins without a lock. Nothing is trusted that does not fit its digest: it is set
-aside, and made again by whoever needs it. Opening and reading a store creates nothing.
+A folder is filled under a temporary name, flushed and renamed to its place, so an artefact is there whole or not at
+all, and the first of several writers wins without a lock. A file that does not fit its digest is quarantined and
+recomputed by the next job that needs it. Opening and reading a store creates nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,41 +42,42 @@ class _Head(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """A folder of artefacts and records that any number of processes and machines may share.
+    """A folder of artefacts and records, shared by any number of processes and machines.
 
-    Every method that writes raises `StoreError` where the system refuses; nothing half-written is ever visible.
+    Methods that write raise `StoreError` where the system refuses; nothing half-written is ever visible.
     """
 
     def __init__(self, root: str | Path, *, ttl: float = leases.TTL) -> None:
-        """Open the store at `root`, which need not exist. ttl: seconds after which a dead worker's lease expires."""
+        """Open the store at `root`, which need not exist. ttl: seconds until a dead worker's lease expires."""
         self.root = Path(root)
         self.leases = leases.Leases(self.root / "leases", ttl)
         self.damage: list[Damage] = []
-        """What this process has set aside."""
+        """Files that this process has quarantined."""
         self.examined: dict[str, tuple[tuple[int, ...] | None, str]] = {}
-        """Records that were examined and not been asked for since: what their file was like, and their status."""
+        """Records examined ahead of use: inode, mtime and size of their file, and their status."""
         self._sound: set[str] = set()
         self._jobs, self._records = os.fspath(self.root / "jobs"), os.fspath(self.root / "records")
         store_format.check_format(self.root)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _open, (str(self.root), self.leases.ttl)
+        # Without what this process has examined: another process has to look for itself.
+        return partial(Store, ttl=self.leases.ttl), (str(self.root),)
 
     # --- artefacts -----------------------------------------------------------------------------------------------
 
     def path(self, key: str) -> Path:
-        """Return the folder of an artefact, whether it is there or not."""
-        return Path(f"{self._jobs}/{key[:2]}/{store_format.name(key)}")
+        """Return the folder of an artefact, which need not exist."""
+        return Path(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}")
 
     def has(self, key: str) -> bool:
-        """Whether the artefact is there. Its content is examined when it is read."""
-        # A plan asks this a million times, and pathlib takes most of the time of an answer.
-        return os.path.isfile(f"{self._jobs}/{key[:2]}/{store_format.name(key)}/{checksums.NAME}")  # noqa: PTH113
+        """Whether the artefact exists. Its content is examined when it is read."""
+        # Called a million times for a plan; pathlib would take most of the time.
+        return os.path.isfile(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}/{checksums.NAME}")  # noqa: PTH113
 
     def checked(self, key: str) -> Path:
         """Return the folder of an artefact, examined once per process against its digests.
 
-        Raises `StoreError` where it is not there, or was damaged and has now been set aside to be made again.
+        Raises `StoreError` where it is missing, or is damaged and has now been quarantined.
         """
         if key not in self._sound:
             if why := self._damage(key):
@@ -85,7 +86,7 @@ class Store:
         return self.path(key)
 
     def meta(self, key: str) -> dict[str, Any]:
-        """Return what the artefact says about itself, checked by its digest. Raises as `checked` does."""
+        """Return the metadata of an artefact, checked against its digest. Raises as `checked` does."""
         path = self.path(key)
         with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
             content = checksums.read_checked(path, key, META)
@@ -94,23 +95,23 @@ class Store:
                 return msgspec.json.decode(content, type=dict[str, Any])
         if not path.exists():
             raise _missing(key, path)
-        raise self._damaged(key, path, f"{META} is not what was written")
+        raise self._damaged(key, path, f"{META} does not fit its digest")
 
     def verify(self, key: str) -> bool:
-        """Examine an artefact now. False where it was damaged and has been set aside; raises where it is not there."""
+        """Examine an artefact now; quarantine it and return False where it is damaged. Raises where it is missing."""
         self._sound.discard(key)
         if why := self._damage(key):
-            self._set_aside(key, self.path(key), why)
+            self._quarantine(key, self.path(key), why)
             return False
         self._sound.add(key)
         return True
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
-        """Give a folder to write an artefact into; at the end of the block it is flushed and becomes visible, whole.
+        """Yield a folder to write an artefact into; after the block it is flushed and becomes visible, whole.
 
-        Where another was faster, this copy is dropped. Where the block raises, nothing remains; what the system
-        refuses inside of it becomes `StoreError`.
+        This copy is dropped where another process was faster. Where the block raises, nothing remains; an OSError of a
+        full or read-only disk becomes `StoreError`.
         """
         target, what = self.path(key), f"artefact {key} cannot be written"
         with os_errors_as_store_errors(what, target):
@@ -126,21 +127,23 @@ class Store:
             atomic_files.remove(folder)
 
     def _place(self, key: str, folder: Path, target: Path) -> None:
+        # Twice, because a damaged folder in the way is moved only once.
         for last in (False, True):
             try:
                 atomic_files.move(folder, target)
             except OSError:
                 if self.has(key):
-                    return  # another was faster
+                    return  # another process was faster
                 if last or not target.exists():
                     raise
-                self._set_aside(key, target, "a folder that is no artefact")
+                self._quarantine(key, target, "a folder without digests")
             else:
+                # Only a flushed folder makes the rename survive a power cut.
                 atomic_files.flush(target.parent)
                 return
 
     def _damage(self, key: str) -> str:
-        """Return what is wrong with an artefact, or nothing. Raises `StoreError` where it is not there."""
+        """Return how an artefact is damaged; empty where it is sound. Raises `StoreError` where it is missing."""
         path = self.path(key)
         if not path.exists():
             raise _missing(key, path)
@@ -148,32 +151,33 @@ class Store:
             return checksums.examine(path, key)
 
     def _damaged(self, key: str, path: Path, why: str) -> StoreError:
-        self._set_aside(key, path, why)
+        self._quarantine(key, path, why)
         return StoreError(
-            f"{key} was damaged and has been set aside", where=str(path), why=why, fix="run again: it is made anew"
+            f"{key} was damaged and is quarantined", where=str(path), why=why, fix="run again: it is recomputed"
         )
 
-    def _set_aside(self, key: str, path: Path, why: str) -> None:
-        aside = self.root / quarantine.NAME / f"{key}-{uuid.uuid4().hex[:8]}"
-        with os_errors_as_store_errors(f"{key} is damaged ({why}) and cannot be set aside", path):
+    def _quarantine(self, key: str, path: Path, why: str) -> None:
+        target = self.root / quarantine.NAME / f"{key}-{uuid.uuid4().hex[:8]}"
+        with os_errors_as_store_errors(f"{key} is damaged ({why}) and cannot be quarantined", path):
             try:
-                atomic_files.move(path, aside)
+                atomic_files.move(path, target)
             except FileNotFoundError:
                 if path.exists():
                     raise
-                return  # another process did
-            if aside.is_dir() and not checksums.examine(aside, key):
-                # Another process had replaced it by a sound one in between.
-                self._place(key, aside, path)
+                return  # another process has moved it
+            if target.is_dir() and not checksums.examine(target, key):
+                # Between examining and moving, another process had replaced it by a sound artefact.
+                self._place(key, target, path)
                 return
-            atomic_files.write(quarantine.reason_of(aside), f"{key}: {why}\n".encode())
-        self.damage.append(Damage(key=key, where=aside, why=why))
-        _log.warning("%s was damaged (%s) and is set aside in %s", key, why, aside)
+            atomic_files.write(quarantine.reason_of(target), f"{key}: {why}\n".encode())
+        self.damage.append(Damage(key=key, where=target, why=why))
+        _log.warning("%s was damaged (%s) and is quarantined in %s", key, why, target)
 
     def discard(self, key: str, *, keep_record: bool = False) -> None:
-        """Remove an artefact and, unless it is kept, the record of that key, so that they are made again."""
+        """Remove an artefact and, unless it is kept, the record of that key, so that a run makes them again."""
         for path in (self.path(key), *([] if keep_record else [self.record_path(key)])):
             with os_errors_as_store_errors(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
+                # Renamed first, so that no reader sees half of it.
                 staged = self._staged(key)
                 atomic_files.move(path, staged)
                 atomic_files.remove(staged)
@@ -189,6 +193,7 @@ class Store:
         target = self.record_path(cell)
         with os_errors_as_store_errors(f"the record of cell {cell} cannot be written", target):
             staged = self._staged(cell)
+            # The folder is not flushed: a record that a power cut loses is derived again in milliseconds.
             try:
                 atomic_files.write(staged, msgspec.json.encode(record))
                 atomic_files.move(staged, target)
@@ -196,7 +201,7 @@ class Store:
                 atomic_files.remove(staged)
 
     def record(self, cell: str) -> dict[str, Any] | None:
-        """Return the record of a cell, or None where there is none that can be read."""
+        """Return the record of a cell, or None where it is missing or was damaged and is now quarantined."""
         content = self._record_content(cell)
         if content is None:
             return None
@@ -206,15 +211,15 @@ class Store:
                 return record
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
-        self.reject(cell, "the record is not what was written")
+        self.reject(cell, "the record cannot be read, or is of another cell")
         return None
 
     def reject(self, cell: str, why: str) -> None:
-        """Set the record of a cell aside: it is damaged, or not what its reader accepts."""
-        self._set_aside(cell, self.record_path(cell), why)
+        """Quarantine the record of a cell that is damaged or that its reader does not accept."""
+        self._quarantine(cell, self.record_path(cell), why)
 
     def records(self, cells: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Yield the records of those cells that have one, in order."""
+        """Yield the records of these cells in order, leaving out cells without one."""
         return (record for cell in cells if (record := self.record(cell)) is not None)
 
     def status(self, cell: str) -> str | None:
@@ -226,21 +231,21 @@ class Store:
         return None
 
     def cells(self, beginning: str = "") -> list[str]:
-        """Return the ids of the cells that have a record, sorted; those only that begin so."""
+        """Return the sorted ids of the cells with a record, of those that begin with `beginning`."""
         return sorted(path.stem for path in (self.root / "records").glob(f"{beginning[:2]}*/{beginning}*.json"))
 
     def record_path(self, cell: str) -> Path:
-        """Return the file of a cell's record, whether it is there or not."""
-        return self.root / "records" / cell[:2] / f"{store_format.name(cell)}.json"
+        """Return the file of a cell's record, which need not exist."""
+        return self.root / "records" / cell[:2] / f"{store_format.checked_key(cell)}.json"
 
     def _record_content(self, cell: str) -> bytes | None:
-        # A plan asks for every cell, and most are not there.
+        # Called for every cell of a plan, most of which have no record: `stat` is the fastest answer.
         try:
-            os.stat(f"{self._records}/{cell[:2]}/{store_format.name(cell)}.json")  # noqa: PTH116
+            os.stat(f"{self._records}/{cell[:2]}/{store_format.checked_key(cell)}.json")  # noqa: PTH116
         except FileNotFoundError:
             return None
         except OSError:
-            pass  # which is told where it is read
+            pass  # reading it below raises the error that tells the user
         path = self.record_path(cell)
         try:
             with os_errors_as_store_errors(f"the record of cell {cell} cannot be read", path, missing_ok=True):
@@ -251,36 +256,37 @@ class Store:
     # --- leases, logs, housekeeping --------------------------------------------------------------------------------
 
     def lease(self, key: str) -> leases.Lease | None:
-        """Return the lease on a job, or None while another live process holds it."""
-        return self.leases.acquire(store_format.name(key))
+        """Acquire the lease on a job; None while another live process holds it."""
+        return self.leases.acquire(store_format.checked_key(key))
 
     def log_path(self, key: str) -> Path:
-        """Return the file of what a job printed and how it failed, whether it is there or not."""
-        return self.root / "logs" / f"{store_format.name(key)}.log"
+        """Return the log file of a job, which need not exist."""
+        return self.root / "logs" / f"{store_format.checked_key(key)}.log"
 
     def put_log(self, key: str, text: str) -> None:
-        """Keep what a job printed. A log that cannot be written is no reason to fail."""
+        """Write the log of a job: its output and traceback. A log that cannot be written is no reason to fail."""
         with contextlib.suppress(OSError):
             self.log_path(key).parent.mkdir(parents=True, exist_ok=True)
             self.log_path(key).write_text(text, encoding="utf-8", errors="replace")
 
     def log(self, key: str) -> str | None:
-        """Return what a job printed, where that was kept."""
+        """Return the log of a job, or None where there is none."""
         with contextlib.suppress(OSError):
             return self.log_path(key).read_text(encoding="utf-8", errors="replace")
         return None
 
     def check_writable(self) -> None:
-        """Raise `StoreError` where the store cannot be written: better before a training than after it."""
+        """Raise `StoreError` where the store cannot be written: better before a training than after."""
         with os_errors_as_store_errors("the store cannot be written", self.root):
             probe = self._staged("probe")
             try:
+                # A whole block, as a full disk may still accept an empty file.
                 atomic_files.write(probe, bytes(4096))
             finally:
                 atomic_files.remove(probe)
 
     def sweep(self, older_than: float = DAY) -> None:
-        """Remove what dead writers left behind and nobody touched for `older_than` seconds."""
+        """Remove files of dead processes, untouched for `older_than` seconds."""
         with contextlib.suppress(OSError):
             now = self.leases.now()
             self.leases.sweep(older_than)
@@ -295,13 +301,9 @@ class Store:
 
     @cached_property
     def _staging(self) -> Path:
-        """The folder of temporary files; whoever asks for it is about to write, so the store is made here."""
-        return store_format.make(self.root)
-
-
-def _open(root: str, ttl: float) -> Store:
-    return Store(root, ttl=ttl)
+        """The folder of temporary files. Only writers use it, so the store is created here."""
+        return store_format.create(self.root)
 
 
 def _missing(key: str, path: Path) -> StoreError:
-    return StoreError(f"artefact {key} is not in the store", where=str(path), fix="run again: it is made anew")
+    return StoreError(f"artefact {key} is not in the store", where=str(path), fix="run again: it is recomputed")

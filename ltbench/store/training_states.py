@@ -1,10 +1,10 @@
-"""Names of the states of trainings in a store: what a later fit goes on from, and what a killed one resumes from.
+"""Name the states of trainings in a store, which later fits and killed ones resume from, and remove them.
 
-    <key>-state     left at the end of a fit that others go on from
-    <key>-snap-0    taken in the middle of a long fit, by turns with
+    <key>-state     the end of a fit that others resume from
+    <key>-snap-0    the middle of a long fit; the two take turns,
     <key>-snap-1    so that one of them is whole at any moment
 
-Each is an artefact of its own, so that it can go as soon as nobody needs it. Works without torch.
+Each is a separate artefact, so that it can be removed as soon as no job needs it. Works without torch.
 """
 
 from __future__ import annotations
@@ -31,24 +31,25 @@ def snapshots(fit: str) -> tuple[str, ...]:
     return tuple(fit + suffix for suffix in _SNAPSHOTS)
 
 
-def owner(key: str) -> str | None:
-    """Return the fit that a state or snapshot is of; None for any other artefact."""
+def fit_of(key: str) -> str | None:
+    """Return the fit that a state or snapshot belongs to; None for any other artefact."""
     return next((key.removesuffix(end) for end in (_STATE, *_SNAPSHOTS) if key.endswith(end)), None)
 
 
-def forget(fit: str, store: Store) -> None:
-    """Remove the state at the end of a fit and its snapshots, where they are there."""
+def remove_states(fit: str, store: Store) -> None:
+    """Remove the end state and the snapshots of a fit."""
     for key in (end_state(fit), *snapshots(fit)):
         if store.has(key):
             store.discard(key)
 
 
 class Pruning:
-    """Removes the states of trainings as soon as no job that is left goes on from them."""
+    """Removes the states of trainings as soon as no remaining job resumes from them."""
 
     def __init__(self, jobs: Mapping[str, Job], store: Store, keep: Collection[str] = ()) -> None:
-        """jobs: those of a plan. keep: fits whose state stays, because someone else wants it."""
+        """jobs: those of a plan. keep: fits whose state stays, because another part of the plan may resume from it."""
         self._store, self._keep = store, keep
+        # A fit can be parent of fits in several chains; its state goes with the last of them.
         self._children: dict[str, list[str]] = defaultdict(list)
         self._fits = [job.key for job in jobs.values() if job.kind == "fit"]
         for job in jobs.values():
@@ -56,17 +57,17 @@ class Pruning:
                 for parent in job.parents:
                     self._children[parent].append(job.key)
 
-    def after(self, job: Job, is_left: Callable[[str], bool]) -> None:
-        """Remove what only a job needed that is not left any more."""
+    def after(self, job: Job, is_remaining: Callable[[str], bool]) -> None:
+        """Remove the states that only this finished job needed."""
         if job.kind == "fit":
             for parent in job.parents:
-                self._prune(parent, is_left)
+                self._prune(parent, is_remaining)
 
-    def sweep(self, is_left: Callable[[str], bool]) -> None:
-        """Remove every state that no job which is left goes on from, of whatever run it is."""
+    def sweep(self, is_remaining: Callable[[str], bool]) -> None:
+        """Remove every state that no remaining job resumes from, whichever run left it."""
         for fit in self._fits:
-            self._prune(fit, is_left)
+            self._prune(fit, is_remaining)
 
-    def _prune(self, fit: str, is_left: Callable[[str], bool]) -> None:
-        if fit not in self._keep and not is_left(fit) and not any(map(is_left, self._children.get(fit, ()))):
-            forget(fit, self._store)
+    def _prune(self, fit: str, is_remaining: Callable[[str], bool]) -> None:
+        if fit not in self._keep and not is_remaining(fit) and not any(map(is_remaining, self._children.get(fit, ()))):
+            remove_states(fit, self._store)

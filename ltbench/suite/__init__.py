@@ -1,1 +1,1 @@
-"""The question: suite file, recipe, published numbers and claims."""
+"""Suites: the file that states a question, its recipe, and a report's published numbers and claims."""

@@ -1,4 +1,4 @@
-"""What a report says: its published numbers and its claims, as data that a suite carries to its leaderboard."""
+"""The published numbers and claims of a report, which a suite shows on its leaderboard."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Combination = tuple[str, ...]
 """Techniques as they are written on a command line, at most one per stage; empty for the baseline."""
 Fraction = Annotated[float, Meta(ge=-1, le=1)]
 FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
-"""What a page can show. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
+"""Figures of a page. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
 _NAMING = ("dataset", "profile", "model")
 _COMBINATIONS = ("techniques", "better", "worse")
 _WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of a suite's settings something is said of; what is left out is every one that the suite has."""
+class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings that a published number or claim applies to; omitted fields match all settings of the suite."""
 
     dataset: str | None = None
     profile: str | None = None
     model: str | None = None
     recipe: dict[str, Any] = {}
-    """Fields of the recipe with their values, where a suite runs several."""
+    """Fields of the recipe with their values, where a suite has several recipes."""
 
     def __post_init__(self) -> None:
         for key in self.recipe:
@@ -44,8 +44,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 fix = f"did you mean {near[0]}?" if near else f"its fields: {', '.join(Recipe.__struct_fields__)}"
                 raise SuiteError(f"the recipe has no field '{key}'", fix=fix)
 
-    def named(self, registry: Techniques) -> Self:
-        """Return the same with techniques named as records name them."""
+    def with_recorded_labels(self, registry: Techniques) -> Self:
+        """Return a copy with techniques labelled as in records."""
         changes: dict[str, object] = {
             field: _label(text, registry) for field in _NAMING if (text := getattr(self, field, None)) is not None
         }
@@ -55,18 +55,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return msgspec.structs.replace(self, **changes)
 
 
-class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A published number: a score of one combination at one imbalance factor, or its accuracy class by class."""
 
     source: str
-    """Where the report has it: "Table 1", "Fig. 14"."""
+    """Place in the report: "Table 1", "Fig. 14"."""
     techniques: Combination = ()
     imbalance_factor: Annotated[float, Meta(ge=1)]
     metric: str = "top1"
     value: float | None = None
-    """A fraction: 0.8422 for 84.22 %. May be left out where `per_class` is given; it is then the mean of that."""
+    """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
     per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
-    """Accuracy of each class, in the order of the data set's classes."""
+    """Accuracy of each class, in label order."""
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -84,12 +84,12 @@ class Reported(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def number(self) -> float:
-        """The published score; the mean over the classes where only those are published."""
+        """The published score, or the mean over the classes where the report has only those."""
         return math.fsum(self.per_class) / len(self.per_class) if self.value is None else self.value
 
 
-class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something the report concludes: one combination scores higher (or lower, or the same) than another."""
+class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A conclusion of the report: one combination scores higher than another, or lower, or the same."""
 
     text: str
     better: Combination
@@ -97,15 +97,15 @@ class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
     metric: str = "top1"
     sign: Literal["+", "-", "="] = "+"
-    """Sign of the score of `better` minus that of `worse`: "-" for a score where low is good, "=" for no difference."""
+    """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """How large the difference has to be, where the claim says so; a fraction."""
+    """Minimum difference that the claim states, as a fraction."""
     within: Annotated[float, Meta(gt=0, le=1)] | None = None
-    """For "=": what counts as no difference; a fraction."""
+    """For "=": the largest difference that counts as none, as a fraction."""
     difference: Fraction | None = None
-    """The published difference, where the report prints it and not both numbers; shown, not judged."""
+    """The published difference, where the report prints it instead of both numbers; shown, not judged."""
     pooled: bool = False
-    """Judge the mean over the imbalance factors instead of each factor by itself."""
+    """Judge the mean over the imbalance factors instead of each factor alone."""
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -117,23 +117,24 @@ class Claim(Place, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if (self.sign == "=") != (self.within is not None):
             raise SuiteError(
                 f"claim '{self.text}' has sign '{self.sign}' and within {'missing' if self.within is None else 'set'}",
-                fix='sign = "=" says with `within` what counts as no difference; the others have none',
+                fix='set `within` with sign = "=", as the difference that counts as none, and only there',
             )
         if self.at_least and self.sign == "=":
             raise SuiteError(f"claim '{self.text}' has at_least for no difference", fix="use within")
 
 
 def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
-    """Return a combination as records write it: without parameters at their defaults, and without baselines.
+    """Return a combination as in records: without parameters at their defaults, and without baselines.
 
-    What no plugin offers is kept as it is written: it has no record, and its row of a page says so.
+    A technique of no installed plugin stays as it is written: it has no record, and the page says so.
     """
-    baselines = {one.label for stage in STAGES if (one := registry.baseline(stage)) is not None}
+    baselines = {baseline.label for stage in STAGES if (baseline := registry.baseline(stage)) is not None}
     labels = (_label(text, registry) for text in techniques)
     return tuple(label for label in labels if label not in baselines)
 
 
 def _label(text: str, registry: Techniques) -> str:
+    # A report may name techniques that nobody offers yet; its numbers are shown all the same.
     try:
         return registry.parse(text).label
     except LtbenchError:
@@ -142,15 +143,15 @@ def _label(text: str, registry: Techniques) -> str:
 
 def check_figures(figures: Iterable[str]) -> None:
     """Raise `SuiteError` where a figure is unknown, named twice, or has a threshold that it does not take."""
-    seen = set()
+    names = set()
     for figure in figures:
         name, threshold = parse_figure(figure)
         if (threshold is not None) != (name in _WITH_THRESHOLD):
             fix = f"{name}[threshold=300]" if threshold is None else name
             raise SuiteError(f"figure '{figure}' {'needs a' if threshold is None else 'takes no'} threshold", fix=fix)
-        if name in seen:
+        if name in names:
             raise SuiteError(f"figure '{name}' is named twice", fix="name it once")
-        seen.add(name)
+        names.add(name)
 
 
 def parse_figure(figure: str) -> tuple[str, int | None]:

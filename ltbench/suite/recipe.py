@@ -1,4 +1,4 @@
-"""The recipe: everything of a training that is not a technique."""
+"""The recipe: all settings of a training that are not techniques."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ltbench.errors import UnknownName, UsageError
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Optimiser, schedule, length and precision of a training.
 
-    Exactly one of `epochs` and `steps` states the length. Optimisers are torch's by their lower-case names.
+    Exactly one of `epochs` and `steps` states the length. Optimisers have the lower-case names of torch's.
     """
 
     epochs: Annotated[int, Meta(ge=1)] | None = None
     steps: Annotated[int, Meta(ge=1)] | None = None
-    """Optimiser steps instead of epochs: every imbalance factor costs the same."""
+    """Optimiser steps instead of epochs, so that every imbalance factor costs the same."""
     batch_size: Annotated[int, Meta(ge=2)] = 128
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     lr: Annotated[float, Meta(gt=0)] = 0.1
@@ -36,9 +36,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the training in which the learning rate rises linearly from nearly zero."""
     ema: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    """Decay of an exponential moving average of the weights, which is then what predicts."""
+    """Decay of an exponential moving average of the weights, which then predicts."""
     precision: Literal["fp32", "bf16", "auto"] = "auto"
-    """`auto` is bf16 where the processor multiplies it natively, else fp32; resolved before identity is computed."""
+    """`auto`: bf16 on a processor or GPU with native support, else fp32; resolved before the identity is computed."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -55,19 +55,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
 
 
-def swept(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
-    """Return the recipe with every combination of the values of a sweep in place of its own; without one, itself.
+def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
+    """Return a recipe for each combination of the values of a sweep; the recipe itself where there is no sweep.
 
-    A length in steps takes the place of one in epochs, and the other way round. Raises `UsageError` where a value does
-    not fit its field.
+    A sweep of `steps` replaces `epochs`, and the reverse. Raises `UsageError` where a value does not fit its field.
     """
     for field, values in sweep.items():
         if field not in Recipe.__struct_fields__:
             raise UnknownName.of("field of the recipe", field, Recipe.__struct_fields__)
         if not values or any(value in values[:place] for place, value in enumerate(values)):
-            raise UsageError(f"sweep.{field} has no value, or one twice", fix="name each value once")
+            raise UsageError(f"sweep.{field} has no value, or repeats one", fix="name each value once")
     if {"epochs", "steps"} <= sweep.keys():
         raise UsageError("a recipe states its length either in epochs or in steps", fix="sweep one of them")
+    # Exactly one length is allowed, so the one in the recipe gives way to the one in the sweep.
     unswept = msgspec.to_builtins(recipe)
     for field, other in (("epochs", "steps"), ("steps", "epochs")):
         if field in sweep:
@@ -82,7 +82,8 @@ def swept(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
 
 
 def recipe_spec(recipe: Recipe) -> dict[str, Any]:
-    """Return the part of a recipe that enters identity: what differs from the defaults, precision always."""
+    """Return the part of a recipe that enters identities: fields that differ from the defaults, and always precision."""
+    # Omitted defaults keep old identities valid when a field is added.
     defaults = Recipe(steps=1)
     spec: dict[str, Any] = {
         field: msgspec.to_builtins(value)
@@ -94,10 +95,8 @@ def recipe_spec(recipe: Recipe) -> dict[str, Any]:
 
 @cache
 def native_bf16() -> bool:
-    """Whether this machine multiplies bfloat16 natively: AVX512-BF16 or AMX on a processor, or a CUDA device.
-
-    Asked of the processor itself, because emulated bf16 is several times slower than fp32. Without torch.
-    """
+    """Whether this machine multiplies bfloat16 natively: AVX512-BF16 or AMX, or a CUDA device. Needs no torch."""
+    # Read from the processor, because frameworks accept bf16 everywhere and emulate it several times slower than fp32.
     if Path("/proc/driver/nvidia/version").exists():
         return True
     try:

@@ -1,4 +1,4 @@
-"""Suites: TOML files that state a question."""
+"""Suites: TOML files that state a question for a benchmark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, ne
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
-from ltbench.suite.recipe import Recipe, swept
+from ltbench.suite.recipe import Recipe, sweep_recipe
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
@@ -29,15 +29,15 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     title: str
     question: str
     notes: str = ""
-    """What a reader of the leaderboard has to know, such as that the trainings are short."""
+    """Remarks for the reader of the leaderboard, such as that the trainings are short."""
     datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
     profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
     techniques: tuple[str, ...] = ()
-    """What is combined: at most one technique per stage, the stage's baseline where none is picked."""
+    """Techniques to combine: at most one per stage, the stage's baseline where none is picked."""
     combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
-    """The combinations that are run beside the baseline, where a strategy over `techniques` would make others."""
+    """Explicit combinations to run beside the baseline, instead of a strategy over `techniques`."""
     strategy: Strategy = "all"
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
@@ -45,19 +45,19 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
     recipe: Recipe
     sweep: dict[str, tuple[Any, ...]] = {}
-    """Fields of the recipe with several values each, crossed: every combination with every one of these recipes."""
+    """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
     executor: str = ""
-    """Where its jobs run unless the command line says otherwise, such as `dask[cluster=slurm,memory=8GB]`."""
+    """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()
-    """Distributions that it needs, with their versions: `ltbench-shapes>=1.2`."""
+    """Required distributions with their versions: `ltbench-shapes>=1.2`."""
     reported: tuple[Reported, ...] = ()
-    """The published numbers that the leaderboard sets beside the measured ones."""
+    """Published numbers that the leaderboard shows beside the measured ones."""
     claims: tuple[Claim, ...] = ()
-    """What the report concludes; the leaderboard says of each whether it holds."""
+    """Conclusions of the report; the leaderboard judges each of them."""
     figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
-    """What the page shows, of `reported.FIGURES`."""
+    """Figures of the page, from `published.FIGURES`."""
     highlight: Combination | None = None
-    """The combination that figures set against the baseline; the best one of each factor where none is named."""
+    """The combination that figures compare with the baseline; by default the best of each factor."""
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:
@@ -71,7 +71,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
         check_figures(self.figures)
         if self.required_plugins:
-            from ltbench.registry.requirements import parse_requirement  # which takes time to import
+            from ltbench.registry.requirements import parse_requirement  # slow to import, and few suites need it
 
             for text in self.required_plugins:
                 parse_requirement(text)
@@ -83,21 +83,22 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                     fix="remove those, or the combinations",
                 )
             msgspec.structs.force_setattr(self, "techniques", named)
+        # A sweep that does not fit is an error of the file, not of the run that comes to it.
         self.recipes()
 
     def recipes(self) -> list[Recipe]:
-        """Return the recipe, or those that its sweep makes of it."""
-        return swept(self.recipe, self.sweep)
+        """Return the recipes of the suite: one, or those of its sweep."""
+        return sweep_recipe(self.recipe, self.sweep)
 
     def seed_pairs(self) -> list[tuple[int, int]]:
-        """Return the pairs (subset seed, training seed) that every combination is run with."""
+        """Return the seed pairs (subset seed, training seed) of every combination."""
         if self.subset_seeds == "seed":
             return [(seed, seed) for seed in self.seeds]
         return [(subset, seed) for seed in self.seeds for subset in self.subset_seeds]
 
 
 def find_suite(name: str | Path, registry: Techniques) -> Suite:
-    """Return the suite of that name, or of that file."""
+    """Return the suite with this name, or of this file."""
     path = Path(name)
     if str(name) in registry.suites:
         return read_suite(registry.suites[str(name)])
@@ -107,7 +108,7 @@ def find_suite(name: str | Path, registry: Techniques) -> Suite:
 
 
 def read_suite(path: Path) -> Suite:
-    """Read a suite file. Raises `SuiteError` naming file, key and what is allowed."""
+    """Read a suite file. Raises `SuiteError` naming the file, the key and the allowed values."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -131,15 +132,17 @@ def read_suite(path: Path) -> Suite:
 
 
 def changed(suite: Suite, **changes: object) -> Suite:
-    """Return the suite with fields replaced and validated again, as a command line asks for."""
+    """Return the suite with fields replaced and validated again."""
     fields = {field: getattr(suite, field) for field in suite.__struct_fields__}
+    # Through plain values, as `msgspec.structs.replace` validates nothing.
     try:
         return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
     except msgspec.ValidationError as error:
-        raise SuiteError("that change does not fit the suite", why=str(error)) from None
+        raise SuiteError("the change does not fit the suite", why=str(error)) from None
 
 
 def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    # msgspec refuses unknown keys too, without naming the nearest known one.
     known = kind.__struct_fields__
     for key in raw:
         if key not in known:

@@ -5,11 +5,11 @@ Each returns all that came back, by name. What every technique must hold is exam
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ltbench.core.checksums import digest
 from ltbench.core.folders import data_root
 from ltbench.errors import DataError, UsageError
 from ltbench.stages import (
@@ -46,7 +46,7 @@ def dataset(technique: Dataset, _world: World) -> Result:
     info, images = load(technique, data_root())
     parts = {field: np.ascontiguousarray(getattr(images, field)) for field in images.__struct_fields__}
     # Digests, as results are kept and travel between processes, and images can be many.
-    return {"info": info, **{field: hashlib.sha256(part.tobytes()).hexdigest() for field, part in parts.items()}}
+    return {"info": info, **{field: digest(part.tobytes()) for field, part in parts.items()}}
 
 
 def load(technique: Dataset, root: Path) -> tuple[DatasetInfo, Any]:

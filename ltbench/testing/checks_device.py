@@ -32,10 +32,10 @@ def goes_where_its_inputs_are(on: Subject) -> None:
     Tried on a device that is pretended: one that is not the CPU, with a generator of its own and the numbers of the
     CPU. No GPU is needed.
     """
-    from ltbench.engine.fake_device import DEVICE, pretending
+    from ltbench.engine.fake_device import DEVICE, two_device_rules
 
     here, world = on.usual, World(device=DEVICE)
-    with _told(on, _FIX), seeded(0), pretending():
+    with _told(on, _FIX), seeded(0), two_device_rules():
         result = exercise(on.technique, world)
     if not difference(here, on.outcome()) and (place := difference(here, flat(result))):
         raise failed(f"{place} differs on another device", "the same on any", "do not ask for the device of tensors")
@@ -63,10 +63,10 @@ def _on_cpu(result: Any, place: str = "") -> list[str]:
     import msgspec
     import torch
 
-    from ltbench.engine.fake_device import is_there
+    from ltbench.engine.fake_device import is_on_fake_device
 
     if isinstance(result, torch.Tensor):
-        return [] if is_there(result) else [place or "the result"]
+        return [] if is_on_fake_device(result) else [place or "the result"]
     if isinstance(result, msgspec.Struct):
         result = {field: getattr(result, field) for field in result.__struct_fields__}
     if isinstance(result, dict):
@@ -99,15 +99,15 @@ def the_network_can_be_moved(on: Subject) -> None:
     """
     import torch
 
-    from ltbench.engine.fake_device import DEVICE, is_there, move, pretending
+    from ltbench.engine.fake_device import DEVICE, is_on_fake_device, move_network, two_device_rules
 
     network = build(on.technique, 3, 32, 10).eval()  # type: ignore[arg-type]
-    move(network)
+    move_network(network)
     images = World(device=DEVICE).tensor("images", torch.zeros(2, 3, 32, 32))
     fix = "register_buffer for tensors that are no parameters, device=images.device for those made on the way"
-    with _told(on, fix), torch.no_grad(), pretending():
+    with _told(on, fix), torch.no_grad(), two_device_rules():
         logits = network(images)
-    if not is_there(logits):
+    if not is_on_fake_device(logits):
         raise failed("on another device its network returns logits on the CPU", "them where the images are", fix)
 
 

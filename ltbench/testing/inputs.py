@@ -46,9 +46,9 @@ class World:
         if isinstance(self.device, str):
             given = given.clone() if on_cpu else given.to(self.device, copy=True)
         elif not on_cpu:
-            from ltbench.engine.fake_device import there
+            from ltbench.engine.fake_device import to_fake_device
 
-            given = there(given)
+            given = to_fake_device(given)
         self._given.append((name, given, given.clone()))
         return given
 

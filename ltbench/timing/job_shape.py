@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec
+from ltbench.core.spec import Job, Spec, canonical, label_of
 from ltbench.stages import Dataset, DatasetInfo
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Shapes:
 
     def __init__(self, plan: Plan, registry: Techniques, data_root: Path) -> None:
         self._plan, self._registry, self._data_root = plan, registry, data_root
-        # Specs of one plan share their parts as objects, so identity is a faster key than content.
-        self._infos: dict[int, DatasetInfo] = {}
+        self._infos: dict[bytes, DatasetInfo] = {}
         self._known: dict[tuple[object, ...], Shape] = {}
 
     def __call__(self, job: Job) -> tuple[Shape, float]:
@@ -89,7 +88,7 @@ class Shapes:
 
     def _fit(self, job: Job) -> tuple[Shape, float]:
         spec, last = job.spec, job.spec["segments"][-1]
-        key = (id(spec["data"]), id(spec["model"]), id(spec["recipe"]), id(spec["bag"]), id(last))
+        key = (canonical([spec["data"], spec["model"], spec["recipe"], spec["bag"], last]),)
         shape = self._known.get(key)
         if shape is None:
             shape = self._known[key] = self._shape(spec)
@@ -98,17 +97,17 @@ class Shapes:
     def _shape(self, spec: Spec) -> Shape:
         data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
         info = self._info(data)
-        parts = [label(last[stage]) for stage in _STEP_STAGES]
+        parts = [label_of(last[stage]) for stage in _STEP_STAGES]
         if spec["bag"] is not None:
-            parts.append(label(spec["bag"]["ensemble"]))
+            parts.append(label_of(spec["bag"]["ensemble"]))
         optimizer = recipe.get("optimizer", "sgd")
         return Shape(
             kind="fit",
-            data=f"{label(data['dataset'])} {label(data['profile'])} {data['imbalance_factor']:g}",
+            data=f"{label_of(data['dataset'])} {label_of(data['profile'])} {data['imbalance_factor']:g}",
             channels=info.channels,
             size=info.size,
             classes=len(info.classes),
-            model=label(spec["model"]),
+            model=label_of(spec["model"]),
             batch=recipe.get("batch_size", _BATCH),
             precision=recipe["precision"],
             optimizer=f"{optimizer} ema" if "ema" in recipe else optimizer,
@@ -118,25 +117,25 @@ class Shapes:
 
     def _predict(self, job: Job) -> tuple[Shape, float]:
         fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
-        look = view if isinstance(view, str) else f"{label(view['technique'])} {view['name']}"
-        key = (id(fit["data"]["dataset"]), id(fit["model"]), fit["recipe"]["precision"], look)
+        look = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
+        key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
         shape = self._known.get(key)
         if shape is None:
             info = self._info(fit["data"])
             shape = self._known[key] = Shape(
                 kind="predict",
-                data=label(fit["data"]["dataset"]),
+                data=label_of(fit["data"]["dataset"]),
                 channels=info.channels,
                 size=info.size,
                 classes=len(info.classes),
-                model=label(fit["model"]),
+                model=label_of(fit["model"]),
                 precision=fit["recipe"]["precision"],
                 techniques=look,
             )
         return shape, self._plan.passes[job.key]
 
     def _cell(self, job: Job) -> Shape:
-        ensemble, posthoc, inputs = label(job.spec["ensemble"]), label(job.spec["posthoc"]), len(job.parents)
+        ensemble, posthoc, inputs = label_of(job.spec["ensemble"]), label_of(job.spec["posthoc"]), len(job.parents)
         key = (job.extra["setting"]["dataset"], ensemble, posthoc, inputs)
         if key not in self._known:
             techniques = " ".join(filter(None, (ensemble, posthoc, f"x{inputs}")))
@@ -144,17 +143,9 @@ class Shapes:
         return self._known[key]
 
     def _info(self, data: Spec) -> DatasetInfo:
-        key = id(data["dataset"])
+        key = canonical(data["dataset"])
         if key not in self._infos:
             dataset = self._registry.build(data["dataset"])
             assert isinstance(dataset, Dataset)
             self._infos[key] = dataset.info(self._data_root)
         return self._infos[key]
-
-
-def label(technique: Mapping[str, Any] | None) -> str:
-    """Return a technique's spec as users write it; empty for None."""
-    if technique is None:
-        return ""
-    params = ",".join(f"{name}={value}" for name, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])

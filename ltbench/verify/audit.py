@@ -13,7 +13,14 @@ import msgspec
 import numpy as np
 
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
-from ltbench.jobs.saved_predictions import FOLDER, Folder, Predictions, Stored, contradictions, recompute
+from ltbench.jobs.saved_predictions import (
+    FOLDER,
+    FolderPredictions,
+    Predictions,
+    StorePredictions,
+    contradictions,
+    recompute,
+)
 from ltbench.records.agreement import PRIMARY, result_digest
 from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
@@ -195,9 +202,9 @@ def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:
 
 def _predictions(place: RecordsLocation) -> Predictions | None:
     if place.kind == "store":
-        return Stored(Store(place.path))
+        return StorePredictions(Store(place.path))
     folder = place.file.parent / FOLDER
-    return Folder(folder) if folder.is_dir() else None
+    return FolderPredictions(folder) if folder.is_dir() else None
 
 
 def _cell(record: Record) -> str:

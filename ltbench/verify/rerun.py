@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec, identity, predict_spec
+from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
 from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
-from ltbench.records.record import TECHNIQUE_STAGES, Provenance, Record, validate
+from ltbench.records.record import Provenance, Record, validate
 from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.runner import run
-from ltbench.stages import View
+from ltbench.stages import TECHNIQUE_STAGES, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
@@ -39,7 +39,7 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
     for record in records:
         fits |= dict(zip(record.spec["members"], record.fits, strict=True))
         images |= dict.fromkeys(record.spec["members"], int(sum(record.data.get("counts", []))))
-    chains = chain_fits(fits)
+    chains = chain_fits(fits.values())
     jobs: dict[str, Job] = {}
     for record in records:
         techniques = installed(record, registry)
@@ -91,7 +91,7 @@ def techniques_of(record: Record) -> list[Spec]:
     def collect(value: object) -> None:
         if isinstance(value, dict):
             if {"name", "distribution", "revision", "params"} <= value.keys():
-                specs.setdefault(msgspec.json.encode(value, order="sorted"), value)
+                specs.setdefault(canonical(value), value)
             else:
                 for part in value.values():
                     collect(part)

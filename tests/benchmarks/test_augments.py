@@ -1,7 +1,9 @@
-"""Images per second of each augmentation and mix, against the same torchvision transform in a loop over the images.
+"""Images per second of each augmentation and mix, and of the same torchvision transform in a loop over the images.
 
-Augmentations go from stored bytes to float images, mixes from float images, on one thread as in a run. The groups are
-the techniques; `images_per_second` is in the extra information of each row.
+Augmentations start from stored bytes, mixes from float images; both use one thread, as in a run. Each group holds one
+technique and its torchvision counterpart. `images_per_second` in the extra information is absolute and compares only
+with runs on the same machine; divide two of one group for a ratio, which a busy machine changes, as the two sides
+run one after the other.
 """
 
 from __future__ import annotations
@@ -70,37 +72,37 @@ def one_thread() -> Iterator[None]:
 def measure(benchmark, group: str, run: Callable[[], object]) -> None:
     benchmark.group = group
     benchmark(run)
-    if benchmark.stats:
+    if benchmark.stats:  # none with --benchmark-disable
         benchmark.extra_info["images_per_second"] = round(BATCH / benchmark.stats.stats.median)
 
 
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_augment(benchmark, stored: Tensor, name: str) -> None:
-    ours, generator = AUGMENTS[name][0], torch.Generator().manual_seed(0)
-    prepared, indices = ours.prepare(stored), torch.arange(BATCH)
-    measure(benchmark, name, lambda: ours.batch(prepared, indices, generator))
+    augment, generator = AUGMENTS[name][0], torch.Generator().manual_seed(0)
+    prepared, indices = augment.prepare(stored), torch.arange(BATCH)
+    measure(benchmark, name, lambda: augment.batch(prepared, indices, generator))
 
 
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_torchvision_one_by_one(benchmark, stored: Tensor, name: str) -> None:
-    theirs = AUGMENTS[name][1]
-    measure(benchmark, name, lambda: torch.stack([theirs(image.float() / 255) for image in stored]))
+    transform = AUGMENTS[name][1]
+    measure(benchmark, name, lambda: torch.stack([transform(image.float() / 255) for image in stored]))
 
 
 @pytest.mark.parametrize("name", MIXES)
 def test_mix(benchmark, stored: Tensor, name: str) -> None:
-    images, ours, generator = stored / 255, MIXES[name][0], torch.Generator().manual_seed(0)
+    images, mix, generator = stored / 255, MIXES[name][0], torch.Generator().manual_seed(0)
     labels, counts = torch.arange(BATCH) % CLASSES, torch.arange(CLASSES, 0, -1)
-    measure(benchmark, name, lambda: ours.mix(images, labels, counts, generator))
+    measure(benchmark, name, lambda: mix.mix(images, labels, counts, generator))
 
 
 @pytest.mark.parametrize("name", MIXES)
 def test_torchvision_pair_by_pair(benchmark, stored: Tensor, name: str) -> None:
-    images, theirs, labels = stored / 255, MIXES[name][1], torch.arange(BATCH) % CLASSES
+    images, transform, labels = stored / 255, MIXES[name][1], torch.arange(BATCH) % CLASSES
 
     def one_by_one() -> Tensor:
-        # torchvision draws once for a batch; a draw for each image takes a batch of each image and its partner.
-        partner = torch.randperm(BATCH)
-        return torch.stack([theirs(images[[a, b]], labels[[a, b]])[0][0] for a, b in enumerate(partner.tolist())])
+        # torchvision draws once per batch. For a draw per image, as ours, each image and its partner are a batch.
+        partners = torch.randperm(BATCH)
+        return torch.stack([transform(images[[a, b]], labels[[a, b]])[0][0] for a, b in enumerate(partners.tolist())])
 
     measure(benchmark, name, one_by_one)

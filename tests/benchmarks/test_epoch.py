@@ -1,8 +1,8 @@
-"""One training epoch of ltbench against the loop that everybody writes.
+"""A training epoch of ltbench against the usual PyTorch loop; `ratio` is the speed-up within the run.
 
-The other side is part of the benchmark: a torchvision `Dataset` of PIL images with crop, flip, `ToTensor` and
-`Normalize` in a `DataLoader`, and the same network, loss and optimiser in fp32 NCHW. Both sides train on one thread,
-on the same images in the same process, a round of each in turn, so that a busy machine slows both.
+The usual loop: a torchvision `Dataset` of PIL images with crop, flip, `ToTensor` and `Normalize` in a `DataLoader`,
+and the same network, loss and optimiser in fp32 NCHW. Both sides train on one thread, on the same images, in the same
+process, with alternating rounds, so that a busy machine slows both.
 
     pytest tests/benchmarks/test_epoch.py --benchmark-only
 """
@@ -44,7 +44,7 @@ def spec_of(technique: object) -> dict[str, object]:
 
 
 class Pictures(Dataset):
-    """Images as PIL pictures, transformed one by one."""
+    """Images as PIL images, transformed one by one."""
 
     def __init__(self, subset: Subset) -> None:
         from torchvision import transforms
@@ -65,7 +65,7 @@ class Pictures(Dataset):
 
 
 def usual_epochs(subset: Subset) -> Iterator[float]:
-    """Train as usual; yield the mean loss of each epoch."""
+    """Train with the usual loop; yield the mean loss of each epoch."""
     network = ConvNet().build(1, 28, 10)
     loader = DataLoader(Pictures(subset), batch_size=BATCH, shuffle=True, num_workers=0)
     criterion = nn.CrossEntropyLoss()
@@ -89,32 +89,33 @@ def our_epochs(subset: Subset, epochs: int) -> Iterator[float]:
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     span = training.spans[0]
     for epoch in range(epochs):
-        last = (epoch + 1) * training.orders[0].batches
-        training.spans = [type(span)(first=span.first, last=last, whole=span.whole)]
+        last = (epoch + 1) * training.orders[0].batches_per_epoch
+        # Training.run goes to the end of its spans: moving the end makes it stop after every epoch.
+        training.spans = [type(span)(first=span.first, last=last, total=span.total)]
         training.run()
         yield training.curve.entries()["loss"][-1]
 
 
 def our_batches(subset: Subset) -> Iterator[int]:
-    """Feed epochs to nobody."""
+    """Run the feed without training; yield the images of each epoch."""
     segment = plain(augment=CropFlip(padding=PADDING))
     spec = fit_job(segment, recipe={"batch_size": BATCH}, model=ConvNet()).spec
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     order = training.orders[0]
-    training.feed.switch(order, training.segments[0].augment, None)
+    training.feed.start_segment(order, training.segments[0].augment, None)
     while True:
-        yield sum(len(training.feed.next().images) for _ in range(order.batches))
+        yield sum(len(training.feed.next().images) for _ in range(order.batches_per_epoch))
 
 
 def usual_batches(subset: Subset) -> Iterator[int]:
-    """Load epochs for nobody."""
+    """Run the loader without training; yield the images of each epoch."""
     loader = DataLoader(Pictures(subset), batch_size=BATCH, shuffle=True, num_workers=0)
     while True:
         yield sum(len(images) for images, _ in loader)
 
 
 class Stopwatch:
-    """Runs one epoch after another and notes processor seconds, to which other processes matter little."""
+    """Runs epochs and records their CPU seconds, which other processes on the machine hardly change."""
 
     def __init__(self, epochs: Iterator[float]) -> None:
         self.epochs = epochs
@@ -132,7 +133,7 @@ class Stopwatch:
 
 
 def compare(benchmark, subset: Subset, side: str, ours: Iterator[float], usual: Iterator[float]) -> None:
-    """Benchmark one side, a round of the other before each of its rounds, and note the ratio of the two."""
+    """Benchmark one side, with a round of the other before each of its rounds, and report the ratio."""
     watches = {"ltbench": Stopwatch(ours), "loader": Stopwatch(usual)}
     measured = watches.pop(side)
     other = next(iter(watches.values()))

@@ -1,4 +1,7 @@
-"""What a run costs besides training and predicting, as a share of the run."""
+"""The overhead of the harness: the share of a run that is neither training nor prediction, a ratio within the run.
+
+`derive_ms_per_cell` is absolute and compares only with runs on the same machine.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ from ltbench.suite.suite import changed, find_suite
 
 
 def test_the_harness_in_a_run_of_the_quick_suite(benchmark, registry: Registry, tmp_path: Path) -> None:
-    """One seed at one factor: 16 cells from 8 trainings, in this process, its start not counted."""
+    """One seed at one factor: 16 cells from 8 trainings, in this process, without its start-up."""
     suite = changed(find_suite("quick", registry), imbalance_factors=[100], seeds=[0])
     context = Context(store=Store(tmp_path), registry=registry, data_root=data_root())
 
-    def whole() -> None:
+    def run_suite() -> None:
         plan = make_plan(suite, registry, data_root())
         with make_executor("inline", context) as executor:
             run(plan, context, executor)
 
-    benchmark.pedantic(whole, rounds=1)
+    benchmark.pedantic(run_suite, rounds=1)
     plan = make_plan(suite, registry, data_root())
     records = list(context.store.records(cell.key for cell in plan.cells))
     fits = {fit: record["cost"]["train_seconds"] for record in records for fit in record["spec"]["members"]}

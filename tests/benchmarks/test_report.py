@@ -1,4 +1,7 @@
-"""The report of 10,000 records: at most 20 s and 15 MB."""
+"""The report of 10,000 records: at most 20 CPU seconds and 15 MB.
+
+An absolute time, not a ratio: it compares only with runs on the same machine. The size is the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import laid_out, raw, ten_thousand
+from synthetic import raw, ten_thousand_cells, write_suite_folder
 
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.publish import load
@@ -19,10 +22,10 @@ ENVIRONMENT = {"python": "3.11.7", "torch": "2.15.0", "numpy": "2.4.6", "device"
 
 
 def records() -> Iterator[dict[str, object]]:
-    """Yield 500 combinations at 4 factors with 5 seeds, with numbers by class and curves of 200 epochs in each."""
+    """Yield 500 combinations at 4 factors with 5 seeds, each with per-class numbers and curves of 200 epochs."""
     rng = np.random.default_rng(0)
     epochs = np.arange(1, 201)
-    for techniques, factor, seed in ten_thousand():
+    for techniques, factor, seed in ten_thousand_cells():
         yield seal(
             raw(
                 techniques, factor, seed, {"top1": float(rng.normal(0.7, 0.01)), "ece": float(rng.random())},
@@ -40,24 +43,24 @@ def records() -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return laid_out(tmp_path_factory.mktemp("boards") / "large", records())
+    return write_suite_folder(tmp_path_factory.mktemp("boards") / "large", records())
 
 
 def test_the_report_of_10_000_records(benchmark, folder: Path) -> None:
     seconds: list[float] = []
 
     def report() -> bytes:
-        # Time of this process, because how busy the machine is says nothing about the report.
+        # CPU time of this process, which other processes on the machine hardly change.
         began = time.process_time()
-        made = document(load(folder)).encode()
+        html = document(load(folder)).encode()
         seconds.append(time.process_time() - began)
-        return made
+        return html
 
-    made = benchmark.pedantic(report, rounds=2)
-    assert len(made) < 15_000_000
+    html = benchmark.pedantic(report, rounds=2)
+    assert len(html) < 15_000_000
     assert min(seconds) < 20
     benchmark.extra_info |= {
         "records": 10_000,
-        "cpu_seconds": round(max(seconds), 2),
-        "megabytes": round(len(made) / 1e6, 2),
+        "cpu_seconds": round(max(seconds), 2),  # the first round, with cold caches, as a user has it
+        "megabytes": round(len(html) / 1e6, 2),
     }

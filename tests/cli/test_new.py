@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import install, ltbench, on_path
+from support import import_path_env, install, ltbench
 
 from ltbench.cli import group, main
 
@@ -207,7 +207,7 @@ def test_files_may_be_read_by_others(here: Path) -> None:
 def test_a_name_that_an_installed_third_party_has_is_refused(here: Path) -> None:
     # A plugin that is broken has its name, too.
     site = install(here / "site", "theirs", "2.1", {"their_loss": "1 / 0"})
-    done = ltbench("new", "loss", "their_loss", cwd=here, env=on_path(site))
+    done = ltbench("new", "loss", "their_loss", cwd=here, env=import_path_env(site))
     assert done.returncode == 2
     assert "the name is taken by theirs 2.1\n  try: ltbench new loss my_their_loss" in done.stderr
 

@@ -188,9 +188,9 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
     registry = Registry.load()
     records = []
     for record in read_jsonl(bundle / "records.jsonl"):
-        from ltbench.jobs.saved_predictions import Folder
+        from ltbench.jobs.saved_predictions import FolderPredictions
 
-        again = recompute(record, registry, Folder(folder))
+        again = recompute(record, registry, FolderPredictions(folder))
         assert again is not None
         records.append(seal(msgspec.to_builtins(record) | again.parts))
     (bundle / "records.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))

@@ -1,4 +1,4 @@
-"""Signals that are heard: the first is counted, the second does not wait."""
+"""Signals: the first is counted, the second raises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ltbench.core.signals import SIGNALS, StopNow, catch_signals, handled
+from ltbench.core.signals import SIGNALS, StopNow, catch_signals, handle_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -20,7 +20,7 @@ def test_the_first_signal_is_counted_and_the_second_stops(number):
             signal.raise_signal(number)
 
 
-def test_an_inner_block_hears_for_itself_and_gives_the_signals_back():
+def test_an_inner_block_counts_alone_and_restores_the_handlers():
     before = signal.getsignal(signal.SIGINT)
     with catch_signals() as outer:
         with catch_signals() as inner:
@@ -36,7 +36,7 @@ def test_outside_of_the_main_thread_nothing_changes():
     seen = []
 
     def inside():
-        with handled(lambda: None):
+        with handle_signals(lambda: None):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=inside)

@@ -10,7 +10,7 @@ from ltbench.core.units import duration, size_text
     [(0, "0 B"), (7, "7 B"), (999, "999 B"), (999.6, "1 kB"), (1500, "1.5 kB"), (512_300_000, "512 MB"),
      (3.2e9, "3.2 GB"), (9.996e11, "1 TB"), (1e13, "10 TB")],
 )  # fmt: skip
-def test_sizes_in_words(size: float, text: str) -> None:
+def test_sizes_have_three_digits_and_a_unit(size: float, text: str) -> None:
     assert size_text(size) == text
 
 
@@ -21,5 +21,5 @@ def test_sizes_in_words(size: float, text: str) -> None:
         (183845, "2 d 3 h"),
     ],
 )  # fmt: skip
-def test_durations_are_written_as_people_do(seconds, written):
+def test_durations_have_at_most_two_units(seconds, written):
     assert duration(seconds) == written

@@ -9,7 +9,7 @@ from engine.world import CLASSES, SIZE, Half, Patterns, context_of, fit_job
 
 from ltbench import Augment, Mix, Mixed, Sampler
 from ltbench.engine.batches import Feed
-from ltbench.engine.epoch_order import Order
+from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.network import normaliser
 from ltbench.engine.subset import Subset, load
 from ltbench.errors import JobFailed
@@ -31,8 +31,8 @@ def plain(images: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def order_of(subset: Subset, sampler: Sampler | None = None, batch_size: int = 8, seed: int = 0) -> Order:
-    return Order(sampler or Shuffle(), subset.labels, subset.counts, batch_size, seed)
+def order_of(subset: Subset, sampler: Sampler | None = None, batch_size: int = 8, seed: int = 0) -> EpochOrder:
+    return EpochOrder(sampler or Shuffle(), subset.labels, subset.counts, batch_size, seed)
 
 
 def feed_of(
@@ -46,17 +46,17 @@ def feed_of(
     batch_size: int = 8,
 ) -> Feed:
     feed = Feed(subset, normalise, seed, CPU)
-    feed.switch(order_of(subset, sampler, batch_size, seed), augment, mix)
+    feed.start_segment(order_of(subset, sampler, batch_size, seed), augment, mix)
     return feed
 
 
 def numbers(subset: Subset, images: torch.Tensor) -> list[int]:
-    """Return which images of the subset these are."""
+    """Return the indices of images in the subset."""
     same = (images[:, None] - subset.images[None] / 255).abs().amax((2, 3, 4)) < 1e-5
     return same.int().argmax(1).tolist()
 
 
-def test_an_epoch_is_every_image_once_but_a_last_one_alone(subset: Subset) -> None:
+def test_an_epoch_visits_every_image_once_but_drops_a_last_batch_of_one(subset: Subset) -> None:
     assert len(subset.labels) == 57  # 30 + 17 + 10: seven batches of eight, and one image
     feed = feed_of(subset)
     batches = [feed.next() for _ in range(7)]
@@ -71,7 +71,7 @@ def test_an_epoch_is_every_image_once_but_a_last_one_alone(subset: Subset) -> No
 )
 def test_sizes_of_batches(subset: Subset, batch_size: int, sizes: list[int]) -> None:
     feed = feed_of(subset, batch_size=batch_size)
-    assert order_of(subset, batch_size=batch_size).batches == len(sizes)
+    assert order_of(subset, batch_size=batch_size).batches_per_epoch == len(sizes)
     assert [len(feed.next().images) for _ in sizes] == sizes
     assert feed.at_end
 
@@ -126,7 +126,7 @@ def test_an_augmentation_needs_no_fast_path(subset: Subset) -> None:
     assert len(share[:, 0].unique()) == 8
 
 
-# --- streams ---------------------------------------------------------------------------------------------------------
+# --- streams ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_technique_that_is_switched_on_leaves_order_and_other_draws_as_they_were(subset: Subset) -> None:
@@ -157,11 +157,11 @@ def test_the_global_random_state_is_left_alone(subset: Subset) -> None:
             feed.next()
 
 
-# --- going on from a state ---------------------------------------------------------------------------------------------
+# --- restoring a state ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("before", [0, 3, 7, 10])
-def test_a_feed_goes_on_from_its_state_to_the_last_bit(subset: Subset, before: int) -> None:
+def test_a_restored_feed_gives_bit_identical_batches(subset: Subset, before: int) -> None:
     techniques = (CbSampler(), CropFlip(), Mixup())
     feed = feed_of(subset, *techniques)
     for _ in range(before):
@@ -178,24 +178,24 @@ def test_a_feed_goes_on_from_its_state_to_the_last_bit(subset: Subset, before: i
         assert torch.equal(again.lam, batch.lam)
 
 
-def test_an_order_that_stays_goes_on_in_the_middle_of_its_epoch(subset: Subset) -> None:
+def test_the_same_order_continues_its_epoch_in_the_next_segment(subset: Subset) -> None:
     feed, order = Feed(subset, plain, 0, CPU), order_of(subset)
-    feed.switch(order, None, None)
+    feed.start_segment(order, None, None)
     seen = [n for _ in range(3) for n in numbers(subset, feed.next().images)]
-    feed.switch(order, None, Mixup(lam=1.0))
+    feed.start_segment(order, None, Mixup(lam=1.0))
     seen += [n for _ in range(4) for n in numbers(subset, feed.next().images)]
     assert len(set(seen)) == 56
 
 
-def test_another_order_begins_its_first_epoch(subset: Subset) -> None:
+def test_another_order_starts_a_new_epoch(subset: Subset) -> None:
     feed = feed_of(subset)
     feed.next()
-    feed.switch(order_of(subset, CbSampler()), None, None)
+    feed.start_segment(order_of(subset, CbSampler()), None, None)
     assert [len(feed.next().images) for _ in range(7)] == [8] * 7
     assert feed.at_end
 
 
-# --- what a technique may do wrong -------------------------------------------------------------------------------------
+# --- wrong outputs of techniques --------------------------------------------------------------------------------------
 
 
 def returning(value: object) -> type[Sampler]:
@@ -220,13 +220,13 @@ def returning(value: object) -> type[Sampler]:
         (torch.tensor([3]), "a batch needs two"),
     ],
 )
-def test_indices_that_cannot_be_are_told_with_the_sampler(subset: Subset, epoch: object, message: str) -> None:
+def test_invalid_indices_raise_and_name_the_sampler(subset: Subset, epoch: object, message: str) -> None:
     with pytest.raises(JobFailed, match=message) as failed:
         order_of(subset, returning(epoch)())
     assert "sampler 'odd'" in str(failed.value)
 
 
-def test_an_epoch_outside_of_the_pool_is_told(subset: Subset) -> None:
+def test_indices_outside_the_pool_raise(subset: Subset) -> None:
     class Straying(Shuffle, frozen=True):
         name = "straying"
 
@@ -240,7 +240,7 @@ def test_an_epoch_outside_of_the_pool_is_told(subset: Subset) -> None:
         order_of(subset, Straying())
 
 
-def test_epochs_of_changing_length_are_told(subset: Subset) -> None:
+def test_epochs_of_different_lengths_raise(subset: Subset) -> None:
     class Fickle(Shuffle, frozen=True):
         name = "fickle"
 
@@ -249,11 +249,11 @@ def test_epochs_of_changing_length_are_told(subset: Subset) -> None:
 
     order, stream = order_of(subset, Fickle()), torch.Generator().manual_seed(1)
     with pytest.raises(JobFailed, match="as before"):
-        order.epoch(stream)
+        order.draw_epoch(stream)
 
 
 @pytest.mark.parametrize("size", [1, 0, 2.5, None])
-def test_a_batch_size_that_cannot_be_is_told(subset: Subset, size: object) -> None:
+def test_an_invalid_batch_size_raises(subset: Subset, size: object) -> None:
     class Sized(Shuffle, frozen=True):
         name = "sized"
 
@@ -272,7 +272,7 @@ def test_a_sampler_may_change_batch_size_and_length_of_the_epoch(subset: Subset)
             return batch_size + classes
 
     order = order_of(subset, Larger())
-    assert (order.batch_size, order.visits, order.batches) == (8 + CLASSES, 28, 3)
+    assert (order.batch_size, order.images_per_epoch, order.batches_per_epoch) == (8 + CLASSES, 28, 3)
 
 
 def augment_returning(change: Callable[[torch.Tensor], torch.Tensor]) -> Augment:
@@ -286,7 +286,7 @@ def augment_returning(change: Callable[[torch.Tensor], torch.Tensor]) -> Augment
 
 
 @pytest.mark.parametrize("change", [lambda x: x[:, :, 1:], lambda x: x.double(), lambda x: x[:2], lambda _: None])
-def test_images_of_another_shape_or_dtype_are_told_with_the_augmentation(subset: Subset, change: object) -> None:
+def test_images_of_another_shape_or_dtype_raise_and_name_the_augmentation(subset: Subset, change: object) -> None:
     with pytest.raises(JobFailed, match=r"augment 'odd' returned images .*; expected float32 \[4, 1, 8, 8\]"):
         feed_of(subset, augment=augment_returning(change))
 
@@ -303,7 +303,7 @@ def test_images_of_another_shape_or_dtype_are_told_with_the_augmentation(subset:
         ("lam", 0.5, "lam float"),
     ],
 )
-def test_parts_of_a_blend_that_cannot_be_are_told_with_the_mix(
+def test_invalid_parts_of_a_blend_raise_and_name_the_mix(
     subset: Subset, part: str, value: object, message: str
 ) -> None:
     class Odd(Mix, frozen=True):
@@ -318,7 +318,7 @@ def test_parts_of_a_blend_that_cannot_be_are_told_with_the_mix(
     assert "mix 'odd'" in str(failed.value)
 
 
-def test_a_mix_that_returns_no_blend_is_told(subset: Subset) -> None:
+def test_a_mix_that_returns_no_blend_raises(subset: Subset) -> None:
     class Odd(Mix, frozen=True):
         name = "odd"
 

@@ -10,8 +10,8 @@ import torch
 
 import ltbench
 from ltbench.engine import environment, measured_cost
-from ltbench.engine.environment import environment as found_on
-from ltbench.engine.measured_cost import forget_peak_memory, peak_memory
+from ltbench.engine.environment import environment as environment_of
+from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -24,30 +24,28 @@ def git(folder: Path, *args: str) -> None:
 
 def source_of(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, object]:
     monkeypatch.setattr(environment, "package_root", lambda: package)
-    environment._source.cache_clear()
+    environment._commit.cache_clear()
     try:
-        return environment._source()
+        return environment._commit()
     finally:
-        environment._source.cache_clear()
+        environment._commit.cache_clear()
 
 
-def test_it_names_versions_processor_and_threads() -> None:
-    found = found_on(CPU)
-    assert found["torch"] == importlib.metadata.version("torch")
-    assert found["ltbench"] == ltbench.__version__
-    assert found["threads"] == torch.get_num_threads()
-    assert found["device"] == "cpu"
-    assert found["processor"]
+def test_an_environment_has_versions_processor_and_threads() -> None:
+    facts = environment_of(CPU)
+    assert facts["torch"] == importlib.metadata.version("torch")
+    assert facts["ltbench"] == ltbench.__version__
+    assert facts["threads"] == torch.get_num_threads()
+    assert facts["device"] == "cpu"
+    assert facts["processor"]
 
 
-def test_it_says_nothing_of_where_the_machine_keeps_things() -> None:
-    assert not any(str(value).startswith("/") for value in found_on(CPU).values())
+def test_an_environment_has_no_paths() -> None:
+    assert not any(str(value).startswith("/") for value in environment_of(CPU).values())
 
 
 @needs_git
-def test_a_checkout_has_a_commit_and_says_whether_it_was_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkout_has_its_commit_and_whether_it_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "ltbench"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -62,7 +60,7 @@ def test_a_checkout_has_a_commit_and_says_whether_it_was_changed(
 
 
 @needs_git
-def test_an_installed_copy_inside_of_another_repository_has_no_commit(
+def test_an_installed_copy_inside_another_repository_has_no_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git(tmp_path, "init", "-q")
@@ -72,15 +70,17 @@ def test_an_installed_copy_inside_of_another_repository_has_no_commit(
     assert source_of(monkeypatch, package) == {"commit": None, "dirty": None}
 
 
-def test_peak_memory_is_that_since_it_was_forgotten() -> None:
-    forget_peak_memory(CPU)
+def test_peak_memory_is_measured_since_the_reset() -> None:
+    reset_peak_memory(CPU)
     before = peak_memory(CPU)
     block = torch.ones(40_000_000)  # 160 MB
     assert peak_memory(CPU) - before > 100e6
     del block
 
 
-def test_peak_memory_without_proc_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_peak_memory_without_proc_is_since_the_start_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(measured_cost, "_PROC", tmp_path / "none")
-    forget_peak_memory(CPU)
+    reset_peak_memory(CPU)
     assert peak_memory(CPU) > 10e6

@@ -11,7 +11,7 @@ from ltbench.registry.registry import Registry
 
 
 @pytest.mark.parametrize("name", ["jiang_augment", "mixup[lam=0.4]", "tail_cutmix"])
-def test_a_picture_has_a_row_of_images_and_rows_of_what_is_made_of_them(
+def test_a_figure_has_a_row_of_images_and_rows_of_transformed_ones(
     name: str, registry: Registry, tmp_path: Path
 ) -> None:
     figure = examples(registry.parse(name), registry.parse("fashion_mini"), tmp_path)

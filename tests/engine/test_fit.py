@@ -14,7 +14,7 @@ from torch import nn
 
 from ltbench import Loss, Model
 from ltbench.core.spec import Job
-from ltbench.engine.fit import fit, fit_many, training_subset
+from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
@@ -40,13 +40,13 @@ def trained(context: Context, job: Job) -> dict[str, torch.Tensor]:
     return weights(context, job)
 
 
-# --- the artefact ------------------------------------------------------------------------------------------------------
+# --- the artefact -----------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_leaves_weights_and_says_what_it_did(context: Context) -> None:
+def test_a_fit_stores_weights_and_metadata(context: Context) -> None:
     job = fit_job(plain(**EVERYTHING))
-    found = trained(context, job)
-    assert found.keys() == Net().build(1, 8, 3).state_dict().keys()
+    state = trained(context, job)
+    assert state.keys() == Net().build(1, 8, 3).state_dict().keys()
     meta = context.store.meta(job.key)
     assert meta["spec"] == job.spec
     assert meta["data"]["counts"] == [30, 17, 10]
@@ -74,7 +74,7 @@ def test_it_learns(context: Context) -> None:
     assert curve["loss"][-1] < curve["loss"][0] / 2
 
 
-def test_a_fit_that_is_there_is_not_made_again(context: Context) -> None:
+def test_a_stored_fit_is_not_trained_again(context: Context) -> None:
     job = fit_job()
     with context.store.writing(job.key) as folder:
         (folder / "meta.json").write_text("{}")
@@ -82,19 +82,20 @@ def test_a_fit_that_is_there_is_not_made_again(context: Context) -> None:
     assert context.store.meta(job.key) == {}
 
 
-def test_a_list_of_jobs_is_walked(context: Context) -> None:
+def test_another_seed_gives_other_weights(context: Context) -> None:
     jobs = [fit_job(seed=seed) for seed in (0, 1)]
-    fit_many(jobs, context)
+    for job in jobs:
+        fit(job, context)
     assert not same(*(weights(context, job) for job in jobs))
 
 
-# --- the same numbers again ----------------------------------------------------------------------------------------------
+# --- reproducibility --------------------------------------------------------------------------------------------------
 
 
 def test_a_second_training_gives_the_same_bits(tmp_path: Path) -> None:
     job = fit_job(plain(**EVERYTHING))
-    one, other = (trained(context_of(tmp_path / name), job) for name in ("one", "other"))
-    assert same(one, other)
+    first, second = (trained(context_of(tmp_path / name), job) for name in ("one", "other"))
+    assert same(first, second)
 
 
 def test_a_fresh_process_gives_the_same_bits(tmp_path: Path) -> None:
@@ -129,15 +130,15 @@ def test_the_state_of_the_process_is_left_as_it_was(context: Context) -> None:
 
 def test_dropout_has_a_stream_of_its_own(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    one = trained(context_of(tmp_path / "one"), fit_job())
+    first = trained(context_of(tmp_path / "one"), fit_job())
     torch.manual_seed(2)
-    assert same(one, trained(context_of(tmp_path / "other"), fit_job()))
+    assert same(first, trained(context_of(tmp_path / "other"), fit_job()))
 
 
 def test_seeds_and_techniques_change_the_weights(context: Context) -> None:
     jobs = [fit_job(), fit_job(seed=1), fit_job(plain(weight=Inverse())), fit_job(plain(augment=None))]
-    found = [trained(context, job)["head.weight"] for job in jobs]
-    assert len({tuple(w.flatten().tolist()) for w in found}) == len(jobs)
+    heads = [trained(context, job)["head.weight"] for job in jobs]
+    assert len({tuple(w.flatten().tolist()) for w in heads}) == len(jobs)
 
 
 def test_initial_weights_depend_on_the_seed_alone(context: Context) -> None:
@@ -148,11 +149,11 @@ def test_initial_weights_depend_on_the_seed_alone(context: Context) -> None:
     assert not same(states[0], states[2])
 
 
-# --- going on from another fit -------------------------------------------------------------------------------------------
+# --- continuing another fit -------------------------------------------------------------------------------------------
 
 
 def assert_resumes(tmp_path: Path, *chain: Job) -> None:
-    """Assert that the last job, gone on with from those before it, ends with the bits of an undivided training."""
+    """Assert that the last job, continued from those before it, is bit-identical to an uninterrupted training."""
     parts, whole = context_of(tmp_path / "parts"), context_of(tmp_path / "whole")
     before: tuple[str, ...] = ()
     for job in chain:
@@ -192,13 +193,13 @@ def test_half_and_half_is_the_whole_under_every_recipe(tmp_path: Path, recipe: d
     assert_resumes(tmp_path, fit_job(plain(0.4), recipe=recipe), fit_job(plain(), recipe=recipe))
 
 
-def test_a_second_half_with_another_loss_and_weight_goes_on_from_the_plain_first_half(tmp_path: Path) -> None:
+def test_a_second_half_with_another_loss_and_weight_continues_the_plain_first_half(tmp_path: Path) -> None:
     first = plain(0.5)
     assert_resumes(tmp_path, fit_job(first), fit_job(first, plain(loss=LabelSmooth(), weight=Inverse(), mix=Mixup())))
 
 
 @pytest.mark.parametrize("until", [0.5, 0.4])
-def test_a_second_half_with_another_sampler_goes_on_too(tmp_path: Path, until: float) -> None:
+def test_a_second_half_with_another_sampler_continues_it_too(tmp_path: Path, until: float) -> None:
     first = plain(until)
     assert_resumes(tmp_path, fit_job(first), fit_job(first, plain(sampler=Half(), augment=None)))
 
@@ -229,7 +230,7 @@ def test_a_parent_only_saves_time(tmp_path: Path) -> None:
     ],
     ids=["techniques", "seed", "shorter", "segments", "recipe"],
 )
-def test_a_training_that_begins_otherwise_is_no_parent(context: Context, child: Job) -> None:
+def test_a_training_with_another_start_is_refused_as_parent(context: Context, child: Job) -> None:
     parent = fit_job(plain(0.5), keep_state=True)
     fit(parent, context)
     with pytest.raises(JobFailed, match="does not begin like"):
@@ -245,16 +246,16 @@ def test_a_restarted_segment_cannot_be_cut(context: Context) -> None:
         fit(Job(key=child.key, kind="fit", spec=child.spec, parents=(parent.key,)), context)
 
 
-# --- going on after an accident ------------------------------------------------------------------------------------------
+# --- resuming after an accident ---------------------------------------------------------------------------------------
 
 
 class Accident(Exception):
-    """Whatever ends a worker in the middle of a training."""
+    """Stands for whatever ends a worker in the middle of a training."""
 
 
 @pytest.mark.parametrize("at", [1, 7, 13, 20])
 @pytest.mark.parametrize("later", [{}, {"loss": LabelSmooth(), "sampler": Half()}, {"restart": True, "mix": Mixup()}])
-def test_a_training_goes_on_from_its_last_snapshot_and_ends_with_the_same_bits(
+def test_a_training_resumed_from_a_snapshot_is_bit_identical(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, later: dict[str, object]
 ) -> None:
     job = fit_job(plain(0.5), plain(**later), recipe={"ema": 0.9})
@@ -285,11 +286,11 @@ def test_a_training_goes_on_from_its_last_snapshot_and_ends_with_the_same_bits(
 
 
 def trained_steps(job: Job) -> int:
-    """Return the steps of a training of four epochs, the second two of them of another length with `Half`."""
+    """Return the steps of four epochs; with `Half`, the last two are shorter."""
     return 28 if job.spec["segments"][1]["sampler"]["name"] != "half" else 14 + 8
 
 
-def test_snapshots_take_turns_and_the_latest_sound_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshots_alternate_and_the_latest_valid_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = fit_job()
     context = msgspec.structs.replace(context_of(tmp_path), snapshot_seconds=0.0)
     real = Snapshots.__call__
@@ -312,9 +313,7 @@ def test_snapshots_take_turns_and_the_latest_sound_one_counts(tmp_path: Path, mo
     assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
 
 
-def test_a_snapshot_that_another_version_of_a_plugin_took_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_of_another_plugin_version_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = fit_job()
     context = msgspec.structs.replace(context_of(tmp_path), snapshot_seconds=0.0)
     real = Snapshots.__call__
@@ -333,9 +332,7 @@ def test_a_snapshot_that_another_version_of_a_plugin_took_is_left_alone(
     assert context.store.meta(job.key)["resumed_from"] is None
 
 
-def test_a_state_that_another_version_of_a_plugin_left_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_of_another_plugin_version_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = context_of(tmp_path)
     parent, child = fit_job(plain(0.5), keep_state=True), fit_job()
     fit(parent, context)
@@ -345,7 +342,7 @@ def test_a_state_that_another_version_of_a_plugin_left_is_passed_over(
     assert context.store.meta(child.key)["resumed_from"] is None
 
 
-# --- phases --------------------------------------------------------------------------------------------------------------
+# --- phases -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_frozen_backbone_keeps_weights_and_batch_statistics(context: Context) -> None:
@@ -361,17 +358,17 @@ def test_a_frozen_backbone_keeps_weights_and_batch_statistics(context: Context) 
 STILL = {"augment": None, "mix": None, "trainable": "classifier", "restart": True, "sampler": CbSampler()}
 
 
-def test_a_frozen_backbone_looks_at_each_still_image_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frozen_backbone_computes_fixed_images_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     job = fit_job(plain(0.5), plain(**STILL))
     training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
     training.network.features.register_forward_hook(lambda _m, given, _out: seen.append(len(given[0])))
     training.run()
-    assert sum(seen) == 14 * 8 + 57 + 57  # 14 steps of the first stage, one look, and the look that tries it
+    assert sum(seen) == 14 * 8 + 57 + 57  # 14 steps of the first stage, the features, and the check of the first batch
     assert training.steps == 28
 
 
-def test_the_second_stage_on_features_is_the_one_on_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_stage_on_features_equals_the_one_on_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = fit_job(plain(0.5), plain(**STILL), recipe={"epochs": 8})
     fast = trained(context_of(tmp_path / "fast"), job)
     monkeypatch.setattr("ltbench.engine.training.features_of", lambda *_: None)
@@ -380,13 +377,13 @@ def test_the_second_stage_on_features_is_the_one_on_images(tmp_path: Path, monke
         torch.testing.assert_close(tensor, slow[name], rtol=1e-4, atol=1e-5)
 
 
-def test_a_second_stage_on_features_goes_on_from_its_middle(tmp_path: Path) -> None:
+def test_a_second_stage_on_features_resumes_from_its_middle(tmp_path: Path) -> None:
     first, second = plain(0.5), plain(**STILL | {"restart": False})
     assert_resumes(tmp_path, fit_job(first), fit_job(first, second | {"until": 0.8}), fit_job(first, second))
 
 
 class Scaled(Net, frozen=True):
-    """A network that does something with what its classifier returns."""
+    """A network that scales the output of its classifier."""
 
     name = "scaled"
 
@@ -397,7 +394,7 @@ class Scaled(Net, frozen=True):
 
 
 class Restless(Net, frozen=True):
-    """A network with a dropout that never rests."""
+    """A network with dropout in evaluation mode, too."""
 
     name = "restless"
 
@@ -408,13 +405,13 @@ class Restless(Net, frozen=True):
 
 
 @pytest.mark.parametrize("model", [Scaled(), Restless()], ids=lambda model: model.name)
-def test_what_features_cannot_stand_for_is_trained_on_images(tmp_path: Path, model: Model) -> None:
+def test_networks_that_features_cannot_replace_are_trained_on_images(tmp_path: Path, model: Model) -> None:
     context = context_of(tmp_path, type(model))
     job = fit_job(plain(0.5), plain(**STILL), model=model)
     training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
     images = training.feed.unaugmented_images()
     training.network.eval()
-    assert features_of(training.network, images, training.feed.size, contextlib.nullcontext) is None
+    assert features_of(training.network, images, training.feed.image_count, contextlib.nullcontext) is None
     training.run()
     assert training.steps == 28
 
@@ -452,7 +449,7 @@ def test_a_sampler_with_shorter_epochs_makes_a_shorter_training(context: Context
     assert meta["curve"]["epoch"] == [1, 2, 3, 4]
 
 
-def test_an_epoch_that_is_broken_off_has_an_entry_in_the_curve(context: Context) -> None:
+def test_an_incomplete_epoch_has_an_entry_in_the_curve(context: Context) -> None:
     job = fit_job(recipe={"epochs": None, "steps": 10})
     fit(job, context)
     assert context.store.meta(job.key)["curve"]["epoch"] == [1, pytest.approx(10 / 7)]
@@ -469,14 +466,14 @@ def test_a_bag_trains_on_its_own_images_and_counts(context: Context) -> None:
     assert "bags" in {p["name"] for p in metas[0]["plugins"]}
 
 
-def test_a_moving_average_is_what_predicts(context: Context) -> None:
+def test_the_moving_average_predicts(context: Context) -> None:
     plain_job, averaged = fit_job(), fit_job(recipe={"ema": 0.99})
     last, mean = trained(context, plain_job), trained(context, averaged)
     assert last.keys() == mean.keys()
     assert not torch.equal(last["head.weight"], mean["head.weight"])
 
 
-# --- what may go wrong ---------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def loss_of(expression: str) -> type[Loss]:
@@ -498,14 +495,14 @@ def assert_fails(root: Path, job: Job, message: str, *techniques: type[Technique
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-def test_a_loss_that_is_not_finite_is_told_with_step_epoch_and_techniques(tmp_path: Path, value: str) -> None:
+def test_a_non_finite_loss_raises_with_step_epoch_and_techniques(tmp_path: Path, value: str) -> None:
     odd = loss_of(f"logits.logsumexp(1) * (float('{value}') if logits.abs().max() > 0.9 else 1.0)")
     text = assert_fails(tmp_path, fit_job(plain(loss=odd())), r"not finite at step \d+, in epoch \d", odd)
     assert "loss odd" in text
     assert "sampler shuffle" in text
 
 
-def test_weights_that_end_up_infinite_are_told(tmp_path: Path) -> None:
+def test_infinite_final_weights_raise(tmp_path: Path) -> None:
     # The last step alone makes them so: no loss after it could tell.
     odd = loss_of("logits[:, 0] * 1e30")
     job = fit_job(plain(loss=odd()), recipe={"epochs": None, "steps": 1, "lr": 1e30})
@@ -518,7 +515,7 @@ def test_an_error_of_a_technique_names_it(tmp_path: Path) -> None:
     assert "test_fit" in text  # the module that it is from
 
 
-def test_losses_of_a_wrong_shape_are_told(tmp_path: Path) -> None:
+def test_losses_of_a_wrong_shape_raise(tmp_path: Path) -> None:
     odd = loss_of("logits.logsumexp(1).mean()")
     assert_fails(tmp_path, fit_job(plain(loss=odd())), r"loss 'odd' returned losses float32 \[\]", odd)
 
@@ -560,12 +557,12 @@ class _Narrow(_Wide):
     ],
     ids=["classes", "image", "classifier", "none"],
 )
-def test_a_network_that_cannot_be_is_told_with_its_model(tmp_path: Path, network: object, message: str) -> None:
+def test_an_invalid_network_raises_and_names_its_model(tmp_path: Path, network: object, message: str) -> None:
     odd = model_of(network)
     assert_fails(tmp_path, fit_job(model=odd()), message, odd)
 
 
-def test_a_training_without_steps_is_told(tmp_path: Path) -> None:
+def test_a_training_without_steps_raises(tmp_path: Path) -> None:
     assert_fails(tmp_path, fit_job(plain(0.01), recipe={"epochs": 1}), "no steps")
 
 

@@ -7,7 +7,7 @@ import torch
 from engine.world import Inverse
 
 from ltbench import Loss, Mixed, Weight
-from ltbench.engine.objective import hits, make_objective
+from ltbench.engine.objective import count_correct, make_objective
 from ltbench.errors import JobFailed
 from ltbench_plugins.losses.cross_entropy import CrossEntropy
 from ltbench_plugins.losses.label_smooth import LabelSmooth
@@ -43,11 +43,11 @@ def test_a_mix_weighs_both_losses_by_their_shares_and_class_weights() -> None:
     objective = make_objective(CrossEntropy(), Inverse(), Mixup(), COUNTS)
     first = 0.7 * math.log(4 / 3) / 4 + 0.3 * math.log(4) / 2
     second = math.log(2) / 2
-    found = objective(LOGITS, batch([0, 1], [1, 0], [0.7, 1.0]))
-    assert float(found) == pytest.approx((first + second) / 2)
+    loss = objective(LOGITS, batch([0, 1], [1, 0], [0.7, 1.0]))
+    assert float(loss) == pytest.approx((first + second) / 2)
 
 
-def test_a_mix_with_a_share_of_one_is_no_mix() -> None:
+def test_a_mix_with_shares_of_one_changes_nothing() -> None:
     for loss in (CrossEntropy(), LabelSmooth()):
         blended = make_objective(loss, Inverse(), Mixup(), COUNTS)(LOGITS, batch([0, 1], [1, 1], [1.0, 1.0]))
         assert torch.equal(blended, make_objective(loss, Inverse(), None, COUNTS)(LOGITS, batch([0, 1])))
@@ -72,21 +72,21 @@ def test_reduced_with_a_mix_the_weights_are_those_that_were_applied() -> None:
     objective = make_objective(CrossEntropy(), Normalised(), Mixup(), COUNTS)
     applied = [0.7 / 4 + 0.3 / 2, 1 / 2]
     losses = [0.7 * math.log(4 / 3) / 4 + 0.3 * math.log(4) / 2, math.log(2) / 2]
-    found = objective(LOGITS, batch([0, 1], [1, 0], [0.7, 1.0]))
-    assert float(found) == pytest.approx(sum(losses) / sum(applied))
+    loss = objective(LOGITS, batch([0, 1], [1, 0], [0.7, 1.0]))
+    assert float(loss) == pytest.approx(sum(losses) / sum(applied))
 
 
 def test_a_blended_image_is_right_by_its_shares() -> None:
     logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 1.0]])
     plain = Mixed(images=None, labels_a=torch.tensor([0, 0, 0]), labels_b=torch.tensor([0, 0, 0]), lam=None)
-    assert float(hits(logits, plain)) == 2
+    assert float(count_correct(logits, plain)) == 2
     blend = Mixed(
         images=None,
         labels_a=torch.tensor([0, 0, 1]),
         labels_b=torch.tensor([1, 1, 0]),
         lam=torch.tensor([0.75, 0.75, 0.5]),
     )
-    assert float(hits(logits, blend)) == pytest.approx(0.75 + 0.25 + 0.5)
+    assert float(count_correct(logits, blend)) == pytest.approx(0.75 + 0.25 + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_blended_image_is_right_by_its_shares() -> None:
         (0.0, "float;"),
     ],
 )
-def test_losses_of_a_wrong_shape_are_told_with_the_loss(value: object, message: str) -> None:
+def test_losses_of_a_wrong_shape_raise_and_name_the_loss(value: object, message: str) -> None:
     class Odd(Loss, frozen=True):
         name = "odd"
 
@@ -113,7 +113,7 @@ def test_losses_of_a_wrong_shape_are_told_with_the_loss(value: object, message: 
 @pytest.mark.parametrize(
     "value", [torch.ones(3), torch.tensor([1.0, float("inf")]), torch.tensor([1.0, -1.0]), [1.0, 1.0]]
 )
-def test_weights_that_cannot_be_are_told_with_the_weight(value: object) -> None:
+def test_invalid_weights_raise_and_name_the_weight(value: object) -> None:
     class Odd(Weight, frozen=True):
         name = "odd"
 
@@ -124,7 +124,7 @@ def test_weights_that_cannot_be_are_told_with_the_weight(value: object) -> None:
         make_objective(CrossEntropy(), Odd(), None, COUNTS)
 
 
-def test_a_reduction_that_leaves_a_batch_is_told() -> None:
+def test_a_reduction_to_more_than_a_number_raises() -> None:
     class Odd(Inverse, frozen=True):
         name = "odd"
 

@@ -30,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Context:
 
 
 def copied(trained: Context, root: Path) -> Context:
-    """Return a store of its own that holds the fit."""
+    """Return a context with a new store that holds the fit."""
     shutil.copytree(trained.store.root, root / "store")
     return context_of(root, Odd)
 
@@ -56,7 +56,7 @@ def logits(context: Context, job: Job) -> torch.Tensor:
 
 
 def by_hand(context: Context, change: Callable[[torch.Tensor], torch.Tensor] = lambda x: x) -> torch.Tensor:
-    """Return what the network says of the test images: mean 0.4, deviation 0.2, no dropout."""
+    """Return the logits of the test images, computed directly: mean 0.4, deviation 0.2, no dropout."""
     network = Net().build(1, 8, CLASSES).eval()
     network.load_state_dict(weights(context, FIT))
     images = torch.from_numpy(Patterns().load(Path()).test_images) / 255
@@ -66,12 +66,12 @@ def by_hand(context: Context, change: Callable[[torch.Tensor], torch.Tensor] = l
 
 def test_logits_of_the_test_images_with_their_labels(context: Context) -> None:
     job = predict_job()
-    found = logits(context, job)
-    torch.testing.assert_close(found, by_hand(context), rtol=1e-4, atol=1e-5)
-    assert found.dtype == torch.float32
+    predicted = logits(context, job)
+    torch.testing.assert_close(predicted, by_hand(context), rtol=1e-4, atol=1e-5)
+    assert predicted.dtype == torch.float32
     stored = load_file(context.store.path(job.key) / "logits.safetensors")
     assert stored["labels"].tolist() == [c for c in range(CLASSES) for _ in range(TEST)]
-    assert float((found.argmax(1) == stored["labels"]).float().mean()) > 0.8
+    assert float((predicted.argmax(1) == stored["labels"]).float().mean()) > 0.8
 
 
 def test_norm_and_bias_of_the_classifier_are_kept_with_the_logits(context: Context) -> None:
@@ -84,7 +84,7 @@ def test_norm_and_bias_of_the_classifier_are_kept_with_the_logits(context: Conte
 
 
 class Tempered(nn.Module):
-    """A network that does something with what its classifier returns."""
+    """A network that divides the output of its classifier by a temperature."""
 
     def __init__(self, head: nn.Module, temperature: float) -> None:
         super().__init__()
@@ -109,13 +109,13 @@ class Tempered(nn.Module):
 def test_only_the_logits_of_a_linear_layer_are_said_to_be(network: Tempered, linear: bool) -> None:
     images = torch.rand(2, 1, 2, 2)
     with torch.no_grad():
-        found = module.linear_classifier(network, lambda: network(images))
-    assert set(found) == ({"classifier.norms", "classifier.bias"} if linear else set())
+        tensors = module.linear_classifier(network, lambda: network(images))
+    assert set(tensors) == ({"classifier.norms", "classifier.bias"} if linear else set())
     if linear and network.head.bias is None:
-        assert found["classifier.bias"].tolist() == [0, 0, 0]
+        assert tensors["classifier.bias"].tolist() == [0, 0, 0]
 
 
-def test_it_says_what_it_did(context: Context) -> None:
+def test_a_prediction_stores_its_metadata(context: Context) -> None:
     job = predict_job(view_of(Tta(), "mirror"))
     predict(job, context)
     meta = context.store.meta(job.key)
@@ -124,10 +124,10 @@ def test_it_says_what_it_did(context: Context) -> None:
     assert [p["name"] for p in meta["plugins"]] == ["tta"]
 
 
-def test_a_view_is_what_the_network_sees(context: Context) -> None:
-    found = logits(context, predict_job(view_of(Tta(), "mirror")))
-    torch.testing.assert_close(found, by_hand(context, lambda x: x.flip(-1)), rtol=1e-4, atol=1e-5)
-    assert not torch.equal(found, logits(context, predict_job()))
+def test_the_network_gets_the_images_of_the_view(context: Context) -> None:
+    predicted = logits(context, predict_job(view_of(Tta(), "mirror")))
+    torch.testing.assert_close(predicted, by_hand(context, lambda x: x.flip(-1)), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(predicted, logits(context, predict_job()))
 
 
 def test_batches_do_not_matter(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,8 +140,8 @@ def test_the_same_bits_again_and_nothing_global_moves(context: Context, trained:
     from plugins.checks import global_randomness_untouched
 
     with global_randomness_untouched():
-        one = logits(context, predict_job())
-    assert torch.equal(one, logits(copied(trained, tmp_path / "other"), predict_job()))
+        in_batches = logits(context, predict_job())
+    assert torch.equal(in_batches, logits(copied(trained, tmp_path / "other"), predict_job()))
 
 
 def test_a_prediction_that_is_there_is_not_made_again(context: Context) -> None:
@@ -153,7 +153,7 @@ def test_a_prediction_that_is_there_is_not_made_again(context: Context) -> None:
 
 
 class Odd(View, frozen=True):
-    """Views that a view must not have."""
+    """A technique with invalid views."""
 
     name = "odd"
 
@@ -169,12 +169,12 @@ class Odd(View, frozen=True):
     ("name", "message"),
     [
         ("cut", r"view 'odd' returned images float32 \[18, 1, 8, 7\]; expected float32 \[18, 1, 8, 8\]"),
-        ("missing", "view 'odd' returned views cut, raising, infinite; expected one named missing"),
+        ("missing", "view 'odd' returned views cut, raising, infinite; expected a view named missing"),
         ("infinite", "logits are not finite"),
         ("raising", "view 'odd' raised AttributeError"),
     ],
 )
-def test_a_view_that_cannot_be_is_told(context: Context, name: str, message: str) -> None:
+def test_an_invalid_view_raises(context: Context, name: str, message: str) -> None:
     job = predict_job(view_of(Odd(), name))
     with pytest.raises(JobFailed, match=message):
         predict(job, context)

@@ -13,7 +13,7 @@ COSINE = Recipe(epochs=10, lr=0.4)
 
 
 def whole(steps: int) -> Span:
-    return Span(first=0, last=steps, whole=steps)
+    return Span(first=0, last=steps, total=steps)
 
 
 def rates(recipe: Recipe, span: Span, *, restart: bool = False, scale: float = 1.0) -> list[float]:
@@ -24,7 +24,7 @@ def test_epochs_are_batches_of_the_segments_own_sampler() -> None:
     first, second = spans(Recipe(epochs=10), [0.8, 1.0], [12, 5])
     assert len(first) == 96  # 8 epochs of 12 batches
     assert len(second) == 10  # 2 epochs of 5 batches
-    assert (second.first, second.whole) == (40, 50)  # as if this sampler had been on from the beginning
+    assert (second.first, second.total) == (40, 50)  # as if this sampler had been on from the beginning
 
 
 def test_a_recipe_in_steps_has_that_many_whatever_the_sampler() -> None:
@@ -64,9 +64,9 @@ def test_constant_is_constant() -> None:
 
 def test_warmup_rises_linearly_and_hands_over_to_the_schedule() -> None:
     recipe = Recipe(epochs=10, lr=1.0, warmup=0.4)
-    found = rates(recipe, whole(10))
-    assert found[:4] == pytest.approx([0.25, 0.4375, 0.625, 0.8125])  # from 1/4 to 1 in four steps
-    assert found[4:] == pytest.approx([(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)])
+    actual = rates(recipe, whole(10))
+    assert actual[:4] == pytest.approx([0.25, 0.4375, 0.625, 0.8125])  # from 1/4 to 1 in four steps
+    assert actual[4:] == pytest.approx([(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)])
 
 
 def test_warmup_keeps_milestones_at_their_fraction_of_the_training() -> None:
@@ -75,7 +75,7 @@ def test_warmup_keeps_milestones_at_their_fraction_of_the_training() -> None:
 
 
 def test_a_restart_has_the_curve_over_its_own_span() -> None:
-    span = Span(first=30, last=50, whole=100)
+    span = Span(first=30, last=50, total=100)
     assert rates(COSINE, span, restart=True) == rates(COSINE, whole(20))
     assert rates(COSINE, span) == rates(COSINE, whole(100))[30:50]
 

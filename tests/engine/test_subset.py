@@ -15,7 +15,7 @@ from ltbench import Dataset, Profile
 from ltbench.engine import dataset_arrays
 from ltbench.engine import subset as data
 from ltbench.engine.dataset_arrays import prepare
-from ltbench.engine.subset import Subset, load, narrow
+from ltbench.engine.subset import Subset, load, select_images
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.longtail import subset_indices
 from ltbench_plugins.profiles.exp import Exp
@@ -42,7 +42,7 @@ def fresh(monkeypatch) -> None:
 
 
 def forget() -> None:
-    """Be a new process, as far as caches go."""
+    """Clear the caches of this process, as if it were a new one."""
     data._subset.cache_clear()
     data._images.cache_clear()
 
@@ -62,7 +62,7 @@ def load_tiny(root: Path, **changes: object) -> Subset:
     return load(spec(**changes), REGISTRY, root)
 
 
-# --- what a subset is ---------------------------------------------------------------------------------------------
+# --- subsets ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_subset_holds_the_images_that_the_convention_keeps(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_subset_holds_the_images_that_the_convention_keeps(tmp_path: Path) -> 
     assert subset.info == Tiny().info(tmp_path)
 
 
-def test_a_summary_has_what_a_record_wants(tmp_path: Path) -> None:
+def test_a_summary_has_the_facts_of_a_record(tmp_path: Path) -> None:
     assert load_tiny(tmp_path).summary() == {
         "counts": [40, 12, 4], "imbalance_factor": 10.0, "gini": pytest.approx(72 / 168), "size": SIZE,
         "classes": list(Tiny().info(tmp_path).classes), "channels": 1,
@@ -88,9 +88,9 @@ def test_a_summary_has_what_a_record_wants(tmp_path: Path) -> None:
 
 
 def test_factors_and_seeds_are_different_subsets_of_the_same_images(tmp_path: Path) -> None:
-    one, two, three = load_tiny(tmp_path), load_tiny(tmp_path, seed=1), load_tiny(tmp_path, factor=1)
-    assert one.images.tolist() != two.images.tolist()
-    assert three.counts.tolist() == [40] * 3
+    default, other_seed, other_factor = load_tiny(tmp_path), load_tiny(tmp_path, seed=1), load_tiny(tmp_path, factor=1)
+    assert default.images.tolist() != other_seed.images.tolist()
+    assert other_factor.counts.tolist() == [40] * 3
     assert Tiny.loads == [tmp_path]
 
 
@@ -105,14 +105,14 @@ def test_few_subsets_are_kept_in_memory(tmp_path: Path) -> None:
     assert load_tiny(tmp_path) is not first
 
 
-def test_a_data_set_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not the one that was planned with") as caught:
+def test_a_data_set_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has changed since the plan was made") as caught:
         load_tiny(tmp_path, fingerprint="0ld")
     assert "f00d" in caught.value.why
     assert "0ld" in caught.value.why
 
 
-def test_what_is_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_path: Path) -> None:
+def test_a_data_set_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class 2 would keep no training image") as caught:
         load_tiny(tmp_path, factor=100)
     assert caught.value.where == "tiny, profile exp, imbalance factor 100"
@@ -120,7 +120,7 @@ def test_what_is_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_pat
         load_tiny(tmp_path, factor=0)
 
 
-# --- prepared arrays ----------------------------------------------------------------------------------------------
+# --- prepared arrays --------------------------------------------------------------------------------------------------
 
 
 def test_arrays_are_written_once_and_mapped_by_the_next_process(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_process_with_mapped_arrays_keeps_them_when_they_are_replaced(tmp_path
     assert mapped[39].max() == 39
 
 
-def test_of_two_processes_that_prepare_at_once_the_second_takes_what_the_first_made(tmp_path: Path) -> None:
+def test_of_two_processes_that_prepare_at_once_the_second_uses_the_files_of_the_first(tmp_path: Path) -> None:
     info = Tiny().info(tmp_path)
     images = Tiny().load(tmp_path)
     dataset_arrays._store(images, tmp_path / FOLDER, info)
@@ -227,7 +227,7 @@ def test_processes_that_prepare_and_damage_at_once_all_get_the_images(tmp_path: 
 
 @pytest.mark.parametrize("obstacle", ["a file", "no room"])
 def test_a_root_that_cannot_be_written_to_is_no_obstacle(obstacle: str, tmp_path: Path, monkeypatch) -> None:
-    if obstacle == "a file":  # holds for the superuser too, whom no permission stops
+    if obstacle == "a file":  # stops the superuser, too, unlike permissions
         (tmp_path / "prepared").write_text("")
     else:
         monkeypatch.setattr(
@@ -249,7 +249,7 @@ def test_a_read_only_root_is_no_obstacle(tmp_path: Path) -> None:
     assert load_tiny(tmp_path).counts.tolist() == [40, 12, 4]
 
 
-def test_what_killed_processes_left_is_swept_after_a_day(tmp_path: Path) -> None:
+def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path: Path) -> None:
     for name, age in (("old", 25), ("new", 23)):
         left = tmp_path / "prepared" / f".tiny-f00d-{name}"
         left.mkdir(parents=True)
@@ -276,13 +276,13 @@ def test_images_that_are_not_as_described_are_refused(name, array, message, tmp_
     assert not (tmp_path / "prepared").exists()
 
 
-# --- bags ---------------------------------------------------------------------------------------------------------
+# --- bags -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [np.array, torch.tensor], ids=["numpy", "torch"])
 def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) -> None:
     subset = load_tiny(tmp_path)
-    bag = narrow(subset, kind([0, 0, 55, 41]))
+    bag = select_images(subset, kind([0, 0, 55, 41]))
     assert bag.images.tolist() == subset.images[[0, 0, 55, 41]].tolist()
     assert bag.labels.tolist() == [0, 0, 2, 1]
     assert bag.counts.tolist() == [2, 1, 1]
@@ -293,7 +293,7 @@ def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) ->
 
 
 def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
-    bag = narrow(load_tiny(tmp_path), np.array([0, 1]))
+    bag = select_images(load_tiny(tmp_path), np.array([0, 1]))
     assert bag.counts.tolist() == [2, 0, 0]
     assert bag.summary()["imbalance_factor"] is None
 
@@ -311,11 +311,11 @@ def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
 )
 def test_indices_that_are_none_of_the_subset_are_refused(indices, message, tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match=message) as caught:
-        narrow(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
+        select_images(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
     assert caught.value.where == "ensemble 'bagging'"
 
 
-# --- the real thing -----------------------------------------------------------------------------------------------
+# --- with real data ---------------------------------------------------------------------------------------------------
 
 
 def test_the_embedded_data_set_through_the_real_registry(tmp_path: Path, registry) -> None:

@@ -1,4 +1,4 @@
-"""A small world for the engine: patterns that a tiny network learns in a second, and the specs of jobs on them."""
+"""A small test bed for the engine: patterns that a tiny network learns in a second, and job specs for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Patterns(Dataset, frozen=True):
 
 
 class Net(Model, frozen=True):
-    """A convolution with batch normalisation and dropout: everything that a state has to hold."""
+    """A convolution with batch normalisation and dropout: so that a state has every kind of content."""
 
     name = "net"
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.2
@@ -90,7 +90,7 @@ class Inverse(Weight, frozen=True):
 
 
 class Half(Sampler, frozen=True):
-    """An epoch of half the images: other samplers than the baseline may have epochs of another length."""
+    """Visits half the images per epoch, so that its epochs are shorter than those of the baseline."""
 
     name = "half"
 
@@ -106,7 +106,7 @@ class Half(Sampler, frozen=True):
 
 
 class Bags(Ensemble, frozen=True):
-    """Bag n has every image whose number divided by two leaves n."""
+    """Splits the images at random into two bags."""
 
     name = "bags"
 
@@ -146,7 +146,7 @@ PLAIN: Spec = {
     "trainable": "all", "restart": False, "lr_scale": 1.0,
 }  # fmt: skip
 RECIPE = {"epochs": 4, "batch_size": 8, "lr": 0.05, "precision": "fp32"}
-# 30 + 17 + 10 images make seven batches of eight and a last one of a single image, which is left out.
+# 30 + 17 + 10 images are seven batches of eight and one image, which is dropped.
 
 
 def plain(until: float = 1.0, **changes: object) -> Spec:
@@ -167,21 +167,21 @@ def fit_job(
     """Return the job of a fit on the patterns."""
     world = World()
 
-    def told(value: object) -> object:
+    def to_spec(value: object) -> object:
         return world.spec(value) if isinstance(value, Technique) else value
 
     spec: Spec = {
         "kind": "fit",
         "protocol": PROTOCOL,
         "data": {
-            "dataset": told(Patterns()), "fingerprint": "patterns1", "profile": told(Exp()),
+            "dataset": to_spec(Patterns()), "fingerprint": "patterns1", "profile": to_spec(Exp()),
             "imbalance_factor": factor, "subset_seed": 0,
         },
-        "bag": None if bag is None else {"ensemble": told(Bags()), "number": bag},
-        "model": told(model or Net()),
+        "bag": None if bag is None else {"ensemble": to_spec(Bags()), "number": bag},
+        "model": to_spec(model or Net()),
         "recipe": {**RECIPE, **(recipe or {})},
         "seed": seed,
-        "segments": [{k: told(v) for k, v in segment.items()} for segment in segments or [plain()]],
+        "segments": [{k: to_spec(v) for k, v in segment.items()} for segment in segments or [plain()]],
     }  # fmt: skip
     spec["recipe"] = {k: v for k, v in spec["recipe"].items() if v is not None}
     msgspec.convert(spec["recipe"], Recipe)
@@ -198,9 +198,9 @@ def weights(context: Context, job: Job) -> dict[str, torch.Tensor]:
     return load_file(context.store.path(job.key) / "weights.safetensors")
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     """Whether two sets of tensors are equal to the last bit."""
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def digest(context: Context, job: Job) -> str:

@@ -10,7 +10,18 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from fakes import WORK, collected, context, journalled, make, pids, plain_records, statuses, tree, wait_for
+from fakes import (
+    WORK,
+    accept_fake_records,
+    collect_outcomes,
+    context,
+    journal_keys,
+    make,
+    pids,
+    statuses,
+    tree,
+    wait_for,
+)
 from support import loss_source, make_executor
 
 from ltbench.core.plugins import PluginOrigin
@@ -48,7 +59,7 @@ def there(cluster, here):
 def ended(executor, *tasks, seconds=60.0):
     for task in tasks:
         executor.submit(task)
-    return collected(executor, sum(map(len, tasks)), seconds)
+    return collect_outcomes(executor, sum(map(len, tasks)), seconds)
 
 
 def test_without_options_it_starts_worker_processes_here_and_ends_them(here):
@@ -57,7 +68,7 @@ def test_without_options_it_starts_worker_processes_here_and_ends_them(here):
         outcomes = ended(executor, [make("job1"), make("job2", "job1"), make("cell1", "job2", kind="cell")])
         assert statuses(outcomes) == {"job1": "done", "job2": "done", "cell1": "done"}
         wait_for(lambda: executor.slots == 2)
-    assert journalled(here.store, "ended") == ["job1", "job2", "cell1"]
+    assert journal_keys(here.store, "ended") == ["job1", "job2", "cell1"]
     assert os.getpid() not in pids(here.store)
     wait_for(lambda: not any(map(alive, pids(here.store))), seconds=10)
 
@@ -71,12 +82,12 @@ def alive(pid):
 
 
 def test_a_whole_run_does_everything_once(there, here, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     with there() as executor:
         summary = runner.run(tree(fits=4, sleeps=0.02), here, executor)
         assert summary.ran == {"fit": 4, "predict": 4, "cell": 12}
         assert runner.run(tree(fits=4), here, executor).ran == {}
-    assert sorted(journalled(here.store, "began")) == sorted(tree(fits=4).jobs)
+    assert sorted(journal_keys(here.store, "began")) == sorted(tree(fits=4).jobs)
 
 
 def test_what_is_there_is_found_and_what_another_is_at_is_busy(there, here):
@@ -101,8 +112,8 @@ def test_a_failure_has_its_log_and_what_a_job_prints_is_in_no_others(there, here
 
 def test_a_worker_has_one_thread_and_keeps_its_memory(there, here):
     with there() as executor:
-        ended(executor, [make("job1", does="tell")])
-    told = ast.literal_eval((here.store.root / "told").read_text())
+        ended(executor, [make("job1", does="write_environment")])
+    told = ast.literal_eval((here.store.root / "environment").read_text())
     assert (told["OMP_NUM_THREADS"], told["MKL_NUM_THREADS"]) == ("1", "1")
     assert told["MALLOC_MMAP_THRESHOLD_"] == "4294967296"
 
@@ -120,16 +131,16 @@ def test_the_death_of_a_worker_costs_the_job_that_it_was_at(there, here, does):
             assert "Segmentation fault" in outcomes["job2"].error["log"]
         again = ended(executor, [make("job2"), make("job3", "job2"), make("job4")])
     assert statuses(again) == {"job2": "done", "job3": "done", "job4": "done"}
-    assert journalled(here.store, "began").count("job2") == 2  # Dask has not tried it again by itself
+    assert journal_keys(here.store, "began").count("job2") == 2  # Dask has not tried it again by itself
 
 
 def test_a_worker_killed_from_outside_costs_the_job_that_it_was_at(there, here):
     with there() as executor:
         executor.submit([make("job1", does="hang")])
         executor.submit([make("job2", sleeps=1.0)])
-        wait_for(lambda: set(journalled(here.store, "began")) == {"job1", "job2"})
+        wait_for(lambda: set(journal_keys(here.store, "began")) == {"job1", "job2"})
         os.kill(here.store.leases.owner("job1").pid, signal.SIGKILL)
-        assert statuses(collected(executor, 2)) == {"job1": "died", "job2": "done"}
+        assert statuses(collect_outcomes(executor, 2)) == {"job1": "died", "job2": "done"}
 
 
 def test_a_job_that_takes_too_long_ends_with_its_worker_and_tells_where_it_hung(there, here):
@@ -163,21 +174,21 @@ def test_where_the_scheduler_does_try_again_the_second_worker_refuses(there, her
     with there() as executor:
         outcomes = ended(executor, [make("job1", does="kill_itself")])
     assert statuses(outcomes) == {"job1": "died"}
-    assert journalled(here.store, "began") == ["job1"]
+    assert journal_keys(here.store, "began") == ["job1"]
 
 
 def test_stopping_kills_what_runs_and_spares_the_workers_of_others(there, here, tmp_path):
     other = context(tmp_path / "other")
     with there(other) as others:
         others.submit([make("job2", sleeps=2.0)])
-        wait_for(lambda: journalled(other.store, "began"))
+        wait_for(lambda: journal_keys(other.store, "began"))
         executor = there()
         executor.submit([make("job1", does="hang")])
-        wait_for(lambda: journalled(here.store, "began"))
+        wait_for(lambda: journal_keys(here.store, "began"))
         executor.stop()
         wait_for(lambda: not alive(pids(here.store)[0]), seconds=10)
         assert here.store.lease("job1") is not None
-        assert statuses(collected(others, 1)) == {"job2": "done"}
+        assert statuses(collect_outcomes(others, 1)) == {"job2": "done"}
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------
@@ -190,7 +201,7 @@ def test_a_command_of_another_version_is_refused_with_both_named(there, here, mo
         ended(executor, [make("job1")])
     assert "the command ltbench 9.9 (source abc)" in str(caught.value)
     assert "the worker has ltbench 0." in str(caught.value)
-    assert journalled(here.store, "began") == []
+    assert journal_keys(here.store, "began") == []
 
 
 def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, tmp_path):
@@ -263,7 +274,7 @@ def test_a_scheduler_that_says_nothing_is_lost(there, here, monkeypatch):
     executor.submit([make("job1", sleeps=1.0)])
     monkeypatch.setattr(dask_executor, "_SILENCE_SECONDS", -1.0)
     with pytest.raises(SchedulerLost, match="the same command continues"), executor:
-        collected(executor, 1)
+        collect_outcomes(executor, 1)
 
 
 def test_tasks_that_come_back_undone_for_ever_end_the_run(there, here, monkeypatch):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, collected, context, journalled, make, plain_records, statuses, tree, wait_for
+from fakes import WORK, collect_outcomes, context, journal_keys, make, plain_records, statuses, tree, wait_for
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import WorkerRefused
@@ -37,7 +37,7 @@ def pool(tmp_path, here):
 def ended(executor, *tasks):
     for task in tasks:
         executor.submit(task)
-    return collected(executor, sum(map(len, tasks)))
+    return collect_outcomes(executor, sum(map(len, tasks)))
 
 
 def test_it_is_about_a_hundred_lines():
@@ -49,7 +49,7 @@ def test_a_whole_run_does_everything_once(pool, here, monkeypatch):
     plain_records(monkeypatch)
     with pool() as executor:
         assert run(tree(fits=3, sleeps=0.02), here, executor).ran == {"fit": 3, "predict": 3, "cell": 9}
-    assert sorted(journalled(here.store, "began")) == sorted(tree(fits=3).jobs)
+    assert sorted(journal_keys(here.store, "began")) == sorted(tree(fits=3).jobs)
     assert not multiprocessing.active_children()
 
 
@@ -89,7 +89,7 @@ def test_limits_and_logs_are_kept(pool, here):
 def test_stopping_kills_what_runs(pool, here):
     executor = pool()
     executor.submit([make("job1", does="hang")])
-    wait_for(lambda: journalled(here.store, "began"))
+    wait_for(lambda: journal_keys(here.store, "began"))
     started = time.monotonic()
     executor.stop()
     assert time.monotonic() - started < 5

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, collected, context, die, journalled, make, pids, statuses, wait_for, work
+from fakes import WORK, collect_outcomes, context, die, journal_keys, make, pids, statuses, wait_for, work
 from support import make_executor
 
 from ltbench.core.folders import cores
@@ -40,13 +40,13 @@ def ended(executor, tasks, seconds=60.0):
     """Submit tasks, wait for all, and return the outcomes by key."""
     for task in tasks:
         executor.submit(task)
-    return collected(executor, sum(len(task) for task in tasks), seconds)
+    return collect_outcomes(executor, sum(len(task) for task in tasks), seconds)
 
 
 def test_jobs_are_done_in_worker_processes_and_in_order(local, here):
     outcomes = ended(local, [[make("job1"), make("job2", "job1"), make("cell1", "job2", kind="cell")]])
     assert statuses(outcomes) == {"job1": "done", "job2": "done", "cell1": "done"}
-    assert journalled(here.store, "ended") == ["job1", "job2", "cell1"]
+    assert journal_keys(here.store, "ended") == ["job1", "job2", "cell1"]
     assert os.getpid() not in pids(here.store)
     assert here.store.has("job2")
     assert here.store.status("cell1") == "ok"
@@ -61,7 +61,7 @@ def test_workers_are_reused(local, here):
 def test_what_is_there_is_not_made_again(local, here):
     ended(local, [[make("job1"), make("cell1", kind="cell")]])
     assert statuses(ended(local, [[make("job1"), make("cell1", kind="cell")]])) == {"job1": "found", "cell1": "found"}
-    assert journalled(here.store, "began") == ["job1", "cell1"]
+    assert journal_keys(here.store, "began") == ["job1", "cell1"]
 
 
 def test_a_job_that_another_process_is_at_is_busy_and_its_children_wait(local, here):
@@ -103,8 +103,8 @@ def test_what_a_job_prints_goes_to_its_log_and_nowhere_else(local, here, capfd):
 
 
 def test_a_worker_has_one_thread_and_keeps_its_memory(local, here):
-    ended(local, [[make("job1", does="tell")]])
-    told = ast.literal_eval((here.store.root / "told").read_text())
+    ended(local, [[make("job1", does="write_environment")]])
+    told = ast.literal_eval((here.store.root / "environment").read_text())
     assert {k: v for k, v in told.items() if "THREADS" in k} == dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
     )
@@ -151,7 +151,7 @@ def test_a_worker_killed_from_outside_costs_the_job_that_it_was_at(local, here):
     local.submit([make("job2", sleeps=1.5)])
     pid = wait_for(lambda: next((o.pid for o in [here.store.leases.owner("job1")] if o), None))
     os.kill(pid, signal.SIGKILL)
-    assert statuses(collected(local, 2)) == {"job1": "died", "job2": "done"}
+    assert statuses(collect_outcomes(local, 2)) == {"job1": "died", "job2": "done"}
 
 
 def test_the_pool_is_made_anew_when_workers_die_that_had_nothing_to_do(local):
@@ -249,7 +249,7 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
     with Local(here, Terms(workers=1, work=WORK)) as executor:
         executor.submit([make("job1")])
         assert executor.wait(0.0) == []  # its worker has not started yet
-        assert statuses(collected(executor, 1)) == {"job1": "done"}
+        assert statuses(collect_outcomes(executor, 1)) == {"job1": "done"}
 
 
 def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
@@ -259,13 +259,13 @@ def test_the_lease_of_the_worker_before_is_no_second_death(here, monkeypatch):
         assert here.store.leases.owner("job1").is_dead()
         executor.submit([make("job1")])
         assert executor.wait(0.0) == []  # its worker has not started yet
-        assert statuses(collected(executor, 1)) == {"job1": "done"}
+        assert statuses(collect_outcomes(executor, 1)) == {"job1": "done"}
 
 
 def test_stopping_kills_what_runs(here):
     executor = Local(here, Terms(workers=2, work=WORK))
     executor.submit([make("job1", does="hang")])
-    wait_for(lambda: journalled(here.store, "began"))
+    wait_for(lambda: journal_keys(here.store, "began"))
     started = time.monotonic()
     executor.stop()
     assert time.monotonic() - started < 3
@@ -279,12 +279,12 @@ def test_workers_know_nothing_of_interrupts(here, when, capfd):
     with Local(here, Terms(workers=2, work=WORK)) as executor:
         executor.submit([make("job1", sleeps=0.5)])
         if when == "working":
-            wait_for(lambda: journalled(here.store, "began"))
+            wait_for(lambda: journal_keys(here.store, "began"))
         for _ in range(10):
             for process in multiprocessing.active_children():
                 os.kill(process.pid, signal.SIGINT)
             time.sleep(0.02)
-        assert statuses(collected(executor, 1)) == {"job1": "done"}
+        assert statuses(collect_outcomes(executor, 1)) == {"job1": "done"}
     assert capfd.readouterr() == ("", "")
 
 
@@ -326,7 +326,7 @@ def test_a_worker_of_another_version_is_refused_and_nothing_is_done(here, monkey
         ended(executor, [[make("job1")]])
     assert "the command ltbench 9.9 (source abc)" in caught.value.why
     assert caught.value.exit_code == 2
-    assert journalled(here.store, "began") == []
+    assert journal_keys(here.store, "began") == []
 
 
 def test_an_executor_is_made_by_name(here):
@@ -341,7 +341,7 @@ def test_an_executor_is_made_by_name(here):
 @pytest.mark.slow
 def test_the_real_work_gets_torch_with_one_thread(here):
     # Nothing in the store is what the jobs need, so they fail; what torch was told on the way shows in the worker.
-    with Local(here, Terms(workers=1, work="fakes:torch_threads")) as executor:
+    with Local(here, Terms(workers=1, work="fakes:work_and_record_threads")) as executor:
         outcomes = ended(executor, [[make("job1", kind="predict")]])
     assert statuses(outcomes) == {"job1": "done"}
     assert (here.store.root / "threads").read_text() == "1 1"

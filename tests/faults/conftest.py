@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from trial import Trial, kill_started
+from trial import Trial, kill_leftovers
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_running() -> Iterator[None]:
     yield
-    kill_started()
+    kill_leftovers()
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from dask_processes import cluster_of
-from trial import Trial, at_work, finished, kill_workers
+from dask_processes import start_cluster
+from trial import Trial, finished, kill_workers, wait_until_working
 
 TRIES = 20
 TTL = 1.5
@@ -29,7 +29,7 @@ def test_a_machine_takes_over_from_one_whose_clock_is_an_hour_ahead_when_that_on
         here = trial.start(workers=1, place="here")
         while here.poll() is None:
             there = trial.start(workers=1, **AHEAD)
-            if not at_work(trial, there, chance.uniform(0.0, 1.0)):
+            if not wait_until_working(trial, there, chance.uniform(0.0, 1.0)):
                 finished(there)
                 break
             os.killpg(there.pid, signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_workers_of_dask_whose_clocks_are_an_hour_ahead_die_and_cost_what_they_w
     """A worker on another machine leaves its lease behind, which expires by the clock of the file system alone."""
     chance = random.Random(10)
     trial = Trial(tmp_path, seconds=0.1, ttl=TTL)
-    with cluster_of(trial, **AHEAD) as cluster:
+    with start_cluster(trial, **AHEAD) as cluster:
         where = f"dask[scheduler={cluster.address}]"
         process = trial.start("--executor", where, "--retries", str(TRIES), place="here")
         kill_workers(trial, process, chance, TRIES, seconds=0.2)

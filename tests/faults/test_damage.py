@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from dask_processes import running_on
+from dask_processes import executor_options
 from support import ltbench
 from trial import Trial
 
@@ -98,7 +98,7 @@ def test_damage_is_found_set_aside_told_and_made_again(kind: str, undisturbed: T
             harm(path, chance)
             harmed.add(key)
         made_again |= harmed
-        with running_on(kind, trial) as where:
+        with executor_options(kind, trial) as where:
             said = trial.run(*where, workers=1)
         last = said[said.index(f"{len(harmed)} damaged files were quarantined") :]
         assert all(key in last for key in harmed), said

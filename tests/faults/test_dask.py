@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dask_processes import Processes, cluster_of
+from dask_processes import DaskProcesses, start_cluster
 from signals import stop_once, stop_twice
-from trial import Trial, begins_task, finished, kill_workers
+from trial import Trial, finished, kill_workers, wait_until_task_runs
 
 import ltbench
 from ltbench.errors import INTERRUPTED, WRONG_USAGE
@@ -26,7 +26,7 @@ AT_ONCE = 5
 """Strikes that one trial takes, as a command on Dask takes seconds to begin."""
 
 
-def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
+def repeat_fault(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
     """Have a fault strike commands, by turns with workers of their own and on a cluster that stays; check what is left.
 
     fault: strikes a process and returns whether it did so before the process was done. lost: how many jobs that may
@@ -37,7 +37,7 @@ def harass(folder: Path, undisturbed: Trial, fault, *, lost: int) -> None:
         trial, mine = Trial(folder / str(rounds), seconds=0.2), 0
         with ExitStack() as stack:
             own = rounds % 2 == 0
-            text = "dask" if own else f"dask[scheduler={stack.enter_context(cluster_of(trial)).address}]"
+            text = "dask" if own else f"dask[scheduler={stack.enter_context(start_cluster(trial)).address}]"
             process = trial.start("--executor", text)
             while mine < AT_ONCE and fault(trial, process):
                 mine += 1
@@ -65,9 +65,9 @@ def test_kill_9_of_the_scheduler_is_told_and_the_same_command_goes_on(undisturbe
         trial, mine = Trial(tmp_path / str(rounds), seconds=0.2), 0
         code = INTERRUPTED
         while code == INTERRUPTED:
-            with cluster_of(trial, f"cluster-{mine}") as cluster:
+            with start_cluster(trial, f"cluster-{mine}") as cluster:
                 process = trial.start("--executor", f"dask[scheduler={cluster.address}]")
-                if mine < AT_ONCE and begins_task(trial, process, chance.uniform(0.0, 0.4)):
+                if mine < AT_ONCE and wait_until_task_runs(trial, process, chance.uniform(0.0, 0.4)):
                     cluster.scheduler.kill()
                     mine += 1
                 code = process.wait(timeout=120)
@@ -86,31 +86,31 @@ def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_
     chance = random.Random(3)
 
     def kill(trial: Trial, process: subprocess.Popen) -> bool:
-        there = begins_task(trial, process, chance.uniform(0.0, 0.4))
+        there = wait_until_task_runs(trial, process, chance.uniform(0.0, 0.4))
         if there:
             process.kill()
             process.communicate()
         return there
 
-    harass(tmp_path, undisturbed, kill, lost=2)
+    repeat_fault(tmp_path, undisturbed, kill, lost=2)
 
 
 def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(4)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return begins_task(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
+        return wait_until_task_runs(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
 
-    harass(tmp_path, undisturbed, stop, lost=0)
+    repeat_fault(tmp_path, undisturbed, stop, lost=0)
 
 
 def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(5)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return begins_task(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
+        return wait_until_task_runs(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
 
-    harass(tmp_path, undisturbed, stop, lost=2)
+    repeat_fault(tmp_path, undisturbed, stop, lost=2)
 
 
 def test_a_worker_of_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_worker_of_another_version_is_refused_with_both_named(tmp_path: Path) 
     own = lead / "ltbench" / "__init__.py"
     own.write_text(own.read_text().replace(f'__version__ = "{ltbench.__version__}"', '__version__ = "0.0.9"'))
     trial = Trial(tmp_path / "trial")
-    with Processes(tmp_path / "cluster", lead=(str(lead),)) as cluster:
+    with DaskProcesses(tmp_path / "cluster", import_first=(str(lead),)) as cluster:
         said = finished(trial.start("--executor", f"dask[scheduler={cluster.address}]"), WRONG_USAGE)
     assert "a worker has another version of ltbench than the command" in said
     assert "the worker has ltbench 0.0.9 (source " in said

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dask_processes import running_on
-from trial import Trial, at_work, begins_task, finished
+from dask_processes import executor_options
+from trial import Trial, finished, wait_until_task_runs, wait_until_working
 
 from ltbench.errors import WRONG_USAGE
 
@@ -50,7 +50,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_is_told_and_costs_what_was
         size, before = 100, full
         store = mount(f"size={size}k") / str(rounds)
         trial = Trial(tmp_path / f"round{rounds}", store=store, bytes=200_000)
-        with running_on(kind, trial) as where:
+        with executor_options(kind, trial) as where:
             while full < TRIES and (process := trial.start(*where, workers=1)).wait(timeout=120):
                 said = finished(process, WRONG_USAGE)
                 assert "the disk is full" in said
@@ -79,10 +79,10 @@ def test_a_store_that_becomes_read_only_is_told_and_costs_what_was_in_flight(
         trial.root.mkdir()
         (trial.folder / "logs").mkdir()
         (trial.root / "logs").symlink_to(trial.folder / "logs")
-        with running_on(kind, trial) as where:
+        with executor_options(kind, trial) as where:
             while struck < TRIES:
                 process = trial.start(*where, workers=1)
-                begins = at_work if kind == "local" else begins_task
+                begins = wait_until_working if kind == "local" else wait_until_task_runs
                 if not begins(trial, process, chance.uniform(0.0, 0.5)):
                     break
                 while (

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from trial import Trial, at_work, finished, harass, kill_workers
+from trial import Trial, finished, kill_workers, repeat_fault, wait_until_working
 
 TRIES = 20
 
@@ -29,7 +29,7 @@ def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_
 
     def kill(trial: Trial, process: subprocess.Popen) -> bool:
         if chance.random() < 0.8:
-            there = at_work(trial, process, chance.uniform(0.0, 0.4))
+            there = wait_until_working(trial, process, chance.uniform(0.0, 0.4))
         else:
             time.sleep(chance.uniform(0.0, 1.0))
             there = process.poll() is None
@@ -38,4 +38,4 @@ def test_kill_9_of_the_command_costs_what_was_in_flight(undisturbed: Trial, tmp_
             process.communicate()
         return there
 
-    harass(tmp_path, undisturbed, kill, tries=TRIES, lost=1)
+    repeat_fault(tmp_path, undisturbed, kill, tries=TRIES, lost=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dask_processes import running_on
+from dask_processes import executor_options
 from trial import Trial
 
 TRIES = 20
@@ -24,7 +24,7 @@ def test_a_job_that_passes_a_limit_is_killed_and_tried_again(
     does: str, limit: tuple[str, str], said: str, kind: str, undisturbed: Trial, tmp_path: Path
 ) -> None:
     trial = Trial(tmp_path, does=does, times=TRIES)
-    with running_on(kind, trial) as where:
+    with executor_options(kind, trial) as where:
         output = trial.run("--retries", str(TRIES), *limit, *where)
     assert len(trial.lines(does)) == TRIES
     assert output.count(said) >= TRIES

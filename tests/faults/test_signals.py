@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from signals import stop_once, stop_twice
-from trial import Trial, at_work, harass
+from trial import Trial, repeat_fault, wait_until_working
 
 from ltbench.cli.running import parts
 from ltbench.errors import INTERRUPTED
@@ -22,9 +22,9 @@ def test_one_signal_finishes_what_is_in_flight(undisturbed: Trial, tmp_path: Pat
     chance = random.Random(3)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
+        return wait_until_working(trial, process, chance.uniform(0.0, 0.3)) and stop_once(trial, process, chance)
 
-    harass(tmp_path, undisturbed, stop, tries=TRIES, lost=0)
+    repeat_fault(tmp_path, undisturbed, stop, tries=TRIES, lost=0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,6 +48,6 @@ def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
     chance = random.Random(4)
 
     def stop(trial: Trial, process: subprocess.Popen) -> bool:
-        return at_work(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
+        return wait_until_working(trial, process, chance.uniform(0.0, 0.3)) and stop_twice(trial, process, chance)
 
-    harass(tmp_path, undisturbed, stop, tries=TRIES, lost=1)
+    repeat_fault(tmp_path, undisturbed, stop, tries=TRIES, lost=1)

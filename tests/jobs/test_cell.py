@@ -112,7 +112,7 @@ class Bags(Pair):
 
 
 class Extra(Metric):
-    """A metric of somebody else, which a test makes return what it likes."""
+    """A third-party metric whose result a test sets."""
 
     name = "extra"
 
@@ -160,7 +160,7 @@ def own() -> Registry:
 
 
 class Bench:
-    """A store in which the fits and predictions of one cell lie, without anything trained."""
+    """A store with the fits and predictions of one cell, without any training."""
 
     def __init__(self, root: Path, registry: Registry) -> None:
         self.context = Context(store=Store(root), registry=registry, data_root=root)
@@ -318,7 +318,7 @@ def test_a_plugin_that_returns_nonsense_is_named_with_got_and_expected(
         ({"extra": float("nan")}, "'extra' = nan; expected a finite number or None"),
         ({"extra": "good"}, "'extra' = good"),
         ({"per_class.extra": [1, 2]}, "expected a list of 3"),
-        ({"top1": 1.0}, "'top1', which 'classification' has taken"),
+        ({"top1": 1.0}, "'top1', which 'classification' has returned already"),
         ([1, 2], "returned list; expected numbers by name"),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltbench.errors import UsageError
-from ltbench.planning.combinations import Combination, LeftOut, combinations
+from ltbench.planning.combinations import Combination, LeftOut, combine
 from ltbench.stages import Loss, Mix, Sampler, Technique, View
 
 
@@ -36,7 +36,7 @@ class ViewA(View):
 
 
 def labels(*techniques: Technique, **options: object) -> list[str]:
-    return [c.label for c in combinations(techniques, **options) if isinstance(c, Combination)]
+    return [c.label for c in combine(techniques, **options) if isinstance(c, Combination)]
 
 
 def test_every_subset_of_four_stages_is_run_the_simple_ones_first() -> None:
@@ -63,14 +63,14 @@ def test_the_order_in_which_techniques_are_named_changes_nothing(techniques: lis
 
 
 def test_a_conflict_is_left_out_with_its_reason() -> None:
-    out = [c for c in combinations([MixA(), LossA()]) if isinstance(c, LeftOut)]
+    out = [c for c in combine([MixA(), LossA()]) if isinstance(c, LeftOut)]
     assert [(o.combination.label, o.reason) for o in out] == [
         ("mix_a + loss_a", "mix_a cannot go with loss_a: both soften labels")
     ]
 
 
-def test_what_is_pointless_without_another_is_left_out_with_its_reason() -> None:
-    out = {c.combination.label: c.reason for c in combinations([MixB(), SamplerA()]) if isinstance(c, LeftOut)}
+def test_a_technique_that_is_pointless_alone_is_left_out_with_the_reason() -> None:
+    out = {c.combination.label: c.reason for c in combine([MixB(), SamplerA()]) if isinstance(c, LeftOut)}
     assert out == {"mix_b": "mix_b needs a technique of stage sampler: it is made for balanced batches"}
 
 
@@ -96,7 +96,7 @@ def test_strategies(strategy: str, expected: list[str]) -> None:
 
 def test_a_stack_of_two_techniques_of_one_stage_is_refused() -> None:
     with pytest.raises(UsageError, match="both of stage loss"):
-        list(combinations([LossA(), LossA(gamma=2.0)], "cumulative"))
+        list(combine([LossA(), LossA(gamma=2.0)], "cumulative"))
 
 
 def test_max_techniques_cuts_the_grid() -> None:

@@ -9,7 +9,7 @@ import pytest
 from ltbench.core.spec import identity
 from ltbench.errors import DataError
 from ltbench.hookspecs import hookimpl
-from ltbench.planning.compute_cost import passes
+from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
@@ -149,7 +149,7 @@ def test_a_parameter_at_its_default_is_the_same_technique(suite: Suite, own: Reg
     assert plan_of(suite, own, "label_smooth").jobs == plan_of(suite, own, f"label_smooth[eps={eps}]").jobs
 
 
-def test_a_deferred_switch_goes_on_from_the_plain_run(suite: Suite, own: Registry) -> None:
+def test_a_deferred_switch_resumes_from_the_plain_run(suite: Suite, own: Registry) -> None:
     plan = plan_of(suite, own, "late", "label_smooth")
     fits = plan.of_kind("fit")
     # Plain to 0.8, plain to the end, label smoothing from the start, label smoothing from 0.8 on.
@@ -168,12 +168,12 @@ def test_two_switching_times_share_up_to_the_earlier_one(suite: Suite, own: Regi
     assert (early.parents, late.parents) == ((), (early.key,))
 
 
-def test_a_switch_of_what_is_not_there_is_the_plain_run(suite: Suite, own: Registry) -> None:
+def test_a_switch_of_an_unpicked_technique_is_the_plain_run(suite: Suite, own: Registry) -> None:
     plan = plan_of(suite, own, "late")
     assert len(plan.of_kind("fit")) == 1
 
 
-def test_a_decoupled_second_stage_goes_on_from_the_plain_run_and_begins_its_curve_anew(
+def test_a_decoupled_second_stage_resumes_from_the_plain_run_and_restarts_its_curve(
     suite: Suite, own: Registry
 ) -> None:
     plan = plan_of(suite, own, "decoupled", "cb_sampler")
@@ -211,7 +211,7 @@ def parts_of(suite: Suite, own: Registry, *techniques: str, cells: int = 1) -> l
     return list(plan_parts(changed(suite, techniques=techniques), own, Path(), cells=cells))
 
 
-def test_a_later_part_goes_on_from_what_an_earlier_one_foresaw(suite: Suite, own: Registry) -> None:
+def test_a_later_part_resumes_from_a_state_that_an_earlier_part_foresaw(suite: Suite, own: Registry) -> None:
     parts = parts_of(suite, own, "label_smooth", "late")
     assert len(parts) == 3  # plain, label smoothing; `late` alone is the plain cell; both together
     (state,) = parts[0].foreseen
@@ -224,7 +224,7 @@ def test_a_later_part_goes_on_from_what_an_earlier_one_foresaw(suite: Suite, own
     assert fits >= {fit.key for fit in plan_of(suite, own, "label_smooth", "late").of_kind("fit")}
 
 
-def test_what_parts_cost_is_what_the_whole_costs(suite: Suite, own: Registry) -> None:
+def test_the_parts_cost_as_much_as_the_whole(suite: Suite, own: Registry) -> None:
     techniques = ("label_smooth", "cb_sampler", "late", "decoupled", "tta")
     whole, parts = plan_of(suite, own, *techniques), parts_of(suite, own, *techniques, cells=2)
     assert sum(part.passes_naive for part in parts) == whole.passes_naive
@@ -242,20 +242,20 @@ def test_costs_by_hand(suite: Suite, own: Registry) -> None:
     assert plan.passes_shared == pytest.approx(2.2 * training + 3 * 2 * test)
 
 
-def test_a_frozen_backbone_that_looks_once_costs_one_look() -> None:
+def test_a_frozen_backbone_passes_unaugmented_images_once() -> None:
     plain = {"augment": None, "mix": None, "trainable": "all"}
     fit = {
         "recipe": {"epochs": 10},
         "segments": [plain | {"until": 0.5}, plain | {"until": 1.0, "trainable": "classifier"}],
     }
-    assert passes(fit, images=100) == 3 * 5 * 100 + 100
-    assert passes(fit, images=100, begun=0.5) == 100
+    assert training_passes(fit, images=100) == 3 * 5 * 100 + 100
+    assert training_passes(fit, images=100, start=0.5) == 100
 
 
 # --- without sharing -----------------------------------------------------------------------------------------------------
 
 
-def test_without_sharing_every_cell_has_trainings_of_its_own(suite: Suite, own: Registry) -> None:
+def test_without_sharing_every_cell_has_separate_trainings(suite: Suite, own: Registry) -> None:
     shared = plan_of(suite, own, "label_smooth", "late", "tta", "pair")
     alone = without_sharing(shared)
     fits = alone.of_kind("fit")

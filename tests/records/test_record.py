@@ -9,11 +9,10 @@ import pytest
 import synthetic
 from synthetic import raw, record, technique
 
-from ltbench.core.spec import identity
+from ltbench.core.spec import identity, label_of
 from ltbench.errors import RecordError, StoreError
 from ltbench.records.record import (  # fmt: skip
     check_identity,
-    label_of,
     merge,
     read_jsonl,
     seal,
@@ -138,7 +137,7 @@ def test_labels_are_written_as_on_a_command_line() -> None:
     assert label_of(technique("focal", gamma=1.5)) == "focal[gamma=1.5]"
     assert label_of(technique("regime", milestones=[1, 2], on=True)) == "regime[milestones=1+2,on=true]"
     assert label_of(technique("mixup")) == "mixup"
-    assert label_of(None) is None
+    assert label_of(None) == ""
     assert record({"view": "tta", "sampler": "cb_sampler"}).label == "cb_sampler + tta"
     assert record().label == "baseline"
 

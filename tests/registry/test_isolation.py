@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support import install, loss_source, ltbench, on_path
+from support import import_path_env, install, loss_source, ltbench
 
 from ltbench.cli import group
 from ltbench.cli.options import VARIABLE
@@ -55,7 +55,7 @@ def test_a_plugin_that_ends_the_process_is_off(third_party: Install) -> None:
 
 def test_what_a_plugin_prints_is_no_data(tmp_path: Path) -> None:
     folder = install(tmp_path, "loud-pkg", "1", {"loud": "print('HELLO')\n" + loss_source("loud_loss")})
-    done = ltbench("list", "loss", "--json", env=on_path(folder))
+    done = ltbench("list", "loss", "--json", env=import_path_env(folder))
     assert "loud_loss" in {row["technique"] for row in json.loads(done.stdout)}
     assert "HELLO" in done.stderr
 
@@ -77,7 +77,7 @@ def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tm
 
 def test_a_slow_plugin_is_named_with_its_time(tmp_path: Path) -> None:
     source = "import time; time.sleep(0.5)\n" + loss_source("slow_loss")
-    env = on_path(install(tmp_path, "slow-pkg", "1", {"slow": source}))
+    env = import_path_env(install(tmp_path, "slow-pkg", "1", {"slow": source}))
     rows = json.loads(ltbench("plugins", "--times", "--json", env=env).stdout)["plugins"]
     (slow,) = [row for row in rows if row["plugin"] == "slow"]
     assert slow["slow"]

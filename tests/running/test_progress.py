@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from fakes import WORK, context, make, plain_records, plan, tree
+from fakes import WORK, accept_fake_records, context, make, plan, tree
 
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
@@ -27,7 +27,7 @@ def run_counts(**counted):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     return context(tmp_path / "store")
 
 

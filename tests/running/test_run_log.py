@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from fakes import WORK, context, journalled, make, plain_records, plan, tree
+from fakes import WORK, accept_fake_records, context, journal_keys, make, plan, tree
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
@@ -22,7 +22,7 @@ from ltbench.timing.speed_log import Speeds, SpeedSample
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     return context(tmp_path / "store")
 
 
@@ -152,7 +152,7 @@ def test_a_store_that_takes_no_record_does_not_stop_the_run(here):
     (here.store.root / "runs").parent.mkdir(parents=True)
     (here.store.root / "runs").write_text("a file in the way")
     log = ran(here, tree())
-    assert len(journalled(here.store, "ended")) == 30
+    assert len(journal_keys(here.store, "ended")) == 30
     assert "the record of a run cannot be written" in log.problem
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, context, journalled, make, plain_records, plan, tree, wait_for
+from fakes import WORK, accept_fake_records, context, journal_keys, make, plan, tree, wait_for
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
@@ -25,7 +25,7 @@ from ltbench.running.runner import run
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     return context(tmp_path / "store")
 
 
@@ -42,7 +42,7 @@ def local(here, what, workers=2, timeout=None, on_event=lambda event: None, **op
 def test_everything_is_done_once_and_in_order(here):
     what = tree()
     summary = inline(here, what)
-    assert journalled(here.store, "ended") == list(what.jobs)
+    assert journal_keys(here.store, "ended") == list(what.jobs)
     assert (summary.cells, summary.done, summary.cached, summary.failed, summary.unfinished) == (18, 18, 0, (), 0)
     assert summary.ran == {"fit": 6, "predict": 6, "cell": 18}
 
@@ -50,15 +50,15 @@ def test_everything_is_done_once_and_in_order(here):
 def test_local_workers_do_the_same(here):
     what = tree()
     assert local(here, what).ran == {"fit": 6, "predict": 6, "cell": 18}
-    assert sorted(journalled(here.store, "ended")) == sorted(what.jobs)
+    assert sorted(journal_keys(here.store, "ended")) == sorted(what.jobs)
 
 
 def test_a_second_run_does_nothing_and_needs_no_workers(here):
     inline(here, tree())
-    began = journalled(here.store, "began")
+    began = journal_keys(here.store, "began")
     summary = inline(here, tree(), budget=0.0)
     assert (summary.done, summary.cached, summary.ran) == (18, 18, {})
-    assert journalled(here.store, "began") == began
+    assert journal_keys(here.store, "began") == began
 
 
 def test_cells_with_records_need_no_artefacts(here):
@@ -67,7 +67,7 @@ def test_cells_with_records_need_no_artefacts(here):
     assert inline(here, tree()).ran == {}
     (here.store.root / "records" / "ce" / "cell2-1.json").unlink()
     assert inline(here, tree()).ran == {"fit": 1, "predict": 1, "cell": 1}
-    assert journalled(here.store, "ended")[-3:] == ["fit2", "predict2", "cell2-1"]
+    assert journal_keys(here.store, "ended")[-3:] == ["fit2", "predict2", "cell2-1"]
 
 
 def test_an_artefact_that_is_there_needs_no_parents(here):
@@ -91,7 +91,7 @@ def test_a_failure_costs_the_cells_that_need_it_and_no_other(here):
     summary = inline(here, what, on_event=lambda event: events.append((event.kind, event.job and event.job.key)))
     assert set(summary.failed) == {"cell2", "cell12"}
     assert summary.done == 1
-    assert "only-for-cell12" not in journalled(here.store, "began")
+    assert "only-for-cell12" not in journal_keys(here.store, "began")
     assert ("failed", "fit2") in events
     record = here.store.record("cell12")
     assert record["status"] == "failed"
@@ -120,8 +120,8 @@ def test_a_job_whose_worker_died_is_tried_again(here):
     events = []
     summary = local(here, what, on_event=lambda event: events.append(event.kind))
     assert (summary.done, summary.failed) == (2, ())
-    assert journalled(here.store, "began").count("fit1") == 2
-    assert journalled(here.store, "began").count("fit2") == 1
+    assert journal_keys(here.store, "began").count("fit1") == 2
+    assert journal_keys(here.store, "began").count("fit2") == 1
     assert events.count("retry") == 1
 
 
@@ -133,7 +133,7 @@ def test_a_job_that_kills_every_worker_fails_alone(here):
     )
     summary = local(here, what, retries=2)
     assert (summary.done, summary.failed) == (4, ("cell1",))
-    began = journalled(here.store, "began")
+    began = journal_keys(here.store, "began")
     assert began.count("fit1") == 3
     assert all(began.count(f"fit{n}") == 1 for n in range(2, 6))
     error = here.store.record("cell1")["error"]
@@ -213,7 +213,7 @@ def test_a_job_whose_parent_vanishes_for_ever_fails_in_the_end(here):
     what = plan(make("fit1"), make("cell1", "fit1", kind="cell"))
     with Inline(here, Terms(work=work)) as executor, pytest.raises(StoreError, match="not in the store"):
         run(what, here, executor)
-    assert journalled(here.store, "began").count("fit1") == 4
+    assert journal_keys(here.store, "began").count("fit1") == 4
 
 
 def test_a_record_that_its_reader_does_not_accept_is_made_again(here, monkeypatch):
@@ -257,7 +257,7 @@ def test_when_the_time_is_over_nothing_new_is_begun(here):
     assert 0 < summary.ran["fit"] < 6
     assert summary.unfinished == 18 - summary.done > 0
     assert inline(here, tree(sleeps=0.1)).unfinished == 0
-    assert len(set(journalled(here.store, "began"))) == len(journalled(here.store, "began"))
+    assert len(set(journal_keys(here.store, "began"))) == len(journal_keys(here.store, "began"))
 
 
 # --- signals ----------------------------------------------------------------------------------------------------
@@ -277,23 +277,23 @@ def command(root, seconds=0.3, workers=2):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_finishes_what_is_running(here, number):
     process = command(here.store.root)
-    wait_for(lambda: "fit0" in journalled(here.store, "began"))
+    wait_for(lambda: "fit0" in journal_keys(here.store, "began"))
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 6
     assert stderr.startswith("stopped with ")
     assert "the same command continues" in stderr
     assert "Traceback" not in stderr
-    assert sorted(journalled(here.store, "began")) == sorted(journalled(here.store, "ended"))
-    assert journalled(here.store, "ended")
+    assert sorted(journal_keys(here.store, "began")) == sorted(journal_keys(here.store, "ended"))
+    assert journal_keys(here.store, "ended")
     summary = inline(here, tree())
     assert summary.done == 18
-    assert sorted(journalled(here.store, "began")) == sorted(tree().jobs)
+    assert sorted(journal_keys(here.store, "began")) == sorted(tree().jobs)
 
 
 def test_a_second_signal_stops_now(here):
     process = command(here.store.root, seconds=60)
-    wait_for(lambda: len(journalled(here.store, "began")) == 2)
+    wait_for(lambda: len(journal_keys(here.store, "began")) == 2)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None
@@ -301,7 +301,7 @@ def test_a_second_signal_stops_now(here):
     _, stderr = process.communicate(timeout=10)
     assert process.returncode == 6
     assert "Traceback" not in stderr
-    assert journalled(here.store, "ended") == []
+    assert journal_keys(here.store, "ended") == []
     assert local(here, tree(), workers=1).done == 18
 
 
@@ -311,13 +311,13 @@ def test_ctrl_c_goes_to_the_whole_group_and_only_the_command_minds(here, moment)
     if moment == "as workers start":
         wait_for(lambda: len(children(process.pid)) > 1)
     else:
-        wait_for(lambda: "fit0" in journalled(here.store, "began"))
+        wait_for(lambda: "fit0" in journal_keys(here.store, "began"))
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 6
     assert "Traceback" not in stderr
     assert "KeyboardInterrupt" not in stderr
-    assert sorted(journalled(here.store, "began")) == sorted(journalled(here.store, "ended"))
+    assert sorted(journal_keys(here.store, "began")) == sorted(journal_keys(here.store, "ended"))
 
 
 def children(pid):
@@ -326,7 +326,7 @@ def children(pid):
 
 def test_sigterm_to_the_whole_group_fails_no_cell(here):
     process = command(here.store.root, seconds=1)
-    wait_for(lambda: "fit0" in journalled(here.store, "began"))
+    wait_for(lambda: "fit0" in journal_keys(here.store, "began"))
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 6
@@ -345,7 +345,7 @@ def test_a_signal_inside_of_a_job_of_this_process(here):
     for fits in (["fit0", "fit1"], ["fit0", "fit1"]):
         with Inline(here, Terms(work=work)) as executor, pytest.raises(Interrupted):
             run(tree(), here, executor)
-        assert [key for key in journalled(here.store, "ended") if key.startswith("fit")] == fits
+        assert [key for key in journal_keys(here.store, "ended") if key.startswith("fit")] == fits
     assert signal.getsignal(signal.SIGINT) is before
     assert not here.store.leases.is_held("fit2")
 
@@ -365,7 +365,7 @@ def test_two_runs_at_once_do_every_job_once_and_both_see_all_of_it(here):
     both = [command(here.store.root, seconds=0.1, workers=2) for _ in range(2)]
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert sorted(journalled(here.store, "began")) == sorted(tree().jobs)
+    assert sorted(journal_keys(here.store, "began")) == sorted(tree().jobs)
     done, ran = zip(*(map(int, out.split()[:2]) for out, _ in said), strict=True)
     assert done == (18, 18)
     assert sum(ran) == len(tree().jobs)
@@ -376,7 +376,7 @@ def test_what_another_process_does_is_waited_for(here):
     lease = here.store.lease("fit1")
 
     def elsewhere():
-        wait_for(lambda: "fit2" in journalled(here.store, "ended"))
+        wait_for(lambda: "fit2" in journal_keys(here.store, "ended"))
         with lease, here.store.writing("fit1") as folder:
             (folder / "meta.json").write_text("{}")
 
@@ -385,7 +385,7 @@ def test_what_another_process_does_is_waited_for(here):
     summary = inline(here, what)
     thread.join()
     assert (summary.done, summary.done_elsewhere) == (2, 1)
-    assert "fit1" not in journalled(here.store, "began")
+    assert "fit1" not in journal_keys(here.store, "began")
 
 
 def test_what_another_process_gave_up_is_taken_over(here):
@@ -410,9 +410,9 @@ def test_a_command_killed_at_a_random_moment_loses_nothing_but_what_was_running(
         store = context(root).store
         finished = False
         while not finished:
-            before = len(journalled(store, "began"))
+            before = len(journal_keys(store, "began"))
             process = command(root, seconds=0.05)
-            wait_for(lambda s=store, p=process, n=before: p.poll() is not None or len(journalled(s, "began")) > n)
+            wait_for(lambda s=store, p=process, n=before: p.poll() is not None or len(journal_keys(s, "began")) > n)
             try:
                 process.wait(timeout=chance.uniform(0.0, 0.5))
             except subprocess.TimeoutExpired:
@@ -420,7 +420,7 @@ def test_a_command_killed_at_a_random_moment_loses_nothing_but_what_was_running(
                 kills += 1
             process.communicate()
             finished = process.returncode == 0
-        ended = journalled(store, "ended")
+        ended = journal_keys(store, "ended")
         assert sorted(set(ended)) == sorted(tree().jobs)
         # A job may have ended and its worker died before it was visible; it is never done again once it was.
         assert len(ended) <= len(tree().jobs) + 2 * kills

@@ -184,12 +184,12 @@ def test_status_starts_without_torch(store):
 
 RUN = """
 import sys
-from fakes import WORK, context, plain_records, tree
+from fakes import WORK, context, accept_fake_records, tree
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.running.run_log import RunLog
 from ltbench.running.runner import run
-plain_records()
+accept_fake_records()
 here = context(sys.argv[1])
 with Inline(here, Terms(work=WORK)) as executor, RunLog(
     here.store, command=["ltbench", "run"], suite="quick", executor="inline", workers=1

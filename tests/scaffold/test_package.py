@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import OWN_TESTS, Environment, install_package, ltbench, on_path, own_tests
+from support import OWN_TESTS, VirtualEnvironment, import_path_env, install_package, ltbench, run_own_tests
 
 from ltbench.hookspecs import API_VERSION
 from ltbench.registry.registry import Registry
@@ -82,7 +82,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
     """A package with something new of every kind, and the environment in which it is installed."""
     folder = tmp_path_factory.mktemp("everything")
     package = generate(folder, *KINDS)
-    return package, on_path(*install_package(package, folder / "site"))
+    return package, import_path_env(*install_package(package, folder / "site"))
 
 
 def test_there_is_something_new_for_every_stage() -> None:
@@ -137,7 +137,7 @@ def test_what_is_generated_is_lint_clean(tmp_path: Path) -> None:
 
 def test_the_tests_of_every_stage_pass(everything: tuple[Path, dict[str, str]]) -> None:
     package, env = everything
-    done = own_tests(package, env)
+    done = run_own_tests(package, env)
     assert done.returncode == 0, done.stdout
     assert all(f"test_{name}.py" in done.stdout for name in NAMES.values())
 
@@ -155,8 +155,8 @@ def test_a_run_with_something_new_of_every_stage_ends_in_a_leaderboard(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_package_of_one_stage_passes_its_tests_and_runs(kind: str, tmp_path: Path) -> None:
     package = generate(tmp_path, kind)
-    env = on_path(*install_package(package, tmp_path / "site"))
-    done = own_tests(package, env)
+    env = import_path_env(*install_package(package, tmp_path / "site"))
+    done = run_own_tests(package, env)
     assert done.returncode == 0, done.stdout
     run(tmp_path, [kind], env)
 
@@ -165,7 +165,7 @@ def test_a_package_of_one_stage_passes_its_tests_and_runs(kind: str, tmp_path: P
 @pytest.mark.parametrize("editable", [True, False])
 def test_a_package_that_pip_installs_passes_its_tests_and_is_found(editable: bool, tmp_path: Path) -> None:
     package = generate(tmp_path, "loss", "suite")
-    env = Environment(tmp_path / "venv")
+    env = VirtualEnvironment(tmp_path / "venv")
     env.install(package, editable=editable)
     env.run(*OWN_TESTS, str(package))
     found = json.loads(env.run("-m", "ltbench", "list", "loss", "--json").stdout)

@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import WORK, context, journalled, plain_records, tree, wait_for
+from fakes import WORK, accept_fake_records, context, journal_keys, tree, wait_for
 from support import make_executor
-from test_faults import Place
+from test_whole_product import Workspace
 
 from ltbench.executor import Terms
 from ltbench.running.options import RunOptions
@@ -52,7 +52,7 @@ def slurm():
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    place = Place(tmp_path_factory.mktemp("undisturbed"))
+    place = Workspace(tmp_path_factory.mktemp("undisturbed"))
     done = place.run()
     assert done.returncode == 0, done.stderr
     return place
@@ -63,7 +63,7 @@ def jobs(*options):
 
 
 def test_a_suite_is_run_by_workers_that_are_jobs_of_slurm(slurm, undisturbed, tmp_path):
-    place = Place(tmp_path)
+    place = Workspace(tmp_path)
     process = place.start("--executor", f"dask[{OPTIONS}]")
     wait_for(lambda: jobs().count("RUNNING") == 2 or process.poll() is not None, seconds=120)
     output, _ = process.communicate(timeout=600)
@@ -75,7 +75,7 @@ def test_a_suite_is_run_by_workers_that_are_jobs_of_slurm(slurm, undisturbed, tm
 
 
 def test_the_jobs_of_a_command_that_is_killed_end_by_themselves_and_it_goes_on(slurm, undisturbed, tmp_path):
-    place = Place(tmp_path)
+    place = Workspace(tmp_path)
     process = place.start("--executor", f"dask[{OPTIONS}]")
     wait_for(lambda: place.fits() or process.poll() is not None, seconds=180)
     process.kill()
@@ -88,7 +88,7 @@ def test_the_jobs_of_a_command_that_is_killed_end_by_themselves_and_it_goes_on(s
 
 
 def test_several_commands_under_srun_share_one_store(slurm, undisturbed, tmp_path):
-    place = Place(tmp_path)
+    place = Workspace(tmp_path)
     # One page is enough: the second command waits for what the first one does and finds the same.
     done = subprocess.run(
         ["srun", "-n", "2", "--export", "ALL", sys.executable, "-m", "ltbench", *place.command("--workers", "1")],
@@ -102,12 +102,12 @@ def test_several_commands_under_srun_share_one_store(slurm, undisturbed, tmp_pat
 def test_a_job_of_slurm_that_is_cancelled_costs_what_its_worker_was_at_and_is_submitted_anew(
     slurm, tmp_path, monkeypatch
 ):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     here = context(tmp_path / "store")
     cancelled = []
 
     def cancel():
-        wait_for(lambda: len(journalled(here.store, "began")) > 2, seconds=120)
+        wait_for(lambda: len(journal_keys(here.store, "began")) > 2, seconds=120)
         cancelled.append(jobs().split()[0])
         subprocess.run(["scancel", cancelled[0]], check=True)
         wait_for(lambda: jobs("-t", "RUNNING").count("RUNNING") == 2 and cancelled[0] not in jobs(), seconds=180)
@@ -115,7 +115,9 @@ def test_a_job_of_slurm_that_is_cancelled_costs_what_its_worker_was_at_and_is_su
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    with make_executor(f"dask[{OPTIONS},python={sys.executable}]", here, Terms(work="fakes:until_enough")) as executor:
+    with make_executor(
+        f"dask[{OPTIONS},python={sys.executable}]", here, Terms(work="fakes:work_until_released")
+    ) as executor:
         summary = run(tree(fits=4), here, executor, RunOptions(retries=3))
         thread.join()
     assert (summary.done, summary.failed) == (12, ())

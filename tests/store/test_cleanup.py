@@ -1,4 +1,4 @@
-"""What a store holds, and what of it can go."""
+"""The items of a store, and those that may be removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ltbench.cli.cache import command
-from ltbench.store.cleanup import disposable, items, remove, sizes, within
+from ltbench.store.cleanup import disposable, enough_for, items, remove, sizes_by_kind
 from ltbench.store.store import Store
 from ltbench.store.training_states import end_state, snapshots
 
@@ -41,19 +41,19 @@ def store(tmp_path: Path) -> Store:
 
 
 def kinds(found) -> dict[str, int]:
-    return {kind: count for kind, (count, _) in sizes(found).items()}
+    return {kind: count for kind, (count, _) in sizes_by_kind(found).items()}
 
 
-def test_everything_is_seen_and_counted(store: Store) -> None:
+def test_every_item_is_listed_and_counted(store: Store) -> None:
     assert kinds(items(store)) == {
         "records": 1, "damaged": 1, "unfinished": 1, "trainings": 1, "states": 1, "snapshots": 3, "predictions": 1,
     }  # fmt: skip
-    by_kind = sizes(items(store))
+    by_kind = sizes_by_kind(items(store))
     assert by_kind["unfinished"] == (1, 300)
     assert by_kind["predictions"][1] > 5002  # and its digests
 
 
-def test_what_nobody_needs_can_go_and_what_is_worked_on_stays(store: Store) -> None:
+def test_useless_items_are_disposable_and_items_in_use_are_not(store: Store) -> None:
     with store.lease(RUNNING):
         found = list(disposable(store))
         assert kinds(found) == {"snapshots": 2, "states": 1, "damaged": 1, "unfinished": 1}
@@ -69,24 +69,24 @@ def test_a_fresh_snapshot_of_a_fit_that_is_not_done_stays(store: Store) -> None:
     assert kinds(disposable(store))["snapshots"] == 2
 
 
-def test_a_fresh_file_that_somebody_may_be_writing_stays(store: Store) -> None:
+def test_a_recent_file_that_may_still_be_written_stays(store: Store) -> None:
     os.utime(store.root / "staging" / "left-by-someone" / "half")
     assert "unfinished" not in kinds(disposable(store))
 
 
-def test_trainings_go_only_when_asked_for_and_records_never(store: Store) -> None:
+def test_trainings_are_disposable_on_request_and_records_never(store: Store) -> None:
     for item in list(disposable(store, trainings=True)):
         remove(item, store)
     assert kinds(items(store)) == {"records": 1}
     assert store.status(PREDICTED) == "ok"
 
 
-def test_only_as_much_goes_as_it_takes(store: Store) -> None:
+def test_only_enough_is_removed_to_fit_the_limit(store: Store) -> None:
     found = list(disposable(store, trainings=True))
     total = sum(item.size for item in items(store))
-    gone = list(within(found, total, total - 1500))
+    gone = list(enough_for(found, total, total - 1500))
     assert [item.kind for item in gone] == ["snapshots", "snapshots"]  # of about a kilobyte each
-    assert not list(within(found, total, total))
+    assert not list(enough_for(found, total, total))
 
 
 def test_age(store: Store) -> None:
@@ -94,7 +94,7 @@ def test_age(store: Store) -> None:
     assert list(disposable(store, older_than=90_000))
 
 
-def test_an_empty_store_and_none(tmp_path: Path) -> None:
+def test_an_empty_and_a_missing_store(tmp_path: Path) -> None:
     assert not list(items(Store(tmp_path / "none")))
     result = CliRunner().invoke(command, ["--store", str(tmp_path / "none")], standalone_mode=False)
     assert "0 B" in result.output
@@ -118,7 +118,7 @@ def test_the_command_shows_says_and_prunes(store: Store) -> None:
     assert json.loads(invoke("prune", "--json", *where))["bytes"] == 0
 
 
-def test_a_size_that_is_none_is_refused() -> None:
+def test_a_malformed_size_is_refused() -> None:
     result = CliRunner().invoke(command, ["prune", "--max-size", "much"])
     assert result.exit_code == 2
     assert "500MB" in result.output

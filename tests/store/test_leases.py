@@ -79,7 +79,7 @@ def test_a_lease_has_one_owner_at_a_time(folder):
     assert mine.acquire("job1") is not None
 
 
-def test_another_process_cannot_have_it_and_can_after_release(folder):
+def test_another_process_gets_a_lease_only_after_its_release(folder):
     holder = python(HOLDER, folder, 60)
     assert holder.stdout.readline().strip() == "held"
     mine = Leases(folder)
@@ -116,7 +116,7 @@ def test_a_process_number_used_again_is_another_process(folder):
     assert Leases(folder).acquire("job1") is not None
 
 
-def test_a_process_that_cannot_be_seen_is_believed_until_its_lease_expires(folder):
+def test_a_process_of_another_place_counts_as_alive_until_its_lease_expires(folder):
     leave(folder, age=50, pid=2**22 + 1)
     assert Leases(folder, 60).acquire("job1") is None
     leave(folder, age=70, pid=2**22 + 1)
@@ -133,7 +133,7 @@ def test_expiry_goes_by_the_clock_of_the_file_system(folder, monkeypatch):
     assert not Leases(folder, 60).is_held("job1")
 
 
-def test_a_lease_from_the_future_expires_when_it_is_seen_unchanged_for_long_enough(folder):
+def test_a_lease_from_the_future_expires_after_a_ttl_without_change(folder):
     path = leave(folder, age=-3600)
     mine = Leases(folder, 0.3)
     assert mine.is_held("job1")
@@ -174,7 +174,7 @@ def test_an_owner_that_slept_too_long_notices_and_leaves_the_lease_of_the_next(f
     assert Leases(folder, 60).acquire("job1") is None
 
 
-def test_an_owner_learns_that_its_lease_was_taken_over(folder):
+def test_an_owner_notices_that_its_lease_was_taken_over(folder):
     lease = Leases(folder, 60).acquire("job1")
     leave(folder)
     lease.touch()

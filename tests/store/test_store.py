@@ -1,4 +1,4 @@
-"""The store: whole or not at all, trusted only where it fits its digest, clear where the system refuses."""
+"""The store: atomic writes, quarantine of whatever does not fit its digest, clear errors of the system."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_artefact_is_there_after_it_was_written(store):
     assert not list((store.root / "staging").iterdir())
 
 
-def test_nothing_is_made_by_opening_and_reading(tmp_path):
+def test_opening_and_reading_creates_nothing(tmp_path):
     store = Store(tmp_path / "none")
     assert not store.has("abc123")
     assert store.record("abc123") is None
@@ -70,7 +70,7 @@ def test_nothing_is_made_by_opening_and_reading(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_an_artefact_that_is_not_there_is_a_clear_error(store):
+def test_a_missing_artefact_is_a_clear_error(store):
     for read in (store.checked, store.meta, store.verify):
         with pytest.raises(StoreError, match="not in the store"):
             read("abc123")
@@ -153,14 +153,14 @@ def of_another_key(folder):
 @pytest.mark.parametrize(
     "harm", [truncated, flipped, gone, foreign, without_digest, meta_changed, of_another_key], ids=lambda f: f.__name__
 )
-def test_damage_is_found_set_aside_and_can_be_made_again(store, harm, caplog):
+def test_a_damaged_artefact_is_quarantined_and_can_be_made_again(store, harm, caplog):
     put(store, cost=3)
     harm(store.path("abc123"))
     fresh = Store(store.root)
-    with pytest.raises(StoreError, match="set aside"):
+    with pytest.raises(StoreError, match="quarantined"):
         fresh.checked("abc123")
     assert not fresh.has("abc123")
-    assert "set aside" in caplog.text
+    assert "quarantined" in caplog.text
     (damage,) = fresh.damage
     assert damage.key == "abc123"
     assert damage.where.is_dir()
@@ -182,11 +182,11 @@ def test_verify_says_whether_an_artefact_is_sound(store):
 def test_meta_notices_damage_by_itself(store):
     put(store, cost=3)
     meta_changed(store.path("abc123"))
-    with pytest.raises(StoreError, match=r"meta\.json is not what was written"):
+    with pytest.raises(StoreError, match=r"meta\.json does not fit its digest"):
         store.meta("abc123")
 
 
-def test_a_folder_that_is_no_artefact_gives_way(store):
+def test_a_folder_without_digests_is_replaced(store):
     store.path("abc123").mkdir(parents=True)
     (store.path("abc123") / "stray").write_text("x")
     assert not store.has("abc123")
@@ -195,9 +195,9 @@ def test_a_folder_that_is_no_artefact_gives_way(store):
     assert len(store.damage) == 1
 
 
-def test_a_sound_artefact_that_came_in_between_is_not_lost(store):
+def test_a_sound_artefact_written_meanwhile_is_not_lost(store):
     put(store)
-    store._set_aside("abc123", store.path("abc123"), "it was damaged a moment ago")
+    store._quarantine("abc123", store.path("abc123"), "it was damaged a moment ago")
     assert store.verify("abc123")
     assert not store.damage
 
@@ -238,7 +238,7 @@ def test_a_failure_is_replaced_by_a_success_and_never_the_other_way(store):
 @pytest.mark.parametrize(
     "content", [b"", b'{"id": "abc123", "sta', b"[]", b'{"id": "abc124", "status": "ok"}', b"\xff\xfe", b'{"id":1}']
 )
-def test_a_damaged_record_counts_as_none_and_is_set_aside(store, content):
+def test_a_damaged_record_counts_as_none_and_is_quarantined(store, content):
     store.put_record({"id": "abc123", "status": "ok"})
     (store.root / "records" / "ab" / "abc123.json").write_bytes(content)
     assert store.status("abc123") is None
@@ -249,7 +249,7 @@ def test_a_damaged_record_counts_as_none_and_is_set_aside(store, content):
     assert store.status("abc123") == "ok"
 
 
-def test_what_is_discarded_is_gone_and_can_be_made_again(store):
+def test_a_discarded_artefact_is_gone_and_can_be_made_again(store):
     put(store)
     store.put_record({"id": "abc123", "status": "ok"})
     for _ in range(2):
@@ -268,7 +268,7 @@ REFUSED = [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO]
 
 @pytest.mark.parametrize("number", REFUSED, ids=errno.errorcode.get)
 @pytest.mark.parametrize("call", ["flush", "write", "move"])
-def test_whatever_the_system_refuses_is_told_and_nothing_is_left(store, monkeypatch, number, call):
+def test_every_refusal_of_the_system_is_an_error_and_leaves_nothing(store, monkeypatch, number, call):
     put(store, "before1")
 
     def refuse(*args):
@@ -291,7 +291,7 @@ def test_whatever_the_system_refuses_is_told_and_nothing_is_left(store, monkeypa
 
 
 @pytest.mark.parametrize("number", REFUSED, ids=errno.errorcode.get)
-def test_a_lease_that_cannot_be_written_is_told(store, monkeypatch, number):
+def test_a_lease_that_cannot_be_written_is_an_error(store, monkeypatch, number):
     store.check_writable()
 
     def refuse(*args):
@@ -302,7 +302,7 @@ def test_a_lease_that_cannot_be_written_is_told(store, monkeypatch, number):
         store.lease("abc123")
 
 
-def test_what_a_rust_library_reports_is_understood(store):
+def test_the_error_number_in_the_text_of_a_rust_library_is_read(store):
     class SafetensorError(Exception):
         pass
 
@@ -313,7 +313,7 @@ def test_what_a_rust_library_reports_is_understood(store):
 
 @pytest.fixture
 def mount(tmp_path):
-    """Return a function that mounts a small file system of its own; skips where that is not allowed."""
+    """Return a function that mounts a small file system; skips where that is not allowed."""
     mounted = []
 
     def make(options):
@@ -332,7 +332,7 @@ def mount(tmp_path):
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_and_nothing_half_written_is_visible(mount):
+def test_a_full_disk_is_an_error_and_nothing_half_written_is_visible(mount):
     store = Store(mount("size=600k") / "store")
     put(store, "first1", bytes(100_000))
     for write in (
@@ -390,7 +390,7 @@ def test_a_read_only_store_can_be_read_and_says_that_it_cannot_be_written(mount)
     store.put_log("abc123", "a log is not worth failing for")
 
 
-def test_a_store_below_a_file_is_told(tmp_path):
+def test_a_store_below_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_text("x")
     store = Store(tmp_path / "file" / "store")
     assert store.record("abc123") is None
@@ -433,7 +433,7 @@ def test_a_writer_killed_at_a_random_moment_leaves_nothing_broken(tmp_path):
     assert not store.damage
 
 
-def test_what_dead_writers_left_is_swept_after_a_day(store):
+def test_files_of_dead_writers_are_swept_after_a_day(store):
     put(store)
     old, new = store._staged("old1"), store._staged("new1")
     old.mkdir()

@@ -1,21 +1,21 @@
-"""States of trainings: they are there while somebody needs them, and gone afterwards."""
+"""States of trainings exist as long as a job needs them."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
-from fakes import WORK, context, make, plain_records, plan
+from fakes import WORK, accept_fake_records, context, make, plan
 
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Terms
 from ltbench.executors.inline import Inline
 from ltbench.running.runner import run
-from ltbench.store.training_states import end_state, forget, owner, snapshots
+from ltbench.store.training_states import end_state, fit_of, remove_states, snapshots
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Context:
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     return context(tmp_path / "store")
 
 
@@ -26,7 +26,7 @@ def put(here: Context, *keys: str) -> None:
 
 
 def chain(late1: str = "nothing", sleeps: float = 0.0):
-    """A plain run and two deferred ones, which go on from its first part."""
+    """A plain run and two deferred ones, which resume from its first part."""
     first = msgspec.structs.replace(make("first", does="keep_state", sleeps=sleeps), keep_state=True)
     return plan(
         first,
@@ -37,19 +37,19 @@ def chain(late1: str = "nothing", sleeps: float = 0.0):
 
 
 def test_names_lead_back_to_their_fit() -> None:
-    assert {owner(key) for key in (end_state("fit"), *snapshots("fit"))} == {"fit"}
-    assert owner("fit") is None
+    assert {fit_of(key) for key in (end_state("fit"), *snapshots("fit"))} == {"fit"}
+    assert fit_of("fit") is None
 
 
-def test_forgetting_leaves_the_fit(here: Context) -> None:
+def test_removing_states_leaves_the_fit(here: Context) -> None:
     put(here, "fit", end_state("fit"), *snapshots("fit"))
-    forget("fit", here.store)
+    remove_states("fit", here.store)
     assert here.store.has("fit")
     assert not any(map(here.store.has, (end_state("fit"), *snapshots("fit"))))
 
 
 def states(here: Context) -> list[str]:
-    return sorted(path.name for path in (here.store.root / "jobs").glob("*/*") if owner(path.name))
+    return sorted(path.name for path in (here.store.root / "jobs").glob("*/*") if fit_of(path.name))
 
 
 def test_a_state_goes_with_the_last_fit_that_needs_it(here: Context) -> None:
@@ -64,20 +64,20 @@ def test_a_state_goes_with_the_last_fit_that_needs_it(here: Context) -> None:
     assert seen == [("first", ["first-state"]), ("plain", ["first-state"]), ("late1", ["first-state"]), ("late2", [])]
 
 
-def test_a_state_that_someone_else_wants_stays(here: Context) -> None:
+def test_a_state_to_keep_stays(here: Context) -> None:
     with Inline(here, Terms(work=WORK)) as executor:
         run(chain(), here, executor, keep_states={"first"})
     assert states(here) == ["first-state"]
 
 
-def test_a_later_run_removes_what_a_killed_one_left(here: Context) -> None:
+def test_a_later_run_removes_the_states_of_a_killed_one(here: Context) -> None:
     put(here, "first", end_state("first"), "plain", "late1", "late2", snapshots("plain")[0])
     with Inline(here, Terms(work=WORK)) as executor:
         assert run(chain(), here, executor).ran == {"cell": 3}
     assert states(here) == []
 
 
-def test_a_run_that_is_stopped_leaves_what_the_next_one_needs(here: Context) -> None:
+def test_a_stopped_run_leaves_the_states_that_the_next_one_needs(here: Context) -> None:
     with Inline(here, Terms(work=WORK)) as executor, pytest.raises(Interrupted):
         run(chain(late1="stop", sleeps=0.6), here, executor)  # long enough not to be gathered into one task
     assert states(here) == ["first-state"]

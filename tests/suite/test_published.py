@@ -49,7 +49,7 @@ def read(tmp_path: Path, text: str) -> Suite:
     return read_suite(path)
 
 
-def test_a_suite_carries_what_its_report_says(tmp_path: Path) -> None:
+def test_a_suite_holds_the_numbers_and_claims_of_its_report(tmp_path: Path) -> None:
     suite = read(tmp_path, GOOD)
     first, second = suite.reported
     assert (first.techniques, first.number, first.metric) == (("mixup", "cb_sampler"), 0.8422, "top1")
@@ -70,7 +70,7 @@ def test_a_suite_without_a_report_shows_the_default_figures(tmp_path: Path) -> N
     )
 
 
-def test_what_a_report_says_survives_a_change_of_the_suite_and_json(tmp_path: Path) -> None:
+def test_numbers_and_claims_survive_a_change_of_the_suite_and_json(tmp_path: Path) -> None:
     suite = read(tmp_path, GOOD)
     assert changed(suite, seeds=[1]).claims == suite.claims
     assert msgspec.json.decode(msgspec.json.encode(suite), type=Suite) == suite
@@ -100,7 +100,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_mistake_in_what_a_report_says_names_file_and_key(kind: str, tmp_path: Path) -> None:
+def test_a_mistake_in_numbers_or_claims_names_file_and_key(kind: str, tmp_path: Path) -> None:
     old, new, expected = BAD[kind]
     assert old in GOOD
     with pytest.raises(SuiteError) as error:
@@ -114,7 +114,7 @@ def test_a_figure_is_written_like_a_technique() -> None:
     assert parse_figure("head_to_tail") == ("head_to_tail", None)
 
 
-def test_what_the_suites_that_come_with_ltbench_say_names_techniques_that_there_are(registry: Registry) -> None:
+def test_the_suites_of_ltbench_name_existing_techniques_in_numbers_and_claims(registry: Registry) -> None:
     for name in registry.suites:
         suite = find_suite(name, registry)
         sides = [suite.highlight or (), *(r.techniques for r in suite.reported)]

@@ -62,7 +62,7 @@ def test_a_bad_suite_names_file_and_key(kind: str, tmp_path: Path) -> None:
     assert "mine.toml" in str(error.value)
 
 
-def test_a_suite_that_is_not_there_names_the_nearest(registry: Registry) -> None:
+def test_an_unknown_suite_names_the_nearest(registry: Registry) -> None:
     with pytest.raises(UnknownName) as error:
         find_suite("quik", registry)
     assert "quick" in error.value.fix

@@ -10,7 +10,7 @@ from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
 from ltbench.registry.registry import Registry
-from ltbench.suite.recipe import Recipe, swept
+from ltbench.suite.recipe import Recipe, sweep_recipe
 from ltbench.suite.suite import Suite, changed, read_suite
 
 TEXT = """
@@ -52,21 +52,21 @@ def asked(registry: Registry, file: Path, **options: object) -> Suite:
 
 
 def test_a_sweep_crosses_its_fields_and_leaves_the_others_as_they_are() -> None:
-    recipes = swept(Recipe(epochs=3, weight_decay=0.0), {"lr": [0.01, 0.1], "batch_size": [32, 64]})
+    recipes = sweep_recipe(Recipe(epochs=3, weight_decay=0.0), {"lr": [0.01, 0.1], "batch_size": [32, 64]})
     assert [(r.lr, r.batch_size) for r in recipes] == [(0.01, 32), (0.01, 64), (0.1, 32), (0.1, 64)]
     assert {(r.epochs, r.weight_decay) for r in recipes} == {(3, 0.0)}
-    assert swept(Recipe(epochs=3), {}) == [Recipe(epochs=3)]
+    assert sweep_recipe(Recipe(epochs=3), {}) == [Recipe(epochs=3)]
 
 
-def test_a_swept_length_takes_the_place_of_the_other_kind_of_length() -> None:
-    assert swept(Recipe(epochs=3), {"steps": [5, 6]}) == [Recipe(steps=5), Recipe(steps=6)]
+def test_a_swept_length_replaces_the_other_kind_of_length() -> None:
+    assert sweep_recipe(Recipe(epochs=3), {"steps": [5, 6]}) == [Recipe(steps=5), Recipe(steps=6)]
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
         ("lr = [0.0]", "lr"),
-        ("lr = [0.1, 0.1]", "one twice"),
+        ("lr = [0.1, 0.1]", "repeats one"),
         ("lr = []", "no value"),
         ("lrr = [0.1]", "did you mean lr"),
         ('lr = ["fast"]', "lr"),
@@ -81,7 +81,7 @@ def test_a_bad_sweep_names_file_and_field(table: str, said: str, tmp_path: Path)
     assert "mine.toml" in str(error.value)
 
 
-def test_every_value_of_a_sweep_is_a_recipe_of_its_own_in_fits_and_cells(tmp_path: Path, registry: Registry) -> None:
+def test_every_value_of_a_sweep_is_a_separate_recipe_in_fits_and_cells(tmp_path: Path, registry: Registry) -> None:
     suite = written(tmp_path, 'techniques = ["mixup", "tta"]', "[sweep]\nlr = [0.01, 0.1]\nbatch_size = [32, 64]")
     plan = make_plan(suite, registry, tmp_path)
     assert (len(plan.cells), len(plan.of_kind("fit"))) == (16, 8)
@@ -98,7 +98,7 @@ def test_one_value_of_a_sweep_is_the_same_cell_as_without_a_sweep(tmp_path: Path
     assert make_plan(alone, registry, tmp_path).jobs.items() <= make_plan(sweep, registry, tmp_path).jobs.items()
 
 
-def test_a_setting_of_the_command_line_takes_the_place_of_a_sweep(tmp_path: Path, registry: Registry) -> None:
+def test_a_setting_of_the_command_line_replaces_a_sweep(tmp_path: Path, registry: Registry) -> None:
     written(tmp_path, tables="[sweep]\nlr = [0.01, 0.1]\nsteps = [1, 2]")
     suite = asked(registry, tmp_path / "mine.toml", settings=("lr=0.5", "epochs=3"))
     assert suite.recipes() == [Recipe(epochs=3, lr=0.5)]
@@ -131,7 +131,7 @@ def test_a_listed_combination_that_makes_no_sense_is_left_out_with_the_reason(
     assert "drw needs" in left.reason
 
 
-def test_what_a_list_of_combinations_makes_pointless_is_refused(tmp_path: Path, registry: Registry) -> None:
+def test_options_that_a_list_of_combinations_makes_pointless_are_refused(tmp_path: Path, registry: Registry) -> None:
     for line in ('strategy = "each"', 'techniques = ["tta"]'):
         with pytest.raises(SuiteError, match="change nothing"):
             written(tmp_path, f'combinations = [["mixup"]]\n{line}')
@@ -145,7 +145,7 @@ def test_what_a_list_of_combinations_makes_pointless_is_refused(tmp_path: Path, 
     ("options", "cells"),
     [({"plugins": "mixup,tta"}, 4), ({"strategy": "each"}, 3), ({"max_techniques": 0}, 1), ({}, 2)],
 )
-def test_the_command_line_has_the_last_word_over_a_list(
+def test_the_command_line_overrides_a_list(
     options: dict[str, object], cells: int, tmp_path: Path, registry: Registry
 ) -> None:
     written(tmp_path, 'combinations = [["mixup", "tta"]]')
@@ -165,4 +165,4 @@ def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Pa
 
 def test_an_unknown_field_of_a_sweep_is_a_wrong_name() -> None:
     with pytest.raises(UnknownName):
-        swept(Recipe(steps=1), {"nothing": [1]})
+        sweep_recipe(Recipe(steps=1), {"nothing": [1]})

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ltbench.planning.combinations import Combination, why_not
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.registry.registry import Registry
 from ltbench.testing import checks
 
@@ -28,5 +28,5 @@ def test_nothing_else_changes_and_nothing_begins_anew() -> None:
 
 def test_without_a_sampler_it_is_left_out() -> None:
     sampler = next(kind() for kind in Registry.load().of("sampler").values() if not kind.baseline)
-    assert "nothing to defer" in why_not(Combination((Drs(),)))
-    assert why_not(Combination((sampler, Drs()))) == ""
+    assert "nothing to defer" in reason_left_out(Combination((Drs(),)))
+    assert reason_left_out(Combination((sampler, Drs()))) == ""

@@ -45,7 +45,7 @@ def run_parts(
     """
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
-    from ltbench.store.training_states import forget
+    from ltbench.store.training_states import remove_states
 
     result = RunResult()
     parts = plan_parts(suite, context.registry, context.data_root)
@@ -63,7 +63,7 @@ def run_parts(
     result.more = result.stopped is None and next(parts, None) is not None
     if result.stopped is None and not result.more:
         for fit in foreseen:
-            forget(fit, context.store)
+            remove_states(fit, context.store)
     return result
 
 
@@ -80,7 +80,7 @@ def _run_part(
     result: RunResult,
 ) -> None:
     from ltbench.core.signals import catch_signals
-    from ltbench.planning.without_sharing import compared
+    from ltbench.planning.without_sharing import compare_with_shared
     from ltbench.running.progress import Progress
     from ltbench.running.runner import run
     from ltbench.timing.estimate import Prediction
@@ -110,6 +110,6 @@ def _run_part(
             paths, shown = publish_suite(folder, suite, plan, context)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
-            click.echo(compared(plan, context.store), err=True)
+            click.echo(compare_with_shared(plan, context.store), err=True)
     if signals and result.stopped is None:
         result.stopped = Interrupted("stopped while the page was written", fix="run it again: no result is lost")

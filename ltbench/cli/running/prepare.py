@@ -40,7 +40,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
     """Discard the records of stale cells, and those of their trainings and predictions that are stale themselves."""
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
-    from ltbench.store.training_states import forget
+    from ltbench.store.training_states import remove_states
 
     store = context.store
     current: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
             for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
                 if store.has(key) and differences(store.meta(key)["plugins"], context.registry, current):
                     store.discard(key)
-                    forget(key, store)
+                    remove_states(key, store)
 
 
 def _fetch(plan: Plan, context: Context) -> None:

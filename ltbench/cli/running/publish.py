@@ -51,8 +51,8 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         command=reproducing(_with_settings_of(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
-        reported=tuple(number.named(registry) for number in suite.reported),
-        claims=tuple(claim.named(registry) for claim in suite.claims),
+        reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
+        claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )

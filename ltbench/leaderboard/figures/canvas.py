@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import warnings
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def current(drawing: Drawing, text: str) -> bool:
     stamp = _STAMP.search(text)
     if stamp is None:
         return False
-    return stamp[1] == _data_digest(drawing) and stamp[2] == _short(_STAMP.sub("", text, count=1).encode())
+    return stamp[1] == _data_digest(drawing) and stamp[2] == digest(_STAMP.sub("", text, count=1).encode(), 16)
 
 
 def svg(drawing: Drawing) -> str:
@@ -72,7 +72,7 @@ def svg(drawing: Drawing) -> str:
     # A viewer without matplotlib's font takes one of the same width, not its default with serifs.
     text = re.sub(r"'DejaVu Sans'(, sans-serif)?", "'DejaVu Sans', Verdana, sans-serif", text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
-    stamp = f"<!-- ltbench figure: data {_data_digest(drawing)}, drawing {_short(text.encode())} -->\n"
+    stamp = f"<!-- ltbench figure: data {_data_digest(drawing)}, drawing {digest(text.encode(), 16)} -->\n"
     head, start, body = text.partition("<svg ")
     return head + stamp + start + body
 
@@ -148,8 +148,6 @@ def color(number: int) -> str:
 
 
 def _data_digest(drawing: Drawing) -> str:
-    return _short(canonical({"kind": drawing.kind, "revision": REVISION, "data": msgspec.to_builtins(drawing.data)}))
-
-
-def _short(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return digest(
+        canonical({"kind": drawing.kind, "revision": REVISION, "data": msgspec.to_builtins(drawing.data)}), 16
+    )

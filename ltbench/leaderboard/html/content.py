@@ -16,7 +16,8 @@ from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import Loaded
 from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import TECHNIQUE_STAGES, Record, combination_order
+from ltbench.records.record import Record, combination_order
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000

@@ -53,7 +53,7 @@ def metric_text(metric: str) -> str:
 
 def stage_order(groups: Sequence[Comparable]) -> dict[str, int]:
     """Return where in a combination a technique is written: the place of its stage."""
-    from ltbench.records.record import TECHNIQUE_STAGES
+    from ltbench.stages import TECHNIQUE_STAGES
 
     techniques = {pair for group in groups for record in group.records for pair in record.techniques}
     return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}

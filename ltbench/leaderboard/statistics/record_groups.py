@@ -9,7 +9,7 @@ import msgspec
 from ltbench.core.spec import Spec, canonical
 from ltbench.leaderboard.tables.table import Pair, newest
 from ltbench.records.record import Record, sort_key
-from ltbench.suite.published import Place
+from ltbench.suite.published import SettingFilter
 from ltbench.suite.recipe import Recipe
 
 
@@ -47,7 +47,7 @@ class Comparable(msgspec.Struct, frozen=True, kw_only=True):
             if (score := record.metrics.get(metric)) is not None
         }
 
-    def matches(self, place: Place) -> bool:
+    def matches(self, place: SettingFilter) -> bool:
         """Whether something that is said of `place` is said of these records."""
         mine = (self.dataset, self.profile, self.model)
         asked = (place.dataset, place.profile, place.model)
@@ -97,7 +97,7 @@ def told_apart(groups: Sequence[Comparable]) -> list[str]:
     return [", ".join(filter(None, (column[i] for column in telling))) for i in range(len(groups))]
 
 
-def asked(place: Place, groups: Sequence[Comparable]) -> tuple[list[Comparable], list[str]]:
+def asked(place: SettingFilter, groups: Sequence[Comparable]) -> tuple[list[Comparable], list[str]]:
     """Return the groups that something is said of, and what tells each apart from all others."""
     names = told_apart(groups)
     found = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(place)]

@@ -10,7 +10,7 @@ from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import Comparable
 from ltbench.leaderboard.tables.table import AREA, COSTS, SCORES, Board, Row, Table
-from ltbench.records.record import TECHNIQUE_STAGES
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 

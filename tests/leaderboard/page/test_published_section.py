@@ -169,5 +169,7 @@ def test_combinations_are_named_as_records_name_them(registry: Registry) -> None
         "cb_sampler",
         "of_no_plugin",
     )
-    named = Claim(text="x", better=("cb_sampler",), worse=("cross_entropy",), model="convnet").named(registry)
+    named = Claim(text="x", better=("cb_sampler",), worse=("cross_entropy",), model="convnet").with_recorded_labels(
+        registry
+    )
     assert (named.better, named.worse, named.model) == (("cb_sampler",), (), "convnet")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ltbench import Phase
-from ltbench.planning.combinations import Combination, why_not
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench_plugins.regimes.drw import Drw
 from ltbench_plugins.weights.ens import Ens
 
@@ -12,7 +12,7 @@ def test_the_weights_come_on_late_and_nothing_else_changes() -> None:
 
 
 def test_without_a_weight_it_is_left_out_with_the_reason() -> None:
-    assert why_not(Combination((Drw(),))) == (
+    assert reason_left_out(Combination((Drw(),))) == (
         "drw needs a technique of stage weight: there is nothing to defer without class weights"
     )
-    assert why_not(Combination((Ens(), Drw()))) == ""
+    assert reason_left_out(Combination((Ens(), Drw()))) == ""

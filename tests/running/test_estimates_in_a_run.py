@@ -1,4 +1,4 @@
-"""Runs on a clock of their own: what is predicted after a tenth of the work is within a factor of 1.5 of the truth."""
+"""Estimates of the time of simulated runs: after a tenth of the work they are within a factor of 1.5 of the truth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
-from fakes import context, make, plain_records, plan
+from fakes import accept_fake_records, context, make, plan
 
 from ltbench.executor import Outcome
 from ltbench.running import run_counts, run_log, runner
@@ -18,12 +18,14 @@ from ltbench.timing.job_shape import Shape
 from ltbench.timing.speed_log import Speeds, SpeedSample
 
 START, LOADING = 3.0, 2.5
-"""Seconds until a worker can begin, and that its first job takes longer."""
+"""Seconds until a worker can start, and how much longer its first job takes."""
 COST = {"plain": 1.0, "mix": 1.15, "sampler": 1.6, "head": 0.4}
-"""How much longer than plain ones trainings with some technique take."""
+"""Duration of trainings with each kind of technique, relative to plain ones."""
 
 
 class Clock:
+    """Replaces the clock of the modules that measure time."""
+
     def __init__(self, monkeypatch):
         self.now = 0.0
         for module in (run_counts, runner, run_log):
@@ -31,42 +33,42 @@ class Clock:
 
 
 class Workers:
-    """Workers that take as long as they should, in no time."""
+    """A simulated executor: jobs take their time on the clock, and none in fact."""
 
     def __init__(self, clock, slots, slowness=1.0, noise=0.15):
         self.clock, self.slots, self.slowness, self.noise = clock, slots, slowness, noise
         self.chance = random.Random(3)
         self.free = [clock.now + START] * slots
         self.cold = slots
-        self.out = []
+        self.tasks = []
 
     def seconds(self, job):
         return job.spec["seconds"] * self.slowness * self.chance.lognormvariate(0, self.noise)
 
     def submit(self, jobs):
-        at = max(self.free.pop(self.free.index(min(self.free))), self.clock.now)
+        end = max(self.free.pop(self.free.index(min(self.free))), self.clock.now)
         outcomes = []
         for job in jobs:
-            took = self.seconds(job) + (LOADING if self.cold > 0 else 0.0)
+            seconds = self.seconds(job) + (LOADING if self.cold > 0 else 0.0)
             self.cold -= 1
-            at += took
-            outcomes.append(Outcome(key=job.key, status="done", seconds=took))
-        self.free.append(at)
-        self.out.append((at, outcomes))
+            end += seconds
+            outcomes.append(Outcome(key=job.key, status="done", seconds=seconds))
+        self.free.append(end)
+        self.tasks.append((end, outcomes))
 
     def wait(self, timeout):
-        ends = min(at for at, _ in self.out)
-        self.clock.now = min(ends, self.clock.now + timeout)
-        ended = [one for one in self.out if one[0] <= self.clock.now]
-        self.out = [one for one in self.out if one[0] > self.clock.now]
-        return [outcome for _, outcomes in ended for outcome in outcomes]
+        first_end = min(end for end, _ in self.tasks)
+        self.clock.now = min(first_end, self.clock.now + timeout)
+        ended = [outcomes for end, outcomes in self.tasks if end <= self.clock.now]
+        self.tasks = [(end, outcomes) for end, outcomes in self.tasks if end > self.clock.now]
+        return [outcome for outcomes in ended for outcome in outcomes]
 
     def stop(self):
         pass
 
 
-class Telling(Prediction):
-    """Jobs say how long they trained, as fits do in their meta.json."""
+class PredictionFromSpecs(Prediction):
+    """Reads training times from the jobs' specs instead of the meta.json of their fits."""
 
     def trained(self, job):
         return job.spec["seconds"]
@@ -77,7 +79,7 @@ def shaped(job):
 
 
 def suite(fits, per_fit=4.5):
-    """Return trainings of every technique on sets of three sizes, each with a prediction and two cells."""
+    """Return trainings of every technique on data sets of three sizes, each with a prediction and two cells."""
     jobs = []
     turns = itertools.product(range(fits), COST, (1.0, 0.7, 0.5))
     for number, (_, technique, size) in enumerate(itertools.islice(turns, fits)):
@@ -88,38 +90,38 @@ def suite(fits, per_fit=4.5):
     return plan(*jobs)
 
 
-def past(what, wrong=1.0):
-    """Return what an earlier run of the same trainings would know."""
-    known = Speeds()
-    for job in what.jobs.values():
+def speeds_of(grid):
+    """Return the speeds that an earlier run of the same jobs measured."""
+    speeds = Speeds()
+    for job in grid.jobs.values():
         shape, work = shaped(job)
-        known.add(SpeedSample(shape=shape, jobs=1, seconds=job.spec["seconds"] * wrong, work=work))
-    known.add(SpeedSample(shape=Shape(kind="start", data="local"), jobs=1, seconds=START + LOADING, work=1.0))
-    return known
+        speeds.add(SpeedSample(shape=shape, jobs=1, seconds=job.spec["seconds"], work=work))
+    speeds.add(SpeedSample(shape=Shape(kind="start", data="local"), jobs=1, seconds=START + LOADING, work=1.0))
+    return speeds
 
 
 @pytest.fixture
 def guesses(tmp_path, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
 
-    def of(what, known=None, slots=2, **workers):
+    def run_grid(grid, known=None, slots=2, **workers):
         here = context(tmp_path / "store")
         clock = Clock(monkeypatch)
         log = RunLog(here.store, command=["ltbench"], suite="quick", executor="local", workers=slots)
 
-        def tell(event):
+        def on_event(event):
             if event.kind == "begin":
                 event.counts.started = clock.now
             log(event)
 
-        prediction = Telling(shaped, here.store, known, "local")
+        prediction = PredictionFromSpecs(shaped, here.store, known, "local")
         with log:
-            run(what, here, Workers(clock, slots, **workers), prediction=prediction, on_event=tell)
+            run(grid, here, Workers(clock, slots, **workers), prediction=prediction, on_event=on_event)
         (part,) = log.run.parts
         assert part.seconds == pytest.approx(clock.now, abs=1e-3)
         return part.guesses
 
-    return of
+    return run_grid
 
 
 def within(guess, factor=1.5):
@@ -134,27 +136,27 @@ def test_a_first_run_is_predicted_after_a_tenth_of_it(guesses, slots):
 
 
 @pytest.mark.parametrize("fits", [5, 9, 48])
-def test_a_run_of_what_was_trained_before_is_predicted_before_it_begins(guesses, fits):
-    what = suite(fits)
-    assert all(within(guess, 1.3) for guess in guesses(what, past(what)))
+def test_a_repeated_run_is_predicted_before_it_starts(guesses, fits):
+    grid = suite(fits)
+    assert all(within(guess, 1.3) for guess in guesses(grid, speeds_of(grid)))
 
 
 @pytest.mark.parametrize("slowness", [0.7, 2.5])
-def test_a_machine_that_is_not_as_fast_as_it_was_is_found_out(guesses, slowness):
-    what = suite(48)
-    start, *later = guesses(what, past(what), slowness=slowness)
+def test_another_speed_of_the_machine_is_noticed(guesses, slowness):
+    grid = suite(48)
+    start, *later = guesses(grid, speeds_of(grid), slowness=slowness)
     assert not within(start, 1.3)
     assert all(within(guess) for guess in later)
 
 
-def test_a_machine_that_is_far_faster_than_it_was_is_found_out_by_the_first_that_is_done(guesses):
-    what = suite(48)
-    start, tenth, *later = guesses(what, past(what), slowness=0.4)
+def test_a_far_faster_machine_is_noticed_with_the_first_finished_jobs(guesses):
+    grid = suite(48)
+    start, tenth, *later = guesses(grid, speeds_of(grid), slowness=0.4)
     assert tenth.predicted == start.predicted  # nothing is done by then
     assert all(within(guess) for guess in later)
 
 
-def test_techniques_that_were_never_seen_are_told_of_by_the_others(guesses):
-    what = suite(48)
-    seen = plan(*(job for job in what.jobs.values() if job.spec["does"] in ("plain", "")))
-    assert all(within(guess) for guess in guesses(what, past(seen)))
+def test_new_techniques_are_predicted_from_known_ones(guesses):
+    grid = suite(48)
+    known = plan(*(job for job in grid.jobs.values() if job.spec["does"] in ("plain", "")))
+    assert all(within(guess) for guess in guesses(grid, speeds_of(known)))

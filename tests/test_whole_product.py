@@ -1,4 +1,4 @@
-"""The whole product under the things that happen to it: kills, company, bad plugins, bad input."""
+"""The command with real trainings, end to end: repeated, killed, twice at once, with bad plugins, with bad input."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from trial import wait_for
 SUITE = trial.SUITE.replace("seeds = [0, 1]", "seeds = [0]").replace("figures = []\n", "")
 
 
-class Place:
-    """A folder with a suite, a store and leaderboards of its own."""
+class Workspace:
+    """A folder with a suite, a store and leaderboards."""
 
     def __init__(self, folder: Path, suite: str = SUITE) -> None:
         self.folder = folder
@@ -49,8 +49,8 @@ class Place:
     def page(self) -> bytes:
         return (self.folder / "leaderboards" / "tiny" / "README.md").read_bytes()
 
-    def at_work(self) -> bool:
-        """Whether some job has a lease; runs have leases of their own."""
+    def is_working(self) -> bool:
+        """Whether a job has a lease; leases of runs have other names."""
         leases = (self.folder / "store" / "leases").glob("*.lease")
         return any(re.fullmatch("[0-9a-f]{32}", path.stem) for path in leases)
 
@@ -61,19 +61,19 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("undisturbed"))
-    done = place.run()
-    assert done.returncode == 0, done.stderr
-    return place
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
+    completed = workspace.run()
+    assert completed.returncode == 0, completed.stderr
+    return workspace
 
 
-def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Place) -> None:
+def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Workspace) -> None:
     page, fits = undisturbed.page, undisturbed.fits()
     written = {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")}
-    done = undisturbed.run("--plugins", "tta,mixup,cb_sampler", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
+    completed = undisturbed.run("--plugins", "tta,mixup,cb_sampler", "--json")
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout)["executed"] == {"fit": 0, "predict": 0, "cell": 0}
     assert undisturbed.page == page
     assert undisturbed.fits() == fits
     assert {p: p.stat().st_mtime_ns for p in (undisturbed.folder / "store" / "jobs").rglob("meta.json")} == written
@@ -81,26 +81,26 @@ def test_a_second_run_trains_nothing_and_changes_no_byte(undisturbed: Place) -> 
 
 @pytest.mark.parametrize("executor", ["inline", "dask[workers=2]"])
 def test_a_fresh_store_another_order_and_another_executor_give_the_same_page(
-    undisturbed: Place, tmp_path: Path, executor: str
+    undisturbed: Workspace, tmp_path: Path, executor: str
 ) -> None:
-    place = Place(tmp_path / "again")
-    done = place.run("--plugins", "tta,mixup,cb_sampler", "--executor", executor)
-    assert done.returncode == 0, done.stderr
-    assert place.page == undisturbed.page
+    workspace = Workspace(tmp_path / "again")
+    completed = workspace.run("--plugins", "tta,mixup,cb_sampler", "--executor", executor)
+    assert completed.returncode == 0, completed.stderr
+    assert workspace.page == undisturbed.page
 
 
 @pytest.mark.slow
 def test_kill_9_of_real_trainings_at_random_moments_changes_no_byte_of_the_page(tmp_path: Path) -> None:
-    """Four trainings of one pair each; what needs twenty kills is in tests/faults, with pretended trainings."""
+    """Three kills of real trainings; tests/faults has twenty and more, of fake ones."""
     suite = SUITE.replace("[50, 100]", "[100]").replace('"mixup", ', "").replace("steps = 6", "steps = 40")
-    undisturbed, place = Place(tmp_path / "undisturbed", suite), Place(tmp_path / "killed", suite)
+    undisturbed, workspace = Workspace(tmp_path / "undisturbed", suite), Workspace(tmp_path / "killed", suite)
     assert undisturbed.run("--executor", "inline").returncode == 0
     chance = random.Random(20)
     kills = 0
     while True:
-        process = place.start("--workers", "1")
+        process = workspace.start("--workers", "1")
         if kills < 3:
-            wait_for(lambda: place.at_work() or process.poll() is not None)  # noqa: B023
+            wait_for(lambda: workspace.is_working() or process.poll() is not None)  # noqa: B023
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=chance.uniform(0.5, 4.0))
             if process.poll() is None:
@@ -111,31 +111,31 @@ def test_kill_9_of_real_trainings_at_random_moments_changes_no_byte_of_the_page(
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, output
-    assert place.page == undisturbed.page
-    assert place.fits() == undisturbed.fits()
+    assert workspace.page == undisturbed.page
+    assert workspace.fits() == undisturbed.fits()
 
 
 @pytest.mark.slow
-def test_two_runs_of_one_suite_at_once_train_every_job_once(undisturbed: Place, tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    both = [place.start("--workers", "2", "--json"), place.start("--workers", "2", "--json")]
+def test_two_runs_of_one_suite_at_once_train_every_job_once(undisturbed: Workspace, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    both = [workspace.start("--workers", "2", "--json"), workspace.start("--workers", "2", "--json")]
     outputs = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     executed = [json.loads(output[output.index("{") : output.rindex("}") + 1])["executed"] for output, _ in outputs]
     assert sum(e["fit"] for e in executed) == len(undisturbed.fits())
-    assert place.page == undisturbed.page
+    assert workspace.page == undisturbed.page
 
 
-def test_one_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(undisturbed: Place, tmp_path: Path) -> None:
-    place = Place(tmp_path, SUITE.replace("steps = 6", "steps = 60"))
-    process = place.start("--workers", "1")
-    wait_for(place.at_work)
+def test_one_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(undisturbed: Workspace, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, SUITE.replace("steps = 6", "steps = 60"))
+    process = workspace.start("--workers", "1")
+    wait_for(workspace.is_working)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 6, output
     assert "the same command continues" in output
     assert "Traceback" not in output
-    assert len(place.fits()) >= 1
+    assert len(workspace.fits()) >= 1
 
 
 BAD_PLUGINS = {
@@ -147,14 +147,16 @@ BAD_PLUGINS = {
 
 
 def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
-    place = Place(tmp_path / "place", SUITE.replace("[50, 100]", "[100]"))
+    workspace = Workspace(tmp_path / "workspace", SUITE.replace("[50, 100]", "[100]"))
     install(tmp_path / "site", "bad-pkg", "1.0", BAD_PLUGINS)
     env = {"PYTHONPATH": str(tmp_path / "site")}
     names = "cb_sampler,breaks_in_training,gives_nan,gives_a_scalar"
-    done = place.run("--plugins", names, "--retries", "0", env=env)
-    assert done.returncode == 1, done.stderr
-    assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in done.stderr
-    records = [json.loads(line) for line in (place.folder / "leaderboards/tiny/records.jsonl").read_text().splitlines()]
+    completed = workspace.run("--plugins", names, "--retries", "0", env=env)
+    assert completed.returncode == 1, completed.stderr
+    assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in completed.stderr
+    records = [
+        json.loads(line) for line in (workspace.folder / "leaderboards/tiny/records.jsonl").read_text().splitlines()
+    ]
     state = {frozenset(v for v in r["combination"].values() if v): r["status"] for r in records}
     assert state == {
         frozenset(): "ok",
@@ -167,17 +169,17 @@ def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
     assert "breaks_in_training_module.py" in errors["breaks_in_training"]["log"]
     assert "finite" in errors["gives_nan"]["message"]
     assert "gives_a_scalar" in errors["gives_a_scalar"]["message"]
-    page = place.page.decode()
+    page = workspace.page.decode()
     assert page.count("FAILED") >= 6
     assert "cb_sampler" in page
 
 
 def test_asking_for_a_plugin_that_is_broken_exits_with_4(tmp_path: Path) -> None:
-    place = Place(tmp_path / "place")
+    workspace = Workspace(tmp_path / "workspace")
     install(tmp_path / "site", "bad-pkg", "1.0", {"breaks_on_import": BAD_PLUGINS["breaks_on_import"]})
-    done = place.run("--plugins", "breaks_on_import", env={"PYTHONPATH": str(tmp_path / "site")})
-    assert done.returncode == 4
-    assert "broken on purpose" in done.stderr
+    completed = workspace.run("--plugins", "breaks_on_import", env={"PYTHONPATH": str(tmp_path / "site")})
+    assert completed.returncode == 4
+    assert "broken on purpose" in completed.stderr
 
 
 BAD_INPUT = {
@@ -203,12 +205,12 @@ BAD_INPUT = {
 @pytest.mark.parametrize("kind", BAD_INPUT)
 def test_bad_input_is_a_clear_error_and_nothing_is_written(kind: str, tmp_path: Path) -> None:
     args, code, expected = BAD_INPUT[kind]
-    place = Place(tmp_path)
+    workspace = Workspace(tmp_path)
     (tmp_path / "empty").mkdir()
     env = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = place.run(*args, env=env)
-    assert (done.returncode, expected in done.stderr) == (code, True), done.stderr
-    assert "Traceback" not in done.stderr
+    completed = workspace.run(*args, env=env)
+    assert (completed.returncode, expected in completed.stderr) == (code, True), completed.stderr
+    assert "Traceback" not in completed.stderr
     assert not (tmp_path / "leaderboards").exists()
     assert not list((tmp_path / "store").rglob("*.json")) if (tmp_path / "store").exists() else True
 
@@ -226,10 +228,10 @@ def test_a_store_that_cannot_be_written_is_a_clear_error(kind: str, tmp_path: Pa
     if mounted.returncode:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        place = Place(tmp_path)
-        done = place.run("--executor", "inline")
+        workspace = Workspace(tmp_path)
+        completed = workspace.run("--executor", "inline")
     finally:
         subprocess.run(["umount", store], check=True)
-    assert done.returncode == 2, done.stderr
-    assert ("full" if kind == "full" else "read-only") in done.stderr.lower()
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 2, completed.stderr
+    assert ("full" if kind == "full" else "read-only") in completed.stderr.lower()
+    assert "Traceback" not in completed.stderr
