@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, collect_outcomes, context, journal_keys, make, plain_records, statuses, tree, wait_for
+from fakes import WORK, accept_fake_records, collect_outcomes, context, journal_keys, make, statuses, tree, wait_for
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import WorkerRefused
@@ -46,7 +46,7 @@ def test_it_is_about_a_hundred_lines():
 
 
 def test_a_whole_run_does_everything_once(pool, here, monkeypatch):
-    plain_records(monkeypatch)
+    accept_fake_records(monkeypatch)
     with pool() as executor:
         assert run(tree(fits=3, sleeps=0.02), here, executor).ran == {"fit": 3, "predict": 3, "cell": 9}
     assert sorted(journal_keys(here.store, "began")) == sorted(tree(fits=3).jobs)
