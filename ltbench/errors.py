@@ -139,7 +139,7 @@ class WorkerRefused(LtbenchError):
 
 
 class SchedulerLost(Interrupted):
-    """A cluster whose scheduler went away in the middle of a run; the same command goes on (exit code 6)."""
+    """A cluster whose scheduler went away in the middle of a run; the same command continues (exit code 6)."""
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

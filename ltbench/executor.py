@@ -1,7 +1,8 @@
-"""Where jobs run: the interface of an executor, what it is given, and what it gives back.
+"""Where jobs run: the interface of an executor, what it is given and what it returns.
 
 An executor is offered through the hook `ltbench_executors`. It is given tasks, a task being a few jobs that one worker
-does in order. What a job makes goes to the store; only its outcome comes back, so a job done twice does no harm.
+does in order. Results go to the store, only outcomes come back, so a job done twice does no harm. Whatever runs jobs in
+other processes builds on `ltbench.executors.remote`.
 """
 
 from __future__ import annotations
@@ -23,19 +24,22 @@ from ltbench.technique import Parametrized, Technique
 T = TypeVar("T", bound=Technique)
 
 WORK = "ltbench.executors.execute:execute"
-"""What a worker calls for a job, with the job and its context: a callable by its path, so that it can be sent."""
+"""What a worker calls with a job and its context: a callable by its path, so that it can be sent."""
+
+TASK_LEASE = "task-"
+"""What the name of a lease on a task begins with; other leases are on jobs and on runs."""
 
 
 class Techniques(Protocol):
-    """What plugins offer, as everything but the registry itself sees it."""
+    """The registry as jobs and plans see it."""
 
     @property
     def origin(self) -> PluginOrigin:
-        """What it was loaded from, so that a worker loads the same."""
+        """Where the plugins came from, so that a worker loads the same."""
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        """Techniques by name, and who offers them."""
+        """Techniques by name, with the plugins that offer them."""
 
     @property
     def suites(self) -> Mapping[str, Path]:
@@ -45,13 +49,13 @@ class Techniques(Protocol):
         """Return the techniques of a stage by name, sorted."""
 
     def entry(self, name: str) -> Entry:
-        """Return who offers `name`; `PluginError` where nobody does."""
+        """Return the entry of a name. Raises `PluginError` if no plugin offers it."""
 
     def baseline(self, stage: str) -> Technique | None:
-        """Return what a stage does when a combination picks nothing there; None for nothing at all."""
+        """Return the technique of a stage where a combination picks none; None if the stage then does nothing."""
 
     def parse(self, text: str, stage: str = "") -> Technique:
-        """Return the one technique written in `text`, of `stage` where that is given."""
+        """Return the one technique written in `text`, which has to be of `stage` unless that is empty."""
 
     def parse_all(self, text: str) -> list[Technique]:
         """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`."""
@@ -60,44 +64,44 @@ class Techniques(Protocol):
         """Return the part of a technique that enters identity."""
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
-        """Return the technique that a spec describes; `PluginError` where its plugin is gone or differs."""
+        """Return the technique of a spec. Raises `PluginError` if its plugin is missing or differs."""
 
     def build_as(self, spec: Mapping[str, Any], kind: type[T]) -> T:
-        """Return the same, known to be of the stage `kind`."""
+        """Return the technique of a spec, which has to be a `kind`."""
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
-        """Return who made a technique, for records."""
+        """Return plugin, distribution, version and source of a technique, for records."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What every job is given besides its own spec. None of it can influence a number."""
+    """What every job is given besides its spec. None of it can influence a number."""
 
     store: Store
     registry: Techniques
     data_root: Path
     device: str = "cpu"
     snapshot_seconds: float = 60.0
-    """Time between snapshots of a training that is under way."""
+    """Time between snapshots of a running training."""
 
 
 Work = Callable[[Job, Context], None]
-"""Does one job; what the job makes is in the store afterwards."""
+"""Does one job and puts its result into the store."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """On what terms jobs run. A struct, so that an executor written today is still right when it gets a field more."""
+    """Worker count and limits for jobs. A struct, so that it can get more fields without changing any executor."""
 
     workers: int | None = None
-    """How many tasks at once; by default what the executor takes for right. It goes before an option of that name."""
+    """How many tasks at once, by default as the executor decides. It takes precedence over an option of that name."""
     timeout: float | None = None
-    """Seconds that a job may take; by default any number."""
+    """Seconds that a job may take; None for no limit."""
     memory: int | None = None
-    """Bytes that the worker of a job may have resident; by default any number."""
+    """Bytes that the worker of a job may have resident; None for no limit."""
     work: str | Work = WORK
-    """What does a job: `module:name` where it is sent elsewhere, and where jobs are done in this process a callable, too."""
+    """What does a job, as `module:name`; for jobs in this process a callable, too."""
 
     def with_workers(self, workers: int | None) -> Self:
-        """Return the same with so many workers, where none are asked for yet."""
+        """Return the terms with so many workers, unless they state a number."""
         return msgspec.structs.replace(self, workers=self.workers or workers)
 
 
@@ -109,21 +113,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     status: Literal["done", "found", "busy", "failed", "died", "skipped"]
-    """`done` here and now; `found` made by someone else; `busy`: another process is at it; `failed`: it raised;
-    `died`: its worker was killed or took too long; `skipped`: not begun, as a job before it did not end well."""
+    """`done`; `found`: already in the store; `busy`: another process is running it; `failed`: it raised; `died`: its
+    worker was killed or exceeded a limit; `skipped`: not started, as the worker died or a parent did not succeed."""
     error: Mapping[str, Any] | None = None
-    """Of what failed or died: {"type", "message", "job", "log"}, as a record holds it."""
+    """Of a job that failed or died: {"type", "message", "job", "log"}, as in its record."""
     seconds: float = 0.0
     store_error: StoreError | None = None
-    """Where the store was what failed: no fault of the job."""
+    """Set if the store failed, and not the job."""
 
 
 class Executor(Protocol):
-    """Runs tasks. Used as a context manager: workers live until its end."""
+    """Runs tasks. A context manager: workers live until its end."""
 
     @property
     def slots(self) -> int:
-        """How many tasks it takes at once, one or more; it may change in the course of a run."""
+        """How many tasks it takes at once, one or more. It may change in the course of a run."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take a task: jobs that one worker does in the given order."""
@@ -135,7 +139,7 @@ class Executor(Protocol):
         """
 
     def stop(self) -> None:
-        """Stop at once: what is running is killed and has no outcome."""
+        """Stop at once: running jobs are killed and have no outcome."""
 
     def __enter__(self) -> Self: ...
 
@@ -156,5 +160,5 @@ class ExecutorOffer(Parametrized, frozen=True, kw_only=True):
     stage: ClassVar[str] = "executor"
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
-        """Return the executor. Where it cannot hold a job to a limit of the terms, it raises `UsageError`."""
+        """Return the executor. Raises `UsageError` if it cannot enforce a limit of the terms."""
         raise NotImplementedError

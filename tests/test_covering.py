@@ -25,6 +25,7 @@ from ltbench.hookspecs import hookimpl
 from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
+from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES, Technique
 from ltbench.store.store import Store
@@ -147,7 +148,7 @@ def train(suite: Suite, registry: Registry, folder: Path) -> tuple[list[Job], St
     plan = make_plan(suite, registry, folder / "data")
     assert not plan.left_out
     with make_executor("inline", context, Terms(workers=1, timeout=None)) as executor:
-        summary = run(plan, context, executor, retries=0)
+        summary = run(plan, context, executor, RunOptions(retries=0))
     failed = {str(plan.jobs[key].extra["combination"]): context.store.record(key)["error"] for key in summary.failed}
     assert not failed
     assert summary.done == len(plan.cells)

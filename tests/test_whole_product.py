@@ -133,7 +133,7 @@ def test_one_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(undistur
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 6, output
-    assert "the same command goes on" in output
+    assert "the same command continues" in output
     assert "Traceback" not in output
     assert len(workspace.fits()) >= 1
 

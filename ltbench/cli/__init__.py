@@ -95,7 +95,7 @@ def _run(argv: list[str] | None) -> int:
         error.show()
         return WRONG_USAGE
     except (click.Abort, KeyboardInterrupt, StopNow):
-        click.echo("ltbench: interrupted; the same command goes on from here", err=True)
+        click.echo("ltbench: interrupted; the same command continues from here", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough; closing stdout again at exit would raise once more.

@@ -1,4 +1,4 @@
-"""`ltbench cache`: what the store holds, and what of it can go."""
+"""`ltbench cache`: what the store holds, and what of it can be removed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from ltbench.core.folders import store_root
 @click.command("cache")
 @click.argument("what", type=click.Choice(["show", "prune"]), default="show")
 @click.option("--trainings", is_flag=True, help="Prune trainings and predictions, too. Records stay.")
+@click.option("--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only what is older: 12h, 7d.")
 @click.option(
-    "--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only what has lain there longer: 12h, 7d."
+    "--max-size", type=Size(), metavar="SIZE", help="Prune only until the store fits in this size: 500MB, 20GB."
 )
-@click.option(
-    "--max-size", type=Size(), metavar="SIZE", help="Prune only as much as it takes to come within this: 500MB, 20GB."
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be pruned and leave it.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be pruned.")
 @click.option(
     "--store",
     "store_path",
@@ -38,11 +36,11 @@ def command(
     store_path: Path,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Show what the store holds by kind, or prune what nobody needs.
+    """Show what the store holds by kind, or prune what is not needed.
 
-    Always safe to prune: states and snapshots that only save time, and what was damaged or left half-written. What a
-    run is working on stays. With --trainings the networks and their predictions go, too: every record and leaderboard
-    stays, and what is asked of those cells later is trained again.
+    Always safe to prune: states and snapshots, which only save time, and damaged or incomplete files. What a run is
+    using stays. With --trainings networks and their predictions are removed, too: every record and leaderboard stays,
+    but other combinations that share those trainings have to train again.
     """
     from ltbench.core.units import size_text
     from ltbench.store.cleanup import KINDS, disposable, enough_for, items, remove, sizes_by_kind
@@ -62,28 +60,28 @@ def command(
         click.echo(f"{store.root}: {size_text(total)}")
         if rows:
             print_table(
-                ("kind", "count", "size", "can go"),
+                ("kind", "count", "size", "prunable"),
                 [
                     (kind, f"{n:,}", size_text(size), size_text(less) if count else "")
                     for kind, n, size, count, less in rows
                 ],
             )
         return
-    found = disposable(store, trainings=trainings, older_than=older_than)
-    gone = list(found if max_size is None else enough_for(found, total, max_size))
-    for item in gone:
+    candidates = disposable(store, trainings=trainings, older_than=older_than)
+    pruned = list(candidates if max_size is None else enough_for(candidates, total, max_size))
+    for item in pruned:
         if not dry_run:
             remove(item, store)
-    went = sizes_by_kind(gone)
-    freed = sum(size for _, size in went.values())
+    by_kind = sizes_by_kind(pruned)
+    freed = sum(size for _, size in by_kind.values())
     if as_json:
-        facts = [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in went.items()]
+        facts = [{"kind": kind, "count": count, "bytes": size} for kind, (count, size) in by_kind.items()]
         print_json({"store": str(store.root), "dry_run": dry_run, "bytes": freed, "kinds": facts})
         return
     verb = "would be removed" if dry_run else "removed"
-    for kind, (count, size) in went.items():
+    for kind, (count, size) in by_kind.items():
         click.echo(f"{verb}: {count:,} {kind}, {size_text(size)}")
     click.echo(f"{size_text(freed)} {verb}, {size_text(total - freed)} {'would be' if dry_run else 'are'} left")
     if max_size is not None and total - freed > max_size:
-        more = "" if trainings else "; --trainings would let trainings and predictions go, too"
-        click.echo(f"that is more than {size_text(max_size)}: the rest is needed{more}", err=True)
+        more = "" if trainings else "; --trainings would prune trainings and predictions, too"
+        click.echo(f"the store is still larger than {size_text(max_size)}, as the rest is needed{more}", err=True)

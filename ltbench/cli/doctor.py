@@ -1,4 +1,4 @@
-"""`ltbench doctor`: what is wrong with an installation, and how to mend it."""
+"""`ltbench doctor`: what is wrong with an installation, and how to fix it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pluggy
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+    """One thing that was examined."""
 
     subject: str
     state: Literal["ok", "note", "wrong"]
@@ -52,7 +52,7 @@ def command(as_json: bool, choice: PluginSelection) -> int:
 
 
 def examine(choice: PluginSelection) -> Iterator[Finding]:
-    """Yield a finding for each thing that a run depends on."""
+    """Yield a finding for everything that a run depends on."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for library in LIBRARIES:
         try:
@@ -69,15 +69,15 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
 def _damage(store: Path) -> Iterator[Finding]:
     from ltbench.store.quarantine import NAME, quarantined
 
-    found = quarantined(store)
-    if found:
-        some = "; ".join(f"{one.key}: {one.why}" for one in found[:SHOWN])
-        more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    damages = quarantined(store)
+    if damages:
+        some = "; ".join(f"{damage.key}: {damage.why}" for damage in damages[:SHOWN])
+        more = f"; and {len(damages) - SHOWN} more" if len(damages) > SHOWN else ""
         yield Finding(
             "damage",
             "note",
-            f"{len(found)} in the store, set aside by runs that found it: {some}{more}",
-            f"examine the disk if that goes on; what is set aside is not read any more: rm -r {store / NAME}",
+            f"{len(damages)} files of the store were quarantined as damaged: {some}{more}",
+            f"check the disk if there are ever more; quarantined files are not needed: rm -r {store / NAME}",
         )
 
 
@@ -97,7 +97,7 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
     for name, entries in registry.clashes.items():
         owners = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
         ways = " or ".join(f"{entry.distribution}/{name}" for entry in entries)
-        yield Finding(f"technique {name}", "wrong", f"is off, as {owners} offer one of that name",
+        yield Finding(f"technique {name}", "wrong", f"is off, as both {owners} offer it",
                       f"write {ways}, or leave one out with -p no:{entries[-1].plugin}")  # fmt: skip
     for loaded in registry.loaded:
         plugin = f"plugin {loaded.source.plugin}"
@@ -105,8 +105,8 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
             yield Finding(plugin, "note", f"{loaded.source.distribution}: {note}", "tell its author")
         if loaded.is_slow:
             yield Finding(plugin, "note", f"{loaded.source.distribution}: every command waits "
-                          f"{1000 * loaded.seconds:.0f} ms for it to load; {1000 * SLOW_SECONDS:.0f} ms are much",
-                          "its author should import what is heavy where it is used")  # fmt: skip
+                          f"{1000 * loaded.seconds:.0f} ms for it to load; {1000 * SLOW_SECONDS:.0f} ms are too many",
+                          "its author should import heavy modules where they are used")  # fmt: skip
     for name in registry.of("dataset"):
         try:
             yield Finding(f"data set {name}", "ok", getattr(registry.parse(name), "locate")(data_root()))  # noqa: B009
@@ -123,14 +123,14 @@ def _machine() -> Iterator[Finding]:
 
 
 def _folder(subject: str, folder: Path, variable: str) -> Finding:
-    there = folder
-    while not there.exists():
-        there = there.parent
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         return Finding(subject, "wrong", f"{folder} cannot be written: {error.strerror}", f"set {variable}")
-    free = os.statvfs(there).f_bavail * os.statvfs(there).f_frsize / 2**30
+    free = os.statvfs(existing).f_bavail * os.statvfs(existing).f_frsize / 2**30
     state: Literal["ok", "note"] = "ok" if free > 1 else "note"
     return Finding(subject, state, f"{folder}, {free:.0f} GiB free", "" if free > 1 else f"set {variable}")

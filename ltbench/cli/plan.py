@@ -13,19 +13,15 @@ from ltbench.cli.output import print_json
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.executor import Context
     from ltbench.planning.combinations import LeftOut
-    from ltbench.planning.plan import Plan
     from ltbench.registry.discovery import PluginSelection
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
-    from ltbench.timing.estimate import Prediction
 
 SHOWN = 10
 SOURCES = {
     "run": "jobs of this run",
     "shape": "past jobs of that shape",
-    "probe": "probes",
     "alike": "past jobs of that model",
     "cold": "first jobs",
     "multiply-adds": "past jobs of other models or sizes",
@@ -41,7 +37,6 @@ SOURCES = {
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Workers to predict for.  [default: one per core]"
 )
-@click.option("--probe", is_flag=True, help="Measure a few steps of each shape of training that nothing is known of.")
 @click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
 def command(
     choice: PluginSelection,
@@ -49,7 +44,6 @@ def command(
     store_path: Path,
     as_json: bool,
     workers: int | None,
-    probe: bool,
     with_cells: bool,
     **asked: Any,
 ) -> None:
@@ -63,27 +57,23 @@ def command(
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
-    store = Store(store_path)
-    past = known(store)
+    context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+    past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
-    view: PlanStatus | None = None
+    status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
-        prediction = Prediction.of(
-            part, store, registry, data_root, past=past, executor="local" if view is None else None
-        )
-        seen = plan_status(part, store, registry, prediction, workers=workers or cores())
-        if probe and _probed(part, seen, Context(store=store, registry=registry, data_root=data_root), prediction):
-            seen = plan_status(part, store, registry, prediction, workers=workers or cores())
-        view = seen if view is None else view + seen
+        prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
+        part_status = plan_status(part, context, prediction, workers=workers or cores())
+        status = part_status if status is None else status + part_status
         left_out += part.left_out
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": label(c.extra)} for c in part.cells]
-    assert view is not None, "a plan has at least one part"
+    assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, view, left_out) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, status, left_out) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, view, left_out)
+        _print(suite, status, left_out)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -91,72 +81,50 @@ def command(
             )
 
 
-def _facts(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
     return {
         "suite": suite.name,
-        "cells": view.jobs["cell"],
-        "cells_done": view.cells_done,
-        "cells_failed_before": len(view.failed),
-        "jobs": view.jobs,
-        "missing": view.missing,
-        "trainings": view.trainings,
-        "trainings_naive": view.trainings_naive,
-        "passes": view.passes,
-        "passes_naive": view.passes_naive,
-        "stale": view.stale,
+        "cells": status.jobs["cell"],
+        "cells_done": status.cells_done,
+        "cells_failed_before": len(status.failed),
+        "jobs": status.jobs,
+        "missing": status.missing,
+        "trainings": status.trainings,
+        "trainings_naive": status.trainings_naive,
+        "passes": status.passes,
+        "passes_naive": status.passes_naive,
+        "stale": status.stale,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
-        "predicted_seconds": view.forecast.seconds,
-        "predicted_elapsed": view.forecast.elapsed,
-        "predicted_for_workers": view.forecast.workers,
-        "predicted_from": view.forecast.basis,
-        "trainings_not_predicted": view.forecast.unknown,
+        "predicted_seconds": status.forecast.seconds,
+        "predicted_elapsed": status.forecast.elapsed,
+        "predicted_for_workers": status.forecast.workers,
+        "predicted_from": status.forecast.basis,
+        "trainings_not_predicted": status.forecast.unknown,
     }
 
 
-def _probed(part: Plan, view: PlanStatus, context: Context, prediction: Prediction) -> bool:
-    """Measure what is missing and that nothing is known of; return whether there was something."""
-    from ltbench.errors import StoreError
-    from ltbench.running.prober import measure_all
-
-    fits = part.of_kind("fit") if view.missing["fit"] else []
-    jobs = prediction.unmeasured(fit for fit in fits if not context.store.has(fit.key))
-    done = 0
-    for job, error in measure_all(jobs, context, prediction):
-        done += 1
-        shape, _ = prediction.shaped(job)
-        told = (
-            f"cannot be measured: {error}" if error else f"about {duration(prediction.seconds(job) or 0.0)} a training"
-        )
-        click.echo(f"probe {done}/{len(jobs)}: {shape.model}, {shape.techniques}: {told}", err=True)
-    if done < len(jobs):
-        click.echo(f"{len(jobs) - done} shapes are left; they are predicted from those most like them", err=True)
-    try:
-        prediction.save()
-    except StoreError as error:
-        click.echo(f"what was measured is not kept: {error}", err=True)
-    return done > 0
-
-
-def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
-    jobs, missing = view.jobs, view.missing
+def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
+    jobs, missing = status.jobs, status.missing
     click.echo(f"suite {suite.name}: {suite.title}")
-    click.echo(f"cells       {jobs['cell']}, of which {view.cells_done} are done" + _again(view))
+    click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + _again(status))
     if jobs["fit"]:
-        ratio = view.trainings_naive / (view.trainings or 1)
-        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > view.trainings else ""
+        ratio = status.trainings_naive / (status.trainings or 1)
+        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > status.trainings else ""
         click.echo(
-            f"trainings   {view.trainings}{pieces} for {jobs['cell']} cells; cell by cell it would be {view.trainings_naive} "
-            f"(x{ratio:.1f})"
+            f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; {status.trainings_naive} without sharing "
+            f"({ratio:.1f}x saved)"
         )
         click.echo(
-            f"cost        {_big(view.passes)} passes of an image; cell by cell it would be {_big(view.passes_naive)} "
-            f"(x{view.passes_naive / view.passes:.1f})"
+            f"cost        {_big(status.passes)} passes of an image; {_big(status.passes_naive)} without sharing "
+            f"({status.passes_naive / status.passes:.1f}x saved)"
         )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
-    if view.stale:
-        click.echo(f"stale       {len(view.stale)} cells were made by other plugin versions and are kept as they are:")
-        for line in sorted({line for lines in view.stale.values() for line in lines})[:SHOWN]:
+    if status.stale:
+        click.echo(
+            f"stale       {len(status.stale)} cells were made by other plugin versions and are kept as they are:"
+        )
+        for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
         click.echo("            ltbench run --rerun-stale trains them again")
     if left_out:
@@ -165,18 +133,20 @@ def _print(suite: Suite, view: PlanStatus, left_out: Sequence[LeftOut]) -> None:
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
-    click.echo(f"time        {_time(view)}")
+    click.echo(f"time        {_time(status)}")
 
 
-def _time(view: PlanStatus) -> str:
-    forecast = view.forecast
-    if not view.missing["cell"]:
+def _time(status: PlanStatus) -> str:
+    forecast = status.forecast
+    if not status.missing["cell"]:
         return "nothing is left to do"
     if forecast.seconds is None or forecast.elapsed is None:
-        return f"not known: nothing is known of {forecast.unknown} trainings; --probe measures a few steps"
+        return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
     total = sum(forecast.basis.values()) or 1.0
-    parts = sorted(forecast.basis.items(), key=lambda one: -one[1])
-    basis = ", ".join(f"{100 * share / total:.0f} % from {SOURCES[of]}" for of, share in parts if share >= total / 200)
+    parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
+    basis = ", ".join(
+        f"{100 * share / total:.0f} % from {SOURCES[source]}" for source, share in parts if share >= total / 200
+    )
     return (
         f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
@@ -184,7 +154,7 @@ def _time(view: PlanStatus) -> str:
 
 
 def _big(number: float) -> str:
-    """Return a large number as people say it.
+    """Return a large number in words.
 
     >>> _big(12_345_678), _big(950)
     ('12.3 million', '950')
@@ -195,8 +165,8 @@ def _big(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _again(view: PlanStatus) -> str:
-    return f"; {len(view.failed)} failed before and are tried again" if view.failed else ""
+def _again(status: PlanStatus) -> str:
+    return f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
 
 
 def label(extra: dict[str, Any]) -> str:

@@ -18,8 +18,8 @@ from ltbench.cli.options import (
     suite_options,
 )
 from ltbench.cli.output import called, print_json
-from ltbench.cli.running.damage import telling_damage
-from ltbench.cli.running.parts import Walk
+from ltbench.cli.running.damage import reporting_damage
+from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.cli.units import Size, Span
 from ltbench.errors import CELLS_FAILED
 
@@ -34,7 +34,7 @@ SHOWN = 20
 
 @click.command("run")
 @suite_options
-@click.option("--budget", type=Span(), metavar="TIME", help="Begin no more work after this time: 90s, 10m, 2h.")
+@click.option("--budget", type=Span(), metavar="TIME", help="Start no more jobs after this time: 90s, 10m, 2h.")
 @click.option(
     "--executor",
     "executor_name",
@@ -49,19 +49,19 @@ SHOWN = 20
     default=1,
     show_default=True,
     metavar="N",
-    help="How often a job is tried again whose worker died or passed a limit.",
+    help="How often a job is tried again whose worker died or exceeded a limit.",
 )
-@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: any time]")
+@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: no limit]")
 @click.option(
     "--memory",
     type=Size(),
     metavar="SIZE",
-    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: any size]",
+    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: no limit]",
 )
 @click.option(
     "--pdb",
     is_flag=True,
-    help="With --executor inline: where a job raises, look around in Python's debugger; 'q' goes on with the next job.",
+    help="With --executor inline: open Python's debugger where a job raises; 'q' continues with the next job.",
 )
 @click.option(
     "--retry-failed/--keep-failed",
@@ -99,52 +99,50 @@ def command(
     records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
-    """Train what is missing of a suite, show how far it is, and publish the leaderboard.
+    """Train what is missing of a suite, show the progress, and publish the leaderboard.
 
-    Whatever was trained before, by any suite, is used again. A run that is stopped or killed goes on from where it
-    was with the same command. With --cell it is one cell, and its numbers are set beside those on record.
+    Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
+    command. With --cell only one cell is trained, and its numbers are compared with those on record.
     """
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
-    from ltbench.running.prober import Patience
+    from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
 
     registry = load_registry(choice)
     store = Store(store_path)
     context = Context(store=store, registry=registry, data_root=data_root)
-    if cell is not None or records is not None:
+    options = RunOptions(
+        budget=budget, retries=retries, retry_failed=retry_failed, rerun_stale=rerun_stale, sharing=not no_sharing
+    )
+    one_cell = cell is not None or records is not None
+    suite = None if one_cell else asked_suite(registry, **asked)
+    offer = registry.executor(executor_name or (suite and suite.executor) or "local")
+    terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb))
+    if suite is None:
         from ltbench.cli.running.one_cell import run_cell
 
-        alone = registry.executor(executor_name or "local")
-        terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(alone.name, debug=pdb))
-        with alone.make(context, terms) as executor:
-            return run_cell(cell, places_of(records, leaderboards), context, executor, retries=retries, as_json=as_json)
-    suite = asked_suite(registry, **asked)
-    offer = registry.executor(executor_name or suite.executor or "local")
-    terms = Terms(workers=workers, timeout=timeout, memory=memory, work=chosen_work(offer.name, debug=pdb))
-    walk = Walk(suite, context, leaderboards / suite.name, sharing=not no_sharing)
+        with offer.make(context, terms) as executor:
+            return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
+    folder = leaderboards / suite.name
     with (
-        telling_damage(store) as damaged,
+        reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,
         RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
-        Patience(context) as patience,
     ):
-        walk.go(
-            executor, offer.name, log, [patience], budget=budget, retries=retries, retry_failed=retry_failed,
-            rerun_stale=rerun_stale,
-        )  # fmt: skip
+        result = run_parts(suite, context, executor, options, log=log, folder=folder)
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
-        print_json(_facts(walk, damaged()))
-    elif walk.shown is not None:
-        _show(walk.shown, walk.published)
-    elif (page := leaderboards / suite.name / "README.md").is_file() and not no_sharing:
+        print_json(_facts(result, damaged()))
+    elif result.shown is not None:
+        _show(result.shown, result.published)
+    elif (page := folder / "README.md").is_file() and options.sharing:
         click.echo(f"up to date: {page}; ltbench leaderboard {suite.name} prints it", err=True)
-    if walk.stopped is not None:
-        raise walk.stopped
-    return _report(walk)
+    if result.stopped is not None:
+        raise result.stopped
+    return _report(result)
 
 
 def _show(loaded: Loaded, published: Sequence[Path]) -> None:
@@ -156,8 +154,8 @@ def _show(loaded: Loaded, published: Sequence[Path]) -> None:
     click.echo(f"written: {', '.join(names)}", err=True)
 
 
-def _facts(walk: Walk, damaged: Sequence[Damage]) -> dict[str, Any]:
-    summaries = walk.summaries
+def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
+    summaries = result.summaries
     return {
         "cells": sum(s.cells for s in summaries),
         "done": sum(s.done for s in summaries),
@@ -165,19 +163,19 @@ def _facts(walk: Walk, damaged: Sequence[Damage]) -> dict[str, Any]:
         "unfinished": sum(s.unfinished for s in summaries),
         "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
         "seconds": sum(s.seconds for s in summaries),
-        "written": [str(path) for path in walk.published],
-        "damaged": [{"key": one.key, "where": str(one.where), "why": one.why} for one in damaged],
+        "written": [str(path) for path in result.published],
+        "damaged": [{"key": d.key, "where": str(d.where), "why": d.why} for d in damaged],
     }
 
 
-def _report(walk: Walk) -> int:
-    """Say what is left and return the exit code."""
-    summaries = walk.summaries
+def _report(result: RunResult) -> int:
+    """Print what is left and return the exit code."""
+    summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
-    if walk.more:
-        click.echo("more combinations are left; the same command goes on with them", err=True)
+    if result.more:
+        click.echo("more combinations are left; the same command continues with them", err=True)
     elif unfinished:
-        click.echo(f"{unfinished} cells are left; the same command goes on with them", err=True)
+        click.echo(f"{unfinished} cells are left; the same command continues with them", err=True)
     if failed:
         click.echo(f"{failed} cells failed; the page has their logs", err=True)
         return CELLS_FAILED

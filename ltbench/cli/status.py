@@ -15,7 +15,7 @@ from ltbench.core.units import duration
 
 if TYPE_CHECKING:
     from ltbench.running.run_record import Run
-    from ltbench.running.store_status import Seen, Status
+    from ltbench.running.store_status import ObservedRun, Status
 
 SHOWN_JOBS = 16
 
@@ -28,12 +28,12 @@ SHOWN_JOBS = 16
 def command(store_path: Path, last: int, as_json: bool) -> None:
     """Show what is running on a store, and how the last runs ended.
 
-    Runs of every machine that shares the store are shown. Nothing is written, and nothing that runs is disturbed.
+    It shows the runs of every machine that shares the store. It writes nothing and disturbs no run.
     """
-    from ltbench.running.store_status import look
+    from ltbench.running.store_status import store_status
     from ltbench.store.store import Store
 
-    status = look(Store(store_path), last)
+    status = store_status(Store(store_path), last)
     if as_json:
         print_json(_facts(status))
     else:
@@ -59,27 +59,27 @@ def _print(status: Status) -> None:
     if not status.running:
         click.echo("nothing is running")
     for held in status.held:
-        click.echo(f"job {held.key[:12]}: process {held.pid} on {held.host} is at it")
+        click.echo(f"job {held.key[:12]}: process {held.pid} on {held.host} is running it")
     if status.recent:
         click.echo("")
         print_table(
-            ("began", "took", "state", "cells done", "failed", "predicted", "it was", "command"),
+            ("began", "took", "state", "cells done", "failed", "predicted", "actual", "command"),
             [_row(seen) for seen in status.recent],
         )
         if any(seen.run.parts for seen in status.recent):
-            click.echo("predicted: after a tenth of the work, and in brackets at the start; of the last part of a run")
+            click.echo("predicted: after a tenth of the work, and in brackets at the start, for the last part of a run")
 
 
-def _print_running(seen: Seen) -> None:
+def _print_running(seen: ObservedRun) -> None:
     run = seen.run
     click.echo(
         f"running: {shlex.join(run.command)}\n"
         f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {_since(run)}\n"
         f"  cells {run.done}/{run.cells} done, {run.failed} failed; jobs {run.jobs_done}/{run.jobs}; "
-        + ("ETA unknown yet" if run.eta is None else f"ETA {duration(max(0.0, run.eta - seen.quiet))}")
+        + ("time remaining unknown" if run.eta is None else f"ETA {duration(max(0.0, run.eta - seen.quiet))}")
     )
-    for flight in run.in_flight[:SHOWN_JOBS]:
-        click.echo(f"  {flight.kind:7} {flight.key[:12]}  {duration(flight.seconds + seen.quiet):>12}  {flight.about}")
+    for job in run.in_flight[:SHOWN_JOBS]:
+        click.echo(f"  {job.kind:7} {job.key[:12]}  {duration(job.seconds + seen.quiet):>12}  {job.about}")
     if len(run.in_flight) > SHOWN_JOBS:
         click.echo(f"  and {len(run.in_flight) - SHOWN_JOBS} more jobs")
 
@@ -88,17 +88,17 @@ def _since(run: Run) -> str:
     return f"{run.began} ({duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())})"
 
 
-def _row(seen: Seen) -> tuple[object, ...]:
+def _row(seen: ObservedRun) -> tuple[object, ...]:
     run = seen.run
-    predicted = was = "-"
+    predicted = actual = "-"
     if run.parts and run.parts[-1].guesses:
         start, *later = run.parts[-1].guesses
         first = later[0] if later else start
         predicted = f"{_span(first.predicted)} ({_span(start.predicted)})"
-        was = duration(run.parts[-1].seconds) + ("" if first.ratio is None else f", x{first.ratio:.2f}")
+        actual = duration(run.parts[-1].seconds) + ("" if first.ratio is None else f", x{first.ratio:.2f}")
     cells = f"{run.done}/{run.cells}"
     return (
-        run.began, duration(run.seconds), seen.state, cells, run.failed, predicted, was, shlex.join(run.command),
+        run.began, duration(run.seconds), seen.state, cells, run.failed, predicted, actual, shlex.join(run.command),
     )  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def _train(
     from ltbench.records.agreement import agreement
     from ltbench.running.progress import Progress
     from ltbench.store.store import Store
-    from ltbench.verify.rerun import drawn, trained_again
+    from ltbench.verify.rerun import drawn, retrain
 
     chosen = drawn(examined.sound, count, seed)
     if not chosen:
@@ -134,7 +134,7 @@ def _train(
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
         context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
         with registry.executor(executor_name).make(context, Terms(workers=workers)) as executor, Progress() as progress:
-            made = trained_again(chosen, context, executor, on_event=progress)
+            made = retrain(chosen, context, executor, on_event=progress)
     reports = []
     for record in chosen:
         now = made.get(record.id)

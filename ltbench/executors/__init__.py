@@ -1,1 +1,1 @@
-"""Where jobs run: the executors of ltbench itself, behind the interface of `ltbench/executor.py` like anyone's."""
+"""The built-in executors, behind the interface of `ltbench/executor.py` like any other."""

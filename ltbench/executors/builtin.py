@@ -1,6 +1,6 @@
-"""What an executor is before it runs: a name and options, written like a technique, and how to make it.
+"""The offers of the built-in executors: name, options, and how to make them.
 
-An offer imports nothing heavy until it is asked to `make` its executor, so that help and completion know all of them.
+An offer imports nothing heavy before `make`, so that help and completion can load all of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LocalOffer(ExecutorOffer, frozen=True):
 
 
 class DaskOffer(DaskOptions, frozen=True):
-    """Workers of a Dask cluster: one that is there already, or one that is started on Slurm, PBS, SGE or Kubernetes.
+    """Workers of a Dask cluster: a running one, or one that is started on Slurm, PBS, SGE or Kubernetes.
 
     Store and data have to be at the same path on every machine. A worker is a process with one thread and a nanny.
     """
@@ -62,5 +62,5 @@ class DaskOffer(DaskOptions, frozen=True):
 
 @hookimpl
 def ltbench_executors() -> Sequence[type[ExecutorOffer]]:
-    """Offer the executors that ltbench has of its own, the way anyone offers one."""
+    """Offer the built-in executors."""
     return [LocalOffer, InlineOffer, DaskOffer]

@@ -1,7 +1,7 @@
-"""Workers of a Dask cluster: other machines behind the same interface as the worker processes of this one.
+"""Workers of a Dask cluster, on this machine or others.
 
-Dask carries tasks to workers and tells of their deaths; nothing else of it is used. It never tries a task again by
-itself: each is begun once (see `dask_worker.run`), and what a death costs is decided here.
+Dask only carries tasks to workers and reports their deaths. It never retries a task by itself: `run_task` runs each
+once, and how often a job is tried again is for the runner to decide.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import logging
 import queue
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from types import TracebackType
@@ -22,15 +21,11 @@ from distributed import Client, Future, KilledWorker
 from distributed.deploy.cluster import Cluster
 
 from ltbench.core.spec import Job
-from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
+from ltbench.errors import ClusterError, SchedulerLost, StoreError, WorkerRefused
 from ltbench.executor import Outcome, Terms
-from ltbench.executors import dask_cluster, dask_worker, worker
-from ltbench.executors.limits import Limits
-from ltbench.executors.local_slot import without_interrupts
-from ltbench.executors.perform import by_path
-from ltbench.executors.version_check import versions
-from ltbench.executors.worker_death import after_death, not_begun
-from ltbench.store.leases import Owner
+from ltbench.executors import dask_cluster, dask_worker
+from ltbench.executors.remote import RemoteTasks, Task
+from ltbench.executors.worker_process import without_interrupts
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
@@ -38,17 +33,15 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
+"""How often the scheduler is asked for its workers."""
 _SILENCE_SECONDS = 60.0
-"""How long a scheduler may say nothing while its connection stands."""
+"""How long a connected scheduler may leave requests unanswered."""
 _CLOSE_SECONDS = 5.0
-_VAIN = 5
-"""How many tasks in a row may come back with none of their jobs begun."""
 _LOST = "was lost: it was killed, ran out of memory, or its machine went away"
 
 
-class _Task(msgspec.Struct, eq=False, kw_only=True):
-    name: str
-    jobs: Sequence[Job]
+class _Running(msgspec.Struct, eq=False, kw_only=True):
+    task: Task
     future: Future[dask_worker.Answer]
 
 
@@ -56,31 +49,24 @@ class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
     def __init__(self, context: Context, options: DaskOptions, terms: Terms) -> None:
-        """Reach or start nothing yet."""
+        """Connect and start nothing yet."""
         self.context, self.options = context, options
-        self.limits = Limits(timeout=terms.timeout, memory=terms.memory)
+        self._remote = RemoteTasks(context, terms)
         self._workers = terms.workers
-        store = context.store
-        self._setup = worker.Setup(
-            store=type(store)(store.root.resolve(), ttl=store.leases.ttl),
-            origin=context.registry.origin,
-            data_root=context.data_root.resolve(),
-            device=context.device,
-            work=by_path(terms.work),
-        )
         self._resources = dask_cluster.resources(options)
         self._cluster: Cluster | None = None
         self._client: Client | None = None
-        self._tasks: dict[str, _Task] = {}
-        self._answers: queue.SimpleQueue[tuple[_Task, dask_worker.Answer | BaseException]] = queue.SimpleQueue()
-        self._fit = 0
-        self._seen = self._heard = 0.0
-        self._vain = 0
+        self._running: dict[str, _Running] = {}
+        self._answers: queue.SimpleQueue[tuple[_Running, dask_worker.Answer | BaseException]] = queue.SimpleQueue()
+        self._usable = 0
+        """Workers that can take a job now."""
+        self._last_usable = self._last_answer = 0.0
+        """When a worker was usable, and when the scheduler answered, for the last time."""
 
     @property
     def slots(self) -> int:
-        """One per worker that can take a job, as they come and go, up to the number asked for; one where none is there."""
-        return max(min(self._fit, self._workers or self._fit), 1)
+        """One per worker that can take a job, as they come and go, at most the number asked for and at least one."""
+        return max(min(self._usable, self._workers or self._usable), 1)
 
     # --- the cluster ---------------------------------------------------------------------------------------------
 
@@ -100,25 +86,25 @@ class Dask:
                 raise ClusterError(f"the Dask scheduler at {address} does not answer", why=str(error),
                                    fix="start it with: dask scheduler, and its workers with: "
                                        "dask worker ADDRESS --nworkers N --nthreads 1") from error  # fmt: skip
-            self._seen = self._heard = time.monotonic()
+            self._last_usable = self._last_answer = time.monotonic()
             _in_loop(self._client, self._look, self._client)
         return self._client
 
     async def _look(self, client: Client) -> None:
-        """Look after the scheduler and its workers, in the thread of the client."""
+        """Watch the scheduler and its workers, in the thread of the client."""
         while client.status in ("running", "connecting"):
             with contextlib.suppress(OSError, TimeoutError):
                 assert client.scheduler is not None, "a client that runs has a scheduler"
-                found = await asyncio.wait_for(client.scheduler.identity(n_workers=-1), _SILENCE_SECONDS)
-                self._heard = time.monotonic()
-                self._fit = sum(self._fits(one) for one in found["workers"].values())
-                if self._fit:
-                    self._seen = self._heard
+                state = await asyncio.wait_for(client.scheduler.identity(n_workers=-1), _SILENCE_SECONDS)
+                self._last_answer = time.monotonic()
+                self._usable = sum(self._is_usable(info) for info in state["workers"].values())
+                if self._usable:
+                    self._last_usable = self._last_answer
             if self._cluster is not None:
                 dask_cluster.keep(self._cluster)
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _fits(self, info: dict[str, Any]) -> bool:
+    def _is_usable(self, info: dict[str, Any]) -> bool:
         offered = info.get("resources") or {}
         return info["status"] == "running" and all(
             offered.get(name, 0.0) >= value for name, value in self._resources.items()
@@ -127,22 +113,24 @@ class Dask:
     def _lost_scheduler(self, why: str) -> SchedulerLost:
         address = self.options.scheduler or f"of cluster={self.options.kind}"
         return SchedulerLost(f"the Dask scheduler {address} is lost", why=why,
-                             fix="start it again if it is gone: the same command goes on from there")  # fmt: skip
+                             fix="start it again if it is gone: the same command continues from there")  # fmt: skip
 
     def _client_status(self) -> str:
         return "closed" if self._client is None else str(self._client.status)
 
     def _check(self) -> None:
-        """Raise where nothing can come any more."""
+        """Raise an error if no outcome can come any more."""
         now = time.monotonic()
-        if self._client is not None and (self._client_status() == "closed" or now - self._heard > _SILENCE_SECONDS):
-            raise self._lost_scheduler("it says nothing any more")
-        if not self._fit and now - self._seen > self.options.wait:
+        if self._client is not None and (
+            self._client_status() == "closed" or now - self._last_answer > _SILENCE_SECONDS
+        ):
+            raise self._lost_scheduler("it does not answer any more")
+        if not self._usable and now - self._last_usable > self.options.wait:
             asked = ", ".join(f"{name}={value:g}" for name, value in self._resources.items())
             raise ClusterError(
-                f"no worker has been there for {self.options.wait:g} s that a job could run on",
+                f"for {self.options.wait:g} s there has been no worker that a job can run on",
                 why=f"a job takes {asked} of a worker's resources" if asked else "none has come to the scheduler",
-                fix="see what became of the workers, or wait longer: dask[wait=SECONDS]; the same command goes on",
+                fix="check the workers, or wait longer: dask[wait=SECONDS]; the same command continues",
             )
 
     # --- tasks ---------------------------------------------------------------------------------------------------
@@ -150,31 +138,26 @@ class Dask:
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take a task: jobs that one worker does in the given order."""
         client = self._connected()
-        name = f"ltbench-{uuid.uuid4().hex}"
+        task = self._remote.pack(jobs)
         try:
             future = client.submit(
-                dask_worker.run,
-                name,
-                versions(jobs, self.context.registry),
-                dask_worker.pack(self._setup, jobs, self.limits),
-                key=name,
-                pure=False,
-                retries=0,
+                dask_worker.run, task.name, task.message, key=task.name, pure=False, retries=0,
                 resources=self._resources or None,
-            )
+            )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as error:
+            # What a closed client raises depends on how far it had come in closing.
             if client.status == "running":
                 raise
             raise self._lost_scheduler(str(error)) from error
-        task = self._tasks[name] = _Task(name=name, jobs=jobs, future=future)
-        _in_loop(client, self._follow, task)
+        running = self._running[task.name] = _Running(task=task, future=future)
+        _in_loop(client, self._follow, running)
 
-    async def _follow(self, task: _Task) -> None:
+    async def _follow(self, running: _Running) -> None:
         try:
-            answer: dask_worker.Answer | BaseException = await task.future
-        except BaseException as error:  # noqa: BLE001 - it is looked at in the thread of the command
+            answer: dask_worker.Answer | BaseException = await running.future
+        except BaseException as error:  # noqa: BLE001 - it is handled in the thread of the command
             answer = error
-        self._answers.put((task, answer))
+        self._answers.put((running, answer))
 
     def wait(self, timeout: float) -> list[Outcome]:
         """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds.
@@ -186,79 +169,56 @@ class Dask:
             outcomes += self._outcomes(*self._answers.get(timeout=timeout))
             while True:
                 outcomes += self._outcomes(*self._answers.get_nowait())
-        if not outcomes and self._tasks:
+        if not outcomes and self._running:
             self._check()
         return outcomes
 
-    def _outcomes(self, task: _Task, answer: dask_worker.Answer | BaseException) -> list[Outcome]:
-        if self._tasks.pop(task.name, None) is None:
+    def _outcomes(self, running: _Running, answer: dask_worker.Answer | BaseException) -> list[Outcome]:
+        task = running.task
+        if self._running.pop(task.name, None) is None:
             return []
-        if isinstance(answer, KilledWorker) or answer == {"begun": True}:
-            return self._died(task)
+        if isinstance(answer, KilledWorker) or answer == {"outcomes": []}:
+            return self._remote.after_death(task, _LOST)
         if isinstance(answer, CancelledError | asyncio.CancelledError):
             if getattr(answer, "reason", "") == "scheduler-connection-lost" or self._client_status() != "running":
                 raise self._lost_scheduler("the connection broke")
-            return self._not_started(task, "was cancelled")
+            return self._remote.not_started(task, "was cancelled")
+        if isinstance(answer, StoreError):
+            return self._remote.after_error(task, answer)
         if isinstance(answer, OSError):
-            return self._not_started(task, f"was lost on its way: {answer}")
+            return self._remote.not_started(task, f"was lost on its way: {answer}")
         if isinstance(answer, BaseException):
-            raise WorkerRefused("a worker could not read what it was told to do",
+            raise WorkerRefused("a worker could not read its task",
                                 why=f"{type(answer).__name__}: {answer}",
                                 fix="install this version of ltbench[dask] wherever workers run") from answer  # fmt: skip
         if "refused" in answer:
             what, where, why, fix = answer["refused"]
             raise WorkerRefused(what, where=where, why=why, fix=fix)
-        self._vain = 0
-        return list(answer["ended"])
-
-    def _died(self, task: _Task) -> list[Outcome]:
-        leases = self.context.store.leases
-        dead = leases.owner(task.name)
-        if dead is None:
-            return self._not_started(task, "came to a worker that died before it began")
-        leases.path(task.name).unlink(missing_ok=True)
-
-        def how(last_words: str) -> str:
-            return dask_worker.exceeded(last_words, self.limits) or _LOST
-
-        def was_it(owner: Owner) -> bool:
-            return (owner.place, owner.pid, owner.start) == (dead.place, dead.pid, dead.start)
-
-        self._vain = 0
-        return after_death(task.jobs, self.context.store, how=how, process=(dead.host, dead.pid), was_it=was_it)
-
-    def _not_started(self, task: _Task, why: str) -> list[Outcome]:
-        """Return the jobs of a task that was not begun, but not for ever."""
-        self._vain += 1
-        if self._vain > _VAIN + self._fit:
-            raise ClusterError("workers die before they have done anything",
-                               why=f"{self._vain} tasks in a row have come back; the last one {why}",
-                               fix="more memory for each worker, or --executor inline to see what happens")  # fmt: skip
-        return not_begun(task.jobs)
+        return list(answer["outcomes"])
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop at once: kill what is running."""
         client = self._client
-        if client is not None and client.status == "running" and self._tasks:
+        if client is not None and client.status == "running" and self._running:
             with contextlib.suppress(OSError, TimeoutError):
                 client.sync(self._end, client, callback_timeout=_CLOSE_SECONDS)  # type: ignore[no-untyped-call]
-        self._tasks.clear()
+        self._running.clear()
         self._close()
 
     async def _end(self, client: Client) -> None:
-        """Have nobody begin what was not begun, and every worker that is at a task of ours end."""
-        await client.cancel([task.future for task in self._tasks.values()], force=True)  # type: ignore[no-untyped-call]
-        await client.run(dask_worker.end, list(self._tasks), wait=False, on_error="return")
+        """Cancel our queued tasks and stop the workers that run ours."""
+        await client.cancel([running.future for running in self._running.values()], force=True)  # type: ignore[no-untyped-call]
+        await client.run(dask_worker.end, list(self._running), wait=False, on_error="return")
 
     def _close(self) -> None:
         client, self._client = self._client, None
         cluster, self._cluster = self._cluster, None
-        for one in (client, cluster):
-            if one is not None:
-                with contextlib.suppress(OSError, TimeoutError):  # it is gone already
-                    one.close(timeout=_CLOSE_SECONDS)
+        for connection in (client, cluster):
+            if connection is not None:
+                with contextlib.suppress(OSError, TimeoutError):  # it is closed already
+                    connection.close(timeout=_CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -271,13 +231,13 @@ class Dask:
 
 
 def _in_loop(client: Client, call: Callable[..., Any], *args: object) -> None:
-    """Have a coroutine run in the thread of the client."""
+    """Run a coroutine in the thread of the client."""
     assert client.loop is not None, "a client that runs has a loop"
     client.loop.add_callback(call, *args)
 
 
 def _quiet() -> None:
-    """Keep what Dask logs in this process off the terminal: what matters of it is told as an error of ours."""
+    """Keep Dask's logs of this process off the terminal; what matters is raised as an error."""
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

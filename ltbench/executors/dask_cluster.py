@@ -1,4 +1,4 @@
-"""Starting the workers of a Dask cluster: here, as jobs of a batch system, or as pods."""
+"""Starts the workers of a Dask cluster: here, as jobs of a batch system, or as pods."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ from distributed.deploy.spec import SpecCluster
 from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
 from ltbench.executors.dask_options import DaskOptions
-from ltbench.executors.local_slot import environment, without_interrupts
-from ltbench.executors.worker import ENVIRONMENT
+from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
 
 CONFIG: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": 0,  # what a death costs is for the runner to decide
+    "distributed.scheduler.allowed-failures": 0,  # how often a job is tried again is for the runner to decide
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,  # a training that is near its limit goes on or dies, it does not wait
+    "distributed.worker.memory.pause": False,  # a paused worker would wait for ever: a training cannot free memory
     "distributed.worker.profile.enabled": False,
     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
 }
 _PATIENCE = {"local": "1000d"}
-"""How long a worker may be gone before its batch job is given up and submitted anew. Here its nanny never gives up.
+"""How long a worker may be gone before its batch job is submitted anew. A local worker is always restarted by its nanny.
 
-Dask reads it whenever a worker goes, and does not ask whether the one that is gone then is still the same."""
+Dask applies it to the worker that is gone when the time is over, which may have been restarted in between."""
 _NO_DASHBOARD = "127.0.0.1:0"
 
 
 def resources(options: DaskOptions) -> dict[str, float]:
-    """Return what a job takes, as Dask's resources: of a worker that ltbench starts, all that it has."""
+    """Return what a job takes of a worker, as Dask's resources; a worker that ltbench starts has just that."""
     from dask.utils import parse_bytes
 
-    found = {"CORES": options.cores, "MEMORY": options.memory and parse_bytes(options.memory), "GPU": options.gpus}
-    return {name: float(value) for name, value in found.items() if value}
+    amounts = {"CORES": options.cores, "MEMORY": options.memory and parse_bytes(options.memory), "GPU": options.gpus}
+    return {name: float(value) for name, value in amounts.items() if value}
 
 
 def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
 
-    logs: the folder that batch jobs print to, where the options name none.
-    Raises `ClusterError` where that does not work, and `PluginError` where a package is missing.
+    logs: the folder of the output of batch jobs unless the options name one.
+    Raises `ClusterError` if they cannot be started, and `PluginError` if a package is missing.
     """
     kind = options.kind
     dask.config.set({"distributed.deploy.lost-worker-timeout": _PATIENCE.get(kind, "60s")})
     try:
-        with dask.config.set(CONFIG), environment(ENVIRONMENT), without_interrupts():
+        with dask.config.set(CONFIG), starting_workers():
             if kind == "local":
                 return _local(options, workers or options.workers)
             if kind == "kubernetes":
@@ -107,7 +106,7 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     )
     assert isinstance(cluster, SpecCluster)
     try:
-        # Submitted here and now, where an error of the batch system is told.
+        # Submitted here, and not in the background, so that an error of the batch system is raised.
         while len(cluster.worker_spec) < (workers or 1):
             cluster.worker_spec.update(cluster.new_worker_spec())  # type: ignore[no-untyped-call]
         cluster.sync(cluster._correct_state)  # type: ignore[no-untyped-call]  # noqa: SLF001 - scale() hides errors
@@ -119,13 +118,13 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
 
 
 def keep(cluster: Cluster) -> None:
-    """Have workers started anew whose batch job, or whose nanny, is lost. To be called now and then."""
+    """Start workers anew whose batch job or nanny is lost. To be called now and then."""
     if isinstance(cluster, SpecCluster) and len(cluster.workers) < len(cluster.worker_spec):
         cluster.scale(len(cluster.worker_spec))  # type: ignore[no-untyped-call]
 
 
 def exports() -> Iterator[str]:
-    """Yield the shell lines that give a worker its environment before its Python starts."""
+    """Yield the shell lines that set a worker's environment before its Python starts."""
     for name, value in ENVIRONMENT.items():
         yield f"export {name}={value}"
     for key, setting in CONFIG.items():

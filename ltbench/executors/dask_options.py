@@ -28,16 +28,16 @@ _ONLY = {
     "namespace": ("kubernetes",),
     "volumes": ("kubernetes",),
 }
-"""Options that mean something for some clusters only."""
+"""Options that apply to some clusters only."""
 
 
 class DaskOptions(ExecutorOffer, frozen=True):
     """Workers of a Dask cluster: where they are, and how they are started."""
 
-    scheduler: Annotated[Address | None, Meta(description="of a cluster that is there already, tcp://host:port")] = None
+    scheduler: Annotated[Address | None, Meta(description="of a running cluster, tcp://host:port")] = None
     cluster: Annotated[
         Literal["local", "slurm", "pbs", "sge", "kubernetes"] | None,
-        Meta(description="where workers are started; local where no scheduler is given"),
+        Meta(description="where workers are started; local without a scheduler"),
     ] = None
     workers: Annotated[Count | None, Meta(description="processes to start, on a cluster each in a job of its own")] = (
         None
@@ -59,25 +59,25 @@ class DaskOptions(ExecutorOffer, frozen=True):
     wait: Annotated[float, Meta(gt=0, description="seconds without any worker after which the run ends")] = 3600.0
 
     def check(self) -> None:
-        """Raise `ParameterError` for options that exclude each other, are missing, or would change nothing."""
+        """Raise `ParameterError` for options that exclude each other, are missing, or have no effect."""
         if self.scheduler and (self.cluster or self.workers):
-            raise self._refused("scheduler", self.scheduler, "the workers of a cluster that is there are its own",
+            raise self._refused("scheduler", self.scheduler, "a running cluster has its own workers",
                                 "leave out cluster and workers")  # fmt: skip
         for option, clusters in _ONLY.items():
             value = getattr(self, option)
             if value and self.kind not in clusters:
-                raise self._refused(option, value, f"it changes nothing for {self.kind}",
+                raise self._refused(option, value, f"it has no effect for {self.kind}",
                                     f"allowed with cluster={' | '.join(clusters)}")  # fmt: skip
         if self.cluster in _QUEUES and not self.memory:
-            raise self._refused("memory", "", f"cluster={self.cluster} has to be told how much a worker needs",
+            raise self._refused("memory", "", f"cluster={self.cluster} needs the memory of a worker",
                                 "memory=4GB")  # fmt: skip
         if self.cluster == "kubernetes" and not self.image:
-            raise self._refused("image", "", "cluster=kubernetes has to be told what its workers run", "image=NAME:TAG")
+            raise self._refused("image", "", "cluster=kubernetes needs a container image", "image=NAME:TAG")
 
     def _refused(self, option: str, value: object, why: str, fix: str) -> ParameterError:
         return ParameterError(f"executor 'dask' does not accept {option} = {value!r}", why=why, fix=fix)
 
     @property
     def kind(self) -> str:
-        """Where the workers are: `scheduler` for those of a cluster that is there already."""
+        """Where the workers are: `scheduler` for those of a running cluster."""
         return "scheduler" if self.scheduler else (self.cluster or "local")

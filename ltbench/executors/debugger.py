@@ -1,4 +1,4 @@
-"""Looking around where a job raised, in Python's own debugger."""
+"""Stops in Python's debugger where a job raised."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def chosen_work(executor: str, *, debug: bool) -> str | Work:
-    """Return what is to do a job on the executor of that name. Raises `UsageError` where it has no use for a debugger."""
+    """Return the work for the executor of that name. Raises `UsageError` if a debugger cannot work there."""
     if debug and executor != "inline":
         raise UsageError("the debugger needs jobs that run in this process", fix="--executor inline --pdb")
     return debugged(WORK) if debug else WORK
 
 
 def debugged(work: str | Work) -> Work:
-    """Return work that stops in the debugger where a job raises, and raises when that is left. One process only.
+    """Return work that opens the debugger where a job raises, and raises when the debugger is left.
 
-    What the store raises is no fault of a job and goes its way.
+    Errors of the store are raised as they are: they are no fault of the job.
     """
     plain = prepared(work)
 
@@ -36,22 +36,21 @@ def debugged(work: str | Work) -> Work:
         except StoreError:
             raise
         except Exception as error:
-            _look_around(error, job)
+            _debug(error, job)
             raise
 
     return stopping
 
 
-def _look_around(error: Exception, job: Job) -> None:
-    """Open the debugger in the frame that raised first: an error that wraps another was raised somewhere else."""
+def _debug(error: Exception, job: Job) -> None:
+    """Open the debugger in the frame of the first cause: a wrapping error was raised somewhere else."""
     first: BaseException = error
     while first.__cause__ is not None:
         first = first.__cause__
-    # Jobs have stdout turned away from what may be read as data. In a terminal it is the user's again, because only
-    # there does Python edit lines.
+    # Inline redirects stdout, which is for data. The debugger gets a terminal back, as Python edits lines only there.
     with contextlib.redirect_stdout(_screen()):
         traceback.print_exception(error, file=sys.stdout)
-        print(f"{job.kind} {job.key}: 'q' goes on with the next job, Ctrl-C stops the run after it")  # noqa: T201
+        print(f"{job.kind} {job.key}: 'q' continues with the next job, Ctrl-C stops the run after it")  # noqa: T201
         import pdb  # noqa: T100 - it is what was asked for
 
         pdb.post_mortem(first.__traceback__)

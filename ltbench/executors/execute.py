@@ -1,4 +1,4 @@
-"""What a worker does: execute one job in a context."""
+"""Executes one job in a context."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ltbench.executor import Context
 
 
 def execute(job: Job, context: Context) -> None:
-    """Make the artefact, or for a cell the record, of `job`. Raises what goes wrong; nothing half-made remains."""
+    """Put the artefact of `job`, or for a cell the record, into the store. On an error nothing incomplete remains."""
     match job.kind:
         case "fit":
             from ltbench.engine.fit import fit

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Inline:
-    """Does a task while it is waited for. A debugger works, and a job that kills its process kills the run.
+    """Does a task within `wait`. A debugger works, and a job that kills its process kills the run.
 
-    It has one worker whatever is asked for. Raises `UsageError` for a limit: nobody is there to watch over a job.
+    It has one worker, however many are asked for. Raises `UsageError` for a limit.
     """
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
         for option, value in (("--timeout", terms.timeout), ("--memory", terms.memory)):
             if value is not None:
                 raise UsageError(
-                    f"the inline executor cannot hold a job to {option}",
-                    why="jobs run in the process of the command, and nobody is there to stop one",
+                    f"the inline executor cannot enforce {option}",
+                    why="jobs run in the process of the command, and ending one would end the run",
                     fix=f"leave {option} out, or use --executor local",
                 )
         self.context = context
@@ -47,11 +47,11 @@ class Inline:
         self._tasks.append(jobs)
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Do the next task and return its outcomes; without one, wait."""
+        """Do the next task and return its outcomes; without a task, sleep."""
         if not self._tasks:
             time.sleep(timeout)
             return []
-        # What a plugin prints is log, and stdout is for data.
+        # stdout is for data, and what a plugin prints is not.
         with contextlib.redirect_stdout(sys.stderr):
             outcomes = list(perform(self._tasks.popleft(), self.context, self.work))
         for outcome in outcomes:
@@ -60,7 +60,7 @@ class Inline:
         return outcomes
 
     def stop(self) -> None:
-        """Forget what was not begun."""
+        """Forget the tasks that were not started."""
         self._tasks.clear()
 
     def __enter__(self) -> Self:

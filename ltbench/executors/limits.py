@@ -1,25 +1,23 @@
-"""What a job may take: seconds, and memory. Looked at from outside, while the job goes on.
-
-What a worker is at is known from the leases, so a limit holds for each job of a task, and nothing in the worker has to
-cooperate: it may hang in whatever code it likes.
-"""
+"""What a job may take: seconds, and memory. The worker watches itself and ends itself where a job exceeds them."""
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
-import time
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from ltbench.core.spec import Job
 from ltbench.core.units import size_text
 from ltbench.errors import UsageError
-from ltbench.store.leases import Leases, Owner
 
-LOOK_SECONDS = 0.25
-"""How often a worker is looked at: a look costs some 50 microseconds."""
+_LOOK_SECONDS = 0.25
+"""How often the memory is read, which takes some 50 microseconds."""
+_STDERR = 2
+_MEMORY = "ltbench: the worker was killed: it used"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,55 +32,53 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         if self.memory is not None and resident(os.getpid()) is None:
             raise UsageError(
                 "the memory of a job cannot be limited here",
-                why="this system has no /proc, which is where the memory of a worker is read",
+                why="this system has no /proc, from which the memory of a worker is read",
                 fix="leave --memory out, and limit the whole command by ulimit or a container",
             )
 
-    def __bool__(self) -> bool:
-        return self.timeout is not None or self.memory is not None
+
+@contextlib.contextmanager
+def enforced(limits: Limits) -> Iterator[Callable[[], None]]:
+    """Yield a function to call as each job begins. A job that exceeds the limits ends this process with a message."""
+
+    def begin() -> None:
+        if limits.timeout is not None:
+            # Its thread needs no GIL, so it also ends a job that hangs in C code, and it prints where that is.
+            faulthandler.dump_traceback_later(limits.timeout, exit=True, file=_STDERR)
+
+    ended = threading.Event()
+    if limits.memory is not None:
+        threading.Thread(target=_watch_memory, args=(limits.memory, ended), daemon=True).start()
+    try:
+        yield begin
+    finally:
+        ended.set()
+        faulthandler.cancel_dump_traceback_later()
 
 
-class Attempt:
-    """What is seen from outside of a worker that does a task."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = jobs
-        self._at = 0
-        self._nonce = ""
-        self._since: float | None = None
-        self.pid: int | None = None
-        """The worker, once it was seen at a job."""
-        self._peak = 0
-
-    def exceeds(self, limits: Limits, leases: Leases, workers: Collection[int]) -> str:
-        """Return how the worker exceeds its limits, or nothing. workers: the processes that it can be."""
-        now = time.monotonic()
-        owner = self._look(leases, workers)
-        if self._since is None or (owner is not None and owner.nonce != self._nonce):
-            self._since, self._peak = now, 0
-        if owner is not None:
-            self._nonce, self.pid = owner.nonce, owner.pid
-            self._peak = max(self._peak, resident(owner.pid) or 0)
-        if limits.memory is not None and self._peak > limits.memory:
-            return f"was killed: it used {size_text(self._peak)} of memory, and {size_text(limits.memory)} are allowed"
-        if limits.timeout is not None and now - self._since > limits.timeout:
+def exceeded(last_words: str, limits: Limits) -> str:
+    """Return how a dead worker exceeded its limits; empty where it died of something else."""
+    for line in last_words.splitlines():
+        if line.startswith("Timeout (") and limits.timeout is not None:
             return f"took more than {limits.timeout:g} s"
-        return ""
-
-    def _look(self, leases: Leases, workers: Collection[int]) -> Owner | None:
-        """Return the worker as the owner of the job that it is at; None while it is between two."""
-        for number in range(self._at, len(self._jobs)):
-            owner = leases.owner(self._jobs[number].key)
-            if owner is not None and owner.is_here() and owner.pid in workers:
-                self._at = number
-                return owner
-        return None
+        if line.startswith(_MEMORY):
+            return line.removeprefix("ltbench: the worker ")
+    return ""
 
 
 def resident(pid: int) -> int | None:
-    """Return the bytes of memory that a process has resident; None where that cannot be seen, or there is none."""
+    """Return the bytes of memory that a process has resident; None where they cannot be read."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError, ValueError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _watch_memory(allowed: int, ended: threading.Event) -> None:
+    while not ended.wait(_LOOK_SECONDS):
+        used = resident(os.getpid()) or 0
+        if used > allowed and not ended.is_set():
+            text = f"{_MEMORY} {size_text(used)} of memory, and {size_text(allowed)} are allowed\n"
+            os.write(_STDERR, text.encode())
+            os._exit(1)

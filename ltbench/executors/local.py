@@ -1,16 +1,13 @@
 """Worker processes on this machine: one per core with one thread each, spawned once and reused.
 
-Each worker is kept by a pool of pebble's, which notices its death and knows which task it had. A death costs the job
-that was running; the rest of its task goes back to whoever submitted it.
+Each worker is kept by a pool of pebble's, which notices its death and knows which task it had.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -25,30 +22,21 @@ from pebble import ProcessExpired
 
 from ltbench.core.folders import cores
 from ltbench.core.spec import Job
-from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executor import DEFAULTS, Outcome, Terms
-from ltbench.executors import worker
-from ltbench.executors.limits import LOOK_SECONDS, Attempt, Limits
 from ltbench.executors.local_slot import Slot, kill_all
-from ltbench.executors.perform import by_path, described
-from ltbench.executors.version_check import versions
-from ltbench.executors.worker_death import after_death, not_begun
-from ltbench.store.leases import Owner
+from ltbench.executors.remote import RemoteTasks, Task
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
 
-_REVIVALS = 3
-"""How often in a row each worker may die before any of them has done a task."""
 _ORPHAN_SECONDS = 3.0
 """How long the pool may take to report the death of a worker."""
 
 
-class _Task(msgspec.Struct, eq=False):
-    jobs: Sequence[Job]
+class _Running(msgspec.Struct, eq=False):
+    task: Task
     slot: Slot
     future: Future[list[Outcome]]
-    attempt: Attempt
     orphan_since: float | None = None
 
 
@@ -56,25 +44,15 @@ class Local:
     """Runs tasks in processes of their own, one per core by default."""
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
-        self.context, self.limits = context, Limits(timeout=terms.timeout, memory=terms.memory)
-        self._setup = worker.Setup(
-            store=context.store,
-            origin=context.registry.origin,
-            data_root=context.data_root,
-            device=context.device,
-            work=by_path(terms.work),
-            parent=os.getpid(),
-        )
+        self._remote = RemoteTasks(context, terms)
         self._slots = [Slot() for _ in range(terms.workers or cores())]
         self._waiting: deque[Sequence[Job]] = deque()
-        self._tasks: set[_Task] = set()
-        self._ended: queue.SimpleQueue[_Task] = queue.SimpleQueue()
-        self._deaths = 0
-        self._next_look = 0.0
+        self._running: set[_Running] = set()
+        self._ended: queue.SimpleQueue[_Running] = queue.SimpleQueue()
 
     @property
     def slots(self) -> int:
-        """One per worker: the way to a worker takes a millisecond, so nobody has to queue."""
+        """One per worker: the way to a worker takes a millisecond, so no task has to queue there."""
         return len(self._slots)
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -89,114 +67,74 @@ class Local:
             outcomes += self._outcomes(self._ended.get(timeout=timeout))
             while True:
                 outcomes += self._outcomes(self._ended.get_nowait())
-        outcomes += self._held_to_limits()
+        # Only when nothing was reported: what has just ended could otherwise pass for lost.
         if not outcomes:
             outcomes += self._lost()
         self._hand_out()
         return outcomes
 
     def _hand_out(self) -> None:
-        busy = {task.slot for task in self._tasks}
+        busy = {running.slot for running in self._running}
         # The first free slot is the one whose worker is most likely to be there already.
         for slot in (slot for slot in self._slots if slot not in busy):
             if not self._waiting:
                 return
-            if self._deaths > _REVIVALS * len(self._slots):
-                raise LtbenchError(
-                    "worker processes die before they have done anything",
-                    why=f"{self._deaths} workers have ended that way, one after the other",
-                    fix="fewer --workers if memory is short, or --executor inline to see what happens",
-                )
-            jobs = self._waiting.popleft()
-            future = slot.begin(jobs, versions(jobs, self.context.registry), self._setup)
-            task = _Task(jobs=jobs, slot=slot, future=future, attempt=Attempt(jobs))
-            self._tasks.add(task)
-            task.future.add_done_callback(partial(self._report, task))
+            task = self._remote.pack(self._waiting.popleft())
+            running = _Running(task=task, slot=slot, future=slot.begin(task.message))
+            self._running.add(running)
+            running.future.add_done_callback(partial(self._report, running))
 
-    def _report(self, task: _Task, future: Future[list[Outcome]]) -> None:
-        self._ended.put(task)  # in a thread of the pool
+    def _report(self, running: _Running, future: Future[list[Outcome]]) -> None:
+        self._ended.put(running)  # in a thread of the pool
 
     # --- how tasks end ---------------------------------------------------------------------------------------------
 
-    def _outcomes(self, task: _Task) -> list[Outcome]:
-        if task not in self._tasks:
+    def _outcomes(self, running: _Running) -> list[Outcome]:
+        if running not in self._running:
             return []
         try:
-            outcomes: list[Outcome] = task.future.result()
+            outcomes: list[Outcome] = running.future.result()
         except ProcessExpired as error:
-            return self._died(task, error.pid, _how(error.exitcode))
+            return self._died(running, _how(error.exitcode))
         except (BrokenProcessPool, CancelledError):
-            return self._skipped(task)
-        except WorkerRefused:
-            raise
-        except Exception as error:  # noqa: BLE001 - the task could not even begin; its jobs carry the error
-            self._tasks.discard(task)
-            registry = self.context.registry
-            return [Outcome(key=j.key, status="failed", error=described(error, j, registry)) for j in task.jobs]
-        self._tasks.discard(task)
-        self._deaths = 0
-        return outcomes
-
-    def _held_to_limits(self) -> list[Outcome]:
-        """Kill the workers whose job takes too long or too much memory; return what their tasks came to."""
-        if not self.limits or time.monotonic() < self._next_look:
-            return []
-        self._next_look = time.monotonic() + LOOK_SECONDS
-        outcomes: list[Outcome] = []
-        for task in list(self._tasks):
-            if not task.future.running():
-                continue  # its worker has not begun, or it is done
-            if why := task.attempt.exceeds(self.limits, self.context.store.leases, task.slot.pids):
-                if task.attempt.pid is not None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(task.attempt.pid, signal.SIGKILL)
-                outcomes += self._died(task, task.attempt.pid, why)
+            return self._died(running, "died as it started")
+        except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes as it is loaded
+            self._running.discard(running)
+            return self._remote.after_error(running.task, error)
+        self._running.discard(running)
         return outcomes
 
     def _lost(self) -> list[Outcome]:
         """Return the outcomes of tasks that the pool will never report."""
         outcomes: list[Outcome] = []
-        for task in list(self._tasks):
-            if task.future.done():
+        for running in list(self._running):
+            if running.future.done():
                 continue  # it has just been reported
-            if task.slot.is_broken():
-                outcomes += self._skipped(task)  # the pool had not handed it out yet
-            elif self._is_orphan(task):
+            if running.slot.is_broken():
+                outcomes += self._died(running, "died as it started")  # mostly before the pool handed the task out
+            elif self._is_orphan(running):
                 # The pool takes a worker that ends with exit code 0 for one that had nothing to do.
-                outcomes += self._died(task, None, "ended in the middle of a job")
+                outcomes += self._died(running, "ended in the middle of a job")
         return outcomes
 
-    def _is_orphan(self, task: _Task) -> bool:
-        leases = self.context.store.leases
-        if not any(_is_dead_worker_of(task.slot, leases.owner(job.key)) for job in task.jobs):
-            task.orphan_since = None
+    def _is_orphan(self, running: _Running) -> bool:
+        if not self._remote.is_orphan(running.task):
+            running.orphan_since = None
             return False
-        task.orphan_since = task.orphan_since or time.monotonic()
-        return time.monotonic() - task.orphan_since > _ORPHAN_SECONDS
+        running.orphan_since = running.orphan_since or time.monotonic()
+        return time.monotonic() - running.orphan_since > _ORPHAN_SECONDS
 
-    def _died(self, task: _Task, pid: int | None, how: str) -> list[Outcome]:
-        self._tasks.discard(task)
-        task.slot.end()
+    def _died(self, running: _Running, how: str) -> list[Outcome]:
+        self._running.discard(running)
+        running.slot.end()
+        return self._remote.after_death(running.task, how)
 
-        def was_it(owner: Owner) -> bool:
-            return _is_dead_worker_of(task.slot, owner) if pid is None else owner.pid == pid
-
-        process = None if pid is None else (socket.gethostname(), pid)
-        return after_death(task.jobs, self.context.store, how=how, was_it=was_it, process=process)
-
-    def _skipped(self, task: _Task) -> list[Outcome]:
-        """Return that nothing was begun of a task: its worker died as it started, or as it took the task."""
-        self._tasks.discard(task)
-        task.slot.end()
-        self._deaths += 1
-        return not_begun(task.jobs)
-
-    # --- beginning and end -----------------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop at once: kill what is running."""
         self._waiting.clear()
-        self._tasks.clear()
+        self._running.clear()
         self._end(kill=True)
 
     def _end(self, *, kill: bool = False) -> None:
@@ -206,18 +144,13 @@ class Local:
             kill_all()
         for slot in self._slots:
             slot.end()
-        worker.remove_outputs(self.context.store)
+        self._remote.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end(kill=error is not None)
-
-
-def _is_dead_worker_of(slot: Slot, owner: Owner | None) -> bool:
-    """Whether a lease is of this slot's worker, and it died. Leases of workers before it may not have expired yet."""
-    return owner is not None and owner.pid in slot.pids and owner.is_dead()
 
 
 def _how(exitcode: int) -> str:

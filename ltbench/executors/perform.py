@@ -1,4 +1,4 @@
-"""Doing the jobs of a task, in whatever process that is, and telling how each ended."""
+"""Does the jobs of a task in this process and yields their outcomes."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 def resolve(path: str) -> Any:
-    """Return what `package.module:name` names."""
+    """Return the object at `package.module:name`."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
-def by_path(work: str | Work) -> str:
-    """Return the path of what does a job in another process, where it can be sent only by that."""
-    assert isinstance(work, str), "what does a job in another process is sent there by its path"
+def path_of(work: str | Work) -> str:
+    """Return the path of what does a job, the only form in which it can be sent to another process."""
+    assert isinstance(work, str), "work in another process has to be given as module:name"
     return work
 
 
 def finished(job: Job, store: Store) -> bool:
-    """Whether what the job makes is in the store: an artefact, or for a cell a record of success."""
+    """Whether the job's result is in the store: an artefact, or for a cell a record of success."""
     return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
 
 
 def prepared(work: str | Work) -> Work:
-    """Return what does a job. Before the real work touches torch, torch is held to one thread."""
+    """Return the function that does a job. The real one first limits torch to one thread."""
     if work != WORK:
         return resolve(work) if isinstance(work, str) else work
     execute: Work = resolve(WORK)
@@ -57,28 +57,28 @@ def prepared(work: str | Work) -> Work:
 
 @functools.cache
 def one_thread() -> None:
-    """Hold torch to one thread, before its first parallel region: numbers must not depend on the machine's cores."""
+    """Limit torch to one thread, before its first parallel region: numbers must not depend on the machine's cores."""
     import torch
 
     torch.set_num_threads(1)
-    with contextlib.suppress(RuntimeError):  # someone was faster; it can only be set once
+    with contextlib.suppress(RuntimeError):  # it can be set only once, and a plugin was first
         torch.set_num_interop_threads(1)
 
 
 def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
-    """Do the jobs in order and yield how each ended.
+    """Do the jobs in order and yield their outcomes.
 
-    A job is skipped that reads what did not end well among them, and so are all that are left where a disk is full.
+    A job is skipped if a parent among them did not succeed, and so are all jobs that are left once the disk is full.
     """
-    undone: set[str] = set()
+    unsuccessful: set[str] = set()
     full = False
     for job in jobs:
-        if full or undone.intersection(job.reads):
+        if full or unsuccessful.intersection(job.reads):
             outcome = Outcome(key=job.key, status="skipped")
         else:
             outcome = _perform(job, context, work)
         if outcome.status not in ("done", "found"):
-            undone.add(job.key)
+            unsuccessful.add(job.key)
         full = full or (outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error))
         yield outcome
 
@@ -108,7 +108,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
 
 
 def described(error: BaseException, job: Job, registry: Techniques | None) -> dict[str, Any]:
-    """Return an error as a record holds it: type, message, the job, and the traceback as its log."""
+    """Return an error as in a record: type, message, job, and the traceback as log."""
     message = str(error)
     if not isinstance(error, LtbenchError):
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -121,12 +121,12 @@ def described(error: BaseException, job: Job, registry: Techniques | None) -> di
 
 
 def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
-    """Return an error as a record holds it."""
+    """Return an error as in a record."""
     return {"type": kind, "message": message, "job": job, "log": log}
 
 
 def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
-    """Return the plugin whose code an error came out of: the innermost frame of ours or of a plugin decides."""
+    """Return the plugin that an error came from: the innermost frame of ltbench or of a plugin decides."""
     if registry is None:
         return None
     plugins: dict[str, Entry] = {}
@@ -146,7 +146,7 @@ def _module(frame: FrameType) -> str:
 
 
 def without_machine(log: str) -> str:
-    """Return a traceback whose files are named from where Python finds them, not from the root of this machine."""
+    """Return a traceback with files relative to `sys.path`, so that records do not depend on a machine's folders."""
     folders = {str(Path(entry).resolve()) for entry in sys.path if entry} | {str(Path.cwd()), sys.base_prefix}
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:

@@ -1,6 +1,6 @@
-"""Which code a worker has, against that of the command: a worker of another version would make other numbers.
+"""Compares the code of a worker with that of the command: another version could give other numbers.
 
-Both sides say the same of themselves in plain words, so that versions which differ can still read each other.
+Versions are plain lists of strings, so that versions of ltbench that differ can still read them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OWN = "the harness"
 
 @cache
 def own_source() -> str:
-    """Return a digest of the source of ltbench as it was when this process first asked."""
+    """Return a digest of the source of ltbench, as it was at this process's first call."""
     root = package_root()
     parts = [
         f"{path.relative_to(root).as_posix()}\0".encode() + bytes.fromhex(digest(path.read_bytes()))
@@ -44,23 +44,23 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
     return {_OWN: [BUILT_IN, __version__, own_source()]} | _here(sorted(names), registry)
 
 
-def greet(theirs: Versions, registry: Techniques | None, *, where: str) -> None:
-    """Raise `WorkerRefused` where the code here differs from that of the command.
+def greet(command: Versions, registry: Techniques | None, *, where: str) -> None:
+    """Raise `WorkerRefused` if the code here differs from that of the command.
 
-    theirs: what the command says of itself. registry: what is loaded here; None to look at ltbench alone, before
-    anything else is read that another version may have written otherwise. where: this worker, in words.
+    registry: the plugins loaded here; None to compare ltbench alone, before anything else is read that another version
+    may have written otherwise. where: this worker, for the message.
     """
-    mine: dict[str, list[str]] = {_OWN: [BUILT_IN, __version__, own_source()]}
+    here: dict[str, list[str]] = {_OWN: [BUILT_IN, __version__, own_source()]}
     if registry is not None:
-        mine |= _here([name for name in theirs if name != _OWN], registry)
-    for name, its in mine.items():
-        if its != list(theirs.get(name, [])):
+        here |= _here([name for name in command if name != _OWN], registry)
+    for name, version in here.items():
+        if version != list(command.get(name, [])):
             what = "ltbench" if name == _OWN else f"technique '{name}'"
             raise WorkerRefused(
                 f"a worker has another version of {what} than the command",
                 where=where,
-                why=f"the worker has {_written(its)}, the command {_written(theirs.get(name, []))}",
-                fix="install the same version wherever workers run and start them anew; the same command then goes on",
+                why=f"the worker has {_written(version)}, the command {_written(command.get(name, []))}",
+                fix="install the same version wherever workers run and start them anew; the same command then continues",
             )
 
 
@@ -70,10 +70,10 @@ def _here(names: Iterable[str], registry: Techniques) -> dict[str, list[str]]:
 
 def _provenance(name: str, registry: Techniques) -> list[str]:
     try:
-        found = registry.provenance(registry.entry(name).technique())
+        provenance = registry.provenance(registry.entry(name).technique())
     except LtbenchError:
         return []
-    return [found["distribution"], found["version"], found["source"]]
+    return [provenance["distribution"], provenance["version"], provenance["source"]]
 
 
 def _written(version: Sequence[str]) -> str:
@@ -84,7 +84,7 @@ def _written(version: Sequence[str]) -> str:
 
 
 def _named(value: Any) -> Iterator[str]:
-    """Yield the names of the techniques whose specs are somewhere in `value`."""
+    """Yield the names of the techniques whose specs are anywhere in `value`."""
     if isinstance(value, Mapping):
         if "revision" in value and "distribution" in value:
             yield value["name"]

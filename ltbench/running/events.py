@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and what it came to."""
+"""Events of a run and its summary."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ltbench.running.run_counts import RunCounts
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened in a run. `tally` is alive: it shows the run as it is when it is read."""
+    """Something that happened in a run. `counts` is live: it changes as the run goes on."""
 
     kind: Literal["begin", "handed", "tick", "done", "found", "busy", "failed", "retry", "remake", "stopping", "end"]
-    tally: RunCounts
+    counts: RunCounts
     job: Job | None = None
     note: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run came to. Counts are of cells where nothing else is said."""
+    """The result of a run. Counts are of cells unless stated otherwise."""
 
     cells: int
     done: int
-    """With a record of success, the cached ones included."""
+    """With a record of success, cached ones included."""
     cached: int
     failed: tuple[str, ...]
     unfinished: int
-    """Neither done nor failed: the time was over."""
+    """Neither done nor failed, as the budget was used up."""
     ran: dict[str, int]
     """Jobs done here, by kind."""
-    found: int
+    done_elsewhere: int
     """Jobs that another process did meanwhile."""
     seconds: float

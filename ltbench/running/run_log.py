@@ -1,4 +1,4 @@
-"""Keeping the record of a run while it runs, and of how well its time is predicted."""
+"""Writes the record of a run while it runs, with how well its time was predicted."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ import msgspec
 from ltbench.errors import Interrupted, StoreError
 from ltbench.running.events import Event
 from ltbench.running.run_counts import RunCounts
-from ltbench.running.run_record import Flight, Guess, Part, Run, State, about, lease_key, write
+from ltbench.running.run_record import Part, Run, RunningJob, State, TimePrediction, about, lease_key, write
 
 if TYPE_CHECKING:
     from ltbench.store.leases import Lease
     from ltbench.store.store import Store
 
 MILESTONES = (0.1, 0.25, 0.5)
-"""Shares of the work after which a prediction is compared with the end."""
-_BEAT = 2.0
-"""Seconds between two looks at a run that can be had from outside."""
-_SAVE = 30.0
-"""Seconds between two times that what jobs took is noted."""
+"""Shares of the work after which the prediction of that moment is kept."""
+_WRITE_SECONDS = 2.0
+"""Seconds between two writings of the record, for `ltbench status`."""
+_SAVE_SECONDS = 30.0
+"""Seconds between two writings of the durations of jobs."""
 
 
 class RunLog:
-    """Keeps the record of a run. Used as a context manager around it, and called with its events.
+    """Writes the record of a run. Used as a context manager around it, and called with its events.
 
-    A run that finds nothing to do leaves no record. What cannot be written is said once by `problem`.
+    A run without work leaves no record. Where the record cannot be written, `problem` says why and the run continues.
     """
 
     def __init__(self, store: Store, *, command: Sequence[str], suite: str, executor: str, workers: int) -> None:
-        """command: its words; workers: tasks that the executor takes at once."""
+        """command: its words. workers: tasks that the executor takes at once."""
         now = datetime.now(UTC)
         self.store = store
         self.problem = ""
@@ -48,87 +48,88 @@ class RunLog:
         )  # fmt: skip
         self._lease: Lease | None = None
         self._before = self.run
-        """As it was when the part that runs now began."""
-        self._watch: _Watch | None = None
+        """The record when the current part began."""
+        self._history: _PredictionHistory | None = None
         self._next = self._next_save = 0.0
         self._interrupted = False
 
     def __call__(self, event: Event) -> None:
-        """Take in what happened."""
-        tally = event.tally
+        """Update the record with an event."""
+        counts = event.counts
         if event.kind == "begin":
-            self._begin(tally)
-        if self._watch is None:
+            self._begin(counts)
+        if self._history is None:
             return
-        self._watch.look(tally, at_once=event.kind in ("done", "end"))
+        self._history.update(counts, at_once=event.kind in ("done", "end"))
         now = time.monotonic()
-        if event.kind in ("begin", "end") or now > self._next or (event.kind == "handed" and tally.slots == 1):
-            self._next = now + _BEAT
-            self.run = self._as_it_is(tally)
+        if event.kind in ("begin", "end") or now > self._next or (event.kind == "handed" and counts.slots == 1):
+            self._next = now + _WRITE_SECONDS
+            self.run = self._current(counts)
             self._write()
         if now > self._next_save or event.kind == "end":
-            self._next_save = now + _SAVE
-            self._save(tally)
+            self._next_save = now + _SAVE_SECONDS
+            self._save(counts)
         if event.kind == "end":
-            self._end(tally)
+            self._end(counts)
 
-    def _begin(self, tally: RunCounts) -> None:
-        self._before, self._watch = self.run, None
-        if not tally.jobs:
+    def _begin(self, counts: RunCounts) -> None:
+        self._before, self._history = self.run, None
+        if not counts.jobs:
             self.run = msgspec.structs.replace(
-                self.run, cells=self.run.cells + tally.cells, cached=self.run.cached + tally.cached,
-                done=self.run.done + tally.done, failed=self.run.failed + len(tally.failed),
+                self.run, cells=self.run.cells + counts.cells, cached=self.run.cached + counts.cached,
+                done=self.run.done + counts.done, failed=self.run.failed + len(counts.failed),
             )  # fmt: skip
             return
         if self._lease is None:
-            with self._noting():
+            with self._keeping_problems():
                 self._lease = self.store.lease(lease_key(self.run.id))
-        self._next_save = time.monotonic() + _SAVE
-        self._watch = _Watch(tally)
+        self._next_save = time.monotonic() + _SAVE_SECONDS
+        self._history = _PredictionHistory(counts)
 
-    def _as_it_is(self, tally: RunCounts) -> Run:
+    def _current(self, counts: RunCounts) -> Run:
         before = self._before
         return msgspec.structs.replace(
             before,
-            cells=before.cells + tally.cells,
-            cached=before.cached + tally.cached,
-            done=before.done + tally.done,
-            failed=before.failed + len(tally.failed),
-            jobs=before.jobs + tally.jobs,
-            jobs_done=before.jobs_done + tally.jobs_done,
-            ran=_sum(before.ran, tally.ran),
-            worked=_sum(before.worked, tally.seconds),
-            found=before.found + tally.found,
-            seconds=before.seconds + tally.elapsed,
-            eta=tally.eta,
+            cells=before.cells + counts.cells,
+            cached=before.cached + counts.cached,
+            done=before.done + counts.done,
+            failed=before.failed + len(counts.failed),
+            jobs=before.jobs + counts.jobs,
+            jobs_done=before.jobs_done + counts.jobs_done,
+            ran=_sum(before.ran, counts.ran),
+            worked=_sum(before.worked, counts.seconds),
+            found=before.found + counts.done_elsewhere,
+            seconds=before.seconds + counts.elapsed,
+            eta=counts.eta,
             in_flight=tuple(
-                Flight(key=job.key, kind=job.kind, about=about(job), seconds=round(seconds, 1))
-                for job, seconds in tally.in_flight
+                RunningJob(key=job.key, kind=job.kind, about=about(job), seconds=round(seconds, 1))
+                for job, seconds in counts.in_flight
             ),
         )
 
-    def _end(self, tally: RunCounts) -> None:
-        assert self._watch is not None
-        whole = tally.done + len(tally.failed) == tally.cells
-        if tally.first is not None and tally.first[1].kind == "fit":
-            elapsed, job = tally.first
-            work = tally.prediction.trained(job) or tally.estimate(job) or elapsed
-            tally.prediction.learn_start(max(0.0, elapsed - work))
-            self._save(tally)
-        guesses = self._watch.guesses(tally) if whole else ()
-        part = Part(jobs=tally.jobs, seconds=round(tally.elapsed, 3), guesses=guesses)
+    def _end(self, counts: RunCounts) -> None:
+        assert self._history is not None
+        whole = counts.done + len(counts.failed) == counts.cells
+        if counts.first is not None and counts.first[1].kind == "fit":
+            elapsed, job = counts.first
+            # What the first job took beyond its own work was the start of the workers.
+            work = counts.prediction.trained(job) or counts.estimate(job) or elapsed
+            counts.prediction.learn_start(max(0.0, elapsed - work))
+            self._save(counts)
+        guesses = self._history.guesses(counts) if whole else ()
+        part = Part(jobs=counts.jobs, seconds=round(counts.elapsed, 3), guesses=guesses)
         self.run = msgspec.structs.replace(self.run, parts=(*self.run.parts, part))
-        self._watch = None
+        self._history = None
 
     def interrupted(self) -> None:
-        """Say that someone stopped the run."""
+        """Note that the run was stopped by a signal."""
         self._interrupted = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Write the record of the end."""
+        """Write the record a last time, with the final state."""
         if self._lease is None:
             return
         state: State = "done"
@@ -146,49 +147,49 @@ class RunLog:
         self._lease.release()
 
     def _write(self) -> None:
-        with self._noting():
+        with self._keeping_problems():
             write(self.store.root, self.run)
 
-    def _save(self, tally: RunCounts) -> None:
-        with self._noting():
-            tally.prediction.save()
+    def _save(self, counts: RunCounts) -> None:
+        with self._keeping_problems():
+            counts.prediction.save()
 
     @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        # A store that takes nothing stops the run where results are written, with its own message.
+    def _keeping_problems(self) -> Iterator[None]:
+        # A store that cannot be written stops the run where results are written, with its own message.
         try:
             yield
         except StoreError as error:
             self.problem = self.problem or str(error)
 
 
-class _Watch:
-    """The predictions of a part while it runs."""
+class _PredictionHistory:
+    """What was predicted in the course of a part."""
 
-    def __init__(self, tally: RunCounts) -> None:
-        self._seen: list[tuple[float, float, float | None]] = [(0.0, 0.0, tally.eta)]
-        """Seconds of work done, seconds elapsed, and seconds that the whole is predicted to take."""
+    def __init__(self, counts: RunCounts) -> None:
+        self._moments: list[tuple[float, float, float | None]] = [(0.0, 0.0, counts.eta)]
+        """Seconds of work done, seconds elapsed, and the predicted seconds of the whole."""
 
-    def look(self, tally: RunCounts, *, at_once: bool) -> None:
-        elapsed, worked = tally.elapsed, tally.worked
-        if worked > self._seen[-1][0] and (at_once or elapsed > self._seen[-1][1] + 1.0):
-            eta = tally.eta
-            self._seen.append((worked, elapsed, None if eta is None else elapsed + eta))
+    def update(self, counts: RunCounts, *, at_once: bool) -> None:
+        elapsed, worked = counts.elapsed, counts.worked
+        if worked > self._moments[-1][0] and (at_once or elapsed > self._moments[-1][1] + 1.0):
+            eta = counts.eta
+            self._moments.append((worked, elapsed, None if eta is None else elapsed + eta))
 
-    def guesses(self, tally: RunCounts) -> tuple[Guess, ...]:
-        """Return what was predicted at the start and at each milestone, against what it was."""
-        actual, worked = tally.elapsed, tally.worked
-        found = [self._guess(0.0, self._seen[0], actual)]
+    def guesses(self, counts: RunCounts) -> tuple[TimePrediction, ...]:
+        """Return the predictions at the start and at each milestone, compared with the actual time."""
+        actual, worked = counts.elapsed, counts.worked
+        predictions = [self._prediction(0.0, self._moments[0], actual)]
         for share in MILESTONES:
-            seen = next((one for one in self._seen if one[0] >= share * worked > 0), None)
-            if seen is not None:
-                found.append(self._guess(seen[0] / worked, seen, actual))
-        return tuple(found)
+            moment = next((moment for moment in self._moments if moment[0] >= share * worked > 0), None)
+            if moment is not None:
+                predictions.append(self._prediction(moment[0] / worked, moment, actual))
+        return tuple(predictions)
 
     @staticmethod
-    def _guess(after: float, seen: tuple[float, float, float | None], actual: float) -> Guess:
-        _, elapsed, predicted = seen
-        return Guess(
+    def _prediction(after: float, moment: tuple[float, float, float | None], actual: float) -> TimePrediction:
+        _, elapsed, predicted = moment
+        return TimePrediction(
             after=round(after, 3),
             elapsed=round(elapsed, 3),
             predicted=None if predicted is None else round(predicted, 3),
@@ -196,5 +197,5 @@ class _Watch:
         )
 
 
-def _sum(one: Mapping[str, float], two: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(one.get(name, 0) + two.get(name, 0), 3) for name in (*one, *(set(two) - set(one)))}
+def _sum(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(a.get(name, 0) + b.get(name, 0), 3) for name in (*a, *(set(b) - set(a)))}

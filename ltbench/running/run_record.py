@@ -1,9 +1,9 @@
-"""The record of a run: what was asked, how far it is or what it came to, and how well its time was predicted.
+"""The record of a run: the command, its progress or result, and how well its time was predicted.
 
     <store>/runs/<id>.json        written anew every few seconds while it runs, and once more at its end
     <store>/leases/run-<id>.lease while it runs: a run without it that did not end is dead
 
-The files are for people and for whoever improves the prediction. No run depends on one.
+The files are for people, and for improving the prediction. No run depends on one.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
 
 State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken"]
-"""`failed`: some cells did; `unfinished`: the time was over; `broken`: the run itself raised."""
+"""`failed`: some cells did; `unfinished`: the budget was used up; `broken`: the run itself raised."""
 
 
-class Flight(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that a worker has."""
+class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that a worker was running when the record was written."""
 
     key: str
     kind: str
     about: str
     seconds: float
-    """Since when, at the time of writing."""
+    """Since it was submitted."""
 
 
-class Guess(msgspec.Struct, frozen=True, kw_only=True):
-    """What was predicted at some point of a part of a run."""
+class TimePrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """The predicted duration of a part of a run, as it was at some moment."""
 
     after: float
-    """Share of the work that was done by then."""
+    """Share of the work done by then."""
     elapsed: float
     """Seconds since the start."""
     predicted: float | None
-    """Seconds from start to end; None where nothing was known."""
+    """Seconds from start to end; None if unknown."""
     ratio: float | None
-    """The prediction over what it was."""
+    """Predicted over actual seconds."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a run that was planned at once; most runs have one. `guesses` are empty where it did not end well."""
+    """A part of a run that was planned at once; most runs have one. `guesses`: predictions, none if it was not finished."""
 
     jobs: int
     seconds: float
-    guesses: tuple[Guess, ...] = ()
+    guesses: tuple[TimePrediction, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, on its way or at its end. Counts are of cells where nothing else is said."""
+    """A run, running or ended. Counts are of cells unless stated otherwise."""
 
     schema: int = 1
     id: str
@@ -75,23 +75,24 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     done: int = 0
     failed: int = 0
     jobs: int = 0
-    """Jobs that had to be done, and of these so many are done:"""
+    """Jobs to do."""
     jobs_done: int = 0
+    """How many of them are done."""
     ran: dict[str, float] = {}
     """Jobs done by this run, by kind."""
     worked: dict[str, float] = {}
     """Seconds of work of this run, by kind."""
     found: int = 0
-    """Jobs that another run did meanwhile."""
+    """Jobs that other processes did meanwhile."""
     seconds: float = 0.0
-    """From the first job to the last, planning and publishing left out."""
+    """Without planning and publishing."""
     eta: float | None = None
-    in_flight: tuple[Flight, ...] = ()
+    in_flight: tuple[RunningJob, ...] = ()
     parts: tuple[Part, ...] = ()
 
 
 def about(job: Job) -> str:
-    """Return what a job is about, as far as its own spec says."""
+    """Return a job's content in a few words, from its own spec."""
     spec, extra = job.spec, job.extra
     if "combination" in extra:
         picked = [text for text in extra["combination"].values() if text] or ["baseline"]
@@ -105,12 +106,12 @@ def about(job: Job) -> str:
 
 
 def lease_key(run: str) -> str:
-    """Return what a run holds the lease on as long as it lives."""
+    """Return the name of the lease that a run holds as long as its process lives."""
     return f"run-{run}"
 
 
 def write(root: Path, run: Run) -> None:
-    """Put the record of a run in its place, whole. Raises `StoreError` where it cannot be written."""
+    """Write the record of a run atomically. Raises `StoreError` if it cannot be written."""
     folder = root / "runs"
     fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.checked_key(run.id)}.json"
     with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
@@ -118,7 +119,7 @@ def write(root: Path, run: Run) -> None:
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
         try:
             if run.state == "running":
-                fresh.write_bytes(content)  # the next one comes in seconds, and need not survive a power cut
+                fresh.write_bytes(content)  # not flushed: it is replaced in seconds and need not survive a power cut
             else:
                 atomic_files.write(fresh, content)
             fresh.replace(target)
@@ -127,7 +128,7 @@ def write(root: Path, run: Run) -> None:
 
 
 def read(root: Path, last: int | None = None, also: Iterable[str] = ()) -> list[Run]:
-    """Return the records of the last runs and of those in `also`, the newest first. Unreadable ones are left out."""
+    """Return the records of the last runs and of those in `also`, newest first, skipping unreadable ones."""
     wanted = set(also)
     runs: list[Run] = []
     for path in sorted((root / "runs").glob("*.json"), reverse=True):
@@ -139,7 +140,7 @@ def read(root: Path, last: int | None = None, also: Iterable[str] = ()) -> list[
 
 
 def written(root: Path, run: str) -> float | None:
-    """Return when the record of a run was written last, by the file system's clock; None where there is none."""
+    """Return when a run's record was last written, by the file system's clock; None if there is none."""
     with contextlib.suppress(OSError):
         return (root / "runs" / f"{store_format.checked_key(run)}.json").stat().st_mtime
     return None

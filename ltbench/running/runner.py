@@ -1,4 +1,4 @@
-"""Running a plan: what is missing, in order, on an executor, until it is done, stopped, or out of time."""
+"""Runs the missing jobs of a plan in order on an executor, until all are done, time is over, or a signal comes."""
 
 from __future__ import annotations
 
@@ -12,58 +12,55 @@ from ltbench.core.spec import Job
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Executor, Outcome
 from ltbench.executors.perform import finished
+from ltbench.jobs.cell import failed_record
 from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.records.from_store import valid_status
 from ltbench.running.events import Event, Summary
+from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.ready_queue import ReadyQueue
 from ltbench.running.run_counts import RunCounts
 from ltbench.store.training_states import Pruning
 from ltbench.timing.estimate import Prediction
 
 _TICK = 0.2
-"""Seconds after which the run looks up, whether something ended or not."""
+"""Longest wait for outcomes, so that signals and the budget are noticed in time."""
 _POLL = 0.5
-"""Seconds between looks at what another process is doing."""
+"""Seconds between looks at jobs that other processes are running."""
 _REMAKES = 3
-"""How often what a job needs may vanish from the store before the job counts as failed."""
+"""How often a job's parents may vanish from the store before the job counts as failed."""
 
 
 class Jobs(Protocol):
-    """What a plan has to have."""
+    """The part of a plan that the runner needs."""
 
     @property
     def jobs(self) -> Mapping[str, Job]:
-        """Every job by key, in the order in which they are best run."""
+        """Every job by key, in the order in which they should run."""
 
 
 def run(
     plan: Jobs,
     context: Context,
     executor: Executor,
+    options: RunOptions = DEFAULT_OPTIONS,
     *,
-    budget: float | None = None,
-    retries: int = 1,
-    retry_failed: bool = True,
     prediction: Prediction | None = None,
     keep_states: Collection[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Summary:
-    """Do what a plan still lacks. Cells that have a record need nothing; whatever else is there is not made again.
+    """Run the jobs that a plan still lacks. What the store has, records or artefacts, is not made again.
 
-    budget: seconds after which nothing new is begun. retries: how often a job is tried again whose worker died.
-    retry_failed: whether cells that failed in an earlier run are tried again. prediction: what is known of the time
-    that jobs take; it learns from this run. keep_states: fits whose state a later plan goes on from; every other state
-    goes as soon as no job that is left needs it. on_event: told what happens, in this thread.
+    prediction: the known durations of jobs; it learns from this run. keep_states: fits whose state a later plan
+    continues; every other state is removed once no job that is left needs it. on_event: called in this thread.
 
-    Raises `Interrupted` after SIGINT or SIGTERM (one: what is running is finished; two: it is killed), and
-    `StoreError` where the store takes nothing more.
+    Raises `Interrupted` after SIGINT or SIGTERM (one: running jobs are finished; two: they are killed), and
+    `StoreError` where the store cannot be written.
     """
     pruning = Pruning(plan.jobs, context.store, keep_states)
-    walk = _Run(plan, context, executor, retries, retry_failed, prediction or Prediction(), pruning, on_event)
-    deadline = None if budget is None else time.monotonic() + budget
+    walk = _Run(plan, context, executor, options, prediction or Prediction(), pruning, on_event)
     try:
         with catch_signals() as walk.signals:
-            return walk.until(deadline)
+            return walk.until_done()
     except StopNow:
         executor.stop()
         raise walk.interrupted() from None
@@ -75,199 +72,196 @@ class _Run:
         plan: Jobs,
         context: Context,
         executor: Executor,
-        retries: int,
-        retry_failed: bool,
+        options: RunOptions,
         prediction: Prediction,
         pruning: Pruning,
         on_event: Callable[[Event], None],
     ) -> None:
         self.plan, self.store, self.executor = plan, context.store, executor
-        self.retries, self.pruning, self.on_event = retries, pruning, on_event
+        self.options, self.pruning, self.on_event = options, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
         status = {cell.key: valid_status(cell.key, self.store) for cell in cells}
-        self.tally = RunCounts(cells=len(cells), slots=executor.slots, prediction=prediction)
-        self.tally.cached = self.tally.done = sum(one == "ok" for one in status.values())
-        if not retry_failed:
-            self.tally.failed += [key for key, one in status.items() if one == "failed"]
-        missing = [cell for cell in cells if status[cell.key] is None or (status[cell.key] != "ok" and retry_failed)]
-        jobs = jobs_to_run(plan.jobs, missing, self.store)
-        self.frontier = ReadyQueue(plan.jobs, jobs)
-        self.tally.add(jobs.values())
-        self.out: set[str] = set()
+        failed = [key for key, state in status.items() if state == "failed"]
+        settled = {key for key, state in status.items() if state == "ok"}
+        self.counts = RunCounts(cells=len(cells), slots=executor.slots, prediction=prediction)
+        self.counts.cached = self.counts.done = len(settled)
+        if not options.retry_failed:
+            self.counts.failed += failed
+            settled.update(failed)
+        jobs = jobs_to_run(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store)
+        self.ready = ReadyQueue(plan.jobs, jobs)
+        self.counts.add(jobs.values())
         self.tasks: list[set[str]] = []
-        self.handed = 0
+        """Keys of the jobs of each submitted task that have no outcome yet."""
+        self.submitted = 0
         self.cold: set[str] = set()
         """The first job of each worker, which also waits for libraries to load."""
-        self.busy: dict[str, Job] = {}
+        self.elsewhere: dict[str, Job] = {}
+        """Jobs that another process is running."""
         self.next_poll = 0.0
         self.deaths: Counter[str] = Counter()
         self.remakes: Counter[str] = Counter()
         self.signals = SignalCount()
+        self.deadline = None if options.budget is None else time.monotonic() + options.budget
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
-    def until(self, deadline: float | None) -> Summary:
-        self.tell("begin")
-        if self.frontier.left:
+    def until_done(self) -> Summary:
+        self.emit("begin")
+        if self.ready.left:
             self.store.check_writable()
             self.store.sweep()
-        told = False
+        announced = False
         while True:
-            if not self.signals and (deadline is None or time.monotonic() < deadline):
+            if not self.signals and (self.deadline is None or time.monotonic() < self.deadline):
                 self.submit()
-                working = bool(self.tasks or self.busy)
+                working = bool(self.tasks or self.elsewhere)
             else:
                 working = bool(self.tasks)
             if not working:
                 break
             for outcome in self.executor.wait(_TICK):
-                self.take_in(outcome)
+                self.handle(outcome)
             self.poll()
-            self.tell("tick")
-            if self.signals and not told:
-                told = True
-                self.tell("stopping", note="finishing what is running; once more to stop now")
-        self.pruning.sweep(self.frontier.is_left)
-        self.tell("end")
+            self.emit("tick")
+            if self.signals and not announced:
+                announced = True
+                self.emit("stopping", note="finishing running jobs; another signal stops at once")
+        self.pruning.sweep(self.ready.is_left)
+        self.emit("end")
         if self.signals:
             raise self.interrupted()
         return self.summary()
 
     def submit(self) -> None:
-        self.tally.slots = self.executor.slots
+        self.counts.slots = self.executor.slots
         while len(self.tasks) < self.executor.slots:
-            task = self.frontier.take(self.estimate)
+            task = self.ready.take(self.estimate)
             if not task:
                 return
             self.executor.submit(task)
             self.tasks.append({job.key for job in task})
-            if self.handed < self.executor.slots:
+            # Each of the first tasks starts a worker; it is not known which worker gets a later one.
+            if self.submitted < self.executor.slots:
                 self.cold.add(task[0].key)
-            self.handed += 1
+            self.submitted += 1
             for job in task:
-                self.tally.begin(job, frozenset(j.key for j in self.frontier.dependents(job.key) if j.kind == "cell"))
-            self.tell("handed", task[0])
+                self.counts.begin(job, frozenset(j.key for j in self.ready.dependents(job.key) if j.kind == "cell"))
+            self.emit("handed", task[0])
 
     def estimate(self, job: Job) -> float:
-        seconds = self.tally.estimate(job)
+        seconds = self.counts.estimate(job)
         return float("inf") if seconds is None else seconds
 
     def poll(self) -> None:
-        """Look at what other processes are doing: what they have done is done, what they gave up is ready again."""
-        if not self.busy or time.monotonic() < self.next_poll:
+        """Finish the jobs that other processes have done; queue again those that they gave up."""
+        if not self.elsewhere or time.monotonic() < self.next_poll:
             return
         self.next_poll = time.monotonic() + _POLL
-        for key, job in list(self.busy.items()):
+        for key, job in list(self.elsewhere.items()):
             if finished(job, self.store):
-                self.not_busy(key)
+                self.forget_elsewhere(key)
                 self.finish(job, None)
             elif not self.store.leases.is_held(key):
-                self.not_busy(key)
-                self.frontier.again(key)
+                self.forget_elsewhere(key)
+                self.ready.put_back(key)
 
-    def not_busy(self, key: str) -> None:
-        self.busy.pop(key, None)
-        self.tally.busy = len(self.busy)
+    def forget_elsewhere(self, key: str) -> None:
+        self.elsewhere.pop(key, None)
+        self.counts.running_elsewhere = len(self.elsewhere)
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
-    def take_in(self, outcome: Outcome) -> None:
+    def handle(self, outcome: Outcome) -> None:
         key = outcome.key
         for task in self.tasks:
             task.discard(key)
         self.tasks = [task for task in self.tasks if task]
-        self.tally.end(key)
-        if not self.frontier.is_left(key):
+        self.counts.end(key)
+        if not self.ready.is_left(key):
             return
-        job = self.frontier.jobs[key]
+        job = self.ready.jobs[key]
         match outcome.status:
             case "done":
                 self.finish(job, outcome.seconds)
             case "found":
                 self.finish(job, None)
             case "busy":
-                self.busy[key] = job
-                self.tally.busy = len(self.busy)
-                self.tell("busy", job)
+                self.elsewhere[key] = job
+                self.counts.running_elsewhere = len(self.elsewhere)
+                self.emit("busy", job)
             case "skipped":
-                self.frontier.again(key)
+                self.ready.put_back(key)
             case "died":
                 self.after_death(job, outcome.error or {})
             case "failed":
                 self.after_failure(job, outcome)
 
     def finish(self, job: Job, seconds: float | None) -> None:
-        self.frontier.done(job.key)
-        self.tally.finish(job, seconds=seconds, cold=job.key in self.cold)
-        self.pruning.after(job, self.frontier.is_left)
-        self.tell("found" if seconds is None else "done", job)
+        self.ready.done(job.key)
+        self.counts.finish(job, seconds=seconds, cold=job.key in self.cold)
+        self.pruning.after(job, self.ready.is_left)
+        self.emit("found" if seconds is None else "done", job)
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:
         if self.signals:
-            self.frontier.again(job.key)  # the signal that stops the run may have gone to its workers, too
+            self.ready.put_back(job.key)  # Ctrl-C may have reached its worker, too
             return
         self.deaths[job.key] += 1
-        if self.deaths[job.key] > self.retries:
+        if self.deaths[job.key] > self.options.retries:
             self.fail(job, error)
             return
-        self.frontier.again(job.key)
-        self.tell("retry", job, str(error.get("message", "")))
+        self.ready.put_back(job.key)
+        self.emit("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
         lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
         if lost and self.remakes[job.key] < _REMAKES:
-            # What it reads was damaged and is set aside, or someone removed it: make that again, and then this.
+            # A parent was quarantined as damaged, or someone removed it: recompute it, then try this job again.
             self.remakes[job.key] += 1
-            self.tally.add(self.frontier.add(jobs_to_run(self.plan.jobs, [job], self.store)))
-            self.frontier.again(job.key)
+            self.counts.add(self.ready.add(jobs_to_run(self.plan.jobs, [job], self.store)))
+            self.ready.put_back(job.key)
             for key in lost:
-                self.tell("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")
+                self.emit("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")
             return
         if outcome.store_error is not None:
             raise outcome.store_error
         self.fail(job, outcome.error or {})
 
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
-        """Give up a job: every cell that needs it gets a record that says why."""
-        failed, needless = self.frontier.fail(job.key)
+        """Give up a job. Every cell that depends on it gets a record with the error."""
+        failed, needless = self.ready.fail(job.key)
         for lost in needless:
-            self.not_busy(lost.key)
-            self.tally.drop(lost)
+            self.forget_elsewhere(lost.key)
+            self.counts.drop(lost)
         for lost in failed:
-            self.not_busy(lost.key)
-            self.tally.drop(lost)
+            self.forget_elsewhere(lost.key)
+            self.counts.drop(lost)
             if lost.kind == "cell":
                 self.store.put_record(failed_record(lost, error))
-                self.tally.failed.append(lost.key)
-        self.tell("failed", job, str(error.get("message", "")))
+                self.counts.failed.append(lost.key)
+        self.emit("failed", job, str(error.get("message", "")))
 
-    # --- talking -------------------------------------------------------------------------------------------------
+    # --- reporting -------------------------------------------------------------------------------------------------
 
-    def tell(self, kind: Any, job: Job | None = None, note: str = "") -> None:
-        self.on_event(Event(kind=kind, tally=self.tally, job=job, note=note))
+    def emit(self, kind: Any, job: Job | None = None, note: str = "") -> None:
+        self.on_event(Event(kind=kind, counts=self.counts, job=job, note=note))
 
     def summary(self) -> Summary:
-        tally = self.tally
+        counts = self.counts
         return Summary(
-            cells=tally.cells,
-            done=tally.done,
-            cached=tally.cached,
-            failed=tuple(tally.failed),
-            unfinished=tally.cells - tally.done - len(tally.failed),
-            ran=dict(tally.ran),
-            found=tally.found,
-            seconds=tally.elapsed,
+            cells=counts.cells,
+            done=counts.done,
+            cached=counts.cached,
+            failed=tuple(counts.failed),
+            unfinished=counts.cells - counts.done - len(counts.failed),
+            ran=dict(counts.ran),
+            done_elsewhere=counts.done_elsewhere,
+            seconds=counts.elapsed,
         )
 
     def interrupted(self) -> Interrupted:
         return Interrupted(
-            f"stopped with {self.tally.done} of {self.tally.cells} cells done",
-            fix="run it again: the same command goes on from there",
+            f"stopped with {self.counts.done} of {self.counts.cells} cells done",
+            fix="run it again: the same command continues from there",
         )
-
-
-def failed_record(cell: Job, error: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a cell that has no numbers."""
-    from ltbench.jobs import cell as derive
-
-    return derive.failed_record(cell, error)

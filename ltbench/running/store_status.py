@@ -1,4 +1,4 @@
-"""What is going on in a store: runs that live, runs that died, runs that ended. It only reads."""
+"""Which runs on a store are alive, dead or ended. Only reads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ltbench.executor import TASK_LEASE
 from ltbench.running import run_record
 from ltbench.running.run_record import Run
 from ltbench.store.leases import BEATS_PER_TTL, Owner
@@ -15,69 +16,69 @@ from ltbench.store.store import DAY, Store
 _SLACK = 5.0
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that some process holds the lease of."""
+class HeldJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job whose lease a process holds."""
 
     key: str
     host: str
     pid: int
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, and what can be told of its life from here."""
+class ObservedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, and whether it is alive as seen from here."""
 
     run: Run
     state: str
-    """As the run says, but `died` where it says `running` and is no more."""
+    """The state on record, but `died` for `running` without a living process."""
     quiet: float = 0.0
-    """Seconds between the writing of the record and the last sign of life, which is how much older `in_flight` is."""
+    """Seconds from the last writing of the record to the last sign of life, to be added to `in_flight`."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What `ltbench status` shows."""
 
     store: str
-    running: tuple[Seen, ...]
-    recent: tuple[Seen, ...]
-    """Runs that ended or died, the newest first."""
-    held: tuple[Held, ...]
-    """Jobs that live processes work on and that no run from above has."""
+    running: tuple[ObservedRun, ...]
+    recent: tuple[ObservedRun, ...]
+    """Runs that ended or died, newest first."""
+    held: tuple[HeldJob, ...]
+    """Jobs that living processes are running outside of the runs above."""
 
 
-def look(store: Store, last: int = 10, *, wait: Callable[[float], None] = time.sleep) -> Status:
-    """Return what is going on in a store. last: runs that are told of; wait: how to let time pass.
+def store_status(store: Store, last: int = 10, *, wait: Callable[[float], None] = time.sleep) -> Status:
+    """Return the status of a store. last: how many runs; wait: sleeps for so many seconds.
 
-    Whether a process of another machine lives is seen by its lease being touched. Clocks of machines may differ by
-    hours, so one that seems old, or from the future, is looked at again after a while.
+    A process of another machine is alive if it touches its lease. Clocks of machines may differ by hours, so a lease
+    that seems old, or from the future, is read again after a while.
     """
     prefix = run_record.lease_key("")
     keys = sorted(path.stem for path in store.leases.folder.glob("*.lease"))
     alive = _alive(store, keys, wait)
     living = [key.removeprefix(prefix) for key in alive if key.startswith(prefix)]
-    seen = [
-        Seen(
+    runs = [
+        ObservedRun(
             run=run,
             state="died" if run.state == "running" and run.id not in living else run.state,
             quiet=_quiet(store, run),
         )
         for run in run_record.read(store.root, last, also=living)
     ]
-    theirs = {flight.key for one in seen if one.state == "running" for flight in one.run.in_flight}
+    in_runs = {job.key for seen in runs if seen.state == "running" for job in seen.run.in_flight}
     held = [
-        Held(key=key, host=owner.host, pid=owner.pid)
+        HeldJob(key=key, host=owner.host, pid=owner.pid)
         for key, owner in alive.items()
-        if key not in theirs and not key.startswith(prefix)
+        if key not in in_runs and not key.startswith((prefix, TASK_LEASE))
     ]
     return Status(
         store=str(store.root),
-        running=tuple(one for one in seen if one.state == "running"),
-        recent=tuple(one for one in seen if one.state != "running"),
+        running=tuple(seen for seen in runs if seen.state == "running"),
+        recent=tuple(seen for seen in runs if seen.state != "running"),
         held=tuple(held),
     )
 
 
 def _alive(store: Store, keys: Sequence[str], wait: Callable[[float], None]) -> dict[str, Owner]:
-    """Return whose each lease is, of those that live."""
+    """Return the owners of the leases that are alive."""
     alive: dict[str, Owner] = {}
     doubtful: dict[str, tuple[Owner, float]] = {}
     for key in keys:
@@ -89,6 +90,7 @@ def _alive(store: Store, keys: Sequence[str], wait: Callable[[float], None]) -> 
             alive[key] = owner
         elif abs(age) < DAY:
             doubtful[key] = owner, touched
+    # A beat later, a living process has touched its lease, whatever the clocks say.
     if doubtful:
         wait(store.leases.ttl / BEATS_PER_TTL + _SLACK / 2)
         alive |= {

@@ -1,4 +1,4 @@
-"""What a plan still costs: what is in the store already, what is stale, how long the rest will take."""
+"""Compares a plan with a store: what is done, what is stale, how long the rest will take."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 import msgspec
 
 from ltbench.core.spec import Job
-from ltbench.executor import Techniques
+from ltbench.executor import Context
 from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.planning.plan import Plan
 from ltbench.records.from_store import valid_record
 from ltbench.registry.differences import differences
-from ltbench.store.store import Store
 from ltbench.timing.estimate import Forecast, Prediction
 
 KINDS = ("fit", "predict", "cell")
 
 
 class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan held against a store."""
+    """What of a plan is done, missing, failed or stale in a store, and what the rest costs."""
 
     jobs: dict[str, int]
     """Jobs of the plan by kind."""
@@ -30,20 +29,20 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: list[str]
     """Cells that failed before; a run tries them again."""
     stale: dict[str, list[str]]
-    """Cells whose record was made by another version of a plugin, with what differs."""
+    """Cells whose record was made by another version of a plugin, with the differences."""
     trainings: int
-    """Trainings that cells are made of. A training may be several jobs: others go on from where one of them ends."""
+    """Trainings of the cells. A training may consist of several jobs, as another one may branch off in between."""
     trainings_naive: int
-    """Trainings of a script that trains every cell by itself."""
+    """Trainings without sharing: every cell trains by itself."""
     passes: float
-    """What the plan costs, done or not, in forward passes of an image (see `ltbench.planning.compute_cost`)."""
+    """Cost of the whole plan in forward passes of an image (see `ltbench.planning.compute_cost`)."""
     passes_naive: float
-    """What that script would cost, in the same unit."""
+    """Cost without sharing, in the same unit."""
     forecast: Forecast
-    """How long what is missing will take."""
+    """How long the missing jobs will take."""
 
     def __add__(self, other: PlanStatus) -> PlanStatus:
-        """Return the outlook of two parts of one plan."""
+        """Return the status of two parts of one plan together."""
         return PlanStatus(
             jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
             missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
@@ -58,15 +57,16 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_done(self) -> int:
-        """Cells with a record of success that can be trusted."""
+        """Cells with a valid record of success."""
         return self.jobs["cell"] - self.missing["cell"]
 
 
-def plan_status(plan: Plan, store: Store, registry: Techniques, prediction: Prediction, *, workers: int) -> PlanStatus:
-    """Hold a plan against a store. Reads and examines records, runs nothing; a damaged record is set aside.
+def plan_status(plan: Plan, context: Context, prediction: Prediction, *, workers: int) -> PlanStatus:
+    """Compare a plan with the store. Nothing runs, but records are examined and damaged ones quarantined.
 
-    workers: those of the run that is predicted.
+    workers: how many the predicted run has.
     """
+    store = context.store
     failed: list[str] = []
     stale: dict[str, list[str]] = {}
     wanted: list[Job] = []
@@ -78,7 +78,7 @@ def plan_status(plan: Plan, store: Store, registry: Techniques, prediction: Pred
             if record is not None:
                 failed.append(cell.key)
             continue
-        if changes := differences(record["plugins"], registry, current):
+        if changes := differences(record["plugins"], context.registry, current):
             stale[cell.key] = changes
     missing = jobs_to_run(plan.jobs, wanted, store)
     return PlanStatus(

@@ -43,6 +43,10 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
         """Whether this process can see it: same machine, boot and process namespace."""
         return self.place == _place()
 
+    def is_same_process(self, other: Owner) -> bool:
+        """Whether both leases are of one process; a number alone may have been given to another one since."""
+        return (self.place, self.pid, self.start) == (other.place, other.pid, other.start)
+
     @property
     def host(self) -> str:
         """The name of its machine."""

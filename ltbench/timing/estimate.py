@@ -1,9 +1,9 @@
-"""How long jobs take: from past jobs of their shape, from those of a run under way, or from a probe of a few steps."""
+"""How long jobs take: from past jobs of their shape, or from those of the current run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,59 +11,58 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
-from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.timing import speed_log
 from ltbench.timing.job_shape import Shape, Shapes
 from ltbench.timing.makespan import makespan
 from ltbench.timing.speed_log import Speeds, SpeedSample
 
 if TYPE_CHECKING:
-    from ltbench.executor import Techniques
+    from ltbench.executor import Context
     from ltbench.planning.plan import Plan
     from ltbench.store.store import Store
 
-Basis = Literal["run", "shape", "probe", "alike", "cold", "multiply-adds", "fits", "guess"]
-"""What a rate comes from: jobs of this run; past jobs of that shape, whatever the data; a probe; past jobs of that
-model at that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by
-multiply-adds; for a predict or a fit of the classifier alone, whole fits of the model, pass for pass; nothing."""
+Basis = Literal["run", "shape", "alike", "cold", "multiply-adds", "fits", "guess"]
+"""The source of a rate, best first: jobs of this run; past jobs of the shape, on any data; past jobs of the model at that
+size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by multiply-adds; for a
+predict or a fit of the classifier alone, whole fits of the model, pass for pass; none."""
 _FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
-"""Seconds of a job of a kind of which nothing is known; a training is not guessed at."""
+"""Seconds of a job if no job of its kind is known. For a training a guess would be worth nothing."""
 _MEMORY_HERE = 10.0
-"""About how many jobs of a run its speed is the mean of: what else the machine has to do comes and goes."""
+"""About how many jobs of a run its speed averages: few, as other load of the machine comes and goes."""
 _START_GUESS = 4.0
-"""Seconds until workers have loaded their libraries."""
+"""Seconds until workers have loaded their libraries, if no past run tells."""
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What the jobs that are left of a plan will take."""
+    """How long the missing jobs of a plan will take."""
 
     seconds: float | None
-    """Of work, for one worker; None where some training is of a shape that nothing is known of."""
+    """Of work, for one worker; None if some training cannot be predicted."""
     elapsed: float | None
     """From the start of a run to its end, with `workers`."""
     workers: int
     basis: dict[str, float]
-    """Seconds by what they are predicted from."""
+    """Seconds by the source of their prediction."""
     unknown: int = 0
-    """Trainings of which nothing is known."""
+    """Trainings that cannot be predicted."""
 
     def __add__(self, other: Forecast) -> Forecast:
-        """Return the forecast of two parts that are run one after the other."""
+        """Return the forecast of two parts that run one after the other."""
 
-        def both(one: float | None, two: float | None) -> float | None:
-            return None if one is None or two is None else one + two
+        def both(a: float | None, b: float | None) -> float | None:
+            return None if a is None or b is None else a + b
 
         return Forecast(
             seconds=both(self.seconds, other.seconds),
             elapsed=both(self.elapsed, other.elapsed),
             workers=self.workers,
-            basis={of: self.basis.get(of, 0.0) + other.basis.get(of, 0.0) for of in self.basis | other.basis},
+            basis={name: self.basis.get(name, 0.0) + other.basis.get(name, 0.0) for name in self.basis | other.basis},
             unknown=self.unknown + other.unknown,
         )
 
 
 class Prediction:
-    """Seconds of jobs, sharpened by every job that is done. `shaped` gives a job's shape and work, as `Shapes` does."""
+    """Predicts the seconds of jobs, and learns from every job done. `shaped` returns a job's shape and work (`Shapes`)."""
 
     def __init__(
         self,
@@ -72,55 +71,54 @@ class Prediction:
         past: Speeds | None = None,
         executor: str | None = None,
     ) -> None:
-        """Store: where finished jobs say how long they really trained, and where `save` notes it. past: what is known.
+        """Without a store, nothing is saved, and the time of a first job includes the loading of libraries.
 
-        executor: the name of the one whose workers have to be started first; None where they run already.
+        past: the speeds of past jobs. executor: the name of the executor if its workers have to be started first.
         """
         self.shaped, self._store, self._executor = shaped, store, executor
         self._past = Speeds() if past is None else past
         self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._took: defaultdict[str, float] = defaultdict(float)
-        self._new: dict[tuple[Shape, bool], SpeedSample] = {}
+        self._new: dict[Shape, SpeedSample] = {}
         self._rates: dict[Shape, tuple[float, Basis] | None] = {}
 
     @classmethod
     def of(
         cls,
         plan: Plan,
-        store: Store,
-        registry: Techniques,
-        data_root: Path,
+        context: Context,
         *,
         past: Speeds | None = None,
         executor: str | None = None,
     ) -> Prediction:
-        """Return the prediction for the jobs of a plan, from what the store knows, or from `past`, read by `known`."""
-        return cls(Shapes(plan, registry, data_root), store, known(store) if past is None else past, executor)
+        """Return the prediction for the jobs of a plan. past: as read by `known`, by default from the store of `context`."""
+        shapes = Shapes(plan, context.registry, context.data_root)
+        return cls(shapes, context.store, known(context.store) if past is None else past, executor)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
     def seconds(self, job: Job) -> float | None:
-        """Return the seconds that a job will take; None where nothing is known."""
+        """Return the seconds that a job will take; None if unknown."""
         shape, work = self.shaped(job)
         rate = self._rate(shape)
         return None if rate is None else _seconds(rate, work)
 
     def basis(self, job: Job) -> Basis | None:
-        """Return what that is from."""
+        """Return the source of the prediction of `seconds`."""
         rate = self._rate(self.shaped(job)[0])
         return None if rate is None else rate[1]
 
     @property
     def start(self) -> float:
-        """Seconds from the start of a run until its workers have begun."""
+        """Seconds from the start of a run until its workers begin."""
         if self._executor in (None, "inline"):
             return 0.0
         known = self._past.rate(Shape(kind="start", data=self._executor))
         return _START_GUESS if known is None else known
 
     def forecast(self, jobs: Mapping[str, Job], *, workers: int) -> Forecast:
-        """Return what these jobs will take, in the order of a plan."""
+        """Return how long these jobs will take. They come in the order of a plan."""
         seconds: dict[str, float] = {}
         basis: defaultdict[str, float] = defaultdict(float)
         unknown = 0
@@ -130,43 +128,26 @@ class Prediction:
             if rate is None:
                 unknown += 1
                 continue
-            found = seconds[key] = _seconds(rate, work)
-            basis[rate[1]] += found
+            seconds[key] = _seconds(rate, work)
+            basis[rate[1]] += seconds[key]
         if unknown:
             return Forecast(seconds=None, elapsed=None, workers=workers, basis=dict(basis), unknown=unknown)
         elapsed = makespan(jobs, seconds, workers) + self.start if jobs else 0.0
         return Forecast(seconds=sum(seconds.values()), elapsed=elapsed, workers=workers, basis=dict(basis))
 
-    def unmeasured(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return a fit for each shape that neither past jobs nor a probe tell of, those with most work first."""
-        work: defaultdict[Shape, float] = defaultdict(float)
-        first: dict[Shape, Job] = {}
-        for job in jobs:
-            basis = self.basis(job)
-            if job.kind == "fit" and basis not in ("run", "shape", "probe"):
-                if basis is not None and has_fixed_images(job.spec["segments"][-1]):
-                    continue  # it is one look at every image, of which a few steps tell nothing
-                shape, passes = self.shaped(job)
-                shape = msgspec.structs.replace(shape, data="")
-                work[shape] += passes
-                first.setdefault(shape, job)
-        known = {shape for shape, job in first.items() if self.basis(job) is not None}
-        return [first[shape] for shape, _ in sorted(work.items(), key=lambda one: (one[0] in known, -one[1]))]
-
     def _rate(self, shape: Shape) -> tuple[float, Basis] | None:
         if shape not in self._rates:
-            self._rates[shape] = self._found(shape)
+            self._rates[shape] = self._best_rate(shape)
         return self._rates[shape]
 
-    def _found(self, shape: Shape) -> tuple[float, Basis] | None:
+    def _best_rate(self, shape: Shape) -> tuple[float, Basis] | None:
         correction = self._correction(shape.kind)
         for wide in shape.wider():
             if (rate := self._here.rate(wide)) is not None:
                 return rate, "run"
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
-            if (rate := self._past.probed(wide)) is not None:
-                return rate * correction, "probe" if wide.techniques else "alike"
+        # The first jobs of this run overestimate, but by less than what is scaled from another model or size.
         for wide in shape.wider():
             if (rate := self._cold.rate(wide)) is not None:
                 return rate, "cold"
@@ -175,27 +156,27 @@ class Prediction:
                 for some, factor in ((self._here, 1.0), (self._past, correction)):
                     if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
                         return rate * factor, "multiply-adds"
-        return self._unmeasured_kind(shape)
+        return self._from_fits(shape)
 
-    def _unmeasured_kind(self, shape: Shape) -> tuple[float, Basis] | None:
+    def _from_fits(self, shape: Shape) -> tuple[float, Basis] | None:
         if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
             fits = Shape(
                 kind="fit", channels=shape.channels, size=shape.size, model=shape.model, precision=shape.precision,
                 trainable="all",
             )  # fmt: skip
-            if (found := self._rate(fits)) is not None:
-                return found[0], "fits"
+            if (rate := self._rate(fits)) is not None:
+                return rate[0], "fits"
         guess = _FIRST_GUESS.get(shape.kind)
         return None if guess is None else (guess, "guess")
 
     def _correction(self, kind: str) -> float:
-        """Return how much longer jobs of a kind take now than they used to: the machine may have more to do today."""
+        """Return the slowdown of jobs of a kind against past ones: the machine may have other load today."""
         return self._took[kind] / self._expected[kind] if self._expected[kind] else 1.0
 
     # --- learning ------------------------------------------------------------------------------------------------
 
     def learn(self, job: Job, seconds: float, *, cold: bool = False) -> None:
-        """Learn from a job that is done. cold: whether its worker had to load libraries in the course of it."""
+        """Learn from a job that is done. cold: whether its seconds include loading libraries."""
         shape, work = self.shaped(job)
         if cold:
             warm = self.trained(job)
@@ -204,53 +185,49 @@ class Prediction:
                 self._rates.clear()
                 return
             seconds = warm
+        # Compared by kind, not by shape: a busy machine slows every training down.
         expected = self._from_past(shape)
         if expected is not None:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
         macs = None if job.kind != "fit" else self._here.macs(shape) or self._macs(job)
-        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0), self._here)
-
-    def learn_probe(self, job: Job, seconds: float, macs: float) -> None:
-        """Learn from a few steps what a whole job will take."""
-        shape, work = self.shaped(job)
-        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs, probe=True), self._past)
+        self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0))
 
     def learn_start(self, seconds: float) -> None:
-        """Learn how long it took until the workers had begun."""
+        """Learn how long it took until the workers began."""
         if self._executor is not None:
             shape = Shape(kind="start", data=self._executor)
-            self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0), self._here)
+            self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0))
 
     def save(self) -> None:
-        """Note in the store what was learned since the last time. Raises `StoreError` where that cannot be written."""
-        lines, self._new = list(self._new.values()), {}
-        if lines and self._store is not None:
-            speed_log.append(_folder(self._store), lines)
+        """Append what was learned since the last call to the store. Raises `StoreError` if it cannot be written."""
+        samples, self._new = list(self._new.values()), {}
+        if samples and self._store is not None:
+            speed_log.append(_folder(self._store), samples)
 
-    def _note(self, line: SpeedSample, learner: Speeds) -> None:
-        learner.add(line)
+    def _note(self, sample: SpeedSample) -> None:
+        self._here.add(sample)
         self._rates.clear()
-        before = self._new.get((line.shape, line.probe))
+        before = self._new.get(sample.shape)
         if before is not None:
-            line = SpeedSample(
-                shape=line.shape, jobs=before.jobs + line.jobs, seconds=before.seconds + line.seconds,
-                work=before.work + line.work, macs=line.macs, probe=line.probe,
+            sample = SpeedSample(
+                shape=sample.shape, jobs=before.jobs + sample.jobs, seconds=before.seconds + sample.seconds,
+                work=before.work + sample.work, macs=sample.macs,
             )  # fmt: skip
-        self._new[line.shape, line.probe] = line
+        self._new[sample.shape] = sample
 
     def _from_past(self, shape: Shape) -> float | None:
         for wide in shape.wider():
-            if (rate := self._past.rate(wide)) is not None or (rate := self._past.probed(wide)) is not None:
+            if (rate := self._past.rate(wide)) is not None:
                 return rate
         return None
 
     def trained(self, job: Job) -> float | None:
-        """Return what a job that is done says that it took, without the loading of libraries; None where it does not."""
+        """Return the seconds on record for a job's work, without loading libraries; None if there are none."""
         cost = self._cost(job)
         match job.kind:
             case "fit":
-                # The seconds of training are those of the whole line, so of this job only where it began it.
+                # train_seconds includes the fits that this one continues, so it is of this job only if it has no parent.
                 return cost.get("job_seconds" if job.parents else "train_seconds")
             case "predict":
                 return cost.get("predict_seconds")
@@ -266,12 +243,12 @@ class Prediction:
         try:
             cost: Mapping[str, float] = self._store.meta(job.key).get("cost", {})
         except StoreError:
-            return {}  # whoever needs the artefact will find that out, and say so
+            return {}  # the job that reads the artefact reports the error
         return cost
 
 
 def known(store: Store) -> Speeds:
-    """Return what a store knows of the time that jobs take."""
+    """Return the speeds of past jobs in a store."""
     return Speeds(speed_log.read(_folder(store)))
 
 

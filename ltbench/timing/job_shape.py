@@ -1,4 +1,4 @@
-"""The shape of a job: what decides how long it takes, and nothing else. Works without torch and reads no image."""
+"""The shape of a job: the properties that decide how long it takes. Needs no torch and reads no images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import Plan
 
 _STEP_STAGES = ("sampler", "augment", "mix")
-"""Stages that act on images or on how many there are; a loss and a weight see a few numbers per image."""
+"""Stages whose cost depends on images; a loss or weight handles a few numbers per image."""
 _BATCH = 128
-"""Of a recipe that states none, as `Recipe` has it."""
+"""Batch size of a recipe that states none, the default of `Recipe`."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What jobs of one speed have in common. A field that is empty may be anything: such a shape stands for many."""
+    """The common properties of jobs of one speed. An empty field matches anything, so a shape can stand for others."""
 
     kind: str
-    """fit, predict, cell, or start: of a run until its first job."""
+    """fit, predict, cell, or start: from the start of a run to its first job."""
     data: str = ""
-    """Data set, and for a fit profile and imbalance factor."""
+    """Data set; for a fit also profile and imbalance factor."""
     channels: int = 0
     size: int = 0
     classes: int = 0
@@ -39,9 +39,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     techniques: str = ""
 
     def wider(self) -> Iterator[Shape]:
-        """Yield the shape itself and then shapes that stand for more and more jobs, of this model at this size."""
+        """Yield the shape and then ever more general ones, of this model at this size."""
         yield self
-        some = self
+        wide = self
         without: tuple[dict[str, Any], ...]
         match self.kind:
             case "fit":
@@ -53,23 +53,23 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             case _:
                 without = ()
         for change in without:
-            some = msgspec.structs.replace(some, **change)
-            yield some
+            wide = msgspec.structs.replace(wide, **change)
+            yield wide
 
     def by_multiply_adds(self) -> Iterator[Shape]:
-        """Yield shapes whose jobs take as long as their multiply-adds say: of this model, and of any."""
+        """Yield the shapes under which jobs are compared by multiply-adds: of this model, then of any."""
         if self.kind in ("fit", "predict"):
             for model in (self.model, ""):
                 yield Shape(kind=self.kind, precision=self.precision, trainable=self.trainable, model=model)
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """What multiply-adds of an image depend on: model, channels and size."""
+        """Model, channels and size, on which the multiply-adds of an image depend."""
         return self.model, self.channels, self.size
 
 
 class Shapes:
-    """The shape of each job of a plan, and how much work it is: passes of an image (see `ltbench.planning.compute_cost`), or one cell."""
+    """Shape and work of the jobs of a plan. Work is passes of an image (`ltbench.planning.compute_cost`), or one cell."""
 
     def __init__(self, plan: Plan, registry: Techniques, data_root: Path) -> None:
         self._plan, self._registry, self._data_root = plan, registry, data_root
@@ -88,10 +88,10 @@ class Shapes:
 
     def _fit(self, job: Job) -> tuple[Shape, float]:
         spec, last = job.spec, job.spec["segments"][-1]
-        short = (canonical([spec["data"], spec["model"], spec["recipe"], spec["bag"], last]),)
-        shape = self._known.get(short)
+        key = (canonical([spec["data"], spec["model"], spec["recipe"], spec["bag"], last]),)
+        shape = self._known.get(key)
         if shape is None:
-            shape = self._known[short] = self._shape(spec)
+            shape = self._known[key] = self._shape(spec)
         return shape, self._plan.passes[job.key]
 
     def _shape(self, spec: Spec) -> Shape:
@@ -118,11 +118,11 @@ class Shapes:
     def _predict(self, job: Job) -> tuple[Shape, float]:
         fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
         look = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
-        short = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
-        shape = self._known.get(short)
+        key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
+        shape = self._known.get(key)
         if shape is None:
             info = self._info(fit["data"])
-            shape = self._known[short] = Shape(
+            shape = self._known[key] = Shape(
                 kind="predict",
                 data=label_of(fit["data"]["dataset"]),
                 channels=info.channels,
@@ -136,16 +136,16 @@ class Shapes:
 
     def _cell(self, job: Job) -> Shape:
         ensemble, posthoc, inputs = label_of(job.spec["ensemble"]), label_of(job.spec["posthoc"]), len(job.parents)
-        short = (job.extra["setting"]["dataset"], ensemble, posthoc, inputs)
-        if short not in self._known:
+        key = (job.extra["setting"]["dataset"], ensemble, posthoc, inputs)
+        if key not in self._known:
             techniques = " ".join(filter(None, (ensemble, posthoc, f"x{inputs}")))
-            self._known[short] = Shape(kind="cell", data=short[0], techniques=techniques)
-        return self._known[short]
+            self._known[key] = Shape(kind="cell", data=key[0], techniques=techniques)
+        return self._known[key]
 
     def _info(self, data: Spec) -> DatasetInfo:
-        short = canonical(data["dataset"])
-        if short not in self._infos:
+        key = canonical(data["dataset"])
+        if key not in self._infos:
             dataset = self._registry.build(data["dataset"])
             assert isinstance(dataset, Dataset)
-            self._infos[short] = dataset.info(self._data_root)
-        return self._infos[short]
+            self._infos[key] = dataset.info(self._data_root)
+        return self._infos[key]

@@ -1,4 +1,4 @@
-"""How long a graph of jobs takes on several workers, each of which takes the next job that can run."""
+"""How long a graph of jobs takes on several workers, each taking the next ready job."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Mapping
 
 from ltbench.core.spec import Job
 
-_WALKED = 500
-"""Jobs up to which the walk is played through: where few are left, the last ones decide who waits for whom."""
+_SIMULATED = 500
+"""Up to this many jobs the schedule is simulated: with few jobs left, the last ones decide."""
 
 
 def makespan(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
-    """Return the seconds until the last of `jobs` is done, which come parents first, best first.
+    """Return the seconds until the last of `jobs` is done. They come in their order: parents first, best first.
 
-    For many jobs it is the bound of list scheduling (Graham, 1969): the larger of all work shared by all workers and
-    of the longest chain. What is really needed exceeds it by less than one job of each link of that chain.
+    For many jobs it is the lower bound of list scheduling (Graham, 1969): the larger of the work per worker and of the
+    longest chain. The true makespan is at most their sum.
     """
-    if len(jobs) <= _WALKED:
-        return _walk(jobs, seconds, workers)
+    if len(jobs) <= _SIMULATED:
+        return _simulate(jobs, seconds, workers)
     ends: dict[str, float] = {}
     for key, job in jobs.items():
         ends[key] = seconds[key] + max((ends[parent] for parent in job.parents if parent in ends), default=0.0)
     return max(sum(seconds[key] for key in jobs) / workers, *ends.values())
 
 
-def _walk(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
+def _simulate(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
     rank = {key: place for place, key in enumerate(jobs)}
     waits = {key: {parent for parent in job.parents if parent in jobs} for key, job in jobs.items()}
     children: dict[str, list[str]] = {}

@@ -1,9 +1,9 @@
-"""What jobs took, by their shape: kept in the store, so that a prediction needs no record.
+"""The durations of past jobs by shape, kept in the store so that a prediction needs no records.
 
-    <store>/speeds/<host>.jsonl    lines that are only ever appended, by any number of processes of that host
+    <store>/speeds/<host>.jsonl    appended to by any number of processes of that host
 
-A block of lines is appended by one call of the system and begins with a line's end, so a writer that was cut short
-costs its own last line and nothing of the next one's.
+A block of lines is appended by one system call and begins with a newline, so a writer that is killed in the middle
+loses its own last line only.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.timing.job_shape import Shape
 
 MEMORY = 30.0
-"""About how many jobs of a shape a speed is the mean of: the last ones, as machines and versions change."""
+"""About how many jobs of a shape a speed averages: the last ones, as machines and versions change."""
 _LARGE = 4 << 20
-"""Bytes of a file from which on it is summed up before more is appended."""
+"""Bytes from which a file is summed up before more is appended."""
 
 
 class SpeedSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Jobs of one shape: how many, how long they took together, and their work (see `Shapes`)."""
+    """Jobs of one shape: how many, their seconds together, and their work (see `Shapes`)."""
 
     shape: Shape
     jobs: float
     seconds: float
     work: float
     macs: float = 0.0
-    """Multiply-adds of an image, where they are known."""
-    probe: bool = False
-    """Whether it was a few steps and no whole job."""
+    """Multiply-adds of an image; 0 if unknown."""
 
 
 class _Sum(msgspec.Struct):
@@ -62,81 +60,73 @@ class _Sum(msgspec.Struct):
 class Speeds:
     """Seconds per unit of work, by shape and by every wider shape."""
 
-    def __init__(self, lines: Iterable[SpeedSample] = (), memory: float = MEMORY) -> None:
-        """Learn from lines, the oldest first. memory: about how many jobs a speed is the mean of."""
+    def __init__(self, samples: Iterable[SpeedSample] = (), memory: float = MEMORY) -> None:
+        """Learn from samples, oldest first. memory: about how many jobs a speed averages."""
         self._memory = memory
         self._jobs: dict[Shape, _Sum] = {}
-        self._probes: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
         self._macs: dict[tuple[str, int, int], float] = {}
-        self._exact: dict[tuple[Shape, bool], SpeedSample] = {}
-        for line in lines:
-            self.add(line)
+        self._exact: dict[Shape, SpeedSample] = {}
+        for sample in samples:
+            self.add(sample)
 
-    def add(self, line: SpeedSample) -> None:
-        """Learn from jobs, or a probe, of one shape."""
-        sums = self._probes if line.probe else self._jobs
-        for shape in dict.fromkeys(line.shape.wider()):
-            sums.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work, self._memory)
-        if line.macs:
-            self._macs[line.shape.place] = line.macs
-        macs = self._macs.get(line.shape.place)
-        if macs and not line.probe:
-            for shape in dict.fromkeys(line.shape.by_multiply_adds()):
-                self._by_macs.setdefault(shape, _Sum()).add(line.jobs, line.seconds, line.work * macs, self._memory)
-        exact = sums[line.shape]
-        self._exact[line.shape, line.probe] = SpeedSample(
-            shape=line.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0,
-            probe=line.probe,
-        )  # fmt: skip
+    def add(self, sample: SpeedSample) -> None:
+        """Learn from jobs of one shape."""
+        for shape in dict.fromkeys(sample.shape.wider()):
+            self._jobs.setdefault(shape, _Sum()).add(sample.jobs, sample.seconds, sample.work, self._memory)
+        if sample.macs:
+            self._macs[sample.shape.place] = sample.macs
+        macs = self._macs.get(sample.shape.place)
+        if macs:
+            for shape in dict.fromkeys(sample.shape.by_multiply_adds()):
+                self._by_macs.setdefault(shape, _Sum()).add(
+                    sample.jobs, sample.seconds, sample.work * macs, self._memory
+                )
+        exact = self._jobs[sample.shape]
+        self._exact[sample.shape] = SpeedSample(
+            shape=sample.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0
+        )
 
     def rate(self, shape: Shape) -> float | None:
-        """Return the seconds of a unit of work, from jobs that `shape` stands for."""
+        """Return the seconds per unit of work of the jobs that `shape` stands for; None if unknown."""
         return self._jobs[shape].rate if shape in self._jobs else None
 
-    def probed(self, shape: Shape) -> float | None:
-        """Return the same, from probes."""
-        return self._probes[shape].rate if shape in self._probes else None
-
     def rate_by_multiply_adds(self, shape: Shape, macs: float) -> float | None:
-        """Return the same for images of so many multiply-adds. shape: of `Shape.by_multiply_adds`."""
+        """Return the same for images of so many multiply-adds. shape: from `Shape.by_multiply_adds`."""
         rate = self._by_macs[shape].rate if shape in self._by_macs else None
         return None if rate is None else rate * macs
 
     def macs(self, shape: Shape) -> float | None:
-        """Return the multiply-adds of an image: measured, or those at another size times the ratio of the areas."""
+        """Return the multiply-adds of an image: measured, or scaled by area from another size of the same model."""
         if shape.place in self._macs:
             return self._macs[shape.place]
         sizes = [(size, macs) for (model, _, size), macs in self._macs.items() if model == shape.model]
         if not sizes or not shape.size:
             return None
-        size, macs = min(sizes, key=lambda one: abs(one[0] - shape.size))
+        size, macs = min(sizes, key=lambda known: abs(known[0] - shape.size))
         return macs * (shape.size / size) ** 2
 
-    def lines(self) -> Iterator[SpeedSample]:
-        """Yield what is known of each shape, summed up: learning that comes to the same."""
+    def summed(self) -> Iterator[SpeedSample]:
+        """Yield one sample per shape that stands for all samples of it."""
         yield from self._exact.values()
 
 
 def read(folder: Path) -> Iterator[SpeedSample]:
-    """Yield every line of a folder of speeds, those of this host last, so that they count most.
+    """Yield the samples of a folder, those of this host last, so that they count most.
 
-    A line that is not whole is left out; so is a file that cannot be read.
+    Incomplete lines and unreadable files are skipped.
     """
-    mine = _file(folder)
-    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (path == mine, path.name)):
+    own = _file(folder)
+    for path in sorted(folder.glob("*.jsonl"), key=lambda path: (path == own, path.name)):
         with contextlib.suppress(OSError):
-            for text in path.read_bytes().split(b"\n"):
-                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    if text:
-                        yield _decoder.decode(text)
+            yield from _samples(path)
 
 
-def append(folder: Path, lines: Iterable[SpeedSample]) -> None:
-    """Append lines to the file of this host. Raises `StoreError` where it cannot be written."""
-    block = b"".join(b"\n" + msgspec.json.encode(line) for line in lines) + b"\n"
+def append(folder: Path, samples: Iterable[SpeedSample]) -> None:
+    """Append samples to the file of this host. Raises `StoreError` if it cannot be written."""
+    block = b"".join(b"\n" + msgspec.json.encode(sample) for sample in samples) + b"\n"
     path = _file(folder)
-    with os_errors_as_store_errors("what jobs took cannot be noted", path):
+    with os_errors_as_store_errors("the durations of jobs cannot be written", path):
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > _LARGE:
             _sum_up(path)
@@ -148,17 +138,22 @@ def append(folder: Path, lines: Iterable[SpeedSample]) -> None:
 
 
 def _sum_up(path: Path) -> None:
-    """Replace a file by its sums. What another process appends at this very moment is lost, and only that."""
-    lines = []
-    for text in path.read_bytes().split(b"\n"):
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            lines.append(_decoder.decode(text))
+    """Replace a file by its sums. Lines that another process appends meanwhile are lost."""
+    sums = Speeds(_samples(path)).summed()
     fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
     try:
-        atomic_files.write(fresh, b"\n".join(msgspec.json.encode(line) for line in Speeds(lines).lines()) + b"\n")
+        atomic_files.write(fresh, b"\n".join(msgspec.json.encode(sample) for sample in sums) + b"\n")
         fresh.replace(path)
     finally:
         atomic_files.remove(fresh)
+
+
+def _samples(path: Path) -> Iterator[SpeedSample]:
+    for text in path.read_bytes().split(b"\n"):
+        # Earlier versions also noted estimates from a few steps, which would count like whole jobs here.
+        if text and b'"probe":true' not in text:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                yield _decoder.decode(text)
 
 
 def _file(folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Examining records that somebody else made: all that can be found out without training anything.
+"""Examines records of others as far as possible without training.
 
-Every line is looked at, whatever is wrong with the others, and each finding names its line or cell.
+Every line is examined, whatever is wrong with the others, and each finding names its line or cell.
 """
 
 from __future__ import annotations
@@ -38,64 +38,64 @@ _CLOSE = 1e-9
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that an examination found."""
+    """A result of an examination."""
 
     level: Literal["wrong", "unknown", "note"]
-    """`wrong` contradicts itself or was changed; `unknown` cannot be examined here; a `note` is no obstacle."""
+    """`wrong`: contradictory or changed; `unknown`: cannot be examined here; `note`: no obstacle."""
     where: str
     what: str
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an examination."""
+    """The results of an examination."""
 
     findings: list[Finding]
     records: list[Record]
-    """Every record that can be read, in their fixed order, those that were withdrawn left out."""
+    """Every readable record that was not invalidated, in their fixed order."""
     sound: list[Record]
-    """The ok records that nothing was found against, and whose plugins are all here."""
+    """The successful records without a finding against them, whose plugins are all installed."""
     recomputed: list[str]
-    """Cells whose metrics were computed again from stored predictions."""
+    """Cells whose metrics were recomputed from stored predictions."""
 
 
 def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Examined:
-    """Examine every record of a place. Raises `RecordError` where its file cannot be read at all."""
+    """Examine every record at a location. Raises `RecordError` if its file cannot be read at all."""
     findings: list[Finding] = []
     records: list[Record] = []
     invalidations: list[Invalidation] = []
     for where, text in place.lines():
         try:
-            found = line(text, where)
+            entry = line(text, where)
         except RecordError as error:
             findings.append(Finding(level="wrong", where=error.where or where, what=_text(error)))
             continue
-        if isinstance(found, Record):
-            records.append(found)
+        if isinstance(entry, Record):
+            records.append(entry)
         else:
-            invalidations.append(found)
-    stands = records_file(records, invalidations)
-    findings += _twice(stands.records)
-    looks = _Looks(registry, data_root, _predictions(place))
+            invalidations.append(entry)
+    valid = records_file(records, invalidations)
+    findings += _duplicates(valid.records)
+    examiner = _Examiner(registry, data_root, _predictions(place))
     sound: list[Record] = []
-    for record in stands.records:
-        against = list(looks.at(record))
+    for record in valid.records:
+        against = list(examiner.examine(record))
         findings += against
         if record.status == "ok" and not any(finding.level != "note" for finding in against):
             sound.append(record)
-    if looks.without:
-        what = f"those of {looks.without} cells did not come along"
+    if examiner.without:
+        what = f"missing for {examiner.without} cells"
         findings.append(Finding(level="note", where="predictions", what=what))
-    stained = {finding.where for finding in findings if finding.level != "note"}
+    refuted = {finding.where for finding in findings if finding.level != "note"}
     return Examined(
         findings=list(dict.fromkeys(findings)),
-        records=stands.records,
-        sound=[record for record in sound if _cell(record) not in stained],
-        recomputed=sorted(looks.recomputed),
+        records=valid.records,
+        sound=[record for record in sound if _cell(record) not in refuted],
+        recomputed=sorted(examiner.recomputed),
     )
 
 
-class _Looks:
-    """Looks at one record after the other, and remembers what they have in common."""
+class _Examiner:
+    """Examines one record after another, and caches what they have in common."""
 
     def __init__(self, registry: Techniques, data_root: Path, stored: Predictions | None) -> None:
         self.registry, self.data_root, self.stored = registry, data_root, stored
@@ -105,7 +105,7 @@ class _Looks:
         self._current: dict[str, dict[str, object]] = {}
         self._labels: dict[str, IntArray | str] = {}
 
-    def at(self, record: Record) -> Iterable[Finding]:
+    def examine(self, record: Record) -> Iterable[Finding]:
         where = _cell(record)
         try:
             installed(record, self.registry)
@@ -117,14 +117,14 @@ class _Looks:
         if record.status != "ok":
             return
         try:
-            yield from (Finding(level="wrong", where=where, what=what) for what in _by_itself(record))
+            yield from (Finding(level="wrong", where=where, what=what) for what in _inner_contradictions(record))
             yield from self.data(record, where)
             yield from self.predictions(record, where)
         except JobFailed as error:
             yield Finding(level="wrong", where=where, what=_text(error))
 
     def data(self, record: Record, where: str) -> Iterable[Finding]:
-        """Hold what a record says of its data against the data set's own description."""
+        """Compare a record's data with the data set's own description."""
         data = record.fits[0]["data"]
         try:
             info = self.registry.build_as(data["dataset"], Dataset).info(self.data_root)
@@ -146,18 +146,18 @@ class _Looks:
             yield Finding(level="wrong", where=where, what=what)
 
     def predictions(self, record: Record, where: str) -> Iterable[Finding]:
-        """Compute every metric again, where predictions came along."""
+        """Recompute every metric if the record comes with predictions."""
         if self.stored is None:
             return
-        again = recompute(record, self.registry, self.stored)
-        if again is None:
+        recomputed = recompute(record, self.registry, self.stored)
+        if recomputed is None:
             self.without += 1
             return
         self.recomputed.add(record.id)
         for fit, spec in zip(record.spec["members"], record.fits, strict=True):
             if spec["bag"] is None and self.stored.counts(fit) != record.data.get("counts"):
                 yield Finding(level="wrong", where=where, what=f"predictions of fit {fit} say other class counts")
-        wrong, unknown = contradictions(record, again)
+        wrong, unknown = contradictions(record, recomputed)
         for what in wrong:
             yield Finding(level="wrong", where=where, what=what)
         if unknown:
@@ -166,11 +166,11 @@ class _Looks:
         labels = self.test_labels(record)
         if isinstance(labels, str):
             yield Finding(level="note", where=record.setting.dataset, what=labels)
-        elif not np.array_equal(labels, again.labels):
+        elif not np.array_equal(labels, recomputed.labels):
             yield Finding(level="wrong", where=where, what="labels of the predictions are not those of the test images")
 
     def test_labels(self, record: Record) -> IntArray | str:
-        """Return the labels of the test images, or why they are not to be had."""
+        """Return the labels of the test images, or why they are not available."""
         from ltbench.engine.dataset_arrays import prepare
 
         name = record.setting.dataset
@@ -183,8 +183,8 @@ class _Looks:
         return self._labels[name]
 
 
-def _by_itself(record: Record) -> Iterable[str]:
-    """Yield what of a record's numbers contradicts others of them."""
+def _inner_contradictions(record: Record) -> Iterable[str]:
+    """Yield contradictions between a record's own numbers."""
     right = sum(row[i] for i, row in enumerate(record.confusion))
     images = sum(map(sum, record.confusion))
     said = record.metrics.get(PRIMARY)
@@ -192,12 +192,12 @@ def _by_itself(record: Record) -> Iterable[str]:
         yield f"{PRIMARY} is {said}, and the confusion matrix says {right / images}"
 
 
-def _twice(records: Sequence[Record]) -> Iterable[Finding]:
-    seen: dict[str, Record] = {}
+def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:
+    first_by_id: dict[str, Record] = {}
     for record in records:
-        first = seen.setdefault(record.id, record)
+        first = first_by_id.setdefault(record.id, record)
         if first is not record and result_digest(first) != result_digest(record):
-            yield Finding(level="wrong", where=_cell(record), what="it is there twice, with different numbers")
+            yield Finding(level="wrong", where=_cell(record), what="two records with different numbers")
 
 
 def _predictions(place: RecordsLocation) -> Predictions | None:

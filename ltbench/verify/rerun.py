@@ -1,15 +1,15 @@
-"""One cell alone: from its record to the jobs that make it again.
+"""Recomputes single cells from their records.
 
-A record holds the specs of its cell and of its fits, so neither the suite nor the plan that it came from is needed.
+A record has the specs of its cell and fits, so neither the suite nor its plan is needed.
 """
 
 from __future__ import annotations
 
 import random
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,17 +20,19 @@ from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
 from ltbench.records.record import Provenance, Record, validate
+from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.runner import run
 from ltbench.stages import TECHNIQUE_STAGES, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
+    from ltbench.running.events import Event
 
 
 def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
-    """Return the jobs that make the cells of these records again, and no other. What they share is done once.
+    """Return the plan that recomputes the cells of these records, sharing what they have in common.
 
-    Raises `PluginError` where a technique is not installed, or of another distribution or revision.
+    Raises `PluginError` if a technique is not installed, or of another distribution or revision.
     """
     fits: dict[str, Spec] = {}
     images: dict[str, int] = {}
@@ -64,9 +66,9 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
 
 
 def installed(record: Record, registry: Techniques) -> list[Spec]:
-    """Return the specs of the techniques that a record names, each with its stage, as they are installed here.
+    """Return the specs of a record's techniques as installed here, each with its stage.
 
-    Raises `PluginError` where one is not, or is of another distribution or revision.
+    Raises `PluginError` if one is not installed, or of another distribution or revision.
     """
     for spec in techniques_of(record):
         registry.build(spec)
@@ -84,40 +86,40 @@ def installed(record: Record, registry: Techniques) -> list[Spec]:
 
 def techniques_of(record: Record) -> list[Spec]:
     """Return the specs of the techniques that influence a cell, each once."""
-    found: dict[bytes, Spec] = {}
+    specs: dict[bytes, Spec] = {}
 
-    def look(value: object) -> None:
+    def collect(value: object) -> None:
         if isinstance(value, dict):
             if {"name", "distribution", "revision", "params"} <= value.keys():
-                found.setdefault(canonical(value), value)
+                specs.setdefault(canonical(value), value)
             else:
                 for part in value.values():
-                    look(part)
+                    collect(part)
         elif isinstance(value, list):
             for part in value:
-                look(part)
+                collect(part)
 
-    look([record.spec, record.fits])
-    return list(found.values())
+    collect([record.spec, record.fits])
+    return list(specs.values())
 
 
 def check_revision(made: Provenance | None, name: str, registry: Techniques) -> None:
-    """Raise `PluginError` where the technique that is installed is not the one that a record was made with."""
+    """Raise `PluginError` if the installed technique is not the one that a record was made with."""
     if made is None:
         return
     entry = registry.entry(name)
     if (entry.distribution, entry.technique.revision) != (made.distribution, made.revision):
         raise PluginError(
-            f"{made.stage} '{name}' is asked for as {made.distribution} revision {made.revision}, and "
+            f"the record was made with {made.stage} '{name}' of {made.distribution} revision {made.revision}, but "
             f"{entry.distribution} revision {entry.technique.revision} is installed",
             fix=f"install {made.distribution} {made.version}",
         )
 
 
 def command_of(record: Record, where: Path | None = None) -> str:
-    """Return the command that trains the cell of a record again, alone, in a store of its own.
+    """Return the command that retrains only the cell of a record, in a new store.
 
-    where: what holds the record, if it is neither a leaderboard nor the store.
+    where: the location of the record, unless it is a leaderboard or the default store.
     """
     words = ["ltbench", "run", "--cell", record.id]
     if where is not None:
@@ -127,17 +129,20 @@ def command_of(record: Record, where: Path | None = None) -> str:
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
-    """Return `count` of the records, drawn at random with that seed whatever their order; all where there are fewer."""
+    """Return `count` records drawn at random, independent of their order; all of them if there are fewer."""
     by_id = {record.id: record for record in records}
-    chance = random.Random(seed)  # noqa: S311 - whoever cannot know the seed beforehand cannot know the draw
-    return [by_id[key] for key in chance.sample(sorted(by_id), min(count, len(by_id)))]
+    rng = random.Random(seed)  # noqa: S311 - whoever cannot know the seed beforehand cannot know the draw
+    return [by_id[key] for key in rng.sample(sorted(by_id), min(count, len(by_id)))]
 
 
-def trained_again(records: Sequence[Record], context: Context, executor: Executor, **how: Any) -> dict[str, Record]:
-    """Make the cells of these records in the store of `context` and return their new records by id.
+def retrain(
+    records: Sequence[Record], context: Context, executor: Executor, options: RunOptions = DEFAULT_OPTIONS, *,
+    on_event: Callable[[Event], None],
+) -> dict[str, Record]:  # fmt: skip
+    """Compute the cells of these records in the store of `context` and return their new records by id.
 
-    how: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` where a technique is not installed.
+    on_event: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` if a technique is not installed.
     """
-    run(plan_of(records, context.registry), context, executor, **how)
-    made = {record.id: context.store.record(record.id) for record in records}
-    return {key: validate(raw, f"cell {key}") for key, raw in made.items() if raw is not None}
+    run(plan_of(records, context.registry), context, executor, options, on_event=on_event)
+    raw_records = {record.id: context.store.record(record.id) for record in records}
+    return {key: validate(raw, f"cell {key}") for key, raw in raw_records.items() if raw is not None}

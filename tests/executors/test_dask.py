@@ -28,7 +28,7 @@ from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ClusterError, SchedulerLost, WorkerRefused
 from ltbench.executor import Terms
 from ltbench.executors import dask as dask_executor
-from ltbench.executors import dask_cluster, dask_worker
+from ltbench.executors import dask_cluster, dask_worker, remote
 from ltbench.executors.builtin import DaskOffer
 from ltbench.registry.registry import Registry
 from ltbench.running import runner
@@ -195,7 +195,7 @@ def test_stopping_kills_what_runs_and_spares_the_workers_of_others(there, here, 
 
 
 def test_a_command_of_another_version_is_refused_with_both_named(there, here, monkeypatch):
-    monkeypatch.setattr(dask_executor, "versions", lambda jobs, registry: {"the harness": ["ltbench", "9.9", "abc"]})
+    monkeypatch.setattr(remote, "versions", lambda jobs, registry: {"the harness": ["ltbench", "9.9", "abc"]})
     executor = there()
     with pytest.raises(WorkerRefused, match="another version of ltbench") as caught, executor:
         ended(executor, [make("job1")])
@@ -247,9 +247,12 @@ def test_a_worker_with_several_threads_or_without_a_nanny_is_refused(threads, na
 
 
 def test_a_worker_that_does_not_understand_is_an_error(there, here, monkeypatch):
-    monkeypatch.setattr(dask_executor.dask_worker, "pack", lambda *_: b"of another time")
+    pack = remote.RemoteTasks.pack
+    monkeypatch.setattr(
+        remote.RemoteTasks, "pack", lambda *args: msgspec.structs.replace(pack(*args), message=b"of another time")
+    )
     executor = there()
-    with pytest.raises(WorkerRefused, match="could not read what it was told"), executor:
+    with pytest.raises(WorkerRefused, match="could not read its task"), executor:
         ended(executor, [make("job1")])
 
 
@@ -270,14 +273,14 @@ def test_a_scheduler_that_says_nothing_is_lost(there, here, monkeypatch):
     executor = there()
     executor.submit([make("job1", sleeps=1.0)])
     monkeypatch.setattr(dask_executor, "_SILENCE_SECONDS", -1.0)
-    with pytest.raises(SchedulerLost, match="the same command goes on"), executor:
+    with pytest.raises(SchedulerLost, match="the same command continues"), executor:
         collect_outcomes(executor, 1)
 
 
 def test_tasks_that_come_back_undone_for_ever_end_the_run(there, here, monkeypatch):
-    monkeypatch.setattr(dask_executor, "_VAIN", 0)
+    monkeypatch.setattr(remote, "_UNSTARTED", 0)
     monkeypatch.setattr(here.store.leases, "owner", lambda key: None)  # as if no worker ever got as far as a lease
-    monkeypatch.setattr(dask_executor.Dask, "_fits", lambda *_: False)
+    monkeypatch.setattr(dask_executor.Dask, "_is_usable", lambda *_: False)
     executor = there()
     with pytest.raises(ClusterError, match="die before they have done anything"), executor:
         ended(executor, [make("job1", does="kill_itself")])

@@ -39,7 +39,7 @@ def test_it_opens_where_the_first_error_was_raised_and_the_job_fails_all_the_sam
     assert out == ""
     assert "43" in err
     assert "ValueError: wrapped" in err
-    assert "fit job2: 'q' goes on" in err
+    assert "fit job2: 'q' continues" in err
 
 
 def test_what_the_store_raises_opens_nothing(tmp_path, capsys):

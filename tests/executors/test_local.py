@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, collect_outcomes, context, journal_keys, make, pids, statuses, wait_for, work
+from fakes import WORK, collect_outcomes, context, die, journal_keys, make, pids, statuses, wait_for, work
 from support import make_executor
 
 from ltbench.core.folders import cores
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
 from ltbench.executor import Terms
 from ltbench.executors import limits
@@ -166,15 +167,16 @@ def test_the_pool_is_made_anew_when_workers_die_that_had_nothing_to_do(local):
     assert {o.status for o in outcomes.values()} <= {"done", "found"}
 
 
-def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here):
+def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here, monkeypatch):
+    monkeypatch.setattr("ltbench.executors.local_slot.start_worker", die)
+
     def again_and_again():
         for _ in range(30):
             ended(executor, [[make("job1")]])
 
-    with Local(here, Terms(workers=1, work=WORK)) as executor:
-        executor._setup = None  # nothing that a worker could be started with
-        with pytest.raises(LtbenchError, match="die before they have done anything"):
-            again_and_again()
+    executor = Local(here, Terms(workers=1, work=WORK))
+    with pytest.raises(LtbenchError, match="die before they have done anything"), executor:
+        again_and_again()
 
 
 def test_a_job_that_takes_too_long_is_killed(here):
@@ -309,13 +311,8 @@ def alive(pid):
 
 
 def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
-    from ltbench.core.plugins import PluginOrigin
-
+    here.registry.origin = PluginOrigin(plugin_files=(str(tmp_path / "gone.py"),))
     with Local(here, Terms(workers=1, work=WORK)) as executor:
-        executor._setup = type(executor._setup)(
-            **{f: getattr(executor._setup, f) for f in executor._setup.__struct_fields__}
-            | {"origin": PluginOrigin(plugin_files=(str(tmp_path / "gone.py"),))}
-        )
         outcomes = ended(executor, [[make("job1"), make("job2")]])
     assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}
     assert "there is no plugin file" in outcomes["job1"].error["message"]
@@ -323,7 +320,7 @@ def test_an_error_of_the_registry_is_an_error_of_each_job(here, tmp_path):
 
 def test_a_worker_of_another_version_is_refused_and_nothing_is_done(here, monkeypatch):
     """As where ltbench is upgraded in the middle of a run, and a worker is started anew."""
-    monkeypatch.setattr("ltbench.executors.local.versions", lambda *_: {"the harness": ["ltbench", "9.9", "abc"]})
+    monkeypatch.setattr("ltbench.executors.remote.versions", lambda *_: {"the harness": ["ltbench", "9.9", "abc"]})
     executor = Local(here, Terms(workers=1, work=WORK))
     with pytest.raises(WorkerRefused, match="another version of ltbench") as caught, executor:
         ended(executor, [[make("job1")]])

@@ -100,14 +100,14 @@ def test_damage_is_found_set_aside_told_and_made_again(kind: str, undisturbed: T
         made_again |= harmed
         with executor_options(kind, trial) as where:
             said = trial.run(*where, workers=1)
-        last = said[said.index(f"{len(harmed)} damaged in the store") :]
+        last = said[said.index(f"{len(harmed)} damaged files were quarantined") :]
         assert all(key in last for key in harmed), said
         told += len(harmed)
     assert told == ROUNDS * HARMS >= 20
     assert len([p for p in (trial.root / "damaged").iterdir() if p.suffix != ".txt"]) == told
     doctor = ltbench("doctor", "--json", env={"LTBENCH_STORE": str(trial.root)})
     (finding,) = [f for f in json.loads(doctor.stdout) if f["subject"] == "damage"]
-    assert finding["text"].startswith(f"{told} in the store")
+    assert finding["text"].startswith(f"{told} files of the store were quarantined")
     trial.check(undisturbed, lost=0, made_again=made_again)
 
 

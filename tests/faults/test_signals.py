@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: one finishes what is in flight, two stop at once, and the same command goes on."""
+"""SIGTERM and Ctrl-C: one finishes what is in flight, two stop at once, and the same command continues."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def guesses(tmp_path, monkeypatch):
 
         def on_event(event):
             if event.kind == "begin":
-                event.tally.started = clock.now
+                event.counts.started = clock.now
             log(event)
 
         prediction = PredictionFromSpecs(shaped, here.store, known, "local")

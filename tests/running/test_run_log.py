@@ -11,9 +11,10 @@ from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.running import run_record
+from ltbench.running.options import RunOptions
 from ltbench.running.run_log import RunLog
 from ltbench.running.runner import run
-from ltbench.running.store_status import look
+from ltbench.running.store_status import store_status
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
 from ltbench.timing.speed_log import Speeds, SpeedSample
@@ -42,9 +43,9 @@ def ran(here, *plans, prediction=None, also=lambda event: None, **options):
                 one,
                 here,
                 executor,
+                RunOptions(**options),
                 prediction=prediction or Prediction(store=here.store, executor="inline"),
                 on_event=tell,
-                **options,
             )
     return log
 
@@ -135,7 +136,7 @@ def test_a_running_run_can_be_seen_and_is_alive(here):
 
     def watch(event):
         if event.kind == "handed" and event.job.key == "fit1":
-            seen.append(look(here.store))
+            seen.append(store_status(here.store))
 
     ran(here, tree(fits=2, cells=1, sleeps=0.6), also=watch)  # too long to be gathered into one task
     (status,) = seen
@@ -144,7 +145,7 @@ def test_a_running_run_can_be_seen_and_is_alive(here):
     assert [(flight.key, flight.kind) for flight in one.run.in_flight] == [("fit1", "fit")]
     assert (one.run.done, one.run.jobs, one.run.eta is None) == (1, 6, False)
     assert status.recent == status.held == ()
-    assert [seen.state for seen in look(here.store).recent] == ["done"]
+    assert [seen.state for seen in store_status(here.store).recent] == ["done"]
 
 
 def test_a_store_that_takes_no_record_does_not_stop_the_run(here):

@@ -19,6 +19,7 @@ from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
 from ltbench.executors.local import Local
+from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
 
 
@@ -28,14 +29,14 @@ def here(tmp_path, monkeypatch):
     return context(tmp_path / "store")
 
 
-def inline(here, what, **options):
+def inline(here, what, on_event=lambda event: None, **options):
     with Inline(here, Terms(work=WORK)) as executor:
-        return run(what, here, executor, **options)
+        return run(what, here, executor, RunOptions(**options), on_event=on_event)
 
 
-def local(here, what, workers=2, timeout=None, **options):
+def local(here, what, workers=2, timeout=None, on_event=lambda event: None, **options):
     with Local(here, Terms(workers=workers, work=WORK, timeout=timeout)) as executor:
-        return run(what, here, executor, **options)
+        return run(what, here, executor, RunOptions(**options), on_event=on_event)
 
 
 def test_everything_is_done_once_and_in_order(here):
@@ -281,7 +282,7 @@ def test_one_signal_finishes_what_is_running(here, number):
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 6
     assert stderr.startswith("stopped with ")
-    assert "the same command goes on" in stderr
+    assert "the same command continues" in stderr
     assert "Traceback" not in stderr
     assert sorted(journal_keys(here.store, "began")) == sorted(journal_keys(here.store, "ended"))
     assert journal_keys(here.store, "ended")
@@ -383,7 +384,7 @@ def test_what_another_process_does_is_waited_for(here):
     thread.start()
     summary = inline(here, what)
     thread.join()
-    assert (summary.done, summary.found) == (2, 1)
+    assert (summary.done, summary.done_elsewhere) == (2, 1)
     assert "fit1" not in journal_keys(here.store, "began")
 
 
@@ -391,7 +392,7 @@ def test_what_another_process_gave_up_is_taken_over(here):
     lease = here.store.lease("fit1")
     threading.Timer(0.8, lease.release).start()
     summary = inline(here, plan(make("fit1"), make("cell1", "fit1", kind="cell")))
-    assert (summary.done, summary.found, summary.ran) == (1, 0, {"fit": 1, "cell": 1})
+    assert (summary.done, summary.done_elsewhere, summary.ran) == (1, 0, {"fit": 1, "cell": 1})
 
 
 def test_waiting_for_others_ends_with_the_time(here):

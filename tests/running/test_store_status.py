@@ -16,8 +16,8 @@ from fakes import wait_for
 
 from ltbench.cli import group
 from ltbench.running import run_record
-from ltbench.running.run_record import Flight, Guess, Part, Run, lease_key, write
-from ltbench.running.store_status import look
+from ltbench.running.run_record import Part, Run, RunningJob, TimePrediction, lease_key, write
+from ltbench.running.store_status import store_status
 from ltbench.store.leases import Owner
 from ltbench.store.store import Store
 
@@ -58,7 +58,7 @@ def no_waiting(seconds):
 
 def test_a_run_that_lost_its_lease_is_dead(store):
     noted(store)
-    assert states(look(store, wait=no_waiting)) == ["died"]
+    assert states(store_status(store, wait=no_waiting)) == ["died"]
 
 
 def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(store):
@@ -68,14 +68,14 @@ def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(store):
     lease = store.lease(lease_key(run.id))
     owner = store.leases.owner(lease_key(run.id))
     leased(store, lease_key(run.id), place=owner.place, pid=gone.pid)
-    assert states(look(store, wait=no_waiting)) == ["died"]
+    assert states(store_status(store, wait=no_waiting)) == ["died"]
     lease.release()
 
 
 def test_a_run_of_another_machine_lives_while_its_lease_is_touched(store):
     run = noted(store)
     leased(store, lease_key(run.id), touched=3.0)
-    assert states(look(store, wait=no_waiting)) == ["running"]
+    assert states(store_status(store, wait=no_waiting)) == ["running"]
 
 
 @pytest.mark.parametrize("touched", [3600.0, -3600.0])
@@ -88,32 +88,32 @@ def test_clocks_that_differ_are_no_death_where_the_lease_is_touched_again(store,
         waits.append(seconds)
         os.utime(path, (time.time() - touched + seconds,) * 2)
 
-    assert states(look(store, wait=beat)) == ["running"]
+    assert states(store_status(store, wait=beat)) == ["running"]
     assert waits == [7.5]  # a beat of five seconds, and some
-    assert states(look(store, wait=lambda _: None)) == ["died"]
+    assert states(store_status(store, wait=lambda _: None)) == ["died"]
 
 
 def test_a_lease_of_last_week_is_not_waited_for(store):
     run = noted(store)
     leased(store, lease_key(run.id), touched=7 * 86_400)
-    assert states(look(store, wait=no_waiting)) == ["died"]
+    assert states(store_status(store, wait=no_waiting)) == ["died"]
 
 
 def test_jobs_in_flight_age_with_the_last_sign_of_life(store):
-    run = noted(store, in_flight=(Flight(key="k", kind="fit", about="x", seconds=10.0),))
+    run = noted(store, in_flight=(RunningJob(key="k", kind="fit", about="x", seconds=10.0),))
     record = store.root / "runs" / f"{run.id}.json"
     os.utime(record, (time.time() - 24,) * 2)
     leased(store, lease_key(run.id), touched=4.0)
-    (seen,) = look(store).running
+    (seen,) = store_status(store).running
     assert seen.quiet == pytest.approx(20, abs=0.5)
 
 
 def test_jobs_that_no_run_tells_of_are_shown_with_their_process(store):
-    run = noted(store, in_flight=(Flight(key="mine", kind="fit", about="x", seconds=10.0),))
+    run = noted(store, in_flight=(RunningJob(key="mine", kind="fit", about="x", seconds=10.0),))
     for key in (lease_key(run.id), "mine", "theirs"):
         leased(store, key)
     leased(store, "dead", touched=10 * 86_400)
-    assert [(held.key, held.host, held.pid) for held in look(store).held] == [("theirs", "far", 7)]
+    assert [(held.key, held.host, held.pid) for held in store_status(store).held] == [("theirs", "far", 7)]
 
 
 def test_the_last_runs_are_told_and_one_that_lives_whenever_it_began(store):
@@ -122,7 +122,7 @@ def test_the_last_runs_are_told_and_one_that_lives_whenever_it_began(store):
     for day in range(2, 9):
         noted(store, f"2030010{day}T000000-aa", state="done")
     (store.root / "runs" / "20300109T000000-aa.json").write_text("{ torn")
-    status = look(store, last=2)
+    status = store_status(store, last=2)
     assert [seen.run.id for seen in status.running] == [first.id]
     assert [seen.run.id[:8] for seen in status.recent] == ["20300108", "20300107"]
 
@@ -142,12 +142,12 @@ def test_a_store_on_which_nothing_ran_says_so_and_stays_as_it_is(store):
 def test_the_command_shows_what_runs_and_how_runs_ended(store):
     run = noted(
         store, cells=48, done=12, failed=1, jobs=99, jobs_done=30, eta=125.0, began="2030-01-01T00:00:00Z",
-        in_flight=(Flight(key="0123456789abcdef", kind="fit", about="tiny 100 net mixup", seconds=75.0),),
+        in_flight=(RunningJob(key="0123456789abcdef", kind="fit", about="tiny 100 net mixup", seconds=75.0),),
     )  # fmt: skip
     leased(store, lease_key(run.id))
     guesses = (
-        Guess(after=0.0, elapsed=0.0, predicted=None, ratio=None),
-        Guess(after=0.11, elapsed=9.0, predicted=110.0, ratio=1.1),
+        TimePrediction(after=0.0, elapsed=0.0, predicted=None, ratio=None),
+        TimePrediction(after=0.11, elapsed=9.0, predicted=110.0, ratio=1.1),
     )
     noted(store, "20291231T000000-bb", "done", cells=3, done=3, seconds=100.0,
           parts=(Part(jobs=9, seconds=100.0, guesses=guesses),))  # fmt: skip
@@ -202,11 +202,11 @@ def test_a_run_is_seen_from_outside_and_seen_dead_when_it_was_killed(store):
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])}
     other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=env)
     try:
-        flying = wait_for(lambda: [f for seen in look(store).running for f in seen.run.in_flight])
+        flying = wait_for(lambda: [f for seen in store_status(store).running for f in seen.run.in_flight])
         assert [flight.key for flight in flying] == ["fit0"]
-        assert look(store).running[0].run.pid == other.pid
+        assert store_status(store).running[0].run.pid == other.pid
     finally:
         other.kill()
         other.wait()
-    assert states(look(store, wait=no_waiting)) == ["died"]
+    assert states(store_status(store, wait=no_waiting)) == ["died"]
     assert run_record.read(store.root)[0].state == "running"

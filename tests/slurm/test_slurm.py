@@ -16,6 +16,7 @@ from support import make_executor
 from test_whole_product import Workspace
 
 from ltbench.executor import Terms
+from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
@@ -117,7 +118,7 @@ def test_a_job_of_slurm_that_is_cancelled_costs_what_its_worker_was_at_and_is_su
     with make_executor(
         f"dask[{OPTIONS},python={sys.executable}]", here, Terms(work="fakes:work_until_released")
     ) as executor:
-        summary = run(tree(fits=4), here, executor, retries=3)
+        summary = run(tree(fits=4), here, executor, RunOptions(retries=3))
         thread.join()
     assert (summary.done, summary.failed) == (12, ())
     assert cancelled

@@ -76,20 +76,6 @@ def test_work_scales_a_prediction():
     assert predicting(line(10.0)).seconds(fit(work=250.0)) == pytest.approx(25.0)
 
 
-def test_a_probe_serves_until_a_job_is_known():
-    known = predicting()
-    known.learn_probe(fit(), 8.0, 1000.0)
-    assert (known.seconds(fit(work=200.0)), known.basis(fit())) == (pytest.approx(16.0), "probe")
-    both = predicting(line(8.0, probe=True), line(12.0))
-    assert (both.seconds(fit()), both.basis(fit())) == (pytest.approx(12.0), "shape")
-
-
-def test_a_probe_of_that_shape_beats_jobs_that_are_only_alike():
-    other = msgspec.structs.replace(FIT, techniques="heavy")
-    known = predicting(line(50.0, shape=other), line(8.0, probe=True))
-    assert known.seconds(fit()) == pytest.approx(8.0)
-
-
 def test_a_pass_is_a_pass_where_nothing_else_is_known():
     known = predicting(line(9.0))
     assert known.seconds(make("predict1", kind="predict", work=20.0)) == pytest.approx(1.8)
@@ -137,7 +123,7 @@ def test_what_a_run_learned_is_there_for_the_next(tmp_path):
     first = predicting(store=store)
     first.learn(fit("fit1"), 10.0)
     first.learn(fit("fit2"), 14.0)
-    first.learn_probe(fit("fit3", model="big"), 70.0, 5000.0)
+    first.learn(fit("fit3", model="big"), 70.0)
     first.learn_start(6.0)
     first.save()
     first.save()
@@ -160,18 +146,3 @@ def test_a_forecast_is_shared_by_workers_and_no_shorter_than_a_chain():
     assert known.forecast({}, workers=8).elapsed == 0.0
     assert (forecast + forecast).elapsed == pytest.approx(50.0)
     assert (forecast + forecast).basis == {"shape": pytest.approx(80.0)}
-
-
-def test_one_fit_of_each_unmeasured_shape_is_worth_a_probe_the_unknown_ones_first():
-    known = predicting(line(10.0), line(10.0, shape=msgspec.structs.replace(FIT, techniques="probed"), probe=True))
-    jobs = [
-        fit("known"),
-        fit("probed", techniques="probed"),
-        fit("alike1", techniques="mixup", work=500.0),
-        fit("alike2", techniques="mixup", data="other data", work=500.0),
-        fit("unknown1", model="small", work=50.0),
-        fit("unknown2", model="large", work=70.0),
-        fit("still", trainable="classifier"),
-        make("predict1", kind="predict"),
-    ]
-    assert [job.key for job in known.unmeasured(jobs)] == ["unknown2", "unknown1", "alike1"]

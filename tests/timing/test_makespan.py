@@ -58,10 +58,10 @@ def test_the_walk_lies_between_the_bounds_of_list_scheduling(drawn):
     jobs, seconds, workers = drawn
     walked = makespan(jobs, seconds, workers)
     total = sum(seconds.values())
-    before, module._WALKED = module._WALKED, 0
+    before, module._SIMULATED = module._SIMULATED, 0
     try:
         bound, chain = makespan(jobs, seconds, workers), makespan(jobs, seconds, 10**9)
     finally:
-        module._WALKED = before
+        module._SIMULATED = before
     assert bound == pytest.approx(max(total / workers, chain))
     assert bound - 1e-9 <= walked <= total / workers + (1 - 1 / workers) * chain + 1e-9

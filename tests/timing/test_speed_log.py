@@ -19,9 +19,9 @@ FIT = Shape(
 )  # fmt: skip
 
 
-def line(seconds=10.0, work=100.0, jobs=1, macs=0.0, probe=False, **changes):
+def line(seconds=10.0, work=100.0, jobs=1, macs=0.0, **changes):
     shape = msgspec.structs.replace(FIT, **changes)
-    return SpeedSample(shape=shape, jobs=jobs, seconds=seconds, work=work, macs=macs, probe=probe)
+    return SpeedSample(shape=shape, jobs=jobs, seconds=seconds, work=work, macs=macs)
 
 
 def wider(depth, **changes):
@@ -31,7 +31,7 @@ def wider(depth, **changes):
 def test_what_is_appended_is_read_again(tmp_path):
     assert list(read(tmp_path / "speeds")) == []
     append(tmp_path / "speeds", [line(1.0), line(2.0)])
-    append(tmp_path / "speeds", [line(3.0, probe=True)])
+    append(tmp_path / "speeds", [line(3.0)])
     assert [one.seconds for one in read(tmp_path / "speeds")] == [1.0, 2.0, 3.0]
 
 
@@ -47,6 +47,18 @@ def test_foreign_bytes_are_left_out(tmp_path):
     append(tmp_path, [line(1.0)])
     (tmp_path / "other.jsonl").write_bytes(b'\xff\xfe\n{"shape": 3}\n[]\n\n' + msgspec.json.encode(line(5.0)))
     assert [one.seconds for one in read(tmp_path)] == [5.0, 1.0]
+
+
+def test_samples_of_a_few_steps_that_earlier_versions_noted_are_skipped(tmp_path, monkeypatch):
+    append(tmp_path, [line(10.0)])
+    (path,) = tmp_path.iterdir()
+    sample = msgspec.to_builtins(line(3.0)) | {"probe": True}
+    path.write_bytes(path.read_bytes() + msgspec.json.encode(sample) + b"\n")
+    assert [one.seconds for one in read(tmp_path)] == [10.0]
+    monkeypatch.setattr(speed_log, "_LARGE", 100)
+    append(tmp_path, [line(12.0, model="other")])  # which sums the file up first
+    assert b"probe" not in path.read_bytes()
+    assert [one.seconds for one in read(tmp_path)] == [10.0, 12.0]
 
 
 WRITER = """
@@ -71,19 +83,18 @@ def test_several_processes_write_at_once(tmp_path):
 
 
 def test_a_large_file_is_summed_up_and_says_the_same(tmp_path, monkeypatch):
-    append(tmp_path, [line(10.0), line(14.0), line(90.0, model="other"), line(3.0, probe=True)])
+    append(tmp_path, [line(10.0), line(14.0), line(90.0, model="other")])
     monkeypatch.setattr(speed_log, "_LARGE", 100)
     append(tmp_path, [line(12.0, model="third")])
-    assert len(list(read(tmp_path))) == 4
+    assert len(list(read(tmp_path))) == 3
     known = Speeds(read(tmp_path))
     assert known.rate(FIT) == pytest.approx(0.12, rel=0.02)
-    assert known.probed(FIT) == pytest.approx(0.03)
     assert known.rate(msgspec.structs.replace(FIT, model="third")) == pytest.approx(0.12)
 
 
 def test_a_folder_that_takes_nothing_is_said_so(tmp_path):
     (tmp_path / "speeds").write_text("a file in the way")
-    with pytest.raises(StoreError, match="what jobs took cannot be noted"):
+    with pytest.raises(StoreError, match="the durations of jobs cannot be written"):
         append(tmp_path / "speeds", [line()])
 
 
@@ -91,7 +102,6 @@ def test_a_rate_is_seconds_over_work():
     known = Speeds([line(10.0, 100.0), line(20.0, 300.0)])
     assert known.rate(FIT) == pytest.approx(30 / 400, rel=0.05)
     assert known.rate(msgspec.structs.replace(FIT, model="another")) is None
-    assert known.probed(FIT) is None
 
 
 def test_what_is_alike_is_known_by_the_wider_shape():

@@ -1,4 +1,4 @@
-"""Telling what was found damaged in a store."""
+"""Reports files that were quarantined during a command."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ SHOWN = 10
 
 
 @contextlib.contextmanager
-def telling_damage(store: Store) -> Iterator[Callable[[], list[Damage]]]:
-    """Say at the end of the block, however it ends, what was set aside meanwhile; give a function that lists it.
+def reporting_damage(store: Store) -> Iterator[Callable[[], list[Damage]]]:
+    """Print at the end of the block, however it ends, what was quarantined meanwhile; yield a function that lists it.
 
-    What other processes that share the store set aside is among it: it may have been found for this one's sake.
+    That includes what other processes on the store have quarantined, as their jobs may be for this command.
     """
     from ltbench.store.quarantine import quarantined
 
-    before = {one.where for one in quarantined(store.root)}
+    before = {damage.where for damage in quarantined(store.root)}
 
     def since() -> list[Damage]:
-        return [one for one in quarantined(store.root) if one.where not in before]
+        return [damage for damage in quarantined(store.root) if damage.where not in before]
 
     try:
         yield since
     finally:
-        found = since()
-        if found:
-            click.echo(f"{len(found)} damaged in the store, set aside, to be made again where it is needed:", err=True)
-        for one in found[:SHOWN]:
-            click.echo(f"  {one.key}: {one.why}\n    now in {one.where}", err=True)
-        if len(found) > SHOWN:
-            click.echo(f"  and {len(found) - SHOWN} more (ltbench doctor)", err=True)
+        damages = since()
+        if damages:
+            click.echo(f"{len(damages)} damaged files were quarantined; they will be recomputed when needed:", err=True)
+        for damage in damages[:SHOWN]:
+            click.echo(f"  {damage.key}: {damage.why}\n    now in {damage.where}", err=True)
+        if len(damages) > SHOWN:
+            click.echo(f"  and {len(damages) - SHOWN} more (ltbench doctor)", err=True)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from ltbench.records.agreement import Agreement
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
+    from ltbench.running.options import RunOptions
 
-_MEANINGLESS = {
+_WITHOUT_EFFECT = {
     "suite_name": "--suite", "plugins": "--plugins", "everything": "--all", "strategy": "--strategy",
     "max_techniques": "--max-techniques", "datasets": "--datasets", "models": "--models",
     "imbalance_factors": "--imbalance-factors", "seeds": "--seeds", "settings": "--set", "budget": "--budget",
     "rerun_stale": "--rerun-stale", "no_sharing": "--no-sharing", "retry_failed": "--keep-failed",
 }  # fmt: skip
-"""Options that say which cells are run, or for how long."""
+"""Options that select cells or end a run."""
 
 
 def run_cell(
@@ -31,42 +32,44 @@ def run_cell(
     places: Sequence[RecordsLocation],
     context: Context,
     executor: Executor,
+    options: RunOptions,
     *,
-    retries: int,
     as_json: bool,
 ) -> int:
-    """Make the cell in the store of `context`, unless it is there, and print how its numbers agree. Publish nothing."""
+    """Compute the cell unless the store has it, and print how its numbers agree with the record. Publish nothing."""
     from ltbench.records.agreement import agreement
     from ltbench.records.locations import find
     from ltbench.running.progress import Progress
-    from ltbench.verify.rerun import trained_again
+    from ltbench.verify.rerun import retrain
 
     if cell is None:
-        raise UsageError("--records says where a cell is on record, and no cell is named", fix="--cell ID")
+        raise UsageError("--records is given without a cell", fix="--cell ID")
     ctx = click.get_current_context()
     given = [
-        option for name, option in _MEANINGLESS.items() if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        option
+        for name, option in _WITHOUT_EFFECT.items()
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise UsageError(f"{given[0]} changes nothing beside --cell", why="a record says all that a cell is")
+        raise UsageError(f"{given[0]} has no effect with --cell", why="the record states all that the cell depends on")
     before = find(cell, places).record
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
-        after = trained_again([before], context, executor, retries=retries, on_event=progress)[before.id]
-    found = agreement(before, after)
+        after = retrain([before], context, executor, options, on_event=progress)[before.id]
+    comparison = agreement(before, after)
     if as_json:
-        print_json({"id": before.id, "trained": not cached, "agreement": found, "record": after})
+        print_json({"id": before.id, "trained": not cached, "agreement": comparison, "record": after})
     else:
-        _print(before, after, found)
+        _print(before, after, comparison)
     if cached:
         click.echo(
-            f"nothing was trained: the cell is in the store {context.store.root}; another --store trains it anew",
+            f"nothing was trained: the cell is in the store {context.store.root}; another --store trains it again",
             err=True,
         )
     return CELLS_FAILED if after.status == "failed" else 0
 
 
-def _print(before: Record, after: Record, found: Agreement) -> None:
+def _print(before: Record, after: Record, comparison: Agreement) -> None:
     s = before.setting
     click.echo(
         f"{before.id}  {before.label}\n{s.dataset}, profile {s.profile}, imbalance factor {s.imbalance_factor:g}, "
@@ -77,14 +80,14 @@ def _print(before: Record, after: Record, found: Agreement) -> None:
         return
     print_table(
         ["metric", "on record", "now"],
-        [[name, *(_number(one) for one in pair)] for name, pair in found.metrics.items()],
+        [[name, *map(_number, pair)] for name, pair in comparison.metrics.items()],
     )
     if before.status == "failed":
-        click.echo("\nThe record is of a failure; now there are numbers.")
-    elif found.same:
-        click.echo("\nEvery number is the same, to the last bit.")
+        click.echo("\nThe record is of a failed cell; this time it succeeded.")
+    elif comparison.same:
+        click.echo("\nEvery number is bit-identical.")
     else:
-        unlike = f"; the machines differ: {', '.join(found.unlike)}" if found.unlike else ""
+        unlike = f"; the machines differ: {', '.join(comparison.unlike)}" if comparison.unlike else ""
         click.echo(f"\nThe numbers differ{unlike}.")
 
 

@@ -1,14 +1,13 @@
-"""The walk of a run through the parts of a plan: each is planned, prepared, run and published."""
+"""Runs a suite's plan part by part: each part is planned, prepared, run and published."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from ltbench.cli.running.prepare import prepare
 from ltbench.cli.running.publish import publish_suite
@@ -19,114 +18,98 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.publish import Loaded
     from ltbench.planning.plan import Plan
     from ltbench.running.events import Event, Summary
+    from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.suite.suite import Suite
-    from ltbench.timing.estimate import Prediction
 
 
-class Walk:
-    """A run through all parts of a suite's plan, and what it has come to so far."""
+class RunResult:
+    """What the parts of a run came to so far."""
 
-    def __init__(self, suite: Suite, context: Context, folder: Path, *, sharing: bool) -> None:
-        """folder: where the suite's leaderboard is published. sharing: off, every cell trains for itself."""
-        from ltbench.planning.parts import plan_parts
-
-        self._suite, self._context, self._folder, self._sharing = suite, context, folder, sharing
-        self._parts = plan_parts(suite, context.registry, context.data_root)
-        self._foreseen: set[str] = set()
+    def __init__(self) -> None:
         self.summaries: list[Summary] = []
         self.published: list[Path] = []
         self.shown: Loaded | None = None
         self.stopped: Interrupted | None = None
         self.more = False
-        """Whether parts are left that were not begun."""
+        """Whether parts are left that were not started."""
 
-    def go(
-        self,
-        executor: Executor,
-        executor_name: str,
-        log: RunLog,
-        listeners: Sequence[Callable[[Event], None]],
-        *,
-        budget: float | None,
-        retries: int,
-        retry_failed: bool,
-        rerun_stale: bool,
-    ) -> None:
-        """Go as far as budget and signals allow; afterwards no state is left that nobody goes on from."""
-        from ltbench.planning.without_sharing import without_sharing
-        from ltbench.store.training_states import remove_states
-        from ltbench.timing.estimate import Prediction
 
-        context = self._context
-        deadline = None if budget is None else time.monotonic() + budget
-        while self.stopped is None and (deadline is None or time.monotonic() < deadline or not self.summaries):
-            plan = next(self._parts, None)
-            if plan is None:
-                break
-            if not self._sharing:
-                plan = without_sharing(plan)
-            first = executor_name if not self.summaries else None
-            prediction = Prediction.of(plan, context.store, context.registry, context.data_root, executor=first)
-            prepare(
-                plan, context.store, context.registry, context.data_root, prediction, workers=executor.slots,
-                rerun_stale=rerun_stale,
-            )  # fmt: skip
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            self._part(
-                plan, executor, prediction, log, listeners, budget=left, retries=retries, retry_failed=retry_failed
+def run_parts(
+    suite: Suite, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, folder: Path
+) -> RunResult:
+    """Run the parts of a suite's plan as far as budget and signals allow.
+
+    folder: where the suite's leaderboard is published. Once every part is done, no state of a training is left that
+    only a later part could have continued.
+    """
+    from ltbench.planning.parts import plan_parts
+    from ltbench.planning.without_sharing import without_sharing
+    from ltbench.store.training_states import remove_states
+
+    result = RunResult()
+    parts = plan_parts(suite, context.registry, context.data_root)
+    foreseen: set[str] = set()
+    deadline = None if options.budget is None else time.monotonic() + options.budget
+    # The first part always runs, so that even a short budget publishes what is in the store.
+    while result.stopped is None and (deadline is None or time.monotonic() < deadline or not result.summaries):
+        plan = next(parts, None)
+        if plan is None:
+            break
+        if not options.sharing:
+            plan = without_sharing(plan)
+        _run_part(plan, suite, context, executor, options, deadline, log=log, folder=folder, result=result)
+        foreseen |= plan.foreseen
+    result.more = result.stopped is None and next(parts, None) is not None
+    if result.stopped is None and not result.more:
+        for fit in foreseen:
+            remove_states(fit, context.store)
+    return result
+
+
+def _run_part(
+    plan: Plan,
+    suite: Suite,
+    context: Context,
+    executor: Executor,
+    options: RunOptions,
+    deadline: float | None,
+    *,
+    log: RunLog,
+    folder: Path,
+    result: RunResult,
+) -> None:
+    from ltbench.core.signals import catch_signals
+    from ltbench.planning.without_sharing import compare_with_shared
+    from ltbench.running.progress import Progress
+    from ltbench.running.runner import run
+    from ltbench.timing.estimate import Prediction
+
+    # Workers have to be started for the first part only.
+    starts = log.run.executor if not result.summaries else None
+    prediction = Prediction.of(plan, context, executor=starts)
+    prepare(plan, context, prediction, workers=executor.slots, rerun_stale=options.rerun_stale)
+    if deadline is not None:
+        options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
+    # One signal stops the run, but the page of what is done is still written.
+    with Progress() as progress, catch_signals() as signals:
+
+        def on_event(event: Event) -> None:
+            progress(event)
+            log(event)
+
+        try:
+            summary = run(
+                plan, context, executor, options, prediction=prediction, keep_states=plan.foreseen, on_event=on_event
             )
-            self._foreseen |= plan.foreseen
-        self.more = self.stopped is None and next(self._parts, None) is not None
-        if self.stopped is None and not self.more:
-            for fit in self._foreseen:
-                remove_states(fit, context.store)
-
-    def _part(
-        self,
-        plan: Plan,
-        executor: Executor,
-        prediction: Prediction,
-        log: RunLog,
-        listeners: Sequence[Callable[[Event], None]],
-        *,
-        budget: float | None,
-        retries: int,
-        retry_failed: bool,
-    ) -> None:
-        from ltbench.core.signals import catch_signals
-        from ltbench.planning.without_sharing import compare_with_shared
-        from ltbench.running.progress import Progress
-        from ltbench.running.runner import run
-
-        context = self._context
-        # One signal lets the page of what is done be written, too.
-        with Progress() as progress, catch_signals() as signals:
-            try:
-                summary = run(
-                    plan,
-                    context,
-                    executor,
-                    budget=budget,
-                    retries=retries,
-                    retry_failed=retry_failed,
-                    prediction=prediction,
-                    keep_states=plan.foreseen,
-                    on_event=partial(_tell, (progress, log, *listeners)),
-                )
-                self.summaries.append(summary)
-            except Interrupted as error:
-                self.stopped = error
-                log.interrupted()
-            if self._sharing:
-                paths, shown = publish_suite(self._folder, self._suite, plan, context.registry, context.store)
-                self.published, self.shown = paths or self.published, shown or self.shown
-            else:
-                click.echo(compare_with_shared(plan, context.store), err=True)
-        if signals and self.stopped is None:
-            self.stopped = Interrupted("stopped as the page was written", fix="run it again: nothing of it is lost")
-
-
-def _tell(listeners: Sequence[Callable[[Event], None]], event: Event) -> None:
-    for listener in listeners:
-        listener(event)
+            result.summaries.append(summary)
+        except Interrupted as error:
+            result.stopped = error
+            log.interrupted()
+        if options.sharing:
+            paths, shown = publish_suite(folder, suite, plan, context)
+            result.published, result.shown = paths or result.published, shown or result.shown
+        else:
+            click.echo(compare_with_shared(plan, context.store), err=True)
+    if signals and result.stopped is None:
+        result.stopped = Interrupted("stopped while the page was written", fix="run it again: no result is lost")

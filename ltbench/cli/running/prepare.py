@@ -1,8 +1,7 @@
-"""What comes before a run: stale work, data, and what is to be done in words."""
+"""Prepares a run: stale results, data sets, and a line that says what will be done."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,69 +9,66 @@ import click
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.executor import Techniques
+    from ltbench.executor import Context
     from ltbench.planning.plan import Plan
     from ltbench.running.what_is_missing import PlanStatus
-    from ltbench.store.store import Store
     from ltbench.timing.estimate import Prediction
 
 
-def prepare(
-    plan: Plan, store: Store, registry: Techniques, data_root: Path, prediction: Prediction, *, workers: int,
-    rerun_stale: bool,
-) -> None:  # fmt: skip
-    """Say what is to be done of a plan, and see that it can be: stale work put away if asked for, data in place."""
+def prepare(plan: Plan, context: Context, prediction: Prediction, *, workers: int, rerun_stale: bool) -> None:
+    """Discard stale results if `rerun_stale`, prepare the data sets, and print what is to be done."""
     from ltbench.running.what_is_missing import plan_status
 
-    view = plan_status(plan, store, registry, prediction, workers=workers)
-    if view.stale:
-        _tell_stale(view, renewed=rerun_stale)
+    status = plan_status(plan, context, prediction, workers=workers)
+    if status.stale:
+        _report_stale(status, renewed=rerun_stale)
         if rerun_stale:
-            discard_stale(plan, view, store, registry)
-            view = plan_status(plan, store, registry, prediction, workers=workers)
-    if view.missing["fit"]:
-        _fetch(plan, registry, data_root)
-    missing = view.missing
+            discard_stale(plan, status, context)
+            status = plan_status(plan, context, prediction, workers=workers)
+    if status.missing["fit"]:
+        _fetch(plan, context)
+    missing = status.missing
     click.echo(
-        f"{view.jobs['cell']} cells, {view.cells_done} of them done; to do: {missing['fit']} trainings, "
+        f"{status.jobs['cell']} cells, {status.cells_done} of them done; to do: {missing['fit']} trainings, "
         f"{missing['predict']} predictions, {missing['cell']} cells to derive"
-        + ("" if view.forecast.elapsed is None else f"; about {duration(view.forecast.elapsed)}"),
+        + ("" if status.forecast.elapsed is None else f"; about {duration(status.forecast.elapsed)}"),
         err=True,
     )
 
 
-def discard_stale(plan: Plan, view: PlanStatus, store: Store, registry: Techniques) -> None:
-    """Set aside the records of stale cells, and what of their trainings and predictions is stale itself."""
+def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
+    """Discard the records of stale cells, and those of their trainings and predictions that are stale themselves."""
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
     from ltbench.store.training_states import remove_states
 
-    cache: dict[str, dict[str, Any]] = {}
+    store = context.store
+    current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        if cell.key not in view.stale:
+        if cell.key not in status.stale:
             continue
         store.discard(cell.key)
         for predict in cell.parents:
             for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
-                if store.has(key) and differences(store.meta(key)["plugins"], registry, cache):
+                if store.has(key) and differences(store.meta(key)["plugins"], context.registry, current):
                     store.discard(key)
                     remove_states(key, store)
 
 
-def _fetch(plan: Plan, registry: Techniques, data_root: Path) -> None:
-    """See that the data sets are there, downloaded and prepared, before several workers need them at once."""
+def _fetch(plan: Plan, context: Context) -> None:
+    """Download and prepare the data sets before several workers need them at once."""
     from ltbench.engine.dataset_arrays import prepare
     from ltbench.stages import Dataset
 
     for label in dict.fromkeys(cell.extra["setting"]["dataset"] for cell in plan.cells):
-        dataset = registry.parse(label, "dataset")
+        dataset = context.registry.parse(label, "dataset")
         assert isinstance(dataset, Dataset)
-        prepare(dataset, data_root)
+        prepare(dataset, context.data_root)
 
 
-def _tell_stale(view: PlanStatus, *, renewed: bool) -> None:
-    lines = sorted({line for lines in view.stale.values() for line in lines})
+def _report_stale(status: PlanStatus, *, renewed: bool) -> None:
+    lines = sorted({line for lines in status.stale.values() for line in lines})
     what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
     click.echo(
-        f"{len(view.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
+        f"{len(status.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
     )

@@ -1,4 +1,4 @@
-"""From the records of a plan to a suite's leaderboard."""
+"""Publishes the records of a plan on a suite's leaderboard."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from ltbench.cli.running.reproduce_command import reproducing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ltbench.executor import Techniques
+    from ltbench.executor import Context
     from ltbench.leaderboard.publish import Loaded
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
-    from ltbench.store.store import Store
     from ltbench.suite.suite import Suite
 
 
-def publish_suite(
-    folder: Path, suite: Suite, plan: Plan, registry: Techniques, store: Store
-) -> tuple[list[Path], Loaded | None]:
+def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> tuple[list[Path], Loaded | None]:
     """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
 
-    Without a record nothing is written, and nothing where the leaderboard is what its records say.
+    Nothing is written without a record, or where the leaderboard is up to date.
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.page.page import SuiteFacts
@@ -36,6 +33,7 @@ def publish_suite(
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.suite.published import as_recorded
 
+    registry, store = context.registry, context.store
     keys = [cell.key for cell in plan.cells]
     records = [validate(record) for record in valid_records(keys, store)]
     if not records:
@@ -50,27 +48,28 @@ def publish_suite(
         title=suite.title,
         question=suite.question,
         notes=suite.notes,
-        command=reproducing(_with(suite, old.records), labels, seeds, registry),
+        command=reproducing(_with_settings_of(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
-        reported=tuple(one.with_recorded_labels(registry) for one in suite.reported),
-        claims=tuple(one.with_recorded_labels(registry) for one in suite.claims),
+        reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
+        claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
-    one = joined(old, records)
+    merged = joined(old, records)
     verified = folder / VERIFIED
-    parts = [text_of(one), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    parts = [text_of(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    # The figures of a page take seconds, and a second run mostly changes nothing.
     source = render_cache.source_of(parts)
     if render_cache.is_current(store.root, folder, source):
         return [], None
-    paths, shown = written(folder, facts, one)
+    paths, shown = written(folder, facts, merged)
     render_cache.remember(store.root, folder, source, paths)
     return paths, shown
 
 
-def _with(suite: Suite, records: Sequence[Record]) -> Suite:
-    """Return a suite that asks, too, for the data sets, models and factors of records that are on its page already."""
+def _with_settings_of(suite: Suite, records: Sequence[Record]) -> Suite:
+    """Return the suite with the data sets, models and factors of records that its page already has."""
     from ltbench.suite.suite import changed
 
     settings = [record.setting for record in records]

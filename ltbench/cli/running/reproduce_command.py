@@ -1,4 +1,4 @@
-"""The command that a page gives its readers: what makes its records again."""
+"""The command on a page that reproduces its records."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Techniques) -> str:
-    """Return the command that makes the records of a page, whatever commands made them so far.
+    """Return one command that reproduces the records of a page, which several commands may have made.
 
-    labels: every technique that the page has or that was asked for; seeds: the same for pairs of seeds.
+    labels, seeds: every technique and every pair of seeds on the page or in the suite.
     """
     from ltbench.suite.suite import find_suite
 
@@ -24,13 +24,13 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
     words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
     if labels != {t.label for text in own.techniques for t in registry.parse_all(text)}:
         words += ["--plugins", ",".join(sorted(labels))]
-    for option, mine, its in (
+    for option, values, defaults in (
         ("--datasets", suite.datasets, own.datasets),
         ("--models", suite.models, own.models),
         ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
     ):
-        if set(mine) != set(its):
-            words += [option, ",".join(written(value) for value in mine)]
+        if set(values) != set(defaults):
+            words += [option, ",".join(written(value) for value in values)]
     if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
         words += ["--strategy", suite.strategy]
     if suite.max_techniques != own.max_techniques:
