@@ -22,8 +22,8 @@ from ltbench.core.spec import Job
 from ltbench.executor import Context, Outcome, Work
 from ltbench.executors.perform import perform, prepared
 from ltbench.executors.version_check import Versions, greet
-from ltbench.registry.discovery import source_digest
 from ltbench.registry.registry import Registry
+from ltbench.registry.source_digest import source_digest
 from ltbench.store.store import Store
 
 # Results must not depend on how many cores a machine has, and processes with one thread each use it best.

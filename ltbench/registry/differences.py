@@ -7,6 +7,7 @@ from typing import Any
 
 from ltbench.errors import LtbenchError
 from ltbench.executor import Techniques
+from ltbench.registry.source_digest import is_other_source
 
 
 def differences(
@@ -26,6 +27,6 @@ def differences(
             lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
         elif then["version"] != now["version"]:
             lines.append(f"{name}: made by {then['distribution']} {then['version']}, installed is {now['version']}")
-        elif then["source"] != now["source"]:
+        elif is_other_source(then["source"], now["source"]):
             lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
     return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -18,7 +17,6 @@ import msgspec
 
 from ltbench.core.plugins import BUILT_IN, PluginOrigin, PluginSource
 from ltbench.errors import PluginError, nearest
-from ltbench.technique import Technique
 from ltbench.version import __version__
 
 GROUP = "ltbench"
@@ -99,13 +97,6 @@ def installed() -> list[tuple[PluginSource, importlib.metadata.EntryPoint]]:
         found.append((PluginSource(plugin=point.name, distribution=distribution, version=version), point))
     found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
     return found
-
-
-@cache
-def source_digest(technique: type[Technique]) -> str:
-    """Return a digest of the file that defines a technique; empty where there is no such file."""
-    file = getattr(sys.modules.get(technique.__module__), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file and Path(file).exists() else ""
 
 
 def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:

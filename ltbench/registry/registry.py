@@ -17,9 +17,10 @@ from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
-from ltbench.registry.discovery import Broken, PluginSelection, import_file, installed, source_digest
+from ltbench.registry.discovery import Broken, PluginSelection, import_file, installed
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
+from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
 
 T = TypeVar("T", bound=Technique)

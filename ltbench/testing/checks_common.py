@@ -9,10 +9,10 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from ltbench.errors import PluginError, nearest
-from ltbench.registry.discovery import source_digest
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.parameter_help import parameters
 from ltbench.registry.registry import UnknownTechnique
+from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES
 from ltbench.technique import Technique, allowed, fields
 from ltbench.testing.check import per_parameter, per_setting, per_size, per_technique
