@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
-from ltbench.core.plugins import BUILT_IN, PluginOrigin, PluginSource
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import PluginError, nearest
-from ltbench.version import __version__
+from ltbench.registry.entry_points import installed
 
-GROUP = "ltbench"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -86,26 +83,6 @@ def _is_module(name: str) -> bool:
     with contextlib.suppress(ImportError, ValueError):
         return importlib.util.find_spec(name) is not None
     return False
-
-
-def installed() -> list[tuple[PluginSource, importlib.metadata.EntryPoint]]:
-    """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
-    about = cache(distribution_of)
-    found = []
-    for point in importlib.metadata.entry_points(group=GROUP):
-        distribution, version = about(point.dist)
-        found.append((PluginSource(plugin=point.name, distribution=distribution, version=version), point))
-    found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
-    return found
-
-
-def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    """Return name and version of a distribution."""
-    if dist is None:
-        return "unknown", "0"
-    name = dist.name
-    # An editable install keeps the metadata of the day it was installed on.
-    return name, __version__ if name == BUILT_IN else dist.version
 
 
 def check_class(offered: object, hook: str, base: type, kind: str) -> None:

@@ -17,7 +17,8 @@ from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
-from ltbench.registry.discovery import Broken, PluginSelection, import_file, installed
+from ltbench.registry.discovery import Broken, PluginSelection, import_file
+from ltbench.registry.entry_points import installed
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.source_digest import source_digest
@@ -68,9 +69,9 @@ class Registry:
     def load_origin(cls, origin: PluginOrigin) -> Registry:
         """Load what `origin` says, as another process did."""
         registry = cls(origin)
-        for source, point in installed():
+        for source, load in installed():
             if origin.has(source):
-                registry.add(source, point.load)
+                registry.add(source, load)
         for module in origin.modules:
             registry._add_asked(module, f"module:{module}", module, partial(importlib.import_module, module))
         for file in map(Path, origin.plugin_files):

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ltbench.core.plugins import BUILT_IN
 from ltbench.errors import PluginError, SuiteError
-from ltbench.registry.discovery import distribution_of
+from ltbench.registry.entry_points import distribution_of
 
 if TYPE_CHECKING:
     from ltbench.registry.registry import Registry

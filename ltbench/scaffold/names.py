@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ltbench.core.plugins import PluginSource
 from ltbench.errors import UsageError
-from ltbench.registry.discovery import installed
+from ltbench.registry.entry_points import installed
 from ltbench.registry.registry import Registry
 
 LONGEST = 60
