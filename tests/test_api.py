@@ -134,7 +134,7 @@ def test_an_argument_that_is_to_go_still_comes_and_the_plugin_is_told_of() -> No
 def test_a_plugin_that_asks_for_what_this_version_has_not_is_off_and_says_what_to_do() -> None:
     found = loaded(plugin(lambda factors: [Old]))
     assert isinstance(found, Broken)
-    assert "asks for an argument that version 1 of the hooks has not" in found.error
+    assert "has an argument that version 1 of the hooks does not have" in found.error
     assert "factors" in found.error
     assert found.fix == "pip install --upgrade ltbench"
 
@@ -147,8 +147,8 @@ def test_a_plugin_that_asks_for_what_this_version_has_not_is_off_and_says_what_t
             "it is written for version 2 of the hooks, and this ltbench has versions 1 to 1",
             "pip install --upgrade ltbench",
         ),
-        (0, "LTBENCH_API is 0; expected the version", "LTBENCH_API = 1"),
-        ("1", "LTBENCH_API is '1'; expected the version", "LTBENCH_API = 1"),
+        (0, "LTBENCH_API is 0; expected a version", "LTBENCH_API = 1"),
+        ("1", "LTBENCH_API is '1'; expected a version", "LTBENCH_API = 1"),
     ],
 )
 def test_a_plugin_of_another_version_is_off(version: object, error: str, fix: str) -> None:

@@ -1,4 +1,4 @@
-"""`ltbench show NAME`: everything about one technique or executor, or the text of a suite."""
+"""`ltbench show NAME`: a technique or executor with its parameters, or the text of a suite."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     "--figure",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.png",
-    help="Write a picture of what an augmentation or a mix does to real images.",
+    help="Write a picture that shows what an augmentation or mix does to real images.",
 )
-@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Whose images those are.")
+@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of these images.")
 @click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
               help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
 @plugin_options
@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 
-    Or an executor with its options, or the text of a suite.
+    Also explains an executor with its options and prints the text of a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -84,8 +84,8 @@ def command(
         rows = [[p.name, p.default, p.allowed, p.about] for p in parameters(kind)]
         print_table(["parameter", "default", "allowed", "meaning"], rows)
     else:
-        click.echo("It has no parameters.")
-    for title, others in (("Cannot go with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
+        click.echo("no parameters")
+    for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
 
@@ -112,9 +112,9 @@ def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -
 
     images = registry.parse(dataset, "dataset")
     assert isinstance(images, Dataset)
-    drawn = examples(registry.parse(name), images, root)
+    image = examples(registry.parse(name), images, root)
     try:
-        drawn.savefig(file, format="png", metadata={"Software": None})
+        image.savefig(file, format="png", metadata={"Software": None})
     except OSError as error:
         raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from None
     click.echo(f"written: {file}", err=True)

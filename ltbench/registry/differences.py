@@ -1,4 +1,4 @@
-"""How the plugins that made a record differ from those that are installed."""
+"""Compare the plugins that made a record with the installed ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltbench.registry.source_digest import is_other_source
 def differences(
     made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[str, dict[str, Any]]
 ) -> list[str]:
-    """Return how the plugins that made a record differ from the installed ones, as lines; `current` is a cache."""
+    """Return a line per plugin that differs from the installed one. current: a cache of installed provenances."""
     lines = []
     for then in made_by:
         name = then["name"]

@@ -125,26 +125,26 @@ def test_without_git_the_author_is_to_be_filled_in(here: Path, monkeypatch: pyte
         (["loss", "MyLoss"], ["a word in lower case", "try: ltbench new loss my_loss"]),
         (["loss", "my-loss"], ["a word in lower case", "try: ltbench new loss my_loss"]),
         (["loss", "_loss_"], ["a word in lower case", "try: ltbench new loss loss"]),
-        (["loss", "2loss"], ["a letter first", "try: ltbench new loss my_2loss"]),
+        (["loss", "2loss"], ["it starts with a letter", "try: ltbench new loss my_2loss"]),
         (["loss", "größe"], ["a word in lower case", "try: ltbench new loss groe"]),
         (["loss", "!"], ["a word in lower case", "try: ltbench new loss my_loss"]),
-        (["loss", "a" * 61], ["it has 61 letters, and 60 are the most"]),
+        (["loss", "a" * 61], ["it has 61 characters, and at most 60 are allowed"]),
         (["loss", "lambda"], ["keyword of Python", "try: ltbench new loss lambda_loss"]),
         (["loss", "focal"], ["taken by ltbench", "try: ltbench new loss my_focal"]),
         (["model", "resnet18"], ["taken by ltbench", "try: ltbench new model my_resnet18"]),
         (["suite", "quick"], ["taken by ltbench", "try: ltbench new suite my_quick"]),
         (["executor", "local"], ["taken by ltbench", "try: ltbench new executor my_local"]),
         (["loss", "timm"], ["taken by ltbench", "try: ltbench new loss my_timm"]),
-        (["loss", "loss"], ["class Loss would hide", "try: ltbench new loss my_loss"]),
-        (["mix", "mixed"], ["class Mixed would hide", "try: ltbench new mix my_mixed"]),
-        (["loss", "ab", "mix", "ab"], ["taken by another one of this command", "try: ltbench new mix my_ab"]),
+        (["loss", "loss"], ["class Loss would shadow", "try: ltbench new loss my_loss"]),
+        (["mix", "mixed"], ["class Mixed would shadow", "try: ltbench new mix my_mixed"]),
+        (["loss", "ab", "mix", "ab"], ["taken by another part of this command", "try: ltbench new mix my_ab"]),
         (["los", "my_loss"], ["unknown stage 'los'", "did you mean loss?"]),
         (["my_loss", "loss"], ["the stage comes before the name", "try: ltbench new loss my_loss"]),
         (["loss"], ["a loss without a name", "try: ltbench new loss my_loss"]),
         (["loss", "ab", "sampler"], ["a sampler without a name", "try: ltbench new loss ab sampler my_sampler"]),
-        (["loss", "ab", "--package", "My Package"], ["it is written in lower case"]),
+        (["loss", "ab", "--package", "My Package"], ["a name has letters in lower case"]),
         (["loss", "ab", "--package", "3d-losses"], ["Python cannot import '3d_losses'"]),
-        (["loss", "ab", "--package", "ltbench"], ["a package 'ltbench' is there already"]),
+        (["loss", "ab", "--package", "ltbench"], ["a package 'ltbench' is already installed"]),
     ],
 )  # fmt: skip
 def test_a_name_that_cannot_be_is_refused_with_the_reason_and_the_nearest_one(
@@ -168,7 +168,7 @@ def test_what_is_there_is_not_overwritten(here: Path, capsys: pytest.CaptureFixt
     mine = target / "mine.txt" if taken == "folder" else target
     mine.write_text("mine")
     error = refused(capsys, "loss", "tail_loss")
-    assert "is there already" in error
+    assert "already exists" in error
     assert "try: another folder: --output DIR" in error
     assert mine.read_text() == "mine"
     assert list(here.rglob("*.toml")) == []

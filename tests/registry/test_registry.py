@@ -58,7 +58,7 @@ def test_a_bad_plugin_takes_nothing_else_down(kind: str, third_party) -> None:
 
 def test_asking_for_a_broken_plugin_is_an_error_that_says_why(third_party) -> None:
     registry = third_party("bad-pkg", "0.3", bad="raise RuntimeError('no luck')")
-    with pytest.raises(PluginError, match="its plugin is broken") as error:
+    with pytest.raises(PluginError, match="the plugin of technique 'bad' is broken") as error:
         registry.parse("bad")
     assert "no luck" in str(error.value)
     assert error.value.exit_code == 4

@@ -61,7 +61,7 @@ def test_a_parameter_counts_that_acts_only_where_another_one_has_a_certain_value
 def test_a_parameter_that_does_nothing_is_named_with_what_was_tried(registry) -> None:
     (found,) = [f for f in conformance(ForgottenParameter, registry) if f.state == "failed"]
     assert found.about == "gamma"
-    assert "'gamma' changes nothing: 0.0, 0.5, 2.0 give what 1.0 gives" in found.text
+    assert "'gamma' has no effect: 0.0, 0.5, 2.0 give the same results as 1.0" in found.text
     assert "self.gamma" in found.fix
 
 
@@ -74,7 +74,7 @@ def test_what_a_technique_raises_is_a_finding_with_its_line(registry) -> None:
         def per_sample(self, logits, labels, counts):
             return logits / (1 // 0)
 
-    found = [f for f in conformance(Raising, registry) if f.check == "repeats_itself"]
+    found = [f for f in conformance(Raising, registry) if f.check == "is_deterministic"]
     line = Raising.per_sample.__code__.co_firstlineno + 1
     assert [f.text for f in found] == [
         f"it raised ZeroDivisionError: integer division or modulo by zero (test_conformance.py:{line}, in per_sample)"
@@ -91,8 +91,8 @@ def test_what_cannot_be_used_is_no_traceback(registry) -> None:
             return None
 
     found = {f.check: f for f in conformance(Nothing, registry)}
-    assert found["there_is_a_loss_for_each_sample"].text.startswith("loss 'nothing' returned losses NoneType; expected")
-    assert found["repeats_itself"].text.startswith("what it returned cannot be used: AttributeError")
+    assert found["losses_are_per_sample"].text.startswith("loss 'nothing' returned losses NoneType; expected")
+    assert found["is_deterministic"].text.startswith("the return value cannot be used: AttributeError")
 
 
 def test_the_one_line_makes_tests_that_pass_fail_and_skip(tmp_path) -> None:
@@ -108,7 +108,7 @@ def test_the_one_line_makes_tests_that_pass_fail_and_skip(tmp_path) -> None:
     lines = ran.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAILED")]
     assert [line.split("[")[1].split("]")[0] for line in failed] == ["losses_are_finite_for_large_logits-my_loss"]
-    assert any("expected finite ones" in line for line in lines)
+    assert any("expected finite values" in line for line in lines)
     assert "Traceback" not in ran.stdout
 
 
@@ -118,8 +118,10 @@ def test_pytest_is_imported_by_nothing_but_checks() -> None:
 
 
 def test_a_finding_is_read_as_what_was_seen_and_how_to_mend_it() -> None:
-    finding = Finding(check="repeats_itself", technique="a[b=1]", about="b", state="failed", text="seen", fix="mend")
-    assert str(finding) == "repeats_itself of a[b=1], b: seen\n  try: mend"
+    finding = Finding(
+        check="is_deterministic", technique="a[b=1]", about="b", state="failed", text="seen", fix="do this"
+    )
+    assert str(finding) == "is_deterministic of a[b=1], b: seen\n  try: do this"
 
 
 def test_a_class_that_cannot_be_made_is_told_with_what_is_missing() -> None:
@@ -129,7 +131,7 @@ def test_a_class_that_cannot_be_made_is_told_with_what_is_missing() -> None:
         name = "no_default"
         gamma: Annotated[float, Meta(ge=0, description="needed")]
 
-    with pytest.raises(PluginError, match="cannot be made with its defaults") as told:
+    with pytest.raises(PluginError, match="cannot be constructed with its defaults") as told:
         checks(NoDefault)
     assert "gamma" in str(told.value)
     with pytest.raises(PluginError, match="is no technique"):
@@ -146,6 +148,6 @@ def test_a_method_with_another_name_is_told_with_the_one_it_should_have() -> Non
             return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
 
     found = {finding.check: finding for finding in conformance(Misspelt) if finding.state == "failed"}
-    finding = found["there_is_a_loss_for_each_sample"]
+    finding = found["losses_are_per_sample"]
     assert finding.text == "Misspelt does not implement `per_sample`"
     assert finding.fix == "rename per_samples to per_sample"

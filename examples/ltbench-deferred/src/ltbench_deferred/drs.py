@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Drs(Regime, frozen=True):

@@ -10,7 +10,7 @@ from ltbench import Ensemble, Member, Meta, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class LogPool(Ensemble, frozen=True):

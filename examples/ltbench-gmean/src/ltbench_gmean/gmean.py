@@ -10,7 +10,7 @@ from ltbench import Meta, Metric, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Gmean(Metric, frozen=True):

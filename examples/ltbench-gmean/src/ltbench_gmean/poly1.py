@@ -9,7 +9,7 @@ from ltbench import Loss, Meta, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Poly1(Loss, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 from ltbench import Dataset, DatasetInfo, Images, hookimpl
 from ltbench.errors import DataError
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 CLASSES = ("disc", "square", "triangle", "diamond", "cross", "ring")
 TRAIN, TEST, SIZE = 200, 50, 16
 SHA256 = "e21c5488e097dcd7ab9f484d699412d9c3a77b070bbc54d416df0e9f9ec56249"
