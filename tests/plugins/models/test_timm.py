@@ -204,7 +204,7 @@ def test_a_hub_that_fails_later_is_the_same_error(registry, monkeypatch: pytest.
         return create(name, pretrained=False, **arguments)
 
     monkeypatch.setattr(timm_network.timm, "create_model", refusing)
-    monkeypatch.setattr(timm_network, "_out_of_reach", lambda config: "")
+    monkeypatch.setattr(timm_network, "_unreachable", lambda config: "")
     with pytest.raises(DataError, match="cannot be loaded") as error:
         build(registry, "resnet18[pretrained=true]")
     assert "503 Service Unavailable" in str(error.value)
