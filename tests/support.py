@@ -58,7 +58,9 @@ def install_package(package: Path, folder: Path) -> list[Path]:
     """Lay out an installed package, as `pip install -e` would; return the folders that then go onto the path."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     info = _write_info(folder, project["name"], project["version"], project["entry-points"]["ltbench"])
-    (info / "direct_url.json").write_text(json.dumps({"url": package.as_uri(), "dir_info": {"editable": True}}))
+    (info / "direct_url.json").write_text(
+        json.dumps({"url": package.resolve().as_uri(), "dir_info": {"editable": True}})
+    )
     return [folder, package / "src"]
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.core.folders import data_root
 from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
@@ -43,19 +42,13 @@ class Row(msgspec.Struct, kw_only=True):
 @click.argument("name", required=False)
 @click.option("--download", is_flag=True, help="Download what is missing, check it and prepare it for training.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--data-root",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=data_root,
-    help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
-)
+@data_root_option
 @plugin_options
 def command(
     name: str | None,
     download: bool,
     as_json: bool,
-    root: Path,
+    data_root: Path,
     choice: PluginSelection,
 ) -> None:
     """Show where the data sets are, and what to put where for missing ones.
@@ -68,14 +61,14 @@ def command(
     wanted = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
     datasets = [technique for technique in wanted if isinstance(technique, Dataset)]
     if download:
-        _prepare(datasets, root)
-    rows = [examine(dataset, root) for dataset in datasets]
+        _prepare(datasets, data_root)
+    rows = [examine(dataset, data_root) for dataset in datasets]
     if as_json:
         print_json(rows)
     elif not (name and not rows[0].here):
         _print(rows)
     if name and not rows[0].here:
-        datasets[0].locate(root)
+        datasets[0].locate(data_root)
         raise DataError(rows[0].problem)
 
 

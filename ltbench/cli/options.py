@@ -78,14 +78,21 @@ def suite_options(function: F) -> F:
             click.option("--seeds", metavar="NUMBERS", help="Training seeds in place of the suite's: 0,1,2."),
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                          help="Change a field of the recipe, as in --set epochs=5. Repeatable."),
-            click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
-                         help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]"),
+            data_root_option,
             click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
                          help="Folder of trained results.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]"),
         )
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def data_root_option(function: F) -> F:
+    """Add the option for the folder of data sets."""
+    return click.option(
+        "--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
+        help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+    )(function)  # fmt: skip
 
 
 def cell_options(function: F) -> F:

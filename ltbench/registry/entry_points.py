@@ -1,4 +1,4 @@
-"""Installed plugins: the entry points of every distribution, of editable ones as their project has them now."""
+"""Installed plugins: entry points from metadata, or from the pyproject.toml of editable distributions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def installed() -> list[tuple[PluginSource, Load]]:
         try:
             points = _declared(project)
         except PluginError as error:
-            # A plugin that fails like any other, so that every command and `doctor` say so.
+            # As a plugin that fails to load, so that every command and `doctor` report it.
             plugins.append((source(plugin=_PROJECT), partial(_fail, error)))
             continue
         if points is not None:
@@ -64,12 +64,12 @@ def distribution_of(dist: Distribution | None) -> tuple[str, str]:
     if dist is None:
         return "unknown", "0"
     name = dist.name
-    # An editable install keeps the metadata of the day it was installed on.
+    # The metadata of an editable installation may have an older version.
     return name, __version__ if name == BUILT_IN else dist.version
 
 
 def _editable() -> Iterator[tuple[Distribution, Path]]:
-    """Yield each distribution that is installed editable, with its project file where there is one."""
+    """Yield each editable distribution that has a project file, with that file."""
     names: set[str] = set()
     for dist in importlib.metadata.distributions():
         text = dist.read_text("direct_url.json")
@@ -83,13 +83,13 @@ def _editable() -> Iterator[tuple[Distribution, Path]]:
         if not direct.dir_info.editable or dist.name in names or not file.is_file():
             continue
         names.add(dist.name)
-        # Of two distributions with one name, Python takes the one that is first on the path.
+        # Python uses the first distribution of a name on the path, which may be another one.
         if importlib.metadata.distribution(dist.name).read_text("direct_url.json") == text:
             yield dist, file
 
 
 def _declared(file: Path) -> list[EntryPoint] | None:
-    """Return the plugins that a project declares; None where it leaves that to its build.
+    """Return the entry points that a project declares; None where its build defines them.
 
     Raises `PluginError` where the file cannot be read.
     """
@@ -102,7 +102,7 @@ def _declared(file: Path) -> list[EntryPoint] | None:
         points = msgspec.convert(project.get("entry-points", {}).get(GROUP, {}), dict[str, str])
     except (OSError, ValueError, AttributeError, TypeError, msgspec.ValidationError) as error:
         raise PluginError(
-            f"{file} cannot be read: {error}; its plugins are those of its last installation", fix=f"correct {file}"
+            f"{file} cannot be read: {error}; the plugins of the last installation are used", fix=f"correct {file}"
         ) from None
     return [EntryPoint(name=name, value=value, group=GROUP) for name, value in points.items()]
 

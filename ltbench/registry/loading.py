@@ -61,11 +61,11 @@ class Loader:
 
     def load(self, source: PluginSource, module: Callable[[], object]) -> Loaded | Broken:
         """Import and register one plugin completely or not at all. module: imports it."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
             # stdout is for the data of commands.
             with contextlib.redirect_stdout(sys.stderr):
-                return self.register(source, module(), began)
+                return self.register(source, module(), start)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
             return Broken(
                 plugin=source.plugin,
@@ -76,12 +76,12 @@ class Loader:
                 log=traceback.format_exc(),
             )
 
-    def register(self, source: PluginSource, module: object, began: float | None = None) -> Loaded:
+    def register(self, source: PluginSource, module: object, start: float | None = None) -> Loaded:
         """Register an imported module; raise what is wrong with it and leave nothing registered then.
 
-        began: the start of its import, by `time.perf_counter`.
+        start: the start of its import, by `time.perf_counter`.
         """
-        began = time.perf_counter() if began is None else began
+        start = time.perf_counter() if start is None else start
         check_api(module, self._specs)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -98,7 +98,7 @@ class Loader:
                 source=source,
                 **self._offered(module),
                 notes=tuple(str(warning.message) for warning in caught),
-                seconds=time.perf_counter() - began,
+                seconds=time.perf_counter() - start,
             )
         except BaseException:
             self._manager.unregister(module)

@@ -1,6 +1,6 @@
 """The notation of techniques: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
 
-A value may be a technique with parameters of its own, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
+A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from ltbench.errors import UsageError
 
-_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
+_TECHNIQUE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
 _OUTER_COMMA = re.compile(r",(?![^\[]*\])")
 
 
@@ -34,7 +34,7 @@ def parse_selection(text: str) -> list[TechniqueText]:
     choices = []
     position = 0
     while position < len(text):
-        match = _CHOICE.match(text, position)
+        match = _TECHNIQUE.match(text, position)
         if match is None:
             raise UsageError(
                 f"syntax error in '{text}' at '{text[position:]}'",

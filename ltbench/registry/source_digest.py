@@ -1,4 +1,4 @@
-"""A digest of the code that defines a technique: records made by other code are stale."""
+"""Digests of the code of techniques: records made by other code are stale."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from ltbench.technique import Technique
 
 _CODE = "code:"
-"""Marks a digest of code; those without the mark, in records of old, are of all bytes of the file."""
+"""Prefix of digests of code. Digests without it, in older records, are of the bytes of the file."""
 _STRING = re.compile(r"""[rRuU]?["']""")
 _DROPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
-# Names, as the numbers of these tokens and whether there are any depend on the version of Python.
+# By name, as these tokens and their numbers depend on the version of Python.
 _OPENS, _CLOSES = {"FSTRING_START", "TSTRING_START"}, {"FSTRING_END", "TSTRING_END"}
 
 
 @cache
 def source_digest(technique: type[Technique]) -> str:
-    """Return a digest of the file that defines a technique, comments and docstrings left out; empty without a file."""
+    """Return a digest of the code in the file of a technique; empty without a file."""
     file = getattr(sys.modules.get(technique.__module__), "__file__", None)
     return code_digest(Path(file).read_bytes()) if file and Path(file).exists() else ""
 
@@ -32,8 +32,8 @@ def source_digest(technique: type[Technique]) -> str:
 def is_other_source(then: str, now: str) -> bool:
     """Whether two source digests are of different code.
 
-    A digest of bytes and one of code tell nothing of each other. Such records are taken for current: else every one
-    made before digests were of code would be stale, and its version and revision are compared anyway.
+    A digest of bytes cannot be compared with a digest of code. Such a record counts as current, as otherwise all records
+    from before digests of code would be stale; version and revision are compared in any case.
     """
     if then and now and then.startswith(_CODE) != now.startswith(_CODE):
         return False
@@ -41,10 +41,10 @@ def is_other_source(then: str, now: str) -> bool:
 
 
 def code_digest(source: bytes) -> str:
-    """Return a digest that changes with the code and with nothing else, the same in every version of Python.
+    """Return a digest of the tokens of a source file, equal for all versions of Python.
 
-    Left out are comments, white space, line breaks and statements that are only a string. What Python cannot read is
-    taken as it is.
+    It ignores comments, docstrings and other statements that are only a string, white space and line breaks. For a file
+    that is no valid Python it is the digest of the bytes.
     """
     try:
         content = "\0".join(part for line in _logical_lines(source) for part in line).encode()
@@ -54,11 +54,11 @@ def code_digest(source: bytes) -> str:
 
 
 def _logical_lines(source: bytes) -> Iterator[list[str]]:
-    """Yield the tokens of each logical line that is more than a string."""
+    """Yield the tokens of each logical line, except of lines that are only a string."""
     line: list[str] = []
     for kind, text in _tokens(source):
         if kind in {tokenize.INDENT, tokenize.DEDENT}:
-            yield [token.tok_name[kind]]  # blocks, however deep the author indents
+            yield [token.tok_name[kind]]  # the width of an indentation does not matter
         elif kind != tokenize.NEWLINE:
             line.append(text)
         else:
@@ -68,7 +68,7 @@ def _logical_lines(source: bytes) -> Iterator[list[str]]:
 
 
 def _tokens(source: bytes) -> Iterator[tuple[int, str]]:
-    """Yield kind and text of every token that is code, with an f-string whole, as in Python before 3.12."""
+    """Yield kind and text of each token of code. An f-string is a single token, as before Python 3.12."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     lines = list(io.TextIOWrapper(io.BytesIO(source), encoding))
     depth, begin = 0, (0, 0)

@@ -114,7 +114,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
                 why=f"its class {class_name(part.name)} would shadow a class that it uses",
                 fix=f"ltbench new {part.kind} my_{part.name}",
             )
-        return re.sub("|".join(names), lambda found: names[found.group()], text)
+        return re.sub("|".join(names), lambda match: names[match.group()], text)
 
     def _about(self) -> str:
         kinds = list(dict.fromkeys(KINDS[part.kind] for part in self.parts))

@@ -1,9 +1,8 @@
 """Checks of techniques with tensors on another device than the CPU.
 
-Where there is no GPU, a device is pretended: tensors say that they lie on one, and torch's rules for two devices are
-kept (`ltbench/engine/fake_device.py`). Where there is one, techniques that draw nothing run on it, too, and their results
-are compared with those of the CPU; draws of a GPU are other numbers, so of the others the device is all that is
-examined.
+A simulated device needs no GPU: tensors claim to lie on it, and torch's rules for two devices are enforced
+(`ltbench/engine/fake_device.py`). On a machine with a GPU, results are also compared with those of the CPU, except for
+techniques with random draws, which differ between devices.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ _DRAWING = ("mix", "augment")
 def runs_on_the_device_of_its_inputs(on: Subject) -> None:
     """Results are equal on any device and lie on the device of the inputs.
 
-    Tried on a device that is pretended: one that is not the CPU, with a generator of its own and the numbers of the
-    CPU. No GPU is needed.
+    Tested on a simulated device, which has its own generator and computes like the CPU. No GPU is needed.
     """
     from ltbench.engine.fake_device import DEVICE, pretending
 
@@ -82,12 +80,12 @@ def _on_cpu(result: Any, place: str = "") -> list[str]:
 def is_the_same_on_a_gpu(on: Subject) -> None:
     """Results on a GPU equal those on the CPU up to rounding.
 
-    Skipped where there is no GPU. A mix and an augmentation have draws of their own there, and only have to work.
+    Skipped without a GPU. Mixes and augmentations draw other numbers there, and only have to run.
     """
     import torch
 
     if not torch.cuda.is_available():
-        raise Skip("there is no GPU here; on a pretended device it was tried")
+        raise Skip("there is no GPU; runs_on_the_device_of_its_inputs tests a simulated device")
     there = on.result(Inputs(device="cuda"))
     if on.technique.stage not in _DRAWING and (place := difference(on.default_result, there, tolerance=1e-4)):
         raise failed(
@@ -99,7 +97,7 @@ def is_the_same_on_a_gpu(on: Subject) -> None:
 def network_moves_between_devices(on: Subject) -> None:
     """Every tensor of the network moves with it to another device.
 
-    Tried on a device that is pretended: the parameters and buffers lie there, and what is neither does not.
+    Tested on a simulated device, to which only parameters and buffers are moved.
     """
     import torch
 

@@ -232,9 +232,9 @@ def blend_matches_its_two_labels(on: Subject) -> None:
         odd = ((pixels.min(1)[0] < low) | (pixels.max(1)[0] > high)).nonzero().flatten().tolist()
         if odd:
             of = f"{int(mixed.labels_a[odd[0]])} and {int(mixed.labels_b[odd[0]])}"
-            seen = pixels[odd[0]].unique().tolist()[:4]
+            values = pixels[odd[0]].unique().tolist()[:4]
             raise failed(
-                f"an image with the labels {of} shows label {' and '.join(f'{v:g}' for v in seen)}",
+                f"an image with the labels {of} shows label {' and '.join(f'{v:g}' for v in values)}",
                 "a blend of these two", "take images and labels_b by the same permutation",
             )  # fmt: skip
 

@@ -181,8 +181,8 @@ def bags_are_training_images(on: Subject) -> None:
         for number in numbers[:BAGS]:
             bag = ensemble.bag(number, inputs.array("labels", inputs.labels), inputs.rng(8))
             if not (isinstance(bag, np.ndarray) and bag.dtype == np.int64 and bag.ndim == 1 and len(bag)):
-                seen = f"{bag.dtype} {list(bag.shape)}" if isinstance(bag, np.ndarray) else type(bag).__name__
-                raise failed(f"bag {number} is {seen}", "int64 indices in one dimension", "np.flatnonzero(...)")
+                actual = f"{bag.dtype} {list(bag.shape)}" if isinstance(bag, np.ndarray) else type(bag).__name__
+                raise failed(f"bag {number} is {actual}", "int64 indices in one dimension", "np.flatnonzero(...)")
             if bag.min() < 0 or bag.max() >= len(inputs.labels):
                 raise failed(
                     f"bag {number} has indices in the range {bag.min()} to {bag.max()}", f"0 to {len(inputs.labels) - 1}",
