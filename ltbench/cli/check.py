@@ -46,8 +46,7 @@ def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int
 def _offered(registry: Registry) -> list[str]:
     """Return the techniques and suites of the files and modules on the command line."""
     named = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
-    offered = [kind.name for loaded in named for kind in loaded.techniques]
-    offered += [path.stem for loaded in named for path in loaded.suites]
+    offered = [name for kind in ("technique", "suite") for loaded in named for name in loaded.names()[kind]]
     if not offered:
         what = ", ".join(loaded.source.plugin for loaded in named)
         raise UsageError(

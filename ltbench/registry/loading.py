@@ -44,6 +44,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     """Warnings for its author about changes that a later ltbench requires."""
 
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of the offers by kind: technique, suite, executor."""
+        return {
+            "technique": [technique.name for technique in self.techniques],
+            "suite": [path.stem for path in self.suites],
+            "executor": [offer.name for offer in self.executors],
+        }
+
     @property
     def is_slow(self) -> bool:
         """Whether it noticeably delays every command."""
@@ -65,7 +73,7 @@ class Loader:
         try:
             # stdout is for the data of commands.
             with contextlib.redirect_stdout(sys.stderr):
-                return self.register(source, module(), start)
+                return self._register(source, module(), start)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
             return Broken(
                 plugin=source.plugin,
@@ -76,13 +84,10 @@ class Loader:
                 log=traceback.format_exc(),
             )
 
-    def register(self, source: PluginSource, module: object, start: float | None = None) -> Loaded:
-        """Register an imported module; raise what is wrong with it and leave nothing registered then.
-
-        start: the start of its import, by `time.perf_counter`.
-        """
-        start = time.perf_counter() if start is None else start
+    def _register(self, source: PluginSource, module: object, start: float) -> Loaded:
+        """Register an imported module, or raise what is wrong with it and leave nothing registered."""
         check_api(module, self._specs)
+        # pluggy warns of arguments that a later version of the hooks removes.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:

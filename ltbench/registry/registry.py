@@ -48,7 +48,7 @@ class Registry:
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
         self._suite_sources: dict[str, PluginSource] = {}
-        self._made: dict[str, Entry] = {}
+        self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = loader or Loader()
 
@@ -81,7 +81,8 @@ class Registry:
 
     def _add_named(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
         file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
-        digest = hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:12] if file else ""
+        # A file has no version, so its content stands in for one in records and in the check of workers.
+        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
         source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=digest)
         broken = self.add(source, load)
         if broken:
@@ -107,17 +108,15 @@ class Registry:
 
     def _register(self, loaded: Loaded) -> None:
         source = loaded.source
-        for kind, names, owners in (
-            ("technique", [t.name for t in loaded.techniques], {n: e.distribution for n, e in self.entries.items()}),
-            (
-                "executor",
-                [e.name for e in loaded.executors],
-                {n: s.distribution for n, (s, _) in self.executors.items()},
-            ),
-            ("suite", [p.stem for p in loaded.suites], {n: s.distribution for n, s in self._suite_sources.items()}),
-        ):
+        owners: dict[str, dict[str, str]] = {
+            "technique": {name: entry.distribution for name, entry in self.entries.items()},
+            "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
+            "suite": {name: owner.distribution for name, owner in self._suite_sources.items()},
+        }
+        for kind, names in loaded.names().items():
             for name in names:
-                owner = owners.get(name)
+                owner = owners[kind].get(name)
+                # Two third parties may offer a technique of one name, as its distribution then tells them apart.
                 if owner == BUILT_IN or (owner and (kind != "technique" or owner == source.distribution)):
                     whose = "a built-in one" if owner == BUILT_IN else f"another one of {owner}"
                     raise PluginError(f"its {kind} '{name}' has the name of {whose}; choose another name")
@@ -131,7 +130,7 @@ class Registry:
     def _register_technique(self, entry: Entry) -> None:
         name = entry.technique.name
         self._by_class[entry.technique] = entry
-        entry.technique.qualified = ""
+        entry.technique.qualified = ""  # a registry of other plugins may have set it
         if name not in self.entries and name not in self.clashes:
             self.entries[name] = entry
             return
@@ -154,7 +153,7 @@ class Registry:
         if entry := self.entries.get(name):
             return entry
         distribution, _, bare = name.rpartition("/")
-        if distribution and (entry := self._of(bare, distribution)):
+        if distribution and (entry := self._in_distribution(bare, distribution)):
             return entry
         if clash := self.clashes.get(name):
             owners = [f"{entry.distribution} {entry.version}" for entry in clash]
@@ -172,10 +171,10 @@ class Registry:
         unknown = UnknownName.of("technique", name, known)
         raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
 
-    def _of(self, name: str, distribution: str) -> Entry | None:
+    def _in_distribution(self, name: str, distribution: str) -> Entry | None:
         """Return the technique of that name in a distribution."""
-        ours = self.entries.get(name) or self._from_family(name)
-        return next((e for e in (*self.clashes.get(name, ()), ours) if e and e.distribution == distribution), None)
+        entries = (*self.clashes.get(name, ()), self.entries.get(name) or self._from_family(name))
+        return next((entry for entry in entries if entry and entry.distribution == distribution), None)
 
     def entry_of(self, technique: Technique) -> Entry:
         """Return the entry of a technique."""
@@ -195,11 +194,11 @@ class Registry:
     def _from_family(self, name: str) -> Entry | None:
         """Return the technique of that name from a family; None where no family has it."""
         for source, family in self.families:
-            if name not in self._made and name in family.names():
+            if name not in self._family_entries and name in family.names():
                 technique = family.technique(name)
                 check_technique(technique, STAGES[technique.stage].hook)
-                self._made[name] = Entry(technique=technique, **msgspec.structs.asdict(source))
-        return self._made.get(name)
+                self._family_entries[name] = Entry(technique=technique, **msgspec.structs.asdict(source))
+        return self._family_entries.get(name)
 
     def parse_all(self, text: str) -> list[Technique]:
         """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`; a sweep is several techniques."""
@@ -248,7 +247,7 @@ class Registry:
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
         """Return the technique of a spec. Raises `PluginError` where its plugin is missing or has another revision."""
-        entry = self._of(spec["name"], spec["distribution"]) or self.entry(spec["name"])
+        entry = self._in_distribution(spec["name"], spec["distribution"]) or self.entry(spec["name"])
         if entry.distribution != spec["distribution"] or entry.technique.revision != spec["revision"]:
             raise PluginError(
                 f"technique '{spec['name']}' is needed from {spec['distribution']} revision {spec['revision']}, and "

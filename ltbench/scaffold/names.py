@@ -14,6 +14,7 @@ from ltbench.registry.entry_points import installed
 from ltbench.registry.registry import Registry
 
 LONGEST = 60
+"""Names are columns of tables and parts of file names."""
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 
@@ -24,12 +25,8 @@ def taken(registry: Registry) -> dict[str, str]:
     for source, family in registry.families:
         owners |= dict.fromkeys(family.names(), _who(source))
     for loaded in registry.loaded:
-        offered = [
-            *(t.name for t in loaded.techniques),
-            *(p.stem for p in loaded.suites),
-            *(e.name for e in loaded.executors),
-        ]
-        owners |= dict.fromkeys(offered, _who(loaded.source))
+        for names in loaded.names().values():
+            owners |= dict.fromkeys(names, _who(loaded.source))
     return owners
 
 

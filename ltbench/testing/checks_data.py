@@ -73,7 +73,7 @@ def pixel_statistics_match_info(on: Subject) -> None:
 
     info, images = _loaded(on)
     pixels = np.asarray(images.train_images)
-    each = max(1, len(pixels) // 20_000)  # a sample is precise enough for two digits
+    each = max(1, len(pixels) // 20_000)  # 20,000 images are precise enough for two digits
     part = pixels[::each] / 255
     for what, stated, actual in (
         ("mean", info.mean, part.mean((0, 2, 3))),
@@ -182,7 +182,7 @@ def imbalance_follows_the_factor(on: Subject) -> None:
                 "use imbalance_factor",
             )
     for factor, ratio in ratios.items():
-        if ratio > 1.2 * factor:
+        if ratio > 1.2 * factor:  # rounding small counts down raises the ratio
             raise failed(
                 f"at factor {factor:g} the imbalance is {ratio:.3g}", "at most about the factor", "n_max / factor"
             )

@@ -13,6 +13,7 @@ from ltbench.testing.subject import Subject, failed
 LEVEL = 1e-4
 """Significance level of the test of draws. Seeds are fixed, so that a check that passes once always does."""
 DRAWS = 6000
+"""Enough for every class with an expected share of 1 % to be drawn dozens of times."""
 RUNS = 8
 """Runs over which draws are counted, as a pool is drawn once per run and is right only on average."""
 

@@ -91,7 +91,7 @@ def conformance(technique: Technique | type[Technique], registry: Registry | Non
 
     registry: technique names in use; by default those of all installed plugins.
     """
-    fresh_process.start(technique.stage)
+    fresh_process.start(technique.stage)  # starts in parallel with the first checks
     return [trial.run(registry) for trial in trials(technique)]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST, LEAST = 60, 3
 """Default numbers of images of the most frequent class and of the rarest."""
 BATCH = 24
+"""More than the default of 10 classes, so that a batch has repeated labels."""
 
 
 class Inputs:
@@ -100,6 +101,7 @@ class Inputs:
         """Labels of a batch, int64 [B], of head and tail classes."""
         import numpy as np
 
+        # Steps of 7, which is prime to the usual numbers of classes, starting from the rarest class.
         return (np.arange(BATCH, dtype=np.int64) * 7 + self.classes - 1) % self.classes
 
     def logits(self, images: int = BATCH, seed: int = 1) -> FloatArray:

@@ -71,7 +71,7 @@ def _values(kind: Any, now: object) -> Iterator[object]:
         yield from (True, False)
     elif kind is int:
         whole = now if isinstance(now, int) else 1
-        yield from (whole + 1, 2 * whole + 3, whole - 1)
+        yield from (whole + 1, 2 * whole + 3, whole - 1)  # odd and even, as some values must divide others
     elif kind is float:
         start = now if isinstance(now, float) and now else 1.0
         yield from (start / 2, start * 2, 0.5)

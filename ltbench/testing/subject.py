@@ -55,7 +55,7 @@ class Subject:
         return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}, in {own[-1].name}"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # more than the settings of a technique, few enough for results in memory
 def _default_result(technique: Technique) -> Flat:
     return Subject(technique).result()
 
