@@ -40,7 +40,7 @@ def plugins(distribution: str = "my-pkg") -> set[str]:
     return {name for name, entry in Registry.load().entries.items() if entry.distribution == distribution}
 
 
-def test_a_line_that_is_added_is_a_plugin_at_once(project: Path) -> None:
+def test_an_added_line_takes_effect_at_once(project: Path) -> None:
     project.write_text(PROJECT + 'new_loss = "my_pkg_new"\n')
     registry = Registry.load()
     assert plugins() == {"old_loss", "new_loss"}
@@ -49,14 +49,14 @@ def test_a_line_that_is_added_is_a_plugin_at_once(project: Path) -> None:
     assert [name for name in registry.entries if name in {"new_loss", "focal"}] == ["focal", "new_loss"]
 
 
-def test_a_line_that_is_removed_is_none_any_more(project: Path) -> None:
+def test_a_removed_line_takes_effect_at_once(project: Path) -> None:
     project.write_text(PROJECT.replace('old_loss = "my_pkg_old"', ""))
     assert plugins() == set()
     project.write_text(PROJECT.partition("[project.entry-points")[0])
     assert plugins() == set()
 
 
-def test_a_new_plugin_can_be_named_on_the_command_line(project: Path) -> None:
+def test_a_new_plugin_can_be_switched_off_by_name(project: Path) -> None:
     project.write_text(PROJECT + 'new_loss = "my_pkg_new"\n')
     words = ["list", "loss", "--json", "-p", "no:new_loss"]
     done = CliRunner().invoke(group, words)
@@ -71,9 +71,7 @@ def test_a_new_plugin_can_be_named_on_the_command_line(project: Path) -> None:
         '[project]\nname = "my-pkg"\ndynamic = ["version", "entry-points"]\n',
     ],
 )
-def test_where_the_project_file_has_no_entry_points_of_its_own_those_of_the_installation_count(
-    project: Path, text: str | None
-) -> None:
+def test_without_entry_points_in_the_project_file_the_metadata_counts(project: Path, text: str | None) -> None:
     if text is None:
         project.unlink()
     else:
@@ -91,7 +89,7 @@ def test_where_the_project_file_has_no_entry_points_of_its_own_those_of_the_inst
         (b"\xff", "can't decode byte 0xff"),
     ],
 )
-def test_a_project_file_that_cannot_be_read_is_named_and_the_last_installation_counts(
+def test_an_unreadable_project_file_is_reported_and_the_metadata_counts(
     project: Path, text: str | bytes, why: str
 ) -> None:
     project.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -110,7 +108,7 @@ def test_a_project_file_that_cannot_be_read_is_named_and_the_last_installation_c
 @pytest.mark.parametrize(
     "direct", ["", "{", "[]", '{"url": "https://host/x.whl"}', '{"url": "file:///x", "dir_info": {}}']
 )
-def test_only_editable_distributions_are_looked_up(
+def test_only_editable_distributions_read_a_project_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direct: str
 ) -> None:
     folder = install(tmp_path / "site", "plain-pkg", "2", {"plain_loss": loss_source("plain_loss")})
@@ -120,7 +118,7 @@ def test_only_editable_distributions_are_looked_up(
     assert plugins("plain-pkg") == {"plain_loss"}
 
 
-def test_an_editable_distribution_behind_another_of_its_name_does_not_count(
+def test_a_shadowed_editable_distribution_does_not_count(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write_text(PROJECT + 'new_loss = "my_pkg_new"\n')
