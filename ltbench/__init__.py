@@ -1,7 +1,7 @@
-"""ltbench: which technique for long-tailed image classification really helps, alone and in combination.
+"""ltbench: a benchmark of techniques for long-tailed image classification, alone and in combination.
 
 Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
-Nothing is imported before it is asked for.
+Attributes are imported on first access, so that `import ltbench` stays cheap.
 """
 
 from __future__ import annotations

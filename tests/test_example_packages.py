@@ -42,7 +42,7 @@ def test_they_cover_what_is_published_most(installed: list[Path], monkeypatch: p
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_each_is_complete_and_says_where_it_comes_from(package: Path) -> None:
+def test_each_example_is_complete_and_names_its_sources(package: Path) -> None:
     for name in ("README.md", "LICENSE", ".gitignore", ".github/workflows/test.yml"):
         assert (package / name).is_file()
     texts = [path.read_text() for path in package.rglob("*") if path.suffix in {".py", ".toml", ".md"}]

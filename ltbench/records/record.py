@@ -38,7 +38,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who made a technique; `source` is a digest of the file that defines it."""
+    """Who made a technique; `source` is a digest of the code that defines it."""
 
     name: str
     stage: str

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from ltbench.core.spec import canonical
 from ltbench.records.agreement import unlike_machines
 from ltbench.records.record import Provenance, Record
+from ltbench.registry.source_digest import is_other_source
 
 
 def machines(first: Iterable[Record], second: Iterable[Record]) -> list[str]:
@@ -23,10 +24,9 @@ def plugins(pairs: Iterable[tuple[Record, Record]]) -> list[str]:
         theirs = {plugin.name: plugin for plugin in b.plugins}
         for one in a.plugins:
             other = theirs.get(one.name)
-            if other is not None and (one.version, one.revision, one.source) != (
-                other.version,
-                other.revision,
-                other.source,
+            if other is not None and (
+                (one.version, one.revision) != (other.version, other.revision)
+                or is_other_source(one.source, other.source)
             ):
                 found.add(f"{one.stage} {one.name}: {_made(one)} / {_made(other)}")
     return sorted(found)
