@@ -11,6 +11,7 @@ import click
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
 from ltbench.errors import UsageError
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ _WITHOUT_WINDOW = 160
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", default="top1", show_default=True, metavar="NAME", help="The number that is compared.")
+@click.option("--metric", default=PRIMARY, show_default=True, metavar="NAME", help="The number that is compared.")
 @click.option("--cells", is_flag=True, help="Every run, and not only what the runs say together.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")

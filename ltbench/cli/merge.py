@@ -95,17 +95,20 @@ def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, lead
 
 
 def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
-    """Return the facts with the command that makes these records, where their suite is installed here."""
+    """Return the facts with the seeds, the columns and, if the suite is installed, the command of these records."""
     import msgspec
 
     from ltbench.cli.options import load_registry
     from ltbench.cli.running.reproduce_command import reproducing
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, joined_columns
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import changed, find_suite
 
-    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
-    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
     registry = load_registry(PluginSelection())
+    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
+    # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
+    columns = columns_present(records, joined_columns(facts.columns, declared_columns(registry.of("metric"))))
+    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
     if facts.name not in registry.suites or not facts.command:
         return facts
     own = find_suite(facts.name, registry)

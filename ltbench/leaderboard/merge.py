@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables.columns import joined_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
+from ltbench.stages import PRIMARY
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,7 @@ def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: s
 
 
 def _top1(record: Record) -> float | None:
-    value = record.metrics.get("top1")
+    value = record.metrics.get(PRIMARY)
     return None if value is None else float(value)
 
 
@@ -133,10 +135,12 @@ def _other_versions(records: Sequence[Record]) -> int:
 
 
 def facts_of(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
-    """Return what the page says of its suite: what it said, else what those taken in say where they say the same."""
+    """Return the facts of a merged suite: the target's, else those of the sources if they agree; columns of all sides."""
+    sources = list(theirs)
+    columns = joined_columns(() if mine is None else mine.columns, *(facts.columns for facts in sources))
     if mine is not None:
-        return mine
-    found = list(theirs)
-    seeds = tuple(sorted({pair for facts in found for pair in facts.seeds}))
-    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0) for facts in found]
-    return alike[0] if alike and all(facts == alike[0] for facts in alike) else SuiteFacts(name=name)
+        return msgspec.structs.replace(mine, columns=columns)
+    seeds = tuple(sorted({pair for facts in sources for pair in facts.seeds}))
+    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0, columns=columns) for facts in sources]
+    agree = alike and all(facts == alike[0] for facts in alike)
+    return alike[0] if agree else SuiteFacts(name=name, columns=columns)

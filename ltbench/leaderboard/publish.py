@@ -22,6 +22,7 @@ from ltbench.leaderboard.page.readme_block import compact_block
 from ltbench.leaderboard.page.verification_notes import Trust, marked, trust
 from ltbench.leaderboard.statistics.analysis import analysed
 from ltbench.leaderboard.statistics.record_groups import comparables
+from ltbench.leaderboard.tables.columns import columns_of, installed_columns, joined_columns
 from ltbench.leaderboard.tables.csv import effects_sheet, sheet
 from ltbench.leaderboard.tables.table import Board, boards
 from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
@@ -29,6 +30,7 @@ from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import Standing, read_verifications, standing
+from ltbench.stages import Column
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
@@ -41,6 +43,8 @@ class Loaded(msgspec.Struct, frozen=True):
     facts: SuiteFacts
     records: list[Record]
     """What counts, in its fixed order."""
+    columns: tuple[Column, ...]
+    """How its numbers are shown."""
     boards: list[Board]
     records_file: RecordsFile
     standing: Standing
@@ -56,7 +60,8 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     new = [validate(record) for record in records]
     for record in new:
         check_identity(record)
-    _, old = read(folder)
+    before, old = read(folder)
+    facts = msgspec.structs.replace(facts, columns=joined_columns(facts.columns, before.columns))
     return rewrite(folder, facts, joined(old, new))
 
 
@@ -105,8 +110,9 @@ def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 
 def _loaded(folder: Path, facts: SuiteFacts, one: RecordsFile) -> Loaded:
     stands = standing(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
-    shown = marked(boards(one.records, facts.seeds), one.records, stands)
-    return Loaded(folder, facts, one.records, shown, one, stands, trust(one, stands))
+    columns = columns_of(one.records, facts.columns or installed_columns())
+    shown = marked(boards(one.records, facts.seeds, columns), one.records, stands)
+    return Loaded(folder, facts, one.records, columns, shown, one, stands, trust(one, stands))
 
 
 def folders(root: Path) -> list[Path]:
@@ -128,7 +134,8 @@ def rendered(loaded: Loaded) -> dict[Path, str]:
     """
     facts = loaded.facts
     wish = Wish(
-        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims
+        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims,
+        columns=loaded.columns,
     )  # fmt: skip
     analyses = analysed(comparables(loaded.records))
     figures = placed(wish, loaded.records, analyses)

@@ -10,10 +10,10 @@ import msgspec
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.record import Record
+from ltbench.stages import PRIMARY
 
 BAND: Final = 0.02
 """How far top-1 accuracies of one cell from unlike machines may be apart. docs/data-format.md has the measurement."""
-PRIMARY: Final = "top1"
 _MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
 
 Number = float | int | None

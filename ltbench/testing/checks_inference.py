@@ -231,4 +231,20 @@ def a_metric_looks_at_all_images(on: Subject) -> None:
         )
 
 
-METRIC = (numbers_are_finite_or_none, a_metric_looks_at_all_images)
+@per_setting
+def columns_have_numbers(on: Subject) -> None:
+    """Each column that the metric declares belongs to a number that `compute` returns.
+
+    A misspelt one would never be shown.
+    """
+    metric: Any = on.technique
+    world = World()
+    numbers = metric.compute(world.probabilities(), world.array("labels", world.batch_labels), world.class_counts)
+    if unknown := sorted({column.name for column in metric.columns} - set(numbers)):
+        raise failed(
+            f"a column '{unknown[0]}', which compute does not return", f"one of {', '.join(sorted(numbers))}",
+            "give column and number the same name",
+        )  # fmt: skip
+
+
+METRIC = (numbers_are_finite_or_none, a_metric_looks_at_all_images, columns_have_numbers)

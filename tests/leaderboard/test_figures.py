@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from synthetic import record
+from synthetic import COLUMNS, record
 
 from ltbench.errors import OutOfDate
 from ltbench.leaderboard.figures import FOLDER, Placed, Wish, placed
@@ -20,6 +20,7 @@ from ltbench.leaderboard.figures.histogram import bag, rates
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish, update
 from ltbench.records.record import Record, seal, validate
+from ltbench.stages import Column
 from ltbench.suite.published import FIGURES, Reported
 
 ALL = tuple(f"{name}[threshold=120]" if name in ("resampling", "bags") else name for name in FIGURES)
@@ -81,7 +82,8 @@ def test_figures_have_the_numbers_of_the_records() -> None:
     assert (matrix.runs, matrix.images[3][3], matrix.images[3][4]) == (2, 26, 174)  # two runs of 13 and 87 images
     assert {"13", "87"} <= set(texts(found["confusion"]))
     assert "14.6" in texts(found["bars"])  # the baseline: 14.5 and 14.7
-    assert {"mean 14.6", "SD 15.0"} <= set(texts(found["spread"]))
+    # The population SD of 10, 11 ... 19 is the root of 99 / 12.
+    assert {"mean 14.6", "SD 2.9"} <= set(texts(found["spread"]))
     assert "×0.2" in texts(found["resampling"])  # 120 of 600 images
     assert "600" in texts(found["histogram"])
 
@@ -150,10 +152,22 @@ def test_a_data_set_has_one_figure_of_a_kind_and_factor() -> None:
 
 
 def test_scores_are_a_table_of_precision_recall_and_f1() -> None:
-    (one,) = placed(Wish(figures=("scores",)), suite(TEN))
+    (one,) = placed(Wish(figures=("scores",), columns=COLUMNS), suite(TEN))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in one.lines if line[:1] == "|"]
     assert ["class d", "129", "13.0", "13.0", "13.0", "100"] in rows
     assert sum(row[0] == "*mean of the classes*" for row in rows) == 2  # the baseline and the best
+
+
+def test_a_number_of_each_class_that_somebody_declares_has_a_column_among_the_scores() -> None:
+    records = [
+        validate(seal(msgspec.to_builtins(r) | {"per_class": r.per_class | {"brier": [0.25] * 10}, "digest": ""}))
+        for r in suite(TEN)
+    ]
+    columns = (*COLUMNS, Column(name="per_class.brier", title="Brier", unit="plain"))
+    (one,) = placed(Wish(figures=("scores",), columns=columns), records)
+    assert one.lines[0].startswith("Precision, recall, F1 and Brier of each class (n = 2): ")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in one.lines if line[:1] == "|"]
+    assert ["class d", "129", "13.0", "13.0", "13.0", "0.250", "100"] in rows
 
 
 def test_resampling_rates_are_those_of_the_report() -> None:

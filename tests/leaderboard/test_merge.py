@@ -3,11 +3,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from synthetic import PROTOCOL, identity, raw, record
+from synthetic import PROTOCOL, boards, identity, raw, record
 
 from ltbench.leaderboard.merge import facts_of, merged
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import seal, validate
 from ltbench.records.records_file import invalidate, records_file
 

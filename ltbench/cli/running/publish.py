@@ -30,6 +30,7 @@ def publish_suite(
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.page.page import SuiteFacts
     from ltbench.leaderboard.publish import joined, read, written
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, joined_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
     from ltbench.records.records_file import text_of
@@ -56,6 +57,9 @@ def publish_suite(
         reported=tuple(one.with_recorded_labels(registry) for one in suite.reported),
         claims=tuple(one.with_recorded_labels(registry) for one in suite.claims),
         figures=suite.figures,
+        columns=columns_present(
+            [*old.records, *records], joined_columns(declared_columns(registry.of("metric")), before.columns)
+        ),
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
     one = joined(old, records)

@@ -28,6 +28,7 @@ from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
+from ltbench.stages import Column
 from ltbench.suite.published import Claim, Combination, Reported, parse_figure
 
 FOLDER = "figures"
@@ -59,6 +60,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     highlight: Combination | None = None
     reported: Sequence[Reported] = ()
     claims: Sequence[Claim] = ()
+    columns: Sequence[Column] = ()
+    """How numbers are shown; figures have those of each class."""
 
 
 def placed(wish: Wish, records: Sequence[Record], analyses: Sequence[Analysis] | None = None) -> list[Placed]:
@@ -84,7 +87,7 @@ def placed(wish: Wish, records: Sequence[Record], analyses: Sequence[Analysis] |
             group = max(mine, key=lambda group: _full(group, factor))
             tail = f"{prefix}if{_slug(factor_text(factor))}"
             drawings = [d for name, threshold in wanted for d in _at(name, threshold, wish, group, factor, tail)]
-            lines = scores_lines(_pair(wish, group, factor)) if ("scores", None) in wanted else []
+            lines = scores_lines(_pair(wish, group, factor), wish.columns) if ("scores", None) in wanted else []
             if drawings or lines:
                 result.append(Placed(group=group, factor=factor, drawings=drawings, lines=lines))
     if ("critical_difference", None) in wanted:

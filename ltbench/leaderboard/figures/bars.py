@@ -12,6 +12,7 @@ from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_hei
 from ltbench.leaderboard.figures.series import Shown, runs_of
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.leaderboard.tables.cell_text import factor_text, percent
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def collect(shown: Sequence[Shown], factors: Sequence[float]) -> Data | None:
 
 
 def _bar(shown: Shown, factor: float) -> Bar | None:
-    values = [r.metrics.get("top1") for r in shown.records if r.setting.imbalance_factor == factor]
+    values = [r.metrics.get(PRIMARY) for r in shown.records if r.setting.imbalance_factor == factor]
     known = sorted(float(value) for value in values if value is not None)
     found = estimates(np.array([known]))[0] if known else None
     if found is None:

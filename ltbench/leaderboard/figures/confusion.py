@@ -10,6 +10,7 @@ import msgspec
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def collect(shown: Sequence[Shown]) -> Data | None:
     matrices = [
         Matrix(
             label=one.label,
-            top1=mean_of(records, "top1"),
+            top1=mean_of(records, PRIMARY),
             runs=len(records),
             images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
         )

@@ -10,6 +10,7 @@ import msgspec
 
 from ltbench.leaderboard.statistics.record_groups import Comparable
 from ltbench.records.record import Record, combination_order
+from ltbench.stages import PRIMARY
 
 MOST = 6
 """Combinations that a figure with a line or a bar for each still tells apart."""
@@ -34,7 +35,7 @@ def chosen(
     for record in group.records:
         if record.status == "ok" and record.setting.imbalance_factor in factors:
             by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
-    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], "top1") or 0.0), sorted(labels)))
+    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], PRIMARY) or 0.0), sorted(labels)))
     picked: list[frozenset[str]] = []
     for labels in (frozenset[str](), *map(frozenset, wanted), *best):
         if labels in by_labels and labels not in picked and len(picked) < most:

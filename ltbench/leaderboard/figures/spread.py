@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
-from ltbench.leaderboard.figures.series import Shown, by_class, mean_of, runs_of
+from ltbench.leaderboard.figures.series import Shown, by_class, mean, mean_of, runs_of
 from ltbench.leaderboard.tables.cell_text import percent
+from ltbench.records.record import Record
+from ltbench.stages import CLASS_ACCURACY, PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,14 +40,19 @@ def collect(shown: Sequence[Shown]) -> Data | None:
     boxes = [
         Box(
             label=one.label,
-            values=[value for value in by_class(one.records, "accuracy") if value is not None],
-            top1=mean_of(one.records, "top1"),
-            spread=mean_of(one.records, "sd_classes"),
+            values=[value for value in by_class(one.records, CLASS_ACCURACY) if value is not None],
+            top1=mean_of(one.records, PRIMARY),
+            spread=mean(_spread(record) for record in one.records),
         )
         for one in shown
     ]
     boxes = [box for box in boxes if box.values]
     return Data(boxes=boxes, n=runs_of(shown)) if boxes else None
+
+
+def _spread(record: Record) -> float | None:
+    known = [value for value in record.per_class.get(CLASS_ACCURACY, ()) if value is not None]
+    return float(np.std(known)) if known else None
 
 
 def draw(data: Data) -> Figure:
@@ -61,8 +69,9 @@ def draw(data: Data) -> Figure:
             medianprops={"color": "#000000"}, whiskerprops={"color": color(number)}, capprops={"color": color(number)},
         )  # fmt: skip
         axes.plot(values, [number] * len(values), linestyle="", marker="|", markersize=7, color=color(number))
-        mean = sum(values) / len(values)
-        axes.plot([mean], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000")
+        axes.plot(
+            [sum(values) / len(values)], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000"
+        )
         top1 = "" if box.top1 is None else f"mean {percent(box.top1)}"
         spread = "" if box.spread is None else f"SD {percent(box.spread)}"
         axes.text(101.5, number, "\n".join(filter(None, (top1, spread))), va="center", fontsize=8)

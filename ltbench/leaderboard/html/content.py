@@ -17,7 +17,7 @@ from ltbench.leaderboard.publish import Loaded
 from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000
@@ -64,6 +64,7 @@ def content(loaded: Loaded) -> Content:
     ]
     core = {
         "name": loaded.facts.name,
+        "primary": PRIMARY,
         "stages": list(TECHNIQUE_STAGES),
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,

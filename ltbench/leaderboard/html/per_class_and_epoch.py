@@ -9,6 +9,7 @@ import numpy as np
 
 from ltbench.leaderboard.figures.series import by_class, classes_of, counts_of, head_to_tail
 from ltbench.records.record import Record
+from ltbench.stages import CLASS_ACCURACY
 
 GROUPS = 100
 """Rows and columns that a confusion matrix has at most; classes beyond are put together with their neighbours."""
@@ -57,7 +58,7 @@ def classes(records: Sequence[Record]) -> Classes:
 
 def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
     """Return the lines of a combination; None where its records have none."""
-    values = by_class(records, "accuracy")
+    values = by_class(records, CLASS_ACCURACY)
     if len(values) != len(order):
         values = []
     curves = _alike(records)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent
-from ltbench.leaderboard.tables.table import PRIMARY, Row, Table
+from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.stages import PRIMARY
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from ltbench import longtail
-from ltbench.leaderboard.tables.table import PRIMARY
+from ltbench.leaderboard.tables.columns import AREA
+from ltbench.stages import PRIMARY, Column
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -13,24 +15,8 @@ class Word(msgspec.Struct, frozen=True):
 
     name: str
     about: str = ""
-    sign: int = 1
-    """Whether high (1) or low (-1) is good."""
 
 
-SCORES = {
-    PRIMARY: Word("Top-1 accuracy", "Share of the test images whose class is predicted."),
-    "many": Word("Many", f"Mean accuracy of the classes with more than {longtail.MANY} training images."),
-    "medium": Word("Medium", f"Mean accuracy of the classes with {longtail.FEW} to {longtail.MANY} training images."),
-    "few": Word("Few", f"Mean accuracy of the classes with fewer than {longtail.FEW} training images."),
-    "worst_class": Word("Worst class", "Accuracy of the class with the lowest one."),
-    "head_third": Word("Head third", "Mean accuracy of the third of the classes with the most training images."),
-    "middle_third": Word("Middle third", "Mean accuracy of the third of the classes in the middle."),
-    "tail_third": Word("Tail third", "Mean accuracy of the third of the classes with the fewest training images."),
-    "sd_classes": Word("SD across classes", "How far the accuracies of the classes spread. Low is good.", -1),
-    "macro_f1": Word("Macro F1", "Mean over classes of the harmonic mean of precision and recall."),
-    "area": Word("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
-    "ece": Word("ECE", "Expected calibration error over 15 bins of confidence. Low is good.", -1),
-}
 COLUMNS = {
     "#": Word("Rank", "By top-1 accuracy. Rows share a rank where no corrected paired test tells them apart."),
     "techniques": Word("Techniques", "What the combination picks; everything else is as in the baseline."),
@@ -40,6 +26,7 @@ COLUMNS = {
         "Difference to the baseline",
         "Of top-1 accuracy, run by run, with its 95 % interval; * where a corrected paired test tells it from zero.",
     ),
+    AREA: Word("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
     "mean": Word("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),
 }
 COSTS = {
@@ -55,9 +42,11 @@ COSTS = {
 """The costs that a report offers, the first one that records have being the first shown."""
 
 
-def score_word(score: str, heading: str) -> Word:
-    """Return what to call a score; one that nobody here knows has its heading."""
+def score_word(score: str, declared: Iterable[Column]) -> Word:
+    """Return what to call a score."""
     if score.startswith(f"{PRIMARY}@"):
         factor = score.partition("@")[2]
         return Word(f"Top-1 at factor {factor}", f"Top-1 accuracy at imbalance factor {factor}.")
-    return SCORES.get(score, Word(heading))
+    column = next(column for column in declared if column.name == score)
+    direction = "" if column.higher_is_better else "Low is good."
+    return Word(column.full_title, " ".join(filter(None, (column.description, direction))))

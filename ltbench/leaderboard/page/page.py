@@ -22,7 +22,7 @@ from ltbench.leaderboard.tables.markdown import escape, fenced, folded, more_lin
 from ltbench.leaderboard.tables.table import Board, Pair, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
-from ltbench.stages import STAGES
+from ltbench.stages import STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 from ltbench.technique import written
 
@@ -79,6 +79,9 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     figures: tuple[str, ...] = ()
     """What the page shows, of `ltbench.suite.published.FIGURES`."""
     highlight: Combination | None = None
+    columns: tuple[Column, ...] = ()
+    """How the numbers of the records are shown, as the metrics that made them declare; empty in what was published
+    before that was noted."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -103,6 +106,7 @@ def page(
     """
     if analyses is None:
         analyses = analysed(comparables(records))
+    columns = next((table.columns for board in boards for table in board.tables), ())
     failures = failed(records)
     numbers = failure_numbers(failures)
     lines = [f"# {escape(facts.title or facts.name)}", ""]
@@ -114,7 +118,7 @@ def page(
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
-    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses])
+    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
     for board, analysis in zip(boards, analyses, strict=True):
         lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from ltbench.leaderboard.statistics.record_groups import Comparable, asked
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.stages import CLASS_ACCURACY, PRIMARY, Column
 from ltbench.suite.published import Claim, Combination, Reported
 
 _ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)
@@ -25,16 +26,19 @@ claimed side, and **does not hold** where the whole interval is on the other; ot
 Each claim is judged by itself, with no correction for their number."""
 
 
-def reported_lines(reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[Comparable]) -> list[str]:
+def reported_lines(
+    reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[Comparable], columns: Iterable[Column] = ()
+) -> list[str]:
     """Return the section of a page that sets a report against the records; empty where a suite carries none."""
+    titles = {column.name: metric_text(column) for column in columns}
     if not reported and not claims:
         return []
     judged = [verdict for claim in claims for verdict in judge(claim, reported, groups)]
     lines = ["## Against the report", "", *_READING.splitlines(), ""]
     if judged:
-        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups)), ""]
+        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups), titles), ""]
     if reported:
-        lines += ["### Numbers", "", *_number_table(reported, groups), ""]
+        lines += ["### Numbers", "", *_number_table(reported, groups, titles), ""]
         lines += [*_by_class(reported, groups)]
     return lines
 
@@ -44,11 +48,11 @@ def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
     return " + ".join(sorted(techniques, key=lambda name: (order.get(name, 0), name))) or "baseline"
 
 
-def metric_text(metric: str) -> str:
-    """Return the name of a score as tables write it."""
-    return {"top1": "top-1", "macro_f1": "macro F1", "sd_classes": "SD across classes"}.get(
-        metric, metric.replace("_", " ")
-    )
+def metric_text(column: Column) -> str:
+    """Return the name of a score as it is written within a line."""
+    title = column.title if column.name == PRIMARY else column.full_title
+    # An abbreviation keeps its capitals.
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def stage_order(groups: Sequence[Comparable]) -> dict[str, int]:
@@ -74,7 +78,7 @@ def _plural(word: str, count: int) -> str:
     return {HOLDS: "hold", FAILS: "do not hold", OPEN: "are not separated", UNKNOWN: "are not measured"}[word]
 
 
-def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[str]:
+def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:
     several = any(one.where for one in judged)
     rows, before = [], None
     for one in judged:
@@ -100,7 +104,7 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[st
         rows.append(
             [
                 text,
-                f"{escape(sides)}{size}, {escape(metric_text(claim.metric))}",
+                f"{escape(sides)}{size}, {escape(titles.get(claim.metric, claim.metric))}",
                 *([escape(one.where)] if several else []),
                 factor,
                 MISSING if one.published is None else _tight(signed(one.published)),
@@ -115,7 +119,7 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[st
     return plain_table(head, rows, right=range(wide - 5, wide - 1))
 
 
-def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) -> list[str]:
+def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable], titles: Mapping[str, str]) -> list[str]:
     order = stage_order(groups)
     several = len(groups) > 1
     rows, notes = [], dict[str, int]()
@@ -129,7 +133,7 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) ->
                     escape(label(one.techniques, order)),
                     *([escape(where) or MISSING] if several else []),
                     factor_text(one.imbalance_factor),
-                    escape(metric_text(one.metric)),
+                    escape(titles.get(one.metric, one.metric)),
                     percent(one.number),
                     MISSING if measured is None else _tight(percent(measured.mean) + half_text(measured)),
                     str(0 if measured is None else measured.n),
@@ -167,14 +171,14 @@ def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Ite
     for one in (one for one in reported if one.per_class):
         mine, names = asked(one, groups)
         for group, name in zip(mine, names, strict=True):
-            there = [r for r in group.there(one.techniques, one.imbalance_factor) if r.per_class.get("accuracy")]
-            there = [r for r in there if len(r.per_class["accuracy"]) == len(one.per_class)]
+            there = [r for r in group.there(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)]
+            there = [r for r in there if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
             if not there:
                 continue
             classes = classes_of(there, len(one.per_class))
             rows = []
             for c, (title, said) in enumerate(zip(classes, one.per_class, strict=True)):
-                values = [v for r in there if (v := r.per_class["accuracy"][c]) is not None]
+                values = [v for r in there if (v := r.per_class[CLASS_ACCURACY][c]) is not None]
                 mean = math.fsum(values) / len(values) if values else None
                 gap = MISSING if mean is None else signed(mean - said)
                 rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])

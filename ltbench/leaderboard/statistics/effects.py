@@ -17,9 +17,8 @@ import numpy as np
 
 from ltbench.leaderboard.statistics.score_array import Picked, Scores
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
-from ltbench.leaderboard.tables.table import PRIMARY
 from ltbench.records.record import Record
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.score_array import Scores
-from ltbench.leaderboard.tables.table import PRIMARY
 from ltbench.records.record import Record
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats

@@ -9,7 +9,8 @@ from ltbench.core.spec import canonical
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.tables.table import AREA, COSTS, SCORES, Board, Row, Table
+from ltbench.leaderboard.tables.columns import AREA
+from ltbench.leaderboard.tables.table import COSTS, Board, Row, Table
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
@@ -85,7 +86,8 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
         "expected": str(table.expected),
         "failed": str(len(row.failed)),
     }
-    scores = ((name, row.scores.get(name)) for name in (*SCORES, AREA))
+    names = [column.name for column in table.columns if not column.per_class]
+    scores = ((name, row.scores.get(name)) for name in (*names, AREA))
     for name, estimate in (*scores, ("delta", row.delta), ("delta_best", row.to_best)):
         line[name] = _decimal(None if estimate is None else estimate.mean)
         line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)

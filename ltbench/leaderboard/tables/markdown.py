@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import FAILED, Column, columns, more_columns
+from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns
 from ltbench.leaderboard.tables.table import Row, Table
 
 FOLD = 30
@@ -74,7 +74,7 @@ def failure_link(text: str, number: int, page: str = "") -> str:
 
 
 def _grid(
-    shown: list[Column], rows: list[Row], marks: list[str], failures: Mapping[str, int], page: str, part: slice
+    shown: list[TextColumn], rows: list[Row], marks: list[str], failures: Mapping[str, int], page: str, part: slice
 ) -> list[str]:
     body = []
     for i in range(len(rows))[part]:

@@ -25,7 +25,9 @@ from ltbench.leaderboard.statistics.tests_and_intervals import (
     ranking,
     tied,
 )
+from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.records.record import Record, combination_order, sort_key
+from ltbench.stages import CLASS_SUPPORT, PRIMARY, Column
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -35,13 +37,6 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 """Subset seed and training seed."""
-PRIMARY = "top1"
-AREA = "area"
-"""Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""
-SCORES = (
-    PRIMARY, "macro_f1", "many", "medium", "few", "head_third", "middle_third", "tail_third", "worst_class",
-    "sd_classes", "ece", "nll",
-)  # fmt: skip
 COSTS = ("parameters", "macs", "samples")
 """Costs that are the same on every machine; `samples` are training images seen."""
 
@@ -84,6 +79,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     factor: float | None
     rows: list[Row]
+    columns: tuple[Column, ...]
+    """The scores that there are, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
     pairs: int = 0
@@ -110,21 +107,24 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     """Cells that are there in more than one version, of which the highest revision counts."""
 
 
-def boards(records: Iterable[Record], seeds: Iterable[Pair] = ()) -> list[Board]:
+def boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
-    seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen.
+    seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen; declared: how
+    scores are shown.
     """
+    records = sorted(records, key=sort_key)
+    columns = columns_of(records, declared)
     groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in sorted(records, key=sort_key):
+    for record in records:
         setting = record.setting
         place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
         groups.setdefault(place, []).append(record)
     wanted = set(seeds)
-    return [_board(groups[place], wanted) for place in groups]
+    return [_board(groups[place], wanted, columns) for place in groups]
 
 
-def tidy(records: Sequence[Record]) -> pd.DataFrame:
+def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
     """Return one line per cell: label, factor, seeds, status, scores and costs; undefined numbers are NaN."""
     import pandas as pd
 
@@ -134,7 +134,7 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
         "run": [(record.setting.subset_seed, record.setting.seed) for record in records],
         "ok": [record.status == "ok" for record in records],
     }
-    for name in SCORES:
+    for name in scores:
         columns[name] = [_number(record.metrics.get(name)) for record in records]
     for name in COSTS:
         columns[name] = [_number(record.cost.get(name)) for record in records]
@@ -145,10 +145,11 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _board(records: list[Record], seeds: set[Pair]) -> Board:
+def _board(records: list[Record], seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
     current = newest(records)
     first = current[0]
-    frame = tidy(current)
+    names = [column.name for column in columns if not column.per_class]
+    frame = tidy(current, names)
     runs = sorted(seeds.union(frame["run"]))
     factors = sorted(set(frame["factor"].tolist()))
     by_label: dict[str, list[Record]] = {}
@@ -160,16 +161,17 @@ def _board(records: list[Record], seeds: set[Pair]) -> Board:
         here = [record for record in current if record.setting.imbalance_factor == factor]
         cells = frame[frame["factor"] == factor]
         labels = list(dict.fromkeys(cells["label"]))
-        scores = {name: _matrix(cells, name, labels, runs) for name in (*SCORES, *COSTS)}
+        scores = {name: _matrix(cells, name, labels, runs) for name in (*names, *COSTS)}
         primary[factor] = dict(zip(labels, scores[PRIMARY], strict=True))
         data = next((r.data for r in here if r.data), {})
-        support = next((r.per_class["support"] for r in here if "support" in r.per_class), None)
+        support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
         rows, pairs = _rows(labels, scores, _group(here))
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
                 pairs=pairs,
+                columns=columns,
                 expected=len(runs),
                 data=data,
                 test_images=None if support is None else int(sum(s or 0 for s in support)),
@@ -189,7 +191,7 @@ def _board(records: list[Record], seeds: set[Pair]) -> Board:
         model=first.setting.model,
         recipe=first.recipe,
         tables=tables,
-        across=_across(primary, by_label, runs) if len(factors) > 1 else None,
+        across=_across(primary, by_label, runs, columns) if len(factors) > 1 else None,
         missing=missing,
         versions=len(records) - len(current),
     )
@@ -225,7 +227,12 @@ def _matrix(cells: pd.DataFrame, name: str, labels: list[str], runs: list[Pair])
     return matrix
 
 
-def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Record]], runs: list[Pair]) -> Table:
+def _across(
+    primary: dict[float, dict[str, Floats]],
+    records: dict[str, list[Record]],
+    runs: list[Pair],
+    columns: tuple[Column, ...],
+) -> Table:
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
     nothing = np.full(len(runs), np.nan)
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
@@ -233,7 +240,7 @@ def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Rec
     scores[PRIMARY] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
     rows, pairs = _rows(labels, scores, records)
-    return Table(factor=None, rows=rows, pairs=pairs, expected=len(runs))
+    return Table(factor=None, rows=rows, pairs=pairs, columns=columns, expected=len(runs))
 
 
 def factor_score(factor: float) -> str:

@@ -7,13 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from ltbench.leaderboard.page.page import SuiteFacts, failed
 from ltbench.leaderboard.page.verification_notes import Trust
-from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, Column, columns, factor_text, more_columns
+from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, more_columns
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
-_GIVEN_UP = ("middle", "head", "tail", "best", "area", "ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
-"""Columns in the order in which a narrow window does without them."""
-_KEPT = ("#", "techniques", "top-1", "mean")
 _NARROWEST = 24
 """Characters of the techniques that stay legible; longer ones wrap between two techniques."""
 _GAP = 2
@@ -81,7 +78,7 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
 
 
-def _told_once(table: Table, every: list[Column]) -> tuple[str, list[Column]]:
+def _told_once(table: Table, every: list[TextColumn]) -> tuple[str, list[TextColumn]]:
     """Return what is the same in every row, in words for the title, and the columns without it."""
     runs = next((column for column in every if column.name == "n"), None)
     told = ""
@@ -89,23 +86,22 @@ def _told_once(table: Table, every: list[Column]) -> tuple[str, list[Column]]:
         told = f"  {table.expected} run{'s' * (table.expected != 1)} each"
         every = [column for column in every if column is not runs]
     empty = [column for column in every if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
-    return told, [column for column in every if column not in empty or column.name in _KEPT]
+    return told, [column for column in every if column not in empty or column.priority is None]
 
 
-def fitted(shown: list[Column], width: int) -> list[Column]:
+def fitted(shown: list[TextColumn], width: int) -> list[TextColumn]:
     """Return the columns that a window of `width` characters holds."""
-    # A column that this module knows nothing of is given up before those that it knows, and single factors last.
-    names = [column.name for column in shown]
-    extra = [name for name in reversed(names) if name not in (*_KEPT, *_GIVEN_UP, "Δ") and not name.startswith("IF ")]
-    factors = [name for name in names if name.startswith("IF ")]
-    for name in ("", *extra, *_GIVEN_UP, *factors[1:-1], *factors[:1], *factors[1:][-1:], "Δ"):
-        shown = [column for column in shown if column.name != name]
+    optional = [column for column in shown if column.priority is not None]
+    # Taken from the end: sorting is stable, so the rightmost of equal ones goes first.
+    leave_out = sorted(optional, key=lambda column: -(column.priority or 0))
+    while True:
         fixed = sum(_width(column) + _GAP for column in shown if column.name != "techniques")
         labels = next(_width(column) for column in shown if column.name == "techniques")
-        if fixed + min(labels, _NARROWEST) + _GAP <= width:
-            # The names whole, if giving up more numbers were not the price of it.
-            break
-    return shown
+        # Techniques may wrap before more numbers are left out.
+        if not leave_out or fixed + min(labels, _NARROWEST) + _GAP <= width:
+            return shown
+        last = leave_out.pop()
+        shown = [column for column in shown if column is not last]
 
 
 def folded(label: str, room: int) -> str:
@@ -130,7 +126,7 @@ def folded(label: str, room: int) -> str:
     return "\n".join(lines)
 
 
-def _width(column: Column) -> int:
+def _width(column: TextColumn) -> int:
     return max([len(column.name), *(len(t) + len(e) for t, e in zip(column.texts, column.tail, strict=True))])
 
 

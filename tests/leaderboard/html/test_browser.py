@@ -11,13 +11,12 @@ import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
 from reports import loaded
-from synthetic import record
+from synthetic import boards, record
 
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.html.effects import Shown
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import Record, seal, sort_key, validate
 from ltbench.verify.rerun import command_of
 

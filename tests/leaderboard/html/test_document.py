@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import synthetic
 from reports import loaded
-from synthetic import record
+from synthetic import boards, record
 
 from ltbench.errors import MissingExtra
 from ltbench.leaderboard.html import content as content_module
@@ -25,10 +25,8 @@ from ltbench.leaderboard.html.embedded_json import Pool, inline, packed
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.html.verdict import verdict
-from ltbench.leaderboard.html.wording import SCORES
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables import cell_text
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation
 from ltbench.verify.rerun import command_of
@@ -125,9 +123,19 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     assert (first.first_row, second.first_row) == (0, 4)
 
 
-def test_every_score_of_a_page_has_a_word_with_the_sign_of_the_page() -> None:
-    of_the_page = {name: sign for name, _, sign in (*cell_text._FIRST, *cell_text._REST)}
-    assert {name: SCORES[name].sign for name in of_the_page} == of_the_page
+def test_every_score_has_the_words_and_the_direction_that_its_metric_declares() -> None:
+    made = loaded(synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup",)))
+    (only,) = content(made).core["boards"][0]["tables"]
+    declared = {column.name: column for column in synthetic.COLUMNS}
+    scores = [column for column in only.columns if column.score]
+    assert {one.score for one in scores} == {
+        name for name, column in declared.items() if column.shown != "export" and not column.per_class
+    }
+    for one in scores:
+        column = declared[one.score]
+        assert (one.heading, one.name, one.unit) == (column.title, column.full_title, column.unit)
+        assert one.about.startswith(column.description)
+        assert (one.sign == 1) == column.higher_is_better == ("Low is good." not in one.about)
 
 
 def test_every_cell_can_be_traced() -> None:

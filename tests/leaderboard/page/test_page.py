@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from synthetic import raw, record
+from synthetic import boards, raw, record
 
 from ltbench.leaderboard.page.page import SuiteFacts, page
 from ltbench.leaderboard.statistics.analysis import analysed
 from ltbench.leaderboard.statistics.record_groups import comparables
 from ltbench.leaderboard.tables.csv import effects_sheet, sheet
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
-from ltbench.leaderboard.tables.table import boards
 from ltbench.leaderboard.tables.terminal import terminal
 from ltbench.records.record import Record, seal, sort_key, validate
 

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from synthetic import raw, record
+from synthetic import COLUMNS, raw, record
 
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, judge
 from ltbench.leaderboard.page.page import SuiteFacts
@@ -111,7 +111,7 @@ def test_numbers_stand_beside_what_was_measured() -> None:
         Reported(source="Table 2", imbalance_factor=100, techniques=("cb_sampler",), per_class=(0.4,) * 10),
     )
     records = [*runs([0.1, 0.1], CB), *runs([0.2, 0.2], CB | MIX)]
-    text = "\n".join(reported_lines(reported, (), comparables(records))).replace("\u00a0", " ")
+    text = "\n".join(reported_lines(reported, (), comparables(records), COLUMNS)).replace("\u00a0", " ")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     assert ["Table 1", "baseline", "100", "top-1", "60.0", "51.0 ± 12.7", "2", "−9.0"] in lines
     assert ["Table 1 <sup>1</sup>", "cb_sampler + mixup", "100", "top-1", "70.0", "71.0 ± 12.7", "2", "+1.0"] in lines

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import record
+from synthetic import boards, record
 
 from ltbench.leaderboard.figures import Wish, critical_difference, placed
 from ltbench.leaderboard.figures.canvas import svg
 from ltbench.leaderboard.page.page import SuiteFacts, page
 from ltbench.leaderboard.statistics.mean_ranks import Critical, critical, ranked
 from ltbench.leaderboard.statistics.record_groups import comparables
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import Record, sort_key
 
 # Ranks of four classifiers on 14 data sets: Demsar (2006), table 6.

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import record, suite
+from synthetic import boards, record, suite
 
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
 from ltbench.leaderboard.tables.terminal import folded, terminal
 
 RECORDS = suite(factors=(10.0, 50.0, 100.0), seeds=(0, 1, 2))

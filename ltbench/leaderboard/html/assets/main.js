@@ -56,7 +56,7 @@ byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("theme").setAttribute("aria-pressed", String(isDark()));
 
 if (core.boards.length) {
-  state.score = scoreColumn()?.score ?? "top1";
+  state.score = scoreColumn()?.score ?? core.primary;
   tickFirst();
   drawControls();
   drawAll();
