@@ -39,7 +39,7 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
         before = place.records_file()
         after = records_file([*before.records, *before.withdrawn], [*before.invalidations, one])
         if place.kind == "suite":
-            written += publish.rewrite(place.path, publish.load(place.path).facts, after)
+            written += publish.written(place.path, publish.read(place.path)[0], after)[0]
         else:
             write_records_file(place.file, after)
             written.append(place.file)

@@ -61,7 +61,7 @@ def command(
         known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written = publish.rewrite(target, facts, found.records_file)
+    written, _ = publish.written(target, facts, found.records_file)
     open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
     if as_json:
         print_json({
@@ -105,7 +105,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     from ltbench.suite.suite import changed, find_suite
 
     registry = load_registry(PluginSelection())
-    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
+    seeds = {record.seeds for record in records} | set(facts.seeds)
     # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
     columns = columns_present(records, joined_columns(facts.columns, declared_columns(registry.of("metric"))))
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)

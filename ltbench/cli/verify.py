@@ -198,8 +198,7 @@ def _render(place: RecordsLocation) -> None:
     from ltbench.leaderboard import publish
 
     if place.kind == "suite" and (place.path / publish.PAGE).is_file():
-        loaded = publish.load(place.path)
-        publish.rewrite(place.path, loaded.facts, loaded.records_file)
+        publish.written(place.path, *publish.read(place.path))
 
 
 def _print(

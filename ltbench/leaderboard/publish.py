@@ -62,7 +62,8 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
         check_identity(record)
     before, old = read(folder)
     facts = msgspec.structs.replace(facts, columns=joined_columns(facts.columns, before.columns))
-    return rewrite(folder, facts, joined(old, new))
+    paths, _ = written(folder, facts, joined(old, new))
+    return paths
 
 
 def joined(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
@@ -72,14 +73,8 @@ def joined(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
     return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
-def rewrite(folder: Path, facts: SuiteFacts, one: RecordsFile) -> list[Path]:
-    """Write every file of a suite's folder from the records it is to have; return their paths."""
-    paths, _ = written(folder, facts, one)
-    return paths
-
-
 def written(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], Loaded]:
-    """Do what `rewrite` does, and return what is published, too."""
+    """Write every file of a suite's folder from the records it is to have; return their paths, and what they show."""
     write_records_file(folder / RECORDS, one)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     loaded = _loaded(folder, facts, one)

@@ -24,6 +24,7 @@ SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 Number = int | float | None
+BoardKey = tuple[str, str, str, str, bytes]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,14 +100,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def order(self) -> tuple[object, ...]:
         """What orders records: setting, then simple combinations first, then seeds."""
         # Kept, because a page of ten thousand records sorts them several times.
+        place = (*self.board, self.setting.imbalance_factor, *combination_order(self.techniques))
+        return (*place, *self.seeds, self.id, self.digest)
+
+    @cached_property
+    def board(self) -> BoardKey:
+        """What decides which records a leaderboard compares: protocol, data set, profile, model and recipe."""
         s = self.setting
-        place = (self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe), s.imbalance_factor)
-        return (*place, *combination_order(self.techniques), s.subset_seed, s.seed, self.id, self.digest)
+        return self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe)
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """The run: subset seed and training seed."""
+        return self.setting.subset_seed, self.setting.seed
 
     @property
     def slot(self) -> tuple[object, ...]:
-        """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
-        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, canonical(self.recipe))
+        """Leaderboard key; records with the same key are versions of one experiment."""
+        return (*self.board, self.setting.imbalance_factor, self.techniques, *self.seeds)
 
 
 def digest(record: Record) -> str:

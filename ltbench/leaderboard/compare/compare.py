@@ -9,12 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables, told_apart
+from ltbench.leaderboard.statistics.record_groups import Comparable, Pair, comparables, told_apart
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
-from ltbench.leaderboard.tables.table import Pair
 from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
 
@@ -132,8 +130,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     groups: dict[tuple[object, ...], _Line] = {}
     for a, b in pairs:
         line = groups.setdefault(_line_key(a), _Line("", a.setting.imbalance_factor, (a.label, b.label), {}, {}))
-        run = (a.setting.subset_seed, a.setting.seed)
-        line.first[run], line.second[run] = a, b
+        line.first[a.seeds], line.second[a.seeds] = a, b
     for where, line in zip(_places([next(iter(line.first.values())) for line in groups.values()]), groups.values(),
                            strict=True):  # fmt: skip
         line.where = where
@@ -155,8 +152,9 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
 def pair(first: Record, second: Record, metric: str) -> Comparison:
     """Compare two cells, whatever they have in common."""
     _check_metric(metric, (first, second))
-    run = (first.setting.subset_seed, first.setting.seed)
-    line = _Line("", first.setting.imbalance_factor, (first.label, second.label), {run: first}, {run: second})
+    line = _Line(
+        "", first.setting.imbalance_factor, (first.label, second.label), {first.seeds: first}, {first.seeds: second}
+    )
     return Comparison(
         names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
         lines=_finished([line], metric), only=([], []), other_spec=why_different.specs(first, second),
@@ -222,7 +220,7 @@ def _estimate(values: Iterable[float]) -> Estimate | None:
 
 
 def _by_run(records: Iterable[Record]) -> dict[Pair, Record]:
-    return {(record.setting.subset_seed, record.setting.seed): record for record in records}
+    return {record.seeds: record for record in records}
 
 
 def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:
@@ -262,16 +260,7 @@ def _check_metric(metric: str, records: Iterable[Record]) -> None:
 
 
 def _line_key(record: Record) -> tuple[object, ...]:
-    s = record.setting
-    return (
-        record.protocol,
-        s.dataset,
-        s.profile,
-        s.model,
-        canonical(record.recipe),
-        s.imbalance_factor,
-        record.techniques,
-    )
+    return (*record.board, record.setting.imbalance_factor, record.techniques)
 
 
 def _places(records: Sequence[Record]) -> list[str]:
@@ -289,7 +278,7 @@ def _described(records: Iterable[Record]) -> list[str]:
     lines = []
     for cells in groups.values():
         s = cells[0].setting
-        seeds = ", ".join(f"{r.setting.subset_seed}/{r.setting.seed}" for r in cells)
+        seeds = ", ".join("/".join(map(str, r.seeds)) for r in cells)
         where = f"imbalance factor {s.imbalance_factor:g} ({s.dataset}, {s.model})"
         lines.append(f"{cells[0].label}, {where}, subset and training seeds {seeds}")
     return lines

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.record_groups import Comparable, asked
+from ltbench.leaderboard.statistics.record_groups import Comparable, Pair, asked
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
-from ltbench.leaderboard.tables.table import Pair
 from ltbench.suite.published import Claim, Combination, Reported
 
 HOLDS, FAILS, OPEN, UNKNOWN = "holds", "does not hold", "not separated", "not measured"

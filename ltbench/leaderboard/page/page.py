@@ -15,11 +15,11 @@ from ltbench.leaderboard.page.published_section import reported_lines
 from ltbench.leaderboard.page.verification_notes import Trust, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analysed
 from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.statistics.record_groups import Pair, comparables
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
-from ltbench.leaderboard.tables.table import Board, Pair, Table
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
 from ltbench.stages import STAGES, Column
@@ -215,11 +215,8 @@ def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> l
 
 
 def _figures(board: Board, factor: float | None, figures: Sequence[Placed], section: str = "") -> Iterator[str]:
-    def place(of: Board | Comparable) -> tuple[object, ...]:
-        return of.protocol, of.dataset, of.profile, of.model, of.recipe
-
     for one in figures:
-        if one.factor == factor and one.section == section and place(one.group) == place(board):
+        if one.factor == factor and one.section == section and one.group.key == board.key:
             yield from one.markdown()
 
 

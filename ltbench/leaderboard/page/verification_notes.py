@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ltbench.core.spec import canonical
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import Record
+from ltbench.records.record import BoardKey, Record
 from ltbench.records.records_file import RecordsFile
 from ltbench.records.verifications import Standing, Verification
 
@@ -39,9 +38,13 @@ def marked(boards: Sequence[Board], records: Sequence[Record], standing: Standin
     """Return the boards with a note on each row that is self-reported where others are verified."""
     if not standing.valid:
         return list(boards)
-    lacking = {_row(record) for record in records if record.status == "ok" and not standing.covers(record)}
-    across = {(place, None, label) for place, _, label in lacking}
-    return [_marked(board, lacking | across) for board in boards]
+    lacking = {
+        (record.board, factor, record.label)
+        for record in records
+        if record.status == "ok" and not standing.covers(record)
+        for factor in (record.setting.imbalance_factor, None)
+    }
+    return [_marked(board, lacking) for board in boards]
 
 
 def withdrawn_lines(found: Trust) -> list[str]:
@@ -63,22 +66,11 @@ def withdrawn_lines(found: Trust) -> list[str]:
     ]
 
 
-Place = tuple[str, str, str, str, bytes]
-
-
-def _row(record: Record) -> tuple[Place, float | None, str]:
-    s = record.setting
-    place = (record.protocol, s.dataset, s.profile, s.model, canonical(record.recipe))
-    return place, s.imbalance_factor, record.label
-
-
-def _marked(board: Board, lacking: set[tuple[Place, float | None, str]]) -> Board:
-    place = (board.protocol, board.dataset, board.profile, board.model, canonical(board.recipe))
-
+def _marked(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> Board:
     def noted(table: Table) -> Table:
         rows = [
             msgspec.structs.replace(row, notes=(*row.notes, SELF_REPORTED))
-            if (place, table.factor, row.label) in lacking
+            if (board.key, table.factor, row.label) in lacking
             else row
             for row in table.rows
         ]

@@ -7,21 +7,35 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ltbench.core.spec import Spec, canonical
-from ltbench.leaderboard.tables.table import Pair, newest
-from ltbench.records.record import Record, sort_key
+from ltbench.records.record import BoardKey, Record, sort_key
 from ltbench.suite.published import SettingFilter
 from ltbench.suite.recipe import Recipe
 
+Pair = tuple[int, int]
+"""Subset seed and training seed."""
 
-class Comparable(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
+
+class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What records have in common that may be compared."""
 
     protocol: str
     dataset: str
     profile: str
     model: str
     recipe: Spec
+
+    @property
+    def key(self) -> BoardKey:
+        """The same as that of its records."""
+        return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe)
+
+
+class Comparable(BoardFields, frozen=True, kw_only=True):
+    """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
+
     records: list[Record]
+    older: int
+    """Records left out because another one of the same cell has a higher revision."""
 
     @property
     def factors(self) -> list[float]:
@@ -42,7 +56,7 @@ class Comparable(msgspec.Struct, frozen=True, kw_only=True):
     def scores(self, techniques: Iterable[str], factor: float, metric: str) -> dict[Pair, float]:
         """Return a score of a combination by run; runs in which it is undefined are left out."""
         return {
-            (record.setting.subset_seed, record.setting.seed): float(score)
+            record.seeds: float(score)
             for record in self.there(techniques, factor)
             if (score := record.metrics.get(metric)) is not None
         }
@@ -60,24 +74,37 @@ class Comparable(msgspec.Struct, frozen=True, kw_only=True):
 
 def comparables(records: Iterable[Record]) -> list[Comparable]:
     """Return the groups of records that may be compared, in the order in which a page shows them."""
-    groups: dict[tuple[object, ...], list[Record]] = {}
+    groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
-        setting = record.setting
-        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
-        groups.setdefault(place, []).append(record)
+        groups.setdefault(record.board, []).append(record)
     return [_comparable(group) for group in groups.values()]
 
 
-def _comparable(records: Sequence[Record]) -> Comparable:
-    first = records[0]
+def _comparable(records: list[Record]) -> Comparable:
+    first, current = records[0], newest(records)
     return Comparable(
         protocol=first.protocol,
         dataset=first.setting.dataset,
         profile=first.setting.profile,
         model=first.setting.model,
         recipe=first.recipe,
-        records=newest(list(records)),
+        records=current,
+        older=len(records) - len(current),
     )
+
+
+def newest(records: list[Record]) -> list[Record]:
+    """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
+    best: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        rival = best.get(record.slot)
+        if rival is None or _version(record) > _version(rival):
+            best[record.slot] = record
+    return sorted(best.values(), key=sort_key)
+
+
+def _version(record: Record) -> tuple[object, ...]:
+    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
 
 
 def told_apart(groups: Sequence[Comparable]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ltbench.leaderboard.tables.table import Pair, newest
+from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.records.record import Record
 from ltbench.stages import PRIMARY
 
@@ -41,14 +41,14 @@ class Scores:
         made = cls(
             list(dict.fromkeys(frozenset(record.techniques) for record in current)),
             sorted({record.setting.imbalance_factor for record in current}),
-            sorted({(record.setting.subset_seed, record.setting.seed) for record in current}),
+            sorted({record.seeds for record in current}),
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
-            score, setting = record.metrics.get(metric), record.setting
+            score = record.metrics.get(metric)
             if record.status == "ok" and score is not None:
-                row, run = made.rows[frozenset(record.techniques)], (setting.subset_seed, setting.seed)
-                made.values[row, factors[setting.imbalance_factor], runs[run]] = score
+                row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
+                made.values[row, factor, runs[record.seeds]] = score
         return made
 
     def at(self, factor: float | None) -> Floats:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.leaderboard.statistics.record_groups import BoardFields
 from ltbench.leaderboard.tables.columns import AREA
 from ltbench.leaderboard.tables.table import COSTS, Board, Row, Table
 from ltbench.stages import TECHNIQUE_STAGES
@@ -50,7 +50,7 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
     return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
 
 
-def _place(of: Board | Comparable) -> dict[str, str]:
+def _place(of: BoardFields) -> dict[str, str]:
     return {
         "protocol": of.protocol,
         "dataset": of.dataset,

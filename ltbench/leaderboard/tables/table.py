@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import Spec, canonical
+from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.record_groups import BoardFields, Comparable, Pair, comparables
 from ltbench.leaderboard.statistics.tests_and_intervals import (
     LEVEL,
     Estimate,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
-Pair = tuple[int, int]
-"""Subset seed and training seed."""
 COSTS = ("parameters", "macs", "samples")
 """Costs that are the same on every machine; `samples` are training images seen."""
 
@@ -90,14 +89,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     test_images: int | None = None
 
 
-class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be compared: every table of one protocol, data set, profile, model and recipe."""
+class Board(BoardFields, frozen=True, kw_only=True):
+    """Every table of one protocol, data set, profile, model and recipe."""
 
-    protocol: str
-    dataset: str
-    profile: str
-    model: str
-    recipe: Spec
     tables: list[Table]
     across: Table | None
     """None where there is a single factor."""
@@ -115,13 +109,8 @@ def boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iter
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in records:
-        setting = record.setting
-        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
-        groups.setdefault(place, []).append(record)
     wanted = set(seeds)
-    return [_board(groups[place], wanted, columns) for place in groups]
+    return [_board(group, wanted, columns) for group in comparables(records)]
 
 
 def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
@@ -131,7 +120,7 @@ def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {
         "label": [record.label for record in records],
         "factor": [record.setting.imbalance_factor for record in records],
-        "run": [(record.setting.subset_seed, record.setting.seed) for record in records],
+        "run": [record.seeds for record in records],
         "ok": [record.status == "ok" for record in records],
     }
     for name in scores:
@@ -145,16 +134,13 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _board(records: list[Record], seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
-    current = newest(records)
-    first = current[0]
+def _board(group: Comparable, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
+    current = group.records
     names = [column.name for column in columns if not column.per_class]
     frame = tidy(current, names)
     runs = sorted(seeds.union(frame["run"]))
-    factors = sorted(set(frame["factor"].tolist()))
-    by_label: dict[str, list[Record]] = {}
-    for record in current:
-        by_label.setdefault(record.label, []).append(record)
+    factors = group.factors
+    by_label = _group(current)
     primary: dict[float, dict[str, Floats]] = {}
     tables = []
     for factor in factors:
@@ -177,7 +163,7 @@ def _board(records: list[Record], seeds: set[Pair], columns: tuple[Column, ...])
                 test_images=None if support is None else int(sum(s or 0 for s in support)),
             )
         )
-    there = {(r.label, r.setting.imbalance_factor, (r.setting.subset_seed, r.setting.seed)) for r in current}
+    there = {(r.label, r.setting.imbalance_factor, r.seeds) for r in current}
     missing = [
         (label, factor, lacking)
         for factor in factors
@@ -185,30 +171,12 @@ def _board(records: list[Record], seeds: set[Pair], columns: tuple[Column, ...])
         if (lacking := tuple(run for run in runs if (label, factor, run) not in there))
     ]
     return Board(
-        protocol=first.protocol,
-        dataset=first.setting.dataset,
-        profile=first.setting.profile,
-        model=first.setting.model,
-        recipe=first.recipe,
+        **{name: getattr(group, name) for name in BoardFields.__struct_fields__},
         tables=tables,
         across=_across(primary, by_label, runs, columns) if len(factors) > 1 else None,
         missing=missing,
-        versions=len(records) - len(current),
+        versions=group.older,
     )
-
-
-def newest(records: list[Record]) -> list[Record]:
-    """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
-    best: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        rival = best.get(record.slot)
-        if rival is None or _version(record) > _version(rival):
-            best[record.slot] = record
-    return sorted(best.values(), key=sort_key)
-
-
-def _version(record: Record) -> tuple[object, ...]:
-    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
 
 
 def _group(records: list[Record]) -> dict[str, list[Record]]:

@@ -8,7 +8,7 @@ from synthetic import record, suite
 
 from ltbench.errors import OutOfDate, RecordError
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, load, publish, rewrite, update
+from ltbench.leaderboard.publish import check, load, publish, update, written
 from ltbench.leaderboard.tables.terminal import terminal
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import invalidate, records_file
@@ -75,7 +75,7 @@ def test_rows_that_came_later_carry_a_note(folder: Path) -> None:
 
 def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
+    written(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
     text = page(folder)
     assert "## What was withdrawn" in text
     assert rf"`{bad.id}` mixup, imbalance factor 10, seed {bad.setting.seed}: a \*broken\* machine (A. M.)" in text
@@ -89,7 +89,7 @@ def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(f
 
 def test_publishing_the_same_numbers_again_does_not_bring_a_withdrawn_cell_back(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "wrong data")]))
+    written(folder, FACTS, records_file(RECORDS, [invalidate(bad, "wrong data")]))
     before = page(folder)
     publish(folder, FACTS, RECORDS)
     assert page(folder) == before
