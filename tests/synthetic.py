@@ -126,7 +126,7 @@ def record(*args: object, **kwargs: object) -> Record:
 
 def boards(records: Iterable[Record], seeds: Iterable[tuple[int, int]] = ()) -> list[table.Board]:
     """Return the boards of records whose numbers are shown as the built-in metrics declare."""
-    return table.boards(records, seeds, COLUMNS)
+    return table.make_boards(records, seeds, COLUMNS)
 
 
 def combinations(names: Sequence[str] = PLUGINS) -> list[dict[str, str]]:

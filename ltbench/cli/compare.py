@@ -41,8 +41,8 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
         ltbench compare quick cb_sampler "cb_sampler + mixup"
     """
     from ltbench.leaderboard.compare import compare
-    from ltbench.leaderboard.compare.terminal import text
-    from ltbench.records.locations import named
+    from ltbench.leaderboard.compare.terminal import comparison_text
+    from ltbench.records.locations import find_location
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -50,18 +50,20 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
             fix='ltbench compare SUITE OTHER_SUITE, or ltbench compare SUITE "a" "a + b"',
         )
     if len(what) == 2:
-        first, second = (named(name, leaderboards) for name in what)
+        first, second = (find_location(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
-        found = compare.sets(first.records_file().records, second.records_file().records, names, metric)
+        found = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
     else:
-        place = named(what[0], leaderboards)
+        place = find_location(what[0], leaderboards)
         records = place.records_file().records
-        found = _two_cells(records, what[1], what[2], metric) or compare.combinations(records, what[1], what[2], metric)
+        found = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
+            records, what[1], what[2], metric
+        )
     if as_json:
         print_json(found)
         return
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    click.echo(text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
+    click.echo(comparison_text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
@@ -74,4 +76,4 @@ def _two_cells(records: list[Record], first: str, second: str, metric: str) -> C
         if len(hits) != 1:
             return None
         found += hits
-    return compare.pair(found[0], found[1], metric)
+    return compare.compare_cells(found[0], found[1], metric)

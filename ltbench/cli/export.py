@@ -48,26 +48,26 @@ def command(
     SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. What was withdrawn is
     left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
 
-    place = named(suite, leaderboards)
+    place = find_location(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
             raise UsageError("--predictions writes files of the store as they are", fix="leave --format away")
         _bundle(place, output, store_path, choice)
         return
-    from ltbench.leaderboard.export import tidy, written
+    from ltbench.leaderboard.export import encode_table, tidy_table
     from ltbench.records.record import write_atomic
-    from ltbench.records.verifications import FILE, Standing, read_verifications, standing
+    from ltbench.records.verifications import FILE, VerificationStatus, read_verifications, verification_status
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
         raise UsageError("Parquet is no text for a terminal", fix="--output FILE.parquet")
     held = place.records_file()
-    stands = Standing()
+    stands = VerificationStatus()
     if place.kind != "store":
-        stands = standing(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
-    content = written(tidy(held.records, stands, per_class=per_class), chosen)
+        stands = verification_status(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
+    content = encode_table(tidy_table(held.records, stands, per_class=per_class), chosen)
     if output is None:
         click.echo(content, nl=False)
         return

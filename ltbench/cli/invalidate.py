@@ -32,14 +32,14 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     among = locations.published(leaderboards) if records is None else [locations.location(records)]
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
-    found = locations.find(cell, among)
+    found = locations.find_cell(cell, among)
     one = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:
         before = place.records_file()
         after = records_file([*before.records, *before.withdrawn], [*before.invalidations, one])
         if place.kind == "suite":
-            written += publish.written(place.path, publish.read(place.path)[0], after)[0]
+            written += publish.write_folder(place.path, publish.read_folder(place.path)[0], after)[0]
         else:
             write_records_file(place.file, after)
             written.append(place.file)

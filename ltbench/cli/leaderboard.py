@@ -14,7 +14,7 @@ from ltbench.cli.output import print_json
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
 
 _WITHOUT_WINDOW = 160
 
@@ -65,16 +65,18 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])
         return
     for number, one in enumerate(loaded):
-        click.echo(("\n" if number else "") + shown(one), nl=False)
+        click.echo(("\n" if number else "") + fitted_text(one), nl=False)
 
 
-def shown(loaded: Loaded, most: int | None = None) -> str:
+def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
     """Return a leaderboard as text that fits the window, with color where stdout is a terminal.
 
     most: rows of each table.
     """
-    from ltbench.leaderboard.tables.terminal import terminal
+    from ltbench.leaderboard.tables.terminal import leaderboard_text
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
     color = sys.stdout.isatty()
-    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most)
+    return leaderboard_text(
+        loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most
+    )

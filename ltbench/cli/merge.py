@@ -13,7 +13,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.merge import Merged
+    from ltbench.leaderboard.merge import MergeResult
     from ltbench.leaderboard.page.page import SuiteFacts
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
@@ -41,27 +41,27 @@ def command(
     records of different protocols are never ranked together.
     """
     from ltbench.leaderboard import publish
-    from ltbench.leaderboard.merge import facts_of, merged
-    from ltbench.records.locations import named
+    from ltbench.leaderboard.merge import merge_facts, merge_records_files
+    from ltbench.records.locations import find_location
     from ltbench.records.records_file import FILE, read_records_file, records_file
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
-    places = {str(place.path): place for place in (named(path, leaderboards) for path in paths)}
+    places = {str(place.path): place for place in (find_location(path, leaderboards) for path in paths)}
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
         raise UsageError(f"{target} is to be taken into itself", fix="leave it away: what is there stays")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
-    found = merged(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
+    found = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     theirs = [publish.load(place.path).facts for place in places.values() if place.kind == "suite"]
     mine = publish.load(target).facts if (target / publish.FACTS).exists() else None
-    facts = _with_command(facts_of(target.name, mine, theirs), found.records_file.records)
+    facts = _with_command(merge_facts(target.name, mine, theirs), found.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written, _ = publish.written(target, facts, found.records_file)
+    written, _ = publish.write_folder(target, facts, found.records_file)
     open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
     if as_json:
         print_json({
@@ -80,13 +80,13 @@ def _same(one: Path, other: Path) -> bool:
 
 def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, leaderboards: Path) -> str:
     """Return the name of the place that is preferred, as `merged` knows it."""
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
 
     if _same(Path(text), target):
         return ""
     if text in places:
         return text
-    name = str(named(text, leaderboards).path)
+    name = str(find_location(text, leaderboards).path)
     if name not in places:
         raise UsageError(
             f"--prefer names {text}, which is none of what is merged", fix=f"one of {', '.join(places)}, or {target}"
@@ -100,14 +100,14 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
 
     from ltbench.cli.options import load_registry
     from ltbench.cli.running.reproduce_command import reproducing
-    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, joined_columns
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import changed, find_suite
 
     registry = load_registry(PluginSelection())
     seeds = {record.seeds for record in records} | set(facts.seeds)
     # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
-    columns = columns_present(records, joined_columns(facts.columns, declared_columns(registry.of("metric"))))
+    columns = columns_present(records, join_columns(facts.columns, declared_columns(registry.of("metric"))))
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
     if facts.name not in registry.suites or not facts.command:
         return facts
@@ -127,7 +127,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     return msgspec.structs.replace(facts, command=command)
 
 
-def _print(found: Merged, target: Path) -> None:
+def _print(found: MergeResult, target: Path) -> None:
     click.echo(
         f"{target}: {len(found.records_file.records)} records; {found.added} added, {found.renewed} had failed and now have "
         f"numbers, {found.duplicates} duplicates"

@@ -15,7 +15,7 @@ from ltbench.core.folders import store_root
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.records.locations import Found
+    from ltbench.records.locations import FoundCell
     from ltbench.records.record import Record
 
 
@@ -32,12 +32,12 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
 
     The last line is the command that trains this cell alone, in a store of its own.
     """
-    from ltbench.records.locations import find
+    from ltbench.records.locations import find_cell
     from ltbench.records.plugins_needed import plugin_files
     from ltbench.store.store import Store
     from ltbench.verify.rerun import command_of
 
-    found = find(cell, places_of(records, leaderboards))
+    found = find_cell(cell, places_of(records, leaderboards))
     record = found.record
     again = command_of(record, records)
     if records is None and leaderboards != Path("leaderboards"):
@@ -77,21 +77,21 @@ def _log(record: Record, store: Any) -> dict[str, str]:
     return logs
 
 
-def _verified(found: Found) -> list[str]:
+def _verified(found: FoundCell) -> list[str]:
     """Return by which verifications the record is covered, each as a page names it."""
-    from ltbench.records.verifications import FILE, read_verifications, standing
+    from ltbench.records.verifications import FILE, read_verifications, verification_status
 
     lines: list[str] = []
     for place in found.places:
         if place.kind == "store" or not (verifications := read_verifications(place.file.parent / FILE)):
             continue
         held = place.records_file()
-        stands = standing(verifications, [*held.records, *held.withdrawn])
+        stands = verification_status(verifications, [*held.records, *held.withdrawn])
         lines += [one.short.replace("`", "") for one in stands.valid if found.record.id in one.cells]
     return lines
 
 
-def _lines(found: Found, verified: Sequence[str], log: Mapping[str, str]) -> Iterator[str]:
+def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) -> Iterator[str]:
     record = found.record
     s = record.setting
     yield f"{record.id}  {record.label}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-class Again(msgspec.Struct, frozen=True, kw_only=True):
+class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
     """A cell that was trained again, as it is reported."""
 
     id: str
@@ -79,10 +79,10 @@ def command(
     Where K is at least one and nothing is wrong, verified.json beside the records notes what stood up to it, and pages
     say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
     """
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
     from ltbench.verify.audit import examine
 
-    place = named(path, leaderboards)
+    place = find_location(path, leaderboards)
     registry = load_registry(choice)
     registry.executor(executor_name)  # before the records are examined, which takes a while
     click.echo(f"examining {place.path}", err=True)
@@ -120,7 +120,7 @@ def _train(
     data_root: Path,
     executor_name: str,
     workers: int | None,
-) -> tuple[list[Again], list[Record]]:
+) -> tuple[list[RerunReport], list[Record]]:
     """Train cells again in a store of their own; return what came of each, and the new records."""
     from ltbench.executor import Context, Terms
     from ltbench.records.agreement import agreement
@@ -141,7 +141,7 @@ def _train(
         error = "no record was made" if now is None else "" if now.error is None else now.error.message
         found = None if now is None or error else agreement(record, now)
         reports.append(
-            Again(
+            RerunReport(
                 id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor,
                 seed=record.setting.seed, agrees=found is not None and found.within(tolerance), agreement=found,
                 error=error,
@@ -151,13 +151,13 @@ def _train(
 
 
 def _verification(
-    examined: Examined, again: Sequence[Again], made: Sequence[Record], seed: int, tolerance: float | None
+    examined: Examined, again: Sequence[RerunReport], made: Sequence[Record], seed: int, tolerance: float | None
 ) -> Verification:
     from ltbench import __version__
     from ltbench.records.agreement import result_digest
-    from ltbench.records.verifications import Rerun, Verification, sealed
+    from ltbench.records.verifications import Rerun, Verification, seal_verification
 
-    return sealed(
+    return seal_verification(
         Verification(
             ltbench=__version__,
             protocols=sorted({record.protocol for record in examined.sound}),
@@ -172,7 +172,7 @@ def _verification(
     )
 
 
-def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[Again]) -> Path | None:
+def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[RerunReport]) -> Path | None:
     """Note a verification beside the records in place of those that it makes needless; return where.
 
     What covers a cell that now came out differently is contradicted, and goes.
@@ -198,11 +198,11 @@ def _render(place: RecordsLocation) -> None:
     from ltbench.leaderboard import publish
 
     if place.kind == "suite" and (place.path / publish.PAGE).is_file():
-        publish.written(place.path, *publish.read(place.path))
+        publish.write_folder(place.path, *publish.read_folder(place.path))
 
 
 def _print(
-    examined: Examined, again: Sequence[Again], verification: Verification | None, written: Path | None, seed: int
+    examined: Examined, again: Sequence[RerunReport], verification: Verification | None, written: Path | None, seed: int
 ) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
@@ -229,11 +229,11 @@ def _print(
         click.echo(f"verified by {verification.short.replace('`', '')}" + (f"; noted in {written}" if written else ""))
 
 
-def _row(one: Again) -> list[Any]:
+def _row(one: RerunReport) -> list[Any]:
     return [one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)]
 
 
-def _outcome(one: Again) -> str:
+def _outcome(one: RerunReport) -> str:
     if one.agreement is None:
         return f"FAILED: {one.error}"
     if one.agreement.same:

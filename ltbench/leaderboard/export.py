@@ -12,7 +12,7 @@ import msgspec
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.record import Record
-from ltbench.records.verifications import Standing
+from ltbench.records.verifications import VerificationStatus
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": 
 """Types of the columns that are no text."""
 
 
-def tidy(records: Iterable[Record], standing: Standing, *, per_class: bool = False) -> pd.DataFrame:
+def tidy_table(records: Iterable[Record], standing: VerificationStatus, *, per_class: bool = False) -> pd.DataFrame:
     """Return one row per cell and metric, in the order of the records and by name of the metric.
 
     A cell that failed has a single row without a metric. per_class: whether numbers of single classes are there, too.
@@ -44,7 +44,7 @@ def tidy(records: Iterable[Record], standing: Standing, *, per_class: bool = Fal
     return frame.astype({name: _KINDS.get(name, "string") for name in COLUMNS})
 
 
-def written(frame: pd.DataFrame, form: Format) -> bytes:
+def encode_table(frame: pd.DataFrame, form: Format) -> bytes:
     """Return a tidy table as the content of a file: CSV and JSON are the same bytes for the same records.
 
     Raises `UsageError` naming the extra where Parquet is asked for and pyarrow is missing.
@@ -64,7 +64,7 @@ def written(frame: pd.DataFrame, form: Format) -> bytes:
     return buffer.getvalue()
 
 
-def _cell(record: Record, standing: Standing) -> dict[str, object]:
+def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
     setting = record.setting
     return {
         "cell": record.id,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.columns import joined_columns
+from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
@@ -34,7 +34,7 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome that stays or was preferred; empty where none was there and none is preferred."""
 
 
-class Merged(msgspec.Struct, frozen=True, kw_only=True):
+class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a merge."""
 
     records_file: RecordsFile
@@ -50,7 +50,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """Cells of one place in a table that are there more than once, made with other data or other revisions."""
 
 
-def merged(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> Merged:
+def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> MergeResult:
     """Return records of several places as one records file, the same whatever the order of the places.
 
     old: what the leaderboard has; new: what is taken in, by the name of its place. Where numbers of one cell differ,
@@ -76,7 +76,7 @@ def merged(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | No
             kept.append(min(versions[chosen].values(), key=lambda one: one.digest))
     before = {record.id: record for record in everything[""].records}
     withdrawn = [record for one in everything.values() for record in one.withdrawn]
-    return Merged(
+    return MergeResult(
         records_file=records_file([*kept, *_lowest(withdrawn)], invalidations),
         added=sum(record.id not in before for record in kept),
         duplicates=sum(len(by_place) - 1 for cell in found.values() for by_place in cell.values()),
@@ -134,10 +134,10 @@ def _other_versions(records: Sequence[Record]) -> int:
     return len(slots) - len(set(slots))
 
 
-def facts_of(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
+def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
     """Return the facts of a merged suite: the target's, else those of the sources if they agree; columns of all sides."""
     sources = list(theirs)
-    columns = joined_columns(() if mine is None else mine.columns, *(facts.columns for facts in sources))
+    columns = join_columns(() if mine is None else mine.columns, *(facts.columns for facts in sources))
     if mine is not None:
         return msgspec.structs.replace(mine, columns=columns)
     seeds = tuple(sorted({pair for facts in sources for pair in facts.seeds}))

@@ -15,28 +15,28 @@ import msgspec
 
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
-from ltbench.leaderboard.figures import FOLDER, Wish, placed
-from ltbench.leaderboard.figures.canvas import Drawing, current, svg
-from ltbench.leaderboard.page.page import SuiteFacts, failed, failure_numbers, page
+from ltbench.leaderboard.figures import FOLDER, FigureOptions, place_figures
+from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
+from ltbench.leaderboard.page.page import SuiteFacts, failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
-from ltbench.leaderboard.page.verification_notes import Trust, marked, trust
-from ltbench.leaderboard.statistics.analysis import analysed
-from ltbench.leaderboard.statistics.record_groups import comparables
-from ltbench.leaderboard.tables.columns import columns_of, installed_columns, joined_columns
-from ltbench.leaderboard.tables.csv import effects_sheet, sheet
-from ltbench.leaderboard.tables.table import Board, boards
+from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tables.columns import columns_of, installed_columns, join_columns
+from ltbench.leaderboard.tables.csv import effects_csv, table_csv
+from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
-from ltbench.records.verifications import Standing, read_verifications, standing
+from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
 from ltbench.stages import Column
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class SuiteFolder(msgspec.Struct, frozen=True):
     """A suite's folder as it was read."""
 
     folder: Path
@@ -47,8 +47,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """How its numbers are shown."""
     boards: list[Board]
     records_file: RecordsFile
-    standing: Standing
-    trust: Trust
+    standing: VerificationStatus
+    trust: VerificationNotes
 
 
 def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
@@ -60,37 +60,37 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
     new = [validate(record) for record in records]
     for record in new:
         check_identity(record)
-    before, old = read(folder)
-    facts = msgspec.structs.replace(facts, columns=joined_columns(facts.columns, before.columns))
-    paths, _ = written(folder, facts, joined(old, new))
+    before, old = read_folder(folder)
+    facts = msgspec.structs.replace(facts, columns=join_columns(facts.columns, before.columns))
+    paths, _ = write_folder(folder, facts, add_records(old, new))
     return paths
 
 
-def joined(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
+def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
     """Return a records file with records added to it, of which those that were withdrawn stay so."""
     fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
     return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
-def written(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], Loaded]:
+def write_folder(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], SuiteFolder]:
     """Write every file of a suite's folder from the records it is to have; return their paths, and what they show."""
     write_records_file(folder / RECORDS, one)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    loaded = _loaded(folder, facts, one)
-    files = rendered(loaded)
+    loaded = _suite_folder(folder, facts, one)
+    files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
-    _remove(_left_over(loaded, files))
+    _remove(_surplus_figures(loaded, files))
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path) -> SuiteFolder:
     """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _loaded(folder, *read(folder))
+    return _suite_folder(folder, *read_folder(folder))
 
 
-def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
+def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     """Return what a suite's folder says of the suite, and its records. Raises `RecordError` as `load` does."""
     path = folder / FACTS
     facts = SuiteFacts(name=folder.name)
@@ -103,11 +103,11 @@ def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     return facts, read_records_file(path) if path.exists() else records_file(())
 
 
-def _loaded(folder: Path, facts: SuiteFacts, one: RecordsFile) -> Loaded:
-    stands = standing(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
+def _suite_folder(folder: Path, facts: SuiteFacts, one: RecordsFile) -> SuiteFolder:
+    stands = verification_status(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
     columns = columns_of(one.records, facts.columns or installed_columns())
-    shown = marked(boards(one.records, facts.seeds, columns), one.records, stands)
-    return Loaded(folder, facts, one.records, columns, shown, one, stands, trust(one, stands))
+    shown = mark_self_reported(make_boards(one.records, facts.seeds, columns), one.records, stands)
+    return SuiteFolder(folder, facts, one.records, columns, shown, one, stands, verification_notes(one, stands))
 
 
 def folders(root: Path) -> list[Path]:
@@ -122,34 +122,34 @@ def folder_of(root: Path, suite: str) -> Path:
     raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
 
 
-def rendered(loaded: Loaded) -> dict[Path, str]:
+def render(loaded: SuiteFolder) -> dict[Path, str]:
     """Return the generated files of a suite's folder, path -> text.
 
     A figure that is there and shows what the records say is kept as it is and not drawn again.
     """
     facts = loaded.facts
-    wish = Wish(
+    wish = FigureOptions(
         figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims,
         columns=loaded.columns,
     )  # fmt: skip
-    analyses = analysed(comparables(loaded.records))
-    figures = placed(wish, loaded.records, analyses)
+    analyses = analyse(group_records(loaded.records))
+    figures = place_figures(wish, loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
-        loaded.folder / SHEET: sheet(loaded.boards),
-        loaded.folder / EFFECTS: effects_sheet(analyses),
+        loaded.folder / SHEET: table_csv(loaded.boards),
+        loaded.folder / EFFECTS: effects_csv(analyses),
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
-        files[path] = _drawn(drawing, read_text(path))
+        files[path] = _draw(drawing, read_text(path))
     return files
 
 
-def _drawn(drawing: Drawing, before: str) -> str:
-    return before if current(drawing, before) else svg(drawing)
+def _draw(drawing: Drawing, before: str) -> str:
+    return before if is_current(drawing, before) else svg(drawing)
 
 
-def _left_over(loaded: Loaded, files: Iterable[Path]) -> list[Path]:
+def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
     """Return the figures of a suite's folder that its page no longer shows."""
     there = set((loaded.folder / FOLDER).glob("*.svg"))
     return sorted(there.difference(files))
@@ -162,7 +162,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 def update(root: Path, readme: Path | None = None) -> list[Path]:
     """Render every suite below `root`, and the tables of `readme`; return the files that changed."""
-    files = list(_current(root, readme))
+    files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
     _remove(gone)
@@ -171,7 +171,7 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
 
 def check(root: Path, readme: Path | None = None) -> list[Path]:
     """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
-    files = list(_current(root, readme))
+    files = list(_rendered_files(root, readme))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
         names = ", ".join(display_path(path) for path, _ in stale)
@@ -182,13 +182,13 @@ def check(root: Path, readme: Path | None = None) -> list[Path]:
     return [path for path, _ in files]
 
 
-def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
+def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
     """Yield the generated files with their text; None for one that is there and should not be."""
     suites = [load(folder) for folder in folders(root)]
     for loaded in suites:
-        files = rendered(loaded)
+        files = render(loaded)
         yield from files.items()
-        yield from ((path, None) for path in _left_over(loaded, files))
+        yield from ((path, None) for path in _surplus_figures(loaded, files))
     if readme is not None and readme.is_file():
         by_name = {loaded.folder.name: loaded for loaded in suites}
 
@@ -197,6 +197,6 @@ def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
             loaded = by_name[suite]
             link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
-            return compact_block(loaded.boards, failure_numbers(failed(loaded.records)), link)
+            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
 
         yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))

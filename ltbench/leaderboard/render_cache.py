@@ -29,7 +29,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
-def source_of(parts: Iterable[bytes]) -> str:
+def source_digest(parts: Iterable[bytes]) -> str:
     """Return a digest of what a page is made of. parts: records, facts and verifications; code and libraries are added."""
     versions = [f"{name} {importlib.metadata.version(name)}".encode() for name in LIBRARIES]
     return digest(b"".join(bytes.fromhex(digest(part)) for part in (*parts, own_source().encode(), *versions)), 32)

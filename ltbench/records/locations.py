@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, RecordsFile, line, read_records_file, records_file
+from ltbench.records.records_file import FILE, Invalidation, RecordsFile, parse_line, read_records_file, records_file
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
@@ -44,10 +44,10 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
         """Return what is there. Raises `RecordError` naming file, line and field where something is wrong."""
         if self.kind != "store":
             return read_records_file(self.file)
-        return records_file(one for where, text in self.lines() if isinstance(one := line(text, where), Record))
+        return records_file(one for where, text in self.lines() if isinstance(one := parse_line(text, where), Record))
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FoundCell(msgspec.Struct, frozen=True, kw_only=True):
     """A cell that was asked for, and every place that has it, the first of which gave the record."""
 
     record: Record
@@ -70,7 +70,7 @@ def location(path: Path) -> RecordsLocation:
     )
 
 
-def named(text: str, leaderboards: Path) -> RecordsLocation:
+def find_location(text: str, leaderboards: Path) -> RecordsLocation:
     """Return the leaderboard of that name, or what is at that path.
 
     Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
@@ -100,7 +100,7 @@ def places(leaderboards: Path, store: Path) -> list[RecordsLocation]:
     ]
 
 
-def find(beginning: str, among: Sequence[RecordsLocation]) -> Found:
+def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
     """Return the cell whose id begins so. Raises `UsageError` where there is none, or more than one.
 
     Of several places the first one's record is taken; one that counts goes before one that was withdrawn.
@@ -112,8 +112,8 @@ def find(beginning: str, among: Sequence[RecordsLocation]) -> Found:
     hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
-        for where, text in _beginning(asked, place):
-            match line(text, where):
+        for where, text in _lines_of_cell(asked, place):
+            match parse_line(text, where):
                 case Record() as record if record.id.startswith(asked):
                     hits.append((place, record))
                 case Invalidation() as one if one.id.startswith(asked):
@@ -121,17 +121,19 @@ def find(beginning: str, among: Sequence[RecordsLocation]) -> Found:
     cells = sorted({record.id for _, record in hits})
     if not cells:
         looked = ", ".join(str(place.path) for place in among) or "there is neither a leaderboard nor a store"
-        raise UsageError(f"there is no record of a cell {asked}", where=looked, fix=_near(asked, among))
+        raise UsageError(f"there is no record of a cell {asked}", where=looked, fix=_suggestion(asked, among))
     if len(cells) > 1:
         labels = {record.id: record.label for _, record in hits}
         shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
         raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
     stands = records_file((record for _, record in hits), invalidations)
     record = next((r for _, r in hits if r in stands.records), hits[0][1])
-    return Found(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record))
+    return FoundCell(
+        record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record)
+    )
 
 
-def _beginning(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
+def _lines_of_cell(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
     """Yield the records that may be meant, so that one that is damaged is no obstacle to others."""
     if place.kind == "store":
         store = Store(place.path)
@@ -141,7 +143,7 @@ def _beginning(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]
         yield from ((where, text) for where, text in read_lines(place.file) if mark.search(text))
 
 
-def _near(asked: str, among: Sequence[RecordsLocation]) -> str:
+def _suggestion(asked: str, among: Sequence[RecordsLocation]) -> str:
     known: list[str] = []
     for place in among:
         try:

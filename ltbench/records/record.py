@@ -226,7 +226,7 @@ def _problem(record: Record) -> str:
 
 def read_jsonl(path: Path) -> list[Record]:
     """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
-    return [sound(parsed(line, where), where) for where, line in read_lines(path)]
+    return [checked_record(parse_object(line, where), where) for where, line in read_lines(path)]
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -238,7 +238,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     return ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
 
 
-def parsed(line: bytes, where: str) -> dict[str, Any]:
+def parse_object(line: bytes, where: str) -> dict[str, Any]:
     """Return the JSON object of a line; raise `RecordError` where it is none."""
     try:
         raw = msgspec.json.decode(line)
@@ -249,7 +249,7 @@ def parsed(line: bytes, where: str) -> dict[str, Any]:
     return raw
 
 
-def sound(raw: Mapping[str, Any], where: str) -> Record:
+def checked_record(raw: Mapping[str, Any], where: str) -> Record:
     """Return a record whose schema, digest and identity are right; raise `RecordError` where one is not."""
     record = validate(raw, where)
     check_identity(record, where)

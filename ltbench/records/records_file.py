@@ -16,7 +16,7 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, parsed, read_lines, sort_key, sound, write_atomic
+from ltbench.records.record import Record, checked_record, parse_object, read_lines, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
 
@@ -79,7 +79,7 @@ def read_records_file(path: Path) -> RecordsFile:
     records: list[Record] = []
     invalidations: list[Invalidation] = []
     for where, text in read_lines(path):
-        match line(text, where):
+        match parse_line(text, where):
             case Record() as record:
                 records.append(record)
             case invalidation:
@@ -87,10 +87,10 @@ def read_records_file(path: Path) -> RecordsFile:
     return records_file(records, invalidations)
 
 
-def line(text: bytes, where: str) -> Record | Invalidation:
+def parse_line(text: bytes, where: str) -> Record | Invalidation:
     """Return what a line of a records file holds. Raises `RecordError` naming `where` and the field."""
-    raw = parsed(text, where)
-    return _checked(raw, where) if raw.get("kind") == "invalidation" else sound(raw, where)
+    raw = parse_object(text, where)
+    return _checked(raw, where) if raw.get("kind") == "invalidation" else checked_record(raw, where)
 
 
 def _checked(raw: dict[str, Any], where: str) -> Invalidation:
@@ -106,10 +106,10 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
 
 def write_records_file(path: Path, one: RecordsFile) -> bool:
     """Write a records file, whole or not at all; return whether it changed."""
-    return write_atomic(path, text_of(one))
+    return write_atomic(path, encode(one))
 
 
-def text_of(one: RecordsFile) -> bytes:
+def encode(one: RecordsFile) -> bytes:
     """Return what a records file holds."""
     records = sorted([*one.records, *one.withdrawn], key=sort_key)
     lines: list[Record | Invalidation] = [*records, *one.invalidations]

@@ -69,7 +69,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     verifications: list[Verification] = []
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the verifications of a records file say of its records."""
 
     valid: list[Verification] = []
@@ -81,7 +81,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return any(record.id in one.cells for one in self.valid)
 
 
-def sealed(one: Verification) -> Verification:
+def seal_verification(one: Verification) -> Verification:
     """Return the verification with its digests."""
     records = digest(canonical(one.cells), 32)
     one = msgspec.structs.replace(one, records=records, digest="")
@@ -102,7 +102,7 @@ def read_verifications(path: Path) -> list[Verification]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError("verifications do not follow the schema", where=str(path), why=str(error), fix=fix) from None
     for number, one in enumerate(found, 1):
-        if sealed(one) != one:
+        if seal_verification(one) != one:
             raise RecordError("a verification was changed after it was made: its digest does not match",
                               where=f"{path}, verification {number}", fix=fix)  # fmt: skip
     return found
@@ -119,11 +119,11 @@ def write_verifications(path: Path, verifications: Iterable[Verification]) -> bo
     return write_atomic(path, msgspec.json.format(canonical(found), indent=1) + b"\n")
 
 
-def standing(verifications: Iterable[Verification], records: Iterable[Record]) -> Standing:
+def verification_status(verifications: Iterable[Verification], records: Iterable[Record]) -> VerificationStatus:
     """Return which verifications still hold. records: all that are in the file, withdrawn ones too."""
     found = list(verifications)
     if not found:
-        return Standing()
+        return VerificationStatus()
     outcomes: dict[str, set[str]] = {}
     for record in records:
         outcomes.setdefault(record.id, set()).add(result_digest(record))
@@ -135,7 +135,7 @@ def standing(verifications: Iterable[Verification], records: Iterable[Record]) -
             valid.append(one)
         else:
             void.append((one, changed))
-    return Standing(valid=valid, void=void)
+    return VerificationStatus(valid=valid, void=void)
 
 
 def _holds(cells: Mapping[str, str], outcomes: Mapping[str, set[str]], cell: str) -> bool:

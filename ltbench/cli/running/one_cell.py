@@ -37,7 +37,7 @@ def run_cell(
 ) -> int:
     """Make the cell in the store of `context`, unless it is there, and print how its numbers agree. Publish nothing."""
     from ltbench.records.agreement import agreement
-    from ltbench.records.locations import find
+    from ltbench.records.locations import find_cell
     from ltbench.running.progress import Progress
     from ltbench.verify.rerun import trained_again
 
@@ -49,7 +49,7 @@ def run_cell(
     ]
     if given:
         raise UsageError(f"{given[0]} changes nothing beside --cell", why="a record says all that a cell is")
-    before = find(cell, places).record
+    before = find_cell(cell, places).record
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
         after = trained_again([before], context, executor, retries=retries, on_event=progress)[before.id]

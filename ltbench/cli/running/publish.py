@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ltbench.executor import Techniques
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
     from ltbench.store.store import Store
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 def publish_suite(
     folder: Path, suite: Suite, plan: Plan, registry: Techniques, store: Store
-) -> tuple[list[Path], Loaded | None]:
+) -> tuple[list[Path], SuiteFolder | None]:
     """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
 
     Without a record nothing is written, and nothing where the leaderboard is what its records say.
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.page.page import SuiteFacts
-    from ltbench.leaderboard.publish import joined, read, written
-    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, joined_columns
+    from ltbench.leaderboard.publish import add_records, read_folder, write_folder
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
-    from ltbench.records.records_file import text_of
+    from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.suite.published import as_recorded
 
@@ -41,7 +41,7 @@ def publish_suite(
     records = [validate(record) for record in valid_records(keys, store)]
     if not records:
         return [], None
-    before, old = read(folder)
+    before, old = read_folder(folder)
     labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
     seeds = set(suite.seed_pairs())
     labels |= {label for record in old.records for _, label in record.techniques}
@@ -58,17 +58,17 @@ def publish_suite(
         claims=tuple(one.with_recorded_labels(registry) for one in suite.claims),
         figures=suite.figures,
         columns=columns_present(
-            [*old.records, *records], joined_columns(declared_columns(registry.of("metric")), before.columns)
+            [*old.records, *records], join_columns(declared_columns(registry.of("metric")), before.columns)
         ),
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
-    one = joined(old, records)
+    one = add_records(old, records)
     verified = folder / VERIFIED
-    parts = [text_of(one), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
-    source = render_cache.source_of(parts)
+    parts = [encode(one), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    source = render_cache.source_digest(parts)
     if render_cache.is_current(store.root, folder, source):
         return [], None
-    paths, shown = written(folder, facts, one)
+    paths, shown = write_folder(folder, facts, one)
     render_cache.remember(store.root, folder, source, paths)
     return paths, shown
 

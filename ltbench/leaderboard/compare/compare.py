@@ -11,7 +11,7 @@ import numpy as np
 
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
-from ltbench.leaderboard.statistics.record_groups import Comparable, Pair, comparables, told_apart
+from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, distinguishing_names, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
 from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
@@ -75,12 +75,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return not any(self.only) and all(cell.same for cell in cells) and not any(any(n.only) for n in self.lines)
 
 
-def combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
+def compare_combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
     """Compare two combinations, written as in a table, at every factor of every board.
 
     Raises `UnknownName` with the nearest combinations where one is not there or has no such metric.
     """
-    groups = comparables(records)
+    groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
     sides = tuple(_combination(text, labels) for text in (first, second))
     names = (_name(sides[0], labels), _name(sides[1], labels))
@@ -89,10 +89,10 @@ def combinations(records: Iterable[Record], first: str, second: str, metric: str
     _check_metric(metric, (record for group in groups for record in group.records))
     lines: list[_Line] = []
     used: tuple[list[Record], list[Record]] = ([], [])
-    for group, where in zip(groups, told_apart(groups), strict=True):
+    for group, where in zip(groups, distinguishing_names(groups), strict=True):
         pooled: list[_Line] = []
         for factor in group.factors:
-            found = tuple(_by_run(group.there(side, factor)) for side in sides)
+            found = tuple(_by_run(group.ok_records(side, factor)) for side in sides)
             if found[0] or found[1]:
                 pooled.append(_Line(where, factor, names, found[0], found[1]))
                 used[0].extend(found[0].values())
@@ -101,12 +101,12 @@ def combinations(records: Iterable[Record], first: str, second: str, metric: str
         if len(pooled) > 1:
             lines.append(_Line(where, None, names, {}, {}, pooled))
     return Comparison(
-        names=names, metric=metric, lines=_finished(lines, metric), only=([], []), other_spec=[],
+        names=names, metric=metric, lines=_finish(lines, metric), only=([], []), other_spec=[],
         machines=why_different.machines(*used), plugins=[],
     )  # fmt: skip
 
 
-def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
+def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
     """Compare two sets of records: every combination and factor that both have, run by run.
 
     Cells are matched by identity, and where that differs by their place in a table. Raises `UnknownName`.
@@ -141,7 +141,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     return Comparison(
         names=names,
         metric=metric,
-        lines=_finished(list(groups.values()), metric),
+        lines=_finish(list(groups.values()), metric),
         only=(alone[0], alone[1]),
         other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
@@ -149,7 +149,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     )
 
 
-def pair(first: Record, second: Record, metric: str) -> Comparison:
+def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
     """Compare two cells, whatever they have in common."""
     _check_metric(metric, (first, second))
     line = _Line(
@@ -157,7 +157,7 @@ def pair(first: Record, second: Record, metric: str) -> Comparison:
     )
     return Comparison(
         names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
-        lines=_finished([line], metric), only=([], []), other_spec=why_different.specs(first, second),
+        lines=_finish([line], metric), only=([], []), other_spec=why_different.specs(first, second),
         machines=why_different.machines([first], [second]), plugins=why_different.plugins([(first, second)]),
         metrics=agreement(first, second).metrics,
     )  # fmt: skip
@@ -191,7 +191,7 @@ class _Line:
         ]  # fmt: skip
 
 
-def _finished(lines: Sequence[_Line], metric: str) -> list[Line]:
+def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     values = [line.values(metric) for line in lines]
     gaps = [np.array([two[run] - one[run] for run in sorted(one.keys() & two.keys())]) for one, two in values]
     corrected = holm(np.array([_p(gap) for gap in gaps], dtype=np.float64))
@@ -264,8 +264,8 @@ def _line_key(record: Record) -> tuple[object, ...]:
 
 
 def _places(records: Sequence[Record]) -> list[str]:
-    groups: list[Comparable] = comparables(records)
-    names = told_apart(groups)
+    groups: list[RecordGroup] = group_records(records)
+    names = distinguishing_names(groups)
     of = {record.id: name for group, name in zip(groups, names, strict=True) for record in group.records}
     return [of.get(record.id, "") for record in records]
 

@@ -12,7 +12,7 @@ from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent
 _LISTED = 10
 
 
-def text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
+def comparison_text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
     """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
     from rich.console import Console
     from rich.text import Text
@@ -32,7 +32,7 @@ def text(found: Comparison, width: int, *, cells: bool = False, color: bool = Fa
         rows = [[name, *(_plain(one) for one in pair)] for name, pair in found.metrics.items()]
         _grid(console, ["metric", "A", "B"], rows)
     console.print()
-    for line in _below(found, shown):
+    for line in _footer(found, shown):
         console.print(Text(line))
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -111,7 +111,7 @@ def _verdict(line: Line) -> str:
     return "B is higher" if line.difference.mean > 0 else "B is lower"
 
 
-def _below(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
+def _footer(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
     cells = [cell for line in found.lines for cell in line.cells]
     same = sum(cell.same for cell in cells)
     if found.same:

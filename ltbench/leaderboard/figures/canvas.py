@@ -54,7 +54,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     draw: Callable[[Any], Figure]
 
 
-def current(drawing: Drawing, text: str) -> bool:
+def is_current(drawing: Drawing, text: str) -> bool:
     """Whether `text` is a drawing of this data, as it was drawn.
 
     It need not be drawn again to know, so another version of matplotlib, which draws a line elsewhere by a hair, makes

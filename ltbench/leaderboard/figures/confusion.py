@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
-from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
+from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
 from ltbench.stages import PRIMARY
 
@@ -34,7 +34,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     matrices: list[Matrix]
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
+def collect(shown: Sequence[Series]) -> Data | None:
     """Return what is drawn of these combinations; None where one of them has no confusion matrix."""
     found = [[record for record in one.records if record.confusion] for one in shown]
     sizes = {len(record.confusion) for records in found for record in records}

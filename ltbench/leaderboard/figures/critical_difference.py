@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import figure, wrapped
-from ltbench.leaderboard.statistics.mean_ranks import Critical
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations that were ranked."""
 
 
-def collect(found: Critical) -> Data:
+def collect(found: MeanRanks) -> Data:
     """Return what is drawn."""
     shown = min(MOST, len(found.labels))
     return Data(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
-from ltbench.leaderboard.figures.series import Shown, mean, runs_text
+from ltbench.leaderboard.figures.series import Series, mean, runs_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     curves: list[Curve]
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
+def collect(shown: Sequence[Series]) -> Data | None:
     """Return what is drawn; None where no run kept its curve."""
     curves = []
     for one in shown:

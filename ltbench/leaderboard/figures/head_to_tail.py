@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure, legend, legend_height, percent_axis
-from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, runs_of
+from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, runs_of
 from ltbench.stages import CLASS_ACCURACY
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of seeds."""
 
 
-def collect(shown: Sequence[Shown], reported: Mapping[str, Sequence[float]]) -> Data | None:
+def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]]) -> Data | None:
     """Return what is drawn; None where no run has numbers by class. reported: label -> accuracies in label order."""
     lines = [(one.label, values) for one in shown if (values := by_class(one.records, CLASS_ACCURACY))]
     counts = counts_of(record for one in shown for record in one.records)

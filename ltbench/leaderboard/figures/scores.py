@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ltbench.leaderboard.figures.canvas import LABELLED
-from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, mean, mean_of
+from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, mean, mean_of
 from ltbench.leaderboard.tables.cell_text import NONE, number_text
-from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.stages import CLASS_SUPPORT, PER_CLASS, PRIMARY, Column, Unit
 
 
-def scores_lines(shown: Sequence[Shown], declared: Iterable[Column]) -> list[str]:
+def scores_lines(shown: Sequence[Series], declared: Iterable[Column]) -> list[str]:
     """Return a table for each combination that has numbers per class; long ones are folded."""
     columns = [column for column in declared if column.per_class and column.shown in ("main", "folded")]
     columns.sort(key=lambda column: column.order)
@@ -29,13 +29,13 @@ def scores_lines(shown: Sequence[Shown], declared: Iterable[Column]) -> list[str
         title = f"{names[0].upper()}{names[1:]} of each class{unit} (n = {len(one.records)}): "
         table = _table(one, scores, support)
         if size > LABELLED:
-            lines += [*folded(title + escape(one.label), table), ""]
+            lines += [*details(title + escape(one.label), table), ""]
         else:
             lines += [f"{title}*{escape(one.label)}*", "", *table, ""]
     return lines
 
 
-def _table(one: Shown, scores: dict[Column, list[float | None]], support: list[float | None]) -> list[str]:
+def _table(one: Series, scores: dict[Column, list[float | None]], support: list[float | None]) -> list[str]:
     size = len(support)
     counts = counts_of(one.records)
     counts = counts if len(counts) == size else [0] * size

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import PRIMARY
 
@@ -17,16 +17,16 @@ MOST = 6
 _DIGITS = 9
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class Series(msgspec.Struct, frozen=True, kw_only=True):
     """A combination that a figure shows, with its runs at one factor (at every factor for a figure across them)."""
 
     label: str
     records: list[Record]
 
 
-def chosen(
-    group: Comparable, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
-) -> list[Shown]:
+def choose_series(
+    group: RecordGroup, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
+) -> list[Series]:
     """Return what a figure shows: the baseline, what is wanted, then the best until there are `most`.
 
     The baseline comes first, simple combinations before others.
@@ -41,10 +41,10 @@ def chosen(
         if labels in by_labels and labels not in picked and len(picked) < most:
             picked.append(labels)
     picked.sort(key=lambda labels: combination_order(by_labels[labels][0].techniques))
-    return [Shown(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
+    return [Series(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
 
 
-def runs_of(shown: Iterable[Shown]) -> str:
+def runs_of(shown: Iterable[Series]) -> str:
     """Return how many pairs of seeds each combination has at a factor: `3`, or `2 to 3`."""
     counts = Counter((one.label, record.setting.imbalance_factor) for one in shown for record in one.records)
     return runs_text(counts.values())

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
-from ltbench.leaderboard.figures.series import Shown, by_class, mean, mean_of, runs_of
+from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, runs_of
 from ltbench.leaderboard.tables.cell_text import percent
 from ltbench.records.record import Record
 from ltbench.stages import CLASS_ACCURACY, PRIMARY
@@ -35,7 +35,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of seeds."""
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
+def collect(shown: Sequence[Series]) -> Data | None:
     """Return what is drawn; None where no run has numbers by class."""
     boxes = [
         Box(

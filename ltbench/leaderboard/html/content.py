@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from ltbench.leaderboard.html.effects import effects
-from ltbench.leaderboard.html.embedded_json import Pool, packed
+from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import Classes, classes, lines, matrix
-from ltbench.leaderboard.html.tables import Sheet, classes_spec, sheet
+from ltbench.leaderboard.html.tables import ReportTable, classes_spec, report_table
 from ltbench.leaderboard.html.traces import traces
 from ltbench.leaderboard.html.wording import COSTS
-from ltbench.leaderboard.publish import Loaded
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.publish import SuiteFolder
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
@@ -27,7 +27,7 @@ TOGETHER = 8
 """Rows whose traces are compressed together, because they have much in common."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReportRow(msgspec.Struct, frozen=True):
     """A row of a table of one factor, with its records."""
 
     place: int
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True):
     records: list[Record]
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class ReportContent(msgspec.Struct, frozen=True, kw_only=True):
     """What the file holds; details are packed, None where they are left out or there are none."""
 
     core: dict[str, Any]
@@ -45,7 +45,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     traces: list[str]
 
 
-def content(loaded: Loaded) -> Content:
+def report_content(loaded: SuiteFolder) -> ReportContent:
     """Return the content of the report of a suite's folder."""
     pool = Pool()
     labels = sorted(
@@ -53,13 +53,13 @@ def content(loaded: Loaded) -> Content:
         key=lambda one: combination_order(one[1]),
     )
     combinations = {label: number for number, (label, _) in enumerate(labels)}
-    rows: list[Line] = []
+    rows: list[ReportRow] = []
     boards = [
         _board(board, group, combinations, pool, rows)
-        for board, group in zip(loaded.boards, comparables(loaded.records), strict=True)
+        for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
     ]
     cells = [
-        packed([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
+        compressed_json([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
         for start in range(0, len(rows), TOGETHER)
     ]
     core = {
@@ -83,7 +83,7 @@ def content(loaded: Loaded) -> Content:
         "together": TOGETHER,
         "pool": pool.values,
     }
-    return Content(
+    return ReportContent(
         core=core,
         lines=_within(rows, LINES_BYTES, lines),
         matrices=_within(rows, MATRIX_BYTES, matrix),
@@ -92,22 +92,22 @@ def content(loaded: Loaded) -> Content:
 
 
 def _board(
-    board: Board, group: Comparable, combinations: Mapping[str, int], pool: Pool, rows: list[Line]
+    board: Board, group: RecordGroup, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
     """Return a board, and add the rows of its tables to `rows`."""
     found: dict[float | None, dict[str, list[Record]]] = {None: {}}
     for record in group.records:
         for factor in (record.setting.imbalance_factor, None):
             found.setdefault(factor, {}).setdefault(record.label, []).append(record)
-    tables: list[Sheet] = []
+    tables: list[ReportTable] = []
     for table in board.tables:
         here = found[table.factor]
         its = classes([record for records in here.values() for record in records])
         number = pool.put(classes_spec(its)) if its.names else None
-        tables.append(sheet(table, here, combinations, number, len(rows)))
+        tables.append(report_table(table, here, combinations, number, len(rows)))
         rows += _lines_of(table, here, its)
     if board.across:
-        tables.insert(0, sheet(board.across, found[None], combinations, None, -1))
+        tables.insert(0, report_table(board.across, found[None], combinations, None, -1))
     return {
         "name": f"{board.dataset}, profile {board.profile}, {board.model}",
         "dataset": board.dataset,
@@ -123,12 +123,14 @@ def _board(
     }
 
 
-def _lines_of(table: Table, records: Mapping[str, list[Record]], its: Classes) -> Iterator[Line]:
+def _lines_of(table: Table, records: Mapping[str, list[Record]], its: Classes) -> Iterator[ReportRow]:
     for place, row in enumerate(table.rows):
-        yield Line(place if row.techniques else -1, its.order, records[row.label])
+        yield ReportRow(place if row.techniques else -1, its.order, records[row.label])
 
 
-def _within(rows: Sequence[Line], most: int, make: Callable[[list[Record], list[int]], object]) -> list[str | None]:
+def _within(
+    rows: Sequence[ReportRow], most: int, make: Callable[[list[Record], list[int]], object]
+) -> list[str | None]:
     """Return what `make` makes of each row, packed: the best of each table first, until `most` bytes are taken."""
     result: list[str | None] = [None] * len(rows)
     taken = 0
@@ -136,7 +138,7 @@ def _within(rows: Sequence[Line], most: int, make: Callable[[list[Record], list[
         made = make([record for record in rows[number].records if record.status == "ok"], rows[number].order)
         if made is None:
             continue
-        text = packed(made)
+        text = compressed_json(made)
         taken += len(text)
         if taken > most:
             break

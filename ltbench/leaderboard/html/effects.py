@@ -10,7 +10,7 @@ from ltbench.leaderboard.statistics.effects import Effect, interactions, main_ef
 from ltbench.records.record import Record
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
     """An effect in percentage points: of one technique, or what a pair adds beyond the sum of its two."""
 
     techniques: list[str]
@@ -24,13 +24,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations of the others that it is a mean over."""
 
 
-def effects(records: Sequence[Record]) -> list[Shown]:
+def effects(records: Sequence[Record]) -> list[ReportEffect]:
     """Return the main effects and the interactions of comparable records."""
     return [_shown(one) for one in (*main_effects(records), *interactions(records))]
 
 
-def _shown(effect: Effect) -> Shown:
-    return Shown(
+def _shown(effect: Effect) -> ReportEffect:
+    return ReportEffect(
         techniques=list(effect.techniques),
         factor=effect.factor,
         mean=_points(effect.mean),

@@ -10,17 +10,17 @@ import msgspec
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def packed(value: object) -> str:
+def compressed_json(value: object) -> str:
     """Return a value as JSON, compressed, in base64: a browser has DecompressionStream to read it."""
-    return squeezed(_encode(value))
+    return compressed(_encode(value))
 
 
-def squeezed(content: bytes) -> str:
+def compressed(content: bytes) -> str:
     """Return bytes compressed, in base64; the same bytes give the same text."""
     return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 
-def inline(value: object) -> str:
+def script_json(value: object) -> str:
     """Return a value as JSON that may stand within a script element: without `<`, which alone could end it."""
     return _encode(value).decode().replace("<", "\\u003c")
 

@@ -61,7 +61,7 @@ def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
     values = by_class(records, CLASS_ACCURACY)
     if len(values) != len(order):
         values = []
-    curves = _alike(records)
+    curves = _with_equal_epochs(records)
     if not values and not curves:
         return None
     epochs = curves[0]["epoch"] if curves else []
@@ -89,7 +89,7 @@ def matrix(records: Sequence[Record], order: Sequence[int]) -> Matrix | None:
     return Matrix(runs=len(found), size=size, images=pooled.tolist())
 
 
-def _alike(records: Sequence[Record]) -> list[dict[str, list[float]]]:
+def _with_equal_epochs(records: Sequence[Record]) -> list[dict[str, list[float]]]:
     """Return the curves that can be averaged: those over the epochs of the first one."""
     curves = [record.curve for record in records if record.curve.get("epoch")]
     return [curve for curve in curves if curve["epoch"] == curves[0]["epoch"]]

@@ -11,7 +11,7 @@ from ltbench import longtail
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.per_class_and_epoch import Classes
 from ltbench.leaderboard.html.verdict import Verdict, verdict
-from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_word
+from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_term
 from ltbench.leaderboard.tables.cell_text import (
     TextColumn,
     columns,
@@ -27,7 +27,7 @@ from ltbench.stages import Unit
 Number = float | int | None
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
     """One column; `texts`, `tails` and `numbers` have an entry for each row."""
 
     heading: str
@@ -50,7 +50,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Half the width of the 95 % interval of each score, in its unit."""
 
 
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
     """The table of one imbalance factor, or of all where `factor` is None."""
 
     factor: float | None
@@ -58,7 +58,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     facts: list[str]
     expected: int
-    columns: list[Shown]
+    columns: list[ReportColumn]
     combinations: list[int]
     """Of each row, the number of its combination."""
     n: list[int]
@@ -71,12 +71,12 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the first row among the rows of all factors of all boards; they are what has details."""
 
 
-def sheet(
+def report_table(
     table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
-) -> Sheet:  # fmt: skip
+) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
     first, more = columns(table), [*more_columns(table)[1:], *report_columns(table)]
-    return Sheet(
+    return ReportTable(
         factor=table.factor,
         name="all" if table.factor is None else factor_text(table.factor),
         verdict=verdict(table),
@@ -93,12 +93,12 @@ def sheet(
     )
 
 
-def _column(column: TextColumn, table: Table, *, is_first: bool) -> Shown:
+def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn:
     rows, sign = table.rows, 1
     unit: Unit = "percent"
     word = COLUMNS.get(column.name)
     if column.score:
-        word = word or score_word(column.score, table.columns)
+        word = word or score_term(column.score, table.columns)
         if declared := next((one for one in table.columns if one.name == column.score), None):
             unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]
@@ -108,7 +108,7 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> Shown:
     else:
         numbers = [_sorted_by(column.name, row) for row in rows]
         halves, tails = [], []
-    return Shown(
+    return ReportColumn(
         heading=column.name,
         name=word.name if word else column.name,
         about=word.about if word else "",

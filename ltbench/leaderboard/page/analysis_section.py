@@ -11,7 +11,7 @@ from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, runs_text, signed
-from ltbench.leaderboard.tables.markdown import FOLD, escape, folded, plain_table
+from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
 _ADDS = """\
@@ -25,7 +25,7 @@ stand in each other's way. Averaged and tested as above, over all pairs of one i
 
 def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
     """Yield the sections on what techniques add; nothing where the differences to the baseline say it already."""
-    if not analysis.telling:
+    if not analysis.has_averages:
         return
     yield from ("### What each technique adds", "", *_ADDS.splitlines(), "")
     yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
@@ -103,7 +103,7 @@ def versus_lines(table: Table) -> list[str]:
     lines = plain_table(head, rows, right=range(1, 8))
     if len(table.rows) > FOLD:
         lines += ["", f"[`table.csv`](table.csv) has the other {len(table.rows) - FOLD} rows."]
-    return [*folded("Tests against the baseline and against the best row, with effect sizes", lines), ""]
+    return [*details("Tests against the baseline and against the best row, with effect sizes", lines), ""]
 
 
 def more_runs(table: Table) -> list[str]:
@@ -192,7 +192,7 @@ def _folding(head: list[str], rows: list[list[str]]) -> list[str]:
     right = range(1, len(head))
     lines = plain_table(head, rows[:FOLD], right=right)
     if len(rows) > FOLD:
-        lines += ["", *folded(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right))]
+        lines += ["", *details(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right))]
     return lines
 
 

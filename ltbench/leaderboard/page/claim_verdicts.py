@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.record_groups import Comparable, Pair, asked
+from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.suite.published import Claim, Combination, Reported
 
@@ -29,9 +29,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     remark: str = ""
 
 
-def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[Comparable]) -> Iterator[Verdict]:
+def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[Verdict]:
     """Yield the verdict on a claim at each of its factors, in each of the places that it is about."""
-    mine, names = asked(claim, groups)
+    mine, names = matching_groups(claim, groups)
     known = sorted({factor for group in mine for factor in group.factors})
     factors = list(known if claim.imbalance_factors == "all" else claim.imbalance_factors)
     steps: list[list[float]] = [factors] if claim.pooled else [[factor] for factor in factors] or [[]]
@@ -51,11 +51,11 @@ def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[Comparabl
             )  # fmt: skip
 
 
-def _about(claim: Claim, group: Comparable, factors: Sequence[float]) -> bool:
-    return any(group.there(side, factor) for factor in factors for side in (claim.better, claim.worse))
+def _about(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> bool:
+    return any(group.ok_records(side, factor) for factor in factors for side in (claim.better, claim.worse))
 
 
-def _gaps(claim: Claim, group: Comparable, factors: Sequence[float]) -> list[float]:
+def _gaps(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> list[float]:
     """Return `better` minus `worse` of every run that both have at every factor, the mean over factors."""
     by_factor: list[dict[Pair, float]] = []
     for factor in factors:

@@ -9,16 +9,16 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.leaderboard.figures import Placed
+from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
-from ltbench.leaderboard.page.published_section import reported_lines
-from ltbench.leaderboard.page.verification_notes import Trust, withdrawn_lines
-from ltbench.leaderboard.statistics.analysis import Analysis, analysed
-from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
-from ltbench.leaderboard.statistics.record_groups import Pair, comparables
+from ltbench.leaderboard.page.published_section import published_lines
+from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
+from ltbench.leaderboard.statistics.analysis import Analysis, analyse
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
+from ltbench.leaderboard.statistics.record_groups import Pair, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.tables.cell_text import factor_text
-from ltbench.leaderboard.tables.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
+from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_lines, plain_table, table_lines
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
@@ -84,7 +84,7 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     before that was noted."""
 
 
-class Failed(msgspec.Struct, frozen=True):
+class FailureGroup(msgspec.Struct, frozen=True):
     """Cells that failed for one reason."""
 
     error: Failure
@@ -95,8 +95,8 @@ def page(
     facts: SuiteFacts,
     records: Sequence[Record],
     boards: Sequence[Board],
-    figures: Sequence[Placed] = (),
-    trust: Trust | None = None,
+    figures: Sequence[FigureGroup] = (),
+    trust: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
 ) -> str:
     """Return the text of a suite's page.
@@ -105,20 +105,20 @@ def page(
     `analysis.analysed` make of them; trust: what `trust.trust` says of them.
     """
     if analyses is None:
-        analyses = analysed(comparables(records))
+        analyses = analyse(group_records(records))
     columns = next((table.columns for board in boards for table in board.tables), ())
-    failures = failed(records)
+    failures = group_failures(records)
     numbers = failure_numbers(failures)
     lines = [f"# {escape(facts.title or facts.name)}", ""]
     lines += _paragraph(facts.question)
     lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
     lines += _reproduce(facts, records)
-    trust = trust or Trust()
+    trust = trust or VerificationNotes()
     if not records:
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
-    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
     for board, analysis in zip(boards, analyses, strict=True):
         lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
@@ -126,16 +126,16 @@ def page(
     return "\n".join(lines).rstrip() + "\n"
 
 
-def failed(records: Iterable[Record]) -> list[Failed]:
+def group_failures(records: Iterable[Record]) -> list[FailureGroup]:
     """Return the failures among records, one for each reason, in the order of the records."""
     reasons: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.error is not None:
             reasons.setdefault((record.error.type, record.error.message), []).append(record)
-    return [Failed(cells[0].error, cells) for cells in reasons.values() if cells[0].error is not None]
+    return [FailureGroup(cells[0].error, cells) for cells in reasons.values() if cells[0].error is not None]
 
 
-def failure_numbers(failures: Iterable[Failed]) -> dict[str, int]:
+def failure_numbers(failures: Iterable[FailureGroup]) -> dict[str, int]:
     """Return the number of the section of a page that has the log of a failed cell, by the cell's id."""
     return {cell.id: number for number, failure in enumerate(failures, 1) for cell in failure.cells}
 
@@ -160,7 +160,7 @@ def _reading(boards: Sequence[Board]) -> list[str]:
 
 
 def _board(
-    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool
+    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup], *, several: bool
 ) -> Iterator[str]:  # fmt: skip
     yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
     yield ""
@@ -189,18 +189,18 @@ def _board(
         yield from _sections(board, analysis, figures)
 
 
-def _sections(board: Board, analysis: Analysis, figures: Sequence[Placed]) -> Iterator[str]:
+def _sections(board: Board, analysis: Analysis, figures: Sequence[FigureGroup]) -> Iterator[str]:
     adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
     yield from effect_lines(analysis, board, adds, pairs)
     yield from variance_lines(analysis)
 
 
-def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> list[str]:
+def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[FigureGroup]) -> list[str]:
     if not any(analysis.group.records for analysis in analyses):
         return []
-    found = critical([analysis.group for analysis in analyses])
+    found = mean_ranks([analysis.group for analysis in analyses])
     lines = ["## Across data sets", ""]
-    if not isinstance(found, Critical):
+    if not isinstance(found, MeanRanks):
         return [*lines, found, ""]
     lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
     verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
@@ -211,10 +211,10 @@ def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> l
         [str(i), escape(label), f"{rank:.2f}"]
         for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
     ]
-    return [*lines, *folded("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
+    return [*lines, *details("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
 
 
-def _figures(board: Board, factor: float | None, figures: Sequence[Placed], section: str = "") -> Iterator[str]:
+def _figures(board: Board, factor: float | None, figures: Sequence[FigureGroup], section: str = "") -> Iterator[str]:
     for one in figures:
         if one.factor == factor and one.section == section and one.group.key == board.key:
             yield from one.markdown()
@@ -264,7 +264,7 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     return lines
 
 
-def _failures(failures: Sequence[Failed]) -> list[str]:
+def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     if not failures:
         return []
     lines = ["## What failed", ""]
@@ -281,7 +281,7 @@ def _failures(failures: Sequence[Failed]) -> list[str]:
         if log:
             cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
             text = "\n".join([*cut, *log[-LISTED:]])
-            lines += [*folded("Log", fenced(text)), ""]
+            lines += [*details("Log", fenced(text)), ""]
     return lines
 
 

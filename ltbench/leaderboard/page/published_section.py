@@ -11,10 +11,10 @@ import numpy as np
 
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
-from ltbench.leaderboard.statistics.record_groups import Comparable, asked
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
-from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.stages import CLASS_ACCURACY, PRIMARY, Column
 from ltbench.suite.published import Claim, Combination, Reported
 
@@ -26,8 +26,8 @@ claimed side, and **does not hold** where the whole interval is on the other; ot
 Each claim is judged by itself, with no correction for their number."""
 
 
-def reported_lines(
-    reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[Comparable], columns: Iterable[Column] = ()
+def published_lines(
+    reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()
 ) -> list[str]:
     """Return the section of a page that sets a report against the records; empty where a suite carries none."""
     titles = {column.name: metric_text(column) for column in columns}
@@ -55,7 +55,7 @@ def metric_text(column: Column) -> str:
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
-def stage_order(groups: Sequence[Comparable]) -> dict[str, int]:
+def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
     """Return where in a combination a technique is written: the place of its stage."""
     from ltbench.stages import TECHNIQUE_STAGES
 
@@ -119,7 +119,7 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Ma
     return plain_table(head, rows, right=range(wide - 5, wide - 1))
 
 
-def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable], titles: Mapping[str, str]) -> list[str]:
+def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str]) -> list[str]:
     order = stage_order(groups)
     several = len(groups) > 1
     rows, notes = [], dict[str, int]()
@@ -155,8 +155,8 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable], ti
     return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
 
 
-def _measured(one: Reported, groups: Sequence[Comparable]) -> list[tuple[str, Estimate | None]]:
-    mine, names = asked(one, groups)
+def _measured(one: Reported, groups: Sequence[RecordGroup]) -> list[tuple[str, Estimate | None]]:
+    mine, names = matching_groups(one, groups)
     found: list[tuple[str, Estimate | None]] = []
     for group, name in zip(mine, names, strict=True):
         scores = list(group.scores(one.techniques, one.imbalance_factor, one.metric).values())
@@ -165,13 +165,15 @@ def _measured(one: Reported, groups: Sequence[Comparable]) -> list[tuple[str, Es
     return found or [("", None)]
 
 
-def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Iterator[str]:
+def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[str]:
     """Yield, folded, the accuracy of each class where the report prints it."""
     order = stage_order(groups)
     for one in (one for one in reported if one.per_class):
-        mine, names = asked(one, groups)
+        mine, names = matching_groups(one, groups)
         for group, name in zip(mine, names, strict=True):
-            there = [r for r in group.there(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)]
+            there = [
+                r for r in group.ok_records(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)
+            ]
             there = [r for r in there if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
             if not there:
                 continue
@@ -184,7 +186,9 @@ def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Ite
                 rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])
             what = f"{escape(one.source)}, class by class: {escape(label(one.techniques, order))}"
             what += f", imbalance factor {factor_text(one.imbalance_factor)}" + (f", {escape(name)}" if name else "")
-            yield from folded(what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3]))
+            yield from details(
+                what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3])
+            )
             yield ""
 
 

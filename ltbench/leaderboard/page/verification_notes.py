@@ -11,12 +11,12 @@ from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import BoardKey, Record
 from ltbench.records.records_file import RecordsFile
-from ltbench.records.verifications import Standing, Verification
+from ltbench.records.verifications import Verification, VerificationStatus
 
 SELF_REPORTED = "self-reported"
 
 
-class Trust(msgspec.Struct, frozen=True, kw_only=True):
+class VerificationNotes(msgspec.Struct, frozen=True, kw_only=True):
     """The standing of a suite's records, in words."""
 
     provenance: list[str] = []
@@ -25,16 +25,16 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """What was withdrawn, and why."""
 
 
-def trust(one: RecordsFile, standing: Standing) -> Trust:
+def verification_notes(one: RecordsFile, standing: VerificationStatus) -> VerificationNotes:
     """Return what a page says of the standing of its records."""
     withdrawn = [
         (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))
         for record in one.withdrawn
     ]
-    return Trust(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
+    return VerificationNotes(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
 
 
-def marked(boards: Sequence[Board], records: Sequence[Record], standing: Standing) -> list[Board]:
+def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], standing: VerificationStatus) -> list[Board]:
     """Return the boards with a note on each row that is self-reported where others are verified."""
     if not standing.valid:
         return list(boards)
@@ -44,10 +44,10 @@ def marked(boards: Sequence[Board], records: Sequence[Record], standing: Standin
         if record.status == "ok" and not standing.covers(record)
         for factor in (record.setting.imbalance_factor, None)
     }
-    return [_marked(board, lacking) for board in boards]
+    return [_mark_board(board, lacking) for board in boards]
 
 
-def withdrawn_lines(found: Trust) -> list[str]:
+def withdrawn_lines(found: VerificationNotes) -> list[str]:
     """Return the section of a page on what was withdrawn."""
     if not found.withdrawn:
         return []
@@ -66,7 +66,7 @@ def withdrawn_lines(found: Trust) -> list[str]:
     ]
 
 
-def _marked(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> Board:
+def _mark_board(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> Board:
     def noted(table: Table) -> Table:
         rows = [
             msgspec.structs.replace(row, notes=(*row.notes, SELF_REPORTED))
@@ -80,7 +80,7 @@ def _marked(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> B
     return msgspec.structs.replace(board, tables=[noted(table) for table in board.tables], across=across)
 
 
-def _provenance(records: Sequence[Record], standing: Standing) -> list[str]:
+def _provenance(records: Sequence[Record], standing: VerificationStatus) -> list[str]:
     made = [record for record in records if record.status == "ok"]
     covered = sum(standing.covers(record) for record in made)
     said = [f"Verified by {_verified(one)}." for one in standing.valid]

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 import msgspec
 
 from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.statistics.score_array import Scores
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.variance import Variance, variances
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """Of one board: what each technique adds, what pairs add beyond that, and the sources of variance."""
 
-    group: Comparable
+    group: RecordGroup
     effects: list[Effect]
     pairs: list[Effect]
     variances: list[Variance]
@@ -27,16 +27,16 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         return None if len(factors) > 1 else factors[0]
 
     @property
-    def telling(self) -> bool:
+    def has_averages(self) -> bool:
         """Whether effects say more than the differences to the baseline do: some technique was tried beside others."""
         return any(effect.contexts > 1 for effect in self.effects)
 
 
-def analysed(groups: Iterable[Comparable]) -> list[Analysis]:
+def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
     """Return the analysis of each board, in their order."""
     made = []
     for group in groups:
-        scores = Scores.of(group.records)
+        scores = ScoreArray.of(group.records)
         made.append(
             Analysis(
                 group=group,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.score_array import Picked, Scores
+from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
 from ltbench.records.record import Record
 from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
@@ -62,7 +62,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return self.cells == self.n * self.contexts
 
 
-def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
+def main_effects(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
     """Return what each technique adds to a score: at each imbalance factor, then over all where there are several.
 
     records: those of one board, of any order, or their scores. Techniques are in the order of the stages. A difference is taken within
@@ -70,7 +70,7 @@ def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> l
     place; nothing is imputed: a combination counts where both are there, over factors where both are there at every
     one. A technique without a single such difference has no effect here.
     """
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for one in combination:
@@ -80,13 +80,13 @@ def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> l
     return _effects(scores, found)
 
 
-def interactions(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
+def interactions(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
     """Return what each pair of techniques adds beyond the sum of what each adds, as `main_effects` does.
 
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
     are there: above zero the two help each other, below they stand in each other's way. Some books take half of it.
     """
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):
@@ -101,7 +101,7 @@ def _order(picked: Picked) -> tuple[int, str]:
     return TECHNIQUE_STAGES.index(picked[0]), picked[1]
 
 
-def _effects(scores: Scores, found: dict[tuple[Picked, ...], list[tuple[int, ...]]]) -> list[Effect]:
+def _effects(scores: ScoreArray, found: dict[tuple[Picked, ...], list[tuple[int, ...]]]) -> list[Effect]:
     """Return the effects of techniques. found: techniques -> of each context the rows that `_SIGNS` adds up."""
     keys = sorted(found, key=lambda picked: [_order(one) for one in picked])
     rows = [np.array(found[key], dtype=np.intp) for key in keys]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.statistics.score_array import Combined, Scores
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
+from ltbench.leaderboard.statistics.score_array import Combined, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.records.record import combination_order
 
@@ -25,7 +25,7 @@ FEWEST_DATASETS = 10
 FEWEST_ROWS = 3
 
 
-class Critical(msgspec.Struct, frozen=True, kw_only=True):
+class MeanRanks(msgspec.Struct, frozen=True, kw_only=True):
     """Mean ranks over data sets, best first."""
 
     datasets: list[str]
@@ -39,14 +39,14 @@ class Critical(msgspec.Struct, frozen=True, kw_only=True):
     """First and last place of each largest set of neighbours that are not told apart."""
 
 
-def critical(groups: Sequence[Comparable]) -> Critical | str:
+def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
     """Return the ranks over the data sets of a suite, or the sentence that says why there are none.
 
     Of a data set its fullest board counts. Imbalance factors, models and seeds of one data set are not independent of
     one another, so they are averaged and are no data sets of their own. Only combinations that are there on every
     data set are ranked.
     """
-    boards: dict[str, Comparable] = {}
+    boards: dict[str, RecordGroup] = {}
     for group in groups:
         rival = boards.get(group.dataset)
         if rival is None or _full(group) > _full(rival):
@@ -66,10 +66,10 @@ def critical(groups: Sequence[Comparable]) -> Critical | str:
             f"{len(shared)} {'is' if len(shared) == 1 else 'are'}."
         )
     labels = [_label(one) for one in shared]
-    return ranked(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
+    return rank_and_test(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
 
 
-def ranked(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> Critical:
+def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> MeanRanks:
     """Return what Friedman's and Nemenyi's tests say. values: float [data sets, combinations], high is good."""
     from scipy import stats
 
@@ -87,18 +87,18 @@ def ranked(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> Cr
         last = max(i for i in range(first, size) if means[i] - means[first] <= difference)
         if last > first and (not groups or last > groups[-1][1]):
             groups.append((first, last))
-    return Critical(
+    return MeanRanks(
         datasets=list(datasets), labels=[labels[i] for i in order], ranks=means, p=p, difference=difference, groups=groups
     )  # fmt: skip
 
 
-def _full(group: Comparable) -> int:
+def _full(group: RecordGroup) -> int:
     return sum(record.status == "ok" for record in group.records)
 
 
-def _means(group: Comparable) -> dict[Combined, float]:
+def _means(group: RecordGroup) -> dict[Combined, float]:
     """Return the mean score of each combination over the runs that it has at every factor."""
-    scores = Scores.of(group.records)
+    scores = ScoreArray.of(group.records)
     values = scores.at(None)
     known = np.isfinite(values)
     return {

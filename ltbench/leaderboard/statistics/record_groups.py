@@ -30,7 +30,7 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
         return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe)
 
 
-class Comparable(BoardFields, frozen=True, kw_only=True):
+class RecordGroup(BoardFields, frozen=True, kw_only=True):
     """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
 
     records: list[Record]
@@ -42,7 +42,7 @@ class Comparable(BoardFields, frozen=True, kw_only=True):
         """The imbalance factors that there are records of, lowest first."""
         return sorted({record.setting.imbalance_factor for record in self.records})
 
-    def there(self, techniques: Iterable[str], factor: float) -> list[Record]:
+    def ok_records(self, techniques: Iterable[str], factor: float) -> list[Record]:
         """Return the ok records of a combination at one factor. techniques: labels, in any order."""
         labels = frozenset(techniques)
         return [
@@ -57,7 +57,7 @@ class Comparable(BoardFields, frozen=True, kw_only=True):
         """Return a score of a combination by run; runs in which it is undefined are left out."""
         return {
             record.seeds: float(score)
-            for record in self.there(techniques, factor)
+            for record in self.ok_records(techniques, factor)
             if (score := record.metrics.get(metric)) is not None
         }
 
@@ -72,17 +72,17 @@ class Comparable(BoardFields, frozen=True, kw_only=True):
         return all(self.recipe.get(key, defaults[key]) == value for key, value in place.recipe.items())
 
 
-def comparables(records: Iterable[Record]) -> list[Comparable]:
+def group_records(records: Iterable[Record]) -> list[RecordGroup]:
     """Return the groups of records that may be compared, in the order in which a page shows them."""
     groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(record.board, []).append(record)
-    return [_comparable(group) for group in groups.values()]
+    return [_make_group(group) for group in groups.values()]
 
 
-def _comparable(records: list[Record]) -> Comparable:
+def _make_group(records: list[Record]) -> RecordGroup:
     first, current = records[0], newest(records)
-    return Comparable(
+    return RecordGroup(
         protocol=first.protocol,
         dataset=first.setting.dataset,
         profile=first.setting.profile,
@@ -107,7 +107,7 @@ def _version(record: Record) -> tuple[object, ...]:
     return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
 
 
-def told_apart(groups: Sequence[Comparable]) -> list[str]:
+def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     """Return a name for each group that says what differs among them; empty where there is a single group."""
     from ltbench.technique import written
 
@@ -124,8 +124,8 @@ def told_apart(groups: Sequence[Comparable]) -> list[str]:
     return [", ".join(filter(None, (column[i] for column in telling))) for i in range(len(groups))]
 
 
-def asked(place: SettingFilter, groups: Sequence[Comparable]) -> tuple[list[Comparable], list[str]]:
+def matching_groups(place: SettingFilter, groups: Sequence[RecordGroup]) -> tuple[list[RecordGroup], list[str]]:
     """Return the groups that something is said of, and what tells each apart from all others."""
-    names = told_apart(groups)
+    names = distinguishing_names(groups)
     found = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(place)]
     return [group for group, _ in found], [name for _, name in found]

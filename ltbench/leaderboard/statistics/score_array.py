@@ -19,7 +19,7 @@ Picked = tuple[str, str]
 Combined = frozenset[Picked]
 
 
-class Scores:
+class ScoreArray:
     """A score of every cell of a board; the same for records of any order."""
 
     combinations: list[Combined]

@@ -82,7 +82,7 @@ def holm(p: Floats) -> Floats:
     return corrected
 
 
-def against(values: Floats, reference: int) -> Floats:
+def p_values_against(values: Floats, reference: int) -> Floats:
     """Return the p-value of a paired t test of each row against the row `reference`, Holm-corrected over the others.
 
     The reference is one that was chosen before looking, such as the baseline; for the best row take `ranking`.
@@ -95,7 +95,7 @@ def against(values: Floats, reference: int) -> Floats:
 
 def separated(values: Floats, reference: int) -> npt.NDArray[np.bool_]:
     """Return which rows a paired t test separates from the row `reference`, Holm-corrected over the other rows."""
-    return np.asarray(against(values, reference) < LEVEL)
+    return np.asarray(p_values_against(values, reference) < LEVEL)
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):

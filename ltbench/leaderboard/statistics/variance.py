@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.score_array import Scores
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.records.record import Record
 from ltbench.stages import PRIMARY
 
@@ -54,9 +54,9 @@ class Variance(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations that have every run, and are all that counts here."""
 
 
-def variances(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Variance]:
+def variances(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Variance]:
     """Return where the variance of a board's runs comes from, at each factor and over all where there are several."""
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     return [_variance(scores, factor) for factor in scores.places]
 
 
@@ -69,7 +69,7 @@ def sd_interval(levels: int) -> tuple[float, float]:
     return math.sqrt(df / low), math.sqrt(df / high)
 
 
-def _variance(scores: Scores, factor: float | None) -> Variance:
+def _variance(scores: ScoreArray, factor: float | None) -> Variance:
     values = scores.at(factor)
     whole = values[np.isfinite(values).all(axis=1)]
     rows = len(whole)
@@ -80,7 +80,7 @@ def _variance(scores: Scores, factor: float | None) -> Variance:
     return Variance(factor=factor, shares=_shares(names, layout), rows=rows)
 
 
-def _layout(values: Floats, scores: Scores) -> tuple[list[str], Floats]:
+def _layout(values: Floats, scores: ScoreArray) -> tuple[list[str], Floats]:
     """Return the sources, and the values with an axis for each. values: float [combinations, runs], none missing."""
     subsets, seeds = (sorted({run[i] for run in scores.runs}) for i in (0, 1))
     if len(subsets) == 1:

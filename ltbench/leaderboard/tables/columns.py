@@ -27,7 +27,7 @@ def declared_columns(metrics: Mapping[str, type[Any]]) -> tuple[Column, ...]:
     def place(name: str) -> tuple[bool, str]:
         return all(column.name != PRIMARY for column in metrics[name].columns), name
 
-    return joined_columns(*(metrics[name].columns for name in sorted(metrics, key=place)))
+    return join_columns(*(metrics[name].columns for name in sorted(metrics, key=place)))
 
 
 def installed_columns() -> tuple[Column, ...]:
@@ -37,7 +37,7 @@ def installed_columns() -> tuple[Column, ...]:
     return declared_columns(Registry.load().of("metric"))
 
 
-def joined_columns(*sides: Iterable[Column]) -> tuple[Column, ...]:
+def join_columns(*sides: Iterable[Column]) -> tuple[Column, ...]:
     """Return the columns of all sides, each number once, as the first side that has it declares it."""
     by_name: dict[str, Column] = {}
     for column in (column for side in sides for column in side):
@@ -56,7 +56,7 @@ def columns_present(records: Iterable[Record], declared: Iterable[Column]) -> tu
 
 def columns_of(records: Sequence[Record], declared: Iterable[Column]) -> tuple[Column, ...]:
     """Return the columns of a leaderboard: the declared ones, and a hidden one for each number that nobody declares."""
-    known = columns_present(records, joined_columns(declared, [_PRIMARY])) or (_PRIMARY,)
+    known = columns_present(records, join_columns(declared, [_PRIMARY])) or (_PRIMARY,)
     undeclared = sorted(_names(records) - {column.name for column in known})
     rest = [Column(name=name, title=name.removeprefix(PER_CLASS), unit="plain", shown="export") for name in undeclared]
     return tuple(_with_unique_titles([*known, *rest]))

@@ -15,7 +15,7 @@ from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 
-def sheet(boards: Sequence[Board]) -> str:
+def table_csv(boards: Sequence[Board]) -> str:
     """Return the CSV text. A factor of `all` is the table across factors; an empty field is undefined or missing."""
     lines = [line for board in boards for line in _lines(board)]
     return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
@@ -34,7 +34,7 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
             }
 
 
-def effects_sheet(analyses: Sequence[Analysis]) -> str:
+def effects_csv(analyses: Sequence[Analysis]) -> str:
     """Return the CSV text of what techniques add, alone and in pairs; a factor of `all` is the mean over factors."""
     lines = [
         _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)

@@ -23,7 +23,7 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
     lines = _grid(shown, table.rows, marks, failures, page, slice(0, fold))
     if len(table.rows) > fold:
         rest = _grid(shown, table.rows, marks, failures, page, slice(fold, None))
-        lines += ["", *folded(f"{len(table.rows) - fold} more rows", rest)]
+        lines += ["", *details(f"{len(table.rows) - fold} more rows", rest)]
     if notes:
         lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
     ranked = [row.rank for row in table.rows if row.rank is not None]
@@ -35,10 +35,10 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
 def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
     """Return the other scores of the table of one factor, folded."""
     grid = _grid(more_columns(table), table.rows, [""] * len(table.rows), failures, "", slice(None))
-    return folded("Thirds, spread across classes, macro F1, calibration", grid)
+    return details("Thirds, spread across classes, macro F1, calibration", grid)
 
 
-def folded(summary: str, lines: Sequence[str]) -> list[str]:
+def details(summary: str, lines: Sequence[str]) -> list[str]:
     """Return lines of markdown behind a line that unfolds them."""
     return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"]
 
@@ -97,12 +97,12 @@ def _grid(
 def _marks(row: Row, table: Table, failures: Mapping[str, int], page: str, notes: dict[str, int]) -> str:
     texts = [*map(escape, row.notes)]
     if row.n < table.expected:
-        texts.append(_lacking(row, table, failures, page))
+        texts.append(_missing_runs(row, table, failures, page))
     numbers = [notes.setdefault(text, len(notes) + 1) for text in texts]
     return f" <sup>{','.join(map(str, numbers))}</sup>" if numbers else ""
 
 
-def _lacking(row: Row, table: Table, failures: Mapping[str, int], page: str) -> str:
+def _missing_runs(row: Row, table: Table, failures: Mapping[str, int], page: str) -> str:
     where = "" if table.factor is not None else " at every factor"
     text = f"{row.n} of {table.expected} runs are there{where}"
     if not row.failed:

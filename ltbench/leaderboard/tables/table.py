@@ -14,14 +14,14 @@ import numpy as np
 
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
-from ltbench.leaderboard.statistics.record_groups import BoardFields, Comparable, Pair, comparables
+from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import (
     LEVEL,
     Estimate,
-    against,
     areas,
     differences,
     estimates,
+    p_values_against,
     pooled,
     ranking,
     tied,
@@ -101,7 +101,7 @@ class Board(BoardFields, frozen=True, kw_only=True):
     """Cells that are there in more than one version, of which the highest revision counts."""
 
 
-def boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
+def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
     seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen; declared: how
@@ -110,7 +110,7 @@ def boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iter
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
     wanted = set(seeds)
-    return [_board(group, wanted, columns) for group in comparables(records)]
+    return [_make_board(group, wanted, columns) for group in group_records(records)]
 
 
 def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _board(group: Comparable, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
+def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
     current = group.records
     names = [column.name for column in columns if not column.per_class]
     frame = tidy(current, names)
@@ -230,7 +230,7 @@ def _rows(
     shared = tied(places)
     base = labels.index("baseline") if "baseline" in labels else None
     deltas, to_best = _gaps(values, base), _gaps(values, best)
-    p = np.full(len(labels), np.nan) if base is None else against(values, base)
+    p = np.full(len(labels), np.nan) if base is None else p_values_against(values, base)
     single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
-from ltbench.leaderboard.page.page import SuiteFacts, failed
-from ltbench.leaderboard.page.verification_notes import Trust
+from ltbench.leaderboard.page.page import SuiteFacts, group_failures
+from ltbench.leaderboard.page.verification_notes import VerificationNotes
 from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, more_columns
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
@@ -16,14 +16,14 @@ _NARROWEST = 24
 _GAP = 2
 
 
-def terminal(
+def leaderboard_text(
     facts: SuiteFacts,
     records: Sequence[Record],
     boards: Sequence[Board],
     width: int,
     *,
     color: bool = False,
-    trust: Trust | None = None,
+    trust: VerificationNotes | None = None,
     most: int | None = None,
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
@@ -42,7 +42,7 @@ def terminal(
         console.print(Text(f"{board.dataset}, profile {board.profile}, {board.model}"))
         for table in (*board.tables, *([board.across] if board.across else [])):
             _print(console, table, width, most)
-    for line in _below(facts, records, boards, trust or Trust()):
+    for line in _footer(facts, records, boards, trust or VerificationNotes()):
         console.print(Text(line))
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -57,8 +57,8 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
     assert isinstance(console, Console)
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
     every = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
-    told, every = _told_once(table, every)
-    shown = fitted(every, width)
+    told, every = _without_constant_columns(table, every)
+    shown = fit_columns(every, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
                 title=Text(title, style="bold").append(told, style="dim"))  # fmt: skip
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
@@ -69,7 +69,7 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         cells = []
         for column in shown:
             style = "bold" if column.best[i] else "red" if column.texts[i] == FAILED else ""
-            text = folded(column.texts[i], room) if column.name == "techniques" else column.texts[i]
+            text = wrap_label(column.texts[i], room) if column.name == "techniques" else column.texts[i]
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
     console.print()
@@ -78,7 +78,7 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
 
 
-def _told_once(table: Table, every: list[TextColumn]) -> tuple[str, list[TextColumn]]:
+def _without_constant_columns(table: Table, every: list[TextColumn]) -> tuple[str, list[TextColumn]]:
     """Return what is the same in every row, in words for the title, and the columns without it."""
     runs = next((column for column in every if column.name == "n"), None)
     told = ""
@@ -89,7 +89,7 @@ def _told_once(table: Table, every: list[TextColumn]) -> tuple[str, list[TextCol
     return told, [column for column in every if column not in empty or column.priority is None]
 
 
-def fitted(shown: list[TextColumn], width: int) -> list[TextColumn]:
+def fit_columns(shown: list[TextColumn], width: int) -> list[TextColumn]:
     """Return the columns that a window of `width` characters holds."""
     optional = [column for column in shown if column.priority is not None]
     # Taken from the end: sorting is stable, so the rightmost of equal ones goes first.
@@ -104,7 +104,7 @@ def fitted(shown: list[TextColumn], width: int) -> list[TextColumn]:
         shown = [column for column in shown if column is not last]
 
 
-def folded(label: str, room: int) -> str:
+def wrap_label(label: str, room: int) -> str:
     """Return the label of a combination in lines of at most `room` characters, cut between two techniques.
 
     A technique that is longer than a line is cut where the line ends.
@@ -130,7 +130,9 @@ def _width(column: TextColumn) -> int:
     return max([len(column.name), *(len(t) + len(e) for t, e in zip(column.texts, column.tail, strict=True))])
 
 
-def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], trust: Trust) -> Iterator[str]:
+def _footer(
+    facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], trust: VerificationNotes
+) -> Iterator[str]:
     if records:
         yield ""
         yield (
@@ -148,6 +150,6 @@ def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]
         yield f"{MISSING} cells of these combinations that have no record: {missing}"
     if facts.unfinished:
         yield f"{MISSING} planned cells that the last run left unfinished: {facts.unfinished}"
-    for failure in failed(records):
+    for failure in group_failures(records):
         cells = "1 cell" if len(failure.cells) == 1 else f"{len(failure.cells)} cells"
         yield f"{FAILED} {cells}: {failure.error.type}: {failure.error.message.splitlines()[0]}"

@@ -9,11 +9,11 @@ import synthetic
 from synthetic import boards, raw, record
 
 from ltbench.leaderboard.page.page import SuiteFacts, page
-from ltbench.leaderboard.statistics.analysis import analysed
-from ltbench.leaderboard.statistics.record_groups import comparables
-from ltbench.leaderboard.tables.csv import effects_sheet, sheet
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
-from ltbench.leaderboard.tables.terminal import terminal
+from ltbench.leaderboard.tables.terminal import leaderboard_text
 from ltbench.records.record import Record, seal, sort_key, validate
 
 FACTS = SuiteFacts(
@@ -59,10 +59,10 @@ def test_the_page_has_what_a_reader_asks_for(quick: list[Record]) -> None:
 
 def test_the_same_records_in_any_order_are_the_same_bytes(quick: list[Record]) -> None:
     records = list(quick)
-    expected = rendered(records), sheet(boards(records, FACTS.seeds))
+    expected = rendered(records), table_csv(boards(records, FACTS.seeds))
     for seed in range(4):
         random.Random(seed).shuffle(records)
-        assert (rendered(records), sheet(boards(records, FACTS.seeds))) == expected
+        assert (rendered(records), table_csv(boards(records, FACTS.seeds))) == expected
 
 
 def test_no_measured_second_and_no_date_is_on_the_page(quick: list[Record]) -> None:
@@ -147,8 +147,8 @@ def test_an_empty_store_is_a_page() -> None:
     text = rendered([])
     assert "No results yet." in text
     assert "ltbench run --suite quick" in text
-    assert sheet([]).startswith("protocol,dataset")
-    assert "no results yet" in terminal(FACTS, [], [], 80)
+    assert table_csv([]).startswith("protocol,dataset")
+    assert "no results yet" in leaderboard_text(FACTS, [], [], 80)
 
 
 def test_a_suite_with_nothing_but_a_name_is_a_page() -> None:
@@ -170,11 +170,11 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_records_make_sensible_pages(kind: str) -> None:
     text = rendered(ODD[kind])
-    table = sheet(boards(ODD[kind]))
+    table = table_csv(boards(ODD[kind]))
     assert "nan" not in (text + table).lower().replace("returned \\| nan", "")
     assert "None" not in text
     for width in (20, 80, 160):
-        shown = terminal(FACTS, ODD[kind], boards(ODD[kind]), width)
+        shown = leaderboard_text(FACTS, ODD[kind], boards(ODD[kind]), width)
         assert shown.strip()
         if width >= 80:
             assert max(map(len, shown.splitlines())) <= width
@@ -188,11 +188,11 @@ def test_a_thousand_classes_are_summed_up_in_a_line() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_the_terminal_table_fits_the_window(quick: list[Record], width: int) -> None:
-    text = terminal(FACTS, quick, boards(quick, FACTS.seeds), width)
+    text = leaderboard_text(FACTS, quick, boards(quick, FACTS.seeds), width)
     assert max(map(len, text.splitlines())) <= width
     assert ("ECE" in text) == (width >= 100)
     assert "\x1b[" not in text
-    assert "\x1b[1m" in terminal(FACTS, quick, boards(quick, FACTS.seeds), width, color=True)
+    assert "\x1b[1m" in leaderboard_text(FACTS, quick, boards(quick, FACTS.seeds), width, color=True)
 
 
 def test_text_is_escaped_where_markdown_would_read_it() -> None:
@@ -214,7 +214,7 @@ def test_tables_do_not_depend_on_how_wide_characters_are_measured(monkeypatch: p
 def test_the_csv_is_whole_and_loads_in_one_line(quick: list[Record], tmp_path: Path) -> None:
     import pandas as pd
 
-    (tmp_path / "table.csv").write_text(sheet(boards(quick, FACTS.seeds)))
+    (tmp_path / "table.csv").write_text(table_csv(boards(quick, FACTS.seeds)))
     frame = pd.read_csv(tmp_path / "table.csv")
     assert len(frame) == 16 * 4
     assert set(frame["imbalance_factor"]) == {"10", "50", "100", "all"}
@@ -320,11 +320,11 @@ def test_effects_are_a_csv_beside_the_page(quick: list[Record]) -> None:
 
     import pandas as pd
 
-    frame = pd.read_csv(io.StringIO(effects_sheet(analysed(comparables(quick)))))
+    frame = pd.read_csv(io.StringIO(effects_csv(analyse(group_records(quick)))))
     assert frame["kind"].value_counts().to_dict() == {"interaction": 6 * 4, "main effect": 4 * 4}
     one = frame[
         (frame["technique"] == "cb_sampler") & frame["with"].isna() & (frame["imbalance_factor"] == "all")
     ].iloc[0]
     assert (one["n"], one["contexts"], one["differences"], one["separated"]) == (3, 8, 24, "yes")
     assert one["low95"] < one["mean"] < one["high95"]
-    assert effects_sheet([]).startswith("protocol,dataset")
+    assert effects_csv([]).startswith("protocol,dataset")

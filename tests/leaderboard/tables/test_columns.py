@@ -14,13 +14,13 @@ from support import ltbench
 from synthetic import COLUMNS, record
 
 from ltbench.cli import group
-from ltbench.leaderboard.html.content import content
-from ltbench.leaderboard.merge import facts_of
+from ltbench.leaderboard.html.content import report_content
+from ltbench.leaderboard.merge import merge_facts
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import load, publish
 from ltbench.leaderboard.tables.cell_text import columns, more_columns, report_columns
-from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, joined_columns
-from ltbench.leaderboard.tables.table import boards
+from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, join_columns
+from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record, seal, validate
 from ltbench.stages import Column
 
@@ -76,7 +76,7 @@ def test_the_file_of_a_metric_is_all_that_its_columns_need(trained: Path, tmp_pa
     assert float(row["undeclared"]) == 0.5
     terminal = ltbench("leaderboard", "tiny", "--leaderboards", str(folder.parent), env={"COLUMNS": "200"})
     assert {"conf.", "H"} <= {word for line in terminal.stdout.splitlines() for word in line.split()}
-    table = content(shown).core["boards"][0]["tables"][-1]
+    table = report_content(shown).core["boards"][0]["tables"][-1]
     by_score = {column.score: column for column in table.columns}
     assert (by_score["mean_confidence"].about, by_score["mean_confidence"].unit) == (
         "Mean of the highest probability.", "percent",
@@ -93,7 +93,7 @@ def test_columns_stand_where_they_are_declared_to_be() -> None:
     made = [with_metrics(record(seed=seed), a=0.1, b=0.2, c=0.3, d=0.4) for seed in (0, 1)]
     shown = ("main", "folded", "report", "export")
     declared = [*COLUMNS, *(Column(name=n, title=n.upper(), shown=s) for n, s in zip("abcd", shown, strict=True))]
-    table = boards(made, (), declared)[0].tables[0]
+    table = make_boards(made, (), declared)[0].tables[0]
     titles = [[column.name for column in found(table)] for found in (columns, more_columns, report_columns)]
     assert titles[0][-2:] == ["worst", "A"]
     assert titles[1] == ["techniques", "head", "middle", "tail", "SD", "B", "F1", "ECE"]
@@ -101,7 +101,7 @@ def test_columns_stand_where_they_are_declared_to_be() -> None:
 
 
 def test_a_number_that_nobody_declares_is_in_the_csv_alone() -> None:
-    table = boards([with_metrics(record(), other=0.25)], (), COLUMNS)[0].tables[0]
+    table = make_boards([with_metrics(record(), other=0.25)], (), COLUMNS)[0].tables[0]
     assert [column.shown for column in table.columns if column.name == "other"] == ["export"]
     assert table.rows[0].scores["other"].mean == 0.25
 
@@ -127,15 +127,15 @@ def test_the_metric_with_the_primary_score_comes_first() -> None:
 
 def test_of_two_columns_for_one_number_the_first_side_counts() -> None:
     other = Column(name="confidence", title="other")
-    assert joined_columns([CONFIDENCE], [other]) == (CONFIDENCE,)
+    assert join_columns([CONFIDENCE], [other]) == (CONFIDENCE,)
 
 
 def test_a_merged_suite_has_the_columns_of_both_sides() -> None:
     other = Column(name="other", title="other")
     mine = SuiteFacts(name="a", columns=(CONFIDENCE,))
     theirs = SuiteFacts(name="b", columns=(other, CONFIDENCE))
-    assert facts_of("a", mine, [theirs]).columns == (CONFIDENCE, other)
-    assert facts_of("a", None, [theirs, mine]).columns == (other, CONFIDENCE)
+    assert merge_facts("a", mine, [theirs]).columns == (CONFIDENCE, other)
+    assert merge_facts("a", None, [theirs, mine]).columns == (other, CONFIDENCE)
 
 
 def test_publishing_where_a_metric_is_not_installed_keeps_its_column(tmp_path: Path) -> None:
