@@ -388,6 +388,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         """The name in full."""
         return self.long_title or self.title
 
+    @property
+    def full_description(self) -> str:
+        """The description, and which end is good where that is the low one."""
+        return self.description if self.higher_is_better else f"{self.description} Low is good.".lstrip()
+
 
 class Metric(Technique, frozen=True):
     """Numbers from predictions."""

@@ -1,4 +1,4 @@
-"""`ltbench compare`: what differs between two sets of records, or between two combinations of one suite."""
+"""`ltbench compare`: compare two sets of records, or two combinations of one suite."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _WITHOUT_WINDOW = 160
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", default=PRIMARY, show_default=True, metavar="NAME", help="The number that is compared.")
-@click.option("--cells", is_flag=True, help="Every run, and not only what the runs say together.")
+@click.option("--metric", default=PRIMARY, show_default=True, metavar="NAME", help="The metric to compare.")
+@click.option("--cells", is_flag=True, help="Show every run, not only means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")
 def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path, as_json: bool) -> None:
-    """Say what differs, cell by cell, with the paired test.
+    """Compare two sets of records, or two combinations, run by run with a paired test.
 
-    Two names compare two sets of records: leaderboards, suites' folders, records files or stores.
+    Two names are two sets of records: leaderboards, suites' folders, records files or stores.
 
         ltbench compare quick other/quick
 
-    Three compare two combinations of one of these, written as in its table; a single cell is the beginning of its
-    identity.
+    Three are a set and two of its combinations, written as in its table, or two of its cells by the first digits of
+    their ids.
 
         ltbench compare quick cb_sampler "cb_sampler + mixup"
     """
@@ -67,7 +67,7 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
-    """Return the comparison of two cells; None where the two are no beginnings of identities of cells here."""
+    """Return the comparison of two cells; None where the texts are not the first digits of two ids."""
     from ltbench.leaderboard.compare import compare
 
     found = []

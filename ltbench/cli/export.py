@@ -25,7 +25,7 @@ _FORMATS = ("csv", "json", "parquet")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: by the name of FILE, else csv]")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="Where to write.  [default: standard output]")  # fmt: skip
-@click.option("--per-class", is_flag=True, help="The numbers of single classes, too.")
+@click.option("--per-class", is_flag=True, help="Include the numbers per class.")
 @click.option("--predictions", is_flag=True,
               help="Write the stored logits instead, in a folder beside the records: `ltbench verify` computes every "
                    "metric from them again. With --output a folder for both, ready to be sent.")  # fmt: skip
@@ -45,15 +45,18 @@ def command(
 ) -> None:
     """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
 
-    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. What was withdrawn is
-    left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
+    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. Withdrawn records
+    are left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
     from ltbench.records.locations import find_location
 
     place = find_location(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
-            raise UsageError("--predictions writes files of the store as they are", fix="leave --format away")
+            raise UsageError(
+                "--predictions copies files of the store, which have no other format",
+                fix="drop --format and --per-class",
+            )
         _bundle(place, output, store_path, choice)
         return
     from ltbench.leaderboard.export import encode_table, tidy_table
@@ -62,11 +65,11 @@ def command(
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
-        raise UsageError("Parquet is no text for a terminal", fix="--output FILE.parquet")
+        raise UsageError("Parquet cannot be printed to a terminal", fix="--output FILE.parquet")
     held = place.records_file()
     stands = VerificationStatus()
     if place.kind != "store":
-        stands = verification_status(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
+        stands = verification_status(read_verifications(place.file.parent / FILE), held.all_records)
     content = encode_table(tidy_table(held.records, stands, per_class=per_class), chosen)
     if output is None:
         click.echo(content, nl=False)

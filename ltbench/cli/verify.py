@@ -1,4 +1,4 @@
-"""`ltbench verify`: whether records that somebody else made stand up to what can be found out here."""
+"""`ltbench verify`: check records of others, recompute their metrics and rerun some of their cells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 
 class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that was trained again, as it is reported."""
+    """The outcome of a rerun cell."""
 
     id: str
     label: str
@@ -44,13 +44,13 @@ class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
 @click.command("verify")
 @click.argument("path")
 @click.option("--rerun", "count", type=click.IntRange(min=0), default=0, show_default=True, metavar="K",
-              help="Train K cells again, drawn at random from those that stood up so far.")  # fmt: skip
+              help="Rerun K cells, drawn at random from the valid ones.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
-              help="Draw the same cells as a verification that states this seed.  [default: unpredictable]")  # fmt: skip
+              help="Draw the cells of the verification with this seed.  [default: random]")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0, max=1), metavar="T",
               help="How far top-1 accuracies may be apart, as 0.01.  [default: exactly the same numbers on the same type "
                    "of machine, 0.02 on another]")  # fmt: skip
-@click.option("--dry", is_flag=True, help="Write no verified.json.")
+@click.option("--dry", is_flag=True, help="Do not write verified.json.")
 @click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
               help="Where jobs run: local or inline.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
@@ -74,17 +74,17 @@ def command(
 ) -> int:
     """Examine the records of PATH: a records file, a suite's folder or name, or a store.
 
-    Schema, digest and identity of every record, whether its plugins are here at the same revision, whether its counts
-    are those of the data set, every metric again from the predictions that came along, and K cells trained again.
-    Where K is at least one and nothing is wrong, verified.json beside the records notes what stood up to it, and pages
-    say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
+    Checks schema, digest and id of every record, that its plugins are installed at the same revision and its counts are
+    those of the data set, recomputes metrics from predictions beside the records, and reruns K cells. If K is at least
+    one and nothing is wrong, verified.json beside the records lists the valid cells, and pages say so. Exits 1 if
+    something is wrong, 4 if a plugin is missing or has another revision.
     """
     from ltbench.records.locations import find_location
     from ltbench.verify.audit import examine
 
     place = find_location(path, leaderboards)
     registry = load_registry(choice)
-    registry.executor(executor_name)  # before the records are examined, which takes a while
+    registry.executor(executor_name)  # fails early: examining the records takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)
     drawn_with = secrets.randbits(32) if seed is None else seed
@@ -121,7 +121,7 @@ def _train(
     executor_name: str,
     workers: int | None,
 ) -> tuple[list[RerunReport], list[Record]]:
-    """Train cells again in a store of their own; return what came of each, and the new records."""
+    """Rerun cells in a temporary store; return the outcome of each, and the new records."""
     from ltbench.executor import Context, Terms
     from ltbench.records.agreement import agreement
     from ltbench.running.progress import Progress
@@ -173,9 +173,9 @@ def _verification(
 
 
 def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[RerunReport]) -> Path | None:
-    """Note a verification beside the records in place of those that it makes needless; return where.
+    """Write a verification beside the records in place of those that it covers; return the path.
 
-    What covers a cell that now came out differently is contradicted, and goes.
+    Verifications of a cell that now has other numbers are removed.
     """
     from ltbench.records.verifications import FILE, read_verifications, write_verifications
 
@@ -194,7 +194,7 @@ def _write(place: RecordsLocation, verification: Verification | None, again: Seq
 
 
 def _render(place: RecordsLocation) -> None:
-    """Have the page beside the records say it, too."""
+    """Render the page beside the records again."""
     from ltbench.leaderboard import publish
 
     if place.kind == "suite" and (place.path / publish.PAGE).is_file():
@@ -206,15 +206,15 @@ def _print(
 ) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
-        f"records       {len(examined.records)} can be read" + (f", {failed} of them of failed cells" * bool(failed))
+        f"records       {len(examined.records)} readable" + (f", {failed} of them of failed cells" * bool(failed))
     )
-    click.echo(f"stood up      {len(examined.sound)} of {len(examined.records) - failed}")
-    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from their predictions")
+    click.echo(f"valid         {len(examined.sound)} of {len(examined.records) - failed}")
+    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from predictions")
     if again:
-        click.echo(f"trained again {len(again)} cells, drawn with seed {seed}:\n")
+        click.echo(f"rerun         {len(again)} cells, drawn with seed {seed}:\n")
         print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(one) for one in again])
         click.echo("")
-    for level, title in (("wrong", "WRONG"), ("unknown", "cannot be examined here"), ("note", "note")):
+    for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
         found = [finding for finding in examined.findings if finding.level == level]
         for finding in found[:SHOWN]:
             click.echo(f"{title}: {finding.where}: {finding.what}")
@@ -224,9 +224,11 @@ def _print(
     if wrong or not all(one.agrees for one in again):
         click.echo("NOT VERIFIED")
     elif verification is None:
-        click.echo("not verified: no cell was trained again (--rerun K)")
+        click.echo("not verified: no cell was rerun (--rerun K)")
     else:
-        click.echo(f"verified by {verification.short.replace('`', '')}" + (f"; noted in {written}" if written else ""))
+        click.echo(
+            f"verified by {verification.short.replace('`', '')}" + (f"; written to {written}" if written else "")
+        )
 
 
 def _row(one: RerunReport) -> list[Any]:
@@ -237,7 +239,7 @@ def _outcome(one: RerunReport) -> str:
     if one.agreement is None:
         return f"FAILED: {one.error}"
     if one.agreement.same:
-        return "the same, to the last bit"
+        return "bit for bit identical"
     gap = "without top-1" if one.agreement.gap is None else f"top-1 differs by {one.agreement.gap:.4f}"
     unlike = f" ({', '.join(one.agreement.unlike)})" if one.agreement.unlike else ", on the same type of machine"
     return f"{'within tolerance' if one.agrees else 'DIFFERS'}: {gap}{unlike}"

@@ -59,7 +59,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
     """
     places = {"": old, **new}
     invalidations = [one for place in places.values() for one in place.invalidations]
-    everything = {name: records_file([*one.records, *one.withdrawn], invalidations) for name, one in places.items()}
+    everything = {name: records_file(one.all_records, invalidations) for name, one in places.items()}
     found: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
         for record in everything[name].records:

@@ -104,7 +104,7 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 
 
 def _suite_folder(folder: Path, facts: SuiteFacts, one: RecordsFile) -> SuiteFolder:
-    stands = verification_status(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
+    stands = verification_status(read_verifications(folder / VERIFIED), one.all_records)
     columns = columns_of(one.records, facts.columns or installed_columns())
     shown = mark_self_reported(make_boards(one.records, facts.seeds, columns), one.records, stands)
     return SuiteFolder(folder, facts, one.records, columns, shown, one, stands, verification_notes(one, stands))

@@ -44,6 +44,11 @@ class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: list[Record] = []
     invalidations: list[Invalidation] = []
 
+    @property
+    def all_records(self) -> list[Record]:
+        """Records that count and withdrawn ones."""
+        return [*self.records, *self.withdrawn]
+
     def reasons(self, record: Record) -> list[Invalidation]:
         """Return why a record was withdrawn; more than one may have said so."""
         mine = (record.id, result_digest(record))
@@ -111,7 +116,7 @@ def write_records_file(path: Path, one: RecordsFile) -> bool:
 
 def encode(one: RecordsFile) -> bytes:
     """Return what a records file holds."""
-    records = sorted([*one.records, *one.withdrawn], key=sort_key)
+    records = sorted(one.all_records, key=sort_key)
     lines: list[Record | Invalidation] = [*records, *one.invalidations]
     return b"".join(canonical(each) + b"\n" for each in lines)
 

@@ -60,7 +60,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @property
     def short(self) -> str:
         """The verification as a page names it."""
-        again = f"{len(self.rerun)} of {len(self.cells)} cells trained again"
+        again = f"{len(self.rerun)} of {len(self.cells)} cells rerun"
         return f"ltbench {self.ltbench}, records `{self.records[:12]}`, {again}"
 
 

@@ -1,4 +1,4 @@
-"""What a report calls scores, columns and costs, and what it says of each."""
+"""Names and descriptions of scores, columns and costs in a report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ class Term(msgspec.Struct, frozen=True):
 
 
 COLUMNS = {
-    "#": Term("Rank", "By top-1 accuracy. Rows share a rank where no corrected paired test tells them apart."),
-    "techniques": Term("Techniques", "What the combination picks; everything else is as in the baseline."),
-    "best": Term("Like the best", "≈ where no corrected paired test tells a row from the best one."),
+    "#": Term(
+        "Rank", "By top-1 accuracy. Rows share a rank where they do not differ significantly (paired test, corrected)."
+    ),
+    "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
+    "best": Term(
+        "Like the best", "≈ where a row does not differ significantly from the best one (paired test, corrected)."
+    ),
     "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
     "Δ": Term(
         "Difference to the baseline",
-        "Of top-1 accuracy, run by run, with its 95 % interval; * where a corrected paired test tells it from zero.",
+        "Of top-1 accuracy, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
     ),
     AREA: Term("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
     "mean": Term("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),
@@ -39,14 +43,13 @@ COSTS = {
     "samples": Term("Training images seen"),
     "peak_memory_bytes": Term("Peak memory, bytes"),
 }
-"""The costs that a report offers, the first one that records have being the first shown."""
+"""Costs that a report offers; the first one that the records have is shown first."""
 
 
 def score_term(score: str, declared: Iterable[Column]) -> Term:
-    """Return what to call a score."""
+    """Return name and description of a score."""
     if score.startswith(f"{PRIMARY}@"):
         factor = score.partition("@")[2]
         return Term(f"Top-1 at factor {factor}", f"Top-1 accuracy at imbalance factor {factor}.")
     column = next(column for column in declared if column.name == score)
-    direction = "" if column.higher_is_better else "Low is good."
-    return Term(column.full_title, " ".join(filter(None, (column.description, direction))))
+    return Term(column.full_title, column.full_description)

@@ -22,7 +22,7 @@ from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_li
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
-from ltbench.stages import STAGES, Column
+from ltbench.stages import PRIMARY, STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 from ltbench.technique import written
 
@@ -34,26 +34,23 @@ _READING = """\
 <details><summary>How to read the tables</summary>
 
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
-  seeds, one for the long-tailed subset and one for the training; the rows of a table share subset, initial weights and
-  order of images run by run. The other scores are means over the same runs. All numbers are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a difference that a paired
-  t test separates from zero, corrected for the number of rows (Holm, 5 %).
-- **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
-  pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
-  a shared rank does not say *equal*.
-- **best** marks with `≈` every row that such a test does not tell apart from the row with the best mean.
-- *n* counts pairs of seeds; `2/3 seeds` says that one of three is missing or failed.
+  seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
+  order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
+- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a significant difference: a
+  paired t test, corrected for the number of rows (Holm, 5 %).
+- **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
+  significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
+  detect only large differences: a shared rank does not mean *equal*.
+- **best** marks with `≈` every row that does not differ significantly from the row with the best mean.
+- *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.
-- Folded below: **p** values, corrected, and **d**, the mean difference in standard deviations of the differences
-  (Cohen's d_z with Hedges' correction for few runs).
-- **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
-  {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
-- Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
-  of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
-- **Bold** is the best number of a column. – is a cell that is missing; nothing is imputed.
-- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and run some of the
-  cells again: the line above names the version, the records by their digest, and how many cells that were.
+- Folded below each table: **p** values, corrected, and **d**, the mean difference in standard deviations of the
+  differences (Cohen's d_z with Hedges' correction for few runs).
+{scores}
+- **Bold** is the best number of a column, n/a an undefined score, – a missing cell; nothing is imputed.
+- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and rerun some of
+  the cells: the line above names the version, the digest of the records and the number of cells that were rerun.
 
 </details>
 
@@ -61,7 +58,7 @@ _READING = """\
 
 
 class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a page says of a suite; kept beside the records, so that a page needs neither plugins nor suite."""
+    """What a page says about its suite; kept beside the records, so that rendering needs neither plugins nor suite."""
 
     name: str
     title: str = ""
@@ -72,20 +69,19 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     seeds: tuple[Pair, ...] = ()
     """The pairs (subset seed, training seed) that every combination is run with."""
     unfinished: int = 0
-    """Cells that the last run had planned and has no record of."""
+    """Planned cells that have no record after the last run."""
     reported: tuple[Reported, ...] = ()
-    """The published numbers, and what the report concludes from them."""
+    """The numbers that the report publishes."""
     claims: tuple[Claim, ...] = ()
     figures: tuple[str, ...] = ()
-    """What the page shows, of `ltbench.suite.published.FIGURES`."""
+    """Figures of the page, names of `ltbench.suite.published.FIGURES`."""
     highlight: Combination | None = None
     columns: tuple[Column, ...] = ()
-    """How the numbers of the records are shown, as the metrics that made them declare; empty in what was published
-    before that was noted."""
+    """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
-    """Cells that failed for one reason."""
+    """Cells that failed for the same reason."""
 
     error: Failure
     cells: list[Record]
@@ -96,13 +92,13 @@ def page(
     records: Sequence[Record],
     boards: Sequence[Board],
     figures: Sequence[FigureGroup] = (),
-    trust: VerificationNotes | None = None,
+    notes: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
 ) -> str:
     """Return the text of a suite's page.
 
-    records: in their fixed order; boards, figures, analyses: what `table.boards`, `figures.placed` and
-    `analysis.analysed` make of them; trust: what `trust.trust` says of them.
+    records: in their fixed order; boards, figures, analyses, notes: what `make_boards`, `place_figures`, `analyse` and
+    `verification_notes` return for them.
     """
     if analyses is None:
         analyses = analyse(group_records(records))
@@ -113,21 +109,21 @@ def page(
     lines += _paragraph(facts.question)
     lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
     lines += _reproduce(facts, records)
-    trust = trust or VerificationNotes()
+    notes = notes or VerificationNotes()
     if not records:
         lines += ["No results yet.", ""]
     else:
-        lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
+        lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
     lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
     for board, analysis in zip(boards, analyses, strict=True):
         lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
-    lines += [*_missing(facts, boards), *withdrawn_lines(trust), *_failures(failures), *_plugins(records)]
+    lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def group_failures(records: Iterable[Record]) -> list[FailureGroup]:
-    """Return the failures among records, one for each reason, in the order of the records."""
+    """Return the failures among records by reason, in the order of the records."""
     reasons: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.error is not None:
@@ -136,7 +132,7 @@ def group_failures(records: Iterable[Record]) -> list[FailureGroup]:
 
 
 def failure_numbers(failures: Iterable[FailureGroup]) -> dict[str, int]:
-    """Return the number of the section of a page that has the log of a failed cell, by the cell's id."""
+    """Return id of a failed cell -> number of the page section with its log."""
     return {cell.id: number for number, failure in enumerate(failures, 1) for cell in failure.cells}
 
 
@@ -154,9 +150,18 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
     return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
-def _reading(boards: Sequence[Board]) -> list[str]:
+def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(many=longtail.MANY, few=longtail.FEW, protocols=protocols).splitlines()
+    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+
+
+def _legend(columns: Iterable[Column]) -> Iterator[str]:
+    """Yield a line for each score of the tables, in the order in which the tables have them."""
+    declared = [column for column in columns if not column.per_class and column.name != PRIMARY]
+    for place in ("main", "folded"):
+        for column in sorted((one for one in declared if one.shown == place), key=lambda one: one.order):
+            name = "" if column.full_title.lower() == column.title.lower() else f" ({escape(column.full_title)})"
+            yield f"- **{escape(column.title)}**{name}: {escape(column.full_description)}"
 
 
 def _board(
@@ -167,7 +172,7 @@ def _board(
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} cells are there in more than one version; the one of the highest revision counts."
+        yield f"{board.versions} cells have several versions; the one of the highest revision counts."
     yield ""
     if board.across:
         yield from (
@@ -183,7 +188,7 @@ def _board(
     for table in board.tables:
         yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
         yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
-        yield from (*more_lines(table, failures), "")
+        yield from more_lines(table, failures)
         yield from _figures(board, table.factor, figures)
     if not board.across:
         yield from _sections(board, analysis, figures)
@@ -203,9 +208,9 @@ def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[FigureGroup])
     if not isinstance(found, MeanRanks):
         return [*lines, found, ""]
     lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
-    verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
-    head = f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g})."
-    rule = f"Mean ranks that differ by less than {found.difference:.2f} are not told apart (Nemenyi, 5 %)."
+    verdict = "significant" if found.p < LEVEL else "not significant"
+    head = f"Friedman's test over {len(found.datasets)} data sets is {verdict} (p = {found.p:.2g})."
+    rule = f"Mean ranks differ significantly from {found.difference:.2f} on (Nemenyi, 5 %)."
     lines += [f"{head} {rule}", ""]
     rows = [
         [str(i), escape(label), f"{rank:.2f}"]
@@ -221,7 +226,7 @@ def _figures(board: Board, factor: float | None, figures: Sequence[FigureGroup],
 
 
 def _about(table: Table) -> str:
-    """Say what the data and the cost of a table are, in units that are the same on every machine."""
+    """Return data and cost of a table in a sentence; only costs that are the same on every machine."""
     parts = []
     counts = [int(count) for count in table.data.get("counts", [])]
     if counts:
@@ -253,9 +258,9 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     count = sum(len(runs) for board in boards for *_, runs in board.missing)
     if not count and not facts.unfinished:
         return []
-    lines = ["## What is missing", ""]
+    lines = ["## Missing cells", ""]
     if facts.unfinished:
-        lines += [f"The last run ended with {facts.unfinished} planned cells unfinished. The same command goes on.", ""]
+        lines += [f"The last run left {facts.unfinished} planned cells unfinished. The same command resumes it.", ""]
     if count:
         have = "1 cell of the combinations above has" if count == 1 else f"{count} cells of the combinations above have"
         lines += [f"{have} no record:", "", *(f"- {c}" for c in cells[:LISTED])]
@@ -267,7 +272,7 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
 def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     if not failures:
         return []
-    lines = ["## What failed", ""]
+    lines = ["## Failures", ""]
     for number, failure in enumerate(failures, 1):
         first, *others = failure.cells
         cells = [
@@ -301,4 +306,4 @@ def _plugins(records: Sequence[Record]) -> list[str]:
         for stage, same in groupby(rows, key=lambda row: row[0])
         for first, row in ((i == 0, row) for i, row in enumerate(same))
     ]
-    return ["## Who made what", "", *plain_table(["stage", "technique", "plugin of", "revision"], rows), ""]
+    return ["## Plugins", "", *plain_table(["stage", "technique", "plugin of", "revision"], rows), ""]

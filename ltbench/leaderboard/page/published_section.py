@@ -1,4 +1,4 @@
-"""What a report says against what was measured: its numbers, and whether its claims hold."""
+"""Published numbers and claims of a report beside the measured ones."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_g
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
-from ltbench.stages import CLASS_ACCURACY, PRIMARY, Column
+from ltbench.stages import CLASS_ACCURACY, PRIMARY, TECHNIQUE_STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 
 _ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)
 _READING = """\
 Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs. A claim is
 measured by the difference between its two combinations, run by run: it **holds** where the whole interval is on the
-claimed side, and **does not hold** where the whole interval is on the other; otherwise these runs do not separate the two.
-Each claim is judged by itself, with no correction for their number."""
+claimed side, and **does not hold** where the whole interval is on the other; otherwise the difference is not
+significant (*not separated*).
+Claims are judged one by one, without correction for their number."""
 
 
 def published_lines(
     reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()
 ) -> list[str]:
-    """Return the section of a page that sets a report against the records; empty where a suite carries none."""
+    """Return the section of a page on the numbers and claims of a report; empty if the suite has none."""
     titles = {column.name: metric_text(column) for column in columns}
     if not reported and not claims:
         return []
@@ -56,9 +57,7 @@ def metric_text(column: Column) -> str:
 
 
 def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
-    """Return where in a combination a technique is written: the place of its stage."""
-    from ltbench.stages import TECHNIQUE_STAGES
-
+    """Return technique -> place of its stage, the order in which a combination is written."""
     techniques = {pair for group in groups for record in group.records for pair in record.techniques}
     return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}
 
@@ -166,7 +165,7 @@ def _measured(one: Reported, groups: Sequence[RecordGroup]) -> list[tuple[str, E
 
 
 def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[str]:
-    """Yield, folded, the accuracy of each class where the report prints it."""
+    """Yield, folded, the accuracies of the classes that the report prints."""
     order = stage_order(groups)
     for one in (one for one in reported if one.per_class):
         mine, names = matching_groups(one, groups)

@@ -1,4 +1,4 @@
-"""What a page says of whether its numbers were verified, and of those that were withdrawn."""
+"""Notes of a page on verified, self-reported and withdrawn numbers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SELF_REPORTED = "self-reported"
 
 
 class VerificationNotes(msgspec.Struct, frozen=True, kw_only=True):
-    """The standing of a suite's records, in words."""
+    """Which records of a suite are verified or withdrawn, in words."""
 
     provenance: list[str] = []
     """Sentences, as plain text with code between backticks."""
     withdrawn: list[tuple[Record, str]] = []
-    """What was withdrawn, and why."""
+    """Withdrawn records, each with the reason."""
 
 
 def verification_notes(one: RecordsFile, standing: VerificationStatus) -> VerificationNotes:
-    """Return what a page says of the standing of its records."""
+    """Return the notes on the records of a suite."""
     withdrawn = [
         (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))
         for record in one.withdrawn
@@ -35,7 +35,7 @@ def verification_notes(one: RecordsFile, standing: VerificationStatus) -> Verifi
 
 
 def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], standing: VerificationStatus) -> list[Board]:
-    """Return the boards with a note on each row that is self-reported where others are verified."""
+    """Return the boards with a note on each self-reported row, unless all rows are."""
     if not standing.valid:
         return list(boards)
     lacking = {
@@ -47,17 +47,17 @@ def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], stand
     return [_mark_board(board, lacking) for board in boards]
 
 
-def withdrawn_lines(found: VerificationNotes) -> list[str]:
-    """Return the section of a page on what was withdrawn."""
-    if not found.withdrawn:
+def withdrawn_lines(notes: VerificationNotes) -> list[str]:
+    """Return the section of a page on withdrawn cells."""
+    if not notes.withdrawn:
         return []
     lines = [
         f"- `{record.id}` {escape(record.label)}, imbalance factor {factor_text(record.setting.imbalance_factor)}, "
         f"seed {record.setting.seed}: {escape(reason)}"
-        for record, reason in found.withdrawn
+        for record, reason in notes.withdrawn
     ]
     return [
-        "## What was withdrawn",
+        "## Withdrawn cells",
         "",
         "These cells count as missing; their records stay in the file.",
         "",
@@ -86,9 +86,9 @@ def _provenance(records: Sequence[Record], standing: VerificationStatus) -> list
     said = [f"Verified by {_verified(one)}." for one in standing.valid]
     if covered < len(made) or not made:
         which = "The rows with that note" if covered else "All rows"
-        said.append(f"{which} are {SELF_REPORTED}: made by whoever published them, and not run again by anyone else.")
+        said.append(f"{which} are {SELF_REPORTED}: not independently re-run.")
     said += [
-        f"A verification by {one.short} is void: cell `{cell}` has changed or is gone since."
+        f"The verification by {one.short} is void: cell `{cell}` has since changed or disappeared."
         for one, cell in standing.void
     ]
     return said
@@ -96,5 +96,5 @@ def _provenance(records: Sequence[Record], standing: VerificationStatus) -> list
 
 def _verified(one: Verification) -> str:
     gaps = [again.gap for again in one.rerun if not again.same and again.gap is not None]
-    how = "all numbers the same" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
-    return f"{one.short}, {how}" + (f", {one.recomputed} computed again from predictions" if one.recomputed else "")
+    how = "all numbers equal" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
+    return f"{one.short}, {how}" + (f", {one.recomputed} recomputed from predictions" if one.recomputed else "")

@@ -52,18 +52,18 @@ def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
         if rival is None or _full(group) > _full(rival):
             boards[group.dataset] = group
     if len(boards) < FEWEST_DATASETS:
-        have = "1 is here" if len(boards) == 1 else f"{len(boards)} are here"
+        have = f"this suite has {len(boards)}"
         return (
-            f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} of them "
-            f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent, so they do not count."
+            f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} "
+            f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent and do not count."
         )
     means = [_means(board) for board in boards.values()]
     shared = [one for one in means[0] if all(one in other for other in means)]
     shared.sort(key=lambda one: combination_order(sorted(one, key=lambda picked: combination_order([picked]))))
     if len(shared) < FEWEST_ROWS:
         return (
-            f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that are there on every data set; "
-            f"{len(shared)} {'is' if len(shared) == 1 else 'are'}."
+            f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that were run on every data set; "
+            f"this suite has {len(shared)}."
         )
     labels = [_label(one) for one in shared]
     return rank_and_test(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))

@@ -49,7 +49,7 @@ class Variance(msgspec.Struct, frozen=True, kw_only=True):
     shares: list[Share]
     """Empty where the design is too small."""
     why: str = ""
-    """Why it cannot be told."""
+    """Why nothing can be estimated."""
     rows: int = 0
     """Combinations that have every run, and are all that counts here."""
 
@@ -74,7 +74,7 @@ def _variance(scores: ScoreArray, factor: float | None) -> Variance:
     whole = values[np.isfinite(values).all(axis=1)]
     rows = len(whole)
     if rows < 2 or len(scores.runs) < FEWEST:
-        why = f"it takes at least {FEWEST} pairs of seeds, and two combinations that have them all"
+        why = f"it takes at least {FEWEST} pairs of seeds and two combinations that were run with all of them"
         return Variance(factor=factor, shares=[], why=why, rows=rows)
     names, layout = _layout(whole, scores)
     return Variance(factor=factor, shares=_shares(names, layout), rows=rows)

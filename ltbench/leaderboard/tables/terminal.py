@@ -1,4 +1,4 @@
-"""Leaderboards for a terminal: as many columns as the window holds, the most telling ones first."""
+"""Leaderboards for a terminal: as many columns as fit the window, by priority."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
 _NARROWEST = 24
-"""Characters of the techniques that stay legible; longer ones wrap between two techniques."""
+"""Width below which combinations are not wrapped further; numbers are left out instead."""
 _GAP = 2
 
 
@@ -28,7 +28,7 @@ def leaderboard_text(
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
 
-    most: rows of each table that are shown, and the baseline's.
+    most: rows shown of each table, besides the baseline.
     """
     from rich.console import Console
     from rich.text import Text
@@ -79,7 +79,7 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
 
 
 def _without_constant_columns(table: Table, every: list[TextColumn]) -> tuple[str, list[TextColumn]]:
-    """Return what is the same in every row, in words for the title, and the columns without it."""
+    """Return the number of runs for the title if all rows share it, and the columns without it and without empty ones."""
     runs = next((column for column in every if column.name == "n"), None)
     told = ""
     if runs is not None and len(set(runs.texts)) == 1 and runs.texts[0] == str(table.expected):
@@ -90,7 +90,7 @@ def _without_constant_columns(table: Table, every: list[TextColumn]) -> tuple[st
 
 
 def fit_columns(shown: list[TextColumn], width: int) -> list[TextColumn]:
-    """Return the columns that a window of `width` characters holds."""
+    """Return the columns that fit a window of `width` characters."""
     optional = [column for column in shown if column.priority is not None]
     # Taken from the end: sorting is stable, so the rightmost of equal ones goes first.
     leave_out = sorted(optional, key=lambda column: -(column.priority or 0))
@@ -136,9 +136,9 @@ def _footer(
     if records:
         yield ""
         yield (
-            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where a paired test tells them "
-            "apart; # rank, = where no test tells it from others; ≈ no test tells the row from the best. The page explains "
-            "and has the rest."
+            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where it is significant; # rank, = where "
+            "rows do not differ significantly; ≈ no significant difference to the best. The page explains the columns and has "
+            "the rest."
         )
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")
@@ -147,9 +147,9 @@ def _footer(
         yield f"withdrawn: {record.id[:8]} {record.label}, imbalance factor {s.imbalance_factor:g}, seed {s.seed}: {reason}"
     missing = sum(len(runs) for board in boards for *_, runs in board.missing)
     if missing:
-        yield f"{MISSING} cells of these combinations that have no record: {missing}"
+        yield f"{MISSING} cells of these combinations without a record: {missing}"
     if facts.unfinished:
-        yield f"{MISSING} planned cells that the last run left unfinished: {facts.unfinished}"
+        yield f"{MISSING} planned cells left unfinished by the last run: {facts.unfinished}"
     for failure in group_failures(records):
         cells = "1 cell" if len(failure.cells) == 1 else f"{len(failure.cells)} cells"
         yield f"{FAILED} {cells}: {failure.error.type}: {failure.error.message.splitlines()[0]}"

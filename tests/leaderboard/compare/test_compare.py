@@ -68,7 +68,7 @@ def test_one_run_is_no_test_and_a_difference_without_spread_separates_nothing() 
 def test_the_same_records_are_the_same_and_it_is_said() -> None:
     found = compare_sets(RECORDS, RECORDS[::-1], ("a", "b"), "top1")
     assert found.same
-    assert "The same: 32 cells" in comparison_text(found, 80)
+    assert "Identical: 32 cells" in comparison_text(found, 80)
 
 
 def test_records_that_differ_are_found_cell_by_cell() -> None:
@@ -81,7 +81,7 @@ def test_records_that_differ_are_found_cell_by_cell() -> None:
     cells = [cell for line in found.lines for cell in line.cells if not cell.same]
     assert [(cell.ids[0], cell.scores[1]) for cell in cells] == [(then.id, 0.5)]
     shown = comparison_text(found, 80)
-    assert "Cells that both have: 32. Of these 31 have the same numbers" in shown
+    assert "Cells on both sides: 32, 31 of them bit for bit identical" in shown
     assert shown.count("mixup") == 1, "a line without a difference is not shown"
 
 

@@ -419,7 +419,7 @@ def thousand_classes() -> list[Record]:
     [
         (list, "No results yet"),
         (lambda: [record()], "only combination"),
-        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "one run of each"),
+        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "Each combination has one run"),
         (never_predicted, "only combination"),
         (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
         (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only combination"),

@@ -222,17 +222,17 @@ def said(gains: dict[str, list[float]]) -> Any:
 def test_a_lead_that_a_test_confirms_is_clear() -> None:
     found = said({"baseline": [0.0, 0.001, 0.002], "mixup": [0.1, 0.1012, 0.102]})
     assert (found.best, found.clear) == ("mixup", True)
-    assert found.others == "A paired test tells it apart from every other combination."
-    assert found.baseline == "It is told apart from the baseline."
+    assert found.others == "It differs significantly from every other combination."
+    assert found.baseline == "It differs significantly from the baseline."
 
 
 def test_a_lead_within_noise_is_none() -> None:
     found = said({"baseline": [0.0, 0.05, 0.02], "mixup": [0.03, 0.02, 0.04]})
     assert (found.best, found.clear) == ("mixup", False)
     assert "the order may be chance" in found.others
-    assert "not told apart from the baseline" in found.baseline
+    assert "does not differ significantly from the baseline" in found.baseline
 
 
 def test_one_run_of_each_tells_nothing() -> None:
-    assert "one run of each" in said({"baseline": [0.0], "mixup": [0.1]}).others
-    assert "nothing to compare" in said({"baseline": [0.0, 0.1]}).others
+    assert "Each combination has one run" in said({"baseline": [0.0], "mixup": [0.1]}).others
+    assert "nothing can be compared" in said({"baseline": [0.0, 0.1]}).others

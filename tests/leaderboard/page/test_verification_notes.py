@@ -43,7 +43,7 @@ def test_a_page_says_that_its_rows_are_self_reported_until_they_are_verified(fol
     text = page(folder)
     assert "All rows are self-reported" not in text
     assert "Verified by ltbench 0.2.0, records `" in text
-    assert "1 of 16 cells trained again, all numbers the same" in text
+    assert "1 of 16 cells rerun, all numbers equal" in text
     verify(folder, RECORDS, gap=0.0123)
     assert "top-1 within 1.23 points" in page(folder)
 
@@ -77,7 +77,7 @@ def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(f
     bad = next(r for r in RECORDS if r.label == "mixup")
     write_folder(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
     text = page(folder)
-    assert "## What was withdrawn" in text
+    assert "## Withdrawn cells" in text
     assert rf"`{bad.id}` mixup, imbalance factor 10, seed {bad.setting.seed}: a \*broken\* machine (A. M.)" in text
     loaded = load(folder)
     row = next(r for t in loaded.boards[0].tables if t.factor == 10 for r in t.rows if r.label == "mixup")

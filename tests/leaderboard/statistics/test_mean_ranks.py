@@ -64,7 +64,7 @@ def many(datasets: int) -> list[Record]:
 def test_fewer_data_sets_than_stated_are_a_sentence() -> None:
     text = mean_ranks(group_records(many(9)))
     assert isinstance(text, str)
-    assert "at least 10 of them (Demšar 2006), and 9 are here" in text
+    assert "at least 10 (Demšar 2006), and this suite has 9" in text
     assert place_figures(FigureOptions(figures=("critical_difference",)), many(9)) == []
 
 
@@ -76,7 +76,7 @@ def test_enough_data_sets_are_a_diagram() -> None:
     figures = place_figures(FigureOptions(figures=("critical_difference",)), records)
     text = page(SuiteFacts(name="s"), records, boards(records), figures)
     assert "(figures/critical_difference.svg)" in text
-    assert "Friedman's test over 10 data sets tells the combinations apart" in text
+    assert "Friedman's test over 10 data sets is significant" in text
     drawing = svg(figures[0].drawings[0])
     assert "tta" in drawing
     assert "critical difference" in drawing
@@ -86,7 +86,7 @@ def test_combinations_that_are_not_everywhere_are_not_ranked() -> None:
     records = [r for r in many(10) if r.setting.dataset != "set_03" or r.label != "mixup"]
     text = mean_ranks(group_records(records))
     assert text == (
-        "A critical-difference diagram ranks at least 3 combinations that are there on every data set; 2 are."
+        "A critical-difference diagram ranks at least 3 combinations that were run on every data set; this suite has 2."
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ function chartConfig() {
 }
 
 /**
- * Make a figure. `says` is what somebody who does not see it is told; `numbers` makes the table that says all of it;
+ * Make a figure. `says` is the text for those who cannot see it; `numbers` makes the table that says all of it;
  * `spec` makes the chart for a width in pixels.
  */
 function chart({ title, says, spec, numbers, className = "", canvas = false }) {

@@ -67,11 +67,11 @@ function costChart(points, front, word, column) {
         encoding: { x, y, text: { field: "place" }, color: { value: themeColor("accent") } } },
     ],
   });
-  const told = front.map(({ label, cost, score }) => `${label} (${short(cost)}, ${score.toFixed(digits)}${unit})`);
+  const listing = front.map(({ label, cost, score }) => `${label} (${short(cost)}, ${score.toFixed(digits)}${unit})`);
   const row = (point) => [point.label, point.score.toFixed(digits), short(point.cost), onFront.has(point) ? "yes" : ""];
   return chart({
     title: `${column.name} against ${word.name[0].toLowerCase()}${word.name.slice(1)}`,
-    says: `Scatter chart of ${pluralised(points.length, "combination")}. On the Pareto front: ${told.join("; ")}.`,
+    says: `Scatter chart of ${pluralised(points.length, "combination")}. On the Pareto front: ${listing.join("; ")}.`,
     spec, canvas: points.length > 1500,
     numbers: () => plainTable("Score and cost of each combination", ["combination", scoreTitle, word.name, "on the front"], [...front, ...points.filter((point) => !onFront.has(point)).slice(0, 500)].map(row)),
   });
