@@ -66,11 +66,11 @@ def command(
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
         raise UsageError("Parquet cannot be printed to a terminal", fix="--output FILE.parquet")
-    held = place.records_file()
-    stands = VerificationStatus()
+    source = place.records_file()
+    status = VerificationStatus()
     if place.kind != "store":
-        stands = verification_status(read_verifications(place.file.parent / FILE), held.all_records)
-    content = encode_table(tidy_table(held.records, stands, per_class=per_class), chosen)
+        status = verification_status(read_verifications(place.file.parent / FILE), source.all_records)
+    content = encode_table(tidy_table(source.records, status, per_class=per_class), chosen)
     if output is None:
         click.echo(content, nl=False)
         return
@@ -93,17 +93,17 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
 
     if output is None and place.kind == "store":
         raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")
-    held = place.records_file()
+    source = place.records_file()
     home = place.file.parent if output is None else output
     where = location(store_path) if place.kind != "store" else place
-    count, missing = export(held.records, Store(where.path), load_registry(choice), home / FOLDER)
+    count, missing = export(source.records, Store(where.path), load_registry(choice), home / FOLDER)
     if not count:
         raise StoreError(
             "the store has none of the predictions of these records", where=str(where.path),
             fix="--store FOLDER, or run the suite again",
         )  # fmt: skip
     if output is not None:
-        write_records_file(output / FILE, held)
+        write_records_file(output / FILE, source)
         if place.kind == "suite" and (place.path / "suite.json").is_file():
             with os_errors_as_store_errors("the facts of the suite cannot be copied", output):
                 shutil.copyfile(place.path / "suite.json", output / "suite.json")

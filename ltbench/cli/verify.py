@@ -172,7 +172,7 @@ def _verification(
     )
 
 
-def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[RerunReport]) -> Path | None:
+def _write(place: RecordsLocation, verification: Verification | None, reruns: Sequence[RerunReport]) -> Path | None:
     """Write a verification beside the records in place of those that it covers; return the path.
 
     Verifications of a cell that now has other numbers are removed.
@@ -182,10 +182,10 @@ def _write(place: RecordsLocation, verification: Verification | None, again: Seq
     if place.kind == "store":
         return None
     path = place.file.parent / FILE
-    refuted = {one.id for one in again if not one.agrees}
-    before = [one for one in read_verifications(path) if not refuted & one.cells.keys()]
+    refuted = {rerun.id for rerun in reruns if not rerun.agrees}
+    before = [entry for entry in read_verifications(path) if not refuted & entry.cells.keys()]
     if verification is not None:
-        before = [one for one in before if not one.cells.items() <= verification.cells.items()]
+        before = [entry for entry in before if not entry.cells.items() <= verification.cells.items()]
         before.append(verification)
     if verification is not None or refuted:
         write_verifications(path, before)

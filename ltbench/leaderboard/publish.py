@@ -1,7 +1,7 @@
-"""The files of leaderboards: written from records, rendered again, checked.
+"""Write, render and check the files of leaderboards.
 
-A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md`, `table.csv`,
-`effects.csv` and `figures/`, which are rendered from them. Rendering needs nothing else: neither plugins nor the suite.
+A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.md`, `table.csv`, `effects.csv` and
+`figures/`, which are rendered from them alone: rendering needs neither plugins nor the suite.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ SHEET, EFFECTS = "table.csv", "effects.csv"
 
 
 class SuiteFolder(msgspec.Struct, frozen=True):
-    """A suite's folder as it was read."""
+    """The content of a suite's folder, and the boards made of it."""
 
     folder: Path
     facts: SuiteFacts
     records: list[Record]
-    """What counts, in its fixed order."""
+    """Records that count, in their fixed order."""
     columns: tuple[Column, ...]
     """How its numbers are shown."""
     boards: list[Board]
@@ -54,8 +54,8 @@ class SuiteFolder(msgspec.Struct, frozen=True):
 def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
     """Merge records with those of a suite's folder and write its files; return their paths.
 
-    Raises `RecordError` where a record, new or old, is malformed or was changed, and `StoreError` where a file cannot
-    be written. Each file is written whole or not at all, the records first.
+    Raises `RecordError` if a record, new or old, is malformed or was changed, and `StoreError` if a file cannot be
+    written. Files are written atomically, the records first.
     """
     new = [validate(record) for record in records]
     for record in new:
@@ -67,17 +67,17 @@ def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any]
 
 
 def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
-    """Return a records file with records added to it, of which those that were withdrawn stay so."""
+    """Return a records file with new records; withdrawn ones stay withdrawn."""
     fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
     return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
-def write_folder(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], SuiteFolder]:
-    """Write every file of a suite's folder from the records it is to have; return their paths, and what they show."""
-    write_records_file(folder / RECORDS, one)
+def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
+    """Write all files of a suite's folder; return their paths and the content."""
+    write_records_file(folder / RECORDS, content)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    loaded = _suite_folder(folder, facts, one)
+    loaded = _suite_folder(folder, facts, content)
     files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
@@ -91,7 +91,7 @@ def load(folder: Path) -> SuiteFolder:
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
-    """Return what a suite's folder says of the suite, and its records. Raises `RecordError` as `load` does."""
+    """Read facts and records of a suite's folder. Raises `RecordError` naming file, line and field."""
     path = folder / FACTS
     facts = SuiteFacts(name=folder.name)
     if path.exists():
@@ -103,11 +103,20 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     return facts, read_records_file(path) if path.exists() else records_file(())
 
 
-def _suite_folder(folder: Path, facts: SuiteFacts, one: RecordsFile) -> SuiteFolder:
-    stands = verification_status(read_verifications(folder / VERIFIED), one.all_records)
-    columns = columns_of(one.records, facts.columns or installed_columns())
-    shown = mark_self_reported(make_boards(one.records, facts.seeds, columns), one.records, stands)
-    return SuiteFolder(folder, facts, one.records, columns, shown, one, stands, verification_notes(one, stands))
+def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
+    status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
+    columns = columns_of(content.records, facts.columns or installed_columns())
+    marked = mark_self_reported(make_boards(content.records, facts.seeds, columns), content.records, status)
+    return SuiteFolder(
+        folder=folder,
+        facts=facts,
+        records=content.records,
+        columns=columns,
+        boards=marked,
+        records_file=content,
+        standing=status,
+        trust=verification_notes(content, status),
+    )
 
 
 def folders(root: Path) -> list[Path]:
@@ -116,7 +125,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def folder_of(root: Path, suite: str) -> Path:
-    """Return the folder of a suite; raise `UnknownName` listing those there are."""
+    """Return the folder of a suite; raise `UnknownName` with the known suites."""
     if (root / suite / RECORDS).is_file():
         return root / suite
     raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
@@ -125,7 +134,7 @@ def folder_of(root: Path, suite: str) -> Path:
 def render(loaded: SuiteFolder) -> dict[Path, str]:
     """Return the generated files of a suite's folder, path -> text.
 
-    A figure that is there and shows what the records say is kept as it is and not drawn again.
+    A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
     wish = FigureOptions(
@@ -150,7 +159,7 @@ def _draw(drawing: Drawing, before: str) -> str:
 
 
 def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
-    """Return the figures of a suite's folder that its page no longer shows."""
+    """Return figure files that the page no longer shows."""
     there = set((loaded.folder / FOLDER).glob("*.svg"))
     return sorted(there.difference(files))
 
@@ -161,7 +170,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def update(root: Path, readme: Path | None = None) -> list[Path]:
-    """Render every suite below `root`, and the tables of `readme`; return the files that changed."""
+    """Render all suites below `root` and the tables of `readme`; return the changed files."""
     files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
@@ -170,7 +179,7 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
 
 
 def check(root: Path, readme: Path | None = None) -> list[Path]:
-    """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
+    """Return the generated files; raise `OutOfDate` with a diff and the command that fixes it if one is out of date."""
     files = list(_rendered_files(root, readme))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
@@ -178,12 +187,12 @@ def check(root: Path, readme: Path | None = None) -> list[Path]:
         command = "ltbench leaderboard --update"
         command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
         command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
-        raise OutOfDate(f"not what the records say: {names}\n{diff_text(stale)}", fix=command)
+        raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=command)
     return [path for path, _ in files]
 
 
 def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
-    """Yield the generated files with their text; None for one that is there and should not be."""
+    """Yield (file, text) of all generated files; the text is None for a file to remove."""
     suites = [load(folder) for folder in folders(root)]
     for loaded in suites:
         files = render(loaded)

@@ -126,11 +126,9 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
         labels = {record.id: record.label for _, record in hits}
         shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
         raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
-    stands = records_file((record for _, record in hits), invalidations)
-    record = next((r for _, r in hits if r in stands.records), hits[0][1])
-    return FoundCell(
-        record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record)
-    )
+    valid = records_file((record for _, record in hits), invalidations)
+    record = next((r for _, r in hits if r in valid.records), hits[0][1])
+    return FoundCell(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=valid.reasons(record))
 
 
 def _lines_of_cell(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:

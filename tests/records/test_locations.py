@@ -82,13 +82,13 @@ def test_an_ambiguous_beginning_lists_what_it_may_mean(board: Path) -> None:
 
 @pytest.mark.parametrize("asked", ["", "xyz", "*", "../..", "0" * 33])
 def test_what_is_no_identity_is_refused(board: Path, asked: str) -> None:
-    with pytest.raises(UsageError, match="no identity of a cell"):
+    with pytest.raises(UsageError, match="not the id of a cell"):
         find_cell(asked, places(board, board))
 
 
 def test_an_unknown_cell_gets_the_nearest(board: Path) -> None:
     asked = RECORDS[0].id[:9] + ("0" if RECORDS[0].id[9] != "0" else "1")
-    with pytest.raises(UsageError, match="no record of a cell") as caught:
+    with pytest.raises(UsageError, match="no cell has an id that begins with") as caught:
         find_cell(asked, places(board, board))
     assert RECORDS[0].id[:10] in caught.value.fix
 

@@ -1,4 +1,4 @@
-"""What differs: two combinations of techniques in one suite, or two sets of records, cell by cell and with the test."""
+"""Compare two combinations of a suite, two sets of records or two cells, with a paired test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
-"""The plus between techniques, and not that of a list among their parameters."""
+"""The plus between techniques, but not that of a list parameter."""
 BASELINE = "baseline"
 
 
@@ -29,48 +29,48 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, str]
     scores: tuple[float | None, float | None]
     same: bool
-    """Whether every number is the same, to the last bit; of one combination on both sides."""
+    """Whether all numbers are bit for bit identical; only for one combination on both sides."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison: a combination, or a pair of them, at one imbalance factor."""
 
     where: str
-    """What tells its data set, model or recipe apart from others; empty where there is one."""
+    """Name of its board, if there are several."""
     factor: float | None
-    """None for the mean over all factors that both have."""
+    """None for the mean over the factors of both sides."""
     techniques: tuple[str, str]
     first: Estimate | None
     second: Estimate | None
     difference: Estimate | None
-    """Second less first, over the runs that both have."""
+    """Second minus first, over the runs of both sides."""
     p: float | None
-    """Of the paired t test, Holm-corrected over all lines; None where there are fewer than two runs to compare."""
+    """P-value of the paired t test, Holm-corrected over all lines; None with fewer than two runs."""
     cells: list[Cell]
     only: tuple[int, int]
-    """Runs that one side has and the other has not."""
+    """Runs of only one side."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two sides, what they are called, and line by line how they differ."""
+    """Two sides, and their differences line by line."""
 
     names: tuple[str, str]
     metric: str
     lines: list[Line]
     only: tuple[list[str], list[str]]
-    """Combinations and factors that only one side has."""
+    """Cells of only one side, in words."""
     other_spec: list[str]
-    """What differs between the specs of cells that have one place in a table and not one identity."""
+    """Differences of the specs of matched cells with different ids."""
     machines: list[str]
-    """What differs between the machines, as `torch 2.5 / 2.6`."""
+    """Differences of the machines, as `torch 2.5 / 2.6`."""
     plugins: list[str]
-    """Plugins that came in another version."""
+    """Plugins with another version."""
     metrics: dict[str, tuple[Number, Number]] = {}
-    """Of two single cells, every metric."""
+    """All metrics, if two cells are compared."""
 
     @property
     def same(self) -> bool:
-        """Whether both sides have the same cells with the same numbers."""
+        """Return whether both sides have the same cells with the same numbers."""
         cells = [cell for line in self.lines for cell in line.cells]
         return not any(self.only) and all(cell.same for cell in cells) and not any(any(n.only) for n in self.lines)
 
@@ -78,14 +78,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def compare_combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
     """Compare two combinations, written as in a table, at every factor of every board.
 
-    Raises `UnknownName` with the nearest combinations where one is not there or has no such metric.
+    Raises `UnknownName` with the nearest names if a combination or the metric does not exist.
     """
     groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
     sides = tuple(_combination(text, labels) for text in (first, second))
     names = (_name(sides[0], labels), _name(sides[1], labels))
     if sides[0] == sides[1]:
-        raise UsageError(f"'{names[0]}' is compared with itself", fix="name two combinations")
+        raise UsageError(f"'{names[0]}' is compared with itself", fix="give two combinations")
     _check_metric(metric, (record for group in groups for record in group.records))
     lines: list[_Line] = []
     used: tuple[list[Record], list[Record]] = ([], [])
@@ -107,9 +107,9 @@ def compare_combinations(records: Iterable[Record], first: str, second: str, met
 
 
 def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
-    """Compare two sets of records: every combination and factor that both have, run by run.
+    """Compare two sets of records, combination by combination and run by run.
 
-    Cells are matched by identity, and where that differs by their place in a table. Raises `UnknownName`.
+    Cells are matched by id, else by setting and techniques. Raises `UnknownName`.
     """
     _check_metric(metric, (*first, *second))
     theirs = {record.id: record for record in second}
@@ -120,7 +120,7 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
     mine = {record.id for record in first}
     for record in sorted(first, key=sort_key):
         match = theirs.get(record.id)
-        # A place with several recipes is no place to look for the same experiment.
+        # With several recipes at one place, none is known to be the same experiment.
         rivals = [other for other in by_place.get(_place(record), []) if other.id not in mine]
         if match is None and len(rivals) == 1:
             match = rivals[0]
@@ -150,7 +150,7 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
 
 
 def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
-    """Compare two cells, whatever they have in common."""
+    """Compare any two cells."""
     _check_metric(metric, (first, second))
     line = _Line(
         "", first.setting.imbalance_factor, (first.label, second.label), {first.seeds: first}, {first.seeds: second}
@@ -164,7 +164,7 @@ def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
 
 
 class _Line:
-    """A line under construction: the records of each side by run; of a mean over factors, its parts."""
+    """A line under construction: records of each side by run, or the parts of a mean over factors."""
 
     def __init__(
         self, where: str, factor: float | None, techniques: tuple[str, str], first: dict[Pair, Record],
@@ -207,7 +207,7 @@ def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
 
 
 def _p(gaps: Any) -> float:
-    """Return the two-sided p-value of a paired t test; differences without any spread cannot be tested."""
+    """Return the two-sided p-value of a paired t test; 1 for constant differences, NaN with fewer than two."""
     from scipy import stats
 
     if len(gaps) < 2:
@@ -271,7 +271,7 @@ def _places(records: Sequence[Record]) -> list[str]:
 
 
 def _described(records: Iterable[Record]) -> list[str]:
-    """Return the cells of records in words, the runs of one combination and factor together."""
+    """Describe cells in words, one line for the runs of a combination and factor."""
     groups: dict[tuple[object, ...], list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(_line_key(record), []).append(record)
@@ -285,5 +285,5 @@ def _described(records: Iterable[Record]) -> list[str]:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """Return what two runs of one question have in common, whatever their recipes."""
+    """Return the key of a record without its recipe."""
     return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)

@@ -1,4 +1,4 @@
-"""The figures of a page: which there are, where they stand, and their files. matplotlib is imported when one is drawn."""
+"""Figures of a page: their selection, places and files. matplotlib is imported only for drawing."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ FOLDER = "figures"
 
 
 class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands below the table of one factor of one board; below the table across factors where `factor` is None."""
+    """Figures below the table of one factor of a board; below the table across factors if `factor` is None."""
 
     group: RecordGroup
     factor: float | None
     drawings: list[Drawing]
     section: str = ""
-    """`effects` or `interactions` for what stands in the section on them, and not below a table."""
+    """`effects` or `interactions` for figures of that section, which are not below a table."""
     lines: list[str] = []
-    """Tables that count as figures."""
+    """Markdown tables that count as figures."""
 
     def markdown(self) -> list[str]:
-        """Return the lines of a page that show it."""
+        """Return the lines of the page."""
         shown = [
             line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")
         ]  # fmt: skip
@@ -54,22 +54,22 @@ class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a suite says of its figures."""
+    """Figures of a suite, and data for their selection."""
 
     figures: Sequence[str]
     highlight: Combination | None = None
     reported: Sequence[Reported] = ()
     claims: Sequence[Claim] = ()
     columns: Sequence[Column] = ()
-    """How numbers are shown; figures have those of each class."""
+    """How numbers are shown; figures use those per class."""
 
 
 def place_figures(
     wish: FigureOptions, records: Sequence[Record], analyses: Sequence[Analysis] | None = None
 ) -> list[FigureGroup]:
-    """Return the figures of a suite: one of each kind for each data set and factor, of its fullest board.
+    """Return the figures of a suite: one of each kind for each data set and factor, of the board with most records.
 
-    analyses: those of the boards, where they are at hand.
+    analyses: those of the boards, if already computed.
     """
     wanted = [parse_figure(figure) for figure in wish.figures]
     if analyses is None:
@@ -107,7 +107,7 @@ def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
 
 
 def _full(group: RecordGroup, factor: float | None = None) -> int:
-    # max() takes the first of equals, so ties go to the board that comes first on the page.
+    # max() takes the first of equals: the board that is first on the page.
     return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in group.records)
 
 
@@ -118,7 +118,7 @@ def _across(wish: FigureOptions, group: RecordGroup, prefix: str) -> Iterator[Fi
     if data is not None:
         alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
         drawing = Drawing(kind="bars", name=f"{prefix}bars.svg", alt=alt, data=data, draw=bars.draw)
-        # Where there is no table across factors it stands below that of the only one.
+        # Without a table across factors, it is below that of the only factor.
         yield FigureGroup(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
 
 
@@ -150,7 +150,7 @@ def _at(
 def _collected(
     name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float
 ) -> tuple[Any, Callable[[Any], Any], str] | None:
-    """Return data, function and description of a figure at one factor; None for one that is elsewhere."""
+    """Return data, function and description of a figure at one factor; None for other figures."""
     if name in ("histogram", "resampling", "bags"):
         return _of_counts(name, threshold, [r for r in group.records if r.setting.imbalance_factor == factor])
     if name in ("confusion", "before_after"):
@@ -190,7 +190,7 @@ def _of_classes(
 
 
 def _wanted(wish: FigureOptions, group: RecordGroup, factors: Sequence[float]) -> list[Combination]:
-    """Return the combinations that a reader looks for first: highlighted, printed by the report, claimed."""
+    """Return the combinations to show first: highlighted, published, claimed."""
     first = [] if wish.highlight is None else [wish.highlight]
     printed = [one.techniques for one in wish.reported if one.imbalance_factor in factors and group.matches(one)]
     claimed = [side for claim in wish.claims if group.matches(claim) for side in (claim.better, claim.worse)]
@@ -198,7 +198,7 @@ def _wanted(wish: FigureOptions, group: RecordGroup, factors: Sequence[float]) -
 
 
 def _pair(wish: FigureOptions, group: RecordGroup, factor: float) -> list[Series]:
-    """Return the baseline and the highlighted combination, or the best other one; what there is of the two."""
+    """Return the baseline and the highlighted combination, or the best other one, if they exist."""
     wanted = [] if wish.highlight is None else [wish.highlight]
     return choose_series(group, [factor], wanted, most=2)
 

@@ -26,7 +26,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """`bars` has a list for each label, with an entry for each factor; None where there is no run."""
+    """`bars` has a list for each label, with an entry for each factor; None without a run."""
 
     factors: list[float]
     labels: list[str]
@@ -36,7 +36,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(shown: Sequence[Series], factors: Sequence[float]) -> Data | None:
-    """Return what is drawn; None where there is no number."""
+    """Return the data of the figure; None without a number."""
     bars = [[_bar(one, factor) for factor in factors] for one in shown]
     if not any(bar for row in bars for bar in row):
         return None

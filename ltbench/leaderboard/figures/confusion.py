@@ -35,7 +35,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(shown: Sequence[Series]) -> Data | None:
-    """Return what is drawn of these combinations; None where one of them has no confusion matrix."""
+    """Return the data of the figure; None if one of the combinations has no confusion matrix."""
     found = [[record for record in one.records if record.confusion] for one in shown]
     sizes = {len(record.confusion) for records in found for record in records}
     if not shown or not all(found) or len(sizes) != 1:
@@ -62,7 +62,7 @@ def draw(data: Data) -> Figure:
     width = WIDTH if many > 1 else 5.6
     named = len(data.classes) <= LABELLED
     longest = max(len(name) for name in data.classes) if named else 0
-    # The matrix is a square: what is left of the width beside names and the scale is also its height.
+    # The matrix is square: the width left by names and scale is also its height.
     side = (width - 1.5 - 0.065 * longest - 0.15 * many) / many
     lines = max(len(_title(matrix, many)) for matrix in data.matrices)
     made = figure(side + 0.75 + 0.17 * lines + 0.052 * longest, width=width)

@@ -35,7 +35,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(shown: Sequence[Series]) -> Data | None:
-    """Return what is drawn; None where no run kept its curve."""
+    """Return the data of the figure; None if no run kept its curve."""
     curves = []
     for one in shown:
         runs = [r.curve for r in one.records if all(isinstance(r.curve.get(n), list) for n in _NAMES)]

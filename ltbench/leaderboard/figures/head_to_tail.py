@@ -30,7 +30,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]]) -> Data | None:
-    """Return what is drawn; None where no run has numbers by class. reported: label -> accuracies in label order."""
+    """Return the data of the figure; None if no run has numbers by class. reported: label -> accuracies in label order."""
     lines = [(one.label, values) for one in shown if (values := by_class(one.records, CLASS_ACCURACY))]
     counts = counts_of(record for one in shown for record in one.records)
     if not counts or not lines or any(len(values) != len(counts) for _, values in lines):
@@ -104,7 +104,7 @@ def _counts(axes: Axes, counts: Sequence[int]) -> None:
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Return the moving mean; at the ends the window is what there is of it. Undefined values are left out."""
+    """Return the moving mean; the window is cut at the ends. Undefined values are left out."""
     half = window // 2
     smoothed = []
     for i in range(len(values)):

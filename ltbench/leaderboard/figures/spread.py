@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination: accuracies of its classes, and what the tables say of mean and SD."""
+    """A combination: accuracies of its classes, and means over runs of top-1 and SD."""
 
     label: str
     values: list[float]
@@ -36,7 +36,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(shown: Sequence[Series]) -> Data | None:
-    """Return what is drawn; None where no run has numbers by class."""
+    """Return the data of the figure; None if no run has numbers by class."""
     boxes = [
         Box(
             label=one.label,

@@ -1,4 +1,4 @@
-"""The file itself: page, style, scripts, charting library and content in one."""
+"""Assemble the file: page, style, scripts, charting library and data."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SCRIPTS = (
     "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
     "matrices.js", "cost.js", "effects.js", "traces.js", "main.js",
 )  # fmt: skip
-"""In this order they are one module; what a file defines, later ones use."""
+"""One module in this order: a file may use what earlier ones define."""
 _SLOT = re.compile(r"<!--slot (\w+)-->")
 
 
 def document(loaded: SuiteFolder) -> str:
     """Return the report of a suite's folder as one HTML file: the same text for the same records.
 
-    Raises `MissingExtra` where the charting library is not installed.
+    Raises `MissingExtra` if the charting library is not installed.
     """
     made = report_content(loaded)
     facts = loaded.facts

@@ -1,4 +1,4 @@
-"""What each technique adds, alone and in pairs, as the heat map shows it."""
+"""Main effects and interactions, as the heat map shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltbench.records.record import Record
 
 
 class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect in percentage points: of one technique, or what a pair adds beyond the sum of its two."""
+    """A main effect or an interaction, in percentage points."""
 
     techniques: list[str]
     factor: float | None
@@ -21,7 +21,7 @@ class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     n: int
     contexts: int
-    """Combinations of the others that it is a mean over."""
+    """Combinations of other techniques that it averages over."""
 
 
 def effects(records: Sequence[Record]) -> list[ReportEffect]:

@@ -1,4 +1,4 @@
-"""The tables of a report: the texts of the markdown page's cells, and numbers to sort and draw them by."""
+"""Tables of a report: the cell texts of the markdown page, and numbers for sorting and drawing."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     about: str
     score: str
-    """The score that it shows, or an empty text."""
+    """The score of the column, or an empty text."""
     sign: int
     """Whether high (1) or low (-1) is good."""
     unit: Unit
     first: bool
-    """Whether it belongs to the first look at a table."""
+    """Whether it is one of the main columns."""
     texts: list[str]
     tails: list[str]
     best: list[int]
-    """Rows whose text is bold."""
+    """Rows with bold text."""
     numbers: list[Number]
-    """What the column is sorted by: scores in their unit."""
+    """Sort keys of the column: scores in their unit."""
     halves: list[Number]
     """Half the width of the 95 % interval of each score, in its unit."""
 
@@ -68,7 +68,7 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
     classes: int | None
     """Number of the classes in the pool."""
     first_row: int
-    """Number of the first row among the rows of all factors of all boards; they are what has details."""
+    """Index of the first row among the rows of all factors of all boards, which have details."""
 
 
 def report_table(
@@ -142,7 +142,7 @@ def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
 
 
 def _facts(table: Table) -> list[str]:
-    """Return what the data of one factor are, in the words of the page."""
+    """Return the description of the data of one factor, as on the page."""
     counts = [int(count) for count in table.data.get("counts", [])]
     facts = []
     if counts:

@@ -11,7 +11,7 @@ from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, runs_text, signed
-from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table
+from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
 _ADDS = """\
@@ -46,18 +46,18 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
 
 def variance_lines(analysis: Analysis) -> Iterator[str]:
     """Yield the section on sources of variance; nothing where only the baseline was run."""
-    found = analysis.variances
+    variances = analysis.variances
     if all(len(record.techniques) == 0 for record in analysis.group.records):
         return
     yield from ("### Sources of variance", "")
-    told = [one for one in found if one.shares]
-    if not told:
-        yield from (f"It cannot be estimated: {found[0].why}.", "")
+    estimable = [one for one in variances if one.shares]
+    if not estimable:
+        yield from (f"It cannot be estimated: {variances[0].why}.", "")
         return
-    heads = ["mean" if one.factor is None else f"IF {factor_text(one.factor)}" for one in told]
-    sources = told[-1].shares
+    heads = ["mean" if one.factor is None else f"IF {factor_text(one.factor)}" for one in estimable]
+    sources = estimable[-1].shares
     rows = [
-        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in told)]
+        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in estimable)]
         for i, share in enumerate(sources)
     ]
     yield from (
@@ -93,7 +93,7 @@ def versus_lines(table: Table) -> list[str]:
     rows = [
         [
             escape(row.label) if row.techniques else "*baseline*",
-            *(_tight(text) for text in _tests(row)),
+            *(unbroken(text) for text in _tests(row)),
             runs_text(row, table.expected),
         ]
         for row in table.rows[:FOLD]
@@ -165,7 +165,7 @@ def _main_table(analysis: Analysis, board: Board) -> tuple[list[str], list[list[
             [
                 escape(name[0]),
                 _text(mean),
-                "" if single is None else _tight(signed(single.mean) + half_text(single)),
+                "" if single is None else unbroken(signed(single.mean) + half_text(single)),
                 *(_text(by_key.get((name, factor))) for factor in factors),
                 MISSING if mean is None else f"{mean.n}/{table.expected}" if mean.n < table.expected else str(mean.n),
                 MISSING if mean is None else str(mean.contexts),
@@ -208,13 +208,8 @@ def _text(effect: Effect | None) -> str:
     if effect is None:
         return MISSING
     half = "" if effect.high is None else f" ± {percent(effect.high - effect.mean)}"
-    return _tight(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")
+    return unbroken(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")
 
 
 def _share(share: Share) -> str:
-    return _tight(f"{percent(share.sd)} ({100 * share.share:.0f} %)")
-
-
-def _tight(text: str) -> str:
-    # A number and its interval stay on one line.
-    return text.replace(" ", "\u00a0")
+    return unbroken(f"{percent(share.sd)} ({100 * share.share:.0f} %)")

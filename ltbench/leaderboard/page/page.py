@@ -1,4 +1,4 @@
-"""The markdown page of a suite: question, tables, what is missing, what failed, who made what."""
+"""The markdown page of a suite: question, tables, missing cells, failures, plugins."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN,
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
-from ltbench.leaderboard.tables.markdown import details, escape, plain_table
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.stages import CLASS_ACCURACY, PRIMARY, TECHNIQUE_STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 
@@ -63,9 +63,9 @@ def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
 
 
 def _summary(judged: Sequence[Verdict]) -> str:
-    counts = Counter(one.verdict for one in judged)
+    counts = Counter(verdict.verdict for verdict in judged)
     words = [f"{counts[word]} {_plural(word, counts[word])}" for word in _ORDER if counts[word]]
-    claims = len({one.claim.text for one in judged})
+    claims = len({verdict.claim.text for verdict in judged})
     many = "1 claim" if claims == 1 else f"{claims} claims"
     tests = "1 comparison" if len(judged) == 1 else f"{len(judged)} comparisons"
     return f"{many} in {tests}: {', '.join(words)}."
@@ -106,8 +106,8 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Ma
                 f"{escape(sides)}{size}, {escape(titles.get(claim.metric, claim.metric))}",
                 *([escape(one.where)] if several else []),
                 factor,
-                MISSING if one.published is None else _tight(signed(one.published)),
-                MISSING if one.measured is None else _tight(signed(one.measured.mean) + half_text(one.measured)),
+                MISSING if one.published is None else unbroken(signed(one.published)),
+                MISSING if one.measured is None else unbroken(signed(one.measured.mean) + half_text(one.measured)),
                 str(0 if one.measured is None else one.measured.n),
                 verdict + (f" ({one.remark})" if one.remark else ""),
             ]
@@ -134,7 +134,7 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], t
                     factor_text(one.imbalance_factor),
                     escape(titles.get(one.metric, one.metric)),
                     percent(one.number),
-                    MISSING if measured is None else _tight(percent(measured.mean) + half_text(measured)),
+                    MISSING if measured is None else unbroken(percent(measured.mean) + half_text(measured)),
                     str(0 if measured is None else measured.n),
                     MISSING if gap is None else signed(gap),
                 ]
@@ -155,42 +155,37 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], t
 
 
 def _measured(one: Reported, groups: Sequence[RecordGroup]) -> list[tuple[str, Estimate | None]]:
-    mine, names = matching_groups(one, groups)
-    found: list[tuple[str, Estimate | None]] = []
-    for group, name in zip(mine, names, strict=True):
+    matching, names = matching_groups(one, groups)
+    estimates_by_name: list[tuple[str, Estimate | None]] = []
+    for group, name in zip(matching, names, strict=True):
         scores = list(group.scores(one.techniques, one.imbalance_factor, one.metric).values())
         if scores:
-            found.append((name, estimates(np.array([scores]))[0]))
-    return found or [("", None)]
+            estimates_by_name.append((name, estimates(np.array([scores]))[0]))
+    return estimates_by_name or [("", None)]
 
 
 def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[str]:
     """Yield, folded, the accuracies of the classes that the report prints."""
     order = stage_order(groups)
     for one in (one for one in reported if one.per_class):
-        mine, names = matching_groups(one, groups)
-        for group, name in zip(mine, names, strict=True):
-            there = [
+        matching, names = matching_groups(one, groups)
+        for group, name in zip(matching, names, strict=True):
+            records = [
                 r for r in group.ok_records(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)
             ]
-            there = [r for r in there if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
-            if not there:
+            records = [r for r in records if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
+            if not records:
                 continue
-            classes = classes_of(there, len(one.per_class))
+            classes = classes_of(records, len(one.per_class))
             rows = []
-            for c, (title, said) in enumerate(zip(classes, one.per_class, strict=True)):
-                values = [v for r in there if (v := r.per_class[CLASS_ACCURACY][c]) is not None]
+            for c, (title, published) in enumerate(zip(classes, one.per_class, strict=True)):
+                values = [v for r in records if (v := r.per_class[CLASS_ACCURACY][c]) is not None]
                 mean = math.fsum(values) / len(values) if values else None
-                gap = MISSING if mean is None else signed(mean - said)
-                rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])
+                gap = MISSING if mean is None else signed(mean - published)
+                rows.append([escape(title), percent(published), MISSING if mean is None else percent(mean), gap])
             what = f"{escape(one.source)}, class by class: {escape(label(one.techniques, order))}"
             what += f", imbalance factor {factor_text(one.imbalance_factor)}" + (f", {escape(name)}" if name else "")
             yield from details(
                 what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3])
             )
             yield ""
-
-
-def _tight(text: str) -> str:
-    # A number and its interval stay on one line.
-    return text.replace(" ", "\u00a0")

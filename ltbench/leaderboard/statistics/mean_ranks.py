@@ -1,4 +1,4 @@
-"""Ranks of combinations over data sets, and how far apart they must be: what a critical-difference diagram shows.
+"""Mean ranks of combinations over data sets, and their critical difference.
 
 Source: Demsar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006): Friedman's test over
 data sets, then Nemenyi's critical difference between mean ranks.
@@ -32,19 +32,19 @@ class MeanRanks(msgspec.Struct, frozen=True, kw_only=True):
     labels: list[str]
     ranks: list[float]
     p: float
-    """Of Friedman's test that all combinations rank the same."""
+    """P-value of Friedman's test that all combinations rank the same."""
     difference: float
     """Nemenyi's critical difference of mean ranks at 5 %."""
     groups: list[tuple[int, int]]
-    """First and last place of each largest set of neighbours that are not told apart."""
+    """First and last place of each maximal run of neighbours that do not differ significantly."""
 
 
 def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
-    """Return the ranks over the data sets of a suite, or the sentence that says why there are none.
+    """Return the ranks over the data sets of a suite, or a sentence on why there are none.
 
     Of a data set its fullest board counts. Imbalance factors, models and seeds of one data set are not independent of
-    one another, so they are averaged and are no data sets of their own. Only combinations that are there on every
-    data set are ranked.
+    one another, so they are averaged and do not count as data sets. Only combinations that were run on every data set
+    are ranked.
     """
     boards: dict[str, RecordGroup] = {}
     for group in groups:
@@ -70,7 +70,7 @@ def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
 
 
 def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> MeanRanks:
-    """Return what Friedman's and Nemenyi's tests say. values: float [data sets, combinations], high is good."""
+    """Rank combinations and test the ranks. values: float [data sets, combinations], high is good."""
     from scipy import stats
 
     many, size = values.shape

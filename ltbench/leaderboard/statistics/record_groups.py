@@ -1,4 +1,4 @@
-"""Records that may be compared with one another, asked by combination, factor and score."""
+"""Groups of comparable records, with access by combination, factor and score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 
 
 class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What records have in common that may be compared."""
+    """The fields that comparable records have in common."""
 
     protocol: str
     dataset: str
@@ -26,7 +26,7 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> BoardKey:
-        """The same as that of its records."""
+        """The `Record.board` of its records."""
         return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe)
 
 
@@ -39,7 +39,7 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
 
     @property
     def factors(self) -> list[float]:
-        """The imbalance factors that there are records of, lowest first."""
+        """The imbalance factors of the records, lowest first."""
         return sorted({record.setting.imbalance_factor for record in self.records})
 
     def ok_records(self, techniques: Iterable[str], factor: float) -> list[Record]:
@@ -54,26 +54,26 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         ]
 
     def scores(self, techniques: Iterable[str], factor: float, metric: str) -> dict[Pair, float]:
-        """Return a score of a combination by run; runs in which it is undefined are left out."""
+        """Return run -> score of a combination, without runs in which it is undefined."""
         return {
             record.seeds: float(score)
             for record in self.ok_records(techniques, factor)
             if (score := record.metrics.get(metric)) is not None
         }
 
-    def matches(self, place: SettingFilter) -> bool:
-        """Whether something that is said of `place` is said of these records."""
-        mine = (self.dataset, self.profile, self.model)
-        asked = (place.dataset, place.profile, place.model)
-        if any(want is not None and want != have for want, have in zip(asked, mine, strict=True)):
+    def matches(self, settings: SettingFilter) -> bool:
+        """Return whether `settings` matches these records."""
+        own = (self.dataset, self.profile, self.model)
+        wanted = (settings.dataset, settings.profile, settings.model)
+        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
             return False
         # The recipe of a record leaves out what is at its default.
         defaults = msgspec.to_builtins(Recipe(steps=1))
-        return all(self.recipe.get(key, defaults[key]) == value for key, value in place.recipe.items())
+        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
 def group_records(records: Iterable[Record]) -> list[RecordGroup]:
-    """Return the groups of records that may be compared, in the order in which a page shows them."""
+    """Group comparable records, in the order in which a page shows them."""
     groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(record.board, []).append(record)
@@ -94,7 +94,7 @@ def _make_group(records: list[Record]) -> RecordGroup:
 
 
 def newest(records: list[Record]) -> list[Record]:
-    """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
+    """Return the newest record of each slot, in their fixed order: that with the highest revisions."""
     best: dict[tuple[object, ...], Record] = {}
     for record in records:
         rival = best.get(record.slot)
@@ -108,7 +108,7 @@ def _version(record: Record) -> tuple[object, ...]:
 
 
 def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
-    """Return a name for each group that says what differs among them; empty where there is a single group."""
+    """Return a name for each group from the fields that differ; empty for a single group."""
     from ltbench.technique import written
 
     if len(groups) < 2:
@@ -120,12 +120,12 @@ def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     columns += [
         [f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for group in groups] for key in keys
     ]
-    telling = [column for column in columns if len(set(column)) > 1]
-    return [", ".join(filter(None, (column[i] for column in telling))) for i in range(len(groups))]
+    differing = [column for column in columns if len(set(column)) > 1]
+    return [", ".join(filter(None, (column[i] for column in differing))) for i in range(len(groups))]
 
 
-def matching_groups(place: SettingFilter, groups: Sequence[RecordGroup]) -> tuple[list[RecordGroup], list[str]]:
-    """Return the groups that something is said of, and what tells each apart from all others."""
+def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> tuple[list[RecordGroup], list[str]]:
+    """Return the groups that `settings` matches, with their distinguishing names."""
     names = distinguishing_names(groups)
-    found = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(place)]
-    return [group for group, _ in found], [name for _, name in found]
+    matching = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(settings)]
+    return [group for group, _ in matching], [name for _, name in matching]

@@ -20,14 +20,14 @@ Combined = frozenset[Picked]
 
 
 class ScoreArray:
-    """A score of every cell of a board; the same for records of any order."""
+    """The score of every cell of a board, independent of the order of the records."""
 
     combinations: list[Combined]
     factors: list[float]
     """Lowest first."""
     runs: list[Pair]
     values: Floats
-    """float [combinations, factors, runs]; NaN where a cell is missing, failed or without the score."""
+    """float [combinations, factors, runs]; NaN if a cell is missing, failed or has no score."""
 
     def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
         self.combinations, self.factors, self.runs = combinations, factors, runs
@@ -52,10 +52,10 @@ class ScoreArray:
         return made
 
     def at(self, factor: float | None) -> Floats:
-        """Return float [combinations, runs] of one factor; None: the mean over all, NaN where one is missing."""
+        """Return float [combinations, runs] of one factor; None for the mean over all, NaN if one is missing."""
         return self.values.mean(axis=1) if factor is None else self.values[:, self.factors.index(factor)]
 
     @property
     def places(self) -> list[float | None]:
-        """The factors, and None for all of them where there are several."""
+        """The factors, and None for all of them if there are several."""
         return [*self.factors, *([None] if len(self.factors) > 1 else [])]

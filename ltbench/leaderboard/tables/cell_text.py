@@ -1,4 +1,4 @@
-"""The text of a table's cells, the same for markdown and terminal: percent with one decimal, fixed order."""
+"""Columns and cell texts of a table, the same for markdown, terminal and report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
     texts: list[str]
     best: list[bool]
     tail: list[str]
-    """What follows the number and is never bold: an interval."""
+    """The interval after the number, which is never bold."""
     priority: int | None = None
     """A terminal that is too narrow leaves out the columns of the lowest priority; None for what is always shown."""
 
@@ -74,22 +74,22 @@ def _shown_in(table: Table, place: str) -> list[TextColumn]:
 
 
 def rank_text(row: Row) -> str:
-    """Return `3`, `1=` where others share the rank, and a dash where there is none."""
+    """Return the rank: `3`, `1=` if shared, a dash if there is none."""
     return MISSING if row.rank is None else f"{row.rank}{'=' if row.shared else ''}"
 
 
 def best_text(row: Row) -> str:
-    """Return `best`, or `≈` for a row that no test tells from the best one."""
+    """Return `best`, or `≈` for a row that does not differ significantly from the best one."""
     return "" if row.rank is None or not row.like_best else "best" if row.to_best is None else LIKE_BEST
 
 
 def runs_text(row: Row, expected: int) -> str:
-    """Return how many pairs of seeds a row has: `3`, or `2/3 seeds` where some are missing."""
+    """Return the pairs of seeds of a row: `3`, or `2/3 seeds` if some are missing."""
     return str(row.n) if row.n == expected else f"{row.n}/{expected} seeds"
 
 
 def delta_text(row: Row) -> str:
-    """Return the difference to the baseline with its interval, and `*` where a test separates the two."""
+    """Return the difference to the baseline with its interval, and `*` if it is significant."""
     if row.delta is None:
         return ""
     return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"
@@ -106,13 +106,13 @@ def number_text(value: float, unit: Unit) -> str:
 
 
 def signed(fraction: float) -> str:
-    """Return a difference in percentage points with its sign; a minus sign of typography, which does not wrap."""
+    """Return a difference in percentage points with its sign; U+2212 for minus, as browsers wrap after a hyphen."""
     text = percent(fraction)
     return "0.0" if text == "0.0" else text.replace("-", "−") if text.startswith("-") else f"+{text}"
 
 
 def half_text(estimate: Estimate, unit: Unit = "percent") -> str:
-    """Return the interval as it follows a mean; empty for a single run."""
+    """Return the interval that follows a mean; empty for a single run."""
     return "" if estimate.half is None else f" ± {number_text(estimate.half, unit)}"
 
 
@@ -133,7 +133,7 @@ def _plain(name: str, texts: list[str], priority: int | None = None) -> TextColu
 def _scored(table: Table, column: Column, *, interval: bool = False) -> TextColumn:
     estimates = [row.scores.get(column.name) for row in table.rows]
     texts = [_score_text(row, column, estimate) for row, estimate in zip(table.rows, estimates, strict=True)]
-    # What reads the same is equally good: bold follows the rounded number.
+    # Bold follows the rounded number: texts that are equal are equally good.
     sign = 1 if column.higher_is_better else -1
     rounded = [None if one is None else sign * float(number_text(one.mean, column.unit)) for one in estimates]
     known = [number for number in rounded if number is not None]

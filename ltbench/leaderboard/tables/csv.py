@@ -1,4 +1,4 @@
-"""The whole table as CSV, and the effects: every board, factor and combination, fractions with six decimals."""
+"""Write all boards, factors and combinations, and the effects, as CSV; fractions with six decimals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltbench.technique import written
 
 
 def table_csv(boards: Sequence[Board]) -> str:
-    """Return the CSV text. A factor of `all` is the table across factors; an empty field is undefined or missing."""
+    """Return all tables as CSV. The factor `all` is the table across factors; empty fields are undefined or missing."""
     lines = [line for board in boards for line in _lines(board)]
     return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
 
@@ -35,7 +35,7 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
 
 
 def effects_csv(analyses: Sequence[Analysis]) -> str:
-    """Return the CSV text of what techniques add, alone and in pairs; a factor of `all` is the mean over factors."""
+    """Return main effects and interactions as CSV; the factor `all` is the mean over factors."""
     lines = [
         _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
     ]  # fmt: skip
@@ -43,7 +43,7 @@ def effects_csv(analyses: Sequence[Analysis]) -> str:
 
 
 def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
-    """Return lines as CSV; without a line, the columns that there always are."""
+    """Return lines as CSV; without lines, only the header `without`."""
     import pandas as pd
 
     columns = list(lines[0]) if lines else without

@@ -33,7 +33,7 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
 
 
 def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
-    """Return the other scores of the table of one factor, folded; nothing where there are none."""
+    """Return the other scores of the table of one factor, folded; nothing if there are none."""
     columns = more_columns(table)
     if len(columns) == 1:
         return []
@@ -64,6 +64,11 @@ def escape(text: str) -> str:
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 
 
+def unbroken(text: str) -> str:
+    """Return text that stays on one line, as a number with its interval, so that only names wrap."""
+    return text.replace(" ", "\u00a0")
+
+
 def fenced(text: str, language: str = "") -> list[str]:
     """Return text as a code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
@@ -90,10 +95,9 @@ def _grid(
                 text = failure_link(FAILED, failures[rows[i].failed_scores[column.score]], page)
             elif column.best[i]:
                 text = f"**{text}**"
-            # Numbers and their intervals stay on one line, so that names are what wraps.
-            line.append(text if column.name == "techniques" else (text + column.tail[i]).replace(" ", "\u00a0"))
+            line.append(text if column.name == "techniques" else unbroken(text + column.tail[i]))
         body.append(line)
-    head = [column.name.replace(" ", "\u00a0") for column in shown]
+    head = [unbroken(column.name) for column in shown]
     return plain_table(head, body, right=[i for i, name in enumerate(head) if name != "techniques"])
 
 

@@ -1,7 +1,7 @@
-"""From records to the rows of tables: one table per imbalance factor and one across them.
+"""Make tables of records: one per imbalance factor and one across them.
 
 Records are compared only within a board: one protocol, data set, profile, model and recipe. Nothing is imputed: a
-combination that misses a cell shows fewer runs, and no mean across factors.
+combination that lacks a cell has fewer runs, and no mean across factors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 COSTS = ("parameters", "macs", "samples")
-"""Costs that are the same on every machine; `samples` are training images seen."""
+"""Costs that do not depend on the machine; `samples` are training images seen."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,29 +46,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     techniques: tuple[tuple[str, str], ...]
     scores: dict[str, Estimate | None]
-    """By metric; None where the metric is undefined, as for a group without classes."""
+    """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
     """Difference of the primary score to the baseline's, over the runs that both have."""
     separated: bool
-    """Whether a paired test separates the row from the baseline."""
+    """Whether the difference to the baseline is significant."""
     p: float | None
-    """Of that test, corrected for the number of rows; None where there is none."""
+    """Corrected p-value of that test; None without a test."""
     effect: float | None
-    """Size of the difference to the baseline in standard deviations: `power.effect_size`."""
+    """`effect_size` of the difference to the baseline."""
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
     to_best: Estimate | None
-    """Difference of the primary score to that of the row with the best mean; None for that row."""
+    """Difference of the primary score to the row with the best mean; None for that row."""
     like_best: bool
-    """Whether no test tells the row from the best one, corrected for all pairs of rows; true of the best itself."""
+    """Whether the row does not differ significantly from the best one, corrected for all pairs; true for the best."""
     p_best: float | None
     effect_best: float | None
     n: int
     failed: tuple[str, ...]
     """Ids of the cells that failed."""
     failed_scores: dict[str, str]
-    """Scores that have no number because of a failure -> id of the cell that failed."""
+    """Score without a number because of a failure -> id of the failed cell."""
     notes: tuple[str, ...]
     costs: dict[str, float | None]
 
@@ -79,13 +79,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     factor: float | None
     rows: list[Row]
     columns: tuple[Column, ...]
-    """The scores that there are, and how they are shown."""
+    """The scores, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
     pairs: int = 0
     """Pairs of rows over which tests between rows are corrected."""
     data: Spec = {}
-    """What the records say of the data of this factor: counts, classes, realised imbalance."""
+    """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
 
 
@@ -96,16 +96,16 @@ class Board(BoardFields, frozen=True, kw_only=True):
     across: Table | None
     """None where there is a single factor."""
     missing: list[tuple[str, float, tuple[Pair, ...]]]
-    """Cells without a record, as (combination, factor, seeds), of every combination that has one somewhere."""
+    """Missing cells of the combinations, as (combination, factor, seeds)."""
     versions: int
-    """Cells that are there in more than one version, of which the highest revision counts."""
+    """Records left out because another version of their cell has a higher revision."""
 
 
 def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
-    seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen; declared: how
-    scores are shown.
+    seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
+    declared: how scores are shown.
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
@@ -212,7 +212,7 @@ def _across(
 
 
 def factor_score(factor: float) -> str:
-    """Return the name under which the table across factors has the primary score of one factor."""
+    """Return the name of the primary score at one factor in the table across factors."""
     return f"{PRIMARY}@{written(factor)}"
 
 
@@ -269,11 +269,10 @@ def _rows(
 
 
 def _gaps(values: Floats, reference: int | None) -> list[Estimate | None]:
-    """Return the difference of each row to one of them; None for that row itself."""
+    """Return the difference of each row to row `reference`; None for that row."""
     if reference is None:
         return [None] * len(values)
-    found = differences(values, reference)
-    return [None if row == reference else gap for row, gap in enumerate(found)]
+    return [None if row == reference else gap for row, gap in enumerate(differences(values, reference))]
 
 
 def _place(row: Row) -> tuple[object, ...]:

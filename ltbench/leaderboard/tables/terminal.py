@@ -56,11 +56,11 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
 
     assert isinstance(console, Console)
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
-    every = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
-    told, every = _without_constant_columns(table, every)
-    shown = fit_columns(every, width)
+    candidates = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
+    runs_text, candidates = _without_constant_columns(table, candidates)
+    shown = fit_columns(candidates, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
-                title=Text(title, style="bold").append(told, style="dim"))  # fmt: skip
+                title=Text(title, style="bold").append(runs_text, style="dim"))  # fmt: skip
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
     for column in shown:
         grid.add_column(column.name, justify="left" if column.name == "techniques" else "right", no_wrap=True)
@@ -78,15 +78,15 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
 
 
-def _without_constant_columns(table: Table, every: list[TextColumn]) -> tuple[str, list[TextColumn]]:
+def _without_constant_columns(table: Table, candidates: list[TextColumn]) -> tuple[str, list[TextColumn]]:
     """Return the number of runs for the title if all rows share it, and the columns without it and without empty ones."""
-    runs = next((column for column in every if column.name == "n"), None)
-    told = ""
+    runs = next((column for column in candidates if column.name == "n"), None)
+    runs_text = ""
     if runs is not None and len(set(runs.texts)) == 1 and runs.texts[0] == str(table.expected):
-        told = f"  {table.expected} run{'s' * (table.expected != 1)} each"
-        every = [column for column in every if column is not runs]
-    empty = [column for column in every if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
-    return told, [column for column in every if column not in empty or column.priority is None]
+        runs_text = f"  {table.expected} run{'s' * (table.expected != 1)} each"
+        candidates = [column for column in candidates if column is not runs]
+    empty = [column for column in candidates if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
+    return runs_text, [column for column in candidates if column not in empty or column.priority is None]
 
 
 def fit_columns(shown: list[TextColumn], width: int) -> list[TextColumn]:

@@ -112,6 +112,12 @@ def test_a_metric_that_no_record_has_adds_no_column() -> None:
     assert columns_present([], [CONFIDENCE]) == (CONFIDENCE,)
 
 
+def test_records_without_the_primary_score_still_have_its_column() -> None:
+    made = validate(seal(msgspec.to_builtins(record()) | {"metrics": {"other": 0.5}, "digest": ""}))
+    assert next(column.name for column in columns_of([made], COLUMNS)) == "top1"
+    assert [column.name for column in columns(make_boards([made], (), COLUMNS)[0].tables[0])][2] == "top-1"
+
+
 def test_a_title_that_is_taken_gives_way_to_the_name_of_the_number() -> None:
     made = with_metrics(record(), first=0.1, second=0.2)
     declared = [*COLUMNS, Column(name="first", title="n"), Column(name="second", title="ECE")]

@@ -27,7 +27,7 @@ function drawAbout() {
   byId("about-body").replaceChildren(...about);
 }
 
-/** Text in which what stands between backticks is code. */
+/** Text with code between backticks. */
 const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
 
 // --- theme and print --------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ const columnOf = (one, heading) => one.columns.find((column) => column.heading =
 const scoreColumn = (one = table()) =>
   one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === core.primary);
 
-/** The table that details of combinations come from: the shown one, or that of one factor where it is across them. */
+/** The table with the details of combinations: the shown one, or that of one factor if the shown one is across factors. */
 function detailTable() {
   if (table().factor !== null) return table();
   const single = board().tables.filter((one) => one.factor !== null);

@@ -107,7 +107,7 @@ function numberCell(column, row, combination) {
 
 // --- interval plots ---------------------------------------------------------------------------------------------
 
-/** The axis that the interval plots of a table share; null where there is nothing to plot. */
+/** The axis that the interval plots of a table share; null without numbers. */
 function plotAxis(one) {
   const { numbers, halves, unit } = scoreColumn(one);
   const ends = numbers.flatMap((value, i) => (value === null ? [] : [value - (halves[i] ?? 0), value + (halves[i] ?? 0)]));
@@ -155,7 +155,7 @@ function plotCell(column, row, axis) {
   return cell;
 }
 
-// --- what is ticked ---------------------------------------------------------------------------------------------
+// --- ticked rows ---------------------------------------------------------------------------------------------
 
 function drawTray() {
   const chips = [...state.ticked].map(([combination, slot]) => chip(combination, slot, true));
