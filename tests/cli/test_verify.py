@@ -73,7 +73,7 @@ def test_a_cell_that_is_there_is_not_trained_and_the_suite_has_no_say(trained: P
     record = read_jsonl(trained / "leaderboards/tiny/records.jsonl")[0]
     at = ("--records", trained / "leaderboards/tiny", "--store", trained / "store", "--executor", "inline")
     done = call("run", "--cell", record.id, *at)
-    assert "to the last bit" in done.stdout
+    assert "bit for bit identical" in done.stdout
     assert "nothing was trained" in done.stderr
     assert "--seeds changes nothing" in str(call("run", "--cell", record.id, *at, "--seeds", "1").exception)
     assert "no cell is named" in str(call("run", *at).exception)
