@@ -73,7 +73,7 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
 
     most: rows of each table.
     """
-    from ltbench.leaderboard.tables.terminal import leaderboard_text
+    from ltbench.leaderboard.page.terminal import leaderboard_text
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
     color = sys.stdout.isatty()

@@ -9,11 +9,11 @@ import synthetic
 from synthetic import boards, raw, record
 
 from ltbench.leaderboard.page.page import SuiteFacts, page
+from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
-from ltbench.leaderboard.tables.terminal import leaderboard_text
 from ltbench.records.record import Record, seal, sort_key, validate
 
 FACTS = SuiteFacts(
