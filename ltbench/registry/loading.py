@@ -25,7 +25,7 @@ from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.registry.discovery import Broken, check_class
-from ltbench.stages import STAGES, Technique
+from ltbench.stages import STAGES, Column, Technique
 
 SLOW_SECONDS = 0.05
 """Plugins that take longer to load are reported, as every command waits for them."""
@@ -149,6 +149,16 @@ def check_technique(technique: object, hook: str) -> None:
     """Raise `PluginError` unless a hook returned a technique of its stage."""
     stage = _STAGE_OF_HOOK[hook]
     check_class(technique, hook, stage.base, stage.name)
+    columns = getattr(technique, "columns", ())
+    try:
+        # A constructor checks no types, and a misspelt place would hide the column without a word.
+        declared = msgspec.convert(msgspec.to_builtins(columns), tuple[Column, ...])
+    except (TypeError, msgspec.ValidationError) as error:
+        raise PluginError(f"the columns of its {stage.name} cannot be used: {error}",
+                          fix='columns = (Column(name="...", title="..."),)') from None  # fmt: skip
+    names = [column.name for column in declared]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PluginError(f"its {stage.name} declares two columns for '{twice[0]}'", fix="remove one of them")
 
 
 def check_api(module: object, specs: ModuleType = hookspecs) -> None:

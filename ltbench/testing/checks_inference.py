@@ -231,4 +231,20 @@ def metric_ignores_image_order(on: Subject) -> None:
         raise failed(f"'{place}' depends on the order of the images", "equal values", "pair each row with its label")
 
 
-METRIC = (values_are_finite_or_none, metric_ignores_image_order)
+@per_setting
+def columns_have_numbers(on: Subject) -> None:
+    """Each column that the metric declares belongs to a number that `compute` returns.
+
+    A misspelt one would never be shown.
+    """
+    metric: Any = on.technique
+    inputs = Inputs()
+    numbers = metric.compute(inputs.probabilities(), inputs.array("labels", inputs.batch_labels), inputs.class_counts)
+    if unknown := sorted({column.name for column in metric.columns} - set(numbers)):
+        raise failed(
+            f"a column '{unknown[0]}', which compute does not return", f"one of {', '.join(sorted(numbers))}",
+            "give column and number the same name",
+        )  # fmt: skip
+
+
+METRIC = (values_are_finite_or_none, metric_ignores_image_order, columns_have_numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Metric, hookimpl
+from ltbench import Column, Meta, Metric, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -20,6 +20,9 @@ class MyMetric(Metric, frozen=True):
     """
 
     name = "my_metric"
+    columns = (
+        Column(name="my_metric", title="top-k", description="Share of images whose class is among the k first."),
+    )
 
     k: Annotated[int, Meta(ge=1, description="number of guesses")] = 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testing.broken.marks import breaks
 
-from ltbench import Ensemble, Member, Metric, Posthoc, View
+from ltbench import Column, Ensemble, Member, Metric, Posthoc, View
 
 
 def softmax(logits):
@@ -230,3 +230,14 @@ class FirstImage(Metric, frozen=True):
 
     def compute(self, probabilities, labels, counts):
         return {"first": float(probabilities[0, labels[0]])}
+
+
+@breaks("columns_have_numbers")
+class MisspeltColumn(Metric, frozen=True):
+    """Declare a column of a number that is not there. Source: none."""
+
+    name = "misspelt_column"
+    columns = (Column(name="mean_confidense", title="conf."),)
+
+    def compute(self, probabilities, labels, counts):
+        return {"mean_confidence": float(probabilities.max(1).mean())}

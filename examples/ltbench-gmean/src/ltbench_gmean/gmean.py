@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Metric, hookimpl
+from ltbench import Column, Meta, Metric, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -25,6 +25,14 @@ class Gmean(Metric, frozen=True):
     """
 
     name = "gmean"
+    columns = (
+        Column(
+            name="gmean",
+            title="G-mean",
+            description="Geometric mean of the recalls of all classes: 0 where one class is never found.",
+            shown="main",
+        ),
+    )
 
     least: Annotated[float, Meta(ge=0, lt=1, description="what a recall counts as at least; 0: every miss shows")] = 0.0
 
