@@ -54,7 +54,7 @@ class Checks(SphinxDirective):
 
 def _checks(title: str, checks: Iterable[Check]) -> nodes.section:
     section = titled(title[0].upper() + title[1:], nodes.make_id(title))
-    section += explained((check.name, check.demand) for check in checks)
+    section += explained((check.name, check.requirement) for check in checks)
     return section
 
 

@@ -1,7 +1,7 @@
-"""ltbench: which technique for long-tailed image classification really helps, alone and in combination.
+"""ltbench: a benchmark of techniques for long-tailed image classification, alone and in combination.
 
 Plugin authors import from here: the base class of a stage, `Meta` for ranges of parameters, `hookimpl` for hooks.
-Nothing is imported before it is asked for.
+Attributes are imported on first access, so that `import ltbench` stays cheap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HOMES = {
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
+            "Augment", "Column", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
             "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
         ),
         "ltbench.stages",
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
+    from ltbench.stages import Column as Column
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble

@@ -1,7 +1,7 @@
-"""Every error that ltbench raises on purpose, each with its exit code.
+"""Every error that ltbench raises deliberately, with its exit code.
 
-An error says what is wrong, where, why, and what to do about it. Anything else that escapes is a bug, in
-ltbench or in the plugin that the message names.
+An error says what is wrong, where, why, and what to do. Any other exception is a bug in ltbench or in the plugin that
+the message names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INTERRUPTED = 6
 
 
 class LtbenchError(Exception):
-    """Base of every deliberate error.
+    """Base class of all deliberate errors.
 
     `what` is one sentence; `where`, `why` and `fix` are optional short lines below it.
     """
@@ -45,11 +45,11 @@ def _rebuild(kind: type[LtbenchError], what: str, where: str, why: str, fix: str
 
 
 class UsageError(LtbenchError):
-    """A command line, suite or parameter that cannot mean anything (exit code 2)."""
+    """An invalid command line, suite or parameter (exit code 2)."""
 
 
 class UnknownName(UsageError):
-    """A name that nothing is registered under; the message lists the nearest known ones."""
+    """An unregistered name; the message lists the nearest registered ones."""
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str], *, where: str = "") -> UnknownName:
@@ -60,15 +60,15 @@ class UnknownName(UsageError):
 
 
 class ParameterError(UsageError):
-    """A hyper-parameter of a technique that is unknown, of a wrong type or out of range."""
+    """A hyper-parameter that is unknown, of a wrong type or out of range."""
 
 
 class SuiteError(UsageError):
-    """A suite file that does not follow the schema or asks for something impossible."""
+    """A suite file that violates the schema or is impossible to run."""
 
 
 class DataError(LtbenchError):
-    """A data set that is missing, corrupt, empty, or too small for what is asked of it (exit code 2)."""
+    """A data set that is missing, corrupt, empty or too small (exit code 2)."""
 
 
 class StoreError(LtbenchError):
@@ -76,17 +76,17 @@ class StoreError(LtbenchError):
 
 
 class RecordError(LtbenchError):
-    """A record that is malformed or was changed after it was made (exit code 2)."""
+    """A record that is malformed or was modified after it was made (exit code 2)."""
 
 
 class PluginError(LtbenchError):
-    """A plugin that is asked for and is missing or broken (exit code 4)."""
+    """A requested plugin that is missing or broken (exit code 4)."""
 
     exit_code = PLUGIN_UNAVAILABLE
 
 
 class MissingExtra(LtbenchError):
-    """A package that something optional needs and that is not installed (exit code 2)."""
+    """A missing package of an optional feature (exit code 2)."""
 
     @classmethod
     def of(cls, what: str, package: str, extra: str) -> MissingExtra:
@@ -98,34 +98,34 @@ class MissingExtra(LtbenchError):
 
 
 class JobFailed(LtbenchError):
-    """A job that ended badly: not finite, wrong shapes, raised in a plugin (exit code 1 for the run)."""
+    """A job that failed: values not finite, wrong shapes, an exception in a plugin (exit code 1 for the run)."""
 
     exit_code = CELLS_FAILED
 
 
 class CellsFailed(LtbenchError):
-    """A run that ended with failed cells (exit code 1)."""
+    """A run with failed cells (exit code 1)."""
 
     exit_code = CELLS_FAILED
 
 
 class CheckFailed(LtbenchError):
-    """A technique that does not hold what a check of `ltbench.testing` demands (exit code 1).
+    """A technique that violates a check of `ltbench.testing` (exit code 1).
 
-    `what` is what was seen and `why` what was expected.
+    `what` is the observation and `why` the expectation.
     """
 
     exit_code = CELLS_FAILED
 
 
 class OutOfDate(LtbenchError):
-    """A generated file that is not what its records say (exit code 5)."""
+    """A generated file that does not match its records (exit code 5)."""
 
     exit_code = OUT_OF_DATE
 
 
 class Interrupted(LtbenchError):
-    """A run that was stopped before its end; the message says how to go on (exit code 6)."""
+    """A run that was stopped before its end; the message says how to continue (exit code 6)."""
 
     exit_code = INTERRUPTED
 
@@ -135,15 +135,15 @@ class ClusterError(LtbenchError):
 
 
 class WorkerRefused(LtbenchError):
-    """A worker that must not do the command's jobs, such as one with another version of ltbench (exit code 2)."""
+    """A worker that must not run the jobs of a command, such as one with another version of ltbench (exit code 2)."""
 
 
 class SchedulerLost(Interrupted):
-    """A cluster whose scheduler went away in the middle of a run; the same command continues (exit code 6)."""
+    """A cluster that lost its scheduler during a run; the same command continues (exit code 6)."""
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return the known names most like `name`, best first; empty where none is close."""
+    """Return the known names closest to `name`, best first; empty where none is close."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=n, cutoff=0.6)
     folded = name.lower().replace("-", "_")

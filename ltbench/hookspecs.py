@@ -1,12 +1,12 @@
-"""The contract between ltbench and its plugins: one hook per stage, and one each for suites, families of techniques, executors.
+"""The hooks of plugins: one per stage, and one each for suites, families of techniques and executors.
 
-A plugin is a module with implementations of these hooks, found through the entry-point group `ltbench`. Each hook
-takes nothing so far and returns the classes that the plugin offers.
+A plugin is a module that implements these hooks, registered in the entry-point group `ltbench`. Each hook takes no
+argument so far and returns the classes that the plugin offers.
 
-`API_VERSION` is raised when a hook, or a method that a stage calls, gets an argument or loses one. A hook that gets one
-goes on to work for plugins that do not ask for it (`ARGUMENTS` has what hooks are called with); one that is to lose one
-is given `warn_on_impl_args` for a version. A method of a stage gets no new argument: a new method is added whose default
-calls the old one, as `Posthoc.adjust_linear` does.
+`API_VERSION` is raised when a hook, or a method that a stage calls, gains or loses an argument. Plugins without a new
+argument keep working, as `ARGUMENTS` holds what hooks may ask for; an argument to be removed warns for one version
+(`warn_on_impl_args`). Methods of a stage gain no arguments: a new method is added whose default calls the old one, as
+`Posthoc.adjust_linear` does.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 PROJECT = "ltbench"
 API_VERSION = 1
 OLDEST_API = 1
-"""The oldest version of the hooks that plugins may be written for."""
+"""The oldest supported version of the hooks."""
 ARGUMENTS: Mapping[str, object] = {}
-"""What hooks are called with, by the name of the argument."""
+"""Arguments of hooks by name."""
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
@@ -103,14 +103,14 @@ def ltbench_suites() -> Sequence[Path]:  # type: ignore[empty-body]
 
 
 class Family(Protocol):
-    """Techniques that are many and alike, such as the models of a library: known by name, made when asked for.
+    """Many similar techniques, such as the models of a library, created by name on demand.
 
-    They are not listed, and no combination has one that was not named. A registered technique goes before a member of
+    They are not listed and enter combinations only by name. A registered technique takes precedence over a member of
     a family with the same name.
     """
 
     def names(self) -> Collection[str]:
-        """Return every name; asked for often, and before anything heavy is imported."""
+        """Return every name; called often, and must import nothing heavy."""
 
     def technique(self, name: str) -> type[stages.Technique]:
         """Return the technique of that name."""
@@ -123,4 +123,4 @@ def ltbench_families() -> Sequence[Family]:  # type: ignore[empty-body]
 
 @hookspec
 def ltbench_executors() -> Sequence[type[ExecutorOffer]]:  # type: ignore[empty-body]
-    """Return executors: where jobs run. Nothing heavy is imported before one is made."""
+    """Return executors. Heavy imports belong into `make`."""

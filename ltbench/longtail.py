@@ -1,7 +1,7 @@
-"""Long-tailed subsets: which images a class count keeps, and what a list of class counts is like.
+"""Long-tailed subsets: drawing images by class counts, and statistics of class counts.
 
-The subset convention is that of LDAM (Cao et al., NeurIPS 2019, `imbalance_cifar.py`), so that subsets are the
-literature's and those of different imbalance factors are nested. Only what touches arrays needs numpy.
+The subset convention is that of LDAM (Cao et al., NeurIPS 2019, `imbalance_cifar.py`): subsets equal those of the
+literature, and subsets of different imbalance factors are nested. Only functions of arrays import numpy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ltbench.stages import IntArray
 
 MANY = 100
-"""A class with more training images than this is one of many (Liu et al., "OLTR", CVPR 2019)."""
+"""Classes with more training images are "many" (Liu et al., "OLTR", CVPR 2019)."""
 FEW = 20
-"""A class with fewer training images than this is one of few; the medium ones are in between, both ends included."""
+"""Classes with fewer training images are "few"; "medium" is in between, both limits included."""
 _MAX_SEED = 2**32 - 1
 
 
@@ -27,37 +27,37 @@ def check_imbalance_factor(imbalance_factor: float) -> float:
     factor = float(imbalance_factor)
     if not (math.isfinite(factor) and factor >= 1):
         raise UsageError(
-            f"imbalance factor {factor:g} cannot be: it is the images of the most frequent class divided by those of "
-            "the rarest one",
+            f"imbalance factor {factor:g} is invalid: it is the number of images of the most frequent class divided by "
+            "that of the rarest one",
             fix="a number of at least 1; 1 is balanced" + (f", and {1 / factor:g} here" if 0 < factor < 1 else ""),
         )
     return factor
 
 
 def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "") -> None:
-    """Raise `DataError` unless every class gets at least one image and no more than there are.
+    """Raise `DataError` unless every class keeps at least one image and at most the available ones.
 
-    counts: images that each class is to keep; available: images that each class has; where: for the message.
+    counts: images to keep per class; available: images per class; where: for the message.
     """
-    wanted, there = [int(n) for n in counts], [int(n) for n in available]
-    if sum(there) <= 0:
+    wanted, present = [int(n) for n in counts], [int(n) for n in available]
+    if sum(present) <= 0:
         raise DataError("the data set is empty: it has no training images", where=where)
-    if len(wanted) != len(there):
-        raise DataError(f"{len(wanted)} class counts for {len(there)} classes", where=where)
-    if len(there) > sum(there):
-        raise DataError(f"there are more classes ({len(there)}) than training images ({sum(there)})", where=where)
-    if short := [c for c, n in enumerate(wanted) if n > there[c]]:
+    if len(wanted) != len(present):
+        raise DataError(f"{len(wanted)} class counts for {len(present)} classes", where=where)
+    if len(present) > sum(present):
+        raise DataError(f"there are more classes ({len(present)}) than training images ({sum(present)})", where=where)
+    if short := [c for c, n in enumerate(wanted) if n > present[c]]:
         c = short[0]
         raise DataError(
-            f"class {c} is to keep {wanted[c]} training images and has {there[c]}{_and_others(short)}",
+            f"class {c} is to keep {wanted[c]} training images and has {present[c]}{_and_others(short)}",
             where=where,
-            fix="a profile that asks for no more than there is",
+            fix="choose a profile that keeps no more than is available",
         )
     if empty := [c for c, n in enumerate(wanted) if n < 1]:
         raise DataError(
             f"class {empty[0]} would keep no training image{_and_others(empty)}",
             where=where,
-            why="every class needs at least one to be learnt from and measured on",
+            why="a class without images cannot be learnt",
             fix="a smaller imbalance factor",
         )
 
@@ -76,11 +76,10 @@ def class_counts(labels: IntArray, classes: int) -> IntArray:
 
 
 def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArray:
-    """Return which images a long-tailed subset keeps, `int64 [sum(counts)]`, by the convention of LDAM.
+    """Return the indices of a long-tailed subset, `int64 [sum(counts)]`, by the convention of LDAM.
 
-    One legacy `RandomState(seed)`; classes in label order; the positions of each class, in the original order, are
-    shuffled whole and the first `counts[c]` of them are kept; classes are concatenated. A class is shuffled before it
-    is cut, so the subsets of one seed are nested.
+    One legacy `RandomState(seed)` shuffles all positions of each class, in label order; the first `counts[c]` are kept
+    and the classes concatenated. Shuffling before cutting nests the subsets of one seed.
 
     labels: int64 [N]; seed: 0 .. 2**32 - 1. Raises `DataError` as `check_counts` does, `UsageError` for the seed.
     """
@@ -100,9 +99,9 @@ def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArr
 
 
 def gini(counts: Iterable[int]) -> float:
-    """Return the Gini coefficient of class counts: 0 where all are equal, towards 1 the more one class has of all.
+    """Return the Gini coefficient of class counts: 0 for equal counts, towards 1 as one class dominates.
 
-    Mean absolute difference of all pairs over twice the mean. Raises `DataError` where there is no image.
+    It is the mean absolute difference of all pairs over twice the mean. Raises `DataError` without images.
 
     >>> gini([5, 5, 5])
     0.0
@@ -117,7 +116,7 @@ def gini(counts: Iterable[int]) -> float:
 
 
 def realised_imbalance(counts: Iterable[int]) -> float | None:
-    """Return images of the most frequent class over those of the rarest; None where a class has none.
+    """Return the largest class count over the smallest; None where a class has no images.
 
     >>> realised_imbalance([5000, 50])
     100.0
@@ -134,16 +133,16 @@ def groups(counts: Iterable[int]) -> dict[str, list[int]]:
     >>> groups([500, 101, 100, 20, 19])
     {'many': [0, 1], 'medium': [2, 3], 'few': [4]}
     """
-    found: dict[str, list[int]] = {"many": [], "medium": [], "few": []}
+    members: dict[str, list[int]] = {"many": [], "medium": [], "few": []}
     for label, number in enumerate(counts):
-        found["many" if number > MANY else "few" if number < FEW else "medium"].append(label)
-    return found
+        members["many" if number > MANY else "few" if number < FEW else "medium"].append(label)
+    return members
 
 
 def thirds(counts: Iterable[int]) -> dict[str, list[int]]:
     """Return the classes of the head, middle and tail third by number of training images.
 
-    Ties go by label. Head and tail hold a third of the classes each, rounded to the nearest; the middle has the rest.
+    Ties are broken by label. Head and tail have a third of the classes each, rounded; the middle has the rest.
 
     >>> thirds([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
     {'head': [0, 1, 2], 'middle': [3, 4, 5, 6], 'tail': [7, 8, 9]}

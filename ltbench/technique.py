@@ -1,6 +1,6 @@
-"""What every technique is, whatever its stage: a frozen value whose fields are its hyper-parameters.
+"""The base class of techniques: a frozen value whose fields are its hyper-parameters.
 
-What is written like a technique, such as an executor with its options, is `Parametrized`, too.
+`Parametrized` is the base of everything in this notation, executors with their options included.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
 class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     """Something with a name and parameters as fields, written `name` or `name[parameter=value]`.
 
-    Fields are validated on construction against their annotations (`Annotated[float, Meta(ge=0)]`); a value that
-    does not fit raises `ParameterError` naming what it is, field, value and allowed range.
+    Construction validates fields against their annotations (`Annotated[float, Meta(ge=0)]`). An invalid value raises
+    `ParameterError` with name, field, value and allowed range.
     """
 
     name: ClassVar[str]
     stage: ClassVar[str]
-    """What it is: a stage for a technique."""
+    """The stage of a technique, or the kind of anything else."""
     qualified: ClassVar[str] = ""
-    """`distribution/name` where several distributions offer that name; set by the registry."""
+    """`distribution/name` where several distributions offer the name; set by the registry."""
 
     def __post_init__(self) -> None:
         problems, kinds = [], []
@@ -59,11 +59,11 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
         self.check()
 
     def check(self) -> None:
-        """Raise `ParameterError` where single fields are fine and their combination is not."""
+        """Raise `ParameterError` for invalid combinations of fields; overridden where there are any."""
 
     @classmethod
     def parse(cls, params: Mapping[str, object]) -> Self:
-        """Build it from names and values; values may be the strings of a command line."""
+        """Construct from names and values; values may be strings of a command line."""
         known = {field.name: field for field in fields(cls)}
         values: dict[str, object] = {}
         for key, raw in params.items():
@@ -76,7 +76,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 try:
                     value = msgspec.convert(raw, known[key].type, strict=False)
                 except msgspec.ValidationError:
-                    # A list on a command line is written a+b+c; what fits neither way is refused on construction.
+                    # A list is written a+b+c on a command line; construction refuses what is neither.
                     value = _from_list(raw, known[key].type)
             values[key] = value
         return cls(**values)
@@ -94,7 +94,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """How it is written on a command line: `focal` or `focal[gamma=1.5]`."""
+        """The notation on a command line: `focal` or `focal[gamma=1.5]`."""
         params, name = self.params, self.qualified or self.name
         if not params:
             return name
@@ -102,18 +102,18 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Technique(Parametrized, frozen=True, kw_only=True):
-    """What every technique is: a name, a stage, hyper-parameters as fields, and what it goes with."""
+    """A technique: a name, a stage, hyper-parameters as fields, and its relations to other techniques."""
 
     baseline: ClassVar[bool] = False
-    """Whether this is what its stage does when a combination picks nothing there."""
+    """Whether the stage uses this technique where a combination picks none."""
     revision: ClassVar[int] = 1
-    """Raised by the author when the numbers that this technique makes change."""
+    """Raised by the author when the results of the technique change."""
     conflicts: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique cannot go with it."""
+    """Technique or stage name -> why this technique cannot be combined with it."""
     needs: ClassVar[Mapping[str, str]] = {}
-    """Technique name or stage name -> why this technique is pointless without it."""
+    """Technique or stage name -> why this technique is pointless without it."""
     doubtful: ClassVar[Mapping[str, str]] = {}
-    """Technique name -> note for the leaderboard where both are on; such a combination still runs."""
+    """Technique name -> note on the leaderboard for combinations of both, which still run."""
 
 
 def _plain(message: str) -> str:
@@ -132,7 +132,7 @@ def _from_list(raw: str, kind: object) -> object:
 
 
 def written(value: object) -> str:
-    """Return a value as it is written on a command line."""
+    """Return the notation of a value on a command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
@@ -143,7 +143,7 @@ def written(value: object) -> str:
 
 
 def allowed(kind: Any) -> str:
-    """Return a type with its range in words: `float >= 0`, `mean | vote`, `int or none`."""
+    """Describe a type with its range: `float >= 0`, `mean | vote`, `int or none`."""
     origin = get_origin(kind)
     if origin is Annotated:
         base, *metas = get_args(kind)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import Loaded, _loaded
+from ltbench.leaderboard.publish import SuiteFolder, _suite_folder
 from ltbench.records.record import Record
 from ltbench.records.records_file import Invalidation, records_file
 
@@ -16,6 +16,8 @@ FACTS = SuiteFacts(
 )  # fmt: skip
 
 
-def loaded(records: Iterable[Record], facts: SuiteFacts = FACTS, invalidations: Iterable[Invalidation] = ()) -> Loaded:
+def loaded(
+    records: Iterable[Record], facts: SuiteFacts = FACTS, invalidations: Iterable[Invalidation] = ()
+) -> SuiteFolder:
     """Return the folder of a suite with these records."""
-    return _loaded(Path("there-is-no-such-folder"), facts, records_file(records, invalidations))
+    return _suite_folder(Path("there-is-no-such-folder"), facts, records_file(records, invalidations))

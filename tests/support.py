@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -56,16 +57,20 @@ def import_path_env(*folders: Path) -> dict[str, str]:
 def install_package(package: Path, folder: Path) -> list[Path]:
     """Write the metadata of an editable install; returns the folders to put on the import path."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    _write_info(folder, project["name"], project["version"], project["entry-points"]["ltbench"])
+    info = _write_info(folder, project["name"], project["version"], project["entry-points"]["ltbench"])
+    (info / "direct_url.json").write_text(
+        json.dumps({"url": package.resolve().as_uri(), "dir_info": {"editable": True}})
+    )
     return [folder, package / "src"]
 
 
-def _write_info(folder: Path, distribution: str, version: str, points: Mapping[str, str]) -> None:
+def _write_info(folder: Path, distribution: str, version: str, points: Mapping[str, str]) -> Path:
     info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
     lines = [f"{name} = {module}" for name, module in points.items()]
     (info / "entry_points.txt").write_text("\n".join(["[ltbench]", *lines, ""]))
+    return info
 
 
 def run_own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

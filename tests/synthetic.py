@@ -11,8 +11,15 @@ import numpy as np
 
 from ltbench.core.spec import PROTOCOL, identity
 from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables import table
+from ltbench.leaderboard.tables.columns import declared_columns
 from ltbench.records.record import Record, seal, validate
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
+from ltbench_plugins.metrics.calibration import Calibration
+from ltbench_plugins.metrics.classification import Classification
+
+COLUMNS = declared_columns({kind.name: kind for kind in (Calibration, Classification)})
+"""What the built-in metrics declare."""
 
 SCORES = {
     "top1": 0.7, "macro_f1": 0.69, "many": 0.8, "medium": 0.7, "few": 0.5, "head_third": 0.8, "middle_third": 0.7,
@@ -117,6 +124,11 @@ def record(*args: object, **kwargs: object) -> Record:
     return validate(seal(raw(*args, **kwargs)))  # type: ignore[arg-type]
 
 
+def boards(records: Iterable[Record], seeds: Iterable[tuple[int, int]] = ()) -> list[table.Board]:
+    """Return the boards of records whose numbers are shown as the built-in metrics declare."""
+    return table.make_boards(records, seeds, COLUMNS)
+
+
 def combinations(names: Sequence[str] = PLUGINS) -> list[dict[str, str]]:
     """Return every combination of techniques, the baseline first."""
     return [
@@ -154,7 +166,7 @@ def write_suite_folder(folder: Path, records: Iterable[Mapping[str, object]]) ->
     with (folder / "records.jsonl").open("wb") as file:
         for record in records:
             file.write(msgspec.json.encode(record) + b"\n")
-    facts = SuiteFacts(name=folder.name, seeds=tuple((seed, seed) for seed in range(5)))
+    facts = SuiteFacts(name=folder.name, seeds=tuple((seed, seed) for seed in range(5)), columns=COLUMNS)
     (folder / "suite.json").write_bytes(msgspec.json.encode(facts))
     return folder
 

@@ -101,7 +101,7 @@ def loaded(module: types.ModuleType, specs: types.ModuleType = hookspecs) -> Loa
     return Loader(specs).load(SOURCE, lambda: module)
 
 
-def test_a_plugin_of_today_works_after_a_hook_got_an_argument() -> None:
+def test_a_plugin_works_after_a_hook_gained_an_argument() -> None:
     found = loaded(plugin(lambda: [Old], LTBENCH_API=1), next_version(factor=10.0, factors=[10.0]))
     assert isinstance(found, Loaded), found
     assert (found.techniques, found.notes) == ((Old,), ())
@@ -118,7 +118,7 @@ def test_a_plugin_that_asks_for_a_new_argument_gets_it() -> None:
     assert told == [[10.0]]
 
 
-def test_an_argument_that_is_to_go_still_comes_and_the_plugin_is_told_of() -> None:
+def test_a_deprecated_argument_is_passed_with_a_warning() -> None:
     told = []
 
     def losses(factor):
@@ -131,10 +131,10 @@ def test_an_argument_that_is_to_go_still_comes_and_the_plugin_is_told_of() -> No
     assert found.notes == ("argument 'factor' goes with version 3; ask for 'factors'",)
 
 
-def test_a_plugin_that_asks_for_what_this_version_has_not_is_off_and_says_what_to_do() -> None:
+def test_a_plugin_with_an_unknown_argument_is_off_with_a_fix() -> None:
     found = loaded(plugin(lambda factors: [Old]))
     assert isinstance(found, Broken)
-    assert "asks for an argument that version 1 of the hooks has not" in found.error
+    assert "has an argument that version 1 of the hooks does not have" in found.error
     assert "factors" in found.error
     assert found.fix == "pip install --upgrade ltbench"
 
@@ -147,8 +147,8 @@ def test_a_plugin_that_asks_for_what_this_version_has_not_is_off_and_says_what_t
             "it is written for version 2 of the hooks, and this ltbench has versions 1 to 1",
             "pip install --upgrade ltbench",
         ),
-        (0, "LTBENCH_API is 0; expected the version", "LTBENCH_API = 1"),
-        ("1", "LTBENCH_API is '1'; expected the version", "LTBENCH_API = 1"),
+        (0, "LTBENCH_API is 0; expected a version", "LTBENCH_API = 1"),
+        ("1", "LTBENCH_API is '1'; expected a version", "LTBENCH_API = 1"),
     ],
 )
 def test_a_plugin_of_another_version_is_off(version: object, error: str, fix: str) -> None:
@@ -158,7 +158,7 @@ def test_a_plugin_of_another_version_is_off(version: object, error: str, fix: st
     assert found.fix == fix
 
 
-def test_a_plugin_of_a_version_that_is_gone_is_off() -> None:
+def test_a_plugin_of_an_unsupported_version_is_off() -> None:
     specs = next_version(factor=1.0, factors=[])
     specs.OLDEST_API = 2
     found = loaded(plugin(lambda: [Old], LTBENCH_API=1), specs)

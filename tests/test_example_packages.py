@@ -42,7 +42,7 @@ def test_they_cover_what_is_published_most(installed: list[Path], monkeypatch: p
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_each_is_complete_and_says_where_it_comes_from(package: Path) -> None:
+def test_each_example_is_complete_and_names_its_sources(package: Path) -> None:
     for name in ("README.md", "LICENSE", ".gitignore", ".github/workflows/test.yml"):
         assert (package / name).is_file()
     texts = [path.read_text() for path in package.rglob("*") if path.suffix in {".py", ".toml", ".md"}]
@@ -69,7 +69,9 @@ def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], 
     assert all(0 <= record["metrics"]["gmean"] <= record["metrics"]["top1"] for record in records)
     makers = {made["distribution"] for record in records for made in record["plugins"]}
     assert makers == {"ltbench", *(project["name"] for project in projects())}
-    assert "log_pool" in (tmp_path / "boards" / "shapes_lt" / "README.md").read_text()
+    page = (tmp_path / "boards" / "shapes_lt" / "README.md").read_text()
+    assert "log_pool" in page
+    assert any("worst |" in line and line.endswith("G-mean |") for line in page.splitlines())
 
 
 def test_a_regime_that_defers_nothing_is_left_out_with_the_reason(installed: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: one file per command, imported when it is called."""
+"""The command line: one file per command, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ COMMANDS = {
     "status": "Show what is running on a store, and how the last runs ended.",
     "list": "List the techniques by stage.",
     "show": "Explain a technique or a suite.",
-    "check": "Examine a technique against what its stage demands.",
+    "check": "Check a technique against the requirements of its stage.",
     "leaderboard": "Print, check or render leaderboards from their records.",
-    "report": "Make one HTML file of a leaderboard, for a browser.",
-    "cache": "Show what the store holds, and remove what nobody needs.",
-    "data": "Show where the data sets are and what is missing.",
+    "report": "Write a leaderboard as one HTML file for a browser.",
+    "cache": "Show what the store holds, and remove what is no longer needed.",
+    "data": "Show where the data sets are and which are missing.",
     "plugins": "List the plugins and what each offers.",
     "new": "Write a package for a technique of your own.",
-    "show-cell": "Show all that is known of one cell, and the command that runs it again.",
+    "show-cell": "Show everything known about a cell, and the command that reruns it.",
     "compare": "Compare two sets of records, or two combinations of techniques, cell by cell.",
     "export": "Write every number as CSV, JSON or Parquet, one row per cell and metric.",
-    "verify": "Examine records that somebody else made, and train some of their cells again.",
-    "merge": "Take records of other machines into a leaderboard.",
+    "verify": "Check records of others, and train some of their cells again.",
+    "merge": "Merge records of other machines into a leaderboard.",
     "invalidate": "Withdraw the numbers of a cell from every page, with the reason.",
-    "doctor": "Examine the installation and say how to mend what is wrong.",
+    "doctor": "Check the installation and suggest fixes.",
 }
-"""Every command with its one line of help, so that `--help` imports none of them."""
+"""Every command with its line of help, so that `--help` imports no command."""
 
 
 class _Commands(click.Group):
@@ -69,18 +69,18 @@ def group() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its code; a deliberate error is a message, never a traceback.
+    """Run the command line and exit with its code; deliberate errors print a message, never a traceback.
 
-    argv: by default what the process was given, and then its signals are this function's, to the very end.
+    argv: by default that of the process, whose signals are then handled here until it ends.
     """
     if argv is not None:
         sys.exit(_run(argv))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a command as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a command like Ctrl-C
     try:
         code = _run(None)
-    except KeyboardInterrupt:  # another one while the first was told
+    except KeyboardInterrupt:  # a second one during the message about the first
         code = INTERRUPTED
-    for number in SIGNALS:  # the command is over; what comes now must not change how it ended
+    for number in SIGNALS:  # a late signal must not change the exit code
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
@@ -98,7 +98,7 @@ def _run(argv: list[str] | None) -> int:
         click.echo("ltbench: interrupted; the same command continues from here", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough; closing stdout again at exit would raise once more.
+        # The reader closed the pipe, as `head` does; flushing stdout at exit would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0

@@ -1,4 +1,4 @@
-"""`ltbench check NAME`: techniques and suites under the checks of `ltbench.testing`."""
+"""`ltbench check NAME`: run the checks of `ltbench.testing` on techniques and suites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import CELLS_FAILED, UsageError
 
 SHOWN = 3
-"""Settings in which a check failed that are named."""
+"""Settings that are named for a failed check."""
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int:
-    """Examine techniques against what their stage demands, and suites.
+    """Check techniques against the requirements of their stage, and suites against the schema.
 
-    A technique by its name is tried with its defaults and other values of its parameters; written with parameters, as
-    in my_loss[gamma=1], as it is. Without a name: everything that the plugin files offer. Exits 1 when a check failed.
+    A technique given by name is tested with its defaults and other values of its parameters; with parameters, as in
+    my_loss[gamma=1], only with those. Without a name: everything in the plugin files. Exits 1 if a check fails.
     """
     registry = load_registry(choice)
     if not names:
@@ -44,21 +44,20 @@ def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int
 
 
 def _offered(registry: Registry) -> list[str]:
-    """Return the techniques and suites of the files and modules that were asked for."""
-    asked = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
-    offered = [kind.name for loaded in asked for kind in loaded.techniques]
-    offered += [path.stem for loaded in asked for path in loaded.suites]
+    """Return the techniques and suites of the files and modules on the command line."""
+    named = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
+    offered = [name for kind in ("technique", "suite") for loaded in named for name in loaded.names()[kind]]
     if not offered:
-        what = ", ".join(loaded.source.plugin for loaded in asked)
+        what = ", ".join(loaded.source.plugin for loaded in named)
         raise UsageError(
-            f"{what} offers no technique and no suite" if what else "nothing to check is named",
+            f"{what} offers no technique and no suite" if what else "nothing to check",
             fix="ltbench check NAME, or --plugin-file FILE",
         )
     return offered
 
 
 def _separate(names: Iterable[str]) -> list[str]:
-    """Return the names one by one, where some are written as one word with commas between them."""
+    """Split words such as `a,b[x=1]` into single names."""
     from ltbench.registry.notation import parse_selection
 
     separate: list[str] = []
@@ -93,9 +92,9 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
         text = next(finding.text for finding in each if finding.state == state)
         rows.append([check, state, len(each), "see below" if state == "failed" else text])
     click.echo(f"{name}\n")
-    print_table(["check", "state", "tried", "what it demands, or why it was skipped"], rows)
+    print_table(["check", "state", "runs", "requirement, or why it was skipped"], rows)
     failed = [finding for finding in findings if finding.state == "failed"]
-    for each in _alike(failed):
+    for each in _by_cause(failed):
         checks = ", ".join(dict.fromkeys(finding.check for finding in each))
         settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
         more = f" and {len(settings) - SHOWN} more" if len(settings) > SHOWN else ""
@@ -104,7 +103,7 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
             click.echo(f"  try   {each[0].fix}")
     skipped = sum(_worst(each) == "skipped" for each in by_check.values())
     wrong = len({finding.check for finding in failed})
-    click.echo(f"\n{len(by_check)} checks, tried {len(findings)} times: {wrong} failed, {skipped} skipped\n")
+    click.echo(f"\n{len(by_check)} checks, run {len(findings)} times: {wrong} failed, {skipped} skipped\n")
 
 
 def _worst(findings: Iterable[Finding]) -> str:
@@ -112,8 +111,8 @@ def _worst(findings: Iterable[Finding]) -> str:
     return next(state for state in ("failed", "ok", "skipped") if state in states)
 
 
-def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Return failures by what is behind them: an error of the plugin's code, or the check that found something."""
+def _by_cause(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Group failures by cause: the same error in the plugin's code, or the same check."""
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(finding.text if finding.raised else finding.check, []).append(finding)

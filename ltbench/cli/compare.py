@@ -1,4 +1,4 @@
-"""`ltbench compare`: what differs between two sets of records, or between two combinations of one suite."""
+"""`ltbench compare`: compare two sets of records, or two combinations of one suite."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
 from ltbench.errors import UsageError
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,25 +24,25 @@ _WITHOUT_WINDOW = 160
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", default="top1", show_default=True, metavar="NAME", help="The number that is compared.")
-@click.option("--cells", is_flag=True, help="Every run, and not only what the runs say together.")
+@click.option("--metric", default=PRIMARY, show_default=True, metavar="NAME", help="The metric to compare.")
+@click.option("--cells", is_flag=True, help="Show every run, not only means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")
 def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path, as_json: bool) -> None:
-    """Say what differs, cell by cell, with the paired test.
+    """Compare two sets of records, or two combinations, run by run with a paired test.
 
-    Two names compare two sets of records: leaderboards, suites' folders, records files or stores.
+    Two names are two sets of records: leaderboards, suites' folders, records files or stores.
 
         ltbench compare quick other/quick
 
-    Three compare two combinations of one of these, written as in its table; a single cell is the beginning of its
-    identity.
+    Three are a set and two of its combinations, written as in its table, or two of its cells by the first digits of
+    their ids.
 
         ltbench compare quick cb_sampler "cb_sampler + mixup"
     """
     from ltbench.leaderboard.compare import compare
-    from ltbench.leaderboard.compare.terminal import text
-    from ltbench.records.locations import named
+    from ltbench.leaderboard.compare.terminal import comparison_text
+    from ltbench.records.locations import find_location
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -49,22 +50,24 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
             fix='ltbench compare SUITE OTHER_SUITE, or ltbench compare SUITE "a" "a + b"',
         )
     if len(what) == 2:
-        first, second = (named(name, leaderboards) for name in what)
+        first, second = (find_location(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
-        found = compare.sets(first.records_file().records, second.records_file().records, names, metric)
+        found = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
     else:
-        place = named(what[0], leaderboards)
+        place = find_location(what[0], leaderboards)
         records = place.records_file().records
-        found = _two_cells(records, what[1], what[2], metric) or compare.combinations(records, what[1], what[2], metric)
+        found = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
+            records, what[1], what[2], metric
+        )
     if as_json:
         print_json(found)
         return
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    click.echo(text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
+    click.echo(comparison_text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
-    """Return the comparison of two cells; None where the two are no beginnings of identities of cells here."""
+    """Return the comparison of two cells; None where the texts are not the first digits of two ids."""
     from ltbench.leaderboard.compare import compare
 
     found = []
@@ -73,4 +76,4 @@ def _two_cells(records: list[Record], first: str, second: str, metric: str) -> C
         if len(hits) != 1:
             return None
         found += hits
-    return compare.pair(found[0], found[1], metric)
+    return compare.compare_cells(found[0], found[1], metric)

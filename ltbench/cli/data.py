@@ -1,4 +1,4 @@
-"""`ltbench data`: where the data sets are, what is missing, and what to put where."""
+"""`ltbench data`: where the data sets are, which are missing, and how to get them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.core.folders import data_root
 from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One data set as it is found on this machine."""
+    """The state of a data set on this machine."""
 
     name: str
     here: bool
     where: str = ""
     """Its folder or file; empty where it is missing."""
     problem: str = ""
-    """Why it is missing, where it was looked for, and what to put there; empty where it is here."""
+    """Why it is missing, where it belongs and what to put there; empty where it is present."""
     classes: int | None = None
     train_images: int | None = None
     test_images: int | None = None
@@ -41,58 +40,52 @@ class Row(msgspec.Struct, kw_only=True):
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--download", is_flag=True, help="Download what is missing, check it and make it ready for training.")
+@click.option("--download", is_flag=True, help="Download what is missing, check it and prepare it for training.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--data-root",
-    "root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=data_root,
-    help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
-)
+@data_root_option
 @plugin_options
 def command(
     name: str | None,
     download: bool,
     as_json: bool,
-    root: Path,
+    data_root: Path,
     choice: PluginSelection,
 ) -> None:
-    """Show where the data sets are and what to put where for those that are missing.
+    """Show where the data sets are, and what to put where for missing ones.
 
-    With NAME only that one; exits 2 when it is missing.
+    With NAME only that one; exits 2 if it is missing.
     """
     from ltbench.stages import Dataset
 
     registry = load_registry(choice)
-    asked = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
-    datasets = [technique for technique in asked if isinstance(technique, Dataset)]
+    wanted = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
+    datasets = [technique for technique in wanted if isinstance(technique, Dataset)]
     if download:
-        _make_ready(datasets, root)
-    rows = [examine(dataset, root) for dataset in datasets]
+        _prepare(datasets, data_root)
+    rows = [examine(dataset, data_root) for dataset in datasets]
     if as_json:
         print_json(rows)
     elif not (name and not rows[0].here):
         _print(rows)
     if name and not rows[0].here:
-        datasets[0].locate(root)
+        datasets[0].locate(data_root)
         raise DataError(rows[0].problem)
 
 
 def examine(dataset: Dataset, root: Path) -> Row:
-    """Return what is known of a data set under `root`; a plugin that raises has only its own row to spoil."""
+    """Return the state of a data set under `root`; a plugin that raises spoils only its own row."""
     row = Row(name=dataset.label, here=False, about=(dataset.__doc__ or "").strip().split("\n")[0])
     try:
         row.where = dataset.locate(root)
         row.here = True
     except LtbenchError as error:
         row.problem = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong stays its own
-        row.problem = _blamed(dataset, error)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is shown in its row
+        row.problem = _plugin_error(dataset, error)
     try:
         _describe(row, dataset.info(root))
-    except Exception as error:  # noqa: BLE001 - as above; a data set that is missing may not know what it is like
-        row.problem = row.problem or (str(error) if isinstance(error, LtbenchError) else _blamed(dataset, error))
+    except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
+        row.problem = row.problem or (str(error) if isinstance(error, LtbenchError) else _plugin_error(dataset, error))
         row.here = False
     return row
 
@@ -103,15 +96,15 @@ def _describe(row: Row, info: DatasetInfo) -> None:
     row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
 
 
-def _blamed(dataset: Dataset, error: Exception) -> str:
+def _plugin_error(dataset: Dataset, error: Exception) -> str:
     return f"plugin of data set '{dataset.name}' raised {type(error).__name__}: {error}"
 
 
-def _make_ready(datasets: Sequence[Dataset], root: Path) -> None:
+def _prepare(datasets: Sequence[Dataset], root: Path) -> None:
     from ltbench.engine.dataset_arrays import prepare
 
     for dataset in datasets:
-        click.echo(f"{dataset.label}: getting ready under {root}", err=True)
+        click.echo(f"{dataset.label}: preparing under {root}", err=True)
         prepare(dataset, root)
 
 

@@ -25,7 +25,7 @@ _FORMATS = ("csv", "json", "parquet")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: by the name of FILE, else csv]")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="Where to write.  [default: standard output]")  # fmt: skip
-@click.option("--per-class", is_flag=True, help="The numbers of single classes, too.")
+@click.option("--per-class", is_flag=True, help="Include the numbers per class.")
 @click.option("--predictions", is_flag=True,
               help="Write the stored logits instead, in a folder beside the records: `ltbench verify` computes every "
                    "metric from them again. With --output a folder for both, ready to be sent.")  # fmt: skip
@@ -45,29 +45,32 @@ def command(
 ) -> None:
     """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
 
-    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. What was withdrawn is
-    left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
+    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. Withdrawn records
+    are left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
 
-    place = named(suite, leaderboards)
+    place = find_location(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
-            raise UsageError("--predictions writes files of the store as they are", fix="leave --format away")
+            raise UsageError(
+                "--predictions copies files of the store, which have no other format",
+                fix="drop --format and --per-class",
+            )
         _bundle(place, output, store_path, choice)
         return
-    from ltbench.leaderboard.export import tidy, written
+    from ltbench.leaderboard.export import encode_table, tidy_table
     from ltbench.records.record import write_atomic
-    from ltbench.records.verifications import FILE, Standing, read_verifications, standing
+    from ltbench.records.verifications import FILE, VerificationStatus, read_verifications, verification_status
 
     chosen = form or _by_name(output)
     if chosen == "parquet" and output is None:
-        raise UsageError("Parquet is no text for a terminal", fix="--output FILE.parquet")
-    held = place.records_file()
-    stands = Standing()
+        raise UsageError("Parquet cannot be printed to a terminal", fix="--output FILE.parquet")
+    source = place.records_file()
+    status = VerificationStatus()
     if place.kind != "store":
-        stands = standing(read_verifications(place.file.parent / FILE), [*held.records, *held.withdrawn])
-    content = written(tidy(held.records, stands, per_class=per_class), chosen)
+        status = verification_status(read_verifications(place.file.parent / FILE), source.all_records)
+    content = encode_table(tidy_table(source.records, status, per_class=per_class), chosen)
     if output is None:
         click.echo(content, nl=False)
         return
@@ -90,17 +93,17 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
 
     if output is None and place.kind == "store":
         raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")
-    held = place.records_file()
+    source = place.records_file()
     home = place.file.parent if output is None else output
     where = location(store_path) if place.kind != "store" else place
-    count, missing = export(held.records, Store(where.path), load_registry(choice), home / FOLDER)
+    count, missing = export(source.records, Store(where.path), load_registry(choice), home / FOLDER)
     if not count:
         raise StoreError(
             "the store has none of the predictions of these records", where=str(where.path),
             fix="--store FOLDER, or run the suite again",
         )  # fmt: skip
     if output is not None:
-        write_records_file(output / FILE, held)
+        write_records_file(output / FILE, source)
         if place.kind == "suite" and (place.path / "suite.json").is_file():
             with os_errors_as_store_errors("the facts of the suite cannot be copied", output):
                 shutil.copyfile(place.path / "suite.json", output / "suite.json")

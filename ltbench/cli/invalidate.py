@@ -13,17 +13,17 @@ from ltbench.errors import UsageError
 
 @click.command("invalidate")
 @click.argument("cell", metavar="ID")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; pages show it.")
-@click.option("--by", default="", metavar="WHO", help="Who says so, as pages are to show it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; shown on the page.")
+@click.option("--by", default="", metavar="WHO", help="Who withdraws it; shown on the page.")
 @click.option("--records", type=click.Path(path_type=Path), metavar="PATH",
               help="Only in this records file or suite's folder.  [default: every leaderboard that has the cell]")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cell: str, reason: str, by: str, records: Path | None, leaderboards: Path, as_json: bool) -> None:
-    """Withdraw the numbers of the cell whose identity begins with ID.
+    """Withdraw the numbers of the cell whose id begins with ID.
 
-    Its row on a page then counts one run less, and the page says why. The record stays in its file, and a new one with
-    other numbers counts again.
+    Its row then counts one run less, and the page says why. The record stays in its file; a new one with other numbers
+    counts again.
     """
     from ltbench.leaderboard import publish
     from ltbench.records import locations
@@ -32,14 +32,14 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     among = locations.published(leaderboards) if records is None else [locations.location(records)]
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
-    found = locations.find(cell, among)
+    found = locations.find_cell(cell, among)
     one = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:
         before = place.records_file()
-        after = records_file([*before.records, *before.withdrawn], [*before.invalidations, one])
+        after = records_file(before.all_records, [*before.invalidations, one])
         if place.kind == "suite":
-            written += publish.rewrite(place.path, publish.load(place.path).facts, after)
+            written += publish.write_folder(place.path, publish.read_folder(place.path)[0], after)[0]
         else:
             write_records_file(place.file, after)
             written.append(place.file)

@@ -14,7 +14,7 @@ from ltbench.cli.output import print_json
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
 
 _WITHOUT_WINDOW = 160
 
@@ -28,25 +28,25 @@ _WITHOUT_WINDOW = 160
     default=Path("README.md"),
     show_default=True,
     metavar="FILE",
-    help="The file with tables between markers, if it is there.",
+    help="A file with tables between markers, if it exists.",
 )
 @click.option(
     "--check",
     "is_check",
     is_flag=True,
-    help="Exit with 5, the diff and the command that mends it, where a generated file is out of date.",
+    help="Exit with 5, a diff and the command that fixes it if a generated file is out of date.",
 )
-@click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables again.")
+@click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
-    """Print the leaderboard of SUITE, or of every suite there is.
+    """Print the leaderboard of SUITE, or of every suite.
 
-    Works from the records below --leaderboards alone: no plugin, no data and no store is needed.
+    Reads only the records below --leaderboards: needs no plugin, no data and no store.
     """
     if is_check and is_update:
         raise UsageError("--check and --update exclude each other", fix="give one of them")
     if (is_check or is_update) and suite:
-        raise UsageError("--check and --update take every suite at once", fix="leave the suite away")
+        raise UsageError("--check and --update take every suite at once", fix="drop the suite")
     from ltbench.leaderboard import publish
 
     if is_check or is_update:
@@ -54,27 +54,29 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         if as_json:
             print_json({"current" if is_check else "changed": [str(path) for path in paths]})
         else:
-            what = "are up to date" if is_check else "written anew"
-            click.echo(f"{len(paths)} {'file' if len(paths) == 1 else 'files'} {what}", err=True)
+            what = "up to date" if is_check else "updated"
+            click.echo(f"1 file is {what}" if len(paths) == 1 else f"{len(paths)} files are {what}", err=True)
         return
     folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
-        click.echo(f"there is no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
+        click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
     loaded = [publish.load(folder) for folder in folders]
     if as_json:
         print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])
         return
     for number, one in enumerate(loaded):
-        click.echo(("\n" if number else "") + shown(one), nl=False)
+        click.echo(("\n" if number else "") + fitted_text(one), nl=False)
 
 
-def shown(loaded: Loaded, most: int | None = None) -> str:
+def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
     """Return a leaderboard as text that fits the window, with color where stdout is a terminal.
 
     most: rows of each table.
     """
-    from ltbench.leaderboard.tables.terminal import terminal
+    from ltbench.leaderboard.page.terminal import leaderboard_text
 
     width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
     color = sys.stdout.isatty()
-    return terminal(loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most)
+    return leaderboard_text(
+        loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most
+    )

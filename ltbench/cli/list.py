@@ -1,4 +1,4 @@
-"""`ltbench list`: the techniques by stage, and the catalogue of the documentation."""
+"""`ltbench list`: techniques by stage, and the catalogue of the documentation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.command("list")
 @click.argument("stage", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--markdown", "as_markdown", is_flag=True, help="Print the catalogue: a table for each stage, with sources."
-)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the catalogue: a table per stage, with sources.")
 @click.option("--update", type=FILE, metavar="FILE", help="Write the catalogue between the markers of a file.")
-@click.option("--check", type=FILE, metavar="FILE", help="Exit with 5 and the diff where that is out of date.")
+@click.option(
+    "--check",
+    type=FILE,
+    metavar="FILE",
+    help="Print the diff and exit with 5 if the catalogue in a file is out of date.",
+)
 @plugin_options
 def command(
     stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: PluginSelection
@@ -37,12 +40,14 @@ def command(
     if stage is not None and stage not in STAGES:
         raise UnknownName.of("stage", stage, STAGES)
     if (update or check) and (as_json or stage or (update and check)):
-        raise UsageError("--update and --check are about the whole catalogue in one file", fix="give one of them alone")
+        raise UsageError(
+            "--update and --check take the whole catalogue in one file", fix="give one of them and no other option"
+        )
     if as_json and as_markdown:
         raise UsageError("--json and --markdown exclude each other", fix="give one of them")
     registry = load_registry(choice)
     if update or check or as_markdown:
-        _catalogue(registry, stage, update, check, alone=choice.alone)
+        _catalogue(registry, stage, update, check, builtin_only=choice.builtin_only)
         return
     rows: list[dict[str, Any]] = [
         {
@@ -77,16 +82,18 @@ def command(
     _families(registry, stage)
 
 
-def _catalogue(registry: Registry, stage: str | None, update: Path | None, check: Path | None, *, alone: bool) -> None:
+def _catalogue(
+    registry: Registry, stage: str | None, update: Path | None, check: Path | None, *, builtin_only: bool
+) -> None:
     from ltbench.records.record import write_atomic
     from ltbench.registry import technique_tables
 
     if update:
         changed = write_atomic(update, technique_tables.spliced(update, registry).encode())
-        click.echo(f"{update} {'is written anew' if changed else 'is up to date'}", err=True)
+        click.echo(f"{update} {'updated' if changed else 'is up to date'}", err=True)
     elif check:
-        plain = "--no-plugins " if alone else ""
-        technique_tables.check(check, registry, f"ltbench list {plain}--update {check}")
+        option = "--no-plugins " if builtin_only else ""
+        technique_tables.check(check, registry, f"ltbench list {option}--update {check}")
         click.echo(f"{check} is up to date", err=True)
     else:
         click.echo("\n".join(technique_tables.markdown(registry, stage)).strip())
@@ -97,7 +104,7 @@ def _families(registry: Registry, stage: str | None) -> None:
         names = sorted(family.names())
         if stage in {None, "model"} and names:
             click.echo(
-                f"and {len(names):,} by name from plugin '{source.plugin}' of {source.distribution} {source.version}, "
-                f"made when one is asked for: {names[0]} ... {names[-1]}",
+                f"and {len(names):,} more by name from plugin '{source.plugin}' of {source.distribution} {source.version}: "
+                f"{names[0]} ... {names[-1]}",
                 err=True,
             )

@@ -13,7 +13,7 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.merge import Merged
+    from ltbench.leaderboard.merge import MergeResult
     from ltbench.leaderboard.page.page import SuiteFacts
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
@@ -24,44 +24,44 @@ SHOWN = 20
 @click.command("merge")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--into", "target", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-              help="The folder of the suite that takes them in; it is made where there is none.")  # fmt: skip
+              help="The folder of the suite to merge into; created if it does not exist.")  # fmt: skip
 @click.option("--prefer", metavar="PATH",
-              help="Where numbers of a cell differ, take those of this one of the paths, or of FOLDER.")  # fmt: skip
+              help="If the numbers of a cell differ, take those of this path (one of PATH, or FOLDER).")  # fmt: skip
 @click.option("--with-verifications", "with_verified", is_flag=True,
-              help="Take over the verified.json beside the records, too: one that you trust.")  # fmt: skip
+              help="Also merge the verified.json beside the records; use only those that you trust.")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     paths: Sequence[str], target: Path, prefer: str | None, with_verified: bool, leaderboards: Path, as_json: bool
 ) -> int:
-    """Take the records of each PATH (a records file, a suite's folder or name, or a store) into a leaderboard.
+    """Merge the records of each PATH (a records file, a suite's folder or name, or a store) into a leaderboard.
 
-    A cell is known by its identity. What is there twice with the same numbers is there once; where the numbers of a
-    cell differ, the old ones stay, the cell is listed, and the exit code is 1. The order of paths changes nothing, and
-    records of different protocols are never ranked together.
+    Cells are matched by id and duplicates dropped. If the numbers of a cell differ, the old ones stay, the cell is
+    listed, and the exit code is 1. The order of paths does not matter; records of different protocols are never ranked
+    together.
     """
     from ltbench.leaderboard import publish
-    from ltbench.leaderboard.merge import facts_of, merged
-    from ltbench.records.locations import named
+    from ltbench.leaderboard.merge import merge_facts, merge_records_files
+    from ltbench.records.locations import find_location
     from ltbench.records.records_file import FILE, read_records_file, records_file
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
-    places = {str(place.path): place for place in (named(path, leaderboards) for path in paths)}
+    places = {str(place.path): place for place in (find_location(path, leaderboards) for path in paths)}
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
-        raise UsageError(f"{target} is to be taken into itself", fix="leave it away: what is there stays")
+        raise UsageError(f"{target} is the merge target", fix="drop it from PATH: its records are kept anyway")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
-    found = merged(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
+    found = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     theirs = [publish.load(place.path).facts for place in places.values() if place.kind == "suite"]
     mine = publish.load(target).facts if (target / publish.FACTS).exists() else None
-    facts = _with_command(facts_of(target.name, mine, theirs), found.records_file.records)
+    facts = _with_command(merge_facts(target.name, mine, theirs), found.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written = publish.rewrite(target, facts, found.records_file)
+    written, _ = publish.write_folder(target, facts, found.records_file)
     open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
     if as_json:
         print_json({
@@ -80,32 +80,33 @@ def _same(one: Path, other: Path) -> bool:
 
 def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, leaderboards: Path) -> str:
     """Return the name of the place that is preferred, as `merged` knows it."""
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
 
     if _same(Path(text), target):
         return ""
     if text in places:
         return text
-    name = str(named(text, leaderboards).path)
+    name = str(find_location(text, leaderboards).path)
     if name not in places:
-        raise UsageError(
-            f"--prefer names {text}, which is none of what is merged", fix=f"one of {', '.join(places)}, or {target}"
-        )
+        raise UsageError(f"--prefer names {text}, which is not merged", fix=f"one of {', '.join(places)}, or {target}")
     return name
 
 
 def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
-    """Return the facts with the command that makes these records, where their suite is installed here."""
+    """Return the facts with the seeds, the columns and, if the suite is installed, the command of these records."""
     import msgspec
 
     from ltbench.cli.options import load_registry
     from ltbench.cli.running.reproduce_command import reproducing
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import changed, find_suite
 
-    seeds = {(record.setting.subset_seed, record.setting.seed) for record in records} | set(facts.seeds)
-    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)))
     registry = load_registry(PluginSelection())
+    seeds = {record.seeds for record in records} | set(facts.seeds)
+    # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
+    columns = columns_present(records, join_columns(facts.columns, declared_columns(registry.of("metric"))))
+    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
     if facts.name not in registry.suites or not facts.command:
         return facts
     own = find_suite(facts.name, registry)
@@ -119,14 +120,14 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     try:
         command = reproducing(changed(own, **union), labels, seeds, registry)
     except LtbenchError as error:
-        click.echo(f"the page keeps its command as it is: {error.what}", err=True)
+        click.echo(f"the command of the page stays as it is: {error.what}", err=True)
         return facts
     return msgspec.structs.replace(facts, command=command)
 
 
-def _print(found: Merged, target: Path) -> None:
+def _print(found: MergeResult, target: Path) -> None:
     click.echo(
-        f"{target}: {len(found.records_file.records)} records; {found.added} added, {found.renewed} had failed and now have "
+        f"{target}: {len(found.records_file.records)} records; {found.added} added, {found.renewed} failed before and now have "
         f"numbers, {found.duplicates} duplicates"
     )
     if found.records_file.withdrawn:
@@ -135,12 +136,12 @@ def _print(found: Merged, target: Path) -> None:
         click.echo(f"protocols {', '.join(found.protocols)}: each is ranked by itself")
     if found.other_versions:
         click.echo(
-            f"{found.other_versions} cells are there in more than one version, made with other data or revisions; "
+            f"{found.other_versions} cells have several versions, made with other data or revisions; "
             "a table shows the one of the highest revision"
         )
     if not found.conflicts:
         return
-    click.echo(f"\n{len(found.conflicts)} cells have different numbers in different places:\n")
+    click.echo(f"\n{len(found.conflicts)} cells have conflicting numbers:\n")
     rows = [
         [one.id[:12] if not number else "", one.label if not number else "",
          f"{one.imbalance_factor:g}" if not number else "", one.seed if not number else "",
@@ -153,4 +154,4 @@ def _print(found: Merged, target: Path) -> None:
     if len(found.conflicts) > SHOWN:
         click.echo(f"and {len(found.conflicts) - SHOWN} more (--json has all)")
     if any(not one.kept for one in found.conflicts):
-        click.echo("\nwhere none was there before, none is taken; --prefer PATH says whose numbers count")
+        click.echo("\na conflicting cell that is new to the target is left out; --prefer PATH decides")

@@ -1,4 +1,4 @@
-"""`ltbench new STAGE NAME`: a package for a technique of one's own."""
+"""`ltbench new STAGE NAME`: write a package for a new technique."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @click.command("new")
 @click.argument("words", nargs=-1, required=True, metavar="STAGE NAME [STAGE NAME]...")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="The folder of the package, new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
+              help="Folder of the package, new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
 @click.option("--package", "distribution", metavar="NAME",
-              help="What the package is called where it is published.  [default: ltbench-NAME]")  # fmt: skip
+              help="Name of the published package.  [default: ltbench-NAME]")  # fmt: skip
 def command(words: Sequence[str], output: Path | None, distribution: str | None) -> None:
     """Write an installable package with a new technique of STAGE called NAME.
 
-    STAGE is a stage of `ltbench list`, or suite or executor; several pairs make one package. The technique works as it
-    is: a starting point with a test, a README, a licence and a CI file. What is to be filled in says FILL IN.
+    STAGE is a stage of `ltbench list`, suite or executor; several pairs make one package. The package works as
+    written and has a test, a README, a licence and a CI file. FILL IN marks what is left to write.
     """
     from ltbench.registry.registry import Registry
     from ltbench.scaffold.names import check_name, import_name, taken
@@ -38,7 +38,7 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
     owners = taken(Registry.load())
     for part in parts:
         check_name(part.name, part.kind, owners)
-        owners[part.name] = "another one of this command"
+        owners[part.name] = "another part of this command"
     distribution = distribution or f"ltbench-{parts[0].name.replace('_', '-')}"
     package = Package(
         distribution=distribution,
@@ -49,7 +49,9 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
     )
     files, folder = package.files(), output or Path(distribution)
     write(files, folder)
-    click.echo(f"wrote {folder}, {len(files)} files; what to fill in says FILL IN. The next three commands:", err=True)
+    click.echo(
+        f"wrote {folder}, {len(files)} files; FILL IN marks what is left to write. The next three commands:", err=True
+    )
     where = str(folder) if folder.is_absolute() else f"./{folder}"
     click.echo(
         f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}"
@@ -73,7 +75,7 @@ def _parts(words: Sequence[str]) -> list[Part]:
 
 
 def _author() -> str:
-    """Return who git takes this user for."""
+    """Return the user name that git is configured with."""
     git = shutil.which("git")
-    asked = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
-    return (asked.stdout.strip() if asked else "") or "FILL IN: YOUR NAME"
+    answer = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
+    return (answer.stdout.strip() if answer else "") or "FILL IN: YOUR NAME"

@@ -1,4 +1,4 @@
-"""What several commands share: which plugins, which suite, which folders."""
+"""Options that several commands share: plugins, suite, folders."""
 
 from __future__ import annotations
 
@@ -21,101 +21,112 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "LTBENCH_PLUGINS"
-"""Environment variable with more words for -p, with commas between."""
+"""Environment variable with further words for -p, separated by commas."""
 STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
 
 
 def plugin_options(function: F) -> F:
-    """Add the options that say which plugins are loaded; the command gets them as `choice`."""
+    """Add the options that select plugins; the command gets them as `choice`."""
 
     @functools.wraps(function)
-    def command(*args: Any, plugin_files: Sequence[str], words: Sequence[str], alone: bool, **kwargs: Any) -> Any:
+    def command(
+        *args: Any, plugin_files: Sequence[str], words: Sequence[str], builtin_only: bool, **kwargs: Any
+    ) -> Any:
         from ltbench.registry.discovery import PluginSelection
 
-        asked = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
-        choice = PluginSelection(files=tuple(plugin_files), words=(*asked, *words), alone=alone)
+        from_environment = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
+        choice = PluginSelection(
+            files=tuple(plugin_files), words=(*from_environment, *words), builtin_only=builtin_only
+        )
         return function(*args, choice=choice, **kwargs)
 
     files = click.option(
         "--plugin-file", "plugin_files", multiple=True, metavar="FILE",
-        help="Load a plugin from a Python file, before there is a package. Repeatable.",
+        help="Load a plugin from a Python file that is not installed. Repeatable.",
     )  # fmt: skip
     word = click.option(
         "-p", "words", multiple=True, metavar="[no:]NAME",
-        help=f"Load a module or file as a plugin, or leave an installed one off (no:NAME). Repeatable; before these "
-             f"come those of ${VARIABLE}, with commas between.",
+        help=f"Load a module or file as a plugin, or leave an installed one off (no:NAME). Repeatable; ${VARIABLE} "
+             "holds more, separated by commas.",
     )  # fmt: skip
-    alone = click.option(
+    without = click.option(
         "--no-plugins",
-        "alone",
+        "builtin_only",
         is_flag=True,
-        help="Leave installed plugins of third parties off, but those given by -p.",
+        help="Leave third-party plugins off, except those given by -p.",
     )
-    return files(word(alone(cast("F", command))))
+    return files(word(without(cast("F", command))))
 
 
 def suite_options(function: F) -> F:
-    """Add the options that say which suite, and what of it is changed."""
+    """Add the options that select a suite and change parts of it."""
     for option in reversed(
         (
             click.option("--suite", "suite_name", default="quick", show_default=True, metavar="NAME|FILE",
-                         help="The question: an installed suite or a TOML file."),
+                         help="An installed suite or a TOML file."),
             click.option("--plugins", metavar="NAMES",
                          help="Combine these techniques instead of the suite's: a,b[x=1],c[y=1,2]."),
             click.option("--all", "everything", is_flag=True, help="Combine every registered technique."),
             click.option("--strategy", type=click.Choice(STRATEGIES),
-                         help="Which combinations: all of them, one technique at a time, pairs, a growing stack, "
-                              "or the full stack less one."),
+                         help="Which combinations: all, one technique at a time, pairs, a growing stack, or the "
+                              "full stack without one."),
             click.option("--max-techniques", type=click.IntRange(min=0), metavar="N",
                          help="At most N techniques in a combination."),
-            click.option("--datasets", metavar="NAMES", help="Other data sets than the suite's."),
-            click.option("--models", metavar="NAMES", help="Other models than the suite's."),
-            click.option("--imbalance-factors", metavar="NUMBERS", help="Other imbalance factors: 10,100."),
-            click.option("--seeds", metavar="NUMBERS", help="Other training seeds: 0,1,2."),
+            click.option("--datasets", metavar="NAMES", help="Data sets in place of the suite's."),
+            click.option("--models", metavar="NAMES", help="Models in place of the suite's."),
+            click.option("--imbalance-factors", metavar="NUMBERS", help="Imbalance factors in place of the suite's: 10,100."),
+            click.option("--seeds", metavar="NUMBERS", help="Training seeds in place of the suite's: 0,1,2."),
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                          help="Change a field of the recipe, as in --set epochs=5. Repeatable."),
-            click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
-                         help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]"),
+            data_root_option,
             click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-                         help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]"),
+                         help="Folder of trained results.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]"),
         )
     ):  # fmt: skip
         function = option(function)
     return function
 
 
+def data_root_option(function: F) -> F:
+    """Add the option for the folder of data sets."""
+    return click.option(
+        "--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
+        help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+    )(function)  # fmt: skip
+
+
 def cell_options(function: F) -> F:
-    """Add the options that run a single cell."""
-    cell = click.option("--cell", metavar="ID", help="Only this cell, by the beginning of its identity.")
+    """Add the options that select a single cell."""
+    cell = click.option("--cell", metavar="ID", help="Only this cell, given by the first characters of its identity.")
     return cell(records_option(function))
 
 
 def records_option(function: F) -> F:
-    """Add the option that says where a cell is looked for."""
+    """Add the option that says where to look for the record of a cell."""
     return click.option(
         "--records", type=click.Path(path_type=Path), metavar="PATH",
-        help="Where the cell is on record: a records file, a suite's folder or a store.  "
+        help="Where the record of the cell is: a records file, a suite's folder or a store.  "
              "[default: the leaderboards, then the store]",
     )(function)  # fmt: skip
 
 
 def leaderboards_option(function: F) -> F:
-    """Add the option that says where leaderboards are."""
+    """Add the option for the folder of leaderboards."""
     return click.option(
         "--leaderboards", "leaderboards", type=click.Path(path_type=Path, file_okay=False),
-        default=Path("leaderboards"), show_default=True, metavar="DIR", help="Where leaderboards are.",
+        default=Path("leaderboards"), show_default=True, metavar="DIR", help="Folder of leaderboards.",
     )(function)  # fmt: skip
 
 
 def places_of(records: Path | None, leaderboards: Path) -> list[RecordsLocation]:
-    """Return where cells are looked for."""
+    """Return where to look for records of cells."""
     from ltbench.records import locations
 
     return locations.places(leaderboards, store_root()) if records is None else [locations.location(records)]
 
 
 def load_registry(choice: PluginSelection) -> Registry:
-    """Return the registry, with one line on stderr for each plugin or technique that is off."""
+    """Return the registry; print a line on stderr for each plugin or technique that is off."""
     from ltbench.registry.registry import Registry
 
     registry = Registry.load_origin(choice.origin())
@@ -144,7 +155,7 @@ def asked_suite(
     seeds: str | None,
     settings: Sequence[str],
 ) -> Suite:
-    """Return the suite with what the command line changes."""
+    """Return the suite with the changes of the command line."""
     from ltbench.suite.suite import changed, find_suite
 
     suite = find_suite(suite_name, registry)
@@ -158,7 +169,7 @@ def asked_suite(
     if everything:
         changes["techniques"] = every_technique(registry)
     if plugins is not None:
-        changes |= _placed(registry, plugins)
+        changes |= _fields_of_plugins(registry, plugins)
     if strategy:
         changes["strategy"] = strategy
     if max_techniques is not None:
@@ -183,21 +194,23 @@ def asked_suite(
 
 
 def every_technique(registry: Registry) -> list[str]:
-    """Return every registered technique that a combination can pick."""
+    """Return the names of all techniques that a combination can pick."""
     from ltbench.stages import TECHNIQUE_STAGES
 
     return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
 
 
-def _placed(registry: Registry, plugins: str) -> dict[str, object]:
-    """Return the techniques of `--plugins`; a data set, profile or model among them takes the place of the suite's."""
+def _fields_of_plugins(registry: Registry, plugins: str) -> dict[str, object]:
+    """Return the suite fields that `--plugins` changes: data sets, profiles and models have fields of their own."""
     from ltbench.stages import STAGES
 
     changes: dict[str, list[str]] = {"techniques": []}
     for technique in registry.parse_all(plugins):
         role = STAGES[technique.stage].role
         if role == "metric":
-            raise UsageError(f"'{technique.name}' is a metric: every metric is computed for every cell", fix="leave it")
+            raise UsageError(
+                f"'{technique.name}' is a metric: every metric is computed for every cell", fix="leave it out"
+            )
         field = "techniques" if role == "technique" else f"{technique.stage}s"
         changes.setdefault(field, []).append(technique.label)
     return {field: list(dict.fromkeys(labels)) for field, labels in changes.items()}

@@ -1,4 +1,4 @@
-"""How commands print: data on stdout, as JSON or as a table that fits the window."""
+"""Printing data on stdout, as JSON or as a table that fits the window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 def called() -> list[str]:
-    """Return the words that ltbench was called with."""
+    """Return the command line of this process, starting with ltbench."""
     return ["ltbench", *sys.argv[1:]]
 
 
@@ -21,7 +21,7 @@ def print_json(data: object) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print columns; the last one is cut where the window ends, and never where stdout is not a terminal."""
+    """Print columns; on a terminal, lines are cut at the width of the window."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(head)]
     window = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 0

@@ -1,4 +1,4 @@
-"""`ltbench plugins`: who offers what."""
+"""`ltbench plugins`: the plugins and what each offers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command("plugins")
-@click.option("--times", is_flag=True, help="How long each takes to load, the slowest first.")
-@click.option("--requirements", is_flag=True, help="Print what is installed as pip reads it.")
+@click.option("--times", is_flag=True, help="Print how long each takes to load, the slowest first.")
+@click.option("--requirements", is_flag=True, help="Print the installed plugins as requirements for pip.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelection) -> None:
-    """List the plugins, what each offers, and those that are off with the reason."""
+    """List the plugins, what each offers, and why some are off."""
     if requirements and (times or as_json):
-        raise UsageError("--requirements prints lines for pip and nothing else", fix="leave --times and --json away")
+        raise UsageError("--requirements prints lines for pip only", fix="remove --times and --json")
     registry = load_registry(choice)
     if requirements:
         from ltbench.registry.requirements import pins
@@ -51,10 +51,10 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
             "plugin": loaded.source.plugin,
             "distribution": loaded.source.distribution,
             "version": loaded.source.version,
-            "techniques": [technique.name for technique in loaded.techniques],
-            "off": [technique.name for technique in loaded.techniques if technique.name in registry.clashes],
-            "suites": [path.stem for path in loaded.suites],
-            "executors": [offer.name for offer in loaded.executors],
+            "techniques": (names := loaded.names())["technique"],
+            "off": [name for name in names["technique"] if name in registry.clashes],
+            "suites": names["suite"],
+            "executors": names["executor"],
             "families": len(loaded.families),
             "milliseconds": round(1000 * loaded.seconds, 2),
             "slow": loaded.is_slow,
@@ -62,29 +62,29 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
         }
         for loaded in registry.loaded
     ]
-    nothing = {"techniques": [], "off": [], "suites": [], "executors": [], "families": 0, "milliseconds": None}
+    empty = {"techniques": [], "off": [], "suites": [], "executors": [], "families": 0, "milliseconds": None}
     return rows + [
         {
-            "plugin": b.plugin,
-            "distribution": b.distribution,
-            "version": b.version,
-            **nothing,
+            "plugin": broken.plugin,
+            "distribution": broken.distribution,
+            "version": broken.version,
+            **empty,
             "slow": False,
-            "error": b.error,
+            "error": broken.error,
         }
-        for b in registry.broken
+        for broken in registry.broken
     ]
 
 
 def _line(row: dict[str, Any]) -> list[str]:
     names = [f"{name} (off: several offer it)" if name in row["off"] else name for name in row["techniques"]]
     counts = ((row["suites"], "suite"), (row["executors"], "executor"), (["..."] * row["families"], "family"))
-    names += [f"{kind} {name}" for found, kind in counts for name in found]
+    names += [f"{kind} {name}" for offered, kind in counts for name in offered]
     state = "off" if row["error"] else "on"
     return [row["plugin"], f"{row['distribution']} {row['version']}", state, row["error"] or ", ".join(names)]
 
 
 def _time(row: dict[str, Any]) -> list[str]:
-    about = row["error"] or ("slow: it should import what is heavy where it is used" if row["slow"] else "")
+    about = row["error"] or ("slow: heavy modules should be imported where they are used" if row["slow"] else "")
     shown = "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
     return [row["plugin"], f"{row['distribution']} {row['version']}", shown, about]

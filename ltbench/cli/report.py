@@ -11,25 +11,25 @@ from ltbench.cli.options import leaderboards_option
 
 @click.command("report")
 @click.argument("suite")
-@click.option("--open", "is_open", is_flag=True, help="Show it in the browser.")
+@click.option("--open", "is_open", is_flag=True, help="Open it in the browser.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where it is written.  [default: report.html in the suite's folder]",
+    help="Where to write it.  [default: report.html in the suite's folder]",
 )
 @leaderboards_option
 def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) -> None:
-    """Make the report of SUITE: one HTML file that works from disk, without a network.
+    """Write the report of SUITE: one HTML file that works from disk, without a network.
 
-    Its table is sorted and filtered, rows that are ticked are compared, and each cell has its configuration,
-    environment and log. Works from the records below --leaderboards alone. Needs the extra `report`.
+    It sorts and filters the table, compares ticked rows, and shows configuration, environment and log of each cell.
+    Reads only the records below --leaderboards. Needs the extra `report`.
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
     from ltbench.records.record import write_atomic
 
-    # A folder without records is a suite that has not run yet, and its report says so.
+    # A suite that has not run yet has a folder without records; its report says so.
     folder = (
         leaderboards / suite if suite and (leaderboards / suite).is_dir() else publish.folder_of(leaderboards, suite)
     )

@@ -24,7 +24,7 @@ from ltbench.cli.units import Size, Span
 from ltbench.errors import CELLS_FAILED
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.registry.discovery import PluginSelection
     from ltbench.store.quarantine import Damage
 
@@ -145,10 +145,10 @@ def command(
     return _report(result)
 
 
-def _show(loaded: Loaded, published: Sequence[Path]) -> None:
-    from ltbench.cli.leaderboard import shown
+def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
+    from ltbench.cli.leaderboard import fitted_text
 
-    click.echo(shown(loaded, most=SHOWN), nl=False)
+    click.echo(fitted_text(loaded, most=SHOWN), nl=False)
     drawn = sum(path.suffix == ".svg" for path in published)
     names = [str(path) for path in published if path.suffix != ".svg"] + [f"{drawn} figures"] * bool(drawn)
     click.echo(f"written: {', '.join(names)}", err=True)

@@ -1,19 +1,20 @@
-"""`ltbench show NAME`: everything about one technique or executor, or the text of a suite."""
+"""`ltbench show NAME`: a technique or executor with its parameters, or the text of a suite."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.options import load_registry, plugin_options
+from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
-from ltbench.core.folders import data_root as default_root
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
+    from ltbench.registry.parameter_help import Parameter
     from ltbench.registry.registry import Registry
 
 
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     "--figure",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.png",
-    help="Write a picture of what an augmentation or a mix does to real images.",
+    help="Write a picture that shows what an augmentation or mix does to real images.",
 )
-@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Whose images those are.")
-@click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
-              help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
+@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of these images.")
+@data_root_option
 @plugin_options
 def command(
     name: str,
@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 
-    Or an executor with its options, or the text of a suite.
+    Also explains an executor with its options and prints the text of a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -67,9 +67,7 @@ def command(
         "version": entry.version,
         "revision": kind.revision,
         "about": inspect.getdoc(kind) or "",
-        "parameters": [
-            {"name": p.name, "allowed": p.allowed, "default": p.default, "about": p.about} for p in parameters(kind)
-        ],
+        "parameters": parameters(kind),
         "conflicts": dict(kind.conflicts),
         "needs": dict(kind.needs),
         "doubtful": dict(kind.doubtful),
@@ -81,11 +79,10 @@ def command(
     click.echo(f"{entry.distribution} {entry.version}, plugin {entry.plugin}, revision {kind.revision}\n")
     click.echo(facts["about"] + "\n")
     if facts["parameters"]:
-        rows = [[p.name, p.default, p.allowed, p.about] for p in parameters(kind)]
-        print_table(["parameter", "default", "allowed", "meaning"], rows)
+        _print_parameters("parameter", facts["parameters"])
     else:
-        click.echo("It has no parameters.")
-    for title, others in (("Cannot go with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
+        click.echo("no parameters")
+    for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
 
@@ -94,15 +91,17 @@ def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
     from ltbench.registry.parameter_help import parameters
 
     source, offer = registry.executors[name]
-    options = [(o.name, o.default, o.allowed, o.about) for o in parameters(offer)]
-    about = inspect.getdoc(offer) or ""
+    options, about = parameters(offer), inspect.getdoc(offer) or ""
     if as_json:
-        titles = ("name", "default", "allowed", "about")
         facts = {"name": name, "stage": "executor", "distribution": source.distribution, "version": source.version}
-        print_json(facts | {"about": about, "parameters": [dict(zip(titles, o, strict=True)) for o in options]})
+        print_json(facts | {"about": about, "parameters": options})
         return
     click.echo(f"{name}: an executor of {source.distribution} {source.version}\n\n{about}\n")
-    print_table(["option", "default", "allowed", "meaning"], options)
+    _print_parameters("option", options)
+
+
+def _print_parameters(title: str, rows: Sequence[Parameter]) -> None:
+    print_table([title, "default", "allowed", "meaning"], [[p.name, p.default, p.allowed, p.about] for p in rows])
 
 
 def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -> None:
@@ -112,9 +111,9 @@ def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -
 
     images = registry.parse(dataset, "dataset")
     assert isinstance(images, Dataset)
-    drawn = examples(registry.parse(name), images, root)
+    image = examples(registry.parse(name), images, root)
     try:
-        drawn.savefig(file, format="png", metadata={"Software": None})
+        image.savefig(file, format="png", metadata={"Software": None})
     except OSError as error:
         raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from None
     click.echo(f"written: {file}", err=True)

@@ -1,4 +1,4 @@
-"""`ltbench show-cell ID`: all that is known of one cell, and the command that runs it again."""
+"""`ltbench show-cell ID`: the record of one cell, and the command that reruns it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ltbench.core.folders import store_root
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.records.locations import Found
+    from ltbench.records.locations import FoundCell
     from ltbench.records.record import Record
 
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 @records_option
 @leaderboards_option
 @click.option(
-    "--log", "only_log", is_flag=True, help="Print what its jobs printed, and how it failed, and nothing else."
+    "--log", "only_log", is_flag=True, help="Print only the output of its jobs and the traceback of its failure."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool, as_json: bool) -> None:
-    """Show the record of the cell whose identity begins with ID: numbers, configuration, machine, plugins, log.
+    """Show the record of the cell whose id begins with ID: numbers, configuration, machine, plugins, log.
 
-    The last line is the command that trains this cell alone, in a store of its own.
+    The last line is the command that reruns this cell alone, in a store of its own.
     """
-    from ltbench.records.locations import find
+    from ltbench.records.locations import find_cell
     from ltbench.records.plugins_needed import plugin_files
     from ltbench.store.store import Store
     from ltbench.verify.rerun import command_of
 
-    found = find(cell, places_of(records, leaderboards))
+    found = find_cell(cell, places_of(records, leaderboards))
     record = found.record
     again = command_of(record, records)
     if records is None and leaderboards != Path("leaderboards"):
@@ -50,7 +50,7 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
         for key, text in log.items():
             click.echo(f"# {key}\n{text.rstrip()}")
         if not log:
-            click.echo(f"no log of {record.id} is kept in {store_root()}", err=True)
+            click.echo(f"{store_root()} has no log of {record.id}", err=True)
         return
     verified = _verified(found)
     if as_json:
@@ -61,37 +61,34 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
         return
     for line in _lines(found, verified, log):
         click.echo(line)
-    click.echo("\nrun again, alone")
+    click.echo("\nrerun this cell alone")
     for file in plugin_files([record]):
-        click.echo(
-            f"  {file} is the file of a plugin, which is no part of the record: put it here, or name it by its path"
-        )
+        click.echo(f"  the record does not contain the plugin file {file}: put it here, or give its path")
     click.echo(f"  {again}")
 
 
 def _log(record: Record, store: Any) -> dict[str, str]:
-    """Return what is kept of how the cell was made: the traceback of a failure, and what its jobs printed."""
+    """Return the stored output of the jobs of a cell, and the traceback of its failure."""
     logs = {key: text for key in (record.id, *record.spec["members"]) if (text := store.log(key))}
     if record.error is not None and record.error.log:
         logs[record.error.job or record.id] = record.error.log
     return logs
 
 
-def _verified(found: Found) -> list[str]:
-    """Return by which verifications the record is covered, each as a page names it."""
-    from ltbench.records.verifications import FILE, read_verifications, standing
+def _verified(found: FoundCell) -> list[str]:
+    """Return the verifications that cover the record, as pages name them."""
+    from ltbench.records.verifications import FILE, read_verifications, verification_status
 
     lines: list[str] = []
     for place in found.places:
         if place.kind == "store" or not (verifications := read_verifications(place.file.parent / FILE)):
             continue
-        held = place.records_file()
-        stands = standing(verifications, [*held.records, *held.withdrawn])
-        lines += [one.short.replace("`", "") for one in stands.valid if found.record.id in one.cells]
+        status = verification_status(verifications, place.records_file().all_records)
+        lines += [one.short.replace("`", "") for one in status.valid if found.record.id in one.cells]
     return lines
 
 
-def _lines(found: Found, verified: Sequence[str], log: Mapping[str, str]) -> Iterator[str]:
+def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) -> Iterator[str]:
     record = found.record
     s = record.setting
     yield f"{record.id}  {record.label}"

@@ -1,4 +1,4 @@
-"""`ltbench verify`: whether records that somebody else made stand up to what can be found out here."""
+"""`ltbench verify`: check records of others, recompute their metrics and rerun some of their cells."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-class Again(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that was trained again, as it is reported."""
+class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a rerun cell."""
 
     id: str
     label: str
@@ -44,13 +44,13 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
 @click.command("verify")
 @click.argument("path")
 @click.option("--rerun", "count", type=click.IntRange(min=0), default=0, show_default=True, metavar="K",
-              help="Train K cells again, drawn at random from those that stood up so far.")  # fmt: skip
+              help="Rerun K cells, drawn at random from the valid ones.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
-              help="Draw the same cells as a verification that states this seed.  [default: unpredictable]")  # fmt: skip
+              help="Draw the cells of the verification with this seed.  [default: random]")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0, max=1), metavar="T",
               help="How far top-1 accuracies may be apart, as 0.01.  [default: exactly the same numbers on the same type "
                    "of machine, 0.02 on another]")  # fmt: skip
-@click.option("--dry", is_flag=True, help="Write no verified.json.")
+@click.option("--dry", is_flag=True, help="Do not write verified.json.")
 @click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
               help="Where jobs run: local or inline.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
@@ -74,17 +74,17 @@ def command(
 ) -> int:
     """Examine the records of PATH: a records file, a suite's folder or name, or a store.
 
-    Schema, digest and identity of every record, whether its plugins are here at the same revision, whether its counts
-    are those of the data set, every metric again from the predictions that came along, and K cells trained again.
-    Where K is at least one and nothing is wrong, verified.json beside the records notes what stood up to it, and pages
-    say so. Exits 1 where something is wrong, 4 where a plugin is missing or another.
+    Checks schema, digest and id of every record, that its plugins are installed at the same revision and its counts are
+    those of the data set, recomputes metrics from predictions beside the records, and reruns K cells. If K is at least
+    one and nothing is wrong, verified.json beside the records lists the valid cells, and pages say so. Exits 1 if
+    something is wrong, 4 if a plugin is missing or has another revision.
     """
-    from ltbench.records.locations import named
+    from ltbench.records.locations import find_location
     from ltbench.verify.audit import examine
 
-    place = named(path, leaderboards)
+    place = find_location(path, leaderboards)
     registry = load_registry(choice)
-    registry.executor(executor_name)  # before the records are examined, which takes a while
+    registry.executor(executor_name)  # fails early: examining the records takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)
     drawn_with = secrets.randbits(32) if seed is None else seed
@@ -120,8 +120,8 @@ def _train(
     data_root: Path,
     executor_name: str,
     workers: int | None,
-) -> tuple[list[Again], list[Record]]:
-    """Train cells again in a store of their own; return what came of each, and the new records."""
+) -> tuple[list[RerunReport], list[Record]]:
+    """Rerun cells in a temporary store; return the outcome of each, and the new records."""
     from ltbench.executor import Context, Terms
     from ltbench.records.agreement import agreement
     from ltbench.running.progress import Progress
@@ -141,7 +141,7 @@ def _train(
         error = "no record was made" if now is None else "" if now.error is None else now.error.message
         found = None if now is None or error else agreement(record, now)
         reports.append(
-            Again(
+            RerunReport(
                 id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor,
                 seed=record.setting.seed, agrees=found is not None and found.within(tolerance), agreement=found,
                 error=error,
@@ -151,13 +151,13 @@ def _train(
 
 
 def _verification(
-    examined: Examined, again: Sequence[Again], made: Sequence[Record], seed: int, tolerance: float | None
+    examined: Examined, again: Sequence[RerunReport], made: Sequence[Record], seed: int, tolerance: float | None
 ) -> Verification:
     from ltbench import __version__
     from ltbench.records.agreement import result_digest
-    from ltbench.records.verifications import Rerun, Verification, sealed
+    from ltbench.records.verifications import Rerun, Verification, seal_verification
 
-    return sealed(
+    return seal_verification(
         Verification(
             ltbench=__version__,
             protocols=sorted({record.protocol for record in examined.sound}),
@@ -172,20 +172,20 @@ def _verification(
     )
 
 
-def _write(place: RecordsLocation, verification: Verification | None, again: Sequence[Again]) -> Path | None:
-    """Note a verification beside the records in place of those that it makes needless; return where.
+def _write(place: RecordsLocation, verification: Verification | None, reruns: Sequence[RerunReport]) -> Path | None:
+    """Write a verification beside the records in place of those that it covers; return the path.
 
-    What covers a cell that now came out differently is contradicted, and goes.
+    Verifications of a cell that now has other numbers are removed.
     """
     from ltbench.records.verifications import FILE, read_verifications, write_verifications
 
     if place.kind == "store":
         return None
     path = place.file.parent / FILE
-    refuted = {one.id for one in again if not one.agrees}
-    before = [one for one in read_verifications(path) if not refuted & one.cells.keys()]
+    refuted = {rerun.id for rerun in reruns if not rerun.agrees}
+    before = [entry for entry in read_verifications(path) if not refuted & entry.cells.keys()]
     if verification is not None:
-        before = [one for one in before if not one.cells.items() <= verification.cells.items()]
+        before = [entry for entry in before if not entry.cells.items() <= verification.cells.items()]
         before.append(verification)
     if verification is not None or refuted:
         write_verifications(path, before)
@@ -194,28 +194,27 @@ def _write(place: RecordsLocation, verification: Verification | None, again: Seq
 
 
 def _render(place: RecordsLocation) -> None:
-    """Have the page beside the records say it, too."""
+    """Render the page beside the records again."""
     from ltbench.leaderboard import publish
 
     if place.kind == "suite" and (place.path / publish.PAGE).is_file():
-        loaded = publish.load(place.path)
-        publish.rewrite(place.path, loaded.facts, loaded.records_file)
+        publish.write_folder(place.path, *publish.read_folder(place.path))
 
 
 def _print(
-    examined: Examined, again: Sequence[Again], verification: Verification | None, written: Path | None, seed: int
+    examined: Examined, again: Sequence[RerunReport], verification: Verification | None, written: Path | None, seed: int
 ) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
-        f"records       {len(examined.records)} can be read" + (f", {failed} of them of failed cells" * bool(failed))
+        f"records       {len(examined.records)} readable" + (f", {failed} of them of failed cells" * bool(failed))
     )
-    click.echo(f"stood up      {len(examined.sound)} of {len(examined.records) - failed}")
-    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from their predictions")
+    click.echo(f"valid         {len(examined.sound)} of {len(examined.records) - failed}")
+    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from predictions")
     if again:
-        click.echo(f"trained again {len(again)} cells, drawn with seed {seed}:\n")
+        click.echo(f"rerun         {len(again)} cells, drawn with seed {seed}:\n")
         print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(one) for one in again])
         click.echo("")
-    for level, title in (("wrong", "WRONG"), ("unknown", "cannot be examined here"), ("note", "note")):
+    for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
         found = [finding for finding in examined.findings if finding.level == level]
         for finding in found[:SHOWN]:
             click.echo(f"{title}: {finding.where}: {finding.what}")
@@ -225,20 +224,22 @@ def _print(
     if wrong or not all(one.agrees for one in again):
         click.echo("NOT VERIFIED")
     elif verification is None:
-        click.echo("not verified: no cell was trained again (--rerun K)")
+        click.echo("not verified: no cell was rerun (--rerun K)")
     else:
-        click.echo(f"verified by {verification.short.replace('`', '')}" + (f"; noted in {written}" if written else ""))
+        click.echo(
+            f"verified by {verification.short.replace('`', '')}" + (f"; written to {written}" if written else "")
+        )
 
 
-def _row(one: Again) -> list[Any]:
+def _row(one: RerunReport) -> list[Any]:
     return [one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)]
 
 
-def _outcome(one: Again) -> str:
+def _outcome(one: RerunReport) -> str:
     if one.agreement is None:
         return f"FAILED: {one.error}"
     if one.agreement.same:
-        return "the same, to the last bit"
+        return "bit for bit identical"
     gap = "without top-1" if one.agreement.gap is None else f"top-1 differs by {one.agreement.gap:.4f}"
     unlike = f" ({', '.join(one.agreement.unlike)})" if one.agreement.unlike else ", on the same type of machine"
     return f"{'within tolerance' if one.agrees else 'DIFFERS'}: {gap}{unlike}"

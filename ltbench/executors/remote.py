@@ -28,8 +28,8 @@ from ltbench.executors.job_output import Output, last_words, output_path, remove
 from ltbench.executors.limits import Limits, enforced, exceeded
 from ltbench.executors.perform import described, failure, finished, path_of, perform, prepared, without_machine
 from ltbench.executors.version_check import Versions, greet, versions
-from ltbench.registry.discovery import source_digest
 from ltbench.registry.registry import Registry
+from ltbench.registry.source_digest import source_digest
 from ltbench.store.store import Store
 
 _UNSTARTED = 10

@@ -1,4 +1,4 @@
-"""Every number of a suite in tidy form: one row per cell and metric. docs/data-format.md documents the columns."""
+"""Export the numbers of a suite in tidy form, one row per cell and metric (docs/data-format.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.record import Record
-from ltbench.records.verifications import Standing
+from ltbench.records.verifications import VerificationStatus
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ COLUMNS: Final = (
 )  # fmt: skip
 _KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": "int64", "class": "Int64",
                  "value": "float64"}  # fmt: skip
-"""Types of the columns that are no text."""
+"""Types of the columns that are not text."""
 
 
-def tidy(records: Iterable[Record], standing: Standing, *, per_class: bool = False) -> pd.DataFrame:
+def tidy_table(records: Iterable[Record], standing: VerificationStatus, *, per_class: bool = False) -> pd.DataFrame:
     """Return one row per cell and metric, in the order of the records and by name of the metric.
 
-    A cell that failed has a single row without a metric. per_class: whether numbers of single classes are there, too.
+    A failed cell has a single row without a metric. per_class: whether to include numbers per class.
     """
     import pandas as pd
 
@@ -44,27 +44,25 @@ def tidy(records: Iterable[Record], standing: Standing, *, per_class: bool = Fal
     return frame.astype({name: _KINDS.get(name, "string") for name in COLUMNS})
 
 
-def written(frame: pd.DataFrame, form: Format) -> bytes:
-    """Return a tidy table as the content of a file: CSV and JSON are the same bytes for the same records.
+def encode_table(frame: pd.DataFrame, form: Format) -> bytes:
+    """Return a tidy table as CSV, JSON or Parquet; CSV and JSON are the same bytes for the same records.
 
-    Raises `UsageError` naming the extra where Parquet is asked for and pyarrow is missing.
+    Raises `UsageError` naming the extra if pyarrow is missing.
     """
     if form == "csv":
         return str(frame.to_csv(index=False, lineterminator="\n")).encode()
     if form == "json":
-        # pandas rounds to fifteen decimals, which is not the number that was measured.
+        # pandas would round to fifteen decimals.
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
         return b"[\n" + b",\n".join(map(msgspec.json.encode, rows)) + b"\n]\n"
     if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError(
-            "Parquet needs the library pyarrow, which is not installed", fix="pip install 'ltbench[parquet]'"
-        )
+        raise UsageError("Parquet needs pyarrow, which is not installed", fix="pip install 'ltbench[parquet]'")
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False, engine="pyarrow")
     return buffer.getvalue()
 
 
-def _cell(record: Record, standing: Standing) -> dict[str, object]:
+def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
     setting = record.setting
     return {
         "cell": record.id,

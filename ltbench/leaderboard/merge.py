@@ -1,4 +1,4 @@
-"""Records of several machines in one leaderboard: duplicates found by identity, contradictions never silently settled."""
+"""Merge records of several machines: duplicates are matched by identity, conflicts are never resolved silently."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
+from ltbench.stages import PRIMARY
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers that one or several places have for a cell."""
+    """One version of the numbers of a cell, and the places that have it."""
 
     outcome: str
     top1: float | None
@@ -21,7 +23,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell for which places have different numbers."""
+    """A cell whose numbers differ between places."""
 
     id: str
     label: str
@@ -29,55 +31,56 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     versions: list[Version]
     kept: str
-    """The outcome that stays or was preferred; empty where none was there and none is preferred."""
+    """The outcome that was kept or preferred; empty if the cell is new and no place is preferred."""
 
 
-class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a merge."""
+class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a merge."""
 
     records_file: RecordsFile
     added: int
-    """Cells that were not there."""
+    """New cells."""
     duplicates: int
-    """Records of cells that were there with the same numbers."""
+    """Records with the same numbers as another record of their cell."""
     renewed: int
-    """Cells that had failed and now have numbers."""
+    """Cells that failed before and now have numbers."""
     conflicts: list[Conflict]
     protocols: list[str]
     other_versions: int
-    """Cells of one place in a table that are there more than once, made with other data or other revisions."""
+    """Records that share a slot with another one, made with other data or revisions."""
 
 
-def merged(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> Merged:
-    """Return records of several places as one records file, the same whatever the order of the places.
+def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> MergeResult:
+    """Merge records files; the order of the places does not matter.
 
-    old: what the leaderboard has; new: what is taken in, by the name of its place. Where numbers of one cell differ,
-    those of `prefer` are taken, else the old ones stay, else none is taken. Of records with the same numbers the one
-    with the lowest digest is kept, and one with numbers goes before a failure.
+    old: the records of the target; new: those of the sources, by the name of their place. If numbers of a cell differ,
+    those of `prefer` are taken, else the old ones, else none. Of records with the same numbers the one with the lowest
+    digest is kept, and numbers replace a failure.
     """
     places = {"": old, **new}
-    invalidations = [one for place in places.values() for one in place.invalidations]
-    everything = {name: records_file([*one.records, *one.withdrawn], invalidations) for name, one in places.items()}
-    found: dict[str, dict[str, dict[str, Record]]] = {}
+    invalidations = [entry for place in places.values() for entry in place.invalidations]
+    # An invalidation of one place withdraws the record in all of them.
+    everything = {name: records_file(place.all_records, invalidations) for name, place in places.items()}
+    by_cell: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
         for record in everything[name].records:
-            here = found.setdefault(record.id, {}).setdefault(_numbers(record), {})
-            here[name] = min(here.get(name, record), record, key=lambda one: one.digest)
+            here = by_cell.setdefault(record.id, {}).setdefault(_numbers(record), {})
+            here[name] = min(here.get(name, record), record, key=lambda record: record.digest)
     kept: list[Record] = []
     conflicts: list[Conflict] = []
-    for cell in sorted(found):
-        versions = {number: by_place for number, by_place in found[cell].items() if number} or found[cell]
+    for cell in sorted(by_cell):
+        versions = {number: by_place for number, by_place in by_cell[cell].items() if number} or by_cell[cell]
         chosen = next(iter(versions)) if len(versions) == 1 else _preferred(versions, prefer)
         if len(versions) > 1:
             conflicts.append(_conflict(cell, versions, chosen))
         if chosen is not None:
-            kept.append(min(versions[chosen].values(), key=lambda one: one.digest))
+            kept.append(min(versions[chosen].values(), key=lambda record: record.digest))
     before = {record.id: record for record in everything[""].records}
-    withdrawn = [record for one in everything.values() for record in one.withdrawn]
-    return Merged(
+    withdrawn = [record for place in everything.values() for record in place.withdrawn]
+    return MergeResult(
         records_file=records_file([*kept, *_lowest(withdrawn)], invalidations),
         added=sum(record.id not in before for record in kept),
-        duplicates=sum(len(by_place) - 1 for cell in found.values() for by_place in cell.values()),
+        duplicates=sum(len(by_place) - 1 for cell in by_cell.values() for by_place in cell.values()),
         renewed=sum(record.id in before and before[record.id].status != record.status for record in kept),
         conflicts=conflicts,
         protocols=sorted({record.protocol for record in kept}),
@@ -86,26 +89,26 @@ def merged(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | No
 
 
 def _numbers(record: Record) -> str:
-    """Return what tells versions of a cell apart; empty for a failure, which contradicts nothing."""
+    """Return the result digest of a record; empty for a failure, which conflicts with nothing."""
     return result_digest(record) if record.status == "ok" else ""
 
 
 def _preferred(versions: Mapping[str, Mapping[str, Record]], prefer: str | None) -> str | None:
     for place in (prefer, ""):
-        mine = [number for number, by_place in versions.items() if place in by_place]
-        # A place that contradicts itself settles nothing.
-        if place is not None and len(mine) == 1:
-            return mine[0]
+        candidates = [number for number, by_place in versions.items() if place in by_place]
+        # A place with conflicting records of its own resolves nothing.
+        if place is not None and len(candidates) == 1:
+            return candidates[0]
     return None
 
 
 def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: str | None) -> Conflict:
-    one = next(iter(next(iter(versions.values())).values()))
+    record = next(iter(next(iter(versions.values())).values()))
     return Conflict(
         id=cell,
-        label=one.label,
-        imbalance_factor=one.setting.imbalance_factor,
-        seed=one.setting.seed,
+        label=record.label,
+        imbalance_factor=record.setting.imbalance_factor,
+        seed=record.setting.seed,
         versions=[
             Version(outcome=number, top1=_top1(next(iter(by_place.values()))), places=sorted(by_place))
             for number, by_place in sorted(versions.items())
@@ -115,7 +118,7 @@ def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: s
 
 
 def _top1(record: Record) -> float | None:
-    value = record.metrics.get("top1")
+    value = record.metrics.get(PRIMARY)
     return None if value is None else float(value)
 
 
@@ -123,7 +126,7 @@ def _lowest(records: Iterable[Record]) -> list[Record]:
     lowest: dict[tuple[str, str], Record] = {}
     for record in records:
         key = (record.id, result_digest(record))
-        lowest[key] = min(lowest.get(key, record), record, key=lambda one: one.digest)
+        lowest[key] = min(lowest.get(key, record), record, key=lambda record: record.digest)
     return list(lowest.values())
 
 
@@ -132,11 +135,13 @@ def _other_versions(records: Sequence[Record]) -> int:
     return len(slots) - len(set(slots))
 
 
-def facts_of(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
-    """Return what the page says of its suite: what it said, else what those taken in say where they say the same."""
+def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:
+    """Return the facts of a merged suite: the target's, else those of the sources if they agree; columns of all sides."""
+    sources = list(theirs)
+    columns = join_columns(() if mine is None else mine.columns, *(facts.columns for facts in sources))
     if mine is not None:
-        return mine
-    found = list(theirs)
-    seeds = tuple(sorted({pair for facts in found for pair in facts.seeds}))
-    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0) for facts in found]
-    return alike[0] if alike and all(facts == alike[0] for facts in alike) else SuiteFacts(name=name)
+        return msgspec.structs.replace(mine, columns=columns)
+    seeds = tuple(sorted({pair for facts in sources for pair in facts.seeds}))
+    alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0, columns=columns) for facts in sources]
+    agree = alike and all(facts == alike[0] for facts in alike)
+    return alike[0] if agree else SuiteFacts(name=name, columns=columns)

@@ -1,7 +1,7 @@
-"""The files of leaderboards: written from records, rendered again, checked.
+"""Write, render and check the files of leaderboards.
 
-A suite's folder has `records.jsonl` and `suite.json`, which are the source, and `README.md`, `table.csv`,
-`effects.csv` and `figures/`, which are rendered from them. Rendering needs nothing else: neither plugins nor the suite.
+A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.md`, `table.csv`, `effects.csv` and
+`figures/`, which are rendered from them alone: rendering needs neither plugins nor the suite.
 """
 
 from __future__ import annotations
@@ -15,83 +15,83 @@ import msgspec
 
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
-from ltbench.leaderboard.figures import FOLDER, Wish, placed
-from ltbench.leaderboard.figures.canvas import Drawing, current, svg
-from ltbench.leaderboard.page.page import SuiteFacts, failed, failure_numbers, page
+from ltbench.leaderboard.figures import FOLDER, FigureOptions, place_figures
+from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
+from ltbench.leaderboard.page.page import SuiteFacts, failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
-from ltbench.leaderboard.page.verification_notes import Trust, marked, trust
-from ltbench.leaderboard.statistics.analysis import analysed
-from ltbench.leaderboard.statistics.record_groups import comparables
-from ltbench.leaderboard.tables.csv import effects_sheet, sheet
-from ltbench.leaderboard.tables.table import Board, boards
+from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tables.columns import columns_of, installed_columns, join_columns
+from ltbench.leaderboard.tables.csv import effects_csv, table_csv
+from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
-from ltbench.records.verifications import Standing, read_verifications, standing
+from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
+from ltbench.stages import Column
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
 
 
-class Loaded(msgspec.Struct, frozen=True):
-    """A suite's folder as it was read."""
+class SuiteFolder(msgspec.Struct, frozen=True):
+    """The content of a suite's folder, and the boards made of it."""
 
     folder: Path
     facts: SuiteFacts
     records: list[Record]
-    """What counts, in its fixed order."""
+    """Records that count, in their fixed order."""
+    columns: tuple[Column, ...]
+    """How its numbers are shown."""
     boards: list[Board]
     records_file: RecordsFile
-    standing: Standing
-    trust: Trust
+    standing: VerificationStatus
+    trust: VerificationNotes
 
 
 def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
     """Merge records with those of a suite's folder and write its files; return their paths.
 
-    Raises `RecordError` where a record, new or old, is malformed or was changed, and `StoreError` where a file cannot
-    be written. Each file is written whole or not at all, the records first.
+    Raises `RecordError` if a record, new or old, is malformed or was changed, and `StoreError` if a file cannot be
+    written. Files are written atomically, the records first.
     """
     new = [validate(record) for record in records]
     for record in new:
         check_identity(record)
-    _, old = read(folder)
-    return rewrite(folder, facts, joined(old, new))
+    before, old = read_folder(folder)
+    facts = msgspec.structs.replace(facts, columns=join_columns(facts.columns, before.columns))
+    paths, _ = write_folder(folder, facts, add_records(old, new))
+    return paths
 
 
-def joined(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
-    """Return a records file with records added to it, of which those that were withdrawn stay so."""
+def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
+    """Return a records file with new records; withdrawn ones stay withdrawn."""
     fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
     return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
 
 
-def rewrite(folder: Path, facts: SuiteFacts, one: RecordsFile) -> list[Path]:
-    """Write every file of a suite's folder from the records it is to have; return their paths."""
-    paths, _ = written(folder, facts, one)
-    return paths
-
-
-def written(folder: Path, facts: SuiteFacts, one: RecordsFile) -> tuple[list[Path], Loaded]:
-    """Do what `rewrite` does, and return what is published, too."""
-    write_records_file(folder / RECORDS, one)
+def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
+    """Write all files of a suite's folder; return their paths and the content."""
+    write_records_file(folder / RECORDS, content)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    loaded = _loaded(folder, facts, one)
-    files = rendered(loaded)
+    loaded = _suite_folder(folder, facts, content)
+    files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
-    _remove(_left_over(loaded, files))
+    _remove(_surplus_figures(loaded, files))
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path) -> SuiteFolder:
     """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _loaded(folder, *read(folder))
+    return _suite_folder(folder, *read_folder(folder))
 
 
-def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
-    """Return what a suite's folder says of the suite, and its records. Raises `RecordError` as `load` does."""
+def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
+    """Read facts and records of a suite's folder. Raises `RecordError` naming file, line and field."""
     path = folder / FACTS
     facts = SuiteFacts(name=folder.name)
     if path.exists():
@@ -103,10 +103,20 @@ def read(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     return facts, read_records_file(path) if path.exists() else records_file(())
 
 
-def _loaded(folder: Path, facts: SuiteFacts, one: RecordsFile) -> Loaded:
-    stands = standing(read_verifications(folder / VERIFIED), [*one.records, *one.withdrawn])
-    shown = marked(boards(one.records, facts.seeds), one.records, stands)
-    return Loaded(folder, facts, one.records, shown, one, stands, trust(one, stands))
+def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
+    status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
+    columns = columns_of(content.records, facts.columns or installed_columns())
+    marked = mark_self_reported(make_boards(content.records, facts.seeds, columns), content.records, status)
+    return SuiteFolder(
+        folder=folder,
+        facts=facts,
+        records=content.records,
+        columns=columns,
+        boards=marked,
+        records_file=content,
+        standing=status,
+        trust=verification_notes(content, status),
+    )
 
 
 def folders(root: Path) -> list[Path]:
@@ -115,40 +125,41 @@ def folders(root: Path) -> list[Path]:
 
 
 def folder_of(root: Path, suite: str) -> Path:
-    """Return the folder of a suite; raise `UnknownName` listing those there are."""
+    """Return the folder of a suite; raise `UnknownName` with the known suites."""
     if (root / suite / RECORDS).is_file():
         return root / suite
     raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
 
 
-def rendered(loaded: Loaded) -> dict[Path, str]:
+def render(loaded: SuiteFolder) -> dict[Path, str]:
     """Return the generated files of a suite's folder, path -> text.
 
-    A figure that is there and shows what the records say is kept as it is and not drawn again.
+    A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    wish = Wish(
-        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims
+    wish = FigureOptions(
+        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims,
+        columns=loaded.columns,
     )  # fmt: skip
-    analyses = analysed(comparables(loaded.records))
-    figures = placed(wish, loaded.records, analyses)
+    analyses = analyse(group_records(loaded.records))
+    figures = place_figures(wish, loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
-        loaded.folder / SHEET: sheet(loaded.boards),
-        loaded.folder / EFFECTS: effects_sheet(analyses),
+        loaded.folder / SHEET: table_csv(loaded.boards),
+        loaded.folder / EFFECTS: effects_csv(analyses),
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
-        files[path] = _drawn(drawing, read_text(path))
+        files[path] = _draw(drawing, read_text(path))
     return files
 
 
-def _drawn(drawing: Drawing, before: str) -> str:
-    return before if current(drawing, before) else svg(drawing)
+def _draw(drawing: Drawing, before: str) -> str:
+    return before if is_current(drawing, before) else svg(drawing)
 
 
-def _left_over(loaded: Loaded, files: Iterable[Path]) -> list[Path]:
-    """Return the figures of a suite's folder that its page no longer shows."""
+def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
+    """Return figure files that the page no longer shows."""
     there = set((loaded.folder / FOLDER).glob("*.svg"))
     return sorted(there.difference(files))
 
@@ -159,8 +170,8 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def update(root: Path, readme: Path | None = None) -> list[Path]:
-    """Render every suite below `root`, and the tables of `readme`; return the files that changed."""
-    files = list(_current(root, readme))
+    """Render all suites below `root` and the tables of `readme`; return the changed files."""
+    files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
     _remove(gone)
@@ -168,25 +179,25 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
 
 
 def check(root: Path, readme: Path | None = None) -> list[Path]:
-    """Return the generated files, all current; raise `OutOfDate` with a diff and the command that mends it."""
-    files = list(_current(root, readme))
+    """Return the generated files; raise `OutOfDate` with a diff and the command that fixes it if one is out of date."""
+    files = list(_rendered_files(root, readme))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
         names = ", ".join(display_path(path) for path, _ in stale)
         command = "ltbench leaderboard --update"
         command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
         command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
-        raise OutOfDate(f"not what the records say: {names}\n{diff_text(stale)}", fix=command)
+        raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=command)
     return [path for path, _ in files]
 
 
-def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
-    """Yield the generated files with their text; None for one that is there and should not be."""
+def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
+    """Yield (file, text) of all generated files; the text is None for a file to remove."""
     suites = [load(folder) for folder in folders(root)]
     for loaded in suites:
-        files = rendered(loaded)
+        files = render(loaded)
         yield from files.items()
-        yield from ((path, None) for path in _left_over(loaded, files))
+        yield from ((path, None) for path in _surplus_figures(loaded, files))
     if readme is not None and readme.is_file():
         by_name = {loaded.folder.name: loaded for loaded in suites}
 
@@ -195,6 +206,6 @@ def _current(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
             loaded = by_name[suite]
             link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
-            return compact_block(loaded.boards, failure_numbers(failed(loaded.records)), link)
+            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
 
         yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))

@@ -1,9 +1,9 @@
-"""Whether a suite's page is what its records say, without making it again.
+"""Skip rendering a page whose sources and files have not changed.
 
     <store>/pages/<digest of the folder>.json
 
-A note says what a folder was rendered from and what its files were then. It lies in the store, as it is about this
-machine alone: whoever has no note renders, and gets the same bytes.
+A note has digests of the sources and the files of a folder. It is kept in the store, as it is valid on this machine
+only; without a note the page is rendered, to the same bytes.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What was rendered: a digest of everything that it came from, and one of each file by its name in the folder."""
+    """Digest of the sources of a page, and of each file by its name in the folder."""
 
     source: str
     files: dict[str, str]
 
 
-def source_of(parts: Iterable[bytes]) -> str:
-    """Return a digest of what a page is made of. parts: records, facts and verifications; code and libraries are added."""
+def source_digest(parts: Iterable[bytes]) -> str:
+    """Return a digest of the sources of a page. parts: records, facts, verifications; code and libraries are added."""
     versions = [f"{name} {importlib.metadata.version(name)}".encode() for name in LIBRARIES]
     return digest(b"".join(bytes.fromhex(digest(part)) for part in (*parts, own_source().encode(), *versions)), 32)
 
 
 def is_current(root: Path, folder: Path, source: str) -> bool:
-    """Whether the files of a folder are those that were rendered from `source`. root: of the store."""
+    """Return whether the files of a folder are those rendered from `source`. root: of the store."""
     with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
         note = msgspec.json.decode(_path(root, folder).read_bytes(), type=Note)
         there = set(folder.rglob("*.svg")) | {folder / name for name in note.files}
@@ -45,7 +45,7 @@ def is_current(root: Path, folder: Path, source: str) -> bool:
 
 
 def remember(root: Path, folder: Path, source: str, files: Iterable[Path]) -> None:
-    """Note what was rendered. Where that cannot be written, the page is made again next time."""
+    """Write the note of a folder; if that fails, the page is rendered again next time."""
     found = {_name(path, folder): _file_digest(path) for path in files}
     path = _path(root, folder)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How the numbers of two runs of one cell agree: exactly on one type of machine, within a band on unlike ones."""
+"""Agreement of two runs of one cell: bit for bit on one type of machine, within a band on others."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import msgspec
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.record import Record
+from ltbench.stages import PRIMARY
 
 BAND: Final = 0.02
-"""How far top-1 accuracies of one cell from unlike machines may be apart. docs/data-format.md has the measurement."""
-PRIMARY: Final = "top1"
+"""Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""
 _MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
 
 Number = float | int | None
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """How the numbers of two records of one cell agree."""
+    """Agreement of two records of one cell."""
 
     same: bool
-    """Whether every number is the same, to the last bit."""
+    """Whether all numbers are bit for bit identical."""
     expected: Literal["exact", "band"]
-    """`exact` where both were made on one type of machine with the same software."""
+    """`exact` for one type of machine with the same software."""
     unlike: list[str]
-    """What of the two machines differs, as `torch 2.5 / 2.6`."""
+    """Differences of the two machines, as `torch 2.5 / 2.6`."""
     metrics: dict[str, tuple[Number, Number]]
-    """Of each metric the number of the first record and of the second."""
+    """Metric -> numbers of the first and the second record."""
     gap: float | None
-    """How far the top-1 accuracies are apart; None where one is missing."""
+    """Absolute difference of the top-1 accuracies; None if one is missing."""
 
     def within(self, tolerance: float | None = None) -> bool:
-        """Whether this is agreement: all the same where that is expected, else top-1 within the band.
+        """Return whether the records agree: identical if that is expected, else top-1 within the band.
 
-        tolerance: how far top-1 accuracies may be apart, on whatever machine.
+        tolerance: allowed difference of top-1, in place of this rule.
         """
         if self.same:
             return True
@@ -63,7 +63,7 @@ def agreement(first: Record, second: Record) -> Agreement:
 
 
 def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Return what may move a number and differs between two environments; what one does not tell is not compared."""
+    """Return the differences of two environments that may change numbers; unknown values are not compared."""
     return [
         f"{key} {first[key]} / {second[key]}"
         for key in _MACHINE
@@ -72,9 +72,9 @@ def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
 
 
 def result_digest(record: Record) -> str:
-    """Return a digest of what two honest runs of a cell have in common, 32 hex digits.
+    """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
-    Left out is what depends on when and where a cell was run: times, machine, versions, learning curve, error.
+    Times, machine, versions, learning curve and error depend on when and where a cell ran, and are left out.
     """
     common = msgspec.structs.replace(
         record, cost={}, environment={}, curve={}, plugins=[], error=None, digest=""

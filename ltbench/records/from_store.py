@@ -1,4 +1,4 @@
-"""Records of a store that can be trusted: those that fit schema, digest and identity. Any other is set aside."""
+"""Read valid records of a store: schema, digest and identity are checked, any other record is quarantined."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ltbench.store.store import Store
 
 
 def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
-    """Return the record of a cell, or None where there is none, or one that was damaged or changed after it was made.
+    """Return the record of a cell; None if there is none or it is invalid, and then it is quarantined.
 
-    That one is set aside. Raises `StoreError` where it cannot be.
+    Raises `StoreError` if it cannot be.
     """
     before = _signature(cell, store)
     record = store.record(cell)
@@ -28,7 +28,7 @@ def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
 
 
 def valid_status(cell: str, store: Store) -> str | None:
-    """Return the status of the record that `trusted` returns, without reading again what it has just examined."""
+    """Return the status of a valid record; one that `valid_record` has just checked is not read again."""
     known = store.examined.pop(cell, None)
     if known is not None and known[0] is not None and known[0] == _signature(cell, store):
         return known[1]
@@ -37,7 +37,7 @@ def valid_status(cell: str, store: Store) -> str | None:
 
 
 def _signature(cell: str, store: Store) -> tuple[int, ...] | None:
-    """Return what tells one file of a record from another that took its place."""
+    """Return inode, mtime and size of the file of a record, which change when it is replaced."""
     try:
         found = store.record_path(cell).stat()
     except OSError:
@@ -46,10 +46,10 @@ def _signature(cell: str, store: Store) -> tuple[int, ...] | None:
 
 
 def valid_records(cells: Iterable[str], store: Store) -> Iterator[dict[str, Any]]:
-    """Yield the records of those cells that have one that can be trusted, in order."""
+    """Yield the valid records of cells, in order."""
     return (record for cell in cells if (record := valid_record(cell, store)) is not None)
 
 
 def check(record: dict[str, Any]) -> None:
-    """Raise `RecordError` where a record is malformed, was changed, or is of another cell than it says."""
+    """Raise `RecordError` if schema, digest or identity of a record do not match."""
     check_identity(validate(record))

@@ -1,4 +1,4 @@
-"""Where records are read from: a records file, a suite's folder, or a store; and one cell by the beginning of its id."""
+"""Locations of records (a records file, a suite's folder, a store), and cells by the first digits of their ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, RecordsFile, line, read_records_file, records_file
+from ltbench.records.records_file import FILE, Invalidation, RecordsFile, parse_line, read_records_file, records_file
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
@@ -19,10 +19,10 @@ _LISTED = 10
 
 
 class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
-    """A place that has records."""
+    """A records file, a suite's folder or a store."""
 
     path: Path
-    """As it was asked for: a file or a folder."""
+    """The file or folder, as the user wrote it."""
     kind: Literal["file", "suite", "store"]
 
     @property
@@ -31,7 +31,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
         return self.path / FILE if self.kind == "suite" else self.path
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
-        """Yield where each record is, and its JSON, unchecked."""
+        """Yield (place, unchecked JSON) of each record."""
         if self.kind != "store":
             yield from read_lines(self.file)
             return
@@ -41,14 +41,14 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
             yield str(path), path.read_bytes()
 
     def records_file(self) -> RecordsFile:
-        """Return what is there. Raises `RecordError` naming file, line and field where something is wrong."""
+        """Read the records. Raises `RecordError` naming file, line and field."""
         if self.kind != "store":
             return read_records_file(self.file)
-        return records_file(one for where, text in self.lines() if isinstance(one := line(text, where), Record))
+        return records_file(one for where, text in self.lines() if isinstance(one := parse_line(text, where), Record))
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that was asked for, and every place that has it, the first of which gave the record."""
+class FoundCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell, and every location that has it; the record is that of the first."""
 
     record: Record
     places: list[RecordsLocation]
@@ -56,7 +56,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def location(path: Path) -> RecordsLocation:
-    """Return what is at a path. Raises `UsageError` where it has no records."""
+    """Return the location at a path. Raises `UsageError` if it has no records."""
     if path.is_file():
         return RecordsLocation(path=path, kind="file")
     if (path / FILE).is_file():
@@ -64,14 +64,14 @@ def location(path: Path) -> RecordsLocation:
     if (path / "store.json").is_file() or (path / "records").is_dir():
         return RecordsLocation(path=path, kind="store")
     raise UsageError(
-        f"there are no records at {path}",
+        f"no records at {path}",
         why="it does not exist" if not path.exists() else f"it is a folder without {FILE}, and no store",
-        fix=f"name a {FILE}, the folder of a suite, or a store",
+        fix=f"give a {FILE}, the folder of a suite, or a store",
     )
 
 
-def named(text: str, leaderboards: Path) -> RecordsLocation:
-    """Return the leaderboard of that name, or what is at that path.
+def find_location(text: str, leaderboards: Path) -> RecordsLocation:
+    """Return the location of a leaderboard's name or of a path.
 
     Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
     """
@@ -93,46 +93,46 @@ def published(leaderboards: Path) -> list[RecordsLocation]:
 
 
 def places(leaderboards: Path, store: Path) -> list[RecordsLocation]:
-    """Return where a cell is looked for unless something else is said: the leaderboards, then the store."""
+    """Return the default locations of a cell: the leaderboards, then the store."""
     return [
         *published(leaderboards),
         *([RecordsLocation(path=store, kind="store")] if (store / "records").is_dir() else []),
     ]
 
 
-def find(beginning: str, among: Sequence[RecordsLocation]) -> Found:
-    """Return the cell whose id begins so. Raises `UsageError` where there is none, or more than one.
+def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
+    """Return the cell whose id starts with `beginning`. Raises `UsageError` if none or several do.
 
-    Of several places the first one's record is taken; one that counts goes before one that was withdrawn.
+    The record is that of the first location; one that counts is preferred to a withdrawn one.
     """
     asked = beginning.strip().lower()
     if not _ID.match(asked):
-        raise UsageError(f"'{beginning}' is no identity of a cell", why="that is up to 32 digits of 0-9 and a-f",
+        raise UsageError(f"'{beginning}' is not the id of a cell", why="ids are up to 32 digits of 0-9 and a-f",
                          fix="ltbench export SUITE lists those of all cells")  # fmt: skip
     hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
-        for where, text in _beginning(asked, place):
-            match line(text, where):
+        for where, text in _lines_of_cell(asked, place):
+            match parse_line(text, where):
                 case Record() as record if record.id.startswith(asked):
                     hits.append((place, record))
                 case Invalidation() as one if one.id.startswith(asked):
                     invalidations.append(one)
     cells = sorted({record.id for _, record in hits})
     if not cells:
-        looked = ", ".join(str(place.path) for place in among) or "there is neither a leaderboard nor a store"
-        raise UsageError(f"there is no record of a cell {asked}", where=looked, fix=_near(asked, among))
+        looked = ", ".join(str(place.path) for place in among) or "neither leaderboard nor store exists"
+        raise UsageError(f"no cell has an id that begins with {asked}", where=looked, fix=_suggestion(asked, among))
     if len(cells) > 1:
         labels = {record.id: record.label for _, record in hits}
         shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
         raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
-    stands = records_file((record for _, record in hits), invalidations)
-    record = next((r for _, r in hits if r in stands.records), hits[0][1])
-    return Found(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=stands.reasons(record))
+    valid = records_file((record for _, record in hits), invalidations)
+    record = next((r for _, r in hits if r in valid.records), hits[0][1])
+    return FoundCell(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=valid.reasons(record))
 
 
-def _beginning(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
-    """Yield the records that may be meant, so that one that is damaged is no obstacle to others."""
+def _lines_of_cell(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
+    """Yield the lines of matching ids only, so that a damaged record does not block others."""
     if place.kind == "store":
         store = Store(place.path)
         yield from ((str(path), path.read_bytes()) for path in map(store.record_path, store.cells(asked)))
@@ -141,7 +141,7 @@ def _beginning(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]
         yield from ((where, text) for where, text in read_lines(place.file) if mark.search(text))
 
 
-def _near(asked: str, among: Sequence[RecordsLocation]) -> str:
+def _suggestion(asked: str, among: Sequence[RecordsLocation]) -> str:
     known: list[str] = []
     for place in among:
         try:

@@ -1,4 +1,4 @@
-"""What has to be there to make records again: distributions for pip, files and modules for the command line."""
+"""Plugins that rerunning records needs: distributions for pip, files and modules for the command line."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def plugin_files(records: Iterable[Record]) -> list[str]:
-    """Return the names of the single files that techniques of records came from."""
+    """Return the names of plugin files that the techniques of records come from."""
     return sorted(f"{name}.py" for kind, name, _ in _origins(records) if kind == "file")
 
 
 def plugin_words(records: Iterable[Record]) -> list[str]:
-    """Return the words of a command that load what is no installed distribution."""
+    """Return the command-line options that load plugin files and modules."""
     modules = sorted(name for kind, name, _ in _origins(records) if kind == "module")
     words = [["--plugin-file", file] for file in plugin_files(records)] + [["-p", module] for module in modules]
     return [word for pair in words for word in pair]
 
 
 def requirements(records: Iterable[Record]) -> list[str]:
-    """Return what pip installs of third parties; a distribution that made them in several versions without one."""
+    """Return the third-party requirements for pip; without a version where records have several."""
     versions: dict[str, set[str]] = {}
     for kind, name, version in _origins(records):
         if kind == "" and name != BUILT_IN:
@@ -33,7 +33,7 @@ def requirements(records: Iterable[Record]) -> list[str]:
 
 
 def _origins(records: Iterable[Record]) -> set[tuple[str, str, str]]:
-    """Return kind (empty for a distribution), name and version of everything that made records."""
+    """Return (kind, name, version) of all plugins of records; kind is empty for a distribution."""
     found = set()
     for record in records:
         for one in record.plugins:

@@ -1,7 +1,7 @@
 """Records: one per cell, sealed when made, checked whenever they are read.
 
-A record holds what a leaderboard shows and what is needed to trace it: the cell's spec and those of its fits, so that
-its identity can be recomputed from its own text, and a digest over everything, so that a changed number is noticed.
+A record holds the numbers of a cell and their origin: the specs of the cell and its fits, from which its identity is
+recomputed, and a digest over everything, which detects a changed number.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 Number = int | float | None
+BoardKey = tuple[str, str, str, str, bytes]
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a combination was tried; techniques are written as on a command line."""
+    """The setting of a cell; techniques are written as on a command line."""
 
     dataset: str
     profile: str
@@ -38,7 +39,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who made a technique; `source` is a digest of the file that defines it."""
+    """Who made a technique; `source` is a digest of the code that defines it."""
 
     name: str
     stage: str
@@ -58,7 +59,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """Everything that is known of one cell. Metrics are fractions, `None` where undefined; times are seconds."""
+    """The record of one cell. Metrics are fractions, `None` where undefined; times are seconds."""
 
     schema: Literal[1] = SCHEMA
     id: str
@@ -92,21 +93,31 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @cached_property
     def techniques(self) -> tuple[tuple[str, str], ...]:
-        """The picked techniques as (stage, label), in the order of the stages."""
+        """The techniques as (stage, label), in the order of the stages."""
         return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := self.combination.get(stage)))
 
     @cached_property
     def order(self) -> tuple[object, ...]:
-        """What orders records: setting, then simple combinations first, then seeds."""
-        # Kept, because a page of ten thousand records sorts them several times.
+        """Sort key: setting, then combination (simple ones first), then seeds."""
+        # Cached, because a page of ten thousand records sorts them several times.
+        place = (*self.board, self.setting.imbalance_factor, *combination_order(self.techniques))
+        return (*place, *self.seeds, self.id, self.digest)
+
+    @cached_property
+    def board(self) -> BoardKey:
+        """Key of its board: records are compared within one protocol, data set, profile, model and recipe."""
         s = self.setting
-        place = (self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe), s.imbalance_factor)
-        return (*place, *combination_order(self.techniques), s.subset_seed, s.seed, self.id, self.digest)
+        return self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe)
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """The run: subset seed and training seed."""
+        return self.setting.subset_seed, self.setting.seed
 
     @property
     def slot(self) -> tuple[object, ...]:
-        """What a leaderboard has one cell for; two records of one slot are two versions of the same experiment."""
-        return (self.protocol, *msgspec.structs.astuple(self.setting), self.techniques, canonical(self.recipe))
+        """Leaderboard key; records with the same key are versions of one experiment."""
+        return (*self.board, self.setting.imbalance_factor, self.techniques, *self.seeds)
 
 
 def digest(record: Record) -> str:
@@ -195,7 +206,7 @@ def _convert(record: Mapping[str, Any], where: str) -> Record:
 
 
 def _problem(record: Record) -> str:
-    """Return what is wrong that a schema cannot say; empty where nothing is."""
+    """Return a problem that the schema cannot express; empty if there is none."""
     if not math.isfinite(record.setting.imbalance_factor) or record.setting.imbalance_factor < 1:
         return f"setting.imbalance_factor is {record.setting.imbalance_factor}; expected 1 or more"
     if unknown := sorted(set(record.combination) - set(TECHNIQUE_STAGES)):
@@ -215,11 +226,11 @@ def _problem(record: Record) -> str:
 
 def read_jsonl(path: Path) -> list[Record]:
     """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
-    return [sound(parsed(line, where), where) for where, line in read_lines(path)]
+    return [checked_record(parse_object(line, where), where) for where, line in read_lines(path)]
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Return each line of a file that is not empty, and before it where it is. Raises `RecordError`."""
+    """Yield (place, content) of each line that is not empty. Raises `RecordError`."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -227,8 +238,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     return ((f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
 
 
-def parsed(line: bytes, where: str) -> dict[str, Any]:
-    """Return the JSON object of a line; raise `RecordError` where it is none."""
+def parse_object(line: bytes, where: str) -> dict[str, Any]:
+    """Parse the JSON object of a line; raise `RecordError` if it is none."""
     try:
         raw = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -238,35 +249,35 @@ def parsed(line: bytes, where: str) -> dict[str, Any]:
     return raw
 
 
-def sound(raw: Mapping[str, Any], where: str) -> Record:
-    """Return a record whose schema, digest and identity are right; raise `RecordError` where one is not."""
+def checked_record(raw: Mapping[str, Any], where: str) -> Record:
+    """Return the record, checked against schema, digest and identity. Raises `RecordError`."""
     record = validate(raw, where)
     check_identity(record, where)
     return record
 
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Write records, one line each in a fixed order, whole or not at all."""
+    """Write records atomically, one line each in a fixed order."""
     lines = [canonical(record) + b"\n" for record in sorted(records, key=sort_key)]
     write_atomic(path, b"".join(lines))
 
 
 def sort_key(record: Record) -> tuple[object, ...]:
-    """Return what orders records: setting, then simple combinations first, then seeds."""
+    """Return the sort key of a record: setting, then combination (simple ones first), then seeds."""
     return record.order
 
 
 def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:
-    """Return what orders combinations: fewer techniques first, then by stage and label."""
+    """Return the sort key of a combination: number of techniques, then stages and labels."""
     return len(techniques), [(TECHNIQUE_STAGES.index(stage), label) for stage, label in techniques]
 
 
 def merge(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
-    """Return the records of both in a fixed order, one for each identity, whatever the order they came in.
+    """Merge old and new records in a fixed order, one for each identity.
 
-    New wins over old, but an ok record is never given up for a failed one of the same identity. An old record of
-    another identity gives way too where a new one has its slot: its technique or data has changed since. Another recipe
-    is another slot, as a page has a table for each.
+    A new record replaces an old one of the same identity, except that a failed one never replaces an ok one. It also
+    replaces old ones of its slot, made before a technique or the data changed. Another recipe is another slot, as a
+    page has a table for each.
     """
     fresh = _unique(new)
     slots = {record.slot for record in fresh.values()}
@@ -290,7 +301,7 @@ def _unique(records: Iterable[Record]) -> dict[str, Record]:
 
 
 def write_atomic(path: Path, content: bytes) -> bool:
-    """Write a file whole or not at all; return whether it changed. Raises `StoreError` where that is impossible."""
+    """Write a file atomically; return whether it changed. Raises `StoreError`."""
     staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         if path.is_file() and path.read_bytes() == content:

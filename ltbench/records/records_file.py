@@ -1,7 +1,7 @@
-"""A records file as a whole: the records that count, and those that were withdrawn with the reason.
+"""A records file: records that count, and withdrawn ones with the reason.
 
-An invalidation is a line of its own among the records. It names a cell and the numbers that it withdraws, so a record
-of the same cell with other numbers counts again. What is withdrawn stays in the file.
+An invalidation is a line among the records. It names a cell and the digest of the withdrawn numbers, so a record of the
+same cell with other numbers counts again. Withdrawn records stay in the file.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, parsed, read_lines, sort_key, sound, write_atomic
+from ltbench.records.record import Record, checked_record, parse_object, read_lines, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
 
 
 class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody's word that the numbers of a cell are not to be shown."""
+    """The withdrawal of the numbers of a cell."""
 
     schema: Literal[1] = 1
     kind: Literal["invalidation"] = "invalidation"
     id: str
     """The cell."""
     outcome: str
-    """Digest of the numbers that are withdrawn (`ltbench.records.agreement.result_digest`)."""
+    """`result_digest` of the withdrawn record."""
     reason: str
     by: str = ""
     digest: str = ""
@@ -37,28 +37,33 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a records file holds, in a fixed order."""
+    """The content of a records file, in a fixed order."""
 
     records: list[Record]
-    """What counts."""
+    """Records that count."""
     withdrawn: list[Record] = []
     invalidations: list[Invalidation] = []
 
+    @property
+    def all_records(self) -> list[Record]:
+        """Records that count and withdrawn ones."""
+        return [*self.records, *self.withdrawn]
+
     def reasons(self, record: Record) -> list[Invalidation]:
-        """Return why a record was withdrawn; more than one may have said so."""
+        """Return the invalidations of a record."""
         mine = (record.id, result_digest(record))
         return [one for one in self.invalidations if (one.id, one.outcome) == mine]
 
 
 def records_file(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> RecordsFile:
-    """Return records and invalidations in their fixed order, what is withdrawn apart from what counts."""
+    """Sort records and invalidations, and separate withdrawn records from those that count."""
     unique = sorted({one.digest: one for one in invalidations}.values(), key=lambda one: (one.id, one.digest))
     marked = {(one.id, one.outcome) for one in unique}
     cells = {one.id for one in unique}
     counting: list[Record] = []
     withdrawn: dict[tuple[str, str], Record] = {}
     for record in sorted(records, key=sort_key):
-        # The digest of the numbers costs a serialisation, and few cells are ever withdrawn.
+        # The digest serialises the record, and few cells are ever withdrawn.
         if record.id in cells and (mark := (record.id, result_digest(record))) in marked:
             withdrawn.setdefault(mark, record)
         else:
@@ -79,7 +84,7 @@ def read_records_file(path: Path) -> RecordsFile:
     records: list[Record] = []
     invalidations: list[Invalidation] = []
     for where, text in read_lines(path):
-        match line(text, where):
+        match parse_line(text, where):
             case Record() as record:
                 records.append(record)
             case invalidation:
@@ -87,14 +92,14 @@ def read_records_file(path: Path) -> RecordsFile:
     return records_file(records, invalidations)
 
 
-def line(text: bytes, where: str) -> Record | Invalidation:
-    """Return what a line of a records file holds. Raises `RecordError` naming `where` and the field."""
-    raw = parsed(text, where)
-    return _checked(raw, where) if raw.get("kind") == "invalidation" else sound(raw, where)
+def parse_line(text: bytes, where: str) -> Record | Invalidation:
+    """Parse and check a line of a records file. Raises `RecordError` naming `where` and the field."""
+    raw = parse_object(text, where)
+    return _checked(raw, where) if raw.get("kind") == "invalidation" else checked_record(raw, where)
 
 
 def _checked(raw: dict[str, Any], where: str) -> Invalidation:
-    """Return an invalidation whose schema and digest are right; raise `RecordError` where one is not."""
+    """Return an invalidation, checked against schema and digest. Raises `RecordError`."""
     try:
         one = msgspec.convert(raw, Invalidation)
     except msgspec.ValidationError as error:
@@ -104,15 +109,15 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
     return one
 
 
-def write_records_file(path: Path, one: RecordsFile) -> bool:
-    """Write a records file, whole or not at all; return whether it changed."""
-    return write_atomic(path, text_of(one))
+def write_records_file(path: Path, content: RecordsFile) -> bool:
+    """Write a records file atomically; return whether it changed."""
+    return write_atomic(path, encode(content))
 
 
-def text_of(one: RecordsFile) -> bytes:
-    """Return what a records file holds."""
-    records = sorted([*one.records, *one.withdrawn], key=sort_key)
-    lines: list[Record | Invalidation] = [*records, *one.invalidations]
+def encode(content: RecordsFile) -> bytes:
+    """Return a records file as bytes."""
+    records = sorted(content.all_records, key=sort_key)
+    lines: list[Record | Invalidation] = [*records, *content.invalidations]
     return b"".join(canonical(each) + b"\n" for each in lines)
 
 

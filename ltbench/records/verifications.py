@@ -1,10 +1,10 @@
-"""Verifications: what was examined and trained again, kept beside a records file, and which records that still covers.
+"""Verifications: checks and reruns of records, kept beside a records file, and the records that they still cover.
 
     verified.json    {"schema": 1, "verifications": [...]}
 
-A verification lists the cells that stood up to it with a digest of their numbers. It is void as soon as one of them
-has other numbers or is gone; records that came later are self-reported until they are verified, too. A digest is no
-signature: it says that nothing was changed since, not who made it.
+A verification lists the valid cells with their result digests. It is void as soon as one of them has other numbers or
+is missing; later records are self-reported until the next verification. A digest is no signature: it shows that nothing
+has changed since, not who made it.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ FILE: Final = "verified.json"
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A cell that was trained again."""
+    """A rerun cell."""
 
     id: str
     same: bool
     """Whether every number was the same, to the last bit."""
     gap: float | None
-    """How far the top-1 accuracies are apart."""
+    """Absolute difference of the top-1 accuracies."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One examination that records stood up to."""
+    """One successful check of records."""
 
     ltbench: str
-    """The version that examined them."""
+    """The version that checked them."""
     protocols: list[str]
     cells: dict[str, str]
-    """Digest of the numbers of each cell that stood up to it (`ltbench.records.agreement.result_digest`), by id."""
+    """Id -> result digest of each valid cell."""
     records: str
-    """Digest over `cells`: of the records without what depends on when and where they were made."""
+    """Digest over `cells`."""
     recomputed: int
-    """Cells whose metrics were computed again from stored predictions."""
+    """Cells whose metrics were recomputed from stored predictions."""
     rerun: list[Rerun]
-    """The cells that were trained again, drawn at random."""
+    """The rerun cells, drawn at random."""
     seed: int
-    """What they were drawn with."""
+    """Seed of the draw."""
     tolerance: float | None
-    """How far top-1 accuracies were allowed to be apart; None for exact on like machines and a band on unlike ones."""
+    """Allowed difference of top-1 accuracies; None for the rule of `Agreement.within`."""
     environment: dict[str, Any] = {}
-    """Where they were trained again."""
+    """Environment of the rerun."""
     digest: str = ""
     """SHA-256 over the canonical JSON of the verification with an empty digest, first 32 hex digits."""
 
     @property
     def short(self) -> str:
-        """The verification as a page names it."""
-        again = f"{len(self.rerun)} of {len(self.cells)} cells trained again"
+        """The verification as pages name it."""
+        again = f"{len(self.rerun)} of {len(self.cells)} cells rerun"
         return f"ltbench {self.ltbench}, records `{self.records[:12]}`, {again}"
 
 
@@ -69,19 +69,19 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     verifications: list[Verification] = []
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the verifications of a records file say of its records."""
+class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Which verifications of a records file hold."""
 
     valid: list[Verification] = []
     void: list[tuple[Verification, str]] = []
-    """Those that no longer hold, with the id of a cell that has changed or is gone."""
+    """Void ones, each with the id of a changed or missing cell."""
 
     def covers(self, record: Record) -> bool:
-        """Whether the record is verified."""
+        """Return whether the record is verified."""
         return any(record.id in one.cells for one in self.valid)
 
 
-def sealed(one: Verification) -> Verification:
+def seal_verification(one: Verification) -> Verification:
     """Return the verification with its digests."""
     records = digest(canonical(one.cells), 32)
     one = msgspec.structs.replace(one, records=records, digest="")
@@ -89,7 +89,7 @@ def sealed(one: Verification) -> Verification:
 
 
 def read_verifications(path: Path) -> list[Verification]:
-    """Read the verifications beside a records file; none where there are none. Raises `RecordError`."""
+    """Read the verifications beside a records file; an empty list if there is no file. Raises `RecordError`."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def read_verifications(path: Path) -> list[Verification]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError("verifications do not follow the schema", where=str(path), why=str(error), fix=fix) from None
     for number, one in enumerate(found, 1):
-        if sealed(one) != one:
+        if seal_verification(one) != one:
             raise RecordError("a verification was changed after it was made: its digest does not match",
                               where=f"{path}, verification {number}", fix=fix)  # fmt: skip
     return found
@@ -119,11 +119,11 @@ def write_verifications(path: Path, verifications: Iterable[Verification]) -> bo
     return write_atomic(path, msgspec.json.format(canonical(found), indent=1) + b"\n")
 
 
-def standing(verifications: Iterable[Verification], records: Iterable[Record]) -> Standing:
-    """Return which verifications still hold. records: all that are in the file, withdrawn ones too."""
+def verification_status(verifications: Iterable[Verification], records: Iterable[Record]) -> VerificationStatus:
+    """Return which verifications still hold. records: all of the file, withdrawn ones too."""
     found = list(verifications)
     if not found:
-        return Standing()
+        return VerificationStatus()
     outcomes: dict[str, set[str]] = {}
     for record in records:
         outcomes.setdefault(record.id, set()).add(result_digest(record))
@@ -135,7 +135,7 @@ def standing(verifications: Iterable[Verification], records: Iterable[Record]) -
             valid.append(one)
         else:
             void.append((one, changed))
-    return Standing(valid=valid, void=void)
+    return VerificationStatus(valid=valid, void=void)
 
 
 def _holds(cells: Mapping[str, str], outcomes: Mapping[str, set[str]], cell: str) -> bool:

@@ -1,1 +1,1 @@
-"""Which techniques exist: discovery, loading, names, notation, help for parameters."""
+"""Installed techniques: discovery, loading, names, notation, help for parameters."""

@@ -1,4 +1,4 @@
-"""How the plugins that made a record differ from those that are installed."""
+"""Compare the plugins that made a record with the installed ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from ltbench.errors import LtbenchError
 from ltbench.executor import Techniques
+from ltbench.registry.source_digest import is_other_source
 
 
 def differences(
     made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[str, dict[str, Any]]
 ) -> list[str]:
-    """Return how the plugins that made a record differ from the installed ones, as lines; `current` is a cache."""
+    """Return a line per plugin that differs from the installed one. current: a cache of installed provenances."""
     lines = []
     for then in made_by:
         name = then["name"]
@@ -26,6 +27,6 @@ def differences(
             lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
         elif then["version"] != now["version"]:
             lines.append(f"{name}: made by {then['distribution']} {then['version']}, installed is {now['version']}")
-        elif then["source"] != now["source"]:
+        elif is_other_source(then["source"], now["source"]):
             lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
     return lines

@@ -1,27 +1,22 @@
-"""Where plugins come from: installed distributions and single files."""
+"""Selecting plugins by name and importing single files."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
-from ltbench.core.checksums import digest
-from ltbench.core.plugins import BUILT_IN, PluginOrigin, PluginSource
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import PluginError, nearest
-from ltbench.technique import Technique
-from ltbench.version import __version__
+from ltbench.registry.entry_points import installed
 
-GROUP = "ltbench"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -40,18 +35,18 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which plugins a user asks for."""
+    """The plugins that a user selects."""
 
     files: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin that is to be off."""
-    alone: bool = False
-    """Whether installed plugins of third parties are off unless they are named."""
+    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin to leave off."""
+    builtin_only: bool = False
+    """Whether third-party plugins are off unless they are named."""
 
     def origin(self) -> PluginOrigin:
-        """Return what it comes to here. Raises `PluginError` for a name that nothing has."""
-        found = installed() if self.words else []
-        names = {name for source, _ in found for name in (source.plugin, source.distribution)}
+        """Resolve the names on this machine. Raises `PluginError` for an unknown name."""
+        plugins = installed() if self.words else []
+        names = {name for source, _ in plugins for name in (source.plugin, source.distribution)}
         files, modules, off, on = list(self.files), [], [], []
         for word in self.words:
             name = word.removeprefix("no:")
@@ -71,16 +66,16 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
             plugin_files=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)),
             modules=tuple(dict.fromkeys(modules)),
             disabled=tuple(sorted(set(off))),
-            only=tuple(sorted(set(on))) if self.alone else None,
+            only=tuple(sorted(set(on))) if self.builtin_only else None,
         )
 
 
 def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
     near = nearest(name, names)
     return PluginError(
-        f"'{word}' names no plugin: none is installed under '{name}'"
-        + ("" if word != name else ", no module, no file"),
-        fix=f"did you mean {near[0]}?" if near else "ltbench plugins lists those that are installed",
+        f"'{word}' names no plugin: there is no installed plugin '{name}'"
+        + ("" if word != name else ", no module and no file"),
+        fix=f"did you mean {near[0]}?" if near else "ltbench plugins lists the installed ones",
     )
 
 
@@ -90,45 +85,18 @@ def _is_module(name: str) -> bool:
     return False
 
 
-def installed() -> list[tuple[PluginSource, importlib.metadata.EntryPoint]]:
-    """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
-    about = cache(distribution_of)
-    found = []
-    for point in importlib.metadata.entry_points(group=GROUP):
-        distribution, version = about(point.dist)
-        found.append((PluginSource(plugin=point.name, distribution=distribution, version=version), point))
-    found.sort(key=lambda one: (one[0].distribution != BUILT_IN, one[0].distribution, one[0].plugin))
-    return found
-
-
-@cache
-def source_digest(technique: type[Technique]) -> str:
-    """Return a digest of the file that defines a technique; empty where there is no such file."""
-    file = getattr(sys.modules.get(technique.__module__), "__file__", None)
-    return digest(Path(file).read_bytes(), 12) if file and Path(file).exists() else ""
-
-
-def distribution_of(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    """Return name and version of a distribution."""
-    if dist is None:
-        return "unknown", "0"
-    name = dist.name
-    # An editable install keeps the metadata of the day it was installed on.
-    return name, __version__ if name == BUILT_IN else dist.version
-
-
 def check_class(offered: object, hook: str, base: type, kind: str) -> None:
-    """Raise `PluginError` unless what a hook returned is a class of that kind with a name and sound defaults."""
+    """Raise `PluginError` unless a hook returned a class of the expected kind with a name and valid defaults."""
     if not (inspect.isclass(offered) and issubclass(offered, base)):
         raise PluginError(f"{hook} returned {offered!r}; expected classes derived from {base.__name__}")
     name = getattr(offered, "name", None)
     if not (isinstance(name, str) and _NAME.match(name)):
         raise PluginError(f"{offered.__name__}.name is {name!r}; expected a word such as 'my_{kind}'")
-    offered()  # every parameter has a default, and the defaults are in range
+    offered()  # raises unless every parameter has a default in range
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file as a plugin; what it raises is raised."""
+    """Import a Python file as a plugin; its errors propagate."""
     name = f"ltbench_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

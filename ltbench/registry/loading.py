@@ -1,7 +1,7 @@
-"""Loading plugins one by one: each whole or not at all, with the time that it took.
+"""Load plugins one by one, each completely or not at all.
 
-The only module that touches pluggy's manager. What a plugin does wrong while it is imported or registered becomes a
-`Broken` with its error, and takes nothing else down.
+The only module that touches pluggy's manager. An error while a plugin is imported or registered becomes a `Broken`
+with that error and affects no other plugin.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.registry.discovery import Broken, check_class
-from ltbench.stages import STAGES, Technique
+from ltbench.stages import STAGES, Column, Technique
 
 SLOW_SECONDS = 0.05
-"""A plugin that takes longer to load is named: every command waits for it."""
+"""Plugins that take longer to load are reported, as every command waits for them."""
 _STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """What one plugin offers."""
+    """The offers of one plugin."""
 
     source: PluginSource
     seconds: float
@@ -42,32 +42,39 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[Family, ...] = ()
     executors: tuple[type[ExecutorOffer], ...] = ()
     notes: tuple[str, ...] = ()
-    """What its author should change before a later ltbench demands it."""
+    """Warnings for its author about changes that a later ltbench requires."""
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of the offers by kind: technique, suite, executor."""
+        return {
+            "technique": [technique.name for technique in self.techniques],
+            "suite": [path.stem for path in self.suites],
+            "executor": [offer.name for offer in self.executors],
+        }
 
     @property
     def is_slow(self) -> bool:
-        """Whether it takes so long that every command is felt to wait for it."""
+        """Whether it noticeably delays every command."""
         return self.seconds > SLOW_SECONDS
 
 
 class Loader:
-    """Loads plugins against hook specifications."""
+    """Loads plugins and validates them against the hook specifications."""
 
     def __init__(self, specs: ModuleType = hookspecs) -> None:
-        """specs: a module like `ltbench.hookspecs`, for tests of how hooks may change."""
+        """specs: a module like `ltbench.hookspecs`; tests of hook changes pass others."""
         self._specs = specs
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(specs)
 
     def load(self, source: PluginSource, module: Callable[[], object]) -> Loaded | Broken:
-        """Import and register one plugin, whole or not at all. module: imports it."""
-        began = time.perf_counter()
+        """Import and register one plugin completely or not at all. module: imports it."""
+        start = time.perf_counter()
         try:
-            # What a plugin prints is no data.
+            # stdout is for the data of commands.
             with contextlib.redirect_stdout(sys.stderr):
-                found = module()
-                return self.register(source, found, began)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does wrong stays its own
+                return self._register(source, module(), start)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
             return Broken(
                 plugin=source.plugin,
                 distribution=source.distribution,
@@ -77,20 +84,17 @@ class Loader:
                 log=traceback.format_exc(),
             )
 
-    def register(self, source: PluginSource, module: object, began: float | None = None) -> Loaded:
-        """Register what was imported; whatever is wrong with it is raised, and then nothing of it stays.
-
-        began: when its import began, by `time.perf_counter`.
-        """
-        began = time.perf_counter() if began is None else began
+    def _register(self, source: PluginSource, module: object, start: float) -> Loaded:
+        """Register an imported module, or raise what is wrong with it and leave nothing registered."""
         check_api(module, self._specs)
+        # pluggy warns of arguments that a later version of the hooks removes.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 self._manager.register(module, name=f"{source.distribution}/{source.plugin}")
             except pluggy.PluginValidationError as error:
                 raise PluginError(
-                    f"a hook of it asks for an argument that version {self._specs.API_VERSION} of the hooks has not: "
+                    f"one of its hooks has an argument that version {self._specs.API_VERSION} of the hooks does not have: "
                     f"{str(error).splitlines()[-1]}",
                     fix="pip install --upgrade ltbench",
                 ) from None
@@ -99,7 +103,7 @@ class Loader:
                 source=source,
                 **self._offered(module),
                 notes=tuple(str(warning.message) for warning in caught),
-                seconds=time.perf_counter() - began,
+                seconds=time.perf_counter() - start,
             )
         except BaseException:
             self._manager.unregister(module)
@@ -115,7 +119,7 @@ class Loader:
                 near = nearest(caller.name, [name for name in vars(self._specs) if name.startswith("ltbench_")])
                 raise PluginError(f"there is no hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
             impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
-            # A hook may ask for less than it is offered, so that one written before an argument was added still works.
+            # Only the arguments that the hook declares, so that plugins survive the addition of an argument.
             answer: Any = impl.function(*[self._specs.ARGUMENTS[name] for name in impl.argnames])
             if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
                 raise PluginError(
@@ -142,27 +146,37 @@ class Loader:
 
 
 def check_technique(technique: object, hook: str) -> None:
-    """Raise `PluginError` unless what a hook returned is a technique of the hook's stage."""
+    """Raise `PluginError` unless a hook returned a technique of its stage."""
     stage = _STAGE_OF_HOOK[hook]
     check_class(technique, hook, stage.base, stage.name)
+    columns = getattr(technique, "columns", ())
+    try:
+        # A constructor checks no types, and a misspelt place would hide the column without a word.
+        declared = msgspec.convert(msgspec.to_builtins(columns), tuple[Column, ...])
+    except (TypeError, msgspec.ValidationError) as error:
+        raise PluginError(f"the columns of its {stage.name} cannot be used: {error}",
+                          fix='columns = (Column(name="...", title="..."),)') from None  # fmt: skip
+    names = [column.name for column in declared]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PluginError(f"its {stage.name} declares two columns for '{twice[0]}'", fix="remove one of them")
 
 
 def check_api(module: object, specs: ModuleType = hookspecs) -> None:
-    """Raise `PluginError` where a plugin says that it is written for a version of the hooks that is not here.
+    """Raise `PluginError` where a plugin is written for a version of the hooks that this ltbench lacks.
 
-    A module may say so with `LTBENCH_API = 1`; one that says nothing is taken as it is.
+    A module declares the version with `LTBENCH_API = 1`; without it, any version is assumed.
     """
     written = getattr(module, "LTBENCH_API", specs.API_VERSION)
-    here = f"and this ltbench has versions {specs.OLDEST_API} to {specs.API_VERSION}"
+    supported = f"and this ltbench has versions {specs.OLDEST_API} to {specs.API_VERSION}"
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise PluginError(f"LTBENCH_API is {written!r}; expected the version of the hooks that it is written for",
+        raise PluginError(f"LTBENCH_API is {written!r}; expected a version of the hooks",
                           fix=f"LTBENCH_API = {specs.API_VERSION}")  # fmt: skip
     if written > specs.API_VERSION:
         raise PluginError(
-            f"it is written for version {written} of the hooks, {here}", fix="pip install --upgrade ltbench"
+            f"it is written for version {written} of the hooks, {supported}", fix="pip install --upgrade ltbench"
         )
     if written < specs.OLDEST_API:
-        raise PluginError(f"it is written for version {written} of the hooks, {here}", fix="upgrade the plugin")
+        raise PluginError(f"it is written for version {written} of the hooks, {supported}", fix="upgrade the plugin")
 
 
 def _short(answer: object) -> str:

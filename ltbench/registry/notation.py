@@ -1,6 +1,6 @@
-"""How techniques are written: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
+"""The notation of techniques: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
 
-A value may be a technique with parameters of its own, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
+A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 
 from ltbench.errors import UsageError
 
-_CHOICE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
+_TECHNIQUE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
 _OUTER_COMMA = re.compile(r",(?![^\[]*\])")
 
 
 class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
-    """A technique by name, with the values written for each parameter; several values are a sweep."""
+    """A technique name with the written values of each parameter; several values are a sweep."""
 
     name: str
     params: dict[str, tuple[str, ...]]
@@ -30,14 +30,14 @@ class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_selection(text: str) -> list[TechniqueText]:
-    """Return the choices written in `text`, in order. Raises `UsageError` where it cannot be read."""
+    """Parse text into techniques, in order. Raises `UsageError` for a syntax error."""
     choices = []
     position = 0
     while position < len(text):
-        match = _CHOICE.match(text, position)
+        match = _TECHNIQUE.match(text, position)
         if match is None:
             raise UsageError(
-                f"cannot read '{text}' from '{text[position:]}' on",
+                f"syntax error in '{text}' at '{text[position:]}'",
                 fix="name,name[parameter=value],name[parameter=1,2]",
             )
         choices.append(TechniqueText(name=match["name"], params=_params(match["params"] or "", match["name"])))

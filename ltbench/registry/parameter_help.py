@@ -1,4 +1,4 @@
-"""Hyper-parameters as a reader wants to see them: type, allowed range, default, meaning."""
+"""Help for hyper-parameters: type, range, default, meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ltbench.technique import Parametrized, allowed, fields, written
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """One parameter of a technique, or of an executor."""
+    """One parameter of a technique or option of an executor."""
 
     name: str
     allowed: str
@@ -19,7 +19,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parameters(kind: type[Parametrized]) -> list[Parameter]:
-    """Return the parameters of a technique, or of what is written like one, in the order of their declaration."""
+    """Return the parameters of a technique or executor in order of declaration."""
     plain = kind()
     return [
         Parameter(

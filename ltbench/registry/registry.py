@@ -1,4 +1,4 @@
-"""Every technique, suite and executor that plugins offer, by name: who offers it, and what could not be loaded."""
+"""The registry: every technique, suite and executor by name, with the plugin that offers it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
-from ltbench.registry.discovery import Broken, PluginSelection, import_file, installed, source_digest
+from ltbench.registry.discovery import Broken, PluginSelection, import_file
+from ltbench.registry.entry_points import installed
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
+from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
 
 T = TypeVar("T", bound=Technique)
@@ -30,9 +32,9 @@ class UnknownTechnique(PluginError):
 
 
 class Registry:
-    """Every technique, suite and executor that is installed, by stage and name.
+    """Every installed technique, suite and executor by name.
 
-    Built-in names are reserved. A name that two third parties offer is off until it is written `distribution/name`.
+    Built-in names are reserved. A name that two third parties offer is off unless written `distribution/name`.
     """
 
     def __init__(self, origin: PluginOrigin, loader: Loader | None = None) -> None:
@@ -42,59 +44,59 @@ class Registry:
         self.broken: list[Broken] = []
         self.loaded: list[Loaded] = []
         self.clashes: dict[str, list[Entry]] = {}
-        """Techniques that several third parties offer under one name."""
+        """Techniques of different third parties with the same name."""
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
         self._suite_sources: dict[str, PluginSource] = {}
-        self._made: dict[str, Entry] = {}
+        self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = loader or Loader()
 
     @classmethod
     def load(
-        cls, plugin_files: Sequence[str | Path] = (), *, words: Iterable[str] = (), alone: bool = False
+        cls, plugin_files: Sequence[str | Path] = (), *, words: Iterable[str] = (), builtin_only: bool = False
     ) -> Registry:
-        """Load every installed plugin, then the given files. words, alone: see `Choice`.
+        """Load every installed plugin, then the given files. words, builtin_only: see `PluginSelection`.
 
-        Raises `PluginError` where something asked for is missing or broken; an installed plugin that is broken is
-        listed in `broken` instead.
+        Raises `PluginError` where a named plugin is missing or broken; other broken plugins are listed in `broken`.
         """
         return cls.load_origin(
-            PluginSelection(files=tuple(map(str, plugin_files)), words=tuple(words), alone=alone).origin()
+            PluginSelection(files=tuple(map(str, plugin_files)), words=tuple(words), builtin_only=builtin_only).origin()
         )
 
     @classmethod
     def load_origin(cls, origin: PluginOrigin) -> Registry:
-        """Load what `origin` says, as another process did."""
+        """Load the plugins of `origin`, as another process did."""
         registry = cls(origin)
-        for source, point in installed():
+        for source, load in installed():
             if origin.has(source):
-                registry.add(source, point.load)
+                registry.add(source, load)
         for module in origin.modules:
-            registry._add_asked(module, f"module:{module}", module, partial(importlib.import_module, module))
+            registry._add_named(module, f"module:{module}", module, partial(importlib.import_module, module))
         for file in map(Path, origin.plugin_files):
             if not file.is_file():
                 raise PluginError(f"there is no plugin file {file}", fix="check the path given to --plugin-file or -p")
-            registry._add_asked(file.stem, f"file:{file.stem}", str(file), partial(import_file, file))
+            registry._add_named(file.stem, f"file:{file.stem}", str(file), partial(import_file, file))
         return registry
 
-    def _add_asked(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
+    def _add_named(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
         file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
-        version = digest(Path(file or "").read_bytes(), 12) if file else ""
+        # A file has no version, so its content stands in for one in records and in the check of workers.
+        version = digest(Path(file).read_bytes(), 12) if file else ""
         source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=version)
         broken = self.add(source, load)
         if broken:
             raise PluginError(
                 f"plugin {distribution.replace(':', ' ')} cannot be used", where=where, why=broken.error,
-                fix=broken.fix or "mend it; ltbench show NAME prints a built-in technique of the same stage",
+                fix=broken.fix or "correct it; docs/stages/ has an example of every stage",
             )  # fmt: skip
 
     def add(self, source: PluginSource, module: Callable[[], object]) -> Broken | None:
-        """Load one plugin whole or not at all; return what is wrong with it, which takes nothing else down."""
+        """Load one plugin completely or not at all; return the error, if any."""
         loaded = self._loader.load(source, module)
         if isinstance(loaded, Loaded):
             try:
-                self._take(loaded)
+                self._register(loaded)
             except PluginError as error:
                 loaded = Broken(**msgspec.structs.asdict(source), error=error.what, fix=error.fix,
                                 log=traceback.format_exc())  # fmt: skip
@@ -104,101 +106,99 @@ class Registry:
         self.loaded.append(loaded)
         return None
 
-    def _take(self, loaded: Loaded) -> None:
+    def _register(self, loaded: Loaded) -> None:
         source = loaded.source
-        for kind, names, taken in (
-            ("technique", [t.name for t in loaded.techniques], {n: e.distribution for n, e in self.entries.items()}),
-            (
-                "executor",
-                [e.name for e in loaded.executors],
-                {n: s.distribution for n, (s, _) in self.executors.items()},
-            ),
-            ("suite", [p.stem for p in loaded.suites], {n: s.distribution for n, s in self._suite_sources.items()}),
-        ):
+        owners: dict[str, dict[str, str]] = {
+            "technique": {name: entry.distribution for name, entry in self.entries.items()},
+            "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
+            "suite": {name: owner.distribution for name, owner in self._suite_sources.items()},
+        }
+        for kind, names in loaded.names().items():
             for name in names:
-                owner = taken.get(name)
+                owner = owners[kind].get(name)
+                # Two third parties may offer a technique of one name, as its distribution then tells them apart.
                 if owner == BUILT_IN or (owner and (kind != "technique" or owner == source.distribution)):
-                    whose = "a built-in" if owner == BUILT_IN else f"another one of {owner}"
+                    whose = "a built-in one" if owner == BUILT_IN else f"another one of {owner}"
                     raise PluginError(f"its {kind} '{name}' has the name of {whose}; choose another name")
         for technique in loaded.techniques:
-            self._take_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
+            self._register_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
         self.suites |= {path.stem: path for path in loaded.suites}
         self._suite_sources |= {path.stem: source for path in loaded.suites}
         self.families += [(source, family) for family in loaded.families]
         self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
 
-    def _take_technique(self, entry: Entry) -> None:
+    def _register_technique(self, entry: Entry) -> None:
         name = entry.technique.name
         self._by_class[entry.technique] = entry
-        entry.technique.qualified = ""
+        entry.technique.qualified = ""  # a registry of other plugins may have set it
         if name not in self.entries and name not in self.clashes:
             self.entries[name] = entry
             return
         clash = self.clashes.setdefault(name, [self.entries.pop(name)] if name in self.entries else [])
         clash.append(entry)
-        for one in clash:
-            one.technique.qualified = f"{one.distribution}/{name}"
+        for clashing in clash:
+            clashing.technique.qualified = f"{clashing.distribution}/{name}"
 
-    # --- asking --------------------------------------------------------------------------------------------------
+    # --- look-up -------------------------------------------------------------------------------------------------
 
     def of(self, stage: str) -> dict[str, type[Technique]]:
         """Return the techniques of a stage by name, sorted."""
         return {name: entry.technique for name, entry in sorted(self.entries.items()) if entry.technique.stage == stage}
 
     def entry(self, name: str) -> Entry:
-        """Return who offers `name`, which may be written `distribution/name`.
+        """Return the entry of `name`, which may be written `distribution/name`.
 
-        Raises `UnknownTechnique` or, where its plugin is off or several offer it, `PluginError`.
+        Raises `UnknownTechnique`, or `PluginError` where its plugin is broken or several offer the name.
         """
         if entry := self.entries.get(name):
             return entry
         distribution, _, bare = name.rpartition("/")
-        if distribution and (entry := self._of(bare, distribution)):
+        if distribution and (entry := self._in_distribution(bare, distribution)):
             return entry
         if clash := self.clashes.get(name):
-            owners = [f"{one.distribution} {one.version}" for one in clash]
+            owners = [f"{entry.distribution} {entry.version}" for entry in clash]
             raise PluginError(
                 f"technique '{name}' is offered by {' and '.join(owners)}; all of them are off",
-                fix=f"write {' or '.join(f'{one.distribution}/{name}' for one in clash)}, or leave one out with "
+                fix=f"write {' or '.join(f'{entry.distribution}/{name}' for entry in clash)}, or leave one out with "
                     f"-p no:{clash[-1].plugin}",
             )  # fmt: skip
-        self._blame(name, "technique")
-        if entry := self._make(name):
+        self._raise_if_broken(name, "technique")
+        if entry := self._from_family(name):
             return entry
         members = [member for _, family in self.families for member in family.names()]
-        # A library has a name like almost anything: its members are meant where they are all but the same.
+        # A large family resembles almost any name, so only very close members are suggested.
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
-        like = UnknownName.of("technique", name, known)
-        raise UnknownTechnique(like.what, fix=f"{like.fix} (ltbench list shows all)")
+        unknown = UnknownName.of("technique", name, known)
+        raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
 
-    def _of(self, name: str, distribution: str) -> Entry | None:
-        """Return the technique of that name that a distribution offers."""
-        ours = self.entries.get(name) or self._make(name)
-        return next((e for e in (*self.clashes.get(name, ()), ours) if e and e.distribution == distribution), None)
+    def _in_distribution(self, name: str, distribution: str) -> Entry | None:
+        """Return the technique of that name in a distribution."""
+        entries = (*self.clashes.get(name, ()), self.entries.get(name) or self._from_family(name))
+        return next((entry for entry in entries if entry and entry.distribution == distribution), None)
 
     def entry_of(self, technique: Technique) -> Entry:
-        """Return who offers a technique."""
+        """Return the entry of a technique."""
         return self._by_class.get(type(technique)) or self.entry(technique.name)
 
-    def _blame(self, name: str, kind: str) -> None:
-        """Raise `PluginError` where a broken plugin is the one that offers `name`."""
+    def _raise_if_broken(self, name: str, kind: str) -> None:
+        """Raise `PluginError` where a broken plugin offers `name`."""
         for broken in self.broken:
             if name == broken.plugin or f"'{name}'" in broken.error:
                 raise PluginError(
-                    f"{kind} '{name}' is asked for and its plugin is broken",
+                    f"the plugin of {kind} '{name}' is broken",
                     where=f"{broken.distribution} {broken.version}",
                     why=broken.error,
                     fix="ltbench doctor",
                 )
 
-    def _make(self, name: str) -> Entry | None:
-        """Return the technique of that name as a family makes it; None where no family has it."""
+    def _from_family(self, name: str) -> Entry | None:
+        """Return the technique of that name from a family; None where no family has it."""
         for source, family in self.families:
-            if name not in self._made and name in family.names():
+            if name not in self._family_entries and name in family.names():
                 technique = family.technique(name)
                 check_technique(technique, STAGES[technique.stage].hook)
-                self._made[name] = Entry(technique=technique, **msgspec.structs.asdict(source))
-        return self._made.get(name)
+                self._family_entries[name] = Entry(technique=technique, **msgspec.structs.asdict(source))
+        return self._family_entries.get(name)
 
     def parse_all(self, text: str) -> list[Technique]:
         """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`; a sweep is several techniques."""
@@ -209,34 +209,35 @@ class Registry:
         ]
 
     def parse(self, text: str, stage: str = "") -> Technique:
-        """Return the one technique written in `text`, of `stage` where that is given."""
-        found = self.parse_all(text)
-        if len(found) != 1:
-            raise UsageError(f"'{text}' is {len(found)} techniques where one is expected")
-        if stage and found[0].stage != stage:
-            raise UsageError(f"'{text}' is a {found[0].stage}, and a {stage} is expected here")
-        return found[0]
+        """Return the single technique written in `text`; `stage`, if given, is enforced."""
+        techniques = self.parse_all(text)
+        if len(techniques) != 1:
+            raise UsageError(f"'{text}' is {len(techniques)} techniques where one is expected")
+        (technique,) = techniques
+        if stage and technique.stage != stage:
+            raise UsageError(f"'{text}' is a {technique.stage}, and a {stage} is expected here")
+        return technique
 
     def executor(self, text: str) -> ExecutorOffer:
-        """Return the executor that is written in `text`, with its options."""
+        """Return the executor written in `text` with its options."""
         choices = parse_selection(text)
         for choice in choices:
             if choice.name not in self.executors:
-                self._blame(choice.name, "executor")
+                self._raise_if_broken(choice.name, "executor")
                 raise UnknownName.of("executor", choice.name, self.executors)
-        found = [(choice.name, params) for choice in choices for params in choice.expanded()]
-        if len(found) != 1:
-            raise UsageError(f"'{text}' is {len(found)} executors where one is expected",
+        executors = [(choice.name, params) for choice in choices for params in choice.expanded()]
+        if len(executors) != 1:
+            raise UsageError(f"'{text}' is {len(executors)} executors where one is expected",
                              fix="a list is written with + between its parts")  # fmt: skip
-        ((name, params),) = found
+        ((name, params),) = executors
         return self.executors[name][1].parse(params)
 
     def baseline(self, stage: str) -> Technique | None:
-        """Return what a stage does when a combination picks nothing there; None for nothing at all."""
+        """Return the technique of a stage where a combination picks none; None if the stage does nothing then."""
         return next((t() for t in self.of(stage).values() if t.baseline), None)
 
     def spec(self, technique: Technique) -> dict[str, Any]:
-        """Return the part of a technique that enters identity."""
+        """Return the part of a technique that enters identities."""
         return {
             "name": technique.name,
             "distribution": self.entry_of(technique).distribution,
@@ -245,18 +246,18 @@ class Registry:
         }
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
-        """Return the technique that a spec describes; `PluginError` where its plugin is gone or differs."""
-        entry = self._of(spec["name"], spec["distribution"]) or self.entry(spec["name"])
+        """Return the technique of a spec. Raises `PluginError` where its plugin is missing or has another revision."""
+        entry = self._in_distribution(spec["name"], spec["distribution"]) or self.entry(spec["name"])
         if entry.distribution != spec["distribution"] or entry.technique.revision != spec["revision"]:
             raise PluginError(
-                f"technique '{spec['name']}' is asked for as {spec['distribution']} revision {spec['revision']}, and "
+                f"technique '{spec['name']}' is needed from {spec['distribution']} revision {spec['revision']}, and "
                 f"{entry.distribution} revision {entry.technique.revision} is installed",
-                fix="install the version that made it",
+                fix="install the version with that revision",
             )
         return entry.technique.parse(spec["params"])
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
-        """Return who made a technique, for records: nothing of it enters identity but the revision."""
+        """Return the provenance of a technique for records; only its revision enters identities."""
         entry = self.entry_of(technique)
         return {
             "name": technique.name,
@@ -268,7 +269,7 @@ class Registry:
         }
 
     def build_as(self, spec: Mapping[str, Any], kind: type[T]) -> T:
-        """Return the technique that a spec describes, known to be of the stage that is expected."""
+        """Return the technique of a spec. Raises `JobFailed` unless it is of the expected stage."""
         technique = self.build(spec)
         if not isinstance(technique, kind):
             raise JobFailed(f"'{technique.name}' is a {technique.stage}, and a {kind.stage} is expected here")

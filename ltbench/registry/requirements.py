@@ -1,4 +1,4 @@
-"""Distributions and their versions: what a suite requires, and what makes an installation again."""
+"""Required distributions of a suite, and the installed ones as pip requirements."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ltbench.core.plugins import BUILT_IN
 from ltbench.errors import PluginError, SuiteError
-from ltbench.registry.discovery import distribution_of
+from ltbench.registry.entry_points import distribution_of
 
 if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Return a requirement such as `ltbench-shapes>=1.2`. Raises `SuiteError` where it cannot be read."""
+    """Parse a requirement such as `ltbench-shapes>=1.2`. Raises `SuiteError` for a syntax error."""
     try:
         return Requirement(text)
     except InvalidRequirement as error:
         raise SuiteError(f"required plugin '{text}' cannot be read", why=str(error).splitlines()[0],
-                         fix="a distribution and its versions: ltbench-shapes>=1.2") from None  # fmt: skip
+                         fix="write a distribution with versions: ltbench-shapes>=1.2") from None  # fmt: skip
 
 
 def check_required(requirements: Iterable[str], who: str, registry: Registry) -> None:
-    """Raise `PluginError` unless every distribution is there in a version that fits, and its plugins are on."""
+    """Raise `PluginError` unless every distribution is installed in a matching version with its plugins on."""
     for text in requirements:
         wanted = parse_requirement(text)
         fix = f"pip install '{text}'"
@@ -40,14 +40,12 @@ def check_required(requirements: Iterable[str], who: str, registry: Registry) ->
             if broken.distribution == name:
                 raise PluginError(f"{who} requires {text}", why=str(broken), fix=broken.fix or "ltbench doctor")
         if not any(loaded.source.distribution == name for loaded in registry.loaded):
-            raise PluginError(
-                f"{who} requires {text}, whose plugins are off", fix="leave --no-plugins or -p no:... away"
-            )
+            raise PluginError(f"{who} requires {text}, whose plugins are off", fix="remove --no-plugins or -p no:...")
 
 
 def pins(registry: Registry) -> list[str]:
-    """Return a line for each distribution that offers something, as pip reads it; what pip cannot install is a comment."""
-    found = {(loaded.source.distribution, loaded.source.version) for loaded in registry.loaded}
-    lines = [f"{name}=={version}" for name, version in found if ":" not in name]
-    files = [f"# {name} {version}" for name, version in found if ":" in name]
+    """Return a pip requirement per distribution with plugins; files and modules become comments."""
+    sources = {(loaded.source.distribution, loaded.source.version) for loaded in registry.loaded}
+    lines = [f"{name}=={version}" for name, version in sources if ":" not in name]
+    files = [f"# {name} {version}" for name, version in sources if ":" in name]
     return [*sorted(lines, key=lambda line: (not line.startswith(f"{BUILT_IN}=="), line)), *sorted(files)]

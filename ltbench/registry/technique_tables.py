@@ -1,4 +1,4 @@
-"""The catalogue: every technique with its parameters and source, as markdown."""
+"""The catalogue of techniques with parameters and sources, as markdown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import STAGES, Technique
 
 KIND = "techniques"
-"""What the markers are called between which the catalogue stands in a file."""
+"""Name of the markers around the catalogue in a file."""
 _SOURCE = re.compile(r"Sources?: (.+?)(?:\n\s*\n|\Z)", re.DOTALL)
 
 
 def source_of(technique: type[Technique]) -> str:
-    """Return where a technique is from, as its docstring says; empty where it does not."""
-    found = _SOURCE.search(inspect.getdoc(technique) or "")
-    return " ".join(found[1].split()).rstrip(".") if found else ""
+    """Return the source that the docstring of a technique names; empty without one."""
+    match = _SOURCE.search(inspect.getdoc(technique) or "")
+    return " ".join(match[1].split()).rstrip(".") if match else ""
 
 
 def first_line(technique: type[Technique]) -> str:
@@ -30,7 +30,7 @@ def first_line(technique: type[Technique]) -> str:
 
 
 def markdown(registry: Registry, stage: str | None = None) -> list[str]:
-    """Return a section with a table for each stage, or for one."""
+    """Return a section with a table for each stage, or for one stage."""
     return [line for name in STAGES if stage in {None, name} for line in _section(name, registry)]
 
 
@@ -56,17 +56,17 @@ def _cell(text: str) -> str:
 
 
 def spliced(path: Path, registry: Registry) -> str:
-    """Return a file as it should be. Raises `UsageError` where it has no place for the catalogue."""
+    """Return the text of a file with the current catalogue. Raises `UsageError` where it has no markers for it."""
     text = read_text(path)
     made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], display_path(path))
     if f"<!-- ltbench:{KIND}" not in text:
         raise UsageError(f"{display_path(path)} has no place for the catalogue",
-                         fix=f"<!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on a line of its own")  # fmt: skip
+                         fix=f"add <!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on its own line")  # fmt: skip
     return made
 
 
 def check(path: Path, registry: Registry, command: str) -> None:
-    """Raise `OutOfDate` with the differences where a file is not as it should be. command: what mends it."""
+    """Raise `OutOfDate` with the differences where a file is out of date. command: what updates it."""
     text = spliced(path, registry)
     if text != read_text(path):
-        raise OutOfDate(f"not what the plugins say: {display_path(path)}\n{diff_text([(path, text)])}", fix=command)
+        raise OutOfDate(f"the catalogue is out of date: {display_path(path)}\n{diff_text([(path, text)])}", fix=command)

@@ -1,5 +1,4 @@
-"""Packages for techniques of one's own, as `ltbench new` writes them.
+"""Templates of `ltbench new`.
 
-`stages/` has a technique of each stage with its test, `around/` what surrounds it in a package. What ends in `.txt` is written
-without that ending.
+`stages/` has a technique of each stage with its test, `around/` the other files of a package. The ending `.txt` is dropped.
 """

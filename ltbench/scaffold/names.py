@@ -1,4 +1,4 @@
-"""Names that a new technique and its package can have."""
+"""Valid names for a new technique and its package."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from collections.abc import Mapping
 
 from ltbench.core.plugins import PluginSource
 from ltbench.errors import UsageError
-from ltbench.registry.discovery import installed
+from ltbench.registry.entry_points import installed
 from ltbench.registry.registry import Registry
 
 LONGEST = 60
+"""Names are columns of tables and parts of file names."""
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 
 
 def taken(registry: Registry) -> dict[str, str]:
-    """Return who has each name that is taken: by a plugin, a technique, a suite or an executor."""
+    """Return the owner of every name in use by a plugin, a technique, a suite or an executor."""
     owners = {source.plugin: _who(source) for source, _ in installed()}
     for source, family in registry.families:
         owners |= dict.fromkeys(family.names(), _who(source))
     for loaded in registry.loaded:
-        offered = [
-            *(t.name for t in loaded.techniques),
-            *(p.stem for p in loaded.suites),
-            *(e.name for e in loaded.executors),
-        ]
-        owners |= dict.fromkeys(offered, _who(loaded.source))
+        for names in loaded.names().values():
+            owners |= dict.fromkeys(names, _who(loaded.source))
     return owners
 
 
@@ -38,16 +35,16 @@ def _who(source: PluginSource) -> str:
 
 
 def check_name(name: str, kind: str, owners: Mapping[str, str]) -> None:
-    """Raise `UsageError` with the reason and the nearest name that can be, unless this one can.
+    """Raise `UsageError` with the reason and a valid alternative unless the name is valid and free.
 
-    kind: a stage, or suite or executor. owners: who has each name that is taken.
+    kind: a stage, suite or executor. owners: the names in use with their owners.
     """
     if not _WORD.match(name) or len(name) > LONGEST:
-        why = "a name is a word in lower case: letters, digits and single underscores between them, a letter first"
+        why = "a name is a word in lower case: it starts with a letter and has letters, digits and single underscores"
         if len(name) > LONGEST:
-            why = f"it has {len(name)} letters, and {LONGEST} are the most"
+            why = f"it has {len(name)} characters, and at most {LONGEST} are allowed"
     elif keyword.iskeyword(name):
-        why = "it is a keyword of Python, and a module has this name"
+        why = "it is a keyword of Python and cannot name a module"
     elif name in owners:
         why = f"the name is taken by {owners[name]}"
     else:
@@ -58,7 +55,7 @@ def check_name(name: str, kind: str, owners: Mapping[str, str]) -> None:
 
 
 def _near(name: str, kind: str, owners: Mapping[str, str]) -> str:
-    """Return a name like this one that can be."""
+    """Return a valid and free name close to `name`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
     word = re.sub(r"[^a-z0-9]+", "_", parts).strip("_")[: LONGEST - len(kind) - 4].strip("_")
@@ -73,19 +70,19 @@ def _near(name: str, kind: str, owners: Mapping[str, str]) -> str:
 
 
 def class_name(name: str) -> str:
-    """Return the class of a technique: `my_loss` is `MyLoss`."""
+    """Return the class name of a technique: `MyLoss` for `my_loss`."""
     return "".join(part.capitalize() for part in name.split("_"))
 
 
 def import_name(distribution: str) -> str:
-    """Return the package that a distribution installs; raise `UsageError` where one of them cannot have its name."""
+    """Return the import name of a distribution; raise `UsageError` where either name is invalid."""
     package = re.sub(r"[-.]+", "_", distribution)
     if not _DISTRIBUTION.match(distribution):
-        why = "it is written in lower case: letters, digits, and - between them"
+        why = "a name has letters in lower case, digits, and - between them"
     elif not package.isidentifier() or keyword.iskeyword(package):
         why = f"Python cannot import '{package}'"
     elif importlib.util.find_spec(package) is not None:
-        why = f"a package '{package}' is there already"
+        why = f"a package '{package}' is already installed"
     else:
         return package
     raise UsageError(f"a new package cannot have the name '{distribution}'", why=why, fix="--package ltbench-my-idea")

@@ -1,4 +1,4 @@
-"""The files of a new package, and writing them."""
+"""Generate and write the files of a new package."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ KINDS: Mapping[str, str] = {
     "suite": "a suite",
     "executor": "an executor",
 }
-"""What can be new, in words: a technique of every stage, a suite, an executor."""
+"""What a package can offer, in words: a technique of every stage, a suite, an executor."""
 NO_COMBINATION = ("metric", "suite", "executor")
-"""What `--plugins` does not take."""
+"""Kinds that `--plugins` does not accept."""
 _HERE = Path(__file__).parent
 _PLACES = {
     "pyproject.toml": "pyproject.toml", "README.md": "README.md", "LICENSE": "LICENSE", "gitignore": ".gitignore",
     "test.yml": ".github/workflows/test.yml",
 }  # fmt: skip
-"""Where the templates of `around/` go."""
+"""Destinations of the templates in `around/`."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -53,11 +53,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
-    """A package to be."""
+    """A package to be written."""
 
     distribution: str
     module: str
-    """What it is imported as."""
+    """Import name."""
     parts: tuple[Part, ...]
     author: str
     year: int
@@ -69,7 +69,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             "package": self.module,
             "name": self.parts[0].name,
             "author": self.author,
-            # A string of JSON is one of TOML.
+            # A JSON string is also a TOML string.
             "author_quoted": json.dumps(self.author, ensure_ascii=False),
             "year": str(self.year),
             "about": self._about(),
@@ -91,30 +91,30 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
                     if template.suffix == ".txt"
                     else f"src/{self.module}/{path}"
                 )
-                files[path] = self._named(template.read_text(encoding="utf-8"), part)
+                files[path] = self._renamed(template.read_text(encoding="utf-8"), part)
                 if template.suffix == ".toml":
-                    files[path] = self._asking(files[path])
+                    files[path] = self._with_own_techniques(files[path])
         return files
 
-    def _asking(self, suite: str) -> str:
-        """Return a suite that asks about what is new in this package, where the template names something built in."""
+    def _with_own_techniques(self, suite: str) -> str:
+        """Return a suite with the techniques of this package in place of the built-in ones of the template."""
         for field in ("datasets", "profiles", "models", "techniques"):
             own = [part.name for part in self.parts if part.kind in STAGES and _field(part) == field]
             if own:
                 suite = re.sub(rf"^{field} = .*$", f"{field} = {json.dumps(own)}", suite, flags=re.MULTILINE)
         return suite
 
-    def _named(self, text: str, part: Part) -> str:
+    def _renamed(self, text: str, part: Part) -> str:
         """Return a template of `stages/` with the names of this package."""
         kind = f"my_{part.kind}"
         names = {"my_package": self.module, kind: part.name, class_name(kind): class_name(part.name)}
         if class_name(part.name) != class_name(kind) and class_name(part.name) in _words(text):
             raise UsageError(
                 f"a new {part.kind} cannot have the name '{part.name}'",
-                why=f"its class {class_name(part.name)} would hide another one that it needs",
+                why=f"its class {class_name(part.name)} would shadow a class that it uses",
                 fix=f"ltbench new {part.kind} my_{part.name}",
             )
-        return re.sub("|".join(names), lambda found: names[found.group()], text)
+        return re.sub("|".join(names), lambda match: names[match.group()], text)
 
     def _about(self) -> str:
         kinds = list(dict.fromkeys(KINDS[part.kind] for part in self.parts))
@@ -126,14 +126,14 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             return "It trains what is missing of the suite and prints the leaderboard."
         if all(part.kind == "metric" for part in self.parts):
             return (
-                "Every metric is computed for every new cell. Records that are there already are not made again, so this asks "
-                "for a seed\nthat the suite does not have."
+                "Every metric is computed for every new cell. Existing records are kept, so this uses a seed that the suite does not\n"
+                "have."
             )
         return "It trains what is missing on the `quick` suite and prints the leaderboard; `--suite` asks another question."
 
 
 def run_command(parts: Sequence[Part]) -> str:
-    """Return the command that tries what is new."""
+    """Return a command that runs the new parts."""
 
     def of(kind: str) -> list[str]:
         return [part.name for part in parts if part.kind == kind]
@@ -151,7 +151,7 @@ def run_command(parts: Sequence[Part]) -> str:
 
 
 def _words(text: str) -> set[str]:
-    """Return every name that a module uses; none for what is no module."""
+    """Return every name that a module uses; empty for text that is no Python."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:
@@ -161,13 +161,13 @@ def _words(text: str) -> set[str]:
 
 
 def _field(part: Part) -> str:
-    """Return where a suite names it; metrics are named nowhere."""
+    """Return the field of a suite that names a part; empty for a metric."""
     role = STAGES[part.kind].role
     return {"setting": f"{part.kind}s", "technique": "techniques", "metric": ""}[role]
 
 
 def _first_line(part: Part) -> str:
-    """Return what the class of a template says first, or for a suite its module."""
+    """Return the first docstring line of a template's class, or of its module for a suite."""
     text = _read(f"stages/my_{part.kind}.py")
     inside = text.partition("\nclass ")[2] or text
     return inside.split('"""')[1].split("\n")[0].rstrip(".")
@@ -178,29 +178,29 @@ def _read(path: str) -> str:
 
 
 def write(files: Mapping[str, str], folder: Path) -> None:
-    """Write a package whole or not at all: beside its place, then renamed. `folder` is new, or empty."""
+    """Write a package completely or not at all: to a temporary folder, then renamed. `folder` is new or empty."""
     folder = folder.absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(
-            f"{folder.name} is there already" + (" and is not empty" if folder.is_dir() else ""), where=str(folder),
-            why="nothing that is there is overwritten", fix="another folder: --output DIR",
+            f"{folder.name} already exists" + (" and is not empty" if folder.is_dir() else ""), where=str(folder),
+            why="existing files are never overwritten", fix="another folder: --output DIR",
         )  # fmt: skip
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
         for path, text in files.items():
-            file = beside / path
+            file = temporary / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         if folder.exists():
-            # Filled, not replaced: somebody's shell may be in it.
-            for file in beside.iterdir():
+            # Move files into it instead of replacing it: a shell may have it as its working directory.
+            for file in temporary.iterdir():
                 file.rename(folder / file.name)
         else:
-            beside.rename(folder)
+            temporary.rename(folder)
     except OSError as error:
         raise UsageError(
             f"{folder.name} cannot be written", where=str(folder), why=error.strerror or str(error),
             fix="another folder: --output DIR",
         ) from None  # fmt: skip
     finally:
-        atomic_files.remove(beside)
+        atomic_files.remove(temporary)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from ltbench.errors import LtbenchError, SuiteError, nearest
-from ltbench.stages import STAGES
+from ltbench.stages import PRIMARY, STAGES
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Place in the report: "Table 1", "Fig. 14"."""
     techniques: Combination = ()
     imbalance_factor: Annotated[float, Meta(ge=1)]
-    metric: str = "top1"
+    metric: str = PRIMARY
     value: float | None = None
     """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
     per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
@@ -79,8 +79,8 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"reported value {self.value} of {self.source} is no fraction",
                 fix=f"write a percentage of {self.value} as {self.value / 100:g}",
             )
-        if self.per_class and self.metric != "top1":
-            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix="top1")
+        if self.per_class and self.metric != PRIMARY:
+            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=PRIMARY)
 
     @property
     def number(self) -> float:
@@ -95,7 +95,7 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     better: Combination
     worse: Combination = ()
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
-    metric: str = "top1"
+    metric: str = PRIMARY
     sign: Literal["+", "-", "="] = "+"
     """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0

@@ -1,14 +1,15 @@
-"""What a technique has to hold, as checks: for the tests of a plugin's author, and for `ltbench check`.
+"""Conformance checks of techniques: for the tests of a plugin, and for `ltbench check`.
 
-In a test file one line is a whole test function, with a test for each check and for each setting of the parameters:
+One line in a test file makes a test for each check and each setting of the parameters:
 
     from ltbench.testing import checks
     from my_package.my_loss import MyLoss
 
     test_my_loss = checks(MyLoss)
 
-A class is examined with its defaults and with other values of each parameter; a value, as in `checks(MyLoss(gamma=1))`,
-as it is. `conformance` is the same as a function that returns findings. No data and no network are needed.
+A class is checked with its defaults and with other values of each parameter; an instance, as in
+`checks(MyLoss(gamma=1))`, only as given. `conformance` returns the results as findings. The checks need no data and no
+network access.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which checks a technique of a stage has to pass."""
+"""The checks of each stage."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "ensemble": checks_inference.ENSEMBLE,
     "metric": checks_inference.METRIC,
 }
-"""The checks that only techniques of a stage have to pass."""
+"""Checks that apply to one stage only."""
 
 
 def of_stage(stage: str) -> tuple[Check, ...]:
-    """Return every check of a stage: what all techniques have to hold, then its own."""
-    handed = () if stage in {"dataset", "regime"} else checks_common.HANDED
-    return (*COMMON, *handed, *CHECKS[stage])
+    """Return every check of a stage, the common ones first."""
+    with_inputs = () if stage in {"dataset", "regime"} else checks_common.WITH_INPUTS
+    return (*COMMON, *with_inputs, *CHECKS[stage])

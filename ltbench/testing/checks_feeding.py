@@ -1,151 +1,148 @@
-"""What samplers, augmentations and mixes have to hold."""
+"""Checks of samplers, augmentations and mixes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ltbench.testing.ask_everything import BATCH_SIZE
 from ltbench.testing.check import per_setting
 from ltbench.testing.finding import Skip
-from ltbench.testing.inputs import BATCH, World, with_rare
+from ltbench.testing.inputs import BATCH, Inputs, with_rare
+from ltbench.testing.stage_calls import BATCH_SIZE
 from ltbench.testing.subject import Subject, failed
 
 LEVEL = 1e-4
-"""Below this chance draws are held not to be what is stated; the seeds are fixed, so a check that passes always does."""
+"""Significance level of the test of draws. Seeds are fixed, so that a check that passes once always does."""
 DRAWS = 6000
+"""Enough for every class with an expected share of 1 % to be drawn dozens of times."""
 RUNS = 8
-"""Runs over which draws are counted: what is drawn once per run has to be right on average."""
+"""Runs over which draws are counted, as a pool is drawn once per run and is right only on average."""
 
 # --- samplers ---------------------------------------------------------------------------------------------------
 
 
-def _world_of(on: Subject, world: World) -> tuple[Any, Any, Any, Any]:
+def _sampler_inputs(on: Subject, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
     """Return the sampler, labels, class counts and its pool."""
     sampler: Any = on.technique
-    labels = world.tensor("labels", world.labels, on_cpu=True)
-    counts = world.tensor("counts", world.class_counts, on_cpu=True)
-    return sampler, labels, counts, sampler.pool(labels, counts, world.generator(0, on_cpu=True))
+    labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
+    counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
+    return sampler, labels, counts, sampler.pool(labels, counts, inputs.generator(0, on_cpu=True))
 
 
 @per_setting
-def draws_are_training_images(on: Subject) -> None:
-    """Pool and epochs are int64 indices of training images, an epoch has images of its pool alone.
+def indices_are_training_images(on: Subject) -> None:
+    """Pool and epochs are int64 indices of training images, and an epoch visits only images of its pool.
 
-    Also where a class has a single image, or none.
+    Tested also with a class of a single image and a class of none.
     """
     import torch
 
     from ltbench.engine.output_checks import check_indices
 
-    for world in (World(), World(counts=with_rare())):
-        sampler, labels, counts, pool = _world_of(on, world)
+    for inputs in (Inputs(), Inputs(counts=with_rare())):
+        sampler, labels, counts, pool = _sampler_inputs(on, inputs)
         check_indices(sampler, "pool", pool, len(labels))
-        epoch = sampler.epoch(pool, labels, counts, BATCH_SIZE, world.generator(1, on_cpu=True))
+        epoch = sampler.epoch(pool, labels, counts, BATCH_SIZE, inputs.generator(1, on_cpu=True))
         check_indices(sampler, "an epoch", epoch, len(labels))
-        strangers = epoch[~torch.isin(epoch, pool)]
-        if len(strangers):
+        outside = epoch[~torch.isin(epoch, pool)]
+        if len(outside):
             raise failed(
-                f"an epoch visits image {int(strangers[0])}, which is not in its pool",
+                f"an epoch visits image {int(outside[0])}, which is not in the pool",
                 "images of the pool",
                 "return pool[...]",
             )
 
 
 @per_setting
-def epochs_are_equally_long(on: Subject) -> None:
+def epochs_have_equal_length(on: Subject) -> None:
     """Every epoch has as many images as the first.
 
-    The number of steps of a training is known before it begins.
+    The number of steps of a training is fixed before it starts.
     """
-    world = World()
-    sampler, labels, counts, pool = _world_of(on, world)
-    drawing = world.generator(1, on_cpu=True)
+    inputs = Inputs()
+    sampler, labels, counts, pool = _sampler_inputs(on, inputs)
+    drawing = inputs.generator(1, on_cpu=True)
     lengths = [len(sampler.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
     if len(set(lengths)) > 1:
-        raise failed(
-            f"epochs have {lengths} images", "the same number each", "decide the length from labels and counts alone"
-        )
+        raise failed(f"epochs have {lengths} images", "equal lengths", "derive the length from labels and counts alone")
 
 
 @per_setting
-def the_batch_size_is_a_whole_number(on: Subject) -> None:
-    """`batch_size` returns a whole number of at least 2, for few classes and for many.
+def batch_size_is_valid(on: Subject) -> None:
+    """`batch_size` returns an integer of at least 2, for few classes and for many.
 
-    Batch normalisation has no variance of one image.
+    Batch normalisation is undefined for a single image.
     """
     sampler: Any = on.technique
     for classes in (2, 10, 1000):
         size = sampler.batch_size(BATCH_SIZE, classes)
         if not (isinstance(size, int) and size >= 2):
-            raise failed(
-                f"batch_size({BATCH_SIZE}, {classes}) is {size!r}", "a whole number of at least 2", "max(2, ...)"
-            )
+            raise failed(f"batch_size({BATCH_SIZE}, {classes}) is {size!r}", "an integer of at least 2", "max(2, ...)")
 
 
 @per_setting
-def draws_are_as_stated(on: Subject) -> None:
-    """Classes are drawn with the shares that `share` states.
+def draws_match_the_stated_shares(on: Subject) -> None:
+    """Classes are drawn in the proportions that `share` states.
 
-    By a chi-squared test over several runs, with fixed seeds.
+    A chi-squared test over several runs with fixed seeds decides.
     """
     import numpy as np
     from scipy.special import chdtrc
 
-    world = World(counts=[400, 130, 40, 12, 4])
-    sampler, labels, counts, _ = _world_of(on, world)
+    inputs = Inputs(counts=[400, 130, 40, 12, 4])
+    sampler, labels, counts, _ = _sampler_inputs(on, inputs)
     stated = sampler.share(counts)
     if stated is None:
-        raise Skip("it states no share: implement `share` where the distribution is exact")
+        raise Skip("share returns None: implement `share` where the distribution is known exactly")
     shares = np.asarray(stated.tolist(), np.float64)
-    if shares.shape != (world.classes,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
+    if shares.shape != (inputs.classes,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise failed(
-            f"share returned {shares.tolist()}", f"{world.classes} shares that sum to 1", "divide by their sum"
+            f"share returned {shares.tolist()}", f"{inputs.classes} shares that sum to 1", "divide by their sum"
         )
-    drawn = np.zeros(world.classes)
+    drawn = np.zeros(inputs.classes)
     for run in range(RUNS):
-        pool = sampler.pool(labels, counts, world.generator(100 + run, on_cpu=True))
-        drawing, seen = world.generator(200 + run, on_cpu=True), 0
-        while seen < DRAWS / RUNS:
+        pool = sampler.pool(labels, counts, inputs.generator(100 + run, on_cpu=True))
+        drawing, visited = inputs.generator(200 + run, on_cpu=True), 0
+        while visited < DRAWS / RUNS:
             epoch = sampler.epoch(pool, labels, counts, BATCH_SIZE, drawing)
-            drawn += np.bincount(labels[epoch].numpy(), minlength=world.classes)
-            seen += max(1, len(epoch))
+            drawn += np.bincount(labels[epoch].numpy(), minlength=inputs.classes)
+            visited += max(1, len(epoch))
     expected = shares * drawn.sum()
     possible = shares > 0
-    chance = 0.0
+    p_value = 0.0
     if not drawn[~possible].any():
         distance = ((drawn - expected)[possible] ** 2 / expected[possible]).sum()
-        chance = float(chdtrc(max(1, int(possible.sum()) - 1), distance))
-    if chance < LEVEL:
+        p_value = float(chdtrc(max(1, int(possible.sum()) - 1), distance))
+    if p_value < LEVEL:
         raise failed(
-            f"of class counts {world.counts} it drew the shares {(drawn / drawn.sum()).round(3).tolist()}",
-            f"{shares.round(3).tolist()} as `share` states (p = {chance:.1g})",
-            "correct the draws, or what `share` and the docstring say of them",
+            f"with class counts {inputs.counts} it drew the shares {(drawn / drawn.sum()).round(3).tolist()}",
+            f"{shares.round(3).tolist()} as `share` states (p = {p_value:.1g})",
+            "correct the draws, or `share` and the docstring",
         )  # fmt: skip
 
 
-SAMPLER = (draws_are_training_images, epochs_are_equally_long, the_batch_size_is_a_whole_number, draws_are_as_stated)
+SAMPLER = (indices_are_training_images, epochs_have_equal_length, batch_size_is_valid, draws_match_the_stated_shares)
 
 # --- augmentations ----------------------------------------------------------------------------------------------
 
 
 @per_setting
 def images_keep_their_shape_and_range(on: Subject) -> None:
-    """`apply` and `batch` return float32 images of the same shape with values in [0, 1], grey or in colour.
+    """`apply` and `batch` return float32 images of unchanged shape with values in [0, 1], grey or in colour.
 
-    Normalisation comes afterwards and takes them to be pixels.
+    The harness normalises the images afterwards, with mean and standard deviation of such pixels.
     """
     import torch
 
     from ltbench.engine.output_checks import check_tensor
 
     augment: Any = on.technique
-    world = World()
+    inputs = Inputs()
     for channels in (1, 3):
-        stored = torch.as_tensor(world.images(12, channels, 16))
+        stored = torch.as_tensor(inputs.images(12, channels, 16))
         prepared = augment.prepare(stored.clone())
         for seed in range(2):
-            changed = augment.apply(stored / 255, world.generator(seed))
-            read = augment.batch(prepared, torch.arange(12), world.generator(seed))
+            changed = augment.apply(stored / 255, inputs.generator(seed))
+            read = augment.batch(prepared, torch.arange(12), inputs.generator(seed))
             for what, images in (("apply", changed), ("batch", read)):
                 check_tensor(augment, f"from {what} images", images, torch.float32, [12, channels, 16, 16])
                 low, high = float(images.min()), float(images.max())
@@ -156,91 +153,91 @@ def images_keep_their_shape_and_range(on: Subject) -> None:
 
 
 @per_setting
-def both_ways_are_one(on: Subject) -> None:
-    """`batch` of what `prepare` made is what `apply` makes of the same images with an equal generator.
+def batch_equals_apply(on: Subject) -> None:
+    """`prepare` and `batch` return the same images as `apply` with an equal generator.
 
-    The one is only the fast way of the other.
+    They are only a faster implementation of `apply`.
     """
     import torch
 
     augment: Any = on.technique
-    world = World()
+    inputs = Inputs()
     indices = torch.tensor([5, 1, 1, 11])
     for channels in (1, 3):
-        stored = torch.as_tensor(world.images(12, channels, 16))
-        fast = augment.batch(augment.prepare(stored.clone()), indices, world.generator(5))
-        plain = augment.apply(stored[indices] / 255, world.generator(5))
+        stored = torch.as_tensor(inputs.images(12, channels, 16))
+        fast = augment.batch(augment.prepare(stored.clone()), indices, inputs.generator(5))
+        plain = augment.apply(stored[indices] / 255, inputs.generator(5))
         if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
-            raise failed("batch and apply give different images", "the same", "draw in the same order in both")
+            raise failed("batch and apply return different images", "equal images", "draw in the same order in both")
 
 
 @per_setting
-def a_batch_has_memory_of_its_own(on: Subject) -> None:
-    """What is written to a batch does not reach the stored images.
+def batch_does_not_share_memory(on: Subject) -> None:
+    """Writing to a batch does not change the stored images.
 
-    Batches are normalised in place.
+    The harness normalises batches in place.
     """
     import torch
 
     augment: Any = on.technique
-    world = World()
-    stored = torch.as_tensor(world.images(4, 3, 16))
+    inputs = Inputs()
+    stored = torch.as_tensor(inputs.images(4, 3, 16))
     prepared = augment.prepare(stored)
-    kept, before = stored.clone(), augment.batch(prepared, torch.arange(4), world.generator(5)).clone()
-    augment.batch(prepared, torch.arange(4), world.generator(5)).zero_()
-    after = augment.batch(prepared, torch.arange(4), world.generator(5))
-    if not (torch.equal(stored, kept) and torch.equal(before, after)):
-        raise failed("a batch shares memory with what is stored", "memory of its own", "images.clone()")
+    copy, before = stored.clone(), augment.batch(prepared, torch.arange(4), inputs.generator(5)).clone()
+    augment.batch(prepared, torch.arange(4), inputs.generator(5)).zero_()
+    after = augment.batch(prepared, torch.arange(4), inputs.generator(5))
+    if not (torch.equal(stored, copy) and torch.equal(before, after)):
+        raise failed("a batch shares memory with the stored images", "memory of its own", "images.clone()")
 
 
-AUGMENT = (images_keep_their_shape_and_range, both_ways_are_one, a_batch_has_memory_of_its_own)
+AUGMENT = (images_keep_their_shape_and_range, batch_equals_apply, batch_does_not_share_memory)
 
 # --- mixes ------------------------------------------------------------------------------------------------------
 
 
 @per_setting
-def a_blend_has_the_shape_of_its_batch(on: Subject) -> None:
-    """`mix` returns a `Mixed`: images as they came in shape and dtype, two labels int64 [B], lambdas float [B].
+def blend_has_the_shape_of_its_batch(on: Subject) -> None:
+    """`mix` returns a `Mixed`: images of unchanged shape and dtype, two labels int64 [B], lambdas float [B].
 
-    Labels are those of the data set, lambdas in [0, 1]: a loss is `lam * loss(a) + (1 - lam) * loss(b)`.
+    Labels are in range and lambdas in [0, 1]: the loss is `lam * loss(a) + (1 - lam) * loss(b)`.
     """
     import torch
 
     from ltbench.engine.output_checks import check_mixed
 
     mix: Any = on.technique
-    world = World()
-    images = torch.as_tensor(world.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
-    labels, counts = torch.as_tensor(world.batch_labels), torch.as_tensor(world.class_counts)
+    inputs = Inputs()
+    images = torch.as_tensor(inputs.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
+    labels, counts = torch.as_tensor(inputs.batch_labels), torch.as_tensor(inputs.class_counts)
     for seed in range(8):
-        check_mixed(mix, mix.mix(images, labels, counts, world.generator(seed)), images, world.classes)
+        check_mixed(mix, mix.mix(images, labels, counts, inputs.generator(seed)), images, inputs.classes)
 
 
 @per_setting
-def a_blend_is_of_its_two_labels(on: Subject) -> None:
-    """Each pixel of a blended image lies between those of images with the two labels that are returned.
+def blend_matches_its_two_labels(on: Subject) -> None:
+    """Each pixel of a blended image lies between pixels of images with the two returned labels.
 
-    Tried with images of one value each, by label: otherwise the labels are not those of what is shown.
+    Tested with images of constant value, the label: other values show that labels and images do not correspond.
     """
     import torch
 
     mix: Any = on.technique
-    world = World()
-    labels = torch.as_tensor(world.batch_labels)
+    inputs = Inputs()
+    labels = torch.as_tensor(inputs.batch_labels)
     images = labels.float()[:, None, None, None].expand(-1, 3, 8, 8).contiguous()
     for seed in range(8):
-        mixed = mix.mix(images.clone(), labels, torch.as_tensor(world.class_counts), world.generator(seed))
+        mixed = mix.mix(images.clone(), labels, torch.as_tensor(inputs.class_counts), inputs.generator(seed))
         ends = torch.stack([mixed.labels_a, mixed.labels_b]).float()
         pixels = mixed.images.flatten(1)
         low, high = ends.min(0)[0] - 1e-3, ends.max(0)[0] + 1e-3
         odd = ((pixels.min(1)[0] < low) | (pixels.max(1)[0] > high)).nonzero().flatten().tolist()
         if odd:
             of = f"{int(mixed.labels_a[odd[0]])} and {int(mixed.labels_b[odd[0]])}"
-            seen = pixels[odd[0]].unique().tolist()[:4]
+            values = pixels[odd[0]].unique().tolist()[:4]
             raise failed(
-                f"an image said to be of labels {of} shows label {' and '.join(f'{v:g}' for v in seen)}",
+                f"an image with the labels {of} shows label {' and '.join(f'{v:g}' for v in values)}",
                 "a blend of these two", "take images and labels_b by the same permutation",
             )  # fmt: skip
 
 
-MIX = (a_blend_has_the_shape_of_its_batch, a_blend_is_of_its_two_labels)
+MIX = (blend_has_the_shape_of_its_batch, blend_matches_its_two_labels)

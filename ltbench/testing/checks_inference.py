@@ -1,6 +1,6 @@
-"""What views, posthoc adjustments, ensembles and metrics have to hold.
+"""Checks of views, posthoc adjustments, ensembles and metrics.
 
-Most of it is what the harness demands when a cell is derived, asked of results here before anything is trained.
+Most are those that the harness makes when it derives a cell, made here before anything is trained.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 from ltbench.errors import LtbenchError
 from ltbench.stages import LinearClassifier, Member
-from ltbench.testing.ask_everything import BAGS
 from ltbench.testing.check import per_setting
-from ltbench.testing.inputs import BATCH, World, with_rare
+from ltbench.testing.inputs import BATCH, Inputs, with_rare
+from ltbench.testing.stage_calls import BAGS
 from ltbench.testing.subject import Subject, failed
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -20,9 +20,9 @@ from ltbench.testing.subject import Subject, failed
 
 @per_setting
 def views_keep_the_shape(on: Subject) -> None:
-    """There is a view or more, each a function that returns images float [B, channels, size, size] as it got them.
+    """There is at least one view, and each maps images float [B, channels, size, size] to the same shape.
 
-    The network is made for images of one size.
+    The network is built for images of one size.
     """
     import torch
 
@@ -35,43 +35,43 @@ def views_keep_the_shape(on: Subject) -> None:
     ):
         raise failed(f"views() returned {views!r}", "functions by name", '{"identity": lambda images: images}')
     for channels in (1, 3):
-        images = torch.as_tensor(World().rng(2).standard_normal((4, channels, 8, 8)).astype("float32"))
+        images = torch.as_tensor(Inputs().rng(2).standard_normal((4, channels, 8, 8)).astype("float32"))
         for name, of in views.items():
             check_tensor(view, f"as '{name}' images", of(images), torch.float32, list(images.shape))
 
 
 @per_setting
-def the_view_called_identity_is_the_image(on: Subject) -> None:
-    """A view with the name `identity` leaves the image as it is.
+def identity_view_is_unchanged(on: Subject) -> None:
+    """A view named `identity` returns the unchanged image.
 
-    Predictions of that name are shared by all techniques.
+    All techniques share the predictions of that view.
     """
     import torch
 
     view: Any = on.technique
     of = view.views().get("identity")
-    images = torch.as_tensor(World().rng(2).standard_normal((4, 3, 8, 8)).astype("float32"))
+    images = torch.as_tensor(Inputs().rng(2).standard_normal((4, 3, 8, 8)).astype("float32"))
     if of is not None and not torch.equal(of(images), images):
-        raise failed("its view 'identity' changes the image", "the image as it is", "give the view another name")
+        raise failed("its view 'identity' changes the image", "the unchanged image", "rename the view")
 
 
 @per_setting
 def merges_to_probabilities(on: Subject) -> None:
-    """`merge` returns probabilities [N, C]: finite, from 0 to 1, with a sum of 1 in each row.
+    """`merge` returns probabilities [N, C]: finite, in [0, 1], with rows that sum to 1.
 
-    Also where the parts are all but certain.
+    Tested also with predictions that are almost certain.
     """
     from ltbench.jobs.plugin_calls import merge_checked
 
     technique: Any = on.technique
-    world = World()
+    inputs = Inputs()
     for size in (1.0, 400.0):
         if technique.stage == "view":
-            parts = [size * world.logits(seed=seed) for seed in range(len(technique.views()))]
+            parts = [size * inputs.logits(seed=seed) for seed in range(len(technique.views()))]
         else:
-            members = technique.members(world.counts)
-            parts = [_sharpened(world.probabilities(seed=seed), size) for seed in range(len(members))]
-        merge_checked(on.alone, technique, technique.merge, world.array("parts", parts))
+            members = technique.members(inputs.counts)
+            parts = [_sharpened(inputs.probabilities(seed=seed), size) for seed in range(len(members))]
+        merge_checked(on.provenance, technique, technique.merge, inputs.array("parts", parts))
 
 
 def _sharpened(probabilities: Any, power: float) -> Any:
@@ -79,156 +79,172 @@ def _sharpened(probabilities: Any, power: float) -> Any:
     return raised / raised.sum(1, keepdims=True)
 
 
-VIEW = (views_keep_the_shape, the_view_called_identity_is_the_image, merges_to_probabilities)
+VIEW = (views_keep_the_shape, identity_view_is_unchanged, merges_to_probabilities)
 
 # --- posthoc ----------------------------------------------------------------------------------------------------
 
 
 @per_setting
 def adjusted_logits_are_finite(on: Subject) -> None:
-    """Adjusted logits are finite and [N, C], also where a class has a single training image, or none.
+    """Adjusted logits are finite and [N, C], also for classes with a single training image or none.
 
-    A class without a trained row of the classifier, all of its weights zero, is no exception.
+    Tested also with a class whose classifier weights are all zero.
     """
     from ltbench.jobs.plugin_calls import adjust_checked
 
     posthoc: Any = on.technique
-    for world in (World(), World(counts=with_rare())):
-        norms = 0.5 + world.rng(5).random(world.classes)
+    for inputs in (Inputs(), Inputs(counts=with_rare())):
+        norms = 0.5 + inputs.rng(5).random(inputs.classes)
         for least in (norms[0], 0.0):
-            classifier = LinearClassifier(world.array("norms", [*norms[:-1], least]), world.array("bias", norms))
-            adjust_checked(on.alone, posthoc, world.array("logits", world.logits()), world.class_counts, classifier)
+            classifier = LinearClassifier(inputs.array("norms", [*norms[:-1], least]), inputs.array("bias", norms))
+            adjust_checked(
+                on.provenance, posthoc, inputs.array("logits", inputs.logits()), inputs.class_counts, classifier
+            )
 
 
 @per_setting
-def an_image_is_adjusted_by_itself(on: Subject) -> None:
-    """The adjusted logits of an image do not depend on which other images are tested with it.
+def adjustment_is_per_image(on: Subject) -> None:
+    """The adjusted logits of an image do not depend on the other test images.
 
-    A test image comes alone in use; what looks at all of them has seen the test set.
+    A deployed classifier sees one image at a time; a technique that uses all test images has seen the test set.
     """
     import numpy as np
 
     posthoc: Any = on.technique
-    world = World()
-    norms, bias = 0.5 + world.rng(5).random(world.classes), world.rng(6).standard_normal(world.classes)
+    inputs = Inputs()
+    norms, bias = 0.5 + inputs.rng(5).random(inputs.classes), inputs.rng(6).standard_normal(inputs.classes)
     classifier = LinearClassifier(norms, bias)
-    logits = world.logits()
-    together = posthoc.adjust_linear(logits.copy(), world.class_counts, classifier)
-    alone = posthoc.adjust_linear(logits[::3].copy(), world.class_counts, classifier)
+    logits = inputs.logits()
+    together = posthoc.adjust_linear(logits.copy(), inputs.class_counts, classifier)
+    alone = posthoc.adjust_linear(logits[::3].copy(), inputs.class_counts, classifier)
     if not np.allclose(np.asarray(together)[::3], alone, rtol=1e-6, atol=1e-8):
-        raise failed(
-            "the logits of an image change with the images beside it", "the same for any others", "work row by row"
-        )
+        raise failed("the logits of an image depend on the other images", "no dependence", "compute row by row")
 
 
-POSTHOC = (adjusted_logits_are_finite, an_image_is_adjusted_by_itself)
+POSTHOC = (adjusted_logits_are_finite, adjustment_is_per_image)
 
 # --- ensembles --------------------------------------------------------------------------------------------------
 
 
 @per_setting
-def members_are_trainings(on: Subject) -> None:
-    """`members` returns one `Member` or more, no two of them the same training, for few classes and for many.
+def members_are_distinct(on: Subject) -> None:
+    """`members` returns at least one `Member` and no two equal ones, for few classes and for many.
 
-    Two members that are the same are trained once and counted twice.
+    Equal members would be trained once and counted twice.
     """
     ensemble: Any = on.technique
-    for world in (World(), World(2), World(1000), World(counts=with_rare())):
-        members = ensemble.members(world.counts)
+    for inputs in (Inputs(), Inputs(2), Inputs(1000), Inputs(counts=with_rare())):
+        members = ensemble.members(inputs.counts)
         fix = "return [Member(seed_offset=number) for number in range(3)]"
-        if not (isinstance(members, (list, tuple)) and members and all(isinstance(one, Member) for one in members)):
-            raise failed(f"members() returned {members!r}", "one Member or more", fix)
+        if not (
+            isinstance(members, (list, tuple)) and members and all(isinstance(member, Member) for member in members)
+        ):
+            raise failed(f"members() returned {members!r}", "at least one Member", fix)
         if len(set(members)) < len(members):
-            twice = next(one for one in members if members.count(one) > 1)
+            twice = next(member for member in members if members.count(member) > 1)
             raise failed(f"members() returned {twice} twice", "members that differ in model, bag or seed", fix)
 
 
 @per_setting
-def members_are_of_models(on: Subject) -> None:
-    """A member names a model, or none for the cell's own: never the ensemble itself, nor another technique.
+def members_name_models(on: Subject) -> None:
+    """Each member names a model, or none for the cell's own, and never the ensemble or another technique.
 
-    An ensemble that asks for itself has no end.
+    An ensemble that contains itself is infinite.
     """
     ensemble: Any = on.technique
-    for member in ensemble.members(World().counts):
+    for member in ensemble.members(Inputs().counts):
         if not member.model:
             continue
         name = re.split(r"\[", member.model, maxsplit=1)[0].strip()
         fix = 'the name of a model, such as Member(model="convnet"), or Member() for the cell\'s own'
         if name == ensemble.name:
-            raise failed(f"it asks for itself, '{name}', as a member", "a model", fix)
+            raise failed(f"it names itself, '{name}', as a member", "a model", fix)
         try:
             stage = on.registry.parse(member.model).stage
         except LtbenchError as error:
-            raise failed(
-                f"it asks for the member '{member.model}': {error.what}", "a model that is there", fix
-            ) from None
+            raise failed(f"it names the member '{member.model}': {error.what}", "an installed model", fix) from None
         if stage != "model":
-            raise failed(f"it asks for '{member.model}', a {stage}, as a member", "a model", fix)
+            raise failed(f"it names '{member.model}', a {stage}, as a member", "a model", fix)
 
 
 @per_setting
 def bags_are_training_images(on: Subject) -> None:
-    """A bag is int64 indices of training images, one or more.
+    """A bag is an array of at least one int64 index of a training image.
 
     Every member with the number of a bag trains on that bag.
     """
     import numpy as np
 
     ensemble: Any = on.technique
-    for world in (World(), World(2)):
-        numbers = [member.bag for member in ensemble.members(world.counts) if member.bag is not None]
+    for inputs in (Inputs(), Inputs(2)):
+        numbers = [member.bag for member in ensemble.members(inputs.counts) if member.bag is not None]
         for number in numbers[:BAGS]:
-            bag = ensemble.bag(number, world.array("labels", world.labels), world.rng(8))
+            bag = ensemble.bag(number, inputs.array("labels", inputs.labels), inputs.rng(8))
             if not (isinstance(bag, np.ndarray) and bag.dtype == np.int64 and bag.ndim == 1 and len(bag)):
-                seen = f"{bag.dtype} {list(bag.shape)}" if isinstance(bag, np.ndarray) else type(bag).__name__
-                raise failed(f"bag {number} is {seen}", "int64 indices in one dimension", "np.flatnonzero(...)")
-            if bag.min() < 0 or bag.max() >= len(world.labels):
+                actual = f"{bag.dtype} {list(bag.shape)}" if isinstance(bag, np.ndarray) else type(bag).__name__
+                raise failed(f"bag {number} is {actual}", "int64 indices in one dimension", "np.flatnonzero(...)")
+            if bag.min() < 0 or bag.max() >= len(inputs.labels):
                 raise failed(
-                    f"bag {number} has indices from {bag.min()} to {bag.max()}", f"0 to {len(world.labels) - 1}",
-                    "indices into the labels that are handed in",
+                    f"bag {number} has indices in the range {bag.min()} to {bag.max()}", f"0 to {len(inputs.labels) - 1}",
+                    "return indices into the labels in the arguments",
                 )  # fmt: skip
 
 
-ENSEMBLE = (members_are_trainings, members_are_of_models, bags_are_training_images, merges_to_probabilities)
+ENSEMBLE = (members_are_distinct, members_name_models, bags_are_training_images, merges_to_probabilities)
 
 # --- metrics ----------------------------------------------------------------------------------------------------
 
 
 @per_setting
-def numbers_are_finite_or_none(on: Subject) -> None:
-    """`compute` returns finite numbers by name, or None where one is undefined; lists have one number per class.
+def values_are_finite_or_none(on: Subject) -> None:
+    """`compute` returns finite numbers by name, None where undefined; lists have one number per class.
 
-    Also where a class has no test image, where one is never predicted, and where every prediction is right.
+    Tested also with classes without test images, classes that are never predicted, and only correct predictions.
     """
     from ltbench.jobs.plugin_calls import compute_metrics
 
     metric: Any = on.technique
-    for world in (World(), World(2), World(counts=with_rare())):
-        probabilities = world.probabilities()
+    for inputs in (Inputs(), Inputs(2), Inputs(counts=with_rare())):
+        probabilities = inputs.probabilities()
         best = probabilities.argmax(1)
-        for labels in (world.batch_labels, 0 * world.batch_labels, best):
-            compute_metrics(on.alone, [metric], probabilities.copy(), world.array("labels", labels), world.class_counts)
+        for labels in (inputs.batch_labels, 0 * inputs.batch_labels, best):
+            compute_metrics(
+                on.provenance, [metric], probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
+            )
 
 
 @per_setting
-def a_metric_looks_at_all_images(on: Subject) -> None:
-    """The order of the test images changes nothing.
+def metric_ignores_image_order(on: Subject) -> None:
+    """The values do not depend on the order of the test images.
 
     Sums may differ in the last digits.
     """
     from ltbench.testing.flat_values import difference, flat
 
     metric: Any = on.technique
-    world = World()
-    probabilities, labels = world.probabilities(), world.rng(9).integers(world.classes, size=BATCH)
-    order = world.rng(10).permutation(BATCH)
-    one = flat(dict(metric.compute(probabilities.copy(), labels.copy(), world.class_counts)))
-    other = flat(dict(metric.compute(probabilities[order], labels[order], world.class_counts)))
-    if place := difference(one, other, tolerance=1e-9):
+    inputs = Inputs()
+    probabilities, labels = inputs.probabilities(), inputs.rng(9).integers(inputs.classes, size=BATCH)
+    order = inputs.rng(10).permutation(BATCH)
+    ordered = flat(dict(metric.compute(probabilities.copy(), labels.copy(), inputs.class_counts)))
+    shuffled = flat(dict(metric.compute(probabilities[order], labels[order], inputs.class_counts)))
+    if place := difference(ordered, shuffled, tolerance=1e-9):
+        raise failed(f"'{place}' depends on the order of the images", "equal values", "pair each row with its label")
+
+
+@per_setting
+def columns_have_numbers(on: Subject) -> None:
+    """Each column that the metric declares belongs to a number that `compute` returns.
+
+    A misspelt one would never be shown.
+    """
+    metric: Any = on.technique
+    inputs = Inputs()
+    numbers = metric.compute(inputs.probabilities(), inputs.array("labels", inputs.batch_labels), inputs.class_counts)
+    if unknown := sorted({column.name for column in metric.columns} - set(numbers)):
         raise failed(
-            f"'{place}' changes with the order of the images", "the same in any order", "pair each row with its label"
-        )
+            f"a column '{unknown[0]}', which compute does not return", f"one of {', '.join(sorted(numbers))}",
+            "give column and number the same name",
+        )  # fmt: skip
 
 
-METRIC = (numbers_are_finite_or_none, a_metric_looks_at_all_images)
+METRIC = (values_are_finite_or_none, metric_ignores_image_order, columns_have_numbers)

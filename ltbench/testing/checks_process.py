@@ -1,4 +1,4 @@
-"""What every technique has to hold beyond this process: import, pickling, a fresh start."""
+"""Checks of every stage in other processes: import, pickling, equal results."""
 
 from __future__ import annotations
 
@@ -11,61 +11,59 @@ from ltbench.testing.flat_values import difference
 from ltbench.testing.subject import Subject, failed
 
 _TOLERANCE = 1e-5
-"""Between processes sums may be split differently among threads."""
+"""Sums may be split among other numbers of threads in another process."""
 
 
 @per_technique
 def imports_nothing_heavy(on: Subject) -> None:
-    """Importing its module imports neither torch, torchvision, timm, numpy nor pandas.
+    """The module of the technique imports neither torch, torchvision, timm, numpy nor pandas.
 
-    `ltbench --help`, `list` and `plan` import every plugin, and start in a fifth of a second. Tried in a fresh process.
+    `ltbench list` and `plan` import every plugin and start in a fifth of a second. Tested in a fresh process.
     """
     answer = fresh_process.imported(type(on.technique))
     if answer.error:
-        raise failed(answer.error, "that its module can be imported alone", "import what the module needs")
+        raise failed(answer.error, "a module that can be imported by itself", "add the missing imports")
     for library, where in answer.heavy.items():
         raise failed(
-            f"its module imports {library}{where and f' ({where})'}", "light modules alone",
-            f"import {library} inside of the methods that need it, or under `if TYPE_CHECKING:` for types",
+            f"its module imports {library}{where and f' ({where})'}", "light modules only",
+            f"import {library} in the methods that need it, or under `if TYPE_CHECKING:` for types",
         )  # fmt: skip
 
 
 @per_technique
 def survives_pickling(on: Subject) -> None:
-    """It is the same after pickling and unpickling.
+    """Unpickling a pickled technique gives an equal one.
 
-    Executors carry techniques to other processes and machines.
+    Executors send techniques to other processes and machines.
     """
-    fix = "define the class at the top of its module, and give it fields of plain values"
+    fix = "define the class at module level, with fields of plain values"
     try:
-        again = pickle.loads(pickle.dumps(on.technique))  # noqa: S301 - what was pickled right here
+        again = pickle.loads(pickle.dumps(on.technique))  # noqa: S301 - pickled in the same line
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise failed(f"it cannot be pickled: {error}", "that it can", fix) from None
+        raise failed(f"pickling raised: {error}", "a technique that can be pickled", fix) from None
     if again != on.technique or type(again) is not type(on.technique):
-        raise failed(f"pickling makes {again!r} of it", repr(on.technique), fix)
+        raise failed(f"unpickling gives {again!r}", repr(on.technique), fix)
 
 
 @per_technique
-def is_the_same_in_a_fresh_process(on: Subject) -> None:
-    """It gives the same result in a process that has just begun, with another seed of Python's hashes.
+def is_the_same_in_another_process(on: Subject) -> None:
+    """Results in a fresh process with another hash seed are equal.
 
-    Jobs run in other processes and on other machines. Sums may differ by 1e-5, as other numbers of threads split them.
+    Jobs run in other processes and on other machines. Sums may differ by 1e-5, as numbers of threads differ.
     """
-    here = on.usual
-    if place := difference(here, on.outcome()):
-        raise Skip(f"{place} differs from call to call in this process, too")
+    here = on.default_result
+    if place := difference(here, on.result()):
+        raise Skip(f"{place} differs between calls in this process, too")
     try:
         pickle.dumps(on.technique)
-    except Exception as error:  # noqa: BLE001 - another check's business
+    except Exception as error:  # noqa: BLE001 - survives_pickling reports it
         raise Skip(f"it cannot be pickled: {error}") from None
-    answer = fresh_process.outcome(on.technique)
-    fix = "nothing that differs between processes: hash() of text, the order of a set, id(), the process id, the clock"
+    answer = fresh_process.result(on.technique)
+    fix = "use nothing that differs between processes: hash() of text, order of sets, id(), process id, clock"
     if answer.error:
-        raise failed(
-            f"in a fresh process it raised {answer.error}", "a result", f"nothing that only this process has; {fix}"
-        )
-    if place := difference(here, answer.outcome, tolerance=_TOLERANCE):
-        raise failed(f"{place} differs in a fresh process", "the same", fix)
+        raise failed(f"in a fresh process it raised {answer.error}", "a result", f"use no state of this process; {fix}")
+    if place := difference(here, answer.result, tolerance=_TOLERANCE):
+        raise failed(f"{place} differs in a fresh process", "equal results", fix)
 
 
-CHECKS = (imports_nothing_heavy, survives_pickling, is_the_same_in_a_fresh_process)
+CHECKS = (imports_nothing_heavy, survives_pickling, is_the_same_in_another_process)

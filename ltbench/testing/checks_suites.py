@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def suite_conformance(name: str, registry: Registry) -> list[Finding]:
-    """Return what every check finds in a suite, by its name or the path of its file; the first failure is the last."""
+    """Return the findings of every check of a suite, given by name or path, up to the first failure."""
     return list(_findings(name, registry))
 
 
@@ -25,18 +25,18 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
     from ltbench.suite.suite import find_suite
 
     def finding(check: Callable[..., object], error: LtbenchError | None) -> Finding:
-        demand = (check.__doc__ or "").split("\n")[0]
+        requirement = (check.__doc__ or "").split("\n")[0]
         if error is None:
-            return Finding(check=check.__name__, technique=name, state="ok", text=demand)
+            return Finding(check=check.__name__, technique=name, state="ok", text=requirement)
         text = "; ".join(filter(None, (error.what, error.why, error.where)))
-        return Finding(check=check.__name__, technique=name, state="failed", text=text, fix=error.fix or demand)
+        return Finding(check=check.__name__, technique=name, state="failed", text=text, fix=error.fix or requirement)
 
     def can_be_read() -> Suite:
-        """It is TOML, and follows the schema."""
+        """The file is TOML and follows the schema."""
         return find_suite(name, registry)
 
-    def names_what_is_there(suite: Suite) -> None:
-        """Every data set, profile, model and technique that it names is there and accepts its parameters."""
+    def names_installed_techniques(suite: Suite) -> None:
+        """Every data set, profile, model and technique in the suite is installed and accepts its parameters."""
         for stage, texts in (("dataset", suite.datasets), ("profile", suite.profiles), ("model", suite.models)):
             for text in texts:
                 registry.parse(text, stage)
@@ -44,11 +44,11 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
             registry.parse_all(text)
 
     def can_be_planned(suite: Suite) -> None:
-        """A plan can be made of it. Skipped where that takes files of a data set that are not there."""
+        """The suite can be planned. Skipped where that needs files of a data set that are missing."""
         from ltbench.planning.parts import plan_parts
 
         for text in suite.datasets:
-            _find(registry.parse(text, "dataset"))
+            _describe(registry.parse(text, "dataset"))
         next(plan_parts(suite, registry, data_root(), cells=1))
 
     try:
@@ -57,7 +57,7 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         yield finding(can_be_read, error)
         return
     yield finding(can_be_read, None)
-    for check in (names_what_is_there, can_be_planned):
+    for check in (names_installed_techniques, can_be_planned):
         try:
             check(suite)
         except LtbenchError as error:
@@ -69,10 +69,10 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         yield finding(check, None)
 
 
-def _find(dataset: Technique) -> None:
-    """Raise `Skip` where a data set cannot be described without files that are not there."""
-    assert isinstance(dataset, Dataset), "the stage is what was asked for"
+def _describe(dataset: Technique) -> None:
+    """Raise `Skip` where describing a data set needs files that are missing."""
+    assert isinstance(dataset, Dataset), "registry.parse checked the stage"
     try:
         dataset.info(data_root())
     except DataError as error:
-        raise Skip(f"data set '{dataset.label}' is not there: {error.what}") from None
+        raise Skip(f"data set '{dataset.label}' is missing: {error.what}") from None

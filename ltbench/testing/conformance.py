@@ -1,4 +1,4 @@
-"""Techniques under all checks of their stage: as a pytest test, and as a list of findings."""
+"""Run all checks of a stage on techniques: as pytest tests, or as a list of findings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
 
 SIZES = (2, 1000)
-"""Numbers of classes, few and many, that techniques are tried with beside the usual 10."""
+"""Numbers of classes, few and many, that techniques are tested with besides the default of 10."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """A check on one technique, still to be made."""
+    """A check to be run on a technique."""
 
     check: Check
     technique: Technique
@@ -35,49 +35,51 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def about(self) -> str:
-        """What distinguishes it from other trials of the check with the same technique."""
+        """What distinguishes the trial from others of the same check and technique."""
         return f"{self.argument} classes" if isinstance(self.argument, int) else self.argument or ""
 
     @property
     def id(self) -> str:
-        """Its name in a report of pytest: `losses_are_finite-focal[gamma=0]`."""
+        """The name of the test in pytest: `losses_are_per_sample-focal[gamma=0]`."""
         return "-".join(filter(None, (self.check.name, self.technique.label, self.about.replace(" ", "_"))))
 
     def run(self, registry: Registry | None = None) -> Finding:
-        """Make the check. Whatever the technique raises is a finding."""
+        """Run the check. Whatever the technique raises becomes a finding."""
         subject = Subject(self.technique, registry)
         try:
             self.check.run(subject, *([] if self.argument is None else [self.argument]))
         except Skip as reason:
-            return self._found("skipped", str(reason))
+            return self._finding("skipped", str(reason))
         except CheckFailed as error:
-            return self._found("failed", f"{error.what}; expected {error.why}", error.fix)
+            return self._finding("failed", f"{error.what}; expected {error.why}", error.fix)
         except LtbenchError as error:
-            return self._found(
-                "failed", "; ".join(filter(None, (error.what, error.why))), error.fix or self.check.demand
+            return self._finding(
+                "failed", "; ".join(filter(None, (error.what, error.why))), error.fix or self.check.requirement
             )
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is the finding
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises becomes a finding
             return self._raised(error, subject.line(error))
-        return self._found("ok", self.check.demand)
+        return self._finding("ok", self.check.requirement)
 
     def _raised(self, error: BaseException, line: str) -> Finding:
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        raised = f"{type(error).__name__}: {error}".rstrip(": ")
         if line:
-            return self._found("failed", f"it raised {said} ({line})", f"mend {line.partition(',')[0]}", raised=True)
-        if isinstance(error, NotImplementedError) and (name := _unwritten(error)):
-            own = [one for one in vars(type(self.technique)) if not one.startswith("_")]
+            return self._finding(
+                "failed", f"it raised {raised} ({line})", f"correct {line.partition(',')[0]}", raised=True
+            )
+        if isinstance(error, NotImplementedError) and (name := _missing_method(error)):
+            own = [attribute for attribute in vars(type(self.technique)) if not attribute.startswith("_")]
             near = nearest(name, own)
-            return self._found(
+            return self._finding(
                 "failed", f"{type(self.technique).__name__} does not implement `{name}`",
-                f"rename {near[0]} to {name}" if near else f"write {name}, as the page of its stage has it", raised=True,
+                f"rename {near[0]} to {name}" if near else f"implement {name}, as the page of the stage describes", raised=True,
             )  # fmt: skip
-        return self._found(
+        return self._finding(
             "failed",
-            f"what it returned cannot be used: {said}",
-            f"return what {self.technique.stage} techniques return; shapes and dtypes are in ltbench/stages.py",
+            f"the return value cannot be used: {raised}",
+            f"return the shapes and dtypes that ltbench/stages.py states for a {self.technique.stage}",
         )
 
-    def _found(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:
+    def _finding(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:
         return Finding(
             check=self.check.name, technique=self.technique.label, about=self.about, state=state, text=text, fix=fix,
             raised=raised,
@@ -85,31 +87,33 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conformance(technique: Technique | type[Technique], registry: Registry | None = None) -> list[Finding]:
-    """Return what every check of its stage finds. A class is tried with other values of its parameters, too.
+    """Return the findings of every check of the stage. A class is also checked with other values of its parameters.
 
-    registry: where names are taken; by default what is installed.
+    registry: technique names in use; by default those of all installed plugins.
     """
-    fresh_process.start(technique.stage)
+    fresh_process.start(technique.stage)  # starts in parallel with the first checks
     return [trial.run(registry) for trial in trials(technique)]
 
 
 def trials(technique: Technique | type[Technique]) -> Iterator[Trial]:
     """Yield every trial of a technique, by check."""
-    varied = settings(_made(technique)) if inspect.isclass(technique) else [technique]
+    varied = settings(_with_defaults(technique)) if inspect.isclass(technique) else [technique]
     for check in of_stage(varied[0].stage):
         yield from _of_check(check, varied)
 
 
-def _made(kind: type[Technique]) -> Technique:
-    """Return a technique with its defaults; raise `PluginError` where that cannot be made."""
+def _with_defaults(kind: type[Technique]) -> Technique:
+    """Return the technique with default parameters; raise `PluginError` where it cannot be constructed."""
     what = f"{kind.__module__}.{kind.__qualname__}"
     if not issubclass(kind, Technique):
-        raise PluginError(f"{what} is no technique", fix="a class derived from Loss, Sampler or another stage's")
+        raise PluginError(f"{what} is no technique", fix="pass a class derived from Loss, Sampler or another stage")
     try:
         return kind()
     except (TypeError, LtbenchError) as error:
         raise PluginError(
-            f"{what} cannot be made with its defaults", why=str(error), fix="give every parameter a default in range"
+            f"{what} cannot be constructed with its defaults",
+            why=str(error),
+            fix="give every parameter a default in range",
         ) from None
 
 
@@ -118,7 +122,7 @@ def _of_check(check: Check, varied: list[Technique]) -> Iterable[Trial]:
         case "technique":
             return [Trial(check=check, technique=varied[0])]
         case "setting":
-            return [Trial(check=check, technique=one) for one in varied]
+            return [Trial(check=check, technique=variant) for variant in varied]
         case "size":
             return [Trial(check=check, technique=varied[0], argument=size) for size in SIZES]
         case "parameter":
@@ -126,15 +130,15 @@ def _of_check(check: Check, varied: list[Technique]) -> Iterable[Trial]:
 
 
 def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
-    """Return a test function for pytest with a test for each check of each technique.
+    """Return a parametrised pytest function with a test for each check of each technique.
 
     test_my_loss = checks(MyLoss)
     """
     import pytest
 
-    made = {trial.id: trial for technique in techniques for trial in trials(technique)}
+    by_id = {trial.id: trial for technique in techniques for trial in trials(technique)}
 
-    @pytest.mark.parametrize("trial", list(made.values()), ids=list(made))
+    @pytest.mark.parametrize("trial", list(by_id.values()), ids=list(by_id))
     def test_conformance(trial: Trial) -> None:
         finding = trial.run()
         if finding.state == "skipped":
@@ -145,7 +149,7 @@ def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
     return test_conformance
 
 
-def _unwritten(error: BaseException) -> str:
-    """Return the method of a stage's base class that an error came out of; empty where it came out of another place."""
+def _missing_method(error: BaseException) -> str:
+    """Return the base-class method of a stage that raised an error; empty where other code raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_name if frame.f_globals.get("__name__") == stages.__name__ else ""

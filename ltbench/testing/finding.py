@@ -1,4 +1,4 @@
-"""What a check is, and what comes of one."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ State = Literal["ok", "failed", "skipped"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check found."""
+    """The result of one check of a technique."""
 
     check: str
     technique: str
-    """As it was examined, such as `focal[gamma=0]`."""
+    """As it was checked, such as `focal[gamma=0]`."""
     about: str = ""
-    """Which of several runs of the check this is: a parameter, or a number of classes."""
+    """The parameter or the number of classes that was tested, for checks that run for several."""
     state: State
     text: str
-    """What the check demands; where it failed what was seen and what was expected, where it was skipped why."""
+    """ok: the requirement; failed: what was observed and what was expected; skipped: the reason."""
     fix: str = ""
     raised: bool = False
-    """Whether it failed because the technique's own code raised, which may fail many checks alike."""
+    """Whether the technique's own code raised, which may fail many checks for the same reason."""
 
     def __str__(self) -> str:
         lines = [f"{self.check} of {self.technique}{self.about and f', {self.about}'}: {self.text}"]
@@ -30,4 +30,4 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Skip(Exception):
-    """Why a check has nothing to examine; raised by checks and by what they ask for, and turned into a finding."""
+    """Raised where a check does not apply, with the reason; becomes a finding."""

@@ -1,4 +1,4 @@
-"""What techniques return, laid out flat, so that two results can be compared and one can travel between processes."""
+"""Results of techniques as flat dictionaries, which can be compared and sent between processes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 Flat = dict[str, Any]
-"""Numpy arrays and plain values by where they are in a result, such as `epochs[0]`."""
+"""Numpy arrays and plain values by their place in a result, such as `epochs[0]`."""
 
 
 def flat(result: object, place: str = "") -> Flat:
-    """Return the arrays and plain values of a result, by their place in it. Tensors become arrays."""
+    """Return the arrays and plain values of a result by their place; tensors become arrays."""
     return dict(_flat(result, place))
 
 
@@ -32,34 +32,34 @@ def _flat(result: object, place: str) -> Iterator[tuple[str, Any]]:
 
 
 def plain(value: object) -> object:
-    """Return a tensor as an array, and anything else that is not a plain value as its type."""
-    if detach := getattr(value, "detach", None):  # without asking torch, which may not be needed at all
+    """Return a tensor as an array, a plain value unchanged, and anything else as the name of its type."""
+    if detach := getattr(value, "detach", None):  # duck typing, as torch may not be imported
         return detach().cpu().numpy()
     if type(value).__module__ == "numpy" or value is None or isinstance(value, (bool, int, float, str)):
         return value
     return f"a {type(value).__name__}"
 
 
-def difference(one: Flat, other: Flat, *, tolerance: float = 0.0) -> str:
-    """Return the place of the first thing in which two results differ; empty where they are the same.
+def difference(first: Flat, second: Flat, *, tolerance: float = 0.0) -> str:
+    """Return the first place at which two results differ; empty where they are equal.
 
-    tolerance: relative to the largest number of an array; 0 compares the bits.
+    tolerance: relative to the largest value of an array; 0 compares bits.
     """
-    for place in [*one, *(key for key in other if key not in one)]:
-        if place not in one or place not in other or not _same(one[place], other[place], tolerance):
+    for place in [*first, *(key for key in second if key not in first)]:
+        if place not in first or place not in second or not _same(first[place], second[place], tolerance):
             return place
     return ""
 
 
-def _same(one: Any, other: Any, tolerance: float) -> bool:
+def _same(first: Any, second: Any, tolerance: float) -> bool:
     import numpy as np
 
-    if isinstance(one, (str, type(None))) or isinstance(other, (str, type(None))):
-        return bool(one == other)
-    one, other = np.asarray(one), np.asarray(other)
-    if one.shape != other.shape or one.dtype != other.dtype:
+    if isinstance(first, (str, type(None))) or isinstance(second, (str, type(None))):
+        return bool(first == second)
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape or first.dtype != second.dtype:
         return False
-    if not tolerance or one.dtype.kind != "f":
-        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
-    scale = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
-    return np.allclose(one, other, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
+    if not tolerance or first.dtype.kind != "f":
+        return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+    scale = float(np.abs(first[np.isfinite(first)]).max(initial=0.0))
+    return np.allclose(first, second, rtol=tolerance, atol=tolerance * scale, equal_nan=True)

@@ -1,8 +1,7 @@
-"""Techniques in a fresh process.
+"""Call techniques in a fresh process.
 
-Starting Python and torch for each technique would take seconds. So two processes are started once and wait: one that
-has imported nothing heavy, and one that has imported torch. Each forks for every question: the child, which has seen
-no technique, answers it and ends.
+Starting Python and torch for each technique would take seconds. So two server processes are started once: one without
+heavy imports, one that has imported torch. Each forks for every request; the child answers it and exits.
 """
 
 from __future__ import annotations
@@ -29,77 +28,82 @@ from ltbench.testing.subject import source_file
 
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pandas")
 _WITHOUT_TORCH = ("dataset", "profile", "regime", "posthoc", "ensemble", "metric")
-_HASH_SEEDS = ("1", "2")
+_HASH_SEEDS = ("1", "2")  # two, so that the server never has the seed of this process
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fresh process is asked."""
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to a fresh process."""
 
-    what: Literal["import", "outcome"]
+    what: Literal["import", "result"]
     module: str
     file: str
     path: tuple[str, ...]
-    """`sys.path` of the process that asks."""
+    """`sys.path` of the requesting process."""
     cwd: str
     pickled: bytes = b""
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """What it says."""
+class Response(msgspec.Struct, kw_only=True):
+    """The response of a fresh process."""
 
     error: str = ""
     heavy: dict[str, str] = {}
-    """Heavy libraries that importing the module imported, and the line that did."""
-    outcome: dict[str, Any] = {}
+    """Heavy libraries that the module imported, and the importing line."""
+    result: dict[str, Any] = {}
 
 
-def imported(kind: type[Technique]) -> Answer:
-    """Return what importing the module of a technique imports."""
-    return _ask("bare", _question("import", kind))
+def imported(kind: type[Technique]) -> Response:
+    """Import the module of a technique and return which heavy libraries that imported."""
+    return _send("bare", _request("import", kind))
 
 
-def outcome(technique: Technique) -> Answer:
-    """Return all that a technique answers, laid out flat."""
-    question = _question("outcome", type(technique), pickle.dumps(technique))
-    return _ask(_kinds(technique.stage)[-1], question)
+def result(technique: Technique) -> Response:
+    """Call every method of a technique and return the flat result."""
+    request = _request("result", type(technique), pickle.dumps(technique))
+    return _send(_kinds(technique.stage)[-1], request)
 
 
-def _question(what: Literal["import", "outcome"], kind: type[Technique], pickled: bytes = b"") -> Question:
-    return Question(
+def _request(what: Literal["import", "result"], kind: type[Technique], pickled: bytes = b"") -> Request:
+    return Request(
         what=what, module=kind.__module__, file=source_file(kind), path=tuple(sys.path), cwd=str(Path.cwd()), pickled=pickled
     )  # fmt: skip
 
 
-def _ask(kind: str, question: Question) -> Answer:
+def _send(kind: str, request: Request) -> Response:
     process = _process(kind)
     assert process.stdin is not None, "it is a pipe"
     assert process.stdout is not None, "it is a pipe"
     try:
-        pickle.dump(question, process.stdin)
+        pickle.dump(request, process.stdin)
         process.stdin.flush()
         return pickle.load(process.stdout)  # type: ignore[no-any-return]  # noqa: S301 - our own process
     except (OSError, EOFError) as error:
         _process.cache_clear()
-        raise Skip(f"no fresh process answers ({type(error).__name__}); what it said is above") from None
+        raise Skip(f"the fresh process died ({type(error).__name__}); its output is above") from None
 
 
 @cache
 def _process(kind: str) -> subprocess.Popen[bytes]:
-    """Start a process that waits for questions; it ends with this one."""
+    """Start a server process, which ends with this one."""
     seed = _HASH_SEEDS[os.environ.get("PYTHONHASHSEED") == _HASH_SEEDS[0]]
-    # Threads of libraries would not survive the fork.
-    alone = {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    # Threads of libraries do not survive a fork.
+    overrides = {
+        "PYTHONHASHSEED": seed,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
     path = os.pathsep.join(entry for entry in sys.path if entry)
     process = subprocess.Popen(
         [sys.executable, "-c", f"from ltbench.testing.fresh_process import serve; serve({kind!r})"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | alone | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | overrides | {"PYTHONPATH": path},
     )  # fmt: skip
     atexit.register(_end, process)
     return process
 
 
 def start(stage: str) -> None:
-    """Start now what techniques of a stage will be asked in, so that it is ready then."""
+    """Start the server processes for techniques of a stage ahead of the first request."""
     for kind in _kinds(stage):
         _process(kind)
 
@@ -113,19 +117,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.communicate()
 
 
-# --- inside of the fresh process --------------------------------------------------------------------------------
+# --- in the server process ---------------------------------------------------------------------------------------
 
 
 def serve(kind: str) -> None:
-    """Answer questions from stdin on stdout until there are no more, each in a child of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with the process that asks
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what plugins print is no answer
+    """Answer requests from stdin on stdout until stdin ends, each in a forked child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of stdin ends it
+    requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # output of plugins must not mix with responses
     if kind == "warm":
         importlib.import_module("torch")
     while True:
         try:
-            question = pickle.load(questions)  # noqa: S301 - from the process that began this one
+            request = pickle.load(requests)  # noqa: S301 - from the parent process
         except EOFError:
             return
         reading, writing = os.pipe()
@@ -133,40 +137,42 @@ def serve(kind: str) -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.close(reading)
             with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(_answered(question), pipe)
+                pickle.dump(_answer(request), pipe)
             os._exit(0)
-        os.close(writing)
-        _relay(reading, answers)
+        os.close(writing)  # else reading would never end
+        _relay(reading, responses)
 
 
-def _relay(reading: int, answers: IO[bytes]) -> None:
+def _relay(reading: int, responses: IO[bytes]) -> None:
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
+        response = pipe.read()
     _, status = os.wait()
-    answers.write(said or pickle.dumps(Answer(error=f"the process ended with {os.waitstatus_to_exitcode(status)}")))
-    answers.flush()
+    responses.write(
+        response or pickle.dumps(Response(error=f"the process ended with {os.waitstatus_to_exitcode(status)}"))
+    )
+    responses.flush()
 
 
-def _answered(question: Question) -> Answer:
-    sys.path[:] = question.path
+def _answer(request: Request) -> Response:
+    sys.path[:] = request.path
     try:
-        os.chdir(question.cwd)
-        watch = _Watch()
-        sys.meta_path.insert(0, watch)
-        _import(question.module, question.file)
-        if question.what == "import":
-            return Answer(heavy={name: watch.seen.get(name, "") for name in HEAVY if name in sys.modules})
+        os.chdir(request.cwd)
+        log = _ImportLog()
+        sys.meta_path.insert(0, log)
+        _import(request.module, request.file)
+        if request.what == "import":
+            return Response(heavy={name: log.lines.get(name, "") for name in HEAVY if name in sys.modules})
         from ltbench.testing.subject import Subject
 
-        technique = pickle.loads(question.pickled)  # noqa: S301 - what is examined
-        return Answer(outcome=Subject(technique).outcome())
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is the answer
+        technique = pickle.loads(request.pickled)  # noqa: S301 - pickled by this user
+        return Response(result=Subject(technique).result())
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is the response
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return Answer(error=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})")
+        return Response(error=f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})")
 
 
 def _import(name: str, file: str) -> None:
-    """Import a module by its name, or from its file where the name leads nowhere or elsewhere."""
+    """Import a module by name, or from its file where the name finds no module or another one."""
     with contextlib.suppress(ImportError, ValueError, AttributeError):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin == file:
@@ -180,13 +186,13 @@ def _import(name: str, file: str) -> None:
     spec.loader.exec_module(module)
 
 
-class _Watch:
-    """Writes down who imports a heavy library first; finds nothing itself."""
+class _ImportLog:
+    """An import hook that notes who imports a heavy library first and finds no module itself."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, str] = {}
+        self.lines: dict[str, str] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name in HEAVY and name not in self.seen:
+        if name in HEAVY and name not in self.lines:
             frame = next((f for f in reversed(traceback.extract_stack()[:-1]) if "importlib" not in f.filename), None)
-            self.seen[name] = f"{Path(frame.filename).name}:{frame.lineno}" if frame else ""
+            self.lines[name] = f"{Path(frame.filename).name}:{frame.lineno}" if frame else ""

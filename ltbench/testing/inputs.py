@@ -1,6 +1,6 @@
-"""Inputs for techniques: a long tail of classes with its labels, logits and images, made without data.
+"""Synthetic inputs for techniques: long-tailed class counts with labels, logits and images.
 
-What is given to a technique is remembered, so that it can be told whether the technique has changed it.
+The inputs keep copies of what they hand out, so that a check can tell whether a technique modified its arguments.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 MOST, LEAST = 60, 3
-"""Images of the most frequent class and of the rarest, where nothing else is said."""
+"""Default numbers of images of the most frequent class and of the rarest."""
 BATCH = 24
+"""More than the default of 10 classes, so that a batch has repeated labels."""
 
 
-class World:
-    """What techniques are handed. Tensors lie on `device`, which may be one that is pretended."""
+class Inputs:
+    """Arguments for techniques. Tensors lie on `device`, which may be a simulated one."""
 
     def __init__(self, classes: int = 10, *, counts: Sequence[int] | None = None, device: Any = "cpu") -> None:
         self.counts = long_tail(classes) if counts is None else list(counts)
         self.classes, self.device = len(self.counts), device
         self._given: list[tuple[str, Any, Any]] = []
 
-    # --- remembering ---------------------------------------------------------------------------------------------
+    # --- tracked arguments ---------------------------------------------------------------------------------------
 
     def array(self, name: str, values: Any) -> Any:
-        """Return an array to be handed to a technique under that name."""
+        """Return a tracked array."""
         import numpy as np
 
         given = np.array(values)
@@ -39,7 +40,7 @@ class World:
         return given
 
     def tensor(self, name: str, values: Any, *, on_cpu: bool = False) -> Tensor:
-        """Return a tensor on the device, to be handed to a technique under that name."""
+        """Return a tracked tensor on the device."""
         import torch
 
         given = torch.as_tensor(values)
@@ -52,33 +53,33 @@ class World:
         self._given.append((name, given, given.clone()))
         return given
 
-    def kept(self, name: str, given: Any) -> Any:
-        """Return what a technique itself has made and is handed again, remembered under that name."""
+    def track(self, name: str, given: Any) -> Any:
+        """Track a value that a technique returned and gets as an argument later; return it."""
         self._given.append((name, given, given.clone() if hasattr(given, "clone") else given.copy()))
         return given
 
-    def changed(self) -> list[str]:
-        """Return the names of what was given and is not any more as it was."""
+    def modified(self) -> list[str]:
+        """Return the names of inputs modified in place."""
         import numpy as np
 
         from ltbench.testing.flat_values import plain
 
         def same(now: Any, before: Any) -> bool:
-            one, other = (given if isinstance(given, list) else plain(given) for given in (now, before))
-            return np.array_equal(np.asarray(one), np.asarray(other))
+            current, original = (given if isinstance(given, list) else plain(given) for given in (now, before))
+            return np.array_equal(np.asarray(current), np.asarray(original))
 
         return list(dict.fromkeys(name for name, now, before in self._given if not same(now, before)))
 
-    # --- numbers ------------------------------------------------------------------------------------------------
+    # --- values -------------------------------------------------------------------------------------------------
 
     def rng(self, seed: int = 0) -> np.random.Generator:
-        """Return a generator of numpy."""
+        """Return a numpy generator."""
         import numpy as np
 
         return np.random.default_rng(seed)
 
     def generator(self, seed: int = 0, *, on_cpu: bool = False) -> Generator:
-        """Return a generator of torch, on the device."""
+        """Return a torch generator on the device."""
         import torch
 
         if on_cpu or isinstance(self.device, str):
@@ -89,7 +90,7 @@ class World:
 
     @cached_property
     def labels(self) -> IntArray:
-        """A label for each training image, int64 [N], in a scrambled order."""
+        """Labels of the training images, int64 [N], in random order."""
         import numpy as np
 
         labels = np.repeat(np.arange(self.classes, dtype=np.int64), self.counts)
@@ -97,9 +98,10 @@ class World:
 
     @cached_property
     def batch_labels(self) -> IntArray:
-        """Labels of a batch, int64 [B]: head and tail classes alike."""
+        """Labels of a batch, int64 [B], of head and tail classes."""
         import numpy as np
 
+        # Steps of 7, which is prime to the usual numbers of classes, starting from the rarest class.
         return (np.arange(BATCH, dtype=np.int64) * 7 + self.classes - 1) % self.classes
 
     def logits(self, images: int = BATCH, seed: int = 1) -> FloatArray:
@@ -134,5 +136,5 @@ def long_tail(classes: int, most: int = MOST, least: int = LEAST) -> list[int]:
 
 
 def with_rare(classes: int = 10) -> list[int]:
-    """Return class counts whose last class has no image, and the one before it a single one."""
+    """Return class counts that end with a class of one image and a class of none."""
     return [*long_tail(classes)[:-2], 1, 0]

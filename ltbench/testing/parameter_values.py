@@ -1,4 +1,4 @@
-"""Other values of a technique's parameters: what its author would try, from types and ranges alone."""
+"""Test values for parameters, derived from their types and ranges."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import msgspec
 from ltbench.errors import LtbenchError
 from ltbench.technique import Technique, fields
 
-_LEFT_OUT = {"pretrained": "weights from elsewhere may need a network"}
-"""Parameters that are not varied, and why."""
+_LEFT_OUT = {"pretrained": "pretrained weights may need a network connection"}
+"""Parameters that are not varied, with the reason."""
 
 
 def why_not_varied(technique: Technique, parameter: str) -> str:
-    """Return why there are no other values of a parameter to try; empty where there are."""
+    """Return why a parameter is not varied; empty where it is."""
     if technique.stage == "dataset":
         return "other values may read other files"
     if parameter in _LEFT_OUT:
@@ -25,18 +25,18 @@ def why_not_varied(technique: Technique, parameter: str) -> str:
     return (
         ""
         if variations(technique, parameter)
-        else "no other value can be made up that goes with the rest; give some: checks(MyTechnique(...))"
+        else "no other valid value can be derived; pass some: checks(MyTechnique(...))"
     )
 
 
 def settings(technique: Technique) -> list[Technique]:
-    """Return the technique and, for each parameter by itself, up to two others: the ends of its range come first."""
+    """Return the technique and, for each parameter, up to two variants; ends of its range come first."""
     others = [other for field in fields(type(technique)) for other in variations(technique, field.name)[:2]]
     return [technique, *others]
 
 
 def variations(technique: Technique, parameter: str) -> list[Technique]:
-    """Return the technique with other values of one parameter, those that it accepts."""
+    """Return the technique with other valid values of one parameter."""
     if parameter in _LEFT_OUT or technique.stage == "dataset":
         return []
     kind = next(field.type for field in fields(type(technique)) if field.name == parameter)
@@ -54,7 +54,7 @@ def variations(technique: Technique, parameter: str) -> list[Technique]:
 
 
 def _values(kind: Any, now: object) -> Iterator[object]:
-    """Yield values of a type, in range or near to it, the ends of the range first."""
+    """Yield values of a type, the ends of its range first; some may be out of range."""
     origin = get_origin(kind)
     if origin is Annotated:
         base, *metas = get_args(kind)
@@ -71,7 +71,7 @@ def _values(kind: Any, now: object) -> Iterator[object]:
         yield from (True, False)
     elif kind is int:
         whole = now if isinstance(now, int) else 1
-        yield from (whole + 1, 2 * whole + 3, whole - 1)
+        yield from (whole + 1, 2 * whole + 3, whole - 1)  # odd and even, as some values must divide others
     elif kind is float:
         start = now if isinstance(now, float) and now else 1.0
         yield from (start / 2, start * 2, 0.5)

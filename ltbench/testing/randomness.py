@@ -10,22 +10,22 @@ from typing import Any
 
 
 def states() -> dict[str, Any]:
-    """Return the state of each global generator; of libraries, those that are imported."""
-    found: dict[str, Any] = {"python's random": random.getstate()}
+    """Return the state of each global generator; libraries that are not imported are left out."""
+    current: dict[str, Any] = {"python's random": random.getstate()}
     if "numpy" in sys.modules:
         import numpy as np
 
-        found["numpy.random"] = [np.asarray(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
+        current["numpy.random"] = [np.asarray(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
     if "torch" in sys.modules:
         import torch
 
-        found["torch"] = torch.get_rng_state().tolist()
-    return found
+        current["torch"] = torch.get_rng_state().tolist()
+    return current
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run the body with every global generator seeded; afterwards all are as they were."""
+    """Seed every global generator in the block and restore their states afterwards."""
     import numpy as np
 
     before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002

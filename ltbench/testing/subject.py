@@ -1,4 +1,4 @@
-"""What a check is given: a technique, and what to examine it with."""
+"""The technique that a check examines, with its cached results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ltbench.errors import CheckFailed
 from ltbench.technique import Technique
-from ltbench.testing.ask_everything import exercise
 from ltbench.testing.flat_values import Flat, flat
-from ltbench.testing.inputs import World
+from ltbench.testing.inputs import Inputs
 from ltbench.testing.randomness import seeded
+from ltbench.testing.stage_calls import call_all
 
 if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
@@ -27,38 +27,37 @@ class Subject:
 
     @property
     def registry(self) -> Registry:
-        """Every technique there is, to tell whether the name of this one is free."""
+        """Every installed technique, to tell whether a name is free."""
         return self._registry or _installed()
 
     @property
-    def alone(self) -> Registry:
-        """What the harness's own checks of results ask: who made a technique, whether it is installed or not."""
-        return cast("Registry", _Alone())
+    def provenance(self) -> Registry:
+        """A stand-in for the registry in the harness's checks of results: the technique need not be installed."""
+        return cast("Registry", _ModuleProvenance())
 
-    def outcome(self, world: World | None = None, *, seed: int = 0, technique: Technique | None = None) -> Flat:
-        """Return all that the technique answers, laid out flat, with the global generators seeded by `seed`."""
+    def result(self, inputs: Inputs | None = None, *, seed: int = 0, technique: Technique | None = None) -> Flat:
+        """Call every method with the global generators seeded by `seed` and return the flat result."""
         with seeded(seed):
-            return flat(exercise(technique or self.technique, world or World()))
+            return flat(call_all(technique or self.technique, inputs or Inputs()))
 
     @property
-    def usual(self) -> Flat:
-        """What it answers in the usual world; it is asked once, however many checks look at it."""
-        return _usual(self.technique) if _is_hashable(self.technique) else self.outcome()
+    def default_result(self) -> Flat:
+        """The result with default inputs, cached for all checks."""
+        return _default_result(self.technique) if _is_hashable(self.technique) else self.result()
 
     def line(self, error: BaseException) -> str:
-        """Return where in the technique's code an error came up, as `file.py:12, in per_sample`; empty if not there."""
+        """Return the line of the technique's code that raised, as `file.py:12, in per_sample`; empty for other code."""
         files = {inspect.getsourcefile(kind) for kind in type(self.technique).__mro__ if not _of_harness(kind)}
         frames = traceback.extract_tb(error.__traceback__)
-        # What is in files beside it, such as a helper's, counts as the technique's own where nothing else does.
-        own = [f for f in frames if f.filename in files]
+        own = [frame for frame in frames if frame.filename in files]
         if not own:
             return ""
         return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}, in {own[-1].name}"
 
 
-@lru_cache(maxsize=64)
-def _usual(technique: Technique) -> Flat:
-    return Subject(technique).outcome()
+@lru_cache(maxsize=64)  # more than the settings of a technique, few enough for results in memory
+def _default_result(technique: Technique) -> Flat:
+    return Subject(technique).result()
 
 
 def _is_hashable(technique: Technique) -> bool:
@@ -69,8 +68,8 @@ def _is_hashable(technique: Technique) -> bool:
     return True
 
 
-class _Alone:
-    """Who made a technique, as an error names it."""
+class _ModuleProvenance:
+    """Names the module of a technique in place of its distribution."""
 
     @staticmethod
     def provenance(technique: Technique) -> dict[str, Any]:
@@ -88,9 +87,9 @@ def _installed() -> Registry:
     return Registry.load()
 
 
-def failed(seen: str, expected: str, fix: str) -> CheckFailed:
-    """Return the error of a check: what was seen, what was expected, and how to mend it."""
-    return CheckFailed(seen, why=expected, fix=fix)
+def failed(observed: str, expected: str, fix: str) -> CheckFailed:
+    """Return the error of a check: what was observed, what was expected, and how to fix it."""
+    return CheckFailed(observed, why=expected, fix=fix)
 
 
 def source_file(kind: type) -> str:

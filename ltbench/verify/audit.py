@@ -21,12 +21,12 @@ from ltbench.jobs.saved_predictions import (
     contradictions,
     recompute,
 )
-from ltbench.records.agreement import PRIMARY, result_digest
+from ltbench.records.agreement import result_digest
 from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
-from ltbench.records.records_file import Invalidation, line, records_file
+from ltbench.records.records_file import Invalidation, parse_line, records_file
 from ltbench.registry.differences import differences
-from ltbench.stages import Dataset, Profile
+from ltbench.stages import PRIMARY, Dataset, Profile
 from ltbench.store.store import Store
 from ltbench.verify.rerun import installed
 
@@ -65,7 +65,7 @@ def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Ex
     invalidations: list[Invalidation] = []
     for where, text in place.lines():
         try:
-            entry = line(text, where)
+            entry = parse_line(text, where)
         except RecordError as error:
             findings.append(Finding(level="wrong", where=error.where or where, what=_text(error)))
             continue

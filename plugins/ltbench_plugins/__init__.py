@@ -1,1 +1,1 @@
-"""The techniques that come with ltbench: a folder per stage, a file per technique."""
+"""The built-in techniques: a folder per stage, a file per technique."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from synthetic import raw, ten_thousand_cells, write_suite_folder
 
-from ltbench.leaderboard.publish import load, rendered
+from ltbench.leaderboard.publish import load, render
 from ltbench.records.record import seal
 
 
@@ -37,7 +37,7 @@ def test_aggregating_10_000_records(benchmark, folder: Path) -> None:
     def aggregate() -> dict[Path, str]:
         # CPU time of this process, which other processes on the machine hardly change.
         began = time.process_time()
-        pages = rendered(load(folder))
+        pages = render(load(folder))
         seconds.append(time.process_time() - began)
         return pages
 

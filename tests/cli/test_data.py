@@ -51,8 +51,7 @@ def test_every_data_set_is_listed_with_what_to_put_where(tmp_path: Path) -> None
     assert all(text in lines["fashion_mini"] for text in ("6000", "2000", "1 x 28 x 28", "MIT", "e7974128b099"))
     for name in ("cifar10", "cifar100"):
         assert (
-            f"\n{name} is not there\n  where: {tmp_path}\n  try: ltbench data {name} --download, or put "
-            in result.stdout
+            f"\n{name} is missing\n  where: {tmp_path}\n  try: ltbench data {name} --download, or put " in result.stdout
         )
     assert "cifar-10-python.tar.gz or cifar-10-binary.tar.gz" in result.stdout
 
@@ -93,7 +92,7 @@ def test_the_exit_code_of_the_real_command_and_what_it_prints(tmp_path: Path) ->
     done = ltbench("data", "cifar10", env={"LTBENCH_DATA": str(tmp_path)})
     assert done.returncode == 2
     assert done.stdout == ""
-    assert f"ltbench: cifar10 is not there\n  where: {tmp_path}\n" in done.stderr
+    assert f"ltbench: cifar10 is missing\n  where: {tmp_path}\n" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "error", "message"), [
@@ -109,7 +108,7 @@ def test_a_name_that_is_no_data_set_is_refused(name: str, error: type[Exception]
 def test_download_makes_a_data_set_ready_for_training(tmp_path: Path) -> None:
     result = ask(tmp_path, "fashion_mini", "--download")
     assert result.exit_code == 0
-    assert result.stderr == f"fashion_mini: getting ready under {tmp_path}\n"
+    assert result.stderr == f"fashion_mini: preparing under {tmp_path}\n"
     (folder,) = (tmp_path / "prepared").iterdir()
     assert (folder / "train_images.npy").is_file()
 

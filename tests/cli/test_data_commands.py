@@ -94,13 +94,13 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
 
 def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) -> None:
     from ltbench.records.agreement import result_digest
-    from ltbench.records.verifications import Rerun, Verification, sealed, write_verifications
+    from ltbench.records.verifications import Rerun, Verification, seal_verification, write_verifications
 
     one = Verification(
         ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in RECORDS}, records="", recomputed=0,
         rerun=[Rerun(id=RECORDS[0].id, same=True, gap=0.0)], seed=7, tolerance=None,
     )  # fmt: skip
-    write_verifications(place / "leaderboards/quick/verified.json", [sealed(one)])
+    write_verifications(place / "leaderboards/quick/verified.json", [seal_verification(one)])
     call("merge", "quick", "--into", "a")
     assert "self-reported" in (place / "a/README.md").read_text()
     assert not (place / "a/verified.json").exists()

@@ -20,7 +20,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, names in (("first", ("mixup", "tta")), ("second", ("cb_sampler",))):
         records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2), names=names)
-        publish(tmp_path / "leaderboards" / name, SuiteFacts(name=name, title=f"The {name}"), records)
+        publish(
+            tmp_path / "leaderboards" / name,
+            SuiteFacts(name=name, title=f"The {name}", columns=synthetic.COLUMNS),
+            records,
+        )
     return tmp_path
 
 

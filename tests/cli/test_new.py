@@ -82,7 +82,7 @@ def test_it_prints_the_next_three_commands_ready_to_paste(here: Path) -> None:
         ("executor new_executor", "ltbench run --max-techniques 0 --executor new_executor"),
     ],
 )
-def test_the_command_that_tries_it_suits_the_stage(here: Path, words: str, command: str) -> None:
+def test_the_printed_run_command_suits_the_stage(here: Path, words: str, command: str) -> None:
     assert new(*words.split()).splitlines()[2] == command
 
 
@@ -93,7 +93,7 @@ def test_several_stages_make_one_package(here: Path) -> None:
     assert Path("tails/README.md").read_text().startswith("# tails\n\nA loss and a sampler for ltbench")
 
 
-def test_a_suite_asks_about_what_is_new_beside_it(here: Path) -> None:
+def test_a_suite_uses_the_new_techniques_of_its_package(here: Path) -> None:
     new("suite", "tails", "loss", "tail_loss", "dataset", "tail_images", "metric", "tail_score", "view", "tail_views")
     suite = tomllib.loads(Path("ltbench-tails/src/ltbench_tails/tails.toml").read_text())
     assert suite["name"] == "tails"
@@ -102,7 +102,7 @@ def test_a_suite_asks_about_what_is_new_beside_it(here: Path) -> None:
     assert suite["models"] == ["convnet"]
 
 
-def test_the_author_is_who_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_author_is_that_of_git(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "gitconfig").write_text('[user]\nname = A "B" Ünal\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
@@ -125,29 +125,29 @@ def test_without_git_the_author_is_to_be_filled_in(here: Path, monkeypatch: pyte
         (["loss", "MyLoss"], ["a word in lower case", "try: ltbench new loss my_loss"]),
         (["loss", "my-loss"], ["a word in lower case", "try: ltbench new loss my_loss"]),
         (["loss", "_loss_"], ["a word in lower case", "try: ltbench new loss loss"]),
-        (["loss", "2loss"], ["a letter first", "try: ltbench new loss my_2loss"]),
+        (["loss", "2loss"], ["it starts with a letter", "try: ltbench new loss my_2loss"]),
         (["loss", "größe"], ["a word in lower case", "try: ltbench new loss groe"]),
         (["loss", "!"], ["a word in lower case", "try: ltbench new loss my_loss"]),
-        (["loss", "a" * 61], ["it has 61 letters, and 60 are the most"]),
+        (["loss", "a" * 61], ["it has 61 characters, and at most 60 are allowed"]),
         (["loss", "lambda"], ["keyword of Python", "try: ltbench new loss lambda_loss"]),
         (["loss", "focal"], ["taken by ltbench", "try: ltbench new loss my_focal"]),
         (["model", "resnet18"], ["taken by ltbench", "try: ltbench new model my_resnet18"]),
         (["suite", "quick"], ["taken by ltbench", "try: ltbench new suite my_quick"]),
         (["executor", "local"], ["taken by ltbench", "try: ltbench new executor my_local"]),
         (["loss", "timm"], ["taken by ltbench", "try: ltbench new loss my_timm"]),
-        (["loss", "loss"], ["class Loss would hide", "try: ltbench new loss my_loss"]),
-        (["mix", "mixed"], ["class Mixed would hide", "try: ltbench new mix my_mixed"]),
-        (["loss", "ab", "mix", "ab"], ["taken by another one of this command", "try: ltbench new mix my_ab"]),
+        (["loss", "loss"], ["class Loss would shadow", "try: ltbench new loss my_loss"]),
+        (["mix", "mixed"], ["class Mixed would shadow", "try: ltbench new mix my_mixed"]),
+        (["loss", "ab", "mix", "ab"], ["taken by another part of this command", "try: ltbench new mix my_ab"]),
         (["los", "my_loss"], ["unknown stage 'los'", "did you mean loss?"]),
         (["my_loss", "loss"], ["the stage comes before the name", "try: ltbench new loss my_loss"]),
         (["loss"], ["a loss without a name", "try: ltbench new loss my_loss"]),
         (["loss", "ab", "sampler"], ["a sampler without a name", "try: ltbench new loss ab sampler my_sampler"]),
-        (["loss", "ab", "--package", "My Package"], ["it is written in lower case"]),
+        (["loss", "ab", "--package", "My Package"], ["a name has letters in lower case"]),
         (["loss", "ab", "--package", "3d-losses"], ["Python cannot import '3d_losses'"]),
-        (["loss", "ab", "--package", "ltbench"], ["a package 'ltbench' is there already"]),
+        (["loss", "ab", "--package", "ltbench"], ["a package 'ltbench' is already installed"]),
     ],
 )  # fmt: skip
-def test_a_name_that_cannot_be_is_refused_with_the_reason_and_the_nearest_one(
+def test_an_invalid_name_is_refused_with_a_reason_and_an_alternative(
     here: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: list[str]
 ) -> None:
     error = refused(capsys, *words)
@@ -155,20 +155,20 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason_and_the_nearest_one(
     assert not list(here.iterdir())
 
 
-def test_a_name_that_only_the_text_of_a_template_has_can_be_taken(here: Path) -> None:
+def test_a_word_of_a_template_is_a_valid_name(here: Path) -> None:
     new("mix", "keep")
     assert "class Keep(Mix" in Path("ltbench-keep/src/ltbench_keep/keep.py").read_text()
 
 
 @pytest.mark.parametrize("taken", ["folder", "file"])
-def test_what_is_there_is_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
+def test_existing_files_are_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
     target = here / "ltbench-tail-loss"
     if taken == "folder":
         target.mkdir()
     mine = target / "mine.txt" if taken == "folder" else target
     mine.write_text("mine")
     error = refused(capsys, "loss", "tail_loss")
-    assert "is there already" in error
+    assert "already exists" in error
     assert "try: another folder: --output DIR" in error
     assert mine.read_text() == "mine"
     assert list(here.rglob("*.toml")) == []

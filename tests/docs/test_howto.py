@@ -20,7 +20,7 @@ PAGE = {stage.hook: f"docs/stages/{stage.name}.md" for stage in STAGES.values()}
 TESTS = {
     stage.hook: f"tests/plugins/{hook}" for stage in STAGES.values() for hook in [stage.hook[len("ltbench_") :]]
 } | {
-    "ltbench_suites": "tests/test_suite.py",
+    "ltbench_suites": "tests/suite/test_suite.py",
     "ltbench_families": "tests/plugins/models/test_timm.py",
     "ltbench_executors": "tests/executors",
 }

@@ -3,11 +3,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from synthetic import PROTOCOL, identity, raw, record
+from synthetic import PROTOCOL, boards, identity, raw, record
 
-from ltbench.leaderboard.merge import facts_of, merged
+from ltbench.leaderboard.merge import merge_facts, merge_records_files
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import seal, validate
 from ltbench.records.records_file import invalidate, records_file
 
@@ -17,7 +16,7 @@ OTHER = [record(seed=1, cost={"train_seconds": 1.0}), record(seed=2)]
 
 
 def test_cells_are_added_and_the_same_numbers_from_elsewhere_are_duplicates() -> None:
-    found = merged(records_file(MINE), {"a": records_file(OTHER)})
+    found = merge_records_files(records_file(MINE), {"a": records_file(OTHER)})
     assert [r.setting.seed for r in found.records_file.records] == [0, 1, 2]
     assert (found.added, found.duplicates, found.conflicts) == (1, 1, [])
 
@@ -25,18 +24,21 @@ def test_cells_are_added_and_the_same_numbers_from_elsewhere_are_duplicates() ->
 def test_the_order_of_places_and_of_merges_changes_nothing() -> None:
     third = [record(seed=2, environment={"python": "3.9"}), record(seed=3), record(seed=0, cost={})]
     places = {"a": records_file(MINE), "b": records_file(OTHER), "c": records_file(third)}
-    at_once = [merged(records_file(()), dict(order)).records_file for order in itertools.permutations(places.items())]
+    at_once = [
+        merge_records_files(records_file(()), dict(order)).records_file
+        for order in itertools.permutations(places.items())
+    ]
     assert all(one == at_once[0] for one in at_once)
     for order in itertools.permutations(places.values()):
         step = records_file(())
         for place in order:
-            step = merged(step, {"x": place}).records_file
+            step = merge_records_files(step, {"x": place}).records_file
         assert step == at_once[0]
 
 
 def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
     theirs = record(seed=1, scores={"top1": 0.8})
-    found = merged(records_file(MINE), {"a": records_file([theirs])})
+    found = merge_records_files(records_file(MINE), {"a": records_file([theirs])})
     assert found.records_file.records == MINE
     (conflict,) = found.conflicts
     assert conflict.id == theirs.id
@@ -46,35 +48,35 @@ def test_where_numbers_differ_the_old_ones_stay_and_it_is_told() -> None:
 
 def test_a_preferred_place_settles_it() -> None:
     theirs = record(seed=1, scores={"top1": 0.8})
-    found = merged(records_file(MINE), {"a": records_file([theirs])}, prefer="a")
+    found = merge_records_files(records_file(MINE), {"a": records_file([theirs])}, prefer="a")
     assert found.records_file.records == [MINE[0], theirs]
     assert len(found.conflicts) == 1
 
 
 def test_where_none_was_there_and_two_disagree_none_is_taken() -> None:
     one, two = record(scores={"top1": 0.8}), record(scores={"top1": 0.6})
-    found = merged(records_file(()), {"a": records_file([one]), "b": records_file([two])})
+    found = merge_records_files(records_file(()), {"a": records_file([one]), "b": records_file([two])})
     assert found.records_file.records == []
     assert found.conflicts[0].kept == ""
-    assert merged(
+    assert merge_records_files(
         records_file(()), {"a": records_file([one]), "b": records_file([two])}, prefer="b"
     ).records_file.records == [two]
-    itself = merged(records_file(()), {"a": records_file([one, two])}, prefer="a")
+    itself = merge_records_files(records_file(()), {"a": records_file([one, two])}, prefer="a")
     assert (itself.records_file.records, len(itself.conflicts)) == ([], 1)
 
 
 def test_numbers_go_before_a_failure_whoever_has_them() -> None:
     failed, good = record(error=ERROR), record()
     for old, new in (([failed], [good]), ([good], [failed])):
-        found = merged(records_file(old), {"a": records_file(new)})
+        found = merge_records_files(records_file(old), {"a": records_file(new)})
         assert (found.records_file.records, found.conflicts) == ([good], [])
-    assert merged(records_file([failed]), {"a": records_file([good])}).renewed == 1
+    assert merge_records_files(records_file([failed]), {"a": records_file([good])}).renewed == 1
 
 
 def test_what_one_place_withdrew_is_withdrawn_everywhere_and_is_no_conflict() -> None:
     bad, good = record(scores={"top1": 0.99}), record()
     theirs = records_file([bad], [invalidate(bad, "trained on the test set")])
-    found = merged(records_file([bad]), {"a": theirs, "b": records_file([good])})
+    found = merge_records_files(records_file([bad]), {"a": theirs, "b": records_file([good])})
     assert (found.records_file.records, found.records_file.withdrawn, found.conflicts) == ([good], [bad], [])
     assert len(found.records_file.invalidations) == 1
 
@@ -88,7 +90,7 @@ def of_protocol(protocol: str):
 
 
 def test_protocols_are_never_in_one_ranking() -> None:
-    found = merged(records_file([record()]), {"a": records_file([of_protocol("ltb9")])})
+    found = merge_records_files(records_file([record()]), {"a": records_file([of_protocol("ltb9")])})
     assert found.protocols == [PROTOCOL, "ltb9"]
     assert [
         (board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.records_file.records)
@@ -103,7 +105,7 @@ def test_another_version_of_a_cell_is_counted() -> None:
     made["fits"][0]["data"]["fingerprint"] = "beef"
     made["spec"]["members"] = [identity(made["fits"][0])]
     other = validate(seal(made | {"id": identity(made["spec"])}))
-    found = merged(records_file([record()]), {"a": records_file([other])})
+    found = merge_records_files(records_file([record()]), {"a": records_file([other])})
     assert (len(found.records_file.records), found.other_versions, found.conflicts) == (2, 1, [])
 
 
@@ -118,4 +120,4 @@ def test_another_version_of_a_cell_is_counted() -> None:
     ],
 )  # fmt: skip
 def test_what_a_page_says_of_its_suite_is_its_own_or_what_all_agree_on(mine, theirs, expected) -> None:
-    assert facts_of("folder", mine, theirs) == facts_of("folder", mine, theirs[::-1]) == expected
+    assert merge_facts("folder", mine, theirs) == merge_facts("folder", mine, theirs[::-1]) == expected

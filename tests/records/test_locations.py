@@ -9,7 +9,7 @@ from synthetic import record, suite
 from ltbench.errors import RecordError, UnknownName, UsageError
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import publish
-from ltbench.records.locations import find, location, named, places
+from ltbench.records.locations import find_cell, find_location, location, places
 from ltbench.records.record import write_jsonl
 from ltbench.records.records_file import invalidate, records_file, write_records_file
 from ltbench.store.store import Store
@@ -37,16 +37,16 @@ def test_a_file_a_suite_and_a_store_have_the_same_records(board: Path, tmp_path:
 
 
 def test_a_name_is_a_leaderboard_before_it_is_a_path(board: Path, tmp_path: Path) -> None:
-    assert named("quick", board).path == board / "quick"
-    assert named(str(board / "quick"), tmp_path).kind == "suite"
+    assert find_location("quick", board).path == board / "quick"
+    assert find_location(str(board / "quick"), tmp_path).kind == "suite"
     with pytest.raises(UnknownName, match="quik") as caught:
-        named("quik", board)
+        find_location("quik", board)
     assert caught.value.fix == "did you mean quick?"
 
 
 def test_what_has_no_records_is_refused_with_what_it_is(board: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no records at") as missing:
-        named(str(tmp_path / "nowhere" / "r.jsonl"), board)
+        find_location(str(tmp_path / "nowhere" / "r.jsonl"), board)
     assert missing.value.why == "it does not exist"
     with pytest.raises(UsageError, match="no records at") as empty:
         location(tmp_path)
@@ -59,8 +59,8 @@ def test_a_cell_is_found_by_the_beginning_of_its_identity_wherever_it_is(board: 
     store.put_record(msgspec.to_builtins(alone))
     store.put_record(msgspec.to_builtins(RECORDS[0]))
     among = places(board, tmp_path / "store")
-    assert find(alone.id[:12], among).record == alone
-    both = find(RECORDS[0].id.upper(), among)
+    assert find_cell(alone.id[:12], among).record == alone
+    both = find_cell(RECORDS[0].id.upper(), among)
     assert both.record == RECORDS[0]
     assert [place.kind for place in both.places] == ["suite", "store"]
 
@@ -71,10 +71,10 @@ def test_an_ambiguous_beginning_lists_what_it_may_mean(board: Path) -> None:
         same = [one for one in RECORDS if one.id.startswith(first[:length])]
         if len(same) > 1:
             with pytest.raises(UsageError, match=f"{len(same)} cells begin with") as caught:
-                find(first[:length], places(board, board))
+                find_cell(first[:length], places(board, board))
             assert all(one.id in caught.value.why for one in same)
         else:
-            assert find(first[:length], places(board, board)).record.id == first
+            assert find_cell(first[:length], places(board, board)).record.id == first
             break
     else:
         pytest.fail("no beginning was unique")
@@ -82,14 +82,14 @@ def test_an_ambiguous_beginning_lists_what_it_may_mean(board: Path) -> None:
 
 @pytest.mark.parametrize("asked", ["", "xyz", "*", "../..", "0" * 33])
 def test_what_is_no_identity_is_refused(board: Path, asked: str) -> None:
-    with pytest.raises(UsageError, match="no identity of a cell"):
-        find(asked, places(board, board))
+    with pytest.raises(UsageError, match="not the id of a cell"):
+        find_cell(asked, places(board, board))
 
 
 def test_an_unknown_cell_gets_the_nearest(board: Path) -> None:
     asked = RECORDS[0].id[:9] + ("0" if RECORDS[0].id[9] != "0" else "1")
-    with pytest.raises(UsageError, match="no record of a cell") as caught:
-        find(asked, places(board, board))
+    with pytest.raises(UsageError, match="no cell has an id that begins with") as caught:
+        find_cell(asked, places(board, board))
     assert RECORDS[0].id[:10] in caught.value.fix
 
 
@@ -100,9 +100,9 @@ def test_damage_in_another_line_is_no_obstacle_and_in_its_own_it_is_named(board:
     lines[1] = lines[1].replace(b'"parameters":24234', b'"parameters":24235')
     path.write_bytes(b"\n".join(lines))
     whole = msgspec.json.decode(lines[2])["id"]
-    assert find(whole, places(board, board)).record.id == whole
+    assert find_cell(whole, places(board, board)).record.id == whole
     with pytest.raises(RecordError, match="was changed") as caught:
-        find(msgspec.json.decode(lines[1])["id"], places(board, board))
+        find_cell(msgspec.json.decode(lines[1])["id"], places(board, board))
     assert caught.value.where.endswith("line 2")
 
 
@@ -110,5 +110,5 @@ def test_a_withdrawn_cell_is_found_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     write_jsonl(path, [record()])
     write_records_file(path, records_file([record()], [invalidate(record(), "wrong data")]))
-    found = find(record().id[:8], [location(path)])
+    found = find_cell(record().id[:8], [location(path)])
     assert [one.reason for one in found.invalidations] == ["wrong data"]

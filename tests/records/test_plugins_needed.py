@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from synthetic import provenance, record
+from synthetic import boards, provenance, record
 
 from ltbench.leaderboard.page.page import SuiteFacts, page
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.plugins_needed import plugin_files, plugin_words, requirements
 from ltbench.records.record import Provenance
 

@@ -8,7 +8,14 @@ from synthetic import record
 
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.verifications import Rerun, Verification, read_verifications, sealed, standing, write_verifications
+from ltbench.records.verifications import (
+    Rerun,
+    Verification,
+    read_verifications,
+    seal_verification,
+    verification_status,
+    write_verifications,
+)
 
 RECORDS = [record(seed=seed) for seed in range(3)]
 
@@ -18,15 +25,15 @@ def verification(*records, **changes) -> Verification:
         "ltbench": "0.2.0", "protocols": ["ltb1"], "cells": {r.id: result_digest(r) for r in records}, "records": "",
         "recomputed": 0, "rerun": [Rerun(id=records[0].id, same=True, gap=0.0)], "seed": 7, "tolerance": None,
     }  # fmt: skip
-    return sealed(Verification(**facts | changes))
+    return seal_verification(Verification(**facts | changes))
 
 
 def test_records_are_verified_until_one_of_them_changes() -> None:
     one = verification(*RECORDS)
-    held = standing([one], RECORDS)
+    held = verification_status([one], RECORDS)
     assert held.valid == [one]
     assert all(held.covers(r) for r in RECORDS)
-    changed = standing([one], [*RECORDS[:2], record(seed=2, scores={"top1": 0.8})])
+    changed = verification_status([one], [*RECORDS[:2], record(seed=2, scores={"top1": 0.8})])
     assert changed.valid == []
     assert changed.void == [(one, RECORDS[2].id)]
     assert not any(changed.covers(r) for r in RECORDS)
@@ -34,15 +41,15 @@ def test_records_are_verified_until_one_of_them_changes() -> None:
 
 def test_a_record_that_is_gone_makes_it_void_and_one_that_came_later_is_self_reported() -> None:
     one = verification(*RECORDS[:2])
-    assert standing([one], RECORDS[:1]).valid == []
-    later = standing([one], RECORDS)
+    assert verification_status([one], RECORDS[:1]).valid == []
+    later = verification_status([one], RECORDS)
     assert [later.covers(r) for r in RECORDS] == [True, True, False]
 
 
 def test_when_and_where_a_record_was_made_changes_nothing() -> None:
     again = [record(seed=seed, cost={"train_seconds": 99.0}, environment={"processor": "x"}) for seed in range(3)]
     assert verification(*again).records == verification(*RECORDS[::-1]).records
-    assert standing([verification(*RECORDS)], again).covers(again[0])
+    assert verification_status([verification(*RECORDS)], again).covers(again[0])
 
 
 def test_a_file_has_one_order_and_can_be_read_again(tmp_path: Path) -> None:

@@ -53,14 +53,14 @@ def test_a_plugin_that_ends_the_process_is_off(third_party: Install) -> None:
     assert "good_loss" in registry.entries
 
 
-def test_what_a_plugin_prints_is_no_data(tmp_path: Path) -> None:
+def test_output_of_a_plugin_goes_to_stderr(tmp_path: Path) -> None:
     folder = install(tmp_path, "loud-pkg", "1", {"loud": "print('HELLO')\n" + loss_source("loud_loss")})
     done = ltbench("list", "loss", "--json", env=import_path_env(folder))
     assert "loud_loss" in {row["technique"] for row in json.loads(done.stdout)}
     assert "HELLO" in done.stderr
 
 
-def test_a_plugin_that_offers_a_name_twice_is_off(third_party: Install) -> None:
+def test_a_plugin_with_a_duplicate_name_is_off(third_party: Install) -> None:
     registry = third_party("bad-pkg", "1", bad=loss_source("twin").replace("[Mine]", "[Mine, Mine]"))
     assert [broken.error for broken in registry.broken] == ["it offers two techniques named 'twin'"]
 
@@ -75,7 +75,7 @@ def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tm
     assert find_suite("quick", registry).title
 
 
-def test_a_slow_plugin_is_named_with_its_time(tmp_path: Path) -> None:
+def test_a_slow_plugin_is_reported_with_its_time(tmp_path: Path) -> None:
     source = "import time; time.sleep(0.5)\n" + loss_source("slow_loss")
     env = import_path_env(install(tmp_path, "slow-pkg", "1", {"slow": source}))
     rows = json.loads(ltbench("plugins", "--times", "--json", env=env).stdout)["plugins"]
@@ -84,7 +84,7 @@ def test_a_slow_plugin_is_named_with_its_time(tmp_path: Path) -> None:
     assert slow["milliseconds"] > 500
     times = [row["milliseconds"] for row in rows]
     assert times == sorted(times, reverse=True)
-    assert "slow: it should import what is heavy where it is used" in ltbench("plugins", "--times", env=env).stdout
+    assert "slow: heavy modules should be imported where they are used" in ltbench("plugins", "--times", env=env).stdout
     assert "slow-pkg: every command waits" in ltbench("doctor", env=env).stdout
 
 
@@ -97,7 +97,7 @@ def clash(third_party: Install) -> Registry:
     return third_party("two-pkg", "2.5", two=loss_source("same"), more=loss_source("other_loss"))
 
 
-def test_a_name_that_two_third_parties_offer_is_off_and_the_rest_of_them_is_not(clash: Registry) -> None:
+def test_a_clashing_name_is_off_and_other_techniques_are_on(clash: Registry) -> None:
     assert "same" not in clash.entries
     assert "same" not in clash.of("loss")
     assert "other_loss" in clash.entries
@@ -125,7 +125,7 @@ def test_identity_does_not_depend_on_whether_a_name_clashes(third_party: Install
     assert registry.spec(registry.parse("one-pkg/same")) == alone
 
 
-def test_both_of_a_clash_are_planned_side_by_side(clash: Registry, tmp_path: Path) -> None:
+def test_both_techniques_of_a_clash_can_be_planned(clash: Registry, tmp_path: Path) -> None:
     options = ["--imbalance-factors", "10", "--seeds", "0", "--store", tmp_path, "--cells"]
     done = call("plan", "--plugins", "one-pkg/same,two-pkg/same", *options)
     assert done.exception is None, done.exception
@@ -133,12 +133,12 @@ def test_both_of_a_clash_are_planned_side_by_side(clash: Registry, tmp_path: Pat
     assert lines >= {"baseline", "one-pkg/same", "two-pkg/same"}
 
 
-def test_one_of_a_clash_is_enough_where_the_other_is_off(clash: Registry) -> None:
+def test_a_clash_ends_when_one_plugin_is_off(clash: Registry) -> None:
     assert "same" in Registry.load(words=["no:two"]).entries
     assert "same" in techniques("-p", "no:one-pkg")
 
 
-def test_every_command_says_that_a_name_clashes_and_doctor_how_to_mend_it(clash: Registry) -> None:
+def test_every_command_warns_of_a_clash_and_doctor_suggests_a_fix(clash: Registry) -> None:
     assert "warning: technique 'same' is off: one-pkg and two-pkg both offer it" in call("list").stderr
     done = call("doctor")
     assert "wrong  technique same: is off, as one-pkg 1.5 and two-pkg 2.5 offer one of that name" in done.stdout
@@ -149,7 +149,7 @@ def test_every_command_says_that_a_name_clashes_and_doctor_how_to_mend_it(clash:
 # --- which are on --------------------------------------------------------------------------------------------------
 
 
-def test_without_plugins_there_are_the_built_in_ones_and_those_that_are_named(third_party: Install) -> None:
+def test_no_plugins_leaves_built_in_and_named_ones(third_party: Install) -> None:
     third_party("one-pkg", "1", one=loss_source("one_loss"), two=loss_source("two_loss"))
     assert {"one_loss", "two_loss", "focal"} <= techniques()
     assert techniques("--no-plugins").isdisjoint({"one_loss", "two_loss"})
@@ -175,7 +175,7 @@ def test_the_environment_asks_for_plugins_too(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("word", ["no:focl", "focl", "no:", "nowhere/focl.py"])
-def test_a_plugin_that_is_not_there_is_an_error_with_the_nearest(word: str) -> None:
+def test_an_unknown_plugin_is_an_error_with_the_nearest_name(word: str) -> None:
     done = call("list", "-p", word)
     assert isinstance(done.exception, PluginError)
     assert done.exception.exit_code == 4
@@ -204,7 +204,7 @@ def test_requirements_are_what_pip_reads(third_party: Install, tmp_path: Path) -
         ("bad-pkg", "requires bad-pkg", "ltbench doctor"),
     ],
 )
-def test_a_suite_says_what_it_needs(
+def test_a_missing_requirement_of_a_suite_is_an_error(
     requirement: str, says: str, fix: str, third_party: Install, tmp_path: Path
 ) -> None:
     third_party("one-pkg", "1.5", one=loss_source("one_loss"))
@@ -217,7 +217,7 @@ def test_a_suite_says_what_it_needs(
     assert done.exception.exit_code == 4
 
 
-def test_a_suite_whose_needs_are_met_is_planned(third_party: Install, tmp_path: Path) -> None:
+def test_a_suite_with_met_requirements_is_planned(third_party: Install, tmp_path: Path) -> None:
     registry = third_party("one-pkg", "1.5", one=loss_source("one_loss"))
     check_required(["one-pkg>=1.2,<2", "ltbench>=0.1"], "it", registry)
     with pytest.raises(PluginError, match="whose plugins are off"):
@@ -227,7 +227,7 @@ def test_a_suite_whose_needs_are_met_is_planned(third_party: Install, tmp_path: 
     assert done.exception is None, done.exception
 
 
-def test_a_requirement_that_cannot_be_read_is_an_error(tmp_path: Path, registry: Registry) -> None:
+def test_an_invalid_requirement_is_an_error(tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "needy.toml").write_text(SUITE.format(requirement="one pkg >> 2"))
     with pytest.raises(SuiteError, match="required plugin 'one pkg >> 2' cannot be read"):
         find_suite(tmp_path / "needy.toml", registry)

@@ -31,11 +31,11 @@ def test_a_value_may_have_parameters_of_its_own() -> None:
 @pytest.mark.parametrize(
     "text", ["a[m=b[c[x=1]]]", "a[m=b[x=1]", "a[", "a]", "a[1]", "a[x=]", "a[=1]", "a b", "a[x=1,x=2]", "a[x=1]b"]
 )
-def test_what_cannot_be_read_is_refused_with_the_way_to_write_it(text: str) -> None:
+def test_a_syntax_error_names_the_right_notation(text: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_selection(text)
     assert "try:" in str(error.value)
 
 
-def test_nothing_is_no_technique() -> None:
+def test_an_empty_text_has_no_techniques() -> None:
     assert parse_selection("") == []

@@ -45,7 +45,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_plugin_takes_nothing_else_down(kind: str, third_party) -> None:
+def test_a_bad_plugin_affects_no_other(kind: str, third_party) -> None:
     source, expected = BAD[kind]
     before = set(Registry.load().entries)
     registry = third_party("bad-pkg", "0.3", bad=source, good=loss_source("good_loss"))
@@ -56,9 +56,9 @@ def test_a_bad_plugin_takes_nothing_else_down(kind: str, third_party) -> None:
     assert "Traceback" in broken.log
 
 
-def test_asking_for_a_broken_plugin_is_an_error_that_says_why(third_party) -> None:
+def test_using_a_broken_plugin_is_an_error_with_the_reason(third_party) -> None:
     registry = third_party("bad-pkg", "0.3", bad="raise RuntimeError('no luck')")
-    with pytest.raises(PluginError, match="its plugin is broken") as error:
+    with pytest.raises(PluginError, match="the plugin of technique 'bad' is broken") as error:
         registry.parse("bad")
     assert "no luck" in str(error.value)
     assert error.value.exit_code == 4
@@ -108,7 +108,7 @@ def test_every_stage_with_a_default_has_exactly_one_baseline(registry: Registry)
         assert len([t for t in registry.of(stage).values() if t.baseline]) == 1, stage
 
 
-def test_every_built_in_has_one_name_and_says_what_it_is_and_where_it_comes_from(registry: Registry) -> None:
+def test_every_built_in_has_one_name_and_a_source(registry: Registry) -> None:
     assert registry.broken == []
     for name, entry in registry.entries.items():
         module = entry.technique.__module__
@@ -152,7 +152,7 @@ def ltbench_families():
 """
 
 
-def test_a_member_of_a_family_is_made_when_it_is_asked_for_by_name(third_party) -> None:
+def test_a_member_of_a_family_is_created_by_name(third_party) -> None:
     registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="name"))
     assert registry.broken == []
     assert "idea_one" not in registry.entries
@@ -163,7 +163,7 @@ def test_a_member_of_a_family_is_made_when_it_is_asked_for_by_name(third_party) 
     assert "idea_one" not in registry.of("model")
 
 
-def test_a_registered_technique_goes_before_a_member_of_a_family(third_party) -> None:
+def test_a_registered_technique_takes_precedence_over_a_family(third_party) -> None:
     registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="name"))
     assert registry.parse("cross_entropy").stage == "loss"
 
@@ -175,7 +175,7 @@ def test_a_misspelled_member_of_a_family_is_an_error_with_the_nearest(third_part
     assert "did you mean idea_one" in str(error.value)
 
 
-def test_a_family_that_makes_something_with_an_impossible_name_is_an_error(third_party) -> None:
+def test_a_family_member_with_an_invalid_name_is_an_error(third_party) -> None:
     registry = third_party("idea-pkg", "1.5", ideas=FAMILY.format(name="'Not A Name'"))
     with pytest.raises(PluginError, match="expected a word"):
         registry.parse("idea_one")

@@ -20,7 +20,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize(("technique", "failing"), BROKEN, ids=[kind.__name__ for kind, _ in BROKEN])
-def test_a_broken_technique_fails_the_check_of_what_is_broken_and_no_other(technique, failing, registry) -> None:
+def test_a_broken_technique_fails_exactly_its_check(technique, failing, registry) -> None:
     if "is_the_same_on_a_gpu" in failing:
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():
@@ -31,7 +31,7 @@ def test_a_broken_technique_fails_the_check_of_what_is_broken_and_no_other(techn
 
 
 @pytest.mark.parametrize("technique", sorted(SOUND, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
-def test_what_is_not_broken_passes(technique, registry) -> None:
+def test_a_sound_counterpart_passes(technique, registry) -> None:
     assert [str(f) for f in conformance(technique, registry) if f.state == "failed"] == []
 
 
@@ -40,7 +40,7 @@ def test_there_is_a_broken_technique_for_every_check() -> None:
     assert {check.name for stage in CHECKS for check in of_stage(stage)} == caught
 
 
-def test_every_check_says_what_it_demands_and_why() -> None:
+def test_every_check_states_its_requirement_and_a_reason() -> None:
     for stage in CHECKS:
         for check in of_stage(stage):
             demand, empty, *why = (check.run.__doc__ or "").strip().split("\n")

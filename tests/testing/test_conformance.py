@@ -22,7 +22,7 @@ from ltbench_plugins.mixes.mixup import Mixup
 test_focal_by_one_line = checks(Focal, Focal(gamma=3.5))
 
 
-def test_a_class_is_tried_with_other_values_of_its_parameters_and_a_value_as_it_is() -> None:
+def test_a_class_is_checked_with_varied_parameters_and_an_instance_as_given() -> None:
     tried = {trial.technique.label for trial in trials(Focal) if trial.check.per == "setting"}
     assert tried == {"focal", "focal[gamma=0]", "focal[gamma=1]"}
     assert {trial.technique.label for trial in trials(Focal(gamma=3.5))} == {"focal[gamma=3.5]"}
@@ -43,7 +43,7 @@ def test_other_values_are_in_range_and_of_every_kind() -> None:
     assert [one.params["lam"] for one in variations(Mixup(), "lam")] == [0.0, 1.0, 0.5]
 
 
-def test_a_parameter_counts_that_acts_only_where_another_one_has_a_certain_value() -> None:
+def test_a_parameter_may_act_only_with_a_certain_value_of_another() -> None:
     class Two(Sound, frozen=True):
         """Add b where a is on. Source: none."""
 
@@ -58,14 +58,14 @@ def test_a_parameter_counts_that_acts_only_where_another_one_has_a_certain_value
     assert [(f.about, f.state) for f in found] == [("a", "ok"), ("b", "ok")]
 
 
-def test_a_parameter_that_does_nothing_is_named_with_what_was_tried(registry) -> None:
+def test_a_parameter_without_effect_is_reported_with_the_tested_values(registry) -> None:
     (found,) = [f for f in conformance(ForgottenParameter, registry) if f.state == "failed"]
     assert found.about == "gamma"
-    assert "'gamma' changes nothing: 0.0, 0.5, 2.0 give what 1.0 gives" in found.text
+    assert "'gamma' has no effect: 0.0, 0.5, 2.0 give the same results as 1.0" in found.text
     assert "self.gamma" in found.fix
 
 
-def test_what_a_technique_raises_is_a_finding_with_its_line(registry) -> None:
+def test_an_exception_of_a_technique_is_a_finding_with_its_line(registry) -> None:
     class Raising(Loss, frozen=True):
         """Divide by nothing. Source: none."""
 
@@ -74,14 +74,14 @@ def test_what_a_technique_raises_is_a_finding_with_its_line(registry) -> None:
         def per_sample(self, logits, labels, counts):
             return logits / (1 // 0)
 
-    found = [f for f in conformance(Raising, registry) if f.check == "repeats_itself"]
+    found = [f for f in conformance(Raising, registry) if f.check == "is_deterministic"]
     line = Raising.per_sample.__code__.co_firstlineno + 1
     assert [f.text for f in found] == [
         f"it raised ZeroDivisionError: integer division or modulo by zero (test_conformance.py:{line}, in per_sample)"
     ]  # fmt: skip
 
 
-def test_what_cannot_be_used_is_no_traceback(registry) -> None:
+def test_an_unusable_return_value_is_a_finding(registry) -> None:
     class Nothing(Sound, frozen=True):
         """Return nothing. Source: none."""
 
@@ -91,11 +91,11 @@ def test_what_cannot_be_used_is_no_traceback(registry) -> None:
             return None
 
     found = {f.check: f for f in conformance(Nothing, registry)}
-    assert found["there_is_a_loss_for_each_sample"].text.startswith("loss 'nothing' returned losses NoneType; expected")
-    assert found["repeats_itself"].text.startswith("what it returned cannot be used: AttributeError")
+    assert found["losses_are_per_sample"].text.startswith("loss 'nothing' returned losses NoneType; expected")
+    assert found["is_deterministic"].text.startswith("the return value cannot be used: AttributeError")
 
 
-def test_the_one_line_makes_tests_that_pass_fail_and_skip(tmp_path) -> None:
+def test_one_line_makes_a_test_for_each_check(tmp_path) -> None:
     (tmp_path / "my_loss.py").write_text(loss_source("my_loss", result="logits.softmax(1).log().sum(1)"))
     (tmp_path / "test_my_loss.py").write_text(
         "from my_loss import Mine\nfrom ltbench.testing import checks\ntest_my_loss = checks(Mine)\n"
@@ -108,7 +108,7 @@ def test_the_one_line_makes_tests_that_pass_fail_and_skip(tmp_path) -> None:
     lines = ran.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAILED")]
     assert [line.split("[")[1].split("]")[0] for line in failed] == ["losses_are_finite_for_large_logits-my_loss"]
-    assert any("expected finite ones" in line for line in lines)
+    assert any("expected finite values" in line for line in lines)
     assert "Traceback" not in ran.stdout
 
 
@@ -117,26 +117,28 @@ def test_pytest_is_imported_by_nothing_but_checks() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-def test_a_finding_is_read_as_what_was_seen_and_how_to_mend_it() -> None:
-    finding = Finding(check="repeats_itself", technique="a[b=1]", about="b", state="failed", text="seen", fix="mend")
-    assert str(finding) == "repeats_itself of a[b=1], b: seen\n  try: mend"
+def test_a_finding_prints_observation_and_fix() -> None:
+    finding = Finding(
+        check="is_deterministic", technique="a[b=1]", about="b", state="failed", text="seen", fix="do this"
+    )
+    assert str(finding) == "is_deterministic of a[b=1], b: seen\n  try: do this"
 
 
-def test_a_class_that_cannot_be_made_is_told_with_what_is_missing() -> None:
+def test_a_class_without_defaults_is_an_error() -> None:
     class NoDefault(Loss, frozen=True):
         """Lack a default. Source: none."""
 
         name = "no_default"
         gamma: Annotated[float, Meta(ge=0, description="needed")]
 
-    with pytest.raises(PluginError, match="cannot be made with its defaults") as told:
+    with pytest.raises(PluginError, match="cannot be constructed with its defaults") as told:
         checks(NoDefault)
     assert "gamma" in str(told.value)
     with pytest.raises(PluginError, match="is no technique"):
         checks(dict)
 
 
-def test_a_method_with_another_name_is_told_with_the_one_it_should_have() -> None:
+def test_a_misspelled_method_is_reported_with_the_right_name() -> None:
     class Misspelt(Loss):
         """Cross entropy. Source: none."""
 
@@ -146,6 +148,6 @@ def test_a_method_with_another_name_is_told_with_the_one_it_should_have() -> Non
             return -logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
 
     found = {finding.check: finding for finding in conformance(Misspelt) if finding.state == "failed"}
-    finding = found["there_is_a_loss_for_each_sample"]
+    finding = found["losses_are_per_sample"]
     assert finding.text == "Misspelt does not implement `per_sample`"
     assert finding.fix == "rename per_samples to per_sample"

@@ -61,7 +61,7 @@ def test_a_technique_of_another_revision_is_named(plan, registry) -> None:
     record = next(r for r in records(plan) if r.label == "mixup")
     raw = msgspec.to_builtins(record)
     raw["fits"][0]["segments"][0]["mix"]["revision"] = 7
-    with pytest.raises(PluginError, match="'mixup' is asked for as ltbench revision 7") as caught:
+    with pytest.raises(PluginError, match="'mixup' is needed from ltbench revision 7") as caught:
         plan_of([validate(seal(raw))], registry)
     assert caught.value.exit_code == 4
 

@@ -38,7 +38,7 @@ def run_cell(
 ) -> int:
     """Compute the cell unless the store has it, and print how its numbers agree with the record. Publish nothing."""
     from ltbench.records.agreement import agreement
-    from ltbench.records.locations import find
+    from ltbench.records.locations import find_cell
     from ltbench.running.progress import Progress
     from ltbench.verify.rerun import retrain
 
@@ -52,7 +52,7 @@ def run_cell(
     ]
     if given:
         raise UsageError(f"{given[0]} has no effect with --cell", why="the record states all that the cell depends on")
-    before = find(cell, places).record
+    before = find_cell(cell, places).record
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
         after = retrain([before], context, executor, options, on_event=progress)[before.id]

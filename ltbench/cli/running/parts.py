@@ -15,7 +15,7 @@ from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
     from ltbench.running.events import Event, Summary
     from ltbench.running.options import RunOptions
@@ -29,7 +29,7 @@ class RunResult:
     def __init__(self) -> None:
         self.summaries: list[Summary] = []
         self.published: list[Path] = []
-        self.shown: Loaded | None = None
+        self.shown: SuiteFolder | None = None
         self.stopped: Interrupted | None = None
         self.more = False
         """Whether parts are left that were not started."""

@@ -13,23 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ltbench.executor import Context
-    from ltbench.leaderboard.publish import Loaded
+    from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
     from ltbench.suite.suite import Suite
 
 
-def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> tuple[list[Path], Loaded | None]:
+def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> tuple[list[Path], SuiteFolder | None]:
     """Merge the records of a plan into a suite's leaderboard; return the files written and what they show.
 
     Nothing is written without a record, or where the leaderboard is up to date.
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.page.page import SuiteFacts
-    from ltbench.leaderboard.publish import joined, read, written
+    from ltbench.leaderboard.publish import add_records, read_folder, write_folder
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
-    from ltbench.records.records_file import text_of
+    from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.suite.published import as_recorded
 
@@ -38,7 +39,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     records = [validate(record) for record in valid_records(keys, store)]
     if not records:
         return [], None
-    before, old = read(folder)
+    before, old = read_folder(folder)
     labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
     seeds = set(suite.seed_pairs())
     labels |= {label for record in old.records for _, label in record.techniques}
@@ -54,16 +55,19 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
         claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
+        columns=columns_present(
+            [*old.records, *records], join_columns(declared_columns(registry.of("metric")), before.columns)
+        ),
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
-    merged = joined(old, records)
+    merged = add_records(old, records)
     verified = folder / VERIFIED
-    parts = [text_of(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    parts = [encode(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
     # The figures of a page take seconds, and a second run mostly changes nothing.
-    source = render_cache.source_of(parts)
+    source = render_cache.source_digest(parts)
     if render_cache.is_current(store.root, folder, source):
         return [], None
-    paths, shown = written(folder, facts, merged)
+    paths, shown = write_folder(folder, facts, merged)
     render_cache.remember(store.root, folder, source, paths)
     return paths, shown
 

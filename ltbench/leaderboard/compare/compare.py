@@ -1,4 +1,4 @@
-"""What differs: two combinations of techniques in one suite, or two sets of records, cell by cell and with the test."""
+"""Compare two combinations of a suite, two sets of records or two cells, with a paired test."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables, told_apart
+from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, distinguishing_names, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
-from ltbench.leaderboard.tables.table import Pair
 from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
-"""The plus between techniques, and not that of a list among their parameters."""
+"""The plus between techniques, but not that of a list parameter."""
 BASELINE = "baseline"
 
 
@@ -31,70 +29,70 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, str]
     scores: tuple[float | None, float | None]
     same: bool
-    """Whether every number is the same, to the last bit; of one combination on both sides."""
+    """Whether all numbers are bit for bit identical; only for one combination on both sides."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison: a combination, or a pair of them, at one imbalance factor."""
 
     where: str
-    """What tells its data set, model or recipe apart from others; empty where there is one."""
+    """Name of its board, if there are several."""
     factor: float | None
-    """None for the mean over all factors that both have."""
+    """None for the mean over the factors of both sides."""
     techniques: tuple[str, str]
     first: Estimate | None
     second: Estimate | None
     difference: Estimate | None
-    """Second less first, over the runs that both have."""
+    """Second minus first, over the runs of both sides."""
     p: float | None
-    """Of the paired t test, Holm-corrected over all lines; None where there are fewer than two runs to compare."""
+    """P-value of the paired t test, Holm-corrected over all lines; None with fewer than two runs."""
     cells: list[Cell]
     only: tuple[int, int]
-    """Runs that one side has and the other has not."""
+    """Runs of only one side."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two sides, what they are called, and line by line how they differ."""
+    """Two sides, and their differences line by line."""
 
     names: tuple[str, str]
     metric: str
     lines: list[Line]
     only: tuple[list[str], list[str]]
-    """Combinations and factors that only one side has."""
+    """Cells of only one side, in words."""
     other_spec: list[str]
-    """What differs between the specs of cells that have one place in a table and not one identity."""
+    """Differences of the specs of matched cells with different ids."""
     machines: list[str]
-    """What differs between the machines, as `torch 2.5 / 2.6`."""
+    """Differences of the machines, as `torch 2.5 / 2.6`."""
     plugins: list[str]
-    """Plugins that came in another version."""
+    """Plugins with another version."""
     metrics: dict[str, tuple[Number, Number]] = {}
-    """Of two single cells, every metric."""
+    """All metrics, if two cells are compared."""
 
     @property
     def same(self) -> bool:
-        """Whether both sides have the same cells with the same numbers."""
+        """Return whether both sides have the same cells with the same numbers."""
         cells = [cell for line in self.lines for cell in line.cells]
         return not any(self.only) and all(cell.same for cell in cells) and not any(any(n.only) for n in self.lines)
 
 
-def combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
+def compare_combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
     """Compare two combinations, written as in a table, at every factor of every board.
 
-    Raises `UnknownName` with the nearest combinations where one is not there or has no such metric.
+    Raises `UnknownName` with the nearest names if a combination or the metric does not exist.
     """
-    groups = comparables(records)
+    groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
     sides = tuple(_combination(text, labels) for text in (first, second))
     names = (_name(sides[0], labels), _name(sides[1], labels))
     if sides[0] == sides[1]:
-        raise UsageError(f"'{names[0]}' is compared with itself", fix="name two combinations")
+        raise UsageError(f"'{names[0]}' is compared with itself", fix="give two combinations")
     _check_metric(metric, (record for group in groups for record in group.records))
     lines: list[_Line] = []
     used: tuple[list[Record], list[Record]] = ([], [])
-    for group, where in zip(groups, told_apart(groups), strict=True):
+    for group, where in zip(groups, distinguishing_names(groups), strict=True):
         pooled: list[_Line] = []
         for factor in group.factors:
-            found = tuple(_by_run(group.there(side, factor)) for side in sides)
+            found = tuple(_by_run(group.ok_records(side, factor)) for side in sides)
             if found[0] or found[1]:
                 pooled.append(_Line(where, factor, names, found[0], found[1]))
                 used[0].extend(found[0].values())
@@ -103,15 +101,15 @@ def combinations(records: Iterable[Record], first: str, second: str, metric: str
         if len(pooled) > 1:
             lines.append(_Line(where, None, names, {}, {}, pooled))
     return Comparison(
-        names=names, metric=metric, lines=_finished(lines, metric), only=([], []), other_spec=[],
+        names=names, metric=metric, lines=_finish(lines, metric), only=([], []), other_spec=[],
         machines=why_different.machines(*used), plugins=[],
     )  # fmt: skip
 
 
-def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
-    """Compare two sets of records: every combination and factor that both have, run by run.
+def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str], metric: str) -> Comparison:
+    """Compare two sets of records, combination by combination and run by run.
 
-    Cells are matched by identity, and where that differs by their place in a table. Raises `UnknownName`.
+    Cells are matched by id, else by setting and techniques. Raises `UnknownName`.
     """
     _check_metric(metric, (*first, *second))
     theirs = {record.id: record for record in second}
@@ -122,7 +120,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     mine = {record.id for record in first}
     for record in sorted(first, key=sort_key):
         match = theirs.get(record.id)
-        # A place with several recipes is no place to look for the same experiment.
+        # With several recipes at one place, none is known to be the same experiment.
         rivals = [other for other in by_place.get(_place(record), []) if other.id not in mine]
         if match is None and len(rivals) == 1:
             match = rivals[0]
@@ -132,8 +130,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     groups: dict[tuple[object, ...], _Line] = {}
     for a, b in pairs:
         line = groups.setdefault(_line_key(a), _Line("", a.setting.imbalance_factor, (a.label, b.label), {}, {}))
-        run = (a.setting.subset_seed, a.setting.seed)
-        line.first[run], line.second[run] = a, b
+        line.first[a.seeds], line.second[a.seeds] = a, b
     for where, line in zip(_places([next(iter(line.first.values())) for line in groups.values()]), groups.values(),
                            strict=True):  # fmt: skip
         line.where = where
@@ -144,7 +141,7 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     return Comparison(
         names=names,
         metric=metric,
-        lines=_finished(list(groups.values()), metric),
+        lines=_finish(list(groups.values()), metric),
         only=(alone[0], alone[1]),
         other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
@@ -152,21 +149,22 @@ def sets(first: Sequence[Record], second: Sequence[Record], names: tuple[str, st
     )
 
 
-def pair(first: Record, second: Record, metric: str) -> Comparison:
-    """Compare two cells, whatever they have in common."""
+def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
+    """Compare any two cells."""
     _check_metric(metric, (first, second))
-    run = (first.setting.subset_seed, first.setting.seed)
-    line = _Line("", first.setting.imbalance_factor, (first.label, second.label), {run: first}, {run: second})
+    line = _Line(
+        "", first.setting.imbalance_factor, (first.label, second.label), {first.seeds: first}, {first.seeds: second}
+    )
     return Comparison(
         names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
-        lines=_finished([line], metric), only=([], []), other_spec=why_different.specs(first, second),
+        lines=_finish([line], metric), only=([], []), other_spec=why_different.specs(first, second),
         machines=why_different.machines([first], [second]), plugins=why_different.plugins([(first, second)]),
         metrics=agreement(first, second).metrics,
     )  # fmt: skip
 
 
 class _Line:
-    """A line under construction: the records of each side by run; of a mean over factors, its parts."""
+    """A line under construction: records of each side by run, or the parts of a mean over factors."""
 
     def __init__(
         self, where: str, factor: float | None, techniques: tuple[str, str], first: dict[Pair, Record],
@@ -193,7 +191,7 @@ class _Line:
         ]  # fmt: skip
 
 
-def _finished(lines: Sequence[_Line], metric: str) -> list[Line]:
+def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     values = [line.values(metric) for line in lines]
     gaps = [np.array([two[run] - one[run] for run in sorted(one.keys() & two.keys())]) for one, two in values]
     corrected = holm(np.array([_p(gap) for gap in gaps], dtype=np.float64))
@@ -209,7 +207,7 @@ def _finished(lines: Sequence[_Line], metric: str) -> list[Line]:
 
 
 def _p(gaps: Any) -> float:
-    """Return the two-sided p-value of a paired t test; differences without any spread cannot be tested."""
+    """Return the two-sided p-value of a paired t test; 1 for constant differences, NaN with fewer than two."""
     from scipy import stats
 
     if len(gaps) < 2:
@@ -222,7 +220,7 @@ def _estimate(values: Iterable[float]) -> Estimate | None:
 
 
 def _by_run(records: Iterable[Record]) -> dict[Pair, Record]:
-    return {(record.setting.subset_seed, record.setting.seed): record for record in records}
+    return {record.seeds: record for record in records}
 
 
 def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:
@@ -262,39 +260,30 @@ def _check_metric(metric: str, records: Iterable[Record]) -> None:
 
 
 def _line_key(record: Record) -> tuple[object, ...]:
-    s = record.setting
-    return (
-        record.protocol,
-        s.dataset,
-        s.profile,
-        s.model,
-        canonical(record.recipe),
-        s.imbalance_factor,
-        record.techniques,
-    )
+    return (*record.board, record.setting.imbalance_factor, record.techniques)
 
 
 def _places(records: Sequence[Record]) -> list[str]:
-    groups: list[Comparable] = comparables(records)
-    names = told_apart(groups)
+    groups: list[RecordGroup] = group_records(records)
+    names = distinguishing_names(groups)
     of = {record.id: name for group, name in zip(groups, names, strict=True) for record in group.records}
     return [of.get(record.id, "") for record in records]
 
 
 def _described(records: Iterable[Record]) -> list[str]:
-    """Return the cells of records in words, the runs of one combination and factor together."""
+    """Describe cells in words, one line for the runs of a combination and factor."""
     groups: dict[tuple[object, ...], list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(_line_key(record), []).append(record)
     lines = []
     for cells in groups.values():
         s = cells[0].setting
-        seeds = ", ".join(f"{r.setting.subset_seed}/{r.setting.seed}" for r in cells)
+        seeds = ", ".join("/".join(map(str, r.seeds)) for r in cells)
         where = f"imbalance factor {s.imbalance_factor:g} ({s.dataset}, {s.model})"
         lines.append(f"{cells[0].label}, {where}, subset and training seeds {seeds}")
     return lines
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """Return what two runs of one question have in common, whatever their recipes."""
+    """Return the key of a record without its recipe."""
     return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)

@@ -1,4 +1,4 @@
-"""A comparison for a terminal, fitted to its width."""
+"""Render a comparison for a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent
 _LISTED = 10
 
 
-def text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
+def comparison_text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
     """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
     from rich.console import Console
     from rich.text import Text
@@ -32,7 +32,7 @@ def text(found: Comparison, width: int, *, cells: bool = False, color: bool = Fa
         rows = [[name, *(_plain(one) for one in pair)] for name, pair in found.metrics.items()]
         _grid(console, ["metric", "A", "B"], rows)
     console.print()
-    for line in _below(found, shown):
+    for line in _footer(found, shown):
         console.print(Text(line))
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -101,26 +101,26 @@ def _same(line: Line) -> bool:
 
 def _verdict(line: Line) -> str:
     if line.difference is None:
-        return "nothing to compare"
+        return "no run in common"
     if _same(line):
         return "the same"
     if line.p is None:
         return "one run: no test"
     if line.p >= LEVEL:
-        return "not told apart"
+        return "not significant"
     return "B is higher" if line.difference.mean > 0 else "B is lower"
 
 
-def _below(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
+def _footer(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
     cells = [cell for line in found.lines for cell in line.cells]
     same = sum(cell.same for cell in cells)
     if found.same:
-        yield f"The same: {len(cells)} cells, every number to the last bit."
+        yield f"Identical: {len(cells)} cells, bit for bit."
     elif same:
-        yield f"Cells that both have: {len(cells)}. Of these {same} have the same numbers to the last bit."
+        yield f"Cells on both sides: {len(cells)}, {same} of them bit for bit identical."
     if shown:
         yield (
-            f"{found.metric} times 100, mean ± 95 % interval over n runs that a side has; B − A over the runs that both have; "
+            f"{found.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
             "p of the paired t test, Holm-corrected over all lines."
         )
     for mark, alone in zip("AB", found.only, strict=True):

@@ -1,4 +1,4 @@
-"""Why two cells may have different numbers: their specs, the machines, the versions of plugins."""
+"""Possible causes of different numbers: specs, machines, versions of plugins."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ from collections.abc import Callable, Iterable
 from ltbench.core.spec import canonical
 from ltbench.records.agreement import unlike_machines
 from ltbench.records.record import Provenance, Record
+from ltbench.registry.source_digest import is_other_source
 
 
 def machines(first: Iterable[Record], second: Iterable[Record]) -> list[str]:
-    """Return what differs between the machines of two sides."""
-    mine = {canonical(record.environment): record.environment for record in first}
-    theirs = {canonical(record.environment): record.environment for record in second}
-    return sorted({text for one in mine.values() for other in theirs.values() for text in unlike_machines(one, other)})
+    """Return the differences between the machines of two sides."""
+    # Many records share an environment, so each pair of distinct ones is compared once.
+    sides = [
+        {canonical(record.environment): record.environment for record in side}.values() for side in (first, second)
+    ]
+    return sorted({text for a in sides[0] for b in sides[1] for text in unlike_machines(a, b)})
 
 
 def plugins(pairs: Iterable[tuple[Record, Record]]) -> list[str]:
-    """Return the plugins that came in another version on the other side."""
-    found: set[str] = set()
+    """Return the plugins whose versions differ between two sides."""
+    differing: set[str] = set()
     for a, b in pairs:
-        theirs = {plugin.name: plugin for plugin in b.plugins}
-        for one in a.plugins:
-            other = theirs.get(one.name)
-            if other is not None and (one.version, one.revision, one.source) != (
-                other.version,
-                other.revision,
-                other.source,
+        others = {plugin.name: plugin for plugin in b.plugins}
+        for plugin in a.plugins:
+            other = others.get(plugin.name)
+            if other is not None and (
+                (plugin.version, plugin.revision) != (other.version, other.revision)
+                or is_other_source(plugin.source, other.source)
             ):
-                found.add(f"{one.stage} {one.name}: {_made(one)} / {_made(other)}")
-    return sorted(found)
+                differing.add(f"{plugin.stage} {plugin.name}: {_origin(plugin)} / {_origin(other)}")
+    return sorted(differing)
 
 
-def _made(plugin: Provenance) -> str:
+def _origin(plugin: Provenance) -> str:
     return f"{plugin.distribution} {plugin.version} revision {plugin.revision} source {plugin.source or '?'}"
 
 
 def specs(a: Record, b: Record) -> list[str]:
-    """Return the paths at which the specs of two cells differ, each with both values."""
+    """Return the paths at which two specs differ, each with both values."""
     one, other = (_flat({"fits": record.fits, "spec": record.spec | {"members": None}}) for record in (a, b))
     return [
         f"{path}: {_shown(one.get(path))} / {_shown(other.get(path))}"

@@ -1,4 +1,4 @@
-"""The figures of a page: which there are, where they stand, and their files. matplotlib is imported when one is drawn."""
+"""Figures of a page: their selection, places and files. matplotlib is imported only for drawing."""
 
 from __future__ import annotations
 
@@ -21,54 +21,59 @@ from ltbench.leaderboard.figures import (
 )
 from ltbench.leaderboard.figures.canvas import Drawing
 from ltbench.leaderboard.figures.scores import scores_lines
-from ltbench.leaderboard.figures.series import Shown, chosen, classes_of, counts_of
-from ltbench.leaderboard.statistics.analysis import Analysis, analysed
-from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.figures.series import Series, choose_series, classes_of, counts_of
+from ltbench.leaderboard.statistics.analysis import Analysis, analyse
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
+from ltbench.stages import Column
 from ltbench.suite.published import Claim, Combination, Reported, parse_figure
 
 FOLDER = "figures"
 
 
-class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands below the table of one factor of one board; below the table across factors where `factor` is None."""
+class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures below the table of one factor of a board; below the table across factors if `factor` is None."""
 
-    group: Comparable
+    group: RecordGroup
     factor: float | None
     drawings: list[Drawing]
     section: str = ""
-    """`effects` or `interactions` for what stands in the section on them, and not below a table."""
+    """`effects` or `interactions` for figures of that section, which are not below a table."""
     lines: list[str] = []
-    """Tables that count as figures."""
+    """Markdown tables that count as figures."""
 
     def markdown(self) -> list[str]:
-        """Return the lines of a page that show it."""
+        """Return the lines of the page."""
         shown = [
             line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")
         ]  # fmt: skip
         return [*shown, *self.lines]
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a suite says of its figures."""
+class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of a suite, and data for their selection."""
 
     figures: Sequence[str]
     highlight: Combination | None = None
     reported: Sequence[Reported] = ()
     claims: Sequence[Claim] = ()
+    columns: Sequence[Column] = ()
+    """How numbers are shown; figures use those per class."""
 
 
-def placed(wish: Wish, records: Sequence[Record], analyses: Sequence[Analysis] | None = None) -> list[Placed]:
-    """Return the figures of a suite: one of each kind for each data set and factor, of its fullest board.
+def place_figures(
+    wish: FigureOptions, records: Sequence[Record], analyses: Sequence[Analysis] | None = None
+) -> list[FigureGroup]:
+    """Return the figures of a suite: one of each kind for each data set and factor, of the board with most records.
 
-    analyses: those of the boards, where they are at hand.
+    analyses: those of the boards, if already computed.
     """
     wanted = [parse_figure(figure) for figure in wish.figures]
     if analyses is None:
-        analyses = analysed(comparables(records)) if wanted else []
+        analyses = analyse(group_records(records)) if wanted else []
     groups = [one.group for one in analyses] if wanted else []
     datasets = list(dict.fromkeys(group.dataset for group in groups))
     result = []
@@ -84,55 +89,57 @@ def placed(wish: Wish, records: Sequence[Record], analyses: Sequence[Analysis] |
             group = max(mine, key=lambda group: _full(group, factor))
             tail = f"{prefix}if{_slug(factor_text(factor))}"
             drawings = [d for name, threshold in wanted for d in _at(name, threshold, wish, group, factor, tail)]
-            lines = scores_lines(_pair(wish, group, factor)) if ("scores", None) in wanted else []
+            lines = scores_lines(_pair(wish, group, factor), wish.columns) if ("scores", None) in wanted else []
             if drawings or lines:
-                result.append(Placed(group=group, factor=factor, drawings=drawings, lines=lines))
+                result.append(FigureGroup(group=group, factor=factor, drawings=drawings, lines=lines))
     if ("critical_difference", None) in wanted:
         result += list(_over_datasets(groups))
     return result
 
 
-def _over_datasets(groups: Sequence[Comparable]) -> Iterator[Placed]:
-    found = critical(groups)
-    if isinstance(found, Critical):
+def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
+    found = mean_ranks(groups)
+    if isinstance(found, MeanRanks):
         data = critical_difference.collect(found)
         alt = f"Mean ranks over {data.datasets} data sets: {'; '.join(data.labels)}"
         drawing = Drawing(kind="critical_difference", name="critical_difference.svg", alt=alt, data=data, draw=critical_difference.draw)  # fmt: skip
-        yield Placed(group=groups[0], factor=None, drawings=[drawing], section="critical_difference")
+        yield FigureGroup(group=groups[0], factor=None, drawings=[drawing], section="critical_difference")
 
 
-def _full(group: Comparable, factor: float | None = None) -> int:
-    # max() takes the first of equals, so ties go to the board that comes first on the page.
+def _full(group: RecordGroup, factor: float | None = None) -> int:
+    # max() takes the first of equals: the board that is first on the page.
     return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in group.records)
 
 
-def _across(wish: Wish, group: Comparable, prefix: str) -> Iterator[Placed]:
+def _across(wish: FigureOptions, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:
     factors = group.factors
-    shown = chosen(group, factors, _wanted(wish, group, factors))
+    shown = choose_series(group, factors, _wanted(wish, group, factors))
     data = bars.collect(shown, factors)
     if data is not None:
         alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
         drawing = Drawing(kind="bars", name=f"{prefix}bars.svg", alt=alt, data=data, draw=bars.draw)
-        # Where there is no table across factors it stands below that of the only one.
-        yield Placed(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
+        # Without a table across factors, it is below that of the only factor.
+        yield FigureGroup(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
 
 
-def _effects(analysis: Analysis, prefix: str) -> Iterator[Placed]:
-    if not analysis.telling:
+def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
+    if not analysis.has_averages:
         return
     names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
     adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
     if adds is not None:
         alt = f"What each technique adds to top-1 accuracy: {'; '.join(adds.techniques)}"
         drawing = Drawing(kind="effects", name=f"{prefix}effects.svg", alt=alt, data=adds, draw=effects.draw)
-        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
+        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
     if pairs is not None:
         alt = f"What pairs of techniques add beyond the sum of each: {'; '.join(pairs.techniques)}"
         drawing = Drawing(kind="interactions", name=f"{prefix}interactions.svg", alt=alt, data=pairs, draw=interactions.draw)  # fmt: skip
-        yield Placed(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
+        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
 
 
-def _at(name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float, tail: str) -> Iterator[Drawing]:
+def _at(
+    name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float, tail: str
+) -> Iterator[Drawing]:
     found = _collected(name, threshold, wish, group, factor)
     if found is not None and found[0] is not None:
         data, draw, alt = found
@@ -141,9 +148,9 @@ def _at(name: str, threshold: int | None, wish: Wish, group: Comparable, factor:
 
 
 def _collected(
-    name: str, threshold: int | None, wish: Wish, group: Comparable, factor: float
+    name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float
 ) -> tuple[Any, Callable[[Any], Any], str] | None:
-    """Return data, function and description of a figure at one factor; None for one that is elsewhere."""
+    """Return data, function and description of a figure at one factor; None for other figures."""
     if name in ("histogram", "resampling", "bags"):
         return _of_counts(name, threshold, [r for r in group.records if r.setting.imbalance_factor == factor])
     if name in ("confusion", "before_after"):
@@ -168,9 +175,9 @@ def _of_counts(
 
 
 def _of_classes(
-    name: str, wish: Wish, group: Comparable, factor: float
+    name: str, wish: FigureOptions, group: RecordGroup, factor: float
 ) -> tuple[Any, Callable[[Any], Any], str] | None:
-    shown = chosen(group, [factor], _wanted(wish, group, [factor]))
+    shown = choose_series(group, [factor], _wanted(wish, group, [factor]))
     if name == "head_to_tail":
         said = {one.label: _printed(wish, group, factor, one) for one in shown}
         lines = head_to_tail.collect(shown, {label: values for label, values in said.items() if values})
@@ -182,21 +189,21 @@ def _of_classes(
     return None
 
 
-def _wanted(wish: Wish, group: Comparable, factors: Sequence[float]) -> list[Combination]:
-    """Return the combinations that a reader looks for first: highlighted, printed by the report, claimed."""
+def _wanted(wish: FigureOptions, group: RecordGroup, factors: Sequence[float]) -> list[Combination]:
+    """Return the combinations to show first: highlighted, published, claimed."""
     first = [] if wish.highlight is None else [wish.highlight]
     printed = [one.techniques for one in wish.reported if one.imbalance_factor in factors and group.matches(one)]
     claimed = [side for claim in wish.claims if group.matches(claim) for side in (claim.better, claim.worse)]
     return [*first, *printed, *claimed]
 
 
-def _pair(wish: Wish, group: Comparable, factor: float) -> list[Shown]:
-    """Return the baseline and the highlighted combination, or the best other one; what there is of the two."""
+def _pair(wish: FigureOptions, group: RecordGroup, factor: float) -> list[Series]:
+    """Return the baseline and the highlighted combination, or the best other one, if they exist."""
     wanted = [] if wish.highlight is None else [wish.highlight]
-    return chosen(group, [factor], wanted, most=2)
+    return choose_series(group, [factor], wanted, most=2)
 
 
-def _printed(wish: Wish, group: Comparable, factor: float, shown: Shown) -> Sequence[float]:
+def _printed(wish: FigureOptions, group: RecordGroup, factor: float, shown: Series) -> Sequence[float]:
     labels = {label for _, label in shown.records[0].techniques}
     return next(
         (
@@ -208,7 +215,7 @@ def _printed(wish: Wish, group: Comparable, factor: float, shown: Shown) -> Sequ
     )
 
 
-def _names(shown: Sequence[Shown]) -> str:
+def _names(shown: Sequence[Series]) -> str:
     return "; ".join(one.label for one in shown)
 
 

@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
-from ltbench.leaderboard.figures.series import Shown, runs_of
+from ltbench.leaderboard.figures.series import Series, runs_of
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.leaderboard.tables.cell_text import factor_text, percent
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """`bars` has a list for each label, with an entry for each factor; None where there is no run."""
+    """`bars` has a list for each label, with an entry for each factor; None without a run."""
 
     factors: list[float]
     labels: list[str]
@@ -34,16 +35,16 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of seeds."""
 
 
-def collect(shown: Sequence[Shown], factors: Sequence[float]) -> Data | None:
-    """Return what is drawn; None where there is no number."""
+def collect(shown: Sequence[Series], factors: Sequence[float]) -> Data | None:
+    """Return the data of the figure; None without a number."""
     bars = [[_bar(one, factor) for factor in factors] for one in shown]
     if not any(bar for row in bars for bar in row):
         return None
     return Data(factors=list(factors), labels=[one.label for one in shown], bars=bars, n=runs_of(shown))
 
 
-def _bar(shown: Shown, factor: float) -> Bar | None:
-    values = [r.metrics.get("top1") for r in shown.records if r.setting.imbalance_factor == factor]
+def _bar(shown: Series, factor: float) -> Bar | None:
+    values = [r.metrics.get(PRIMARY) for r in shown.records if r.setting.imbalance_factor == factor]
     known = sorted(float(value) for value in values if value is not None)
     found = estimates(np.array([known]))[0] if known else None
     if found is None:

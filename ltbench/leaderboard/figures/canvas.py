@@ -1,4 +1,4 @@
-"""From a drawing to SVG: one style, colours that colour-blind readers tell apart, the same bytes every time."""
+"""Render drawings to SVG: one style, a palette for colour-blind readers, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REVISION = 3
-"""Raised when figures are drawn in another way, so that those of before are drawn again."""
+"""Raised when drawing changes, so that existing figures are drawn again."""
 COLORS = ("#4d4d4d", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Grey for the baseline, then Okabe and Ito's palette without its yellow, which is too light for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LABELLED = 20
-"""Classes whose names are written out; more would not be legible."""
+"""Largest number of classes with legible names."""
 WIDTH = 8.0
 _LONGEST = 88
 _STYLE: Any = {
@@ -43,22 +43,21 @@ _STAMP = re.compile(r"<!-- ltbench figure: data (\w{16}), drawing (\w{16}) -->\n
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure before it is drawn: `data` is all that `draw` shows, so it says whether a file is current."""
+    """A figure before it is drawn; `data` is all that `draw` shows, so its digest tells whether a file is current."""
 
     kind: str
     name: str
     """File name."""
     alt: str
-    """What a reader who cannot see it is told; also its caption."""
+    """Alternative text and caption."""
     data: Any
     draw: Callable[[Any], Figure]
 
 
-def current(drawing: Drawing, text: str) -> bool:
-    """Whether `text` is a drawing of this data, as it was drawn.
+def is_current(drawing: Drawing, text: str) -> bool:
+    """Return whether `text` is an unchanged drawing of this data.
 
-    It need not be drawn again to know, so another version of matplotlib, which draws a line elsewhere by a hair, makes
-    no file out of date.
+    Drawing again to compare would make files out of date with every version of matplotlib, as lines move slightly.
     """
     stamp = _STAMP.search(text)
     if stamp is None:
@@ -69,7 +68,7 @@ def current(drawing: Drawing, text: str) -> bool:
 def svg(drawing: Drawing) -> str:
     """Return the figure as SVG text, stamped with digests of what it shows and of the drawing."""
     text = _saved(drawing, "svg").decode("utf-8")
-    # A viewer without matplotlib's font takes one of the same width, not its default with serifs.
+    # Viewers without matplotlib's font use one of the same width instead of a serif font.
     text = re.sub(r"'DejaVu Sans'(, sans-serif)?", "'DejaVu Sans', Verdana, sans-serif", text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     stamp = f"<!-- ltbench figure: data {_data_digest(drawing)}, drawing {digest(text.encode(), 16)} -->\n"
@@ -87,7 +86,7 @@ def _saved(drawing: Drawing, form: str) -> bytes:
 
     file = io.BytesIO()
     with mpl.rc_context(), warnings.catch_warnings():
-        # Text is written as text: that matplotlib's own font lacks a character is none of the viewer's business.
+        # Text stays text in the file, so glyphs that matplotlib's font lacks are no problem.
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
-from ltbench.leaderboard.figures.series import Shown, classes_of, counts_of, head_to_tail, mean_of
+from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +34,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     matrices: list[Matrix]
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
-    """Return what is drawn of these combinations; None where one of them has no confusion matrix."""
+def collect(shown: Sequence[Series]) -> Data | None:
+    """Return the data of the figure; None if one of the combinations has no confusion matrix."""
     found = [[record for record in one.records if record.confusion] for one in shown]
     sizes = {len(record.confusion) for records in found for record in records}
     if not shown or not all(found) or len(sizes) != 1:
@@ -46,7 +47,7 @@ def collect(shown: Sequence[Shown]) -> Data | None:
     matrices = [
         Matrix(
             label=one.label,
-            top1=mean_of(records, "top1"),
+            top1=mean_of(records, PRIMARY),
             runs=len(records),
             images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
         )
@@ -61,7 +62,7 @@ def draw(data: Data) -> Figure:
     width = WIDTH if many > 1 else 5.6
     named = len(data.classes) <= LABELLED
     longest = max(len(name) for name in data.classes) if named else 0
-    # The matrix is a square: what is left of the width beside names and the scale is also its height.
+    # The matrix is square: the width left by names and scale is also its height.
     side = (width - 1.5 - 0.065 * longest - 0.15 * many) / many
     lines = max(len(_title(matrix, many)) for matrix in data.matrices)
     made = figure(side + 0.75 + 0.17 * lines + 0.052 * longest, width=width)

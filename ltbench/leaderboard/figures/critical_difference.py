@@ -1,4 +1,4 @@
-"""Critical-difference diagram: mean ranks over data sets, with bars over those that are not told apart (Demsar 2006)."""
+"""Critical-difference diagram: mean ranks over data sets, with bars over groups without significant difference (Demsar 2006)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import figure, wrapped
-from ltbench.leaderboard.statistics.mean_ranks import Critical
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,8 +30,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations that were ranked."""
 
 
-def collect(found: Critical) -> Data:
-    """Return what is drawn."""
+def collect(found: MeanRanks) -> Data:
+    """Return the data of the figure."""
     shown = min(MOST, len(found.labels))
     return Data(
         labels=found.labels[:shown],
@@ -45,7 +45,7 @@ def collect(found: Critical) -> Data:
 
 
 def draw(data: Data) -> Figure:
-    """Draw the axis of ranks, names at both sides, and a bar over each group that is not told apart."""
+    """Draw the axis of ranks, names at both sides, and a bar over each group without significant difference."""
     many = len(data.labels)
     left = (many + 1) // 2
     lines = max(left, many - left)
@@ -81,7 +81,7 @@ def draw(data: Data) -> Figure:
                   fontsize=7.5, linespacing=1.05)  # fmt: skip
     more = f", the best {many} of {data.many} combinations" if data.many > many else ""
     p = "< 0.001" if data.p < 0.001 else f"= {data.p:.3f}"
-    axes.set_title(f"Mean rank over {data.datasets} data sets (Friedman p {p}){more}; bars: not told apart")
+    axes.set_title(f"Mean rank over {data.datasets} data sets (Friedman p {p}){more}; bars: no significant difference")
     return made
 
 

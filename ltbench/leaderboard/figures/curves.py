@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
-from ltbench.leaderboard.figures.series import Shown, mean, runs_text
+from ltbench.leaderboard.figures.series import Series, mean, runs_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +34,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     curves: list[Curve]
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
-    """Return what is drawn; None where no run kept its curve."""
+def collect(shown: Sequence[Series]) -> Data | None:
+    """Return the data of the figure; None if no run kept its curve."""
     curves = []
     for one in shown:
         runs = [r.curve for r in one.records if all(isinstance(r.curve.get(n), list) for n in _NAMES)]

@@ -43,7 +43,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(effects: Sequence[Effect], most: int = MOST) -> Data | None:
-    """Return what is drawn; None where there is no effect."""
+    """Return the data of the figure; None if there is no effect."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
     places: list[float | None] = [*factors, *([None] if len(factors) > 1 else [])]
     by_place = {(effect.techniques, effect.factor): effect for effect in effects}

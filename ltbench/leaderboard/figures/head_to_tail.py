@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure, legend, legend_height, percent_axis
-from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, runs_of
+from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, runs_of
+from ltbench.stages import CLASS_ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +29,9 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of seeds."""
 
 
-def collect(shown: Sequence[Shown], reported: Mapping[str, Sequence[float]]) -> Data | None:
-    """Return what is drawn; None where no run has numbers by class. reported: label -> accuracies in label order."""
-    lines = [(one.label, values) for one in shown if (values := by_class(one.records, "accuracy"))]
+def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]]) -> Data | None:
+    """Return the data of the figure; None if no run has numbers by class. reported: label -> accuracies in label order."""
+    lines = [(one.label, values) for one in shown if (values := by_class(one.records, CLASS_ACCURACY))]
     counts = counts_of(record for one in shown for record in one.records)
     if not counts or not lines or any(len(values) != len(counts) for _, values in lines):
         return None
@@ -103,7 +104,7 @@ def _counts(axes: Axes, counts: Sequence[int]) -> None:
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Return the moving mean; at the ends the window is what there is of it. Undefined values are left out."""
+    """Return the moving mean; the window is cut at the ends. Undefined values are left out."""
     half = window // 2
     smoothed = []
     for i in range(len(values)):

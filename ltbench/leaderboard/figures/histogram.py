@@ -26,7 +26,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(classes: Sequence[str], counts: Sequence[int], threshold: int | None = None) -> Data | None:
-    """Return what is drawn; None where there is no class. classes, counts: in label order."""
+    """Return the data of the figure; None if there is no class. classes, counts: in label order."""
     order = sorted(range(len(counts)), key=lambda c: (-counts[c], c))
     if not order:
         return None
@@ -78,7 +78,7 @@ def draw(data: Data) -> Figure:
 
 
 def draw_resampling(data: Data) -> Figure:
-    """Draw what is kept, dropped and copied to bring every class to the threshold, with the rate of each class."""
+    """Draw the images kept, dropped and copied to bring every class to the threshold, with the rate of each class."""
     threshold = data.threshold or 1
     made = figure(3.6)
     axes = made.subplots()

@@ -1,4 +1,4 @@
-"""What pairs of techniques add beyond the sum of what each adds, as a heat map."""
+"""Interactions of pairs of techniques, as a heat map."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 14
-"""Techniques that a figure shows: those of the largest interactions."""
+"""Largest number of techniques: those of the largest interactions."""
 FEWEST = 2
-"""Pairs from which a heat map says more than a line of a table."""
+"""Fewest pairs for a heat map."""
 _WITH_INTERVAL = 7
-"""Techniques up to which there is room for intervals."""
+"""Largest number of techniques with room for intervals."""
 _DIGITS = 9
 
 
@@ -45,7 +45,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collect(pairs: Sequence[Effect], factor: float | None, order: Sequence[str], most: int = MOST) -> Data | None:
-    """Return what is drawn at a factor; None where there are too few pairs. order: labels as the rows are to be."""
+    """Return the data at a factor; None with too few pairs. order: labels in the order of the rows."""
     here = [effect for effect in pairs if effect.factor == factor]
     known = {name for effect in here for name in effect.techniques}
     size = {
@@ -80,10 +80,10 @@ def collect(pairs: Sequence[Effect], factor: float | None, order: Sequence[str],
 
 
 def draw(data: Data) -> Figure:
-    """Draw a triangle of squares: blue where two help each other, red where they stand in each other's way."""
+    """Draw a triangle of squares: blue if two techniques help each other, red if they interfere."""
     from matplotlib.colors import Normalize
 
-    # Alternatives of one stage never meet, so some techniques head a column and no row, or the other way round.
+    # Techniques of one stage never combine, so some have a column but no row, or the reverse.
     rows = sorted({square.row for square in data.squares})
     columns = sorted({square.column for square in data.squares})
     many, wide = len(rows), len(columns)

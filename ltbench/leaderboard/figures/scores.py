@@ -1,57 +1,65 @@
-"""Precision, recall, F1 and support of each class, as a table of markdown (as report schmidt's Fig. 7)."""
+"""The numbers of each class (precision, recall, F1 and support), as a table of markdown (as report schmidt's Fig. 7)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ltbench.leaderboard.figures.canvas import LABELLED
-from ltbench.leaderboard.figures.series import Shown, by_class, classes_of, counts_of, head_to_tail, mean
-from ltbench.leaderboard.tables.cell_text import NONE, percent
-from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, mean, mean_of
+from ltbench.leaderboard.tables.cell_text import NONE, number_text
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table
+from ltbench.stages import CLASS_SUPPORT, PER_CLASS, PRIMARY, Column, Unit
 
-_NAMES = ("precision", "recall", "f1")
 
-
-def scores_lines(shown: Sequence[Shown]) -> list[str]:
-    """Return a table for each combination that has the numbers; long ones are folded."""
+def scores_lines(shown: Sequence[Series], declared: Iterable[Column]) -> list[str]:
+    """Return a table for each combination that has numbers per class; long ones are folded."""
+    columns = [column for column in declared if column.per_class and column.shown in ("main", "folded")]
+    columns.sort(key=lambda column: column.order)
     lines: list[str] = []
     for one in shown:
-        columns = {name: by_class(one.records, name) for name in (*_NAMES, "support")}
-        size = len(columns["support"])
-        if not size or any(len(values) != size for values in columns.values()):
+        support = by_class(one.records, CLASS_SUPPORT)
+        size = len(support)
+        scores = {column: by_class(one.records, column.name.removeprefix(PER_CLASS)) for column in columns}
+        scores = {column: values for column, values in scores.items() if len(values) == size}
+        if not size or not scores:
             continue
-        runs = f" (n = {len(one.records)})"
-        title = f"Precision, recall and F1 of each class, in percent{runs}: "
-        table = _table(one, columns, size)
+        *others, last = [column.title for column in scores]
+        names = f"{', '.join(others)} and {last}" if others else last
+        unit = ", in percent" if all(column.unit == "percent" for column in scores) else ""
+        title = f"{names[0].upper()}{names[1:]} of each class{unit} (n = {len(one.records)}): "
+        table = _table(one, scores, support)
         if size > LABELLED:
-            lines += [*folded(title + escape(one.label), table), ""]
+            lines += [*details(title + escape(one.label), table), ""]
         else:
             lines += [f"{title}*{escape(one.label)}*", "", *table, ""]
     return lines
 
 
-def _table(one: Shown, columns: dict[str, list[float | None]], size: int) -> list[str]:
+def _table(one: Series, scores: dict[Column, list[float | None]], support: list[float | None]) -> list[str]:
+    size = len(support)
     counts = counts_of(one.records)
     counts = counts if len(counts) == size else [0] * size
     names = classes_of(one.records, size)
-    support = columns["support"]
     rows = [
         [
             escape(names[c]),
             f"{counts[c]:,}" if any(counts) else NONE,
-            *(_text(columns[name][c]) for name in _NAMES),
+            *(_text(values[c], column.unit) for column, values in scores.items()),
             f"{support[c] or 0:,.0f}",
         ]
         for c in head_to_tail(counts)
     ]
     total = f"{sum(value or 0 for value in support):,.0f}"
     trained = f"{sum(counts):,}" if any(counts) else NONE
-    means = [_text(mean(columns[name])) for name in _NAMES]
+    means = [_text(mean(values), column.unit) for column, values in scores.items()]
     rows.append(["*mean of the classes*", trained, *means, total])
-    top1 = mean(record.metrics.get("top1") for record in one.records)
-    rows.append(["*top-1*", "", "", _text(top1), "", total])
-    return plain_table(["class", "training images", "precision", "recall", "F1", "support"], rows, right=range(1, 6))
+    top1 = _text(mean_of(one.records, PRIMARY), "percent")
+    # Below the middle one of three, as the report prints it.
+    place = len(scores) // 2
+    rows.append(["*top-1*", "", *(top1 if i == place else "" for i in range(len(scores))), total])
+    head = ["class", "training images", *(column.title for column in scores), "support"]
+    return plain_table(head, rows, right=range(1, len(head)))
 
 
-def _text(value: float | None) -> str:
-    return NONE if value is None else percent(value)
+def _text(value: float | None, unit: Unit) -> str:
+    return NONE if value is None else number_text(value, unit)

@@ -1,4 +1,4 @@
-"""What figures show of a combination: means over its runs, in the order of the classes from head to tail."""
+"""Data of combinations for figures: means over runs, classes from head to tail."""
 
 from __future__ import annotations
 
@@ -8,77 +8,78 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.leaderboard.statistics.record_groups import Comparable
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.records.record import Record, combination_order
+from ltbench.stages import PRIMARY
 
 MOST = 6
-"""Combinations that a figure with a line or a bar for each still tells apart."""
+"""Largest number of combinations in a figure with a line or bar for each."""
 _DIGITS = 9
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination that a figure shows, with its runs at one factor (at every factor for a figure across them)."""
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination in a figure, with its records at one factor (or all factors for a figure across them)."""
 
     label: str
     records: list[Record]
 
 
-def chosen(
-    group: Comparable, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
-) -> list[Shown]:
-    """Return what a figure shows: the baseline, what is wanted, then the best until there are `most`.
+def choose_series(
+    group: RecordGroup, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
+) -> list[Series]:
+    """Choose the combinations of a figure: the baseline, the wanted ones, then the best, up to `most`.
 
-    The baseline comes first, simple combinations before others.
+    They are sorted: the baseline first, simple combinations before others.
     """
     by_labels: dict[frozenset[str], list[Record]] = {}
     for record in group.records:
         if record.status == "ok" and record.setting.imbalance_factor in factors:
             by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
-    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], "top1") or 0.0), sorted(labels)))
+    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], PRIMARY) or 0.0), sorted(labels)))
     picked: list[frozenset[str]] = []
     for labels in (frozenset[str](), *map(frozenset, wanted), *best):
         if labels in by_labels and labels not in picked and len(picked) < most:
             picked.append(labels)
     picked.sort(key=lambda labels: combination_order(by_labels[labels][0].techniques))
-    return [Shown(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
+    return [Series(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
 
 
-def runs_of(shown: Iterable[Shown]) -> str:
-    """Return how many pairs of seeds each combination has at a factor: `3`, or `2 to 3`."""
+def runs_of(shown: Iterable[Series]) -> str:
+    """Return the pairs of seeds of the combinations at a factor: `3`, or `2 to 3`."""
     counts = Counter((one.label, record.setting.imbalance_factor) for one in shown for record in one.records)
     return runs_text(counts.values())
 
 
 def runs_text(numbers: Iterable[int]) -> str:
-    """Return numbers of runs as a figure's title has them: `3`, or `2 to 3`."""
+    """Return numbers of runs for the title of a figure: `3`, or `2 to 3`."""
     known = sorted(set(numbers))
     return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
 
 
 def mean_of(records: Iterable[Record], metric: str) -> float | None:
-    """Return the mean of a score over runs; None where it is undefined in all."""
+    """Return the mean of a score over runs; None if it is undefined in all."""
     return mean([record.metrics.get(metric) for record in records])
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of the known values, the same for any order of them."""
+    """Return the mean of the known values, independent of their order."""
     known = [float(value) for value in values if value is not None]
     return round(math.fsum(known) / len(known), _DIGITS) if known else None
 
 
 def by_class(records: Sequence[Record], name: str) -> list[float | None]:
-    """Return a number of each class, the mean over runs, in label order; empty where no run has it."""
+    """Return the mean over runs of a number per class, in label order; empty if no run has it."""
     lists = [record.per_class[name] for record in records if record.per_class.get(name)]
     return [mean(values) for values in zip(*lists, strict=True)] if len({len(one) for one in lists}) == 1 else []
 
 
 def counts_of(records: Iterable[Record]) -> list[int]:
-    """Return the training images of each class, in label order; empty where no record says."""
+    """Return the training images of each class, in label order; empty if unknown."""
     return next(([int(n) for n in record.data["counts"]] for record in records if record.data.get("counts")), [])
 
 
 def classes_of(records: Iterable[Record], number: int) -> list[str]:
-    """Return the names of the classes; their numbers where no record has a name for each."""
+    """Return the names of the classes; their indices if no record has names for all."""
     for record in records:
         names = record.data.get("classes")
         if isinstance(names, list) and len(names) == number:

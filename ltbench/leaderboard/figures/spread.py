@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
-from ltbench.leaderboard.figures.series import Shown, by_class, mean_of, runs_of
+from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, runs_of
 from ltbench.leaderboard.tables.cell_text import percent
+from ltbench.records.record import Record
+from ltbench.stages import CLASS_ACCURACY, PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination: accuracies of its classes, and what the tables say of mean and SD."""
+    """A combination: accuracies of its classes, and means over runs of top-1 and SD."""
 
     label: str
     values: list[float]
@@ -32,19 +35,24 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs of seeds."""
 
 
-def collect(shown: Sequence[Shown]) -> Data | None:
-    """Return what is drawn; None where no run has numbers by class."""
+def collect(shown: Sequence[Series]) -> Data | None:
+    """Return the data of the figure; None if no run has numbers by class."""
     boxes = [
         Box(
             label=one.label,
-            values=[value for value in by_class(one.records, "accuracy") if value is not None],
-            top1=mean_of(one.records, "top1"),
-            spread=mean_of(one.records, "sd_classes"),
+            values=[value for value in by_class(one.records, CLASS_ACCURACY) if value is not None],
+            top1=mean_of(one.records, PRIMARY),
+            spread=mean(_spread(record) for record in one.records),
         )
         for one in shown
     ]
     boxes = [box for box in boxes if box.values]
     return Data(boxes=boxes, n=runs_of(shown)) if boxes else None
+
+
+def _spread(record: Record) -> float | None:
+    known = [value for value in record.per_class.get(CLASS_ACCURACY, ()) if value is not None]
+    return float(np.std(known)) if known else None
 
 
 def draw(data: Data) -> Figure:
@@ -61,8 +69,9 @@ def draw(data: Data) -> Figure:
             medianprops={"color": "#000000"}, whiskerprops={"color": color(number)}, capprops={"color": color(number)},
         )  # fmt: skip
         axes.plot(values, [number] * len(values), linestyle="", marker="|", markersize=7, color=color(number))
-        mean = sum(values) / len(values)
-        axes.plot([mean], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000")
+        axes.plot(
+            [sum(values) / len(values)], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000"
+        )
         top1 = "" if box.top1 is None else f"mean {percent(box.top1)}"
         spread = "" if box.spread is None else f"SD {percent(box.spread)}"
         axes.text(101.5, number, "\n".join(filter(None, (top1, spread))), va="center", fontsize=8)

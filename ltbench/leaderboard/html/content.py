@@ -1,4 +1,4 @@
-"""All that a report shows, as values: a core that is read at once, and details that are read when asked for."""
+"""The data of a report: a core that is read at once, and details that are read on demand."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 import msgspec
 
 from ltbench.leaderboard.html.effects import effects
-from ltbench.leaderboard.html.embedded_json import Pool, packed
-from ltbench.leaderboard.html.per_class_and_epoch import Classes, classes, lines, matrix
-from ltbench.leaderboard.html.tables import Sheet, classes_spec, sheet
+from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
+from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
+from ltbench.leaderboard.html.tables import ReportTable, classes_spec, report_table
 from ltbench.leaderboard.html.traces import traces
 from ltbench.leaderboard.html.wording import COSTS
-from ltbench.leaderboard.publish import Loaded
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.publish import SuiteFolder
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000
 MATRIX_BYTES = 4_500_000
-"""What lines and matrices may take of the file; what comes later in the tables is left out where it is not enough."""
+"""Size limits of lines and matrices in the file; rows further down the tables are left out beyond."""
 TOGETHER = 8
-"""Rows whose traces are compressed together, because they have much in common."""
+"""Rows whose traces are compressed together, as they have much in common."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReportRow(msgspec.Struct, frozen=True):
     """A row of a table of one factor, with its records."""
 
     place: int
@@ -36,8 +36,8 @@ class Line(msgspec.Struct, frozen=True):
     records: list[Record]
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file holds; details are packed, None where they are left out or there are none."""
+class ReportContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of the file; details are compressed, None if left out or missing."""
 
     core: dict[str, Any]
     lines: list[str | None]
@@ -45,25 +45,26 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     traces: list[str]
 
 
-def content(loaded: Loaded) -> Content:
+def report_content(loaded: SuiteFolder) -> ReportContent:
     """Return the content of the report of a suite's folder."""
     pool = Pool()
     labels = sorted(
         {record.label: record.techniques for record in loaded.records}.items(),
-        key=lambda one: combination_order(one[1]),
+        key=lambda item: combination_order(item[1]),
     )
     combinations = {label: number for number, (label, _) in enumerate(labels)}
-    rows: list[Line] = []
+    rows: list[ReportRow] = []
     boards = [
         _board(board, group, combinations, pool, rows)
-        for board, group in zip(loaded.boards, comparables(loaded.records), strict=True)
+        for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
     ]
     cells = [
-        packed([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
+        compressed_json([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
         for start in range(0, len(rows), TOGETHER)
     ]
     core = {
         "name": loaded.facts.name,
+        "primary": PRIMARY,
         "stages": list(TECHNIQUE_STAGES),
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,
@@ -82,7 +83,7 @@ def content(loaded: Loaded) -> Content:
         "together": TOGETHER,
         "pool": pool.values,
     }
-    return Content(
+    return ReportContent(
         core=core,
         lines=_within(rows, LINES_BYTES, lines),
         matrices=_within(rows, MATRIX_BYTES, matrix),
@@ -91,22 +92,22 @@ def content(loaded: Loaded) -> Content:
 
 
 def _board(
-    board: Board, group: Comparable, combinations: Mapping[str, int], pool: Pool, rows: list[Line]
+    board: Board, group: RecordGroup, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
     """Return a board, and add the rows of its tables to `rows`."""
-    found: dict[float | None, dict[str, list[Record]]] = {None: {}}
+    by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
     for record in group.records:
         for factor in (record.setting.imbalance_factor, None):
-            found.setdefault(factor, {}).setdefault(record.label, []).append(record)
-    tables: list[Sheet] = []
+            by_factor.setdefault(factor, {}).setdefault(record.label, []).append(record)
+    tables: list[ReportTable] = []
     for table in board.tables:
-        here = found[table.factor]
-        its = classes([record for records in here.values() for record in records])
-        number = pool.put(classes_spec(its)) if its.names else None
-        tables.append(sheet(table, here, combinations, number, len(rows)))
-        rows += _lines_of(table, here, its)
+        here = by_factor[table.factor]
+        table_classes = classes([record for records in here.values() for record in records])
+        number = pool.put(classes_spec(table_classes)) if table_classes.names else None
+        tables.append(report_table(table, here, combinations, number, len(rows)))
+        rows += _lines_of(table, here, table_classes.order)
     if board.across:
-        tables.insert(0, sheet(board.across, found[None], combinations, None, -1))
+        tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
     return {
         "name": f"{board.dataset}, profile {board.profile}, {board.model}",
         "dataset": board.dataset,
@@ -122,20 +123,22 @@ def _board(
     }
 
 
-def _lines_of(table: Table, records: Mapping[str, list[Record]], its: Classes) -> Iterator[Line]:
+def _lines_of(table: Table, records: Mapping[str, list[Record]], order: list[int]) -> Iterator[ReportRow]:
     for place, row in enumerate(table.rows):
-        yield Line(place if row.techniques else -1, its.order, records[row.label])
+        yield ReportRow(place if row.techniques else -1, order, records[row.label])
 
 
-def _within(rows: Sequence[Line], most: int, make: Callable[[list[Record], list[int]], object]) -> list[str | None]:
-    """Return what `make` makes of each row, packed: the best of each table first, until `most` bytes are taken."""
+def _within(
+    rows: Sequence[ReportRow], most: int, make: Callable[[list[Record], list[int]], object]
+) -> list[str | None]:
+    """Return the compressed result of `make` for each row, best rows of each table first, up to `most` bytes."""
     result: list[str | None] = [None] * len(rows)
     taken = 0
     for number in sorted(range(len(rows)), key=lambda number: (rows[number].place, number)):
         made = make([record for record in rows[number].records if record.status == "ok"], rows[number].order)
         if made is None:
             continue
-        text = packed(made)
+        text = compressed_json(made)
         taken += len(text)
         if taken > most:
             break

@@ -1,4 +1,4 @@
-"""The file itself: page, style, scripts, charting library and content in one."""
+"""Assemble the file: page, style, scripts, charting library and data."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 from importlib import resources
 
 from ltbench import __version__
-from ltbench.leaderboard.html.content import content
-from ltbench.leaderboard.html.embedded_json import inline, packed, squeezed
+from ltbench.leaderboard.html.content import report_content
+from ltbench.leaderboard.html.embedded_json import compressed, compressed_json, script_json
 from ltbench.leaderboard.html.vega import library
-from ltbench.leaderboard.publish import Loaded
+from ltbench.leaderboard.publish import SuiteFolder
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
     "matrices.js", "cost.js", "effects.js", "traces.js", "main.js",
 )  # fmt: skip
-"""In this order they are one module; what a file defines, later ones use."""
+"""One module in this order: a file may use what earlier ones define."""
 _SLOT = re.compile(r"<!--slot (\w+)-->")
 
 
-def document(loaded: Loaded) -> str:
+def document(loaded: SuiteFolder) -> str:
     """Return the report of a suite's folder as one HTML file: the same text for the same records.
 
-    Raises `MissingExtra` where the charting library is not installed.
+    Raises `MissingExtra` if the charting library is not installed.
     """
-    made = content(loaded)
+    made = report_content(loaded)
     facts = loaded.facts
     slots = {
         "title": html.escape(facts.title or facts.name),
@@ -35,11 +35,11 @@ def document(loaded: Loaded) -> str:
         "version": html.escape(__version__),
         "style": _asset("style.css"),
         "scripts": "\n".join(_asset(name) for name in SCRIPTS),
-        "library": squeezed(library().encode()),
-        "core": packed(made.core),
-        "lines": inline(made.lines),
-        "matrices": inline(made.matrices),
-        "traces": inline(made.traces),
+        "library": compressed(library().encode()),
+        "core": compressed_json(made.core),
+        "lines": script_json(made.lines),
+        "matrices": script_json(made.matrices),
+        "traces": script_json(made.traces),
     }
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))
 

@@ -1,4 +1,4 @@
-"""What each technique adds, alone and in pairs, as the heat map shows it."""
+"""Main effects and interactions, as the heat map shows them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ltbench.leaderboard.statistics.effects import Effect, interactions, main_ef
 from ltbench.records.record import Record
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect in percentage points: of one technique, or what a pair adds beyond the sum of its two."""
+class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """A main effect or an interaction, in percentage points."""
 
     techniques: list[str]
     factor: float | None
@@ -21,16 +21,16 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     n: int
     contexts: int
-    """Combinations of the others that it is a mean over."""
+    """Combinations of other techniques that it averages over."""
 
 
-def effects(records: Sequence[Record]) -> list[Shown]:
+def effects(records: Sequence[Record]) -> list[ReportEffect]:
     """Return the main effects and the interactions of comparable records."""
     return [_shown(one) for one in (*main_effects(records), *interactions(records))]
 
 
-def _shown(effect: Effect) -> Shown:
-    return Shown(
+def _shown(effect: Effect) -> ReportEffect:
+    return ReportEffect(
         techniques=list(effect.techniques),
         factor=effect.factor,
         mean=_points(effect.mean),

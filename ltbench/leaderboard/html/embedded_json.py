@@ -1,4 +1,4 @@
-"""Values within an HTML file: compact, and such that no text of theirs can end the element that holds them."""
+"""Encode values for an HTML file, compactly and without text that could end their element."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import msgspec
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def packed(value: object) -> str:
-    """Return a value as JSON, compressed, in base64: a browser has DecompressionStream to read it."""
-    return squeezed(_encode(value))
+def compressed_json(value: object) -> str:
+    """Return a value as compressed JSON in base64, for the browser's DecompressionStream."""
+    return compressed(_encode(value))
 
 
-def squeezed(content: bytes) -> str:
-    """Return bytes compressed, in base64; the same bytes give the same text."""
+def compressed(content: bytes) -> str:
+    """Return compressed bytes in base64; the same text for the same bytes."""
     return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 
-def inline(value: object) -> str:
-    """Return a value as JSON that may stand within a script element: without `<`, which alone could end it."""
+def script_json(value: object) -> str:
+    """Return a value as JSON for a script element: without `<`, the only character that could end it."""
     return _encode(value).decode().replace("<", "\\u003c")
 
 
 class Pool:
-    """Values that many cells share, such as an environment: kept once, and referred to by number."""
+    """Values that many cells share, such as an environment: stored once and referred to by number."""
 
     def __init__(self) -> None:
         self.values: list[object] = []

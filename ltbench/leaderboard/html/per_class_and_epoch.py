@@ -1,4 +1,4 @@
-"""What a combination does class by class and epoch by epoch: the lines and matrices that a reader compares."""
+"""Accuracies per class, learning curves and confusion matrices of combinations, for comparison."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from ltbench.leaderboard.figures.series import by_class, classes_of, counts_of, head_to_tail
 from ltbench.records.record import Record
+from ltbench.stages import CLASS_ACCURACY
 
 GROUPS = 100
-"""Rows and columns that a confusion matrix has at most; classes beyond are put together with their neighbours."""
+"""Largest size of a confusion matrix; with more classes, neighbouring ones are merged."""
 POINTS = 60
-"""Points that a learning curve has at most."""
+"""Largest number of points of a learning curve."""
 
 
 class Classes(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +22,7 @@ class Classes(msgspec.Struct, frozen=True, kw_only=True):
 
     names: list[str]
     counts: list[int]
-    """Training images of each; empty where no record says."""
+    """Training images of each; empty if unknown."""
     order: list[int]
     """Place -> label."""
 
@@ -41,12 +42,12 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
     runs: int
     size: int
-    """Classes that a row or a column stands for; the last one may stand for fewer."""
+    """Classes merged into a row or column; the last one may have fewer."""
     images: list[list[int]]
 
 
 def classes(records: Sequence[Record]) -> Classes:
-    """Return the classes that records of one data set and factor have."""
+    """Return the classes of records of one data set and factor."""
     counts = counts_of(records)
     sizes = (len(counts), *(len(record.confusion) for record in records))
     number = next((size for size in sizes if size), 0)
@@ -56,11 +57,11 @@ def classes(records: Sequence[Record]) -> Classes:
 
 
 def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
-    """Return the lines of a combination; None where its records have none."""
-    values = by_class(records, "accuracy")
+    """Return the lines of a combination; None if its records have none."""
+    values = by_class(records, CLASS_ACCURACY)
     if len(values) != len(order):
         values = []
-    curves = _alike(records)
+    curves = _with_equal_epochs(records)
     if not values and not curves:
         return None
     epochs = curves[0]["epoch"] if curves else []
@@ -74,22 +75,22 @@ def lines(records: Sequence[Record], order: Sequence[int]) -> Lines | None:
 
 
 def matrix(records: Sequence[Record], order: Sequence[int]) -> Matrix | None:
-    """Return the confusion matrix of a combination; None where its records have none."""
-    found = [record.confusion for record in records if len(record.confusion) == len(order)]
-    if not found or not order:
+    """Return the confusion matrix of a combination; None if its records have none."""
+    confusions = [record.confusion for record in records if len(record.confusion) == len(order)]
+    if not confusions or not order:
         return None
     total = np.zeros((len(order), len(order)), dtype=np.int64)
-    for one in found:
-        total += np.asarray(one, dtype=np.int64)
+    for confusion in confusions:
+        total += np.asarray(confusion, dtype=np.int64)
     total = total[np.ix_(order, order)]
     size = -(-len(order) // GROUPS)
     starts = np.arange(0, len(order), size)
     pooled = np.add.reduceat(np.add.reduceat(total, starts, axis=0), starts, axis=1)
-    return Matrix(runs=len(found), size=size, images=pooled.tolist())
+    return Matrix(runs=len(confusions), size=size, images=pooled.tolist())
 
 
-def _alike(records: Sequence[Record]) -> list[dict[str, list[float]]]:
-    """Return the curves that can be averaged: those over the epochs of the first one."""
+def _with_equal_epochs(records: Sequence[Record]) -> list[dict[str, list[float]]]:
+    """Return the curves that can be averaged: those with the epochs of the first one."""
     curves = [record.curve for record in records if record.curve.get("epoch")]
     return [curve for curve in curves if curve["epoch"] == curves[0]["epoch"]]
 
@@ -103,7 +104,7 @@ def _mean(curves: Sequence[dict[str, list[float]]], name: str, picked: Sequence[
 
 
 def _thinned(number: int) -> list[int]:
-    """Return which of `number` points are kept, evenly, the last one always."""
+    """Return the indices of at most POINTS of `number` points, evenly spaced, with the last one."""
     return sorted({round(i) for i in np.linspace(0, number - 1, min(number, POINTS))}) if number else []
 
 

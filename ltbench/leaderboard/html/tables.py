@@ -1,4 +1,4 @@
-"""The tables of a report: the texts of the markdown page's cells, and numbers to sort and draw them by."""
+"""Tables of a report: the cell texts of the markdown page, and numbers for sorting and drawing."""
 
 from __future__ import annotations
 
@@ -11,36 +11,46 @@ from ltbench import longtail
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.per_class_and_epoch import Classes
 from ltbench.leaderboard.html.verdict import Verdict, verdict
-from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_word
-from ltbench.leaderboard.tables.cell_text import Column, columns, factor_text, half_text, more_columns
+from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_term
+from ltbench.leaderboard.tables.cell_text import (
+    TextColumn,
+    columns,
+    factor_text,
+    half_text,
+    more_columns,
+    report_columns,
+)
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
+from ltbench.stages import Unit
 
 Number = float | int | None
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
     """One column; `texts`, `tails` and `numbers` have an entry for each row."""
 
     heading: str
     name: str
     about: str
     score: str
-    """The score that it shows, or an empty text."""
+    """The score of the column, or an empty text."""
     sign: int
+    """Whether high (1) or low (-1) is good."""
+    unit: Unit
     first: bool
-    """Whether it belongs to the first look at a table."""
+    """Whether it is one of the main columns."""
     texts: list[str]
     tails: list[str]
     best: list[int]
-    """Rows whose text is bold."""
+    """Rows with bold text."""
     numbers: list[Number]
-    """What the column is sorted by: percent for scores."""
+    """Sort keys of the column: scores in their unit."""
     halves: list[Number]
-    """Half the width of the 95 % interval of each score, in percent."""
+    """Half the width of the 95 % interval of each score, in its unit."""
 
 
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
     """The table of one imbalance factor, or of all where `factor` is None."""
 
     factor: float | None
@@ -48,7 +58,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     facts: list[str]
     expected: int
-    columns: list[Shown]
+    columns: list[ReportColumn]
     combinations: list[int]
     """Of each row, the number of its combination."""
     n: list[int]
@@ -58,21 +68,21 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     classes: int | None
     """Number of the classes in the pool."""
     first_row: int
-    """Number of the first row among the rows of all factors of all boards; they are what has details."""
+    """Index of the first row among the rows of all factors of all boards, which have details."""
 
 
-def sheet(
+def report_table(
     table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
-) -> Sheet:  # fmt: skip
+) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
-    first, more = columns(table), ([] if table.factor is None else more_columns(table)[1:])
-    return Sheet(
+    first, more = columns(table), [*more_columns(table)[1:], *report_columns(table)]
+    return ReportTable(
         factor=table.factor,
         name="all" if table.factor is None else factor_text(table.factor),
         verdict=verdict(table),
         facts=_facts(table),
         expected=table.expected,
-        columns=[_column(one, table.rows, is_first=i < len(first)) for i, one in enumerate((*first, *more))],
+        columns=[_column(one, table, is_first=i < len(first)) for i, one in enumerate((*first, *more))],
         combinations=[combinations[row.label] for row in table.rows],
         n=[row.n for row in table.rows],
         failed=[len(row.failed) for row in table.rows],
@@ -83,23 +93,28 @@ def sheet(
     )
 
 
-def _column(column: Column, rows: Sequence[Row], *, is_first: bool) -> Shown:
+def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn:
+    rows, sign = table.rows, 1
+    unit: Unit = "percent"
+    word = COLUMNS.get(column.name)
     if column.score:
-        word = score_word(column.score, column.name)
+        word = word or score_term(column.score, table.columns)
+        if declared := next((one for one in table.columns if one.name == column.score), None):
+            unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]
-        numbers = [_percent(None if one is None else one.mean) for one in found]
-        halves = [_percent(None if one is None else one.half) for one in found]
-        tails = ["" if one is None else half_text(one) for one in found]
+        numbers = [_number(None if one is None else one.mean, unit) for one in found]
+        halves = [_number(None if one is None else one.half, unit) for one in found]
+        tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
-        word = COLUMNS.get(column.name, score_word("", column.name))
         numbers = [_sorted_by(column.name, row) for row in rows]
         halves, tails = [], []
-    return Shown(
+    return ReportColumn(
         heading=column.name,
-        name=COLUMNS[column.name].name if column.name in COLUMNS else word.name,
-        about=COLUMNS[column.name].about if column.name in COLUMNS else word.about,
+        name=word.name if word else column.name,
+        about=word.about if word else "",
         score=column.score,
-        sign=word.sign if column.name != "#" else -1,
+        sign=-1 if column.name == "#" else sign,
+        unit=unit,
         first=is_first,
         texts=column.texts,
         tails=tails,
@@ -114,7 +129,7 @@ def _sorted_by(name: str, row: Row) -> Number:
         return row.rank
     if name == "n":
         return row.n
-    return _percent(None if row.delta is None else row.delta.mean) if name == "Δ" else None
+    return _number(None if row.delta is None else row.delta.mean, "percent") if name == "Δ" else None
 
 
 def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
@@ -127,7 +142,7 @@ def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
 
 
 def _facts(table: Table) -> list[str]:
-    """Return what the data of one factor are, in the words of the page."""
+    """Return the description of the data of one factor, as on the page."""
     counts = [int(count) for count in table.data.get("counts", [])]
     facts = []
     if counts:
@@ -140,8 +155,8 @@ def _facts(table: Table) -> list[str]:
     return facts
 
 
-def _percent(value: float | None) -> Number:
-    return None if value is None else round(100 * value, 3) + 0.0
+def _number(value: float | None, unit: Unit) -> Number:
+    return None if value is None else round(100 * value if unit == "percent" else value, 3) + 0.0
 
 
 def classes_spec(found: Classes) -> dict[str, Any]:

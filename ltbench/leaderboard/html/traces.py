@@ -1,4 +1,4 @@
-"""Where each number comes from: everything that a record says of how its cell was made."""
+"""The origin of each number: configuration, environment, plugins and log of its cell."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ltbench.records.record import Record
 from ltbench.verify.rerun import command_of
 
 LOG_LINES = 400
-"""Lines of a log that a report has, from its end."""
+"""Last lines of a log that a report has."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One cell. environment, plugins: their numbers in the pool."""
+    """One cell. environment, plugins: indices into the pool."""
 
     id: str
     digest: str

@@ -1,4 +1,4 @@
-"""The sections of a page that say which technique helps, alone and together, and how much of it is noise."""
+"""Sections of a page on effects of techniques, interactions, sources of variance and power."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, runs_text, signed
-from ltbench.leaderboard.tables.markdown import FOLD, escape, folded, plain_table
+from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
 _ADDS = """\
 Percentage points of top-1 accuracy that switching a technique on adds, everything else as it was, averaged over every
 combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
-a paired test separates it from zero (Holm over this column). *alone* is the difference to the baseline."""
+it is significant (paired t test, Holm over this column). *alone* is the difference to the baseline."""
 _TOGETHER = """\
 What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
-stand in each other's way. Averaged and tested as above, over all pairs of one imbalance factor."""
+interfere. Averaged and tested as above, over all pairs of one imbalance factor."""
 
 
 def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
-    """Yield the sections on what techniques add; nothing where the differences to the baseline say it already."""
-    if not analysis.telling:
+    """Yield the sections on effects; nothing where the differences to the baseline say the same."""
+    if not analysis.has_averages:
         return
     yield from ("### What each technique adds", "", *_ADDS.splitlines(), "")
     yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
@@ -33,31 +33,31 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
         return
     yield from ("### What pairs add", "", *_TOGETHER.splitlines(), "", *pair_figure)
     apart = [effect for effect in analysis.pairs if effect.separated]
-    # What no heat map shows is in the table, separated or not.
+    # Too few pairs for a heat map are all in the table, significant or not.
     shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
     if shown:
         yield from (*_folding(*_pair_table(shown)), "")
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
     every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
-    yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} separated from zero; {every}"
+    yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant; {every}"
     yield ""
 
 
 def variance_lines(analysis: Analysis) -> Iterator[str]:
-    """Yield the section on where the variance comes from; nothing where there is a single run of everything."""
-    found = analysis.variances
+    """Yield the section on sources of variance; nothing where only the baseline was run."""
+    variances = analysis.variances
     if all(len(record.techniques) == 0 for record in analysis.group.records):
         return
-    yield from ("### Where the variance comes from", "")
-    told = [one for one in found if one.shares]
-    if not told:
-        yield from (f"It cannot be told: {found[0].why}.", "")
+    yield from ("### Sources of variance", "")
+    estimable = [one for one in variances if one.shares]
+    if not estimable:
+        yield from (f"It cannot be estimated: {variances[0].why}.", "")
         return
-    heads = ["mean" if one.factor is None else f"IF {factor_text(one.factor)}" for one in told]
-    sources = told[-1].shares
+    heads = ["mean" if one.factor is None else f"IF {factor_text(one.factor)}" for one in estimable]
+    sources = estimable[-1].shares
     rows = [
-        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in told)]
+        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in estimable)]
         for i, share in enumerate(sources)
     ]
     yield from (
@@ -70,31 +70,30 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
     low, high = sd_interval(fewest)
     yield (
         f"An SD from {fewest} levels is rough: the true one is between {low:.1f} and {high:.1f} times as large, with 95 % "
-        "confidence. The rest is what is left of a run after combination and seeds are taken away, and what paired "
-        "differences have to rise above."
+        "confidence. The rest is the variance that combination and seeds do not explain, the noise of paired differences."
     )
     if any(share.source == BOTH for share in seeds):
         yield (
-            "Subset and training seed cannot be told apart here: that takes at least "
+            "The parts of subset and training seed cannot be separated here: that takes at least "
             f"{FEWEST} of each, crossed."
         )  # fmt: skip
     if any(share.source == SUBSET for share in seeds) and any(share.source == SEED for share in seeds):
         yield (
-            "Subset and training seeds are crossed, so each takes part in several runs: as far as techniques do better on some "
-            "of them than on others, runs are not independent and the intervals of this page are somewhat too narrow."
+            "Subset and training seeds are crossed, so each is part of several runs: if techniques do better on some of them "
+            "than on others, runs are not independent and the intervals of this page are somewhat too narrow."
         )
     yield ""
 
 
 def versus_lines(table: Table) -> list[str]:
     """Return the tests of the first rows, folded: each row against the baseline and against the best row."""
-    # From one run there is nothing to test, and `table.csv` has the differences.
+    # One run cannot be tested, and `table.csv` has the differences.
     if not any(gap is not None and gap.half is not None for row in table.rows for gap in (row.delta, row.to_best)):
         return []
     rows = [
         [
             escape(row.label) if row.techniques else "*baseline*",
-            *(_tight(text) for text in _tests(row)),
+            *(unbroken(text) for text in _tests(row)),
             runs_text(row, table.expected),
         ]
         for row in table.rows[:FOLD]
@@ -103,35 +102,37 @@ def versus_lines(table: Table) -> list[str]:
     lines = plain_table(head, rows, right=range(1, 8))
     if len(table.rows) > FOLD:
         lines += ["", f"[`table.csv`](table.csv) has the other {len(table.rows) - FOLD} rows."]
-    return [*folded("Tests against the baseline and against the best row, with effect sizes", lines), ""]
+    return [*details("Tests against the baseline and against the best row, with effect sizes", lines), ""]
 
 
 def more_runs(table: Table) -> list[str]:
-    """Return how many more runs would tell the first two rows apart, where these runs do not."""
+    """Return how many more runs a significant difference of the first two rows takes, where they share a rank."""
     ranked = [row for row in table.rows if row.rank is not None]
     if len(ranked) < 2 or ranked[1].rank != 1:
         return []
     gap = ranked[1].to_best
     if gap is None or gap.sd is None:
-        return ["One pair of seeds tells no rows apart, nor how many more would.", ""]
+        return [
+            "With one pair of seeds no difference can be tested, nor the number of runs estimated that a test needs.",
+            "",
+        ]
     if abs(gap.mean) <= CONSTANT or gap.sd <= CONSTANT:
         return [
-            "The difference of the first two rows is the same in every run: no test tells how many more would do.",
+            "The difference of the first two rows is the same in every run, so the number of runs that a test needs cannot be estimated.",
             "",
         ]
     size = abs(gap.mean) / gap.sd
     also = ""
     if table.pairs > 1:
         within = _count(runs_needed(size, LEVEL / table.pairs), gap.n)
-        also = f", {within} by the test of this table, which is corrected for {table.pairs:,} pairs of rows"
-    known = f" {gap.n} pairs know both only roughly: take it for an order of magnitude." if gap.n < 10 else ""
+        also = f", {within} in the test of this table, which is corrected for {table.pairs:,} pairs of rows"
+    known = f" {gap.n} pairs give only the order of magnitude." if gap.n < 10 else ""
     gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
     return [
         " ".join(
             [
-                f"The first two rows differ by {gap_text}. Were that and its SD of {percent(gap.sd)} the truth, a paired test",
-                f"of the two alone would take {_count(runs_needed(size), gap.n)} pairs of seeds to find it in 80 of 100",
-                f"repetitions{also}.{known} Where two rows are equal, no number will do.",
+                f"The first two rows differ by {gap_text}. If this effect and its SD of {percent(gap.sd)} are real,",
+                f"{_count(runs_needed(size), gap.n)} seed pairs give 80 % power in a paired test of the two{also}.{known}",
             ]
         ),
         "",
@@ -164,7 +165,7 @@ def _main_table(analysis: Analysis, board: Board) -> tuple[list[str], list[list[
             [
                 escape(name[0]),
                 _text(mean),
-                "" if single is None else _tight(signed(single.mean) + half_text(single)),
+                "" if single is None else unbroken(signed(single.mean) + half_text(single)),
                 *(_text(by_key.get((name, factor))) for factor in factors),
                 MISSING if mean is None else f"{mean.n}/{table.expected}" if mean.n < table.expected else str(mean.n),
                 MISSING if mean is None else str(mean.contexts),
@@ -188,32 +189,27 @@ def _pair_table(effects: Sequence[Effect]) -> tuple[list[str], list[list[str]]]:
 
 
 def _folding(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table, the rows after the first ones folded."""
+    """Return a table with the rows from FOLD on folded."""
     right = range(1, len(head))
     lines = plain_table(head, rows[:FOLD], right=right)
     if len(rows) > FOLD:
-        lines += ["", *folded(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right))]
+        lines += ["", *details(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right))]
     return lines
 
 
 def _partial(effects: Sequence[Effect]) -> list[str]:
-    """Return a note where some combination is there at some pairs of seeds and not at others."""
+    """Return a note where some combinations lack pairs of seeds that others have."""
     if all(effect.whole for effect in effects):
         return []
-    return ["Some combinations are not there at every pair of seeds; each pair counts those that it has.", ""]
+    return ["Some combinations lack pairs of seeds; each pair counts the combinations that it has.", ""]
 
 
 def _text(effect: Effect | None) -> str:
     if effect is None:
         return MISSING
     half = "" if effect.high is None else f" ± {percent(effect.high - effect.mean)}"
-    return _tight(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")
+    return unbroken(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")
 
 
 def _share(share: Share) -> str:
-    return _tight(f"{percent(share.sd)} ({100 * share.share:.0f} %)")
-
-
-def _tight(text: str) -> str:
-    # A number and its interval stay on one line.
-    return text.replace(" ", "\u00a0")
+    return unbroken(f"{percent(share.sd)} ({100 * share.share:.0f} %)")

@@ -1,4 +1,4 @@
-"""Whether the claims of a report hold, judged from records."""
+"""Judge the claims of a report from records."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.record_groups import Comparable, asked
+from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
-from ltbench.leaderboard.tables.table import Pair
 from ltbench.suite.published import Claim, Combination, Reported
 
 HOLDS, FAILS, OPEN, UNKNOWN = "holds", "does not hold", "not separated", "not measured"
@@ -25,19 +24,19 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     factor: float | None
     published: float | None
     measured: Estimate | None
-    """`better` minus `worse`, over the runs that both have."""
+    """`better` minus `worse`, over the runs of both."""
     verdict: str
     remark: str = ""
 
 
-def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[Comparable]) -> Iterator[Verdict]:
-    """Yield the verdict on a claim at each of its factors, in each of the places that it is about."""
-    mine, names = asked(claim, groups)
-    known = sorted({factor for group in mine for factor in group.factors})
+def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[Verdict]:
+    """Yield the verdict on a claim at each of its factors and in each matching group."""
+    matching, names = matching_groups(claim, groups)
+    known = sorted({factor for group in matching for factor in group.factors})
     factors = list(known if claim.imbalance_factors == "all" else claim.imbalance_factors)
     steps: list[list[float]] = [factors] if claim.pooled else [[factor] for factor in factors] or [[]]
     for step in steps:
-        here = [(group, name) for group, name in zip(mine, names, strict=True) if _about(claim, group, step)]
+        here = [(group, name) for group, name in zip(matching, names, strict=True) if _about(claim, group, step)]
         factor = step[0] if len(step) == 1 else None
         published = _published(claim, reported, step)
         for group, name in here:
@@ -52,12 +51,12 @@ def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[Comparabl
             )  # fmt: skip
 
 
-def _about(claim: Claim, group: Comparable, factors: Sequence[float]) -> bool:
-    return any(group.there(side, factor) for factor in factors for side in (claim.better, claim.worse))
+def _about(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> bool:
+    return any(group.ok_records(side, factor) for factor in factors for side in (claim.better, claim.worse))
 
 
-def _gaps(claim: Claim, group: Comparable, factors: Sequence[float]) -> list[float]:
-    """Return `better` minus `worse` of every run that both have at every factor, the mean over factors."""
+def _gaps(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> list[float]:
+    """Return `better` minus `worse` per run, as the mean over factors; runs that lack a factor are left out."""
     by_factor: list[dict[Pair, float]] = []
     for factor in factors:
         better = group.scores(claim.better, factor, claim.metric)
@@ -68,7 +67,7 @@ def _gaps(claim: Claim, group: Comparable, factors: Sequence[float]) -> list[flo
 
 
 def _verdict(claim: Claim, measured: Estimate | None, gaps: Sequence[float]) -> tuple[str, str]:
-    """Return the verdict and what has to be said beside it."""
+    """Return the verdict and a remark on it."""
     if measured is None:
         return UNKNOWN, ""
     if measured.half is None:
@@ -77,7 +76,7 @@ def _verdict(claim: Claim, measured: Estimate | None, gaps: Sequence[float]) -> 
     if claim.within is not None:
         return _equal(low, high, claim.within), ""
     if max(gaps) - min(gaps) <= _CONSTANT:
-        # No spread, and so no interval that means anything, as for the ranks of a table.
+        # Without spread the interval means nothing, as for the ranks of a table.
         return OPEN, "the same in every run"
     return _larger(low, high, claim.at_least) if claim.sign == "+" else _larger(-high, -low, claim.at_least)
 
@@ -97,7 +96,7 @@ def _larger(low: float, high: float, at_least: float) -> tuple[str, str]:
 
 
 def _published(claim: Claim, reported: Sequence[Reported], factors: Sequence[float]) -> float | None:
-    """Return the difference that the report prints, or that of the two numbers that it prints."""
+    """Return the published difference, or that of the two published numbers."""
     if claim.difference is not None:
         return claim.difference
     gaps = []
@@ -110,17 +109,17 @@ def _published(claim: Claim, reported: Sequence[Reported], factors: Sequence[flo
 
 
 def _printed(techniques: Combination, factor: float, claim: Claim, reported: Sequence[Reported]) -> float | None:
-    for one in reported:
-        same = (one.imbalance_factor, one.metric, frozenset(one.techniques)) == (
+    for entry in reported:
+        same = (entry.imbalance_factor, entry.metric, frozenset(entry.techniques)) == (
             factor, claim.metric, frozenset(techniques),
         )  # fmt: skip
         place = all(
-            mine is None or theirs is None or mine == theirs
-            for mine, theirs in (
-                (one.dataset, claim.dataset), (one.profile, claim.profile), (one.model, claim.model),
-                (one.recipe or None, claim.recipe or None),
+            a is None or b is None or a == b
+            for a, b in (
+                (entry.dataset, claim.dataset), (entry.profile, claim.profile), (entry.model, claim.model),
+                (entry.recipe or None, claim.recipe or None),
             )
         )  # fmt: skip
         if same and place:
-            return one.number
+            return entry.number
     return None

@@ -1,4 +1,4 @@
-"""The markdown page of a suite: question, tables, what is missing, what failed, who made what."""
+"""The markdown page of a suite: question, tables, missing cells, failures, plugins."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.leaderboard.figures import Placed
+from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
-from ltbench.leaderboard.page.published_section import reported_lines
-from ltbench.leaderboard.page.verification_notes import Trust, withdrawn_lines
-from ltbench.leaderboard.statistics.analysis import Analysis, analysed
-from ltbench.leaderboard.statistics.mean_ranks import Critical, critical
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.page.published_section import published_lines
+from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
+from ltbench.leaderboard.statistics.analysis import Analysis, analyse
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
+from ltbench.leaderboard.statistics.record_groups import Pair, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.tables.cell_text import factor_text
-from ltbench.leaderboard.tables.markdown import escape, fenced, folded, more_lines, plain_table, table_lines
-from ltbench.leaderboard.tables.table import Board, Pair, Table
+from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_lines, plain_table, table_lines
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
-from ltbench.stages import STAGES
+from ltbench.stages import PRIMARY, STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 from ltbench.technique import written
 
@@ -34,26 +34,23 @@ _READING = """\
 <details><summary>How to read the tables</summary>
 
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
-  seeds, one for the long-tailed subset and one for the training; the rows of a table share subset, initial weights and
-  order of images run by run. The other scores are means over the same runs. All numbers are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a difference that a paired
-  t test separates from zero, corrected for the number of rows (Holm, 5 %).
-- **#** is the rank. Rows that share one (`=`) are a group; a new group begins where a paired t test, corrected for all
-  pairs of rows, tells a row apart from the first of the group above. Few runs tell little apart:
-  a shared rank does not say *equal*.
-- **best** marks with `≈` every row that such a test does not tell apart from the row with the best mean.
-- *n* counts pairs of seeds; `2/3 seeds` says that one of three is missing or failed.
+  seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
+  order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
+- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a significant difference: a
+  paired t test, corrected for the number of rows (Holm, 5 %).
+- **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
+  significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
+  detect only large differences: a shared rank does not mean *equal*.
+- **best** marks with `≈` every row that does not differ significantly from the row with the best mean.
+- *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.
-- Folded below: **p** values, corrected, and **d**, the mean difference in standard deviations of the differences
-  (Cohen's d_z with Hedges' correction for few runs).
-- **many**, **med.**, **few** are mean accuracies of the classes with more than {many}, {few} to {many}, and fewer than
-  {few} training images; n/a where there is no such class. **worst** is the accuracy of the worst class.
-- Below each table: **head**, **middle**, **tail** are the thirds of the classes by training images, **SD** the spread
-  of class accuracies, **F1** the macro F1, **ECE** the expected calibration error (15 bins).
-- **Bold** is the best number of a column. – is a cell that is missing; nothing is imputed.
-- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and run some of the
-  cells again: the line above names the version, the records by their digest, and how many cells that were.
+- Folded below each table: **p** values, corrected, and **d**, the mean difference in standard deviations of the
+  differences (Cohen's d_z with Hedges' correction for few runs).
+{scores}
+- **Bold** is the best number of a column, n/a an undefined score, – a missing cell; nothing is imputed.
+- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and rerun some of
+  the cells: the line above names the version, the digest of the records and the number of cells that were rerun.
 
 </details>
 
@@ -61,7 +58,7 @@ _READING = """\
 
 
 class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a page says of a suite; kept beside the records, so that a page needs neither plugins nor suite."""
+    """What a page says about its suite; kept beside the records, so that rendering needs neither plugins nor suite."""
 
     name: str
     title: str = ""
@@ -72,17 +69,19 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     seeds: tuple[Pair, ...] = ()
     """The pairs (subset seed, training seed) that every combination is run with."""
     unfinished: int = 0
-    """Cells that the last run had planned and has no record of."""
+    """Planned cells that have no record after the last run."""
     reported: tuple[Reported, ...] = ()
-    """The published numbers, and what the report concludes from them."""
+    """The numbers that the report publishes."""
     claims: tuple[Claim, ...] = ()
     figures: tuple[str, ...] = ()
-    """What the page shows, of `ltbench.suite.published.FIGURES`."""
+    """Figures of the page, names of `ltbench.suite.published.FIGURES`."""
     highlight: Combination | None = None
+    columns: tuple[Column, ...] = ()
+    """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
 
 
-class Failed(msgspec.Struct, frozen=True):
-    """Cells that failed for one reason."""
+class FailureGroup(msgspec.Struct, frozen=True):
+    """Cells that failed for the same reason."""
 
     error: Failure
     cells: list[Record]
@@ -92,47 +91,48 @@ def page(
     facts: SuiteFacts,
     records: Sequence[Record],
     boards: Sequence[Board],
-    figures: Sequence[Placed] = (),
-    trust: Trust | None = None,
+    figures: Sequence[FigureGroup] = (),
+    notes: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
 ) -> str:
     """Return the text of a suite's page.
 
-    records: in their fixed order; boards, figures, analyses: what `table.boards`, `figures.placed` and
-    `analysis.analysed` make of them; trust: what `trust.trust` says of them.
+    records: in their fixed order; boards, figures, analyses, notes: what `make_boards`, `place_figures`, `analyse` and
+    `verification_notes` return for them.
     """
     if analyses is None:
-        analyses = analysed(comparables(records))
-    failures = failed(records)
+        analyses = analyse(group_records(records))
+    columns = next((table.columns for board in boards for table in board.tables), ())
+    failures = group_failures(records)
     numbers = failure_numbers(failures)
     lines = [f"# {escape(facts.title or facts.name)}", ""]
     lines += _paragraph(facts.question)
     lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
     lines += _reproduce(facts, records)
-    trust = trust or Trust()
+    notes = notes or VerificationNotes()
     if not records:
         lines += ["No results yet.", ""]
     else:
-        lines += [*([" ".join(trust.provenance), ""] if trust.provenance else []), *_reading(boards)]
-    lines += reported_lines(facts.reported, facts.claims, [one.group for one in analyses])
+        lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
     for board, analysis in zip(boards, analyses, strict=True):
         lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
-    lines += [*_missing(facts, boards), *withdrawn_lines(trust), *_failures(failures), *_plugins(records)]
+    lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def failed(records: Iterable[Record]) -> list[Failed]:
-    """Return the failures among records, one for each reason, in the order of the records."""
+def group_failures(records: Iterable[Record]) -> list[FailureGroup]:
+    """Return the failures among records by reason, in the order of the records."""
     reasons: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.error is not None:
             reasons.setdefault((record.error.type, record.error.message), []).append(record)
-    return [Failed(cells[0].error, cells) for cells in reasons.values() if cells[0].error is not None]
+    return [FailureGroup(cells[0].error, cells) for cells in reasons.values() if cells[0].error is not None]
 
 
-def failure_numbers(failures: Iterable[Failed]) -> dict[str, int]:
-    """Return the number of the section of a page that has the log of a failed cell, by the cell's id."""
+def failure_numbers(failures: Iterable[FailureGroup]) -> dict[str, int]:
+    """Return id of a failed cell -> number of the page section with its log."""
     return {cell.id: number for number, failure in enumerate(failures, 1) for cell in failure.cells}
 
 
@@ -150,20 +150,29 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
     return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
-def _reading(boards: Sequence[Board]) -> list[str]:
+def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(many=longtail.MANY, few=longtail.FEW, protocols=protocols).splitlines()
+    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+
+
+def _legend(columns: Iterable[Column]) -> Iterator[str]:
+    """Yield a line for each score of the tables, in the order in which the tables have them."""
+    declared = [column for column in columns if not column.per_class and column.name != PRIMARY]
+    for place in ("main", "folded"):
+        for column in sorted((one for one in declared if one.shown == place), key=lambda one: one.order):
+            name = "" if column.full_title.lower() == column.title.lower() else f" ({escape(column.full_title)})"
+            yield f"- **{escape(column.title)}**{name}: {escape(column.full_description)}"
 
 
 def _board(
-    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[Placed], *, several: bool
+    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup], *, several: bool
 ) -> Iterator[str]:  # fmt: skip
     yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} cells are there in more than one version; the one of the highest revision counts."
+        yield f"{board.versions} cells have several versions; the one of the highest revision counts."
     yield ""
     if board.across:
         yield from (
@@ -179,48 +188,45 @@ def _board(
     for table in board.tables:
         yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
         yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
-        yield from (*more_lines(table, failures), "")
+        yield from more_lines(table, failures)
         yield from _figures(board, table.factor, figures)
     if not board.across:
         yield from _sections(board, analysis, figures)
 
 
-def _sections(board: Board, analysis: Analysis, figures: Sequence[Placed]) -> Iterator[str]:
+def _sections(board: Board, analysis: Analysis, figures: Sequence[FigureGroup]) -> Iterator[str]:
     adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
     yield from effect_lines(analysis, board, adds, pairs)
     yield from variance_lines(analysis)
 
 
-def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[Placed]) -> list[str]:
+def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[FigureGroup]) -> list[str]:
     if not any(analysis.group.records for analysis in analyses):
         return []
-    found = critical([analysis.group for analysis in analyses])
+    found = mean_ranks([analysis.group for analysis in analyses])
     lines = ["## Across data sets", ""]
-    if not isinstance(found, Critical):
+    if not isinstance(found, MeanRanks):
         return [*lines, found, ""]
     lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
-    verdict = "tells the combinations apart" if found.p < LEVEL else "does not tell the combinations apart"
-    head = f"Friedman's test over {len(found.datasets)} data sets {verdict} (p = {found.p:.2g})."
-    rule = f"Mean ranks that differ by less than {found.difference:.2f} are not told apart (Nemenyi, 5 %)."
+    verdict = "significant" if found.p < LEVEL else "not significant"
+    head = f"Friedman's test over {len(found.datasets)} data sets is {verdict} (p = {found.p:.2g})."
+    rule = f"Mean ranks differ significantly from {found.difference:.2f} on (Nemenyi, 5 %)."
     lines += [f"{head} {rule}", ""]
     rows = [
         [str(i), escape(label), f"{rank:.2f}"]
         for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
     ]
-    return [*lines, *folded("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
+    return [*lines, *details("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
 
 
-def _figures(board: Board, factor: float | None, figures: Sequence[Placed], section: str = "") -> Iterator[str]:
-    def place(of: Board | Comparable) -> tuple[object, ...]:
-        return of.protocol, of.dataset, of.profile, of.model, of.recipe
-
+def _figures(board: Board, factor: float | None, figures: Sequence[FigureGroup], section: str = "") -> Iterator[str]:
     for one in figures:
-        if one.factor == factor and one.section == section and place(one.group) == place(board):
+        if one.factor == factor and one.section == section and one.group.key == board.key:
             yield from one.markdown()
 
 
 def _about(table: Table) -> str:
-    """Say what the data and the cost of a table are, in units that are the same on every machine."""
+    """Return data and cost of a table in a sentence; only costs that are the same on every machine."""
     parts = []
     counts = [int(count) for count in table.data.get("counts", [])]
     if counts:
@@ -252,9 +258,9 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     count = sum(len(runs) for board in boards for *_, runs in board.missing)
     if not count and not facts.unfinished:
         return []
-    lines = ["## What is missing", ""]
+    lines = ["## Missing cells", ""]
     if facts.unfinished:
-        lines += [f"The last run ended with {facts.unfinished} planned cells unfinished. The same command goes on.", ""]
+        lines += [f"The last run left {facts.unfinished} planned cells unfinished. The same command resumes it.", ""]
     if count:
         have = "1 cell of the combinations above has" if count == 1 else f"{count} cells of the combinations above have"
         lines += [f"{have} no record:", "", *(f"- {c}" for c in cells[:LISTED])]
@@ -263,10 +269,10 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     return lines
 
 
-def _failures(failures: Sequence[Failed]) -> list[str]:
+def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     if not failures:
         return []
-    lines = ["## What failed", ""]
+    lines = ["## Failures", ""]
     for number, failure in enumerate(failures, 1):
         first, *others = failure.cells
         cells = [
@@ -280,7 +286,7 @@ def _failures(failures: Sequence[Failed]) -> list[str]:
         if log:
             cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
             text = "\n".join([*cut, *log[-LISTED:]])
-            lines += [*folded("Log", fenced(text)), ""]
+            lines += [*details("Log", fenced(text)), ""]
     return lines
 
 
@@ -300,4 +306,4 @@ def _plugins(records: Sequence[Record]) -> list[str]:
         for stage, same in groupby(rows, key=lambda row: row[0])
         for first, row in ((i == 0, row) for i, row in enumerate(same))
     ]
-    return ["## Who made what", "", *plain_table(["stage", "technique", "plugin of", "revision"], rows), ""]
+    return ["## Plugins", "", *plain_table(["stage", "technique", "plugin of", "revision"], rows), ""]

@@ -1,40 +1,45 @@
-"""What a report says against what was measured: its numbers, and whether its claims hold."""
+"""Published numbers and claims of a report beside the measured ones."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
-from ltbench.leaderboard.statistics.record_groups import Comparable, asked
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
-from ltbench.leaderboard.tables.markdown import escape, folded, plain_table
+from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
+from ltbench.stages import CLASS_ACCURACY, PRIMARY, TECHNIQUE_STAGES, Column
 from ltbench.suite.published import Claim, Combination, Reported
 
 _ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)
 _READING = """\
 Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs. A claim is
 measured by the difference between its two combinations, run by run: it **holds** where the whole interval is on the
-claimed side, and **does not hold** where the whole interval is on the other; otherwise these runs do not separate the two.
-Each claim is judged by itself, with no correction for their number."""
+claimed side, and **does not hold** where the whole interval is on the other; otherwise the difference is not
+significant (*not separated*).
+Claims are judged one by one, without correction for their number."""
 
 
-def reported_lines(reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[Comparable]) -> list[str]:
-    """Return the section of a page that sets a report against the records; empty where a suite carries none."""
+def published_lines(
+    reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()
+) -> list[str]:
+    """Return the section of a page on the numbers and claims of a report; empty if the suite has none."""
+    titles = {column.name: metric_text(column) for column in columns}
     if not reported and not claims:
         return []
     judged = [verdict for claim in claims for verdict in judge(claim, reported, groups)]
     lines = ["## Against the report", "", *_READING.splitlines(), ""]
     if judged:
-        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups)), ""]
+        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups), titles), ""]
     if reported:
-        lines += ["### Numbers", "", *_number_table(reported, groups), ""]
+        lines += ["### Numbers", "", *_number_table(reported, groups, titles), ""]
         lines += [*_by_class(reported, groups)]
     return lines
 
@@ -44,25 +49,23 @@ def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
     return " + ".join(sorted(techniques, key=lambda name: (order.get(name, 0), name))) or "baseline"
 
 
-def metric_text(metric: str) -> str:
-    """Return the name of a score as tables write it."""
-    return {"top1": "top-1", "macro_f1": "macro F1", "sd_classes": "SD across classes"}.get(
-        metric, metric.replace("_", " ")
-    )
+def metric_text(column: Column) -> str:
+    """Return the name of a score as it is written within a line."""
+    title = column.title if column.name == PRIMARY else column.full_title
+    # An abbreviation keeps its capitals.
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
-def stage_order(groups: Sequence[Comparable]) -> dict[str, int]:
-    """Return where in a combination a technique is written: the place of its stage."""
-    from ltbench.stages import TECHNIQUE_STAGES
-
+def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
+    """Return technique -> place of its stage, the order in which a combination is written."""
     techniques = {pair for group in groups for record in group.records for pair in record.techniques}
     return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}
 
 
 def _summary(judged: Sequence[Verdict]) -> str:
-    counts = Counter(one.verdict for one in judged)
+    counts = Counter(verdict.verdict for verdict in judged)
     words = [f"{counts[word]} {_plural(word, counts[word])}" for word in _ORDER if counts[word]]
-    claims = len({one.claim.text for one in judged})
+    claims = len({verdict.claim.text for verdict in judged})
     many = "1 claim" if claims == 1 else f"{claims} claims"
     tests = "1 comparison" if len(judged) == 1 else f"{len(judged)} comparisons"
     return f"{many} in {tests}: {', '.join(words)}."
@@ -74,7 +77,7 @@ def _plural(word: str, count: int) -> str:
     return {HOLDS: "hold", FAILS: "do not hold", OPEN: "are not separated", UNKNOWN: "are not measured"}[word]
 
 
-def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[str]:
+def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:
     several = any(one.where for one in judged)
     rows, before = [], None
     for one in judged:
@@ -100,11 +103,11 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[st
         rows.append(
             [
                 text,
-                f"{escape(sides)}{size}, {escape(metric_text(claim.metric))}",
+                f"{escape(sides)}{size}, {escape(titles.get(claim.metric, claim.metric))}",
                 *([escape(one.where)] if several else []),
                 factor,
-                MISSING if one.published is None else _tight(signed(one.published)),
-                MISSING if one.measured is None else _tight(signed(one.measured.mean) + half_text(one.measured)),
+                MISSING if one.published is None else unbroken(signed(one.published)),
+                MISSING if one.measured is None else unbroken(signed(one.measured.mean) + half_text(one.measured)),
                 str(0 if one.measured is None else one.measured.n),
                 verdict + (f" ({one.remark})" if one.remark else ""),
             ]
@@ -115,7 +118,7 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int]) -> list[st
     return plain_table(head, rows, right=range(wide - 5, wide - 1))
 
 
-def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) -> list[str]:
+def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str]) -> list[str]:
     order = stage_order(groups)
     several = len(groups) > 1
     rows, notes = [], dict[str, int]()
@@ -129,9 +132,9 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) ->
                     escape(label(one.techniques, order)),
                     *([escape(where) or MISSING] if several else []),
                     factor_text(one.imbalance_factor),
-                    escape(metric_text(one.metric)),
+                    escape(titles.get(one.metric, one.metric)),
                     percent(one.number),
-                    MISSING if measured is None else _tight(percent(measured.mean) + half_text(measured)),
+                    MISSING if measured is None else unbroken(percent(measured.mean) + half_text(measured)),
                     str(0 if measured is None else measured.n),
                     MISSING if gap is None else signed(gap),
                 ]
@@ -151,39 +154,38 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[Comparable]) ->
     return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
 
 
-def _measured(one: Reported, groups: Sequence[Comparable]) -> list[tuple[str, Estimate | None]]:
-    mine, names = asked(one, groups)
-    found: list[tuple[str, Estimate | None]] = []
-    for group, name in zip(mine, names, strict=True):
+def _measured(one: Reported, groups: Sequence[RecordGroup]) -> list[tuple[str, Estimate | None]]:
+    matching, names = matching_groups(one, groups)
+    estimates_by_name: list[tuple[str, Estimate | None]] = []
+    for group, name in zip(matching, names, strict=True):
         scores = list(group.scores(one.techniques, one.imbalance_factor, one.metric).values())
         if scores:
-            found.append((name, estimates(np.array([scores]))[0]))
-    return found or [("", None)]
+            estimates_by_name.append((name, estimates(np.array([scores]))[0]))
+    return estimates_by_name or [("", None)]
 
 
-def _by_class(reported: Sequence[Reported], groups: Sequence[Comparable]) -> Iterator[str]:
-    """Yield, folded, the accuracy of each class where the report prints it."""
+def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[str]:
+    """Yield, folded, the accuracies of the classes that the report prints."""
     order = stage_order(groups)
     for one in (one for one in reported if one.per_class):
-        mine, names = asked(one, groups)
-        for group, name in zip(mine, names, strict=True):
-            there = [r for r in group.there(one.techniques, one.imbalance_factor) if r.per_class.get("accuracy")]
-            there = [r for r in there if len(r.per_class["accuracy"]) == len(one.per_class)]
-            if not there:
+        matching, names = matching_groups(one, groups)
+        for group, name in zip(matching, names, strict=True):
+            records = [
+                r for r in group.ok_records(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)
+            ]
+            records = [r for r in records if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
+            if not records:
                 continue
-            classes = classes_of(there, len(one.per_class))
+            classes = classes_of(records, len(one.per_class))
             rows = []
-            for c, (title, said) in enumerate(zip(classes, one.per_class, strict=True)):
-                values = [v for r in there if (v := r.per_class["accuracy"][c]) is not None]
+            for c, (title, published) in enumerate(zip(classes, one.per_class, strict=True)):
+                values = [v for r in records if (v := r.per_class[CLASS_ACCURACY][c]) is not None]
                 mean = math.fsum(values) / len(values) if values else None
-                gap = MISSING if mean is None else signed(mean - said)
-                rows.append([escape(title), percent(said), MISSING if mean is None else percent(mean), gap])
+                gap = MISSING if mean is None else signed(mean - published)
+                rows.append([escape(title), percent(published), MISSING if mean is None else percent(mean), gap])
             what = f"{escape(one.source)}, class by class: {escape(label(one.techniques, order))}"
             what += f", imbalance factor {factor_text(one.imbalance_factor)}" + (f", {escape(name)}" if name else "")
-            yield from folded(what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3]))
+            yield from details(
+                what, plain_table(["class", "reported", "measured", "difference"], rows, right=[1, 2, 3])
+            )
             yield ""
-
-
-def _tight(text: str) -> str:
-    # A number and its interval stay on one line.
-    return text.replace(" ", "\u00a0")

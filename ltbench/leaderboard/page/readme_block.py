@@ -1,4 +1,4 @@
-"""Tables between markers in a README, the only lines of it that are generated."""
+"""The generated lines of a README: tables between markers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLD = 20
 
 
 def compact_block(boards: Sequence[Board], failures: Mapping[str, int], page: str) -> list[str]:
-    """Return what a README shows of a suite: of each board the table across factors, or the only one there is."""
+    """Return the README block of a suite: of each board the table across factors, or its only table."""
     return ["", *(line for board in boards for line in _compact(board, failures, page, titled=len(boards) > 1))]
 
 
@@ -26,8 +26,8 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bo
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )
     yield (
-        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where a "
-        f"paired test separates the two; # is the rank, `=` where no test separates it from others; `≈` where none separates the row from the best. "
-        f"[The whole leaderboard]({page}) explains and has the rest."
+        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where it is "
+        f"significant; # is the rank, `=` where rows do not differ significantly; `≈` marks rows that do not differ "
+        f"significantly from the best. [The whole leaderboard]({page}) explains the columns and has the rest."
     )
     yield ""

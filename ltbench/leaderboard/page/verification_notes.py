@@ -1,4 +1,4 @@
-"""What a page says of whether its numbers were verified, and of those that were withdrawn."""
+"""Notes of a page on verified, self-reported and withdrawn numbers."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ltbench.core.spec import canonical
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import Record
+from ltbench.records.record import BoardKey, Record
 from ltbench.records.records_file import RecordsFile
-from ltbench.records.verifications import Standing, Verification
+from ltbench.records.verifications import Verification, VerificationStatus
 
 SELF_REPORTED = "self-reported"
 
 
-class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """The standing of a suite's records, in words."""
+class VerificationNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records of a suite are verified or withdrawn, in words."""
 
     provenance: list[str] = []
     """Sentences, as plain text with code between backticks."""
     withdrawn: list[tuple[Record, str]] = []
-    """What was withdrawn, and why."""
+    """Withdrawn records, each with the reason."""
 
 
-def trust(one: RecordsFile, standing: Standing) -> Trust:
-    """Return what a page says of the standing of its records."""
+def verification_notes(one: RecordsFile, standing: VerificationStatus) -> VerificationNotes:
+    """Return the notes on the records of a suite."""
     withdrawn = [
         (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))
         for record in one.withdrawn
     ]
-    return Trust(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
+    return VerificationNotes(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
 
 
-def marked(boards: Sequence[Board], records: Sequence[Record], standing: Standing) -> list[Board]:
-    """Return the boards with a note on each row that is self-reported where others are verified."""
+def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], standing: VerificationStatus) -> list[Board]:
+    """Return the boards with a note on each self-reported row, unless all rows are."""
     if not standing.valid:
         return list(boards)
-    lacking = {_row(record) for record in records if record.status == "ok" and not standing.covers(record)}
-    across = {(place, None, label) for place, _, label in lacking}
-    return [_marked(board, lacking | across) for board in boards]
+    lacking = {
+        (record.board, factor, record.label)
+        for record in records
+        if record.status == "ok" and not standing.covers(record)
+        for factor in (record.setting.imbalance_factor, None)
+    }
+    return [_mark_board(board, lacking) for board in boards]
 
 
-def withdrawn_lines(found: Trust) -> list[str]:
-    """Return the section of a page on what was withdrawn."""
-    if not found.withdrawn:
+def withdrawn_lines(notes: VerificationNotes) -> list[str]:
+    """Return the section of a page on withdrawn cells."""
+    if not notes.withdrawn:
         return []
     lines = [
         f"- `{record.id}` {escape(record.label)}, imbalance factor {factor_text(record.setting.imbalance_factor)}, "
         f"seed {record.setting.seed}: {escape(reason)}"
-        for record, reason in found.withdrawn
+        for record, reason in notes.withdrawn
     ]
     return [
-        "## What was withdrawn",
+        "## Withdrawn cells",
         "",
         "These cells count as missing; their records stay in the file.",
         "",
@@ -63,22 +66,11 @@ def withdrawn_lines(found: Trust) -> list[str]:
     ]
 
 
-Place = tuple[str, str, str, str, bytes]
-
-
-def _row(record: Record) -> tuple[Place, float | None, str]:
-    s = record.setting
-    place = (record.protocol, s.dataset, s.profile, s.model, canonical(record.recipe))
-    return place, s.imbalance_factor, record.label
-
-
-def _marked(board: Board, lacking: set[tuple[Place, float | None, str]]) -> Board:
-    place = (board.protocol, board.dataset, board.profile, board.model, canonical(board.recipe))
-
+def _mark_board(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> Board:
     def noted(table: Table) -> Table:
         rows = [
             msgspec.structs.replace(row, notes=(*row.notes, SELF_REPORTED))
-            if (place, table.factor, row.label) in lacking
+            if (board.key, table.factor, row.label) in lacking
             else row
             for row in table.rows
         ]
@@ -88,15 +80,15 @@ def _marked(board: Board, lacking: set[tuple[Place, float | None, str]]) -> Boar
     return msgspec.structs.replace(board, tables=[noted(table) for table in board.tables], across=across)
 
 
-def _provenance(records: Sequence[Record], standing: Standing) -> list[str]:
+def _provenance(records: Sequence[Record], standing: VerificationStatus) -> list[str]:
     made = [record for record in records if record.status == "ok"]
     covered = sum(standing.covers(record) for record in made)
     said = [f"Verified by {_verified(one)}." for one in standing.valid]
     if covered < len(made) or not made:
         which = "The rows with that note" if covered else "All rows"
-        said.append(f"{which} are {SELF_REPORTED}: made by whoever published them, and not run again by anyone else.")
+        said.append(f"{which} are {SELF_REPORTED}: not independently re-run.")
     said += [
-        f"A verification by {one.short} is void: cell `{cell}` has changed or is gone since."
+        f"The verification by {one.short} is void: cell `{cell}` has since changed or disappeared."
         for one, cell in standing.void
     ]
     return said
@@ -104,5 +96,5 @@ def _provenance(records: Sequence[Record], standing: Standing) -> list[str]:
 
 def _verified(one: Verification) -> str:
     gaps = [again.gap for again in one.rerun if not again.same and again.gap is not None]
-    how = "all numbers the same" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
-    return f"{one.short}, {how}" + (f", {one.recomputed} computed again from predictions" if one.recomputed else "")
+    how = "all numbers equal" if not gaps else f"top-1 within {100 * max(gaps):.2f} points"
+    return f"{one.short}, {how}" + (f", {one.recomputed} recomputed from predictions" if one.recomputed else "")

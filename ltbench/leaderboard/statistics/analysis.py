@@ -1,4 +1,4 @@
-"""What the records of each board say beyond its tables: effects of techniques, and where the variance comes from."""
+"""Effects of techniques and sources of variance of each board."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections.abc import Iterable
 import msgspec
 
 from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.statistics.score_array import Scores
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.variance import Variance, variances
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one board: what each technique adds, what pairs add beyond that, and the sources of variance."""
+    """Main effects, interactions and sources of variance of one board."""
 
-    group: Comparable
+    group: RecordGroup
     effects: list[Effect]
     pairs: list[Effect]
     variances: list[Variance]
 
     @property
     def factor(self) -> float | None:
-        """Where the effects that stand for all are: None, or the only factor there is."""
+        """The factor of the overall effects: None for the mean over factors, or the only factor."""
         factors = self.group.factors
         return None if len(factors) > 1 else factors[0]
 
     @property
-    def telling(self) -> bool:
-        """Whether effects say more than the differences to the baseline do: some technique was tried beside others."""
+    def has_averages(self) -> bool:
+        """Whether effects are averages, and so say more than the differences to the baseline."""
         return any(effect.contexts > 1 for effect in self.effects)
 
 
-def analysed(groups: Iterable[Comparable]) -> list[Analysis]:
-    """Return the analysis of each board, in their order."""
+def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
+    """Return the analysis of each board, in order."""
     made = []
     for group in groups:
-        scores = Scores.of(group.records)
+        scores = ScoreArray.of(group.records)
         made.append(
             Analysis(
                 group=group,

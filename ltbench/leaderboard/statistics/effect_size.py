@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 POWER = 0.8
-"""How often a difference should be found that is there; the custom since Cohen (1988)."""
+"""Power: probability of detecting a real difference; the convention since Cohen (1988)."""
 MOST = 1000
 """Runs beyond which a number would say no more than `more`."""
 _NODES = 400

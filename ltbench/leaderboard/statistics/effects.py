@@ -1,4 +1,4 @@
-"""What switching a technique on adds, averaged over all combinations of the others, alone and in pairs.
+"""Main effects of techniques, averaged over all combinations of the others, and interactions of pairs.
 
 The unit of replication is the pair of seeds. The combinations of one pair of seeds share subset, initial weights and
 order of images, so they are not independent: their differences are averaged within the pair first, and the t
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.score_array import Picked, Scores
+from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
-from ltbench.leaderboard.tables.table import PRIMARY
 from ltbench.records.record import Record
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.intp]
 
 _SIGNS = {2: (1.0, -1.0), 4: (1.0, -1.0, -1.0, 1.0)}
-"""How scores add up: with, without; both, the second alone, the first alone, neither."""
+"""Signs of scores in a difference: with, without; both, the second alone, the first alone, neither."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """What one technique adds, or what two add together beyond the sum of what each adds; fractions."""
+    """A main effect, or what two techniques add together beyond the sum of their main effects; fractions."""
 
     techniques: tuple[str, ...]
     """Labels: one for a main effect, two for an interaction."""
@@ -46,32 +45,32 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     """Pairs of seeds."""
     contexts: int
-    """Combinations of the other techniques that it is averaged over."""
+    """Combinations of the other techniques that it averages over."""
     cells: int
-    """Differences that it is made of: n times contexts where every one is there at every pair of seeds."""
+    """Differences that it averages: n times contexts if none is missing."""
     p: float | None
-    """Of the t test against zero, Holm-corrected over the effects of its kind at its factor; None where n is 1."""
+    """P-value of the t test against zero, Holm-corrected over the effects of its kind and factor; None if n is 1."""
 
     @property
     def separated(self) -> bool:
-        """Whether the corrected test separates the effect from zero."""
+        """Whether the effect is significant, corrected."""
         return self.p is not None and self.p < LEVEL
 
     @property
     def whole(self) -> bool:
-        """Whether every context is there at every pair of seeds."""
+        """Whether every context has every pair of seeds."""
         return self.cells == self.n * self.contexts
 
 
-def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
-    """Return what each technique adds to a score: at each imbalance factor, then over all where there are several.
+def main_effects(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
+    """Return the main effects of techniques on a score: at each imbalance factor and, if several, over all.
 
     records: those of one board, of any order, or their scores. Techniques are in the order of the stages. A difference is taken within
     one pair of seeds between a combination with the technique and the same one with the baseline of its stage in its
     place; nothing is imputed: a combination counts where both are there, over factors where both are there at every
     one. A technique without a single such difference has no effect here.
     """
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for one in combination:
@@ -81,13 +80,13 @@ def main_effects(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> l
     return _effects(scores, found)
 
 
-def interactions(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Effect]:
+def interactions(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
     """Return what each pair of techniques adds beyond the sum of what each adds, as `main_effects` does.
 
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
-    are there: above zero the two help each other, below they stand in each other's way. Some books take half of it.
+    are there: above zero the two help each other, below they interfere. Some books take half of it.
     """
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):
@@ -102,7 +101,7 @@ def _order(picked: Picked) -> tuple[int, str]:
     return TECHNIQUE_STAGES.index(picked[0]), picked[1]
 
 
-def _effects(scores: Scores, found: dict[tuple[Picked, ...], list[tuple[int, ...]]]) -> list[Effect]:
+def _effects(scores: ScoreArray, found: dict[tuple[Picked, ...], list[tuple[int, ...]]]) -> list[Effect]:
     """Return the effects of techniques. found: techniques -> of each context the rows that `_SIGNS` adds up."""
     keys = sorted(found, key=lambda picked: [_order(one) for one in picked])
     rows = [np.array(found[key], dtype=np.intp) for key in keys]

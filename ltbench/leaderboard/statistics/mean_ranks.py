@@ -1,4 +1,4 @@
-"""Ranks of combinations over data sets, and how far apart they must be: what a critical-difference diagram shows.
+"""Mean ranks of combinations over data sets, and their critical difference.
 
 Source: Demsar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006): Friedman's test over
 data sets, then Nemenyi's critical difference between mean ranks.
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.statistics.score_array import Combined, Scores
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
+from ltbench.leaderboard.statistics.score_array import Combined, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.records.record import combination_order
 
@@ -25,52 +25,52 @@ FEWEST_DATASETS = 10
 FEWEST_ROWS = 3
 
 
-class Critical(msgspec.Struct, frozen=True, kw_only=True):
+class MeanRanks(msgspec.Struct, frozen=True, kw_only=True):
     """Mean ranks over data sets, best first."""
 
     datasets: list[str]
     labels: list[str]
     ranks: list[float]
     p: float
-    """Of Friedman's test that all combinations rank the same."""
+    """P-value of Friedman's test that all combinations rank the same."""
     difference: float
     """Nemenyi's critical difference of mean ranks at 5 %."""
     groups: list[tuple[int, int]]
-    """First and last place of each largest set of neighbours that are not told apart."""
+    """First and last place of each maximal run of neighbours that do not differ significantly."""
 
 
-def critical(groups: Sequence[Comparable]) -> Critical | str:
-    """Return the ranks over the data sets of a suite, or the sentence that says why there are none.
+def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
+    """Return the ranks over the data sets of a suite, or a sentence on why there are none.
 
     Of a data set its fullest board counts. Imbalance factors, models and seeds of one data set are not independent of
-    one another, so they are averaged and are no data sets of their own. Only combinations that are there on every
-    data set are ranked.
+    one another, so they are averaged and do not count as data sets. Only combinations that were run on every data set
+    are ranked.
     """
-    boards: dict[str, Comparable] = {}
+    boards: dict[str, RecordGroup] = {}
     for group in groups:
         rival = boards.get(group.dataset)
         if rival is None or _full(group) > _full(rival):
             boards[group.dataset] = group
     if len(boards) < FEWEST_DATASETS:
-        have = "1 is here" if len(boards) == 1 else f"{len(boards)} are here"
+        have = f"this suite has {len(boards)}"
         return (
-            f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} of them "
-            f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent, so they do not count."
+            f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} "
+            f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent and do not count."
         )
     means = [_means(board) for board in boards.values()]
     shared = [one for one in means[0] if all(one in other for other in means)]
     shared.sort(key=lambda one: combination_order(sorted(one, key=lambda picked: combination_order([picked]))))
     if len(shared) < FEWEST_ROWS:
         return (
-            f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that are there on every data set; "
-            f"{len(shared)} {'is' if len(shared) == 1 else 'are'}."
+            f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that were run on every data set; "
+            f"this suite has {len(shared)}."
         )
     labels = [_label(one) for one in shared]
-    return ranked(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
+    return rank_and_test(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
 
 
-def ranked(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> Critical:
-    """Return what Friedman's and Nemenyi's tests say. values: float [data sets, combinations], high is good."""
+def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> MeanRanks:
+    """Rank combinations and test the ranks. values: float [data sets, combinations], high is good."""
     from scipy import stats
 
     many, size = values.shape
@@ -87,18 +87,18 @@ def ranked(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> Cr
         last = max(i for i in range(first, size) if means[i] - means[first] <= difference)
         if last > first and (not groups or last > groups[-1][1]):
             groups.append((first, last))
-    return Critical(
+    return MeanRanks(
         datasets=list(datasets), labels=[labels[i] for i in order], ranks=means, p=p, difference=difference, groups=groups
     )  # fmt: skip
 
 
-def _full(group: Comparable) -> int:
+def _full(group: RecordGroup) -> int:
     return sum(record.status == "ok" for record in group.records)
 
 
-def _means(group: Comparable) -> dict[Combined, float]:
+def _means(group: RecordGroup) -> dict[Combined, float]:
     """Return the mean score of each combination over the runs that it has at every factor."""
-    scores = Scores.of(group.records)
+    scores = ScoreArray.of(group.records)
     values = scores.at(None)
     known = np.isfinite(values)
     return {

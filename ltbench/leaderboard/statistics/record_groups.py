@@ -1,4 +1,4 @@
-"""Records that may be compared with one another, asked by combination, factor and score."""
+"""Groups of comparable records, with access by combination, factor and score."""
 
 from __future__ import annotations
 
@@ -7,28 +7,42 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ltbench.core.spec import Spec, canonical
-from ltbench.leaderboard.tables.table import Pair, newest
-from ltbench.records.record import Record, sort_key
+from ltbench.records.record import BoardKey, Record, sort_key
 from ltbench.suite.published import SettingFilter
 from ltbench.suite.recipe import Recipe
 
+Pair = tuple[int, int]
+"""Subset seed and training seed."""
 
-class Comparable(msgspec.Struct, frozen=True, kw_only=True):
-    """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
+
+class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that comparable records have in common."""
 
     protocol: str
     dataset: str
     profile: str
     model: str
     recipe: Spec
+
+    @property
+    def key(self) -> BoardKey:
+        """The `Record.board` of its records."""
+        return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe)
+
+
+class RecordGroup(BoardFields, frozen=True, kw_only=True):
+    """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
+
     records: list[Record]
+    older: int
+    """Records left out because another one of the same cell has a higher revision."""
 
     @property
     def factors(self) -> list[float]:
-        """The imbalance factors that there are records of, lowest first."""
+        """The imbalance factors of the records, lowest first."""
         return sorted({record.setting.imbalance_factor for record in self.records})
 
-    def there(self, techniques: Iterable[str], factor: float) -> list[Record]:
+    def ok_records(self, techniques: Iterable[str], factor: float) -> list[Record]:
         """Return the ok records of a combination at one factor. techniques: labels, in any order."""
         labels = frozenset(techniques)
         return [
@@ -40,48 +54,61 @@ class Comparable(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def scores(self, techniques: Iterable[str], factor: float, metric: str) -> dict[Pair, float]:
-        """Return a score of a combination by run; runs in which it is undefined are left out."""
+        """Return run -> score of a combination, without runs in which it is undefined."""
         return {
-            (record.setting.subset_seed, record.setting.seed): float(score)
-            for record in self.there(techniques, factor)
+            record.seeds: float(score)
+            for record in self.ok_records(techniques, factor)
             if (score := record.metrics.get(metric)) is not None
         }
 
-    def matches(self, place: SettingFilter) -> bool:
-        """Whether something that is said of `place` is said of these records."""
-        mine = (self.dataset, self.profile, self.model)
-        asked = (place.dataset, place.profile, place.model)
-        if any(want is not None and want != have for want, have in zip(asked, mine, strict=True)):
+    def matches(self, settings: SettingFilter) -> bool:
+        """Return whether `settings` matches these records."""
+        own = (self.dataset, self.profile, self.model)
+        wanted = (settings.dataset, settings.profile, settings.model)
+        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
             return False
         # The recipe of a record leaves out what is at its default.
         defaults = msgspec.to_builtins(Recipe(steps=1))
-        return all(self.recipe.get(key, defaults[key]) == value for key, value in place.recipe.items())
+        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
-def comparables(records: Iterable[Record]) -> list[Comparable]:
-    """Return the groups of records that may be compared, in the order in which a page shows them."""
-    groups: dict[tuple[object, ...], list[Record]] = {}
+def group_records(records: Iterable[Record]) -> list[RecordGroup]:
+    """Group comparable records, in the order in which a page shows them."""
+    groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
-        setting = record.setting
-        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
-        groups.setdefault(place, []).append(record)
-    return [_comparable(group) for group in groups.values()]
+        groups.setdefault(record.board, []).append(record)
+    return [_make_group(group) for group in groups.values()]
 
 
-def _comparable(records: Sequence[Record]) -> Comparable:
-    first = records[0]
-    return Comparable(
+def _make_group(records: list[Record]) -> RecordGroup:
+    first, current = records[0], newest(records)
+    return RecordGroup(
         protocol=first.protocol,
         dataset=first.setting.dataset,
         profile=first.setting.profile,
         model=first.setting.model,
         recipe=first.recipe,
-        records=newest(list(records)),
+        records=current,
+        older=len(records) - len(current),
     )
 
 
-def told_apart(groups: Sequence[Comparable]) -> list[str]:
-    """Return a name for each group that says what differs among them; empty where there is a single group."""
+def newest(records: list[Record]) -> list[Record]:
+    """Return the newest record of each slot, in their fixed order: that with the highest revisions."""
+    best: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        rival = best.get(record.slot)
+        if rival is None or _version(record) > _version(rival):
+            best[record.slot] = record
+    return sorted(best.values(), key=sort_key)
+
+
+def _version(record: Record) -> tuple[object, ...]:
+    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
+
+
+def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
+    """Return a name for each group from the fields that differ; empty for a single group."""
     from ltbench.technique import written
 
     if len(groups) < 2:
@@ -93,12 +120,12 @@ def told_apart(groups: Sequence[Comparable]) -> list[str]:
     columns += [
         [f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for group in groups] for key in keys
     ]
-    telling = [column for column in columns if len(set(column)) > 1]
-    return [", ".join(filter(None, (column[i] for column in telling))) for i in range(len(groups))]
+    differing = [column for column in columns if len(set(column)) > 1]
+    return [", ".join(filter(None, (column[i] for column in differing))) for i in range(len(groups))]
 
 
-def asked(place: SettingFilter, groups: Sequence[Comparable]) -> tuple[list[Comparable], list[str]]:
-    """Return the groups that something is said of, and what tells each apart from all others."""
-    names = told_apart(groups)
-    found = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(place)]
-    return [group for group, _ in found], [name for _, name in found]
+def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> tuple[list[RecordGroup], list[str]]:
+    """Return the groups that `settings` matches, with their distinguishing names."""
+    names = distinguishing_names(groups)
+    matching = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(settings)]
+    return [group for group, _ in matching], [name for _, name in matching]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ltbench.leaderboard.tables.table import PRIMARY, Pair, newest
+from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.records.record import Record
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
@@ -18,15 +19,15 @@ Picked = tuple[str, str]
 Combined = frozenset[Picked]
 
 
-class Scores:
-    """A score of every cell of a board; the same for records of any order."""
+class ScoreArray:
+    """The score of every cell of a board, independent of the order of the records."""
 
     combinations: list[Combined]
     factors: list[float]
     """Lowest first."""
     runs: list[Pair]
     values: Floats
-    """float [combinations, factors, runs]; NaN where a cell is missing, failed or without the score."""
+    """float [combinations, factors, runs]; NaN if a cell is missing, failed or has no score."""
 
     def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
         self.combinations, self.factors, self.runs = combinations, factors, runs
@@ -40,21 +41,21 @@ class Scores:
         made = cls(
             list(dict.fromkeys(frozenset(record.techniques) for record in current)),
             sorted({record.setting.imbalance_factor for record in current}),
-            sorted({(record.setting.subset_seed, record.setting.seed) for record in current}),
+            sorted({record.seeds for record in current}),
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
-            score, setting = record.metrics.get(metric), record.setting
+            score = record.metrics.get(metric)
             if record.status == "ok" and score is not None:
-                row, run = made.rows[frozenset(record.techniques)], (setting.subset_seed, setting.seed)
-                made.values[row, factors[setting.imbalance_factor], runs[run]] = score
+                row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
+                made.values[row, factor, runs[record.seeds]] = score
         return made
 
     def at(self, factor: float | None) -> Floats:
-        """Return float [combinations, runs] of one factor; None: the mean over all, NaN where one is missing."""
+        """Return float [combinations, runs] of one factor; None for the mean over all, NaN if one is missing."""
         return self.values.mean(axis=1) if factor is None else self.values[:, self.factors.index(factor)]
 
     @property
     def places(self) -> list[float | None]:
-        """The factors, and None for all of them where there are several."""
+        """The factors, and None for all of them if there are several."""
         return [*self.factors, *([None] if len(self.factors) > 1 else [])]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 """Family-wise error of a table's tests, and one minus the confidence of its intervals."""
 CONSTANT = 1e-12
+"""Spread of differences up to which they count as constant: rounding errors of fractions are smaller."""
 _BLOCK = 200_000
+"""Pairs of rows that are tested at once: all 125,000 pairs of 500 rows, within some tens of megabytes."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ def differences(values: Floats, reference: int) -> list[Estimate | None]:
 
 
 def holm(p: Floats) -> Floats:
-    """Return p-values corrected by Holm's step-down method, in the order given; NaN is no test and stays NaN.
+    """Return p-values corrected by Holm's step-down method, in the order given; NaN, for no test, stays NaN.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979).
     """
@@ -82,10 +84,10 @@ def holm(p: Floats) -> Floats:
     return corrected
 
 
-def against(values: Floats, reference: int) -> Floats:
+def p_values_against(values: Floats, reference: int) -> Floats:
     """Return the p-value of a paired t test of each row against the row `reference`, Holm-corrected over the others.
 
-    The reference is one that was chosen before looking, such as the baseline; for the best row take `ranking`.
+    The reference has to be chosen before looking, such as the baseline; for the best row use `ranking`.
     """
     others = np.array([row for row in range(len(values)) if row != reference], dtype=np.intp)
     p = np.full(len(values), np.nan)
@@ -94,21 +96,21 @@ def against(values: Floats, reference: int) -> Floats:
 
 
 def separated(values: Floats, reference: int) -> npt.NDArray[np.bool_]:
-    """Return which rows a paired t test separates from the row `reference`, Holm-corrected over the other rows."""
-    return np.asarray(against(values, reference) < LEVEL)
+    """Return which rows differ significantly from row `reference` by a paired t test, Holm-corrected over the others."""
+    return np.asarray(p_values_against(values, reference) < LEVEL)
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """The order of the rows of a matrix and what tests say of it."""
+    """Ranks of the rows of a matrix, and their tests against the best row."""
 
     places: list[int | None]
-    """The rank of each row; None for a row without a number."""
+    """Rank of each row; None for a row without a number."""
     best: int | None
     """The row with the best mean."""
     p_best: list[float | None]
-    """Corrected p-value of each row against the best one; None for that one, and where there are too few runs."""
+    """Corrected p-value of each row against the best one; None for that one, and with too few runs."""
     apart: list[bool]
-    """Whether a test separates the row from the best one, and over the runs of both the best is the better."""
+    """Whether the row is significantly worse than the best one, over the runs of both."""
     pairs: int
     """Pairs of rows over which the tests are corrected."""
 
@@ -119,13 +121,13 @@ def ranks(values: Floats) -> list[int | None]:
 
 
 def ranking(values: Floats) -> Ranking:
-    """Return ranks, and which rows are told apart from the best.
+    """Return ranks, and which rows differ significantly from the best.
 
     Rows are taken best mean first. A row has the rank of the first row of its group; a new group begins, with the
-    row's place as its rank, where a paired t test separates the row from that first row. The tests are Holm-corrected
-    over all pairs of rows, so the chance of even one wrong separation in a table of equals is at most 5 %. Correcting
-    over the tests against the best row alone would not do, because which row that is comes from the same numbers: in
-    tables of 16 equal rows it found a difference in 11 to 20 of 100.
+    row's place as its rank, at a row that differs significantly from that first row. The paired t tests are
+    Holm-corrected over all pairs of rows, so the chance of even one false difference in a table of equals is at most
+    5 %. Correcting over the tests against the best row alone is not enough, because the best row is chosen by the same
+    numbers: it gave false differences in 11 to 20 of 100 tables of 16 equal rows.
     """
     means = [None if one is None else one.mean for one in estimates(values)]
     order = sorted((row for row, mean in enumerate(means) if mean is not None), key=lambda row: -(means[row] or 0.0))
@@ -144,13 +146,13 @@ def ranking(values: Floats) -> Ranking:
             first = place
         places[row] = first + 1
     p_best: list[float | None] = [None] * len(values)
-    told = [False] * len(values)
+    worse_than_best = [False] * len(values)
     # The pairs with the best row come first.
     for place, p in enumerate(corrected[: max(0, len(order) - 1)].tolist(), 1):
         p_best[order[place]] = p if np.isfinite(p) else None
-        told[order[place]] = (0, place) in pairs
+        worse_than_best[order[place]] = (0, place) in pairs
     return Ranking(
-        places=places, best=order[0] if order else None, p_best=p_best, apart=told, pairs=int(np.isfinite(corrected).sum())
+        places=places, best=order[0] if order else None, p_best=p_best, apart=worse_than_best, pairs=int(np.isfinite(corrected).sum())
     )  # fmt: skip
 
 
@@ -166,13 +168,13 @@ def _paired_p(values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[n
 def zero_p(gaps: Floats) -> Floats:
     """Return the two-sided p-value of a t test of each row's mean against zero; NaN with fewer than two runs.
 
-    Gaps that are the same in every run have no spread to test against, and are not separated (p = 1).
+    Gaps that are the same in every run have no spread to test against: p = 1.
     """
     p = np.full(len(gaps), np.nan)
     known = np.isfinite(gaps)
     whole = known.all(axis=1)
     p[whole] = _one_sample_p(gaps[whole])
-    # Rows that miss runs are tested over those they have; each pattern of runs is one vectorised test.
+    # Rows with missing runs are tested over the others; each pattern of runs is one vectorised test.
     partial = np.flatnonzero(~whole)
     patterns, pattern = np.unique(known[partial], axis=0, return_inverse=True)
     for number, runs in enumerate(patterns):

@@ -1,4 +1,4 @@
-"""How much of the variance of a single run is the combination, the subset, the training seed.
+"""Shares of the variance of a single run: combination, subset seed, training seed, rest.
 
 The components are those of an additive model, estimated from the mean squares of a balanced analysis of variance
 (Searle, Casella and McCulloch, Variance Components, 1992, ch. 4): (MS of a source - MS of the rest) / observations of
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.score_array import Scores
-from ltbench.leaderboard.tables.table import PRIMARY
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.records.record import Record
+from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 FEWEST = 3
-"""Levels of a source below which nothing is said of it: two leave a single degree of freedom."""
+"""Fewest levels of a source: two leave a single degree of freedom."""
 COMBINATION, SUBSET, SEED, BOTH, REST = (
     "combination", "subset seed", "training seed", "pair of seeds", "rest",
 )  # fmt: skip
@@ -35,11 +35,11 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     levels: int
-    """Of the rest: its degrees of freedom."""
+    """For the rest: degrees of freedom."""
     sd: float
     """Square root of the component, in units of the score."""
     share: float
-    """Of the sum of all components."""
+    """Share of the sum of all components."""
 
 
 class Variance(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,21 +47,21 @@ class Variance(msgspec.Struct, frozen=True, kw_only=True):
 
     factor: float | None
     shares: list[Share]
-    """Empty where the design is too small."""
+    """Empty if the design is too small."""
     why: str = ""
-    """Why it cannot be told."""
+    """Why nothing can be estimated."""
     rows: int = 0
-    """Combinations that have every run, and are all that counts here."""
+    """Combinations with every run; only these count."""
 
 
-def variances(records: Iterable[Record] | Scores, metric: str = PRIMARY) -> list[Variance]:
-    """Return where the variance of a board's runs comes from, at each factor and over all where there are several."""
-    scores = records if isinstance(records, Scores) else Scores.of(records, metric)
+def variances(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Variance]:
+    """Return the sources of variance of a board, at each factor and, if there are several, over all."""
+    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     return [_variance(scores, factor) for factor in scores.places]
 
 
 def sd_interval(levels: int) -> tuple[float, float]:
-    """Return the 95 % interval of an SD from so many independent levels, as multiples of the SD that was found."""
+    """Return the 95 % interval of an SD from so many independent levels, as multiples of the estimated SD."""
     from scipy import stats
 
     df = levels - 1
@@ -69,18 +69,18 @@ def sd_interval(levels: int) -> tuple[float, float]:
     return math.sqrt(df / low), math.sqrt(df / high)
 
 
-def _variance(scores: Scores, factor: float | None) -> Variance:
+def _variance(scores: ScoreArray, factor: float | None) -> Variance:
     values = scores.at(factor)
     whole = values[np.isfinite(values).all(axis=1)]
     rows = len(whole)
     if rows < 2 or len(scores.runs) < FEWEST:
-        why = f"it takes at least {FEWEST} pairs of seeds, and two combinations that have them all"
+        why = f"it takes at least {FEWEST} pairs of seeds and two combinations that were run with all of them"
         return Variance(factor=factor, shares=[], why=why, rows=rows)
     names, layout = _layout(whole, scores)
     return Variance(factor=factor, shares=_shares(names, layout), rows=rows)
 
 
-def _layout(values: Floats, scores: Scores) -> tuple[list[str], Floats]:
+def _layout(values: Floats, scores: ScoreArray) -> tuple[list[str], Floats]:
     """Return the sources, and the values with an axis for each. values: float [combinations, runs], none missing."""
     subsets, seeds = (sorted({run[i] for run in scores.runs}) for i in (0, 1))
     if len(subsets) == 1:

@@ -1,83 +1,95 @@
-"""The text of a table's cells, the same for markdown and terminal: percent with one decimal, fixed order."""
+"""Columns and cell texts of a table, the same for markdown, terminal and report."""
 
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
-from ltbench.leaderboard.tables.table import AREA, PRIMARY, Row, Table
+from ltbench.leaderboard.tables.columns import AREA
+from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.stages import PRIMARY, Column, Unit
 from ltbench.technique import written
 
 MISSING = "–"
 LIKE_BEST = "≈"
 NONE = "n/a"
 FAILED = "FAILED"
-_FIRST = (("many", "many", 1), ("medium", "med.", 1), ("few", "few", 1), ("worst_class", "worst", 1))
-_REST = (
-    ("head_third", "head", 1),
-    ("middle_third", "middle", 1),
-    ("tail_third", "tail", 1),
-    ("sd_classes", "SD", -1),
-    ("macro_f1", "F1", 1),
-    ("ece", "ECE", -1),
-)
-"""Metric, heading, and whether high (1) or low (-1) is good."""
+_LEFT_OUT_LAST = 10_000
+"""From here on: columns of single factors, then the difference to the baseline."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
     """One column of a rendered table; `texts` and `best` have an entry for each row."""
 
     name: str
     score: str
-    """The metric that the column shows; empty where it shows none."""
+    """The score that the column shows; empty where it shows none."""
     texts: list[str]
     best: list[bool]
     tail: list[str]
-    """What follows the number and is never bold: an interval."""
+    """The interval after the number, which is never bold."""
+    priority: int | None = None
+    """A terminal that is too narrow leaves out the columns of the lowest priority; None for what is always shown."""
 
 
-def columns(table: Table) -> list[Column]:
-    """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, groups."""
+def columns(table: Table) -> list[TextColumn]:
+    """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, main scores."""
     rows = table.rows
     shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
     if sum(row.rank is not None for row in rows) > 1:
-        shown.append(_plain("best", [best_text(row) for row in rows]))
+        shown.append(_plain("best", [best_text(row) for row in rows], 20))
+    primary = next(column for column in table.columns if column.name == PRIMARY)
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{PRIMARY}@")]
-        shown += [_scored(table, name, f"IF {name.partition('@')[2]}", 1) for name in names]
-        shown.append(_scored(table, PRIMARY, "mean", 1, interval=True))
-        shown.append(_scored(table, AREA, "area", 1))
+        for number, name in enumerate(names):
+            # The lowest and the highest factor say most.
+            place = len(names) if not number else len(names) + 1 if number == len(names) - 1 else number
+            heading = f"IF {name.partition('@')[2]}"
+            shown.append(_scored(table, replace(primary, name=name, title=heading, priority=_LEFT_OUT_LAST + place)))
+        shown.append(_scored(table, replace(primary, title="mean"), interval=True))
+        shown.append(_scored(table, Column(name=AREA, title=AREA, priority=21)))
     else:
-        shown.append(_scored(table, PRIMARY, "top-1", 1, interval=True))
-    shown.append(_plain("n", [runs_text(row, table.expected) for row in rows]))
-    shown.append(_plain("Δ", [delta_text(row) for row in rows]))
-    if table.factor is not None:
-        shown += [_scored(table, name, heading, sign) for name, heading, sign in _FIRST]
-    return shown
+        shown.append(_scored(table, primary, interval=True))
+    shown.append(_plain("n", [runs_text(row, table.expected) for row in rows], 50))
+    shown.append(_plain("Δ", [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
+    return [*shown, *_shown_in(table, "main")]
 
 
-def more_columns(table: Table) -> list[Column]:
-    """Return what a first look at the table of one factor does without: techniques, thirds, spread, F1, calibration."""
-    return [_names(table), *(_scored(table, name, heading, sign) for name, heading, sign in _REST)]
+def more_columns(table: Table) -> list[TextColumn]:
+    """Return the columns of the folded table of one factor: techniques, and the scores that are no main ones."""
+    return [_names(table), *_shown_in(table, "folded")]
+
+
+def report_columns(table: Table) -> list[TextColumn]:
+    """Return the columns that only the HTML report has."""
+    return _shown_in(table, "report")
+
+
+def _shown_in(table: Table, place: str) -> list[TextColumn]:
+    if table.factor is None:
+        return []
+    declared = [one for one in table.columns if one.shown == place and one.name != PRIMARY and not one.per_class]
+    return [_scored(table, one) for one in sorted(declared, key=lambda one: one.order)]
 
 
 def rank_text(row: Row) -> str:
-    """Return `3`, `1=` where others share the rank, and a dash where there is none."""
+    """Return the rank: `3`, `1=` if shared, a dash if there is none."""
     return MISSING if row.rank is None else f"{row.rank}{'=' if row.shared else ''}"
 
 
 def best_text(row: Row) -> str:
-    """Return `best`, or `≈` for a row that no test tells from the best one."""
+    """Return `best`, or `≈` for a row that does not differ significantly from the best one."""
     return "" if row.rank is None or not row.like_best else "best" if row.to_best is None else LIKE_BEST
 
 
 def runs_text(row: Row, expected: int) -> str:
-    """Return how many pairs of seeds a row has: `3`, or `2/3 seeds` where some are missing."""
+    """Return the pairs of seeds of a row: `3`, or `2/3 seeds` if some are missing."""
     return str(row.n) if row.n == expected else f"{row.n}/{expected} seeds"
 
 
 def delta_text(row: Row) -> str:
-    """Return the difference to the baseline with its interval, and `*` where a test separates the two."""
+    """Return the difference to the baseline with its interval, and `*` if it is significant."""
     if row.delta is None:
         return ""
     return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"
@@ -88,15 +100,20 @@ def percent(fraction: float) -> str:
     return f"{round(100 * fraction, 1) + 0.0:.1f}"
 
 
+def number_text(value: float, unit: Unit) -> str:
+    """Return a score as tables write it: in percent, or as it is with three decimals."""
+    return percent(value) if unit == "percent" else f"{round(value, 3) + 0.0:.3f}"
+
+
 def signed(fraction: float) -> str:
-    """Return a difference in percentage points with its sign; a minus sign of typography, which does not wrap."""
+    """Return a difference in percentage points with its sign; U+2212 for minus, as browsers wrap after a hyphen."""
     text = percent(fraction)
     return "0.0" if text == "0.0" else text.replace("-", "−") if text.startswith("-") else f"+{text}"
 
 
-def half_text(estimate: Estimate) -> str:
-    """Return the interval as it follows a mean; empty for a single run."""
-    return "" if estimate.half is None else f" ± {percent(estimate.half)}"
+def half_text(estimate: Estimate, unit: Unit = "percent") -> str:
+    """Return the interval that follows a mean; empty for a single run."""
+    return "" if estimate.half is None else f" ± {number_text(estimate.half, unit)}"
 
 
 def factor_text(factor: float) -> str:
@@ -104,34 +121,37 @@ def factor_text(factor: float) -> str:
     return written(factor)
 
 
-def _names(table: Table) -> Column:
+def _names(table: Table) -> TextColumn:
     return _plain("techniques", [row.label for row in table.rows])
 
 
-def _plain(name: str, texts: list[str]) -> Column:
-    return Column(name=name, score="", texts=texts, best=[False] * len(texts), tail=[""] * len(texts))
+def _plain(name: str, texts: list[str], priority: int | None = None) -> TextColumn:
+    many = len(texts)
+    return TextColumn(name=name, score="", texts=texts, best=[False] * many, tail=[""] * many, priority=priority)
 
 
-def _scored(table: Table, metric: str, heading: str, sign: int, *, interval: bool = False) -> Column:
-    found = [row.scores.get(metric) for row in table.rows]
-    texts = [_score_text(row, metric, one) for row, one in zip(table.rows, found, strict=True)]
-    # What reads the same is equally good: bold follows the rounded number.
-    rounded = [None if one is None else sign * float(percent(one.mean)) for one in found]
+def _scored(table: Table, column: Column, *, interval: bool = False) -> TextColumn:
+    estimates = [row.scores.get(column.name) for row in table.rows]
+    texts = [_score_text(row, column, estimate) for row, estimate in zip(table.rows, estimates, strict=True)]
+    # Bold follows the rounded number: texts that are equal are equally good.
+    sign = 1 if column.higher_is_better else -1
+    rounded = [None if one is None else sign * float(number_text(one.mean, column.unit)) for one in estimates]
     known = [number for number in rounded if number is not None]
     # Where all are the same, none is best.
     top = max(known) if len(set(known)) > 1 else None
-    return Column(
-        name=heading,
-        score=metric,
+    return TextColumn(
+        name=column.title,
+        score=column.name,
         texts=texts,
         best=[number is not None and number == top for number in rounded],
-        tail=[half_text(one) if interval and one is not None else "" for one in found],
+        tail=[half_text(one) if interval and one is not None else "" for one in estimates],
+        priority=None if interval else column.priority,
     )
 
 
-def _score_text(row: Row, metric: str, estimate: Estimate | None) -> str:
+def _score_text(row: Row, column: Column, estimate: Estimate | None) -> str:
     if estimate is not None:
-        return percent(estimate.mean)
-    if metric in row.failed_scores:
+        return number_text(estimate.mean, column.unit)
+    if column.name in row.failed_scores:
         return FAILED
     return NONE if row.n else MISSING

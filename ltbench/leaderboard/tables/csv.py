@@ -1,4 +1,4 @@
-"""The whole table as CSV, and the effects: every board, factor and combination, fractions with six decimals."""
+"""Write all boards, factors and combinations, and the effects, as CSV; fractions with six decimals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.statistics.record_groups import Comparable
-from ltbench.leaderboard.tables.table import AREA, COSTS, SCORES, Board, Row, Table
+from ltbench.leaderboard.statistics.record_groups import BoardFields
+from ltbench.leaderboard.tables.columns import AREA
+from ltbench.leaderboard.tables.table import COSTS, Board, Row, Table
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 
-def sheet(boards: Sequence[Board]) -> str:
-    """Return the CSV text. A factor of `all` is the table across factors; an empty field is undefined or missing."""
+def table_csv(boards: Sequence[Board]) -> str:
+    """Return all tables as CSV. The factor `all` is the table across factors; empty fields are undefined or missing."""
     lines = [line for board in boards for line in _lines(board)]
     return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
 
@@ -33,8 +34,8 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
             }
 
 
-def effects_sheet(analyses: Sequence[Analysis]) -> str:
-    """Return the CSV text of what techniques add, alone and in pairs; a factor of `all` is the mean over factors."""
+def effects_csv(analyses: Sequence[Analysis]) -> str:
+    """Return main effects and interactions as CSV; the factor `all` is the mean over factors."""
     lines = [
         _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
     ]  # fmt: skip
@@ -42,14 +43,14 @@ def effects_sheet(analyses: Sequence[Analysis]) -> str:
 
 
 def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
-    """Return lines as CSV; without a line, the columns that there always are."""
+    """Return lines as CSV; without lines, only the header `without`."""
     import pandas as pd
 
     columns = list(lines[0]) if lines else without
     return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
 
 
-def _place(of: Board | Comparable) -> dict[str, str]:
+def _place(of: BoardFields) -> dict[str, str]:
     return {
         "protocol": of.protocol,
         "dataset": of.dataset,
@@ -85,7 +86,8 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
         "expected": str(table.expected),
         "failed": str(len(row.failed)),
     }
-    scores = ((name, row.scores.get(name)) for name in (*SCORES, AREA))
+    names = [column.name for column in table.columns if not column.per_class]
+    scores = ((name, row.scores.get(name)) for name in (*names, AREA))
     for name, estimate in (*scores, ("delta", row.delta), ("delta_best", row.to_best)):
         line[name] = _decimal(None if estimate is None else estimate.mean)
         line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)

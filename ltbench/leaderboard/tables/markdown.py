@@ -1,15 +1,15 @@
-"""Tables as markdown, with the notes below them."""
+"""Render tables as markdown, with notes below."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import FAILED, Column, columns, more_columns
+from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns
 from ltbench.leaderboard.tables.table import Row, Table
 
 FOLD = 30
-"""Rows that a reader sees before unfolding the rest."""
+"""Rows shown before the rest is folded."""
 
 
 def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fold: int = FOLD) -> list[str]:
@@ -23,23 +23,26 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
     lines = _grid(shown, table.rows, marks, failures, page, slice(0, fold))
     if len(table.rows) > fold:
         rest = _grid(shown, table.rows, marks, failures, page, slice(fold, None))
-        lines += ["", *folded(f"{len(table.rows) - fold} more rows", rest)]
+        lines += ["", *details(f"{len(table.rows) - fold} more rows", rest)]
     if notes:
         lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
     ranked = [row.rank for row in table.rows if row.rank is not None]
     if len(ranked) > 1 and set(ranked) == {1}:
-        lines += ["", "No row is told apart from the best by these runs."]
+        lines += ["", "No row differs significantly from the best."]
     return lines
 
 
 def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
-    """Return the other scores of the table of one factor, folded."""
-    grid = _grid(more_columns(table), table.rows, [""] * len(table.rows), failures, "", slice(None))
-    return folded("Thirds, spread across classes, macro F1, calibration", grid)
+    """Return the other scores of the table of one factor, folded; nothing if there are none."""
+    columns = more_columns(table)
+    if len(columns) == 1:
+        return []
+    grid = _grid(columns, table.rows, [""] * len(table.rows), failures, "", slice(None))
+    return [*details(f"More scores: {', '.join(escape(column.name) for column in columns[1:])}", grid), ""]
 
 
-def folded(summary: str, lines: Sequence[str]) -> list[str]:
-    """Return lines of markdown behind a line that unfolds them."""
+def details(summary: str, lines: Sequence[str]) -> list[str]:
+    """Return lines of markdown, folded behind a summary."""
     return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"]
 
 
@@ -55,26 +58,31 @@ def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Se
 
 
 def escape(text: str) -> str:
-    """Return text that markdown shows as it is, also within a table."""
+    """Escape text for markdown, also within a table."""
     text = re.sub(r"([\\`*|<>\[\]])", r"\\\1", " ".join(text.split()))
-    # An underscore within a word is none of emphasis, and technique names are full of them.
+    # Within a word an underscore does not start emphasis, and technique names are full of them.
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
 
 
+def unbroken(text: str) -> str:
+    """Return text that stays on one line, as a number with its interval, so that only names wrap."""
+    return text.replace(" ", "\u00a0")
+
+
 def fenced(text: str, language: str = "") -> list[str]:
-    """Return text as a code block, whatever backticks it holds."""
+    """Return text as a code block, with a fence longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return [f"{fence}{language}", *text.rstrip().splitlines(), fence]
 
 
 def failure_link(text: str, number: int, page: str = "") -> str:
-    """Return a link to the section that has the log of a failure."""
+    """Return a link to the section with the log of a failure."""
     return f"[{text}]({page}#failure-{number})"
 
 
 def _grid(
-    shown: list[Column], rows: list[Row], marks: list[str], failures: Mapping[str, int], page: str, part: slice
+    shown: list[TextColumn], rows: list[Row], marks: list[str], failures: Mapping[str, int], page: str, part: slice
 ) -> list[str]:
     body = []
     for i in range(len(rows))[part]:
@@ -87,24 +95,23 @@ def _grid(
                 text = failure_link(FAILED, failures[rows[i].failed_scores[column.score]], page)
             elif column.best[i]:
                 text = f"**{text}**"
-            # Numbers and their intervals stay on one line, so that names are what wraps.
-            line.append(text if column.name == "techniques" else (text + column.tail[i]).replace(" ", "\u00a0"))
+            line.append(text if column.name == "techniques" else unbroken(text + column.tail[i]))
         body.append(line)
-    head = [column.name.replace(" ", "\u00a0") for column in shown]
+    head = [unbroken(column.name) for column in shown]
     return plain_table(head, body, right=[i for i, name in enumerate(head) if name != "techniques"])
 
 
 def _marks(row: Row, table: Table, failures: Mapping[str, int], page: str, notes: dict[str, int]) -> str:
     texts = [*map(escape, row.notes)]
     if row.n < table.expected:
-        texts.append(_lacking(row, table, failures, page))
+        texts.append(_missing_runs(row, table, failures, page))
     numbers = [notes.setdefault(text, len(notes) + 1) for text in texts]
     return f" <sup>{','.join(map(str, numbers))}</sup>" if numbers else ""
 
 
-def _lacking(row: Row, table: Table, failures: Mapping[str, int], page: str) -> str:
+def _missing_runs(row: Row, table: Table, failures: Mapping[str, int], page: str) -> str:
     where = "" if table.factor is not None else " at every factor"
-    text = f"{row.n} of {table.expected} runs are there{where}"
+    text = f"{row.n} of {table.expected} runs{where}"
     if not row.failed:
         return text
     numbers = sorted({failures[cell] for cell in row.failed})

@@ -1,7 +1,7 @@
-"""From records to the rows of tables: one table per imbalance factor and one across them.
+"""Make tables of records: one per imbalance factor and one across them.
 
 Records are compared only within a board: one protocol, data set, profile, model and recipe. Nothing is imputed: a
-combination that misses a cell shows fewer runs, and no mean across factors.
+combination that lacks a cell has fewer runs, and no mean across factors.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import Spec, canonical
+from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import (
     LEVEL,
     Estimate,
-    against,
     areas,
     differences,
     estimates,
+    p_values_against,
     pooled,
     ranking,
     tied,
 )
+from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.records.record import Record, combination_order, sort_key
+from ltbench.stages import CLASS_SUPPORT, PRIMARY, Column
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -33,17 +36,8 @@ if TYPE_CHECKING:
 
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
-Pair = tuple[int, int]
-"""Subset seed and training seed."""
-PRIMARY = "top1"
-AREA = "area"
-"""Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""
-SCORES = (
-    PRIMARY, "macro_f1", "many", "medium", "few", "head_third", "middle_third", "tail_third", "worst_class",
-    "sd_classes", "ece", "nll",
-)  # fmt: skip
 COSTS = ("parameters", "macs", "samples")
-"""Costs that are the same on every machine; `samples` are training images seen."""
+"""Costs that do not depend on the machine; `samples` are training images seen."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,29 +46,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     techniques: tuple[tuple[str, str], ...]
     scores: dict[str, Estimate | None]
-    """By metric; None where the metric is undefined, as for a group without classes."""
+    """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
     """Difference of the primary score to the baseline's, over the runs that both have."""
     separated: bool
-    """Whether a paired test separates the row from the baseline."""
+    """Whether the difference to the baseline is significant."""
     p: float | None
-    """Of that test, corrected for the number of rows; None where there is none."""
+    """Corrected p-value of that test; None without a test."""
     effect: float | None
-    """Size of the difference to the baseline in standard deviations: `power.effect_size`."""
+    """`effect_size` of the difference to the baseline."""
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
     to_best: Estimate | None
-    """Difference of the primary score to that of the row with the best mean; None for that row."""
+    """Difference of the primary score to the row with the best mean; None for that row."""
     like_best: bool
-    """Whether no test tells the row from the best one, corrected for all pairs of rows; true of the best itself."""
+    """Whether the row does not differ significantly from the best one, corrected for all pairs; true for the best."""
     p_best: float | None
     effect_best: float | None
     n: int
     failed: tuple[str, ...]
     """Ids of the cells that failed."""
     failed_scores: dict[str, str]
-    """Scores that have no number because of a failure -> id of the cell that failed."""
+    """Score without a number because of a failure -> id of the failed cell."""
     notes: tuple[str, ...]
     costs: dict[str, float | None]
 
@@ -84,57 +78,52 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     factor: float | None
     rows: list[Row]
+    columns: tuple[Column, ...]
+    """The scores, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
     pairs: int = 0
     """Pairs of rows over which tests between rows are corrected."""
     data: Spec = {}
-    """What the records say of the data of this factor: counts, classes, realised imbalance."""
+    """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
 
 
-class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be compared: every table of one protocol, data set, profile, model and recipe."""
+class Board(BoardFields, frozen=True, kw_only=True):
+    """Every table of one protocol, data set, profile, model and recipe."""
 
-    protocol: str
-    dataset: str
-    profile: str
-    model: str
-    recipe: Spec
     tables: list[Table]
     across: Table | None
     """None where there is a single factor."""
     missing: list[tuple[str, float, tuple[Pair, ...]]]
-    """Cells without a record, as (combination, factor, seeds), of every combination that has one somewhere."""
+    """Missing cells of the combinations, as (combination, factor, seeds)."""
     versions: int
-    """Cells that are there in more than one version, of which the highest revision counts."""
+    """Records left out because another version of their cell has a higher revision."""
 
 
-def boards(records: Iterable[Record], seeds: Iterable[Pair] = ()) -> list[Board]:
+def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
-    seeds: the pairs (subset seed, training seed) that every combination should have, besides those seen.
+    seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
+    declared: how scores are shown.
     """
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in sorted(records, key=sort_key):
-        setting = record.setting
-        place = (record.protocol, setting.dataset, setting.profile, setting.model, canonical(record.recipe))
-        groups.setdefault(place, []).append(record)
+    records = sorted(records, key=sort_key)
+    columns = columns_of(records, declared)
     wanted = set(seeds)
-    return [_board(groups[place], wanted) for place in groups]
+    return [_make_board(group, wanted, columns) for group in group_records(records)]
 
 
-def tidy(records: Sequence[Record]) -> pd.DataFrame:
+def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
     """Return one line per cell: label, factor, seeds, status, scores and costs; undefined numbers are NaN."""
     import pandas as pd
 
     columns: dict[str, list[Any]] = {
         "label": [record.label for record in records],
         "factor": [record.setting.imbalance_factor for record in records],
-        "run": [(record.setting.subset_seed, record.setting.seed) for record in records],
+        "run": [record.seeds for record in records],
         "ok": [record.status == "ok" for record in records],
     }
-    for name in SCORES:
+    for name in scores:
         columns[name] = [_number(record.metrics.get(name)) for record in records]
     for name in COSTS:
         columns[name] = [_number(record.cost.get(name)) for record in records]
@@ -145,37 +134,36 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _board(records: list[Record], seeds: set[Pair]) -> Board:
-    current = newest(records)
-    first = current[0]
-    frame = tidy(current)
+def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
+    current = group.records
+    names = [column.name for column in columns if not column.per_class]
+    frame = tidy(current, names)
     runs = sorted(seeds.union(frame["run"]))
-    factors = sorted(set(frame["factor"].tolist()))
-    by_label: dict[str, list[Record]] = {}
-    for record in current:
-        by_label.setdefault(record.label, []).append(record)
+    factors = group.factors
+    by_label = _group(current)
     primary: dict[float, dict[str, Floats]] = {}
     tables = []
     for factor in factors:
         here = [record for record in current if record.setting.imbalance_factor == factor]
         cells = frame[frame["factor"] == factor]
         labels = list(dict.fromkeys(cells["label"]))
-        scores = {name: _matrix(cells, name, labels, runs) for name in (*SCORES, *COSTS)}
+        scores = {name: _matrix(cells, name, labels, runs) for name in (*names, *COSTS)}
         primary[factor] = dict(zip(labels, scores[PRIMARY], strict=True))
         data = next((r.data for r in here if r.data), {})
-        support = next((r.per_class["support"] for r in here if "support" in r.per_class), None)
+        support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
         rows, pairs = _rows(labels, scores, _group(here))
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
                 pairs=pairs,
+                columns=columns,
                 expected=len(runs),
                 data=data,
                 test_images=None if support is None else int(sum(s or 0 for s in support)),
             )
         )
-    there = {(r.label, r.setting.imbalance_factor, (r.setting.subset_seed, r.setting.seed)) for r in current}
+    there = {(r.label, r.setting.imbalance_factor, r.seeds) for r in current}
     missing = [
         (label, factor, lacking)
         for factor in factors
@@ -183,30 +171,12 @@ def _board(records: list[Record], seeds: set[Pair]) -> Board:
         if (lacking := tuple(run for run in runs if (label, factor, run) not in there))
     ]
     return Board(
-        protocol=first.protocol,
-        dataset=first.setting.dataset,
-        profile=first.setting.profile,
-        model=first.setting.model,
-        recipe=first.recipe,
+        **{name: getattr(group, name) for name in BoardFields.__struct_fields__},
         tables=tables,
-        across=_across(primary, by_label, runs) if len(factors) > 1 else None,
+        across=_across(primary, by_label, runs, columns) if len(factors) > 1 else None,
         missing=missing,
-        versions=len(records) - len(current),
+        versions=group.older,
     )
-
-
-def newest(records: list[Record]) -> list[Record]:
-    """Return one record for each slot, in the order given: the one whose techniques have the highest revisions."""
-    best: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        rival = best.get(record.slot)
-        if rival is None or _version(record) > _version(rival):
-            best[record.slot] = record
-    return sorted(best.values(), key=sort_key)
-
-
-def _version(record: Record) -> tuple[object, ...]:
-    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
 
 
 def _group(records: list[Record]) -> dict[str, list[Record]]:
@@ -225,7 +195,12 @@ def _matrix(cells: pd.DataFrame, name: str, labels: list[str], runs: list[Pair])
     return matrix
 
 
-def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Record]], runs: list[Pair]) -> Table:
+def _across(
+    primary: dict[float, dict[str, Floats]],
+    records: dict[str, list[Record]],
+    runs: list[Pair],
+    columns: tuple[Column, ...],
+) -> Table:
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
     nothing = np.full(len(runs), np.nan)
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
@@ -233,11 +208,11 @@ def _across(primary: dict[float, dict[str, Floats]], records: dict[str, list[Rec
     scores[PRIMARY] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
     rows, pairs = _rows(labels, scores, records)
-    return Table(factor=None, rows=rows, pairs=pairs, expected=len(runs))
+    return Table(factor=None, rows=rows, pairs=pairs, columns=columns, expected=len(runs))
 
 
 def factor_score(factor: float) -> str:
-    """Return the name under which the table across factors has the primary score of one factor."""
+    """Return the name of the primary score at one factor in the table across factors."""
     return f"{PRIMARY}@{written(factor)}"
 
 
@@ -255,7 +230,7 @@ def _rows(
     shared = tied(places)
     base = labels.index("baseline") if "baseline" in labels else None
     deltas, to_best = _gaps(values, base), _gaps(values, best)
-    p = np.full(len(labels), np.nan) if base is None else against(values, base)
+    p = np.full(len(labels), np.nan) if base is None else p_values_against(values, base)
     single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
@@ -294,11 +269,10 @@ def _rows(
 
 
 def _gaps(values: Floats, reference: int | None) -> list[Estimate | None]:
-    """Return the difference of each row to one of them; None for that row itself."""
+    """Return the difference of each row to row `reference`; None for that row."""
     if reference is None:
         return [None] * len(values)
-    found = differences(values, reference)
-    return [None if row == reference else gap for row, gap in enumerate(found)]
+    return [None if row == reference else gap for row, gap in enumerate(differences(values, reference))]
 
 
 def _place(row: Row) -> tuple[object, ...]:

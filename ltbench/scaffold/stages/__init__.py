@@ -1,1 +1,1 @@
-"""A technique of each stage, as `ltbench new` writes it: real modules, checked like any; each with its test beside it."""
+"""Templates of `ltbench new`: a working technique of each stage with its test."""

@@ -9,13 +9,13 @@ from ltbench import Augment, Meta, hookimpl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyAugment(Augment, frozen=True):
     """Make each image brighter or darker, by a factor drawn evenly from `[1 - strength, 1 + strength]`.
 
-    It takes the place of the data set's own augmentation, as every augmentation does.
+    Like every augmentation, it replaces that of the data set.
 
     Source: FILL IN (authors, title, year, section).
     """

@@ -7,20 +7,20 @@ from typing import Annotated
 
 from ltbench import Dataset, DatasetInfo, Images, Meta, hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 CLASSES, TRAIN, TEST, SIZE = 4, 120, 40, 16
 
 
 class MyDataset(Dataset, frozen=True):
     """Stripes at four angles, drawn in memory: 16 x 16 pixels, grey, with noise.
 
-    The angle is the class; where the stripes begin differs from image to image. No file is read.
+    The angle is the class; the phase of the stripes differs from image to image. No file is read.
 
     Source: FILL IN (authors, title, year; where the images come from).
     """
 
     name = "my_dataset"
-    # No flips: a mirrored stripe is of another class. Otherwise name a technique here, as on a command line.
+    # No flips: a mirrored stripe is of another class. Elsewhere, a technique as written on a command line.
     augment = ""
 
     noise: Annotated[float, Meta(ge=0, le=1, description="most that noise adds, in the amplitude of the stripes")] = 0.5
@@ -33,7 +33,7 @@ class MyDataset(Dataset, frozen=True):
             channels=1,
             size=SIZE,
             mean=(0.5,),
-            # Variances add up: 1/2 of a wave between -1 and 1, 1/3 of even noise between -1 and 1.
+            # Variances add up: 1/2 of a sine wave, 1/3 of uniform noise between -1 and 1.
             std=(0.25 * (1 / 2 + self.noise**2 / 3) ** 0.5,),
             # Raise the number when the images change.
             fingerprint=f"my_dataset 1 noise {self.noise:g}",
@@ -41,7 +41,7 @@ class MyDataset(Dataset, frozen=True):
         )
 
     def locate(self, root: Path) -> str:
-        """Say where the data is; where files are missing, raise `DataError` of `ltbench.errors` saying what to put where."""
+        """Return where the data is. With missing files, raise `ltbench.errors.DataError` that says what to put where."""
         return "drawn in memory"
 
     def load(self, root: Path) -> Images:

@@ -1,4 +1,4 @@
-"""An ensemble in which confident members count more."""
+"""An ensemble that favours confident members."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ltbench import Ensemble, Member, Meta, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyEnsemble(Ensemble, frozen=True):
     """Train several networks with different seeds and merge their probabilities by the quadratic mean.
 
-    `p_c` is in proportion to `sqrt(mean over members of p_mc ** 2)`: a member that is sure of a class counts for more
-    than one that is not. The first member is the plain training with the cell's seed, which is not trained twice.
+    `p_c` is proportional to `sqrt(mean over members of p_mc ** 2)`, so that confident members count for more. The first
+    member is the plain training with the cell's seed, which is not trained twice.
 
     Source: FILL IN (authors, title, year, equation).
     """

@@ -10,7 +10,7 @@ from ltbench.executor import DEFAULTS, Terms
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor, Outcome
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyExecutor(ExecutorOffer, frozen=True):

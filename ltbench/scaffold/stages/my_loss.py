@@ -9,21 +9,21 @@ from ltbench import Loss, Meta, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyLoss(Loss, frozen=True):
-    """Cross entropy in which a rare class has to win by a margin.
+    """Cross entropy with a margin that grows with the rarity of the true class.
 
-    The logit of the true class c is lowered by `margin * (1 - n_c / n_max)` before the softmax: by nothing for the most
-    frequent class, by nearly the whole margin for the rarest. With `margin = 0` it is cross entropy.
+    The logit of the true class c is lowered by `margin * (1 - n_c / n_max)` before the softmax: by 0 for the most
+    frequent class, by almost the whole margin for the rarest. With `margin = 0` it is cross entropy.
 
     Source: FILL IN (authors, title, year, equation).
     """
 
     name = "my_loss"
 
-    margin: Annotated[float, Meta(ge=0, description="what a class without images would have to win by")] = 0.5
+    margin: Annotated[float, Meta(ge=0, description="margin of a class without images")] = 0.5
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

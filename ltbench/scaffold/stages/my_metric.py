@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Metric, hookimpl
+from ltbench import Column, Meta, Metric, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyMetric(Metric, frozen=True):
-    """Share of images whose class is among the k most probable ones; ties are in the image's favour.
+    """Fraction of images whose class is among the k most probable ones; ties count as correct.
 
     Source: FILL IN (authors, title, year, equation).
     """
 
     name = "my_metric"
+    columns = (
+        Column(name="my_metric", title="top-k", description="Share of images whose class is among the k first."),
+    )
 
-    k: Annotated[int, Meta(ge=1, description="how many guesses there are")] = 2
+    k: Annotated[int, Meta(ge=1, description="number of guesses")] = 2
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
         """Return the number by its name. probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C]."""

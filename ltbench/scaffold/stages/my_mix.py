@@ -9,21 +9,21 @@ from ltbench import Meta, Mix, Mixed, hookimpl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyMix(Mix, frozen=True):
     """Keep the left part of each image and take the right one from another image of the batch.
 
-    The partner is the image at the same place of a random permutation. How many columns are kept is drawn evenly for
-    each image, from `least` of them to all; their share is the share of the image's own label in the loss.
+    The partner comes from a random permutation of the batch. The share of columns that an image keeps is drawn uniformly
+    from [`least`, 1] for each image, and weighs its own label in the loss.
 
     Source: FILL IN (authors, title, year, equation).
     """
 
     name = "my_mix"
 
-    least: Annotated[float, Meta(ge=0, le=1, description="the smallest share of columns that an image keeps")] = 0.5
+    least: Annotated[float, Meta(ge=0, le=1, description="smallest share of columns that an image keeps")] = 0.5
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
         """Blend. images: float [B, channels, size, size]; labels: int64 [B]; counts: int64 [C]; lam: float [B]."""

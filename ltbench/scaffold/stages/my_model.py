@@ -9,11 +9,11 @@ from ltbench import Meta, Model, hookimpl
 if TYPE_CHECKING:
     from torch import nn
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyModel(Model, frozen=True):
-    """Two convolutions of stride 2 with batch normalisation and ReLU, the mean over the map, and one linear layer.
+    """Two convolutions of stride 2 with batch normalisation and ReLU, global average pooling, one linear layer.
 
     The first convolution has `width` channels, the second twice as many. It takes images of any size.
 
@@ -30,7 +30,7 @@ class MyModel(Model, frozen=True):
 
         class Network(nn.Sequential):
             def get_classifier(self) -> nn.Module:
-                """Return the last linear layer, which is what trains where the backbone is frozen."""
+                """Return the last linear layer, which is trained alone while the backbone is frozen."""
                 return self[-1]
 
         def halving(before: int, after: int) -> list[nn.Module]:

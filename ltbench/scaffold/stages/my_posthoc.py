@@ -9,13 +9,13 @@ from ltbench import Meta, Posthoc, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyPosthoc(Posthoc, frozen=True):
     """Raise the logit of each class by a bonus for its rarity: `z_c + strength * (1 - n_c / n_max)`.
 
-    The most frequent class gets nothing, the rarest nearly the whole `strength`.
+    The most frequent class gets no bonus, the rarest almost the whole `strength`.
 
     Source: FILL IN (authors, title, year, equation).
     """

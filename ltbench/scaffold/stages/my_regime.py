@@ -1,4 +1,4 @@
-"""A last part on images as they are."""
+"""A final phase on unaugmented images."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Annotated
 
 from ltbench import Meta, Phase, Regime, hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyRegime(Regime, frozen=True):
-    """Train as usual, and in the last part on images as they are: without augmentation and without mix.
+    """Train as usual, and finally on unaugmented, unmixed images.
 
-    The learning rate goes on along its curve, and the first part is the plain training's, which is shared with it.
+    The learning-rate curve continues, and the first phase is shared with plain training.
 
     Source: FILL IN (authors, title, year, section).
     """
 
     name = "my_regime"
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="where the last part begins, as a share of the training")] = 0.8
+    at: Annotated[float, Meta(gt=0, lt=1, description="start of the final phase, as a fraction of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
-        """Return the part with everything on, and the last one."""
+        """Return the phase with everything on, and the final one."""
         return [Phase(until=self.at), Phase(until=1.0, still=True, mix=False)]
 
 

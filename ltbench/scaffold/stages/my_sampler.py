@@ -1,4 +1,4 @@
-"""Sampling between the data's own and the balanced distribution."""
+"""Sampling between the distribution of the data and the balanced one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ltbench import Meta, Sampler, hookimpl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MySampler(Sampler, frozen=True):
-    """A class is as likely as a power of its number of images: `p_c = n_c ** power / sum of those of all classes`.
+    """Draw classes in proportion to a power of their number of images: `p_c = n_c ** power / sum_k n_k ** power`.
 
-    With `power = 1` that is the distribution of the data, with 0 every class is as likely as every other. Within its
-    class every image is as likely as every other. An epoch has as many draws as there are images, with replacement.
+    `power = 1` is the distribution of the data, `power = 0` the balanced one. Images of a class are equally likely. An
+    epoch has as many draws as there are images, with replacement.
 
     Source: FILL IN (authors, title, year, equation).
     """
@@ -27,13 +27,13 @@ class MySampler(Sampler, frozen=True):
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
         """Return as many draws as the pool has images, `int64 [P]`. labels: int64 [N]; counts: int64 [C]."""
-        # An image's chance is its class's over the images of the class.
+        # The probability of an image is that of its class, divided by the images of the class.
         chance = counts.clamp(min=1).double() ** (self.power - 1)
         drawn = chance[labels[pool]].multinomial(len(pool), replacement=True, generator=generator)
         return pool[drawn]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the share of draws that each class has, float64 [C]; the tests hold the draws against it."""
+        """Return the share of draws of each class, float64 [C]; a check compares the draws with it."""
         powers = (counts.double() ** self.power) * (counts > 0)
         return powers / powers.sum()
 

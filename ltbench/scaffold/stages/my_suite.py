@@ -1,4 +1,4 @@
-"""A question: the suite file beside this module."""
+"""The suite file beside this module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ltbench import hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 @hookimpl

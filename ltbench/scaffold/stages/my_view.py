@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray
     from torch import Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyView(View, frozen=True):
-    """The image as it is and shifted to either side, with the mean of the three predictions.
+    """Predict the image and two shifted copies, and average the three predictions.
 
-    What is shifted out on one side comes in on the other one.
+    Pixels that leave the image on one side enter on the other.
 
     Source: FILL IN (authors, title, year, section).
     """
@@ -38,7 +38,7 @@ class MyView(View, frozen=True):
         """Return probabilities float [N, C] from logits float [3, N, C]: the mean of the softmax outputs."""
         import numpy as np
 
-        # The largest logit is taken off, so that the exponential function does not overflow.
+        # Subtracting the largest logit keeps the exponential function from overflowing.
         powers = np.exp(logits - logits.max(-1, keepdims=True))
         mean: FloatArray = (powers / powers.sum(-1, keepdims=True)).mean(0)
         return mean

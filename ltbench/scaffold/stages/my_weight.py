@@ -9,13 +9,13 @@ from ltbench import Meta, Weight, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyWeight(Weight, frozen=True):
     """Weigh a class by how much rarer it is than the median class: `w_c = (median(n) / n_c) ** power`.
 
-    The median class has the weight 1. A class without images is taken for one with a single one.
+    The median class has the weight 1. A class without images is treated as having one.
 
     Source: FILL IN (authors, title, year, equation).
     """
@@ -27,7 +27,7 @@ class MyWeight(Weight, frozen=True):
     def weights(self, counts: Tensor) -> Tensor:
         """Return the weight of each class, float32 [C]. counts: int64 [C]."""
         present = counts.double().clamp(min=1)
-        # The mean of both middle classes where their number is even.
+        # quantile averages the two middle classes where their number is even.
         return ((present.quantile(0.5) / present) ** self.power).float()
 
 

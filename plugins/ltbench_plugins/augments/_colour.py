@@ -1,7 +1,7 @@
-"""Colour jitter with factors of its own for each image, as torchvision does it to one image at a time.
+"""Colour jitter of a batch with a factor per image; the formulas are those of torchvision for single images.
 
-Images are float [B, channels, H, W] in [0, 1], factors float [B, 1, 1, 1]. Hue and saturation are of colour images
-only: with a number of channels other than three they change nothing.
+Images are float [B, channels, H, W] in [0, 1], factors float [B, 1, 1, 1]. Hue and saturation leave images without
+three channels unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LUMA = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue in the grey value (ITU-R 601-2), as torchvision has them."""
+"""Weights of red, green and blue in the grey value (ITU-R 601-2), as in torchvision."""
 
 
 def grey(images: Tensor) -> Tensor:
@@ -38,14 +38,14 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Return the images with every hue turned by this part of the colour circle, in [-0.5, 0.5]."""
+    """Return the images with hues rotated by a fraction of the colour circle in [-0.5, 0.5]."""
     if images.shape[1] != 3:
         return images
     red, green, blue = images.unbind(1)
     high = images.amax(1)
     chroma = high - images.amin(1)
     spread = chroma.where(chroma > 0, 1)
-    # Where on the colour circle, in sixths; 0 is red, 2 green, 4 blue.
+    # Position on the colour circle in sixths: 0 is red, 2 green, 4 blue.
     place = ((red - green) / spread + 4).where(high == blue, 0)
     place = ((blue - red) / spread + 2).where(high == green, place)
     place = ((green - blue) / spread).where(high == red, place)

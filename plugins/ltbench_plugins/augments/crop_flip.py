@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class CropFlip(Augment, frozen=True):
-    """Pad with black, crop back to size at a random place, mirror at random.
+    """Pad with black, crop to the original size at a random position, mirror at random.
 
-    Each image draws its own place and its own mirroring. The store holds every image padded, and its mirror image
-    beside it, as bytes; a batch is then one indexed read of a strided view on all possible crops, without a copy of
-    them. That takes 2 (size + 2 padding)^2 bytes per image and channel, and half of that with flip = 0.
+    Each image has its own position and mirroring. `prepare` stores every padded image and its mirror image as bytes; a
+    batch is one indexed read of a strided view of all crops, without copying them. This takes 2 (size + 2 padding)^2
+    bytes per image and channel, and half of that with flip = 0.
 
     Source: the usual augmentation of CIFAR, He et al., Deep Residual Learning for Image Recognition, 2016, section
     4.2.
@@ -27,13 +27,13 @@ class CropFlip(Augment, frozen=True):
     flip: Annotated[float, Meta(ge=0, le=1, description="probability of the mirror image")] = 0.5
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the changed images. images: float [B, channels, size, size]."""
+        """Return the transformed images. images: float [B, channels, size, size]."""
         import torch
 
         return self.crops(self.prepare(images), torch.arange(len(images), device=images.device), generator)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Return every crop of every image, as a view: [N, sides, places, places, channels, size, size]."""
+        """Return a view of every crop of every image: [N, sides, rows, columns, channels, size, size]."""
         import torch
 
         size = images.shape[-1]
@@ -46,7 +46,7 @@ class CropFlip(Augment, frozen=True):
         return self.crops(prepared, indices, generator).float().mul_(1 / 255)
 
     def crops(self, prepared: Tensor, indices: Tensor, generator: Generator) -> Tensor:
-        """Return one random crop of each image at `indices`, in the store's own dtype and range."""
+        """Return a random crop of each image at `indices`, in the dtype and range of `prepared`."""
         import torch
 
         top, left = indices.new_empty(2, len(indices)).random_(prepared.shape[2], generator=generator)

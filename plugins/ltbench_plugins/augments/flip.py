@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Flip(Augment, frozen=True):
-    """Mirror each image left to right, or not, with a draw of its own.
+    """Mirror each image left to right at random.
 
     Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012, section 4.1.
     """
@@ -21,15 +21,15 @@ class Flip(Augment, frozen=True):
     chance: Annotated[float, Meta(ge=0, le=1, description="probability that an image is mirrored")] = 0.5
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the changed images, of any dtype. images: [B, channels, size, size]."""
+        """Return the transformed images, of any dtype. images: [B, channels, size, size]."""
         import torch
 
         mirrored = torch.rand(len(images), generator=generator, device=images.device) < self.chance
         return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
     def batch(self, prepared: Tensor, indices: Tensor, generator: Generator) -> Tensor:
-        """Return the images at `indices`, changed, float [B, channels, size, size] in [0, 1]."""
-        # Mirrored as bytes, a quarter of the memory traffic.
+        """Return the transformed images at `indices`, float [B, channels, size, size] in [0, 1]."""
+        # Mirroring bytes takes a quarter of the memory traffic of floats.
         return self.apply(prepared[indices], generator).float().mul_(1 / 255)
 
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class JiangAugment(Augment, frozen=True):
-    """Shift, mirror, rotate and recolour each image, each of the four with a chance of its own.
+    """Shift, mirror, rotate and recolour each image, each of the four with its own probability.
 
-    In this order, each with probability `chance`, drawn for each image by itself: a shift by up to `translate` of the
+    In this order, each with probability `chance`, drawn independently per image: a shift by up to `translate` of the
     size in each direction, in whole pixels; a mirror image; a rotation about the centre by up to `degrees`; and colour
-    jitter, that is brightness, contrast and saturation times a factor in [1 - jitter, 1 + jitter] and the hue turned by
-    up to `hue` of the colour circle, these four in an order drawn for each image. Positions are rounded to the nearest
-    pixel, as in the report. Hue and saturation leave images alone that have not three channels.
+    jitter: brightness, contrast and saturation with a factor in [1 - jitter, 1 + jitter] and a rotation of the hue by
+    up to `hue` of the colour circle, these four in random order per image. Positions are rounded to the nearest pixel,
+    as in the report. Hue and saturation leave images without three channels unchanged.
 
-    The report normalises to [-1, 1] first and augments then. Of that, two things follow that look unintended. Pixels
-    that come in from outside are 0 after normalisation, a medium grey: `fill` is that grey here, and 0 is black. And
-    torchvision's colour jitter cuts values off at 0 and 1, so there every pixel darker than medium grey becomes
-    medium grey in 30 % of the images: here the jitter acts in [0, 1], where it cuts off nothing of the kind.
+    The report augments after normalising to [-1, 1], with two effects that look unintended. Pixels from outside the
+    image are 0 after normalisation, a medium grey; `fill` is that grey here, and 0 is black. And torchvision's colour
+    jitter clips to [0, 1], so that in 30 % of the images every pixel darker than medium grey becomes medium grey; here
+    the jitter acts on pixels in [0, 1], where clipping has no such effect.
 
     Source: report jiang, figure 7.
     """
@@ -38,11 +38,11 @@ class JiangAugment(Augment, frozen=True):
     fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels that come in from outside")] = 0.5
 
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the changed images. images: float [B, channels, size, size] in [0, 1]."""
+        """Return the transformed images. images: float [B, channels, size, size] in [0, 1]."""
         return self.recolour(self.move(images, generator), generator)
 
     def move(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the images shifted, mirrored and rotated, in memory of their own."""
+        """Return shifted, mirrored and rotated copies of the images."""
         import torch
 
         height, width = images.shape[-2:]
@@ -53,7 +53,7 @@ class JiangAugment(Augment, frozen=True):
         def each(numbers: Tensor, switch: Tensor) -> Tensor:
             return (numbers * switch)[:, None, None]
 
-        # What is seen at each place of the result, from the last change back to the first.
+        # The source position of each pixel of the result: transformations in reverse order.
         angle = each(angle * self.degrees, rotated).deg2rad()
         cos, sin = angle.cos(), angle.sin()
         y = torch.arange(height, device=images.device, dtype=images.dtype)[:, None] - (height - 1) / 2
@@ -61,13 +61,13 @@ class JiangAugment(Augment, frozen=True):
         column = (x * cos - y * sin + (width - 1) / 2).round_()
         row = (x * sin + y * cos + (height - 1) / 2).round_()
         outside = _outside(row, height) | _outside(column, width)
-        # A mirror image is seen from the other end: width - 1 - column.
+        # Mirroring maps a column to width - 1 - column.
         flipped = mirrored.to(x.dtype)[:, None, None]
         column = column * (1 - 2 * flipped) + (width - 1) * flipped
         column -= each((right * self.translate * width).round(), shifted)
         row -= each((down * self.translate * height).round(), shifted)
         outside |= _outside(row, height) | _outside(column, width)
-        # Places outside are one more pixel after the last, which holds the fill.
+        # Positions outside read one extra pixel at the end, which holds the fill value.
         place = row.mul_(width).add_(column).masked_fill_(outside, height * width).long()
         pixels = torch.nn.functional.pad(images[those].flatten(2), (0, 1), value=self.fill)
         seen = pixels.gather(2, place.flatten(1)[:, None].expand(-1, images.shape[1], -1))
@@ -76,7 +76,7 @@ class JiangAugment(Augment, frozen=True):
         return moved
 
     def recolour(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the images with their colours jittered; `images` itself is changed."""
+        """Jitter the colours of the images in place and return them."""
         import torch
 
         chosen, draws = self._draws(images, 1, generator, 4)
@@ -94,7 +94,7 @@ class JiangAugment(Augment, frozen=True):
         return images
 
     def _draws(self, images: Tensor, switches: int, generator: Generator, numbers: int = 3) -> tuple[Tensor, Tensor]:
-        """Return for each image which changes are on, bool [switches, B], and numbers in [-1, 1), [numbers, B]."""
+        """Return which transformations are on, bool [switches, B], and numbers in [-1, 1), [numbers, B]."""
         import torch
 
         drawn = torch.rand(

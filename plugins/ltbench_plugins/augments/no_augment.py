@@ -1,4 +1,4 @@
-"""No augmentation at all."""
+"""No augmentation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class NoAugment(Augment, frozen=True):
-    """Leave every image as it is.
+    """Leave every image unchanged.
 
-    A combination that picks no augmentation gets the data set's own (crop and flip for CIFAR); this one switches that
-    off, which shows what the augmentation is worth.
+    A combination without an augmentation uses the default of the data set (crop and flip for CIFAR). This technique
+    switches it off, which measures its effect.
 
-    Source: none; it is what an augmentation is compared with.
+    Source: none; it is the reference for augmentations.
     """
 
     name = "no_augment"

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share: finding, checking and reading every official form of them."""
+"""Find, verify and read every official distribution of CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PIXELS = 3 * SIZE * SIZE
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """An official form of a data set: a folder of files, or the archive that holds the folder."""
+    """An official distribution of a data set: a folder of files, or an archive of the folder."""
 
     version: Literal["python", "binary"]
     folder: str
     archive: str
     train: dict[str, str]
-    """File name -> digest; MD5 for the python version, as torchvision lists them, SHA-256 for the binary one."""
+    """File name -> digest: MD5 for the python version, as in torchvision, SHA-256 for the binary one."""
     test: dict[str, str]
     label: str | int
     """Key of the labels in a batch of the python version; position of the label byte in a record of the binary one."""
@@ -57,13 +57,13 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A form that was found, and the folder or archive in which."""
+    """A distribution with its folder or archive on this machine."""
 
     form: Form
     path: Path
 
     def read(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each file's name and checked content; raise `DataError` naming what is missing or corrupt."""
+        """Yield name and verified content of each file; raise `DataError` for a missing or corrupt one."""
         for name, raw in self._from_folder() if self.path.is_dir() else self._from_archive():
             self._check(name, raw)
             yield name, raw
@@ -86,32 +86,32 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
                         yield wanted.pop(member.name), file.read()
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise DataError(
-                f"{self.path} is corrupt or incomplete", why=str(error), fix="delete it and get it again"
+                f"{self.path} is corrupt or incomplete", why=str(error), fix="delete it and download it again"
             ) from error
         if wanted:
-            raise DataError(f"{self.path} lacks {next(iter(wanted))}", fix="delete it and get it again")
+            raise DataError(f"{self.path} lacks {next(iter(wanted))}", fix="delete it and download it again")
 
     def _check(self, name: str, raw: bytes) -> None:
         expected = self.form.files[name]
         algorithm = "md5" if self.form.version == "python" else "sha256"
-        found = hashlib.new(algorithm, raw, usedforsecurity=False).hexdigest()
-        if found != expected:
+        digest = hashlib.new(algorithm, raw, usedforsecurity=False).hexdigest()
+        if digest != expected:
             raise DataError(
                 f"{name} in {self.path} is not the official file",
-                why=f"{len(raw)} bytes with {algorithm} {found}; expected {expected}",
-                fix="delete it and get it again",
+                why=f"{len(raw)} bytes with {algorithm} {digest}; expected {expected}",
+                fix="delete it and download it again",
             )
 
 
 class Cifar(Dataset, frozen=True):
-    """A data set of the CIFAR family, read from any official form of it under the data root."""
+    """A data set of the CIFAR family, read from any official distribution under the data root."""
 
     augment = "crop_flip"
     about: ClassVar[DatasetInfo]
     forms: ClassVar[tuple[Form, ...]]
-    """The python version comes first: it is what is downloaded."""
+    """The first one is downloaded: the python version."""
     archive_md5: ClassVar[str]
-    """MD5 of the archive of the first form."""
+    """MD5 of the archive of the first distribution."""
 
     def info(self, root: Path) -> DatasetInfo:
         return self.about
@@ -131,12 +131,12 @@ class Cifar(Dataset, frozen=True):
             raise DataError(
                 f"the images of {source.path} are not those of {self.name}",
                 why=f"content {found}; expected {self.about.fingerprint}",
-                fix="delete it and get it again",
+                fix="delete it and download it again",
             )
         return images
 
     def _source(self, root: Path) -> Source:
-        """Return the first form that is complete; raise `DataError` saying what to put where."""
+        """Return the first complete distribution; raise `DataError` that says what to put where."""
         partial = []
         for form in self.forms:
             folder = root / form.folder
@@ -151,7 +151,7 @@ class Cifar(Dataset, frozen=True):
         files = " or ".join(form.archive for form in self.forms)
         folders = " or ".join(f"{form.folder}/" for form in self.forms)
         raise DataError(
-            f"{self.name} is not there",
+            f"{self.name} is missing",
             where=str(root),
             why="; ".join(partial),
             fix=f"ltbench data {self.name} --download, or put {files} from {HOME}cifar.html into {root}, "
@@ -181,7 +181,7 @@ class Cifar(Dataset, frozen=True):
             fetch(HOME + archive, self.archive_md5, root / archive)
         except NotFetched as error:
             raise DataError(
-                f"{self.name} is not there and could not be downloaded",
+                f"{self.name} is missing and could not be downloaded",
                 where=str(root),
                 why="; ".join(text for text in (missing.why, str(error)) if text),
                 fix=missing.fix,
@@ -189,7 +189,7 @@ class Cifar(Dataset, frozen=True):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds arrays and nothing else; besides, only files with an official digest come here."""
+    """Builds arrays only. Moreover, only files with an official digest are unpickled."""
 
     _ALLOWED: ClassVar = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
 
@@ -200,9 +200,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _unpickle(raw: bytes) -> dict[str, object]:
-    """Return the dictionary of a batch that Python 2 and an early numpy have pickled."""
+    """Return the dictionary of a batch that was pickled by Python 2 and an early numpy."""
     with warnings.catch_warnings():
-        # numpy 2.4.0 deprecates how numpy 1 wrote a dtype (`align=0`); the official files will not change.
+        # numpy 2.4.0 deprecates the pickled dtypes of numpy 1 (`align=0`); the official files will not change.
         warnings.simplefilter("ignore")
         batch = _Unpickler(io.BytesIO(raw), encoding="latin1").load()
     assert isinstance(batch, dict)

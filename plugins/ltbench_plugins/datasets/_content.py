@@ -1,4 +1,4 @@
-"""The digest of a data set's decoded content: the same from whatever file it was read."""
+"""A digest of the decoded content of a data set, independent of its file format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching an archive, whole or not at all."""
+"""Download an archive completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 class NotFetched(Exception):
-    """A download that did not come to its end; the message says why."""
+    """A download that failed; the message says why."""
 
 
 def fetch(url: str, md5: str, target: Path) -> None:
     """Download `url` to `target` through torchvision, with progress on stderr.
 
-    The file is checked and then renamed into its place, so several processes may fetch it at once. Raises
-    `NotFetched` where there is no network, no room, no right to write, or a content of another digest.
+    The file is verified before it is renamed, so that several processes may download it at once. Raises `NotFetched`
+    without network, disk space or permission, and for content with another digest.
     """
     try:
         from torchvision.datasets.utils import download_url
 
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-            with _patience(), contextlib.redirect_stdout(sys.stderr):
+            with _timeout(), contextlib.redirect_stdout(sys.stderr):
                 download_url(url, folder, target.name, md5)
             (Path(folder) / target.name).replace(target)
     except (OSError, RuntimeError, http.client.HTTPException, ImportError) as error:
@@ -36,10 +36,10 @@ def fetch(url: str, md5: str, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Give up on a silent network; torchvision's downloads have no time limit of their own."""
+def _timeout() -> Iterator[None]:
+    """Set a timeout for the network; torchvision's downloads have none."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE_S)
+    socket.setdefaulttimeout(_TIMEOUT_S)
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
-"""Data sets that are image files in folders: listing, describing and reading them.
+"""Data sets of image files in folders: listing, describing and reading them.
 
-What such a set is like depends on its files, so the first description reads them all: images go where the engine looks
-for prepared arrays, and the description goes into a small file beside, named by a digest of the listing (names, sizes
-and times of change of the files). Later descriptions list the files and read that. Nothing here needs torch.
+The description depends on the files, so the first call reads them all: images are stored where the engine looks for
+prepared arrays, and the description in a small file beside them, named by a digest of the listing (names, sizes and
+modification times of the files). Later calls list the files and read that file. This module does not need torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _LEAST_STD = 1 / 255
 _described: dict[str, DatasetInfo] = {}
-"""Descriptions of this process by digest of their listing, for data roots that cannot be written."""
+"""Cache of descriptions by digest of the listing, for data roots that cannot be written."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +53,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Folders(Dataset, frozen=True):
-    """A data set of image files; images are cut to their central square and resized to `size` pixels."""
+    """A data set of image files; images are cropped to the central square and resized to `size` pixels."""
 
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
@@ -61,7 +61,7 @@ class Folders(Dataset, frozen=True):
     size: Annotated[int, Meta(ge=1, le=1024, description="pixels a side that images are resized to")] = 32
 
     def listing(self, root: Path) -> Listing:
-        """List the files; raise `DataError` saying what to put where if they are not there."""
+        """List the files. Raises `DataError` that says what to put where if they are missing."""
         raise NotImplementedError
 
     @property
@@ -118,37 +118,37 @@ class Folders(Dataset, frozen=True):
 
 
 def find(root: Path, path: str) -> Path:
-    """Return the folder that a parameter names: a path of its own, or one under the data root."""
+    """Return the folder of a parameter: an absolute path, or one under the data root."""
     return root / Path(path).expanduser()
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the image files below a folder, in the order of their names; hidden ones and other files are left out."""
-    found: list[Path] = []
+    """Return the image files below a folder, sorted by name; hidden and other files are skipped."""
+    files: list[Path] = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if name.lower().endswith(EXTENSIONS) and name[0] != "."]
-    return sorted(found, key=os.fsencode)
+        files += [Path(parent, name) for name in names if name.lower().endswith(EXTENSIONS) and name[0] != "."]
+    return sorted(files, key=os.fsencode)
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, in the order of their names; hidden ones are left out."""
-    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(found, key=lambda path: plain(path.name))
+    """Return the folders in a folder, sorted by name; hidden ones are skipped."""
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(folders, key=lambda path: plain(path.name))
 
 
 def plain(name: str) -> str:
-    """Return a file's name as text: composed, whichever way the file system spells accents, and without stray bytes."""
+    """Return a file name as text: composed whatever form the file system uses for accents, without invalid bytes."""
     return unicodedata.normalize("NFC", name).encode("utf-8", "replace").decode("utf-8")
 
 
-def by_lot(names: Iterable[str], seed: int) -> list[str]:
-    """Return the names in an order that looks random and depends on nothing but the names and the seed."""
+def shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """Return the names in a pseudo-random order that depends only on names and seed."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{plain(name)}".encode()).digest())
 
 
 def decode(files: Sequence[Path], channels: int, size: int) -> Bytes:
-    """Return images uint8 [N, channels, size, size]; raise `DataError` naming a file that is no image."""
+    """Return images uint8 [N, channels, size, size]. Raises `DataError` for a file that is no image."""
     import numpy as np
     from PIL import Image
 
@@ -158,11 +158,11 @@ def decode(files: Sequence[Path], channels: int, size: int) -> Bytes:
             with Image.open(file) as opened:
                 square = _square(opened.convert("L" if channels == 1 else "RGB"), size)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            # Pillow raises any of these for a damaged file.
+            # Pillow raises any of these for a corrupt file.
             raise DataError(
                 f"{file} cannot be read as an image",
                 why=f"{type(error).__name__}: {error}",
-                fix="mend the file, or take it away",
+                fix="repair or remove the file",
             ) from error
         image[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
     return images
@@ -177,7 +177,7 @@ def _square(image: Image, size: int) -> Image:
 
 
 def moments(images: Bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and population standard deviation of each channel / 255, to six digits; the latter never 0."""
+    """Return mean and population standard deviation per channel of pixels / 255, to six digits; the latter is never 0."""
     import numpy as np
 
     mean, std = [], []
@@ -198,7 +198,7 @@ def _counts(items: Iterable[Item], classes: int) -> tuple[int, ...]:
 
 
 def _digest(listing: Listing, label: str) -> str:
-    """Return a digest of which files there are, and of what can be seen of a change without reading them."""
+    """Return a digest of names, sizes and modification times of the files."""
     digest = hashlib.sha256(label.encode())
     for items in (listing.train, listing.test):
         digest.update(f"/{len(items)}/".encode())
@@ -221,7 +221,7 @@ def _read(file: Path) -> DatasetInfo | None:
 
 
 def _write(file: Path, info: DatasetInfo) -> None:
-    """Write a description whole or not at all; where nothing can be written it is made anew by each process."""
+    """Write a description completely or not at all; if that fails, each process recomputes it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.stem}-") as folder:

@@ -9,12 +9,12 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, by_lot, find, image_files, subfolders
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, find, image_files, shuffled, subfolders
 
 CLASSES = ("IDC(-)", "IDC(+)")
 HOME = "https://www.kaggle.com/paultimothymooney/breast-histopathology-images"
 INNER = "IDC_regular_ps50_idx5"
-"""The folder that Kaggle's archive has around the patients."""
+"""The folder of the patients in Kaggle's archive."""
 _LABEL = re.compile(r"class(\d+)\.\w+\Z")
 
 
@@ -22,11 +22,10 @@ class BreastHistopathology(Folders, frozen=True):
     """Patches of breast tissue, without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
 
     Reads Kaggle's layout, PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png with patches of 50 x 50 pixels, from `path`, which
-    may hold all 279 patients or some. Patients are dealt out, not patches: `test_fraction` of the patients, drawn by
-    their numbers, are for testing, so that no patient is on both sides. Training patches keep their imbalance (profile
-    `natural`, imbalance factor 1); test patches are cut to as many of each class, drawn by name, because accuracy here
-    is that on a balanced test set, unless `balanced_test` is off. `counts=772+76` keeps as many training patches as
-    report jiang has, which does not say how it split them.
+    may hold all 279 patients or some. The split is by patient: `test_fraction` of them, drawn by their numbers, are for
+    testing. Training patches keep their imbalance (profile `natural`, imbalance factor 1). Test patches are reduced to
+    equally many per class, drawn by name, unless `balanced_test` is off, as accuracies here are those on a balanced
+    test set. `counts=772+76` keeps as many training patches as report jiang, which does not describe its split.
     Source: report jiang; Cruz-Roa et al., "Automatic detection of invasive ductal carcinoma in whole slide images with
     convolutional neural networks", SPIE Medical Imaging 2014; Janowczyk and Madabhushi, Journal of Pathology
     Informatics 2016.
@@ -56,9 +55,9 @@ class BreastHistopathology(Folders, frozen=True):
         folder = self._folder(root)
         patients = {path.name: items for path in subfolders(folder) if (items := _patches(path))}
         if len(patients) < 2:
-            raise self._missing(folder, f"there are {len(patients)} patients in it, and a split takes two")
+            raise self._missing(folder, f"it has {len(patients)} patients, and a split needs two")
         number = min(max(round(self.test_fraction * len(patients)), 1), len(patients) - 1)
-        drawn = set(by_lot(patients, self.split_seed)[:number])
+        drawn = set(shuffled(patients, self.split_seed)[:number])
         train, test = (
             [item for patient, items in patients.items() if (patient in drawn) == testing for item in items]
             for testing in (False, True)
@@ -83,24 +82,24 @@ class BreastHistopathology(Folders, frozen=True):
 
     def _missing(self, folder: Path, why: str) -> DataError:
         return DataError(
-            "breast_histopathology is not there",
+            "breast_histopathology is missing",
             where=str(folder),
             why=why,
             fix=f"unpack the archive of {HOME} there, so that it has PATIENT/0/*_class0.png and PATIENT/1/*_class1.png; "
-            "or name its place: breast_histopathology[path=FOLDER]",
+            "or name the folder: breast_histopathology[path=FOLDER]",
         )
 
     def _cut(self, items: Sequence[Item], counts: Sequence[int]) -> list[Item]:
-        """Return as many patches of each class, drawn by their names, in the order that they had."""
+        """Return `counts` patches of each class, drawn by name, in their original order."""
         kept: set[str] = set()
         for label, number in enumerate(counts):
             names = [_key(item) for item in items if item.label == label]
             if number > len(names):
                 raise DataError(
-                    f"counts asks for {number} training patches of {CLASSES[label]}, and there are {len(names)}",
+                    f"counts keeps {number} training patches of {CLASSES[label]}, and there are {len(names)}",
                     fix="smaller counts, or a smaller test_fraction",
                 )
-            kept.update(by_lot(names, self.split_seed)[:number])
+            kept.update(shuffled(names, self.split_seed)[:number])
         return [item for item in items if _key(item) in kept]
 
 
@@ -113,7 +112,7 @@ def _patches(patient: Path) -> list[Item]:
             if named is None or int(named[1]) != label:
                 raise DataError(
                     f"{file} is in the folder of class {label}, and its name does not end in class{label}",
-                    fix="put it where it belongs, or take it away",
+                    fix="move it to the right folder, or remove it",
                 )
             items.append(Item(file, label))
     return items

@@ -36,7 +36,7 @@ BINARY = Form(
 
 
 class Cifar10(Cifar, frozen=True):
-    """50,000 training and 10,000 test photographs of 10 kinds of thing, 32 x 32 pixels in colour.
+    """50,000 training and 10,000 test photographs of 10 classes, 32 x 32 pixels in colour.
 
     The classes go from head to tail in label order. Source: Krizhevsky, "Learning Multiple Layers of Features from
     Tiny Images", 2009.
@@ -51,8 +51,8 @@ class Cifar10(Cifar, frozen=True):
         test_counts=(1000,) * 10,
         channels=3,
         size=32,
-        # Mean and population standard deviation of all 50,000 training images / 255; the test of this module computes
-        # them again from the real files.
+        # Mean and population standard deviation of all 50,000 training images / 255; the tests recompute them from the
+        # real files.
         mean=(0.491400, 0.482158, 0.446531),
         std=(0.247032, 0.243485, 0.261588),
         fingerprint="088db17c50ddf8b6d4ae26627291c330",

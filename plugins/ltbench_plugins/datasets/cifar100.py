@@ -33,7 +33,7 @@ willow_tree wolf woman worm
 
 
 class Cifar100(Cifar, frozen=True):
-    """50,000 training and 10,000 test photographs of 100 kinds of thing, 32 x 32 pixels in colour; fine labels.
+    """50,000 training and 10,000 test photographs of 100 classes, 32 x 32 pixels in colour; fine labels.
 
     The classes go from head to tail in label order. Source: Krizhevsky, "Learning Multiple Layers of Features from
     Tiny Images", 2009.
@@ -48,8 +48,8 @@ class Cifar100(Cifar, frozen=True):
         test_counts=(100,) * 100,
         channels=3,
         size=32,
-        # Mean and population standard deviation of all 50,000 training images / 255; the test of this module computes
-        # them again from the real files.
+        # Mean and population standard deviation of all 50,000 training images / 255; the tests recompute them from the
+        # real files.
         mean=(0.507075, 0.486549, 0.440918),
         std=(0.267334, 0.256438, 0.276150),
         fingerprint="4ec76184412ef58723bcb458e1cec84a",

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from ltbench import Dataset, DatasetInfo, Images, Meta, hookimpl
 from ltbench_plugins.datasets.cifar100 import Cifar100
 
-# Mean and population standard deviation of the 25,000 training images / 255, and the digest of the content; the test of
-# this module computes them again from the real files.
+# Mean and population standard deviation of the 25,000 training images / 255, and the digest of the content; the tests
+# recompute them from the real files.
 CONTENT = {
     "even": ((0.517688, 0.486801, 0.435620), (0.265605, 0.257390, 0.277462), "4619117627dcd2262b0efbefbfb0f0b5"),
     "first": ((0.520893, 0.495677, 0.450540), (0.267915, 0.261302, 0.278197), "f4a85065bf6619e45358a482fce195fc"),
@@ -17,11 +17,11 @@ CONTENT = {
 
 
 class Cifar50(Dataset, frozen=True):
-    """25,000 training and 5,000 test photographs of 50 kinds of thing, 32 x 32 pixels in colour: half of CIFAR-100.
+    """25,000 training and 5,000 test photographs of 50 classes, 32 x 32 pixels in colour: half of CIFAR-100.
 
-    Reports wong and jiang train on "CIFAR-50" and do not print its classes. The author of report wong halves the fine
-    label, so its classes are the even fine labels of CIFAR-100, numbered 0 to 49; `first` takes labels 0 to 49. Images
-    are in the order of CIFAR-100, and the classes go from head to tail in label order.
+    Reports wong and jiang train on "CIFAR-50" and do not list its classes. The author of report wong halves the fine
+    label, so the classes are the even fine labels of CIFAR-100, renumbered 0 to 49; `first` takes labels 0 to 49.
+    Images are in the order of CIFAR-100, and the classes go from head to tail in label order.
     Source: reports wong and jiang; Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
     """
 

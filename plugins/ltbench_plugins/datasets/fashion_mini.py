@@ -1,4 +1,4 @@
-"""A part of Fashion-MNIST that comes with the package, so that a first run needs no download."""
+"""A subset of Fashion-MNIST in the package, so that a first run needs no download."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ltbench.errors import DataError
 FILE = Path(__file__).parent / "_fashion_mini" / "images.xz"
 CLASSES, TRAIN, TEST, SIZE = 10, 600, 200, 28
 SHA256 = "e7974128b099d02cb9bbef951ca17ee8730ad03b49b9001cecf7e7b20b7022d6"
-"""Digest of the content of the file; `scripts/make_fashion_mini.py` makes it and prints this."""
+"""Digest of the decompressed file; `scripts/make_fashion_mini.py` writes the file and prints this."""
 
 
 class FashionMini(Dataset, frozen=True):
     """600 training and 200 test images of each class of Fashion-MNIST: 28 x 28 pixels, grey; embedded.
 
-    The first ones of each class in file order. The classes go from head to tail in label order. Source: Xiao, Rasul
+    These are the first ones of each class in file order. The classes go from head to tail in label order. Source: Xiao, Rasul
     and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017.
     """
 
     name = "fashion_mini"
-    # Clothes keep most of their meaning in a mirror; two pixels, because they fill a smaller picture.
+    # Mirrored clothes keep their class; padding of two pixels, as the images are smaller than those of CIFAR.
     augment = "crop_flip[padding=2]"
 
     def info(self, root: Path) -> DatasetInfo:
@@ -45,7 +45,7 @@ class FashionMini(Dataset, frozen=True):
 
     def locate(self, root: Path) -> str:
         if not FILE.is_file():
-            raise DataError(f"{self.name} is not there", where=str(FILE), fix="install ltbench again")
+            raise DataError(f"{self.name} is missing", where=str(FILE), fix="reinstall ltbench")
         return f"{FILE} (embedded)"
 
     def load(self, root: Path) -> Images:
@@ -69,11 +69,9 @@ def _content(file: Path) -> bytes:
     try:
         content = lzma.decompress(file.read_bytes())
     except (OSError, lzma.LZMAError) as error:
-        raise DataError(f"{file} cannot be read", why=str(error), fix="install ltbench again") from error
+        raise DataError(f"{file} cannot be read", why=str(error), fix="reinstall ltbench") from error
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise DataError(
-            f"{file} is corrupt", why="its content has another digest than it had", fix="install ltbench again"
-        )
+        raise DataError(f"{file} is corrupt", why="the digest of its content is wrong", fix="reinstall ltbench")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Any folder of images with a folder for each class."""
+"""Any folder of images with a subfolder for each class."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Annotated, Literal
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, by_lot, find, image_files, plain, subfolders
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, find, image_files, plain, shuffled, subfolders
 
 TEST_NAMES = ("test", "val", "valid", "validation")
 
 
 class ImageFolder(Folders, frozen=True):
-    """Images in a folder for each class, as torchvision's ImageFolder has them, cut square and resized.
+    """Images in a folder for each class, the layout of torchvision's ImageFolder, cropped square and resized.
 
-    Either `path` has the folders train/ and test/ (or val/) with the classes in each, or it has the classes themselves
-    and `test_fraction` of the images of each class, drawn by their names, are for testing. Classes are numbered in the
-    order of their names; the first is the head. A relative `path` lies under the data root, so that the same data
+    Either `path` has the folders train/ and test/ (or val/) with a folder per class in each, or it has the folders of
+    the classes, and `test_fraction` of the images of each class, drawn by name, are for testing. Classes are numbered
+    in the order of their names; the first is the head. A relative `path` is under the data root, so that the same data
     set has the same name on another machine.
-    Source: none; the layout is the one of torchvision.datasets.ImageFolder.
+    Source: none; the layout is that of torchvision.datasets.ImageFolder.
     """
 
     name = "image_folder"
@@ -52,14 +52,14 @@ class ImageFolder(Folders, frozen=True):
         if self.test_fraction:
             if train.is_dir() and tests:
                 raise DataError(
-                    f"{folder} has {train.name}/ and {tests[0].name}/, and test_fraction would split it anew",
+                    f"{folder} has {train.name}/ and {tests[0].name}/, and test_fraction would split it again",
                     fix=f"image_folder[path={self.path}], or the path of one of the two folders",
                 )
             return self._split(folder)
         if not train.is_dir() or not tests:
             raise DataError(
                 f"{folder} has no {'train' if not train.is_dir() else 'test'}/",
-                fix=f"put train/CLASS/IMAGE and test/CLASS/IMAGE there, or have it split: "
+                fix=f"put train/CLASS/IMAGE and test/CLASS/IMAGE there, or split it: "
                 f"image_folder[path={self.path},test_fraction=0.2]",
             )
         return self._given(folder, train, tests[0])
@@ -79,7 +79,7 @@ class ImageFolder(Folders, frozen=True):
         for here, there, split in ((0, 1, test), (1, 0, train)):
             if missing := sorted(set(by_split[here]) - set(by_split[there])):
                 raise DataError(
-                    f"{split} has no class '{missing[0]}'", where=str(folder), fix="the same classes in both"
+                    f"{split} has no class '{missing[0]}'", where=str(folder), fix="put the same classes in both"
                 )
         classes = tuple(by_split[0])
         train_items, test_items = (
@@ -93,28 +93,28 @@ class ImageFolder(Folders, frozen=True):
         test: list[Item] = []
         for label, (name, files) in enumerate(by_class.items()):
             if len(files) < 2:
-                raise DataError(f"class '{name}' of {folder} has one image; to split it takes two")
+                raise DataError(f"class '{name}' of {folder} has one image; a split needs two")
             of = {file.relative_to(folder).as_posix(): file for file in files}
             number = min(max(round(self.test_fraction * len(files)), 1), len(files) - 1)
-            drawn = set(by_lot(of, self.split_seed)[:number])
+            drawn = set(shuffled(of, self.split_seed)[:number])
             train += [Item(file, label) for key, file in of.items() if key not in drawn]
             test += [Item(file, label) for key, file in of.items() if key in drawn]
         return Listing(folder=folder, classes=tuple(by_class), train=train, test=test)
 
 
 def _files_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class, classes in the order of their names; `DataError` where one has none."""
+    """Return the image files of each class, classes sorted by name. Raises `DataError` for a class without images."""
     classes = {plain(path.name): path for path in subfolders(folder)}
     if not classes:
-        raise DataError(f"{folder} has no folders, and there should be one for each class")
-    found = {name: image_files(path) for name, path in classes.items()}
-    if empty := _first_empty(found.items()):
-        raise DataError(f"{classes[empty]} has no images", fix="put images there, or take the folder away")
-    return found
+        raise DataError(f"{folder} has no folders; expected one for each class")
+    files = {name: image_files(path) for name, path in classes.items()}
+    if empty := _first_empty(files.items()):
+        raise DataError(f"{classes[empty]} has no images", fix="put images there, or remove the folder")
+    return files
 
 
-def _first_empty(found: Iterable[tuple[str, list[Path]]]) -> str:
-    return next((name for name, files in found if not files), "")
+def _first_empty(classes: Iterable[tuple[str, list[Path]]]) -> str:
+    return next((name for name, files in classes if not files), "")
 
 
 @hookimpl

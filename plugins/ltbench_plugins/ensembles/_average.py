@@ -1,4 +1,4 @@
-"""How members of an ensemble merge when all count the same."""
+"""Averaging of the members of an ensemble."""
 
 from __future__ import annotations
 

@@ -17,21 +17,20 @@ if TYPE_CHECKING:
 class Bagging(Average, frozen=True):
     """Train one network per bag: every bag has all images of the minority classes and a part of the majority.
 
-    There are `n_max // threshold` bags, at least one: 500 // 120 = 4 in the report. The images of each majority class
-    are shuffled and dealt to the bags like cards, one after another and on through the classes, so that sizes differ
-    by one at most; those of minority classes are copied to each bag. A class with fewer images than there are bags is
-    always copied: no bag lacks a class. The prediction is the mean of the networks' probabilities. With a single bag
-    the ensemble is the plain training.
+    There are `n_max // threshold` bags, at least one: 500 // 120 = 4 in the report. The images of majority classes are
+    shuffled and dealt to the bags in turn, class after class, so that sizes differ by at most one; those of minority
+    classes are copied to each bag. A class with fewer images than bags is always copied, so that no bag lacks a class.
+    The prediction is the mean of the networks' probabilities. A single bag is the plain training.
 
-    `threshold = 0` is a quarter of n_max, rounded up: four bags, as in the report, whatever the data set. What the
-    majority is, `split` says:
+    `threshold = 0` is a quarter of n_max, rounded up: four bags for any data set, as in the report. `split` defines the
+    majority classes:
 
-        median   classes with more images than the median class, as in the report; where no class has more (most are
-                 equally large), those with as many
-        nearest  classes that come nearer to the threshold by being dealt than by being copied
+        median   classes with more images than the median class, as in the report; if there are none (most classes are
+                 equally large), classes with as many
+        nearest  classes whose size is closer to the threshold when dealt than when copied
 
-    All members start from the same initial weights, those of the plain training with the same seed, and differ by
-    their images alone. Class weights are computed from the counts of the bag.
+    All members start from the initial weights of the plain training with the same seed and differ only in their
+    images. Class weights are computed from the counts of the bag.
 
     Source: report wong, "Ensemble Training: Bagging", figures 5, 6 and 7.
     """
@@ -55,11 +54,11 @@ class Bagging(Average, frozen=True):
         return max(1, max(counts) // self.target(counts))
 
     def target(self, counts: Sequence[int]) -> int:
-        """Return how many images of each class a bag is to have."""
+        """Return the target number of images per class and bag."""
         return self.threshold or -(-max(counts) // 4)
 
     def majority(self, counts: Sequence[int]) -> list[int]:
-        """Return the classes whose images are dealt out, in label order."""
+        """Return the majority classes, in label order."""
         bags = self.bags(counts)
         if self.split == "nearest":
             target = self.target(counts)

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 class Single(Ensemble, frozen=True):
     """One training, no ensemble.
 
-    The baseline of the stage: the cell's own model on the whole training subset; its probabilities are left as they
-    are.
+    The baseline of the stage: the model of the cell on the whole training subset, with unchanged probabilities.
 
-    Source: none; it is what an ensemble is compared with.
+    Source: none; it is the reference for ensembles.
     """
 
     name = "single"

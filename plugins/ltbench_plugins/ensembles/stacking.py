@@ -15,11 +15,11 @@ _SIZE = 3
 class Stacking(Average, frozen=True):
     """Train several networks on all images and average their probabilities.
 
-    `models` are the architectures, one member each, as in the report; on a command line they are written
-    `stacking[models=resnet32+convnet9]`. Without them there are `size` members of the cell's own model, each with
-    another seed; the first one is the plain training with the cell's seed, which is not trained twice. Every member
-    is trained with the cell's own techniques, so that with a weight it is the report's "stacking / WL". The report
-    calls it stacking, although no network is trained to combine the others: each counts the same.
+    `models` are the architectures, one member each, as in the report: `stacking[models=resnet32+convnet9]`. Without
+    them there are `size` members of the cell's model with different seeds; the first is the plain training with the
+    cell's seed, which is not trained twice. All members use the cell's techniques: with a weight, this is "stacking /
+    WL" of the report. The report calls it stacking, although all networks count the same and none is trained to
+    combine them.
 
     Source: report wong, "Ensemble Training: Stacking" and figure 7.
     """

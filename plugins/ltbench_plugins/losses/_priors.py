@@ -16,7 +16,7 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
 def log_prior(counts: Tensor, like: Tensor) -> Tensor:
     """Return the logarithm of each class's share of the images, [C], in the dtype of `like`.
 
-    A class without images is taken for one with a single one, which keeps it finite.
+    A class without images is treated as having one, which keeps the result finite.
     """
     present = counts.clamp(min=1).to(like.dtype)
     return (present / present.sum()).log()

@@ -15,7 +15,7 @@ class CrossEntropy(Loss, frozen=True):
 
         loss = -log p_y,   p = softmax(logits)
 
-    The baseline of the stage; it knows nothing of class counts.
+    The baseline of the stage; it ignores class counts.
 
     Source: any textbook, for instance Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.108.
     """

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Focal(Loss, frozen=True):
-    """Cross entropy in which samples that are classified well count less.
+    """Cross entropy that weighs down well-classified samples.
 
-    `loss = -(1 - p) ** gamma * log p`, p being the softmax probability of the true class. With gamma = 0 it is cross
-    entropy. Lin et al. write it for a detector's sigmoid outputs, where 2 was best; with one softmax over the classes
-    it is what classification code calls focal loss. `sigmoid_focal` is the other one, and with the weight `ens` each
-    becomes the class-balanced focal loss.
+    `loss = -(1 - p) ** gamma * log p`, where p is the softmax probability of the true class. With gamma = 0 it is cross
+    entropy. Lin et al. define it for the sigmoid outputs of a detector, for which gamma = 2 was best; this form with a
+    softmax over the classes is common for classification. `sigmoid_focal` is the original form, and with the weight
+    `ens` each becomes the class-balanced focal loss.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; report rivadeneira, "CB-Focal".
     """
@@ -30,7 +30,7 @@ class Focal(Loss, frozen=True):
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         others = logits.scatter(1, labels[:, None], -math.inf)
-        # In logarithms 1 - p keeps its digits where p is nearly 1, and its power a finite gradient for gamma < 1.
+        # In logarithms 1 - p keeps its precision for p close to 1, and its power a finite gradient for gamma < 1.
         log_rest = others.logsumexp(1) - logits.logsumexp(1)
         return (self.gamma * log_rest).exp() * nll(logits, labels)
 

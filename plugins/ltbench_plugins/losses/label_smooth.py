@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 class LabelSmooth(Loss, frozen=True):
     """Cross entropy with a softened target.
 
-    The target keeps most of its mass on the true class and spreads the rest, so that the network is not pushed to
-    ever larger margins. Two conventions are in use and they differ in what the true class keeps, K being the number
-    of classes:
+    The target keeps most of its mass on the true class and spreads the rest, so that margins do not grow without
+    bound. Two conventions differ in the mass of the true class, with K classes:
 
         off = "k_minus_1"  true class 1 - eps,          every other class eps / (K - 1)   (report schmidt; the default)
         off = "k"          true class 1 - eps + eps/K,  every other class eps / K         (Szegedy et al., torch)
 
-    The second with eps is the first with eps (K - 1) / K. The default eps of 0.2 is what report schmidt found best.
+    The second with eps equals the first with eps (K - 1) / K. The default eps of 0.2 was best in report schmidt.
     With eps = 0 both are cross entropy.
 
     Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7; report

@@ -12,17 +12,16 @@ if TYPE_CHECKING:
 
 
 class Ldam(Loss, frozen=True):
-    """Cross entropy with a margin for the true class that is larger the rarer the class is.
+    """Cross entropy with a margin for the true class that grows with its rarity.
 
     The margin `max_margin * (n_min / n_c) ** (1 / 4)` is subtracted from the logit of the true class, then all logits
     are multiplied by `scale`. With max_margin = 0 and scale = 1 it is cross entropy. LDAM-DRW is this loss with the
     weight `ens` and the regime `drw`.
 
-    The authors' experiments normalise features and classifier weights, which leaves logits in [-1, 1], and multiply
-    them by 30. The models here have a plain linear layer whose logits grow by themselves, so the default scale is the
-    1 of the paper's formula; with 30 such a network gets 30 times the gradient and collapses at usual learning rates.
-    Against logits of that size a margin of 0.5 is small: what is measured here is the loss, not the paper's whole
-    recipe.
+    The authors' experiments normalise features and classifier weights, so that logits are in [-1, 1], and multiply
+    them by 30. The models here have a plain linear layer with unbounded logits, so the default scale is 1, as in the
+    formula of the paper; a scale of 30 multiplies the gradient by 30 and training collapses at usual learning rates.
+    Compared with such logits a margin of 0.5 is small: results here are of the loss, not of the paper's whole recipe.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019,
     section 3.2.

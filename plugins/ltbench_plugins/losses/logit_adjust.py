@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class LogitAdjust(Loss, frozen=True):
     """Cross entropy of logits to which the logarithm of the class prior is added during training.
 
-    `loss = cross_entropy(z + tau * log prior, y)`. The network has to outdo the prior to be right on a common class,
-    and is left with logits that are fit for balanced classes: at test time nothing is added. With tau = 0 it is cross
-    entropy, with tau = 1 it is `balanced_softmax`.
+    `loss = cross_entropy(z + tau * log prior, y)`. As the loss already contains the prior, the logits z are suited to
+    balanced classes, and nothing is added at test time. With tau = 0 it is cross entropy, with tau = 1
+    `balanced_softmax`.
 
     Source: Menon et al., Long-tail Learning via Logit Adjustment, 2021, equation 10.
     """

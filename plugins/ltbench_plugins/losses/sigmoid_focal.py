@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class SigmoidFocal(Loss, frozen=True):
-    """Focal loss of one yes-or-no question per class, summed over the classes.
+    """Focal loss of a binary classification per class, summed over the classes.
 
     `loss = -sum over i of (1 - p_i) ** gamma * log p_i`, with p_i = sigmoid(z_i) for the true class and
     sigmoid(-z_i) for every other one. With gamma = 0 it is the sum of binary cross entropies. With the weight `ens` it
     is the class-balanced focal loss of Cui et al.
 
-    The sum has as many terms as there are classes, so at the start of a training it is about C times the loss of one
-    question. Cui et al. begin with a bias of -log(C - 1) in the last layer to lessen that; here the network starts as
-    it does with every other loss, and gamma = 2 takes most of it away. Predictions remain the softmax of the logits,
-    as for every technique: the best class is the same, and the probabilities are not calibrated by this loss.
+    The sum has C terms, so at the start of training it is about C times the loss of one class. Cui et al. reduce that
+    with an initial bias of -log(C - 1) in the last layer; here the network is initialised as for every other loss, and
+    gamma = 2 has most of that effect. Predictions are the softmax of the logits, as for every technique: the most
+    probable class is the same, and this loss does not calibrate the probabilities.
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equation 13 without its weight;
     report rivadeneira, equation 13.

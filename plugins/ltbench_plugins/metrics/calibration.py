@@ -1,11 +1,11 @@
-"""Whether probabilities mean what they say."""
+"""Calibration of probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Meta, Metric, hookimpl
+from ltbench import Column, Meta, Metric, hookimpl
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -22,6 +22,16 @@ class Calibration(Metric, frozen=True):
     """
 
     name = "calibration"
+    columns = (
+        Column(
+            name="ece", title="ECE", higher_is_better=False, order=1, priority=30,
+            description="Expected calibration error over 15 bins of confidence.",
+        ),
+        Column(
+            name="nll", title="NLL", long_title="Negative log-likelihood", higher_is_better=False, unit="plain",
+            shown="export", description="Mean over the test images of minus the logarithm of the probability of the true class.",
+        ),
+    )  # fmt: skip
     bins: Annotated[int, Meta(ge=1, description="number of confidence bins")] = 15
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:

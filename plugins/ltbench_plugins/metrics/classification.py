@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ltbench import Metric, hookimpl
+from ltbench import Column, Metric, hookimpl
+from ltbench.longtail import FEW, MANY
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -28,6 +29,55 @@ class Classification(Metric, frozen=True):
     """
 
     name = "classification"
+    # Macro F1 is declared early because table.csv has it there, and sorted behind the spread in the folded table.
+    columns = (
+        Column(
+            name="top1", title="top-1", long_title="Top-1 accuracy", shown="main", priority=1000,
+            description="Share of the test images whose class is predicted.",
+        ),
+        Column(
+            name="macro_f1", title="F1", long_title="Macro F1", order=1, priority=31,
+            description="Mean over classes of the harmonic mean of precision and recall.",
+        ),
+        Column(
+            name="many", title="many", long_title="Many", shown="main", priority=40,
+            description=f"Mean accuracy of the classes with more than {MANY} training images.",
+        ),
+        Column(
+            name="medium", title="med.", long_title="Medium", shown="main", priority=41,
+            description=f"Mean accuracy of the classes with {FEW} to {MANY} training images.",
+        ),
+        Column(
+            name="few", title="few", long_title="Few", shown="main", priority=43,
+            description=f"Mean accuracy of the classes with fewer than {FEW} training images.",
+        ),
+        Column(
+            name="head_third", title="head", long_title="Head third", priority=11,
+            description="Mean accuracy of the third of the classes with the most training images.",
+        ),
+        Column(
+            name="middle_third", title="middle", long_title="Middle third", priority=10,
+            description="Mean accuracy of the third of the classes in the middle.",
+        ),
+        Column(
+            name="tail_third", title="tail", long_title="Tail third", priority=12,
+            description="Mean accuracy of the third of the classes with the fewest training images.",
+        ),
+        Column(
+            name="worst_class", title="worst", long_title="Worst class", shown="main", priority=42,
+            description="Accuracy of the class with the lowest one.",
+        ),
+        Column(
+            name="sd_classes", title="SD", long_title="SD across classes", higher_is_better=False, priority=32,
+            description="How far the accuracies of the classes spread.",
+        ),
+        # The same numbers as the recall, under the name that figures ask for.
+        Column(name="per_class.accuracy", title="accuracy", shown="export"),
+        Column(name="per_class.precision", title="precision"),
+        Column(name="per_class.recall", title="recall"),
+        Column(name="per_class.f1", title="F1"),
+        Column(name="per_class.support", title="support", unit="plain", shown="export"),
+    )  # fmt: skip
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
         import numpy as np

@@ -1,4 +1,4 @@
-"""Pasting a box of one image into another, for a whole batch at once."""
+"""Paste boxes of other images into the images of a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generator) -> Tensor:
-    """Return the share that each image is to keep of itself, float [B]: `fixed`, or drawn from Beta(alpha, alpha)."""
+    """Return the share that each image keeps, float [B]: `fixed`, or drawn from Beta(alpha, alpha)."""
     import numpy as np
     import torch
 
@@ -17,7 +17,7 @@ def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generat
         return images.new_full((len(images),), fixed)
     if alpha == 1:
         return torch.rand(len(images), generator=generator, device=images.device, dtype=images.dtype)
-    # torch draws Beta only from its global state; numpy's is also right where alpha is tiny.
+    # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
     seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
     return images.new_tensor(np.random.default_rng(seed).beta(alpha, alpha, len(images)))
 
@@ -25,9 +25,9 @@ def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generat
 def paste(images: Tensor, partner: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """Return the images with a box of their partners pasted in, and the share of pixels that each kept, float [B].
 
-    images: float [B, channels, H, W]; partner: int64 [B]; keep: float [B], the share to keep of each image. A box has
-    the sides `sqrt(1 - keep)` of the image's, rounded down to whole pixels, and its centre anywhere in the image with
-    equal chance. What lies outside of the image is cut off, so the share that is really kept can be larger.
+    images: float [B, channels, H, W]; partner: int64 [B]; keep: float [B], the share to keep. The sides of a box are
+    `sqrt(1 - keep)` times those of the image, rounded down to whole pixels, and its centre is uniform in the image.
+    Boxes are clipped to the image, so the actual share can be larger.
     """
     import torch
 

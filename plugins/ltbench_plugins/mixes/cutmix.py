@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 class Cutmix(Mix, frozen=True):
     """Paste a random box of another image of the batch into each image, and blend their losses by area.
 
-    The partner is the image at the same place of a random permutation of the batch. For each image by itself a share
-    is drawn from Beta(alpha, alpha), or is `lam` everywhere where that is given; the box has sides of sqrt(1 - share)
-    of the image's, its centre anywhere. It is cut off at the border, and the share of label a is then the share of
-    pixels that really are of the image itself.
+    Partners come from a random permutation of the batch. The share of each image is drawn from Beta(alpha, alpha), or
+    is `lam` for all images if given; the sides of the box are sqrt(1 - share) times those of the image, its centre is
+    uniform. The box is clipped at the border, and the weight of label a is the actual share of the image's own pixels.
 
-    Report schmidt gives the share of the pasted patch in the text (sides of sqrt(lambda)) and the paper's formula in
-    its figure (sides of sqrt(1 - lambda)); this is the paper's. It leaves open which alpha its "equal beta
-    distribution" had: the default 1 is the paper's, with every share equally likely.
+    Report schmidt defines lambda as the share of the pasted patch in its text (sides sqrt(lambda)) and as in the paper
+    in its figure (sides sqrt(1 - lambda)); this implementation follows the paper. The alpha of its "equal beta
+    distribution" is not stated: the default of 1 is that of the paper, a uniform distribution.
 
     Source: Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features, 2019,
     equations 1 and 2; report schmidt, "Data Augmenting with CutMix".
@@ -38,7 +37,7 @@ class Cutmix(Mix, frozen=True):
             raise ParameterError(f"mix '{self.name}' takes alpha or lam, not both: a fixed lam leaves nothing to draw")
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
-        """Blend. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
+        """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
         import torch
 
         partner = torch.randperm(len(images), generator=generator, device=images.device)

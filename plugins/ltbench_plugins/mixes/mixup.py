@@ -14,16 +14,16 @@ _ALPHA = 0.4
 
 
 class Mixup(Mix, frozen=True):
-    """Each image is blended with another one of its batch, and so are their losses.
+    """Blend each image with another one of its batch, and their losses likewise.
 
         image = lam * image_a + (1 - lam) * image_b,   loss = lam * loss(label_a) + (1 - lam) * loss(label_b)
 
-    The partner is the image at the same place of a random permutation of the batch. The share `lam` is drawn for
-    every image by itself from Beta(alpha, alpha), or is the same fixed number everywhere where `lam` is given.
+    Partners come from a random permutation of the batch. The share `lam` of each image is drawn from
+    Beta(alpha, alpha), or is the same for all images if `lam` is given.
 
-    Report schmidt says that "the optimal value for lambda appears to be 0.4", which can be read as the alpha of the
-    Beta distribution (`mixup`, the default, as in the paper) or as a fixed share (`mixup[lam=0.4]`). The two train
-    differently: Beta(0.4, 0.4) leaves most images nearly pure, a fixed 0.4 blends every image strongly.
+    Report schmidt states that "the optimal value for lambda appears to be 0.4", which may mean the alpha of the Beta
+    distribution (`mixup`, the default, as in the paper) or a fixed share (`mixup[lam=0.4]`). The two differ:
+    Beta(0.4, 0.4) leaves most images almost unblended, a fixed 0.4 blends every image strongly.
 
     Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018, section 2; report schmidt, "Data Augmenting
     with MixUp".
@@ -39,13 +39,13 @@ class Mixup(Mix, frozen=True):
             raise ParameterError("mix 'mixup' takes alpha or lam, not both: a fixed lam leaves nothing to draw")
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
-        """Blend. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
+        """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
         import torch
 
         partner = torch.randperm(len(images), generator=generator, device=images.device)
         lam = self.shares(images, generator)
         return Mixed(
-            # A lerp is exact at both ends: lam = 1 is the image itself, bit by bit.
+            # A lerp is exact at both ends: lam = 1 gives bit-identical images.
             images=images[partner].lerp(images, lam[:, None, None, None]),
             labels_a=labels,
             labels_b=labels[partner],
@@ -53,13 +53,13 @@ class Mixup(Mix, frozen=True):
         )
 
     def shares(self, images: Tensor, generator: Generator) -> Tensor:
-        """Return the share of each image itself, float [B]."""
+        """Return the share of each image, float [B]."""
         import numpy as np
         import torch
 
         if self.lam is not None:
             return images.new_full((len(images),), self.lam)
-        # torch draws Beta only from its global state; numpy's is also right where alpha is tiny.
+        # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
         seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
         return images.new_tensor(np.random.default_rng(seed).beta(self.alpha, self.alpha, len(images)))
 

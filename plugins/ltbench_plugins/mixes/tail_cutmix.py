@@ -1,4 +1,4 @@
-"""CutMix where a tail class takes part."""
+"""CutMix of pairs with a tail class."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class TailCutmix(Mix, frozen=True):
-    """CutMix of only those pairs in which at least one image is of a tail class; other images stay as they are.
+    """CutMix of pairs with at least one image of a tail class; other images are unchanged.
 
-    The tail classes are the rarest ones: a share `tail` of all classes, rounded to the nearest number and at least
-    one, ties going by label. The report does not say which classes it took for its tail; the default third is what
-    leaderboards here call the tail. Everything else is as in `cutmix`.
+    The tail classes are the rarest ones: a share `tail` of all classes, rounded and at least one, with ties broken by
+    label. The report does not define its tail; the default of a third is the tail of leaderboards here. Everything
+    else is as in `cutmix`.
 
     Source: report schmidt, "Data Augmenting with CutMix"; Yun et al., CutMix: Regularization Strategy to Train Strong
     Classifiers with Localizable Features, 2019, equations 1 and 2.
@@ -34,19 +34,19 @@ class TailCutmix(Mix, frozen=True):
             raise ParameterError(f"mix '{self.name}' takes alpha or lam, not both: a fixed lam leaves nothing to draw")
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
-        """Blend. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
+        """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
         import torch
 
         partner = torch.randperm(len(images), generator=generator, device=images.device)
         in_tail = self.tail_classes(counts)[labels]
         keep = shares(images, self.alpha, self.lam, generator)
-        # A pair without a tail class keeps all of its image: the box has no area.
+        # A pair without a tail class keeps the whole image: its box is empty.
         keep = keep.where(in_tail | in_tail[partner], 1)
         blended, kept = paste(images, partner, keep, generator)
         return Mixed(images=blended, labels_a=labels, labels_b=labels[partner], lam=kept)
 
     def tail_classes(self, counts: Tensor) -> Tensor:
-        """Return which classes are tail classes, bool [C]."""
+        """Return a mask of the tail classes, bool [C]."""
         rarest_last = counts.argsort(descending=True, stable=True)
         size = max(1, round(len(counts) * self.tail))
         return counts.new_zeros(counts.shape).bool().index_fill(0, rarest_last[-size:], True)

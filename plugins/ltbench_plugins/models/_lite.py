@@ -1,4 +1,4 @@
-"""What the three EfficientNet-Lite models share."""
+"""The base of the three EfficientNet-Lite models."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class EfficientNetLite(Model, frozen=True):
         return build_lite(self.variant, channels, classes, pretrained=self.pretrained, resize=self.resize)
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        # The weights are converted from TensorFlow, where pixels went from -1 to 1; ImageNet's values cost them 7 %.
+        # The weights are converted from TensorFlow with pixels in [-1, 1]; with ImageNet's statistics accuracy drops by 7 %.
         return ((0.5,) * channels, (0.5,) * channels) if self.pretrained else None

@@ -12,10 +12,10 @@ _REGISTERED = re.compile(r"^@register_model\b.*\n(?:@.*\n)*def (\w+)\(", re.MULT
 
 @cache
 def timm_names() -> frozenset[str]:
-    """Return the name of every model that the installed timm registers; empty where there is no timm.
+    """Return the names of all models of the installed timm; empty without timm.
 
-    Reads timm's source, which takes some 30 ms; importing timm takes seconds, most of them torch's. A model of timm is
-    a function with the decorator `register_model`.
+    Parses the source of timm in about 30 ms; importing timm takes seconds, as it imports torch. A model of timm is a
+    function with the decorator `register_model`.
     """
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class CnnCifar(Model, frozen=True):
-    """Five convolutions and three linear layers, nearly all of its parameters in the latter.
+    """Five convolutions and three linear layers, which have almost all of the parameters.
 
     Convolutions of 64, 128, 256, 512 and 1024 channels, each with batch normalisation and ReLU, the first four with
-    max pooling; then 8192 and 8192 hidden units with dropout 0.5. For images float [B, 3, 32, 32] and 50 classes it is
-    the printed network to the layer: 107,363,890 parameters, of which 101,089,330 in the linear layers. Another size
-    of image changes the first linear layer only; it takes 10 pixels or more.
+    max pooling; then 8192 and 8192 hidden units with dropout 0.5. For images float [B, 3, 32, 32] and 50 classes it
+    has the printed layers: 107,363,890 parameters, 101,089,330 of them in the linear layers. The image size, at least
+    10 pixels, changes the first linear layer only.
     Source: report jiang, figure 9.
     """
 

@@ -15,13 +15,13 @@ class ConvNet9(Model, frozen=True):
 
     Each convolution is 3x3, stride 1, padding 1, then ReLU, then batch normalisation (in that order); max pooling ends
     each block; one linear layer reads the flattened last map. images float [B, 3, 32, 32], 10 classes: 504,938
-    parameters. It takes images of 8 pixels or more.
+    parameters. Images have at least 8 pixels a side.
 
     The report describes the residuals in words: "added after the 3rd layer, and 6th layer", with "a convolution and a
-    batch normalization applied to the residual" that serve "to downsample and match dimensions". Read here as: what
-    enters a block skips it, through a convolution 1x1 with stride 2 and batch normalisation (the projection shortcut
-    of He et al., 2016), and is added to what leaves the block after its pooling, where height and width have halved.
-    The layer that makes logits of the last map is not described; one linear layer is the plain choice.
+    batch normalization applied to the residual" that serve "to downsample and match dimensions". Interpreted here as:
+    the input of a block is added to its output after pooling, through a 1x1 convolution with stride 2 and batch
+    normalisation (the projection shortcut of He et al., 2016). The report does not describe the classifier; one linear
+    layer is the plain choice.
     Source: report rivadeneira, part 1, model design description.
     """
 

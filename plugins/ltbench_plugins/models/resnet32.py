@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class ResNet32(Model, frozen=True):
     """The residual network of 32 layers for CIFAR: three stages of 5 blocks with 16, 32 and 64 channels.
 
-    Shortcuts have no parameters (option A: every second pixel, missing channels zero). Any size of image; images float
-    [B, 3, 32, 32], 10 classes: 464,154 parameters.
+    Shortcuts have no parameters (option A: every second pixel, missing channels zero). Images may have any size; for images
+    float [B, 3, 32, 32] and 10 classes: 464,154 parameters.
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2 and table 6; report park, table 1.
     """
 

@@ -1,4 +1,4 @@
-"""Every model of timm, by its name."""
+"""Every model of timm by name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class TimmModel(Model, frozen=True):
     """A model of timm, with its channels, image size and classes adapted.
 
-    Images float [B, channels, size, size] -> logits float [B, classes]; parameters as timm has them (efficientnet_b0
-    with 10 classes: 4,020,358). Nearly every model takes images of 32 pixels; the few that cannot halve that small a map
-    as often as they must, and those that work in fixed windows, take larger ones through `resize` (inception_v3, halonet*,
-    crossvit*). Pretrained weights bring the mean and standard deviation that images are normalised with.
+    Images float [B, channels, size, size] -> logits float [B, classes]; parameters as in timm (efficientnet_b0 with
+    10 classes: 4,020,358). Almost every model accepts images of 32 pixels; the few that halve maps too often or use fixed
+    windows need larger ones through `resize` (inception_v3, halonet*, crossvit*). With pretrained weights, images are
+    normalised with the mean and standard deviation of these weights.
     Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
     """
 
@@ -71,7 +71,7 @@ def _made(name: str) -> type[TimmModel]:
 
 
 def __getattr__(name: str) -> type[TimmModel]:
-    """Return a model's class as if it were written here, which is how it is found when it is unpickled."""
+    """Return the class of a model as an attribute of this module, which unpickling needs."""
     if not name.startswith("_") and name in timm_names():
         return _made(name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 
 class LogitAdjustPosthoc(Posthoc, frozen=True):
-    """Take the logarithm of the class prior off the logits of a network that was trained as usual.
+    """Subtract the logarithm of the class prior from the logits of a plainly trained network.
 
-    `z - tau * log prior`: what is left is fit for balanced classes, as far as the network's probabilities are right.
-    The prior is that of the images that the network was trained on. With tau = 0 nothing changes. `logit_adjust` is
-    the same correction during training.
+    `z - tau * log prior` is optimal for balanced classes if the probabilities of the network are calibrated. The prior
+    is that of the training images. With tau = 0 nothing changes. `logit_adjust` is the same correction during training.
 
     Source: Menon et al., Long-tail Learning via Logit Adjustment, 2021, equation 9.
     """
@@ -27,7 +26,7 @@ class LogitAdjustPosthoc(Posthoc, frozen=True):
     tau: Annotated[float, Meta(ge=0, description="strength: 0 changes nothing, 1 takes off the whole prior")] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
-        """Return adjusted logits, float [N, C]. counts: int64 [C]; a class without images is taken to have one."""
+        """Return adjusted logits, float [N, C]. counts: int64 [C]; a class without images is treated as having one."""
         import numpy as np
 
         present = np.maximum(counts, 1)

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 class TauNorm(Posthoc, frozen=True):
     """Divide the weights of each class by their norm to the power of tau, after training.
 
-    Classes with many images get long weight vectors, and with them large logits whatever the image. With tau = 1 all
-    are of one length, with tau = 0 nothing changes but that the bias is left out, as in the paper. The paper chooses
-    tau for each data set on validation images; sweep it: `tau_norm[tau=0.5,0.7,1]`. It needs a network that ends with
-    a linear layer.
+    Classes with many images have long weight vectors and thus large logits for any image. With tau = 1 all have the
+    same length; with tau = 0 only the bias is removed, as in the paper. The paper chooses tau per data set on
+    validation images; sweep it: `tau_norm[tau=0.5,0.7,1]`. It needs a network that ends with a linear layer.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, section 4.1,
     equation 4.
@@ -32,14 +31,14 @@ class TauNorm(Posthoc, frozen=True):
     ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
-        """Raise `JobFailed`: logits alone do not tell how long the weights are."""
+        """Raise `JobFailed`: the norms of the weights are not in the logits."""
         raise JobFailed(
             "posthoc 'tau_norm' needs a network whose logits are those of a linear layer",
             fix="leave tau_norm out for this model, or use logit_adjust_posthoc",
         )
 
     def adjust_linear(self, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None) -> FloatArray:
-        """Return `(logits - bias) / norms ** tau`, float [N, C]. A class whose weights are all zero keeps its logit."""
+        """Return `(logits - bias) / norms ** tau`, float [N, C]. A class with zero weights keeps its logit."""
         if classifier is None:
             return self.adjust(logits, counts)
         import numpy as np

@@ -1,4 +1,4 @@
-"""From the share that each class keeps of the most frequent one to class counts."""
+"""Convert class shares to class counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ltbench.errors import DataError
 
 
 def most_frequent(available: Sequence[int], shares: Sequence[float]) -> int:
-    """Return the largest head count that every class can follow; in a balanced data set, what each class has.
+    """Return the largest head count for which all classes have enough images; in a balanced data set, the class size.
 
-    available: images there are per class; shares: what each class keeps per image of the most frequent class, in
-    (0, 1]. Raises `DataError` where there is no class.
+    available: images per class; shares: size of each class relative to the most frequent one, in (0, 1]. Raises
+    `DataError` without classes.
     """
     if not available:
         raise DataError("the data set is empty: it has no classes")

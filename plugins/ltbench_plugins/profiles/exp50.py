@@ -1,4 +1,4 @@
-"""Exponential decay that ends one class after the last."""
+"""Exponential decay whose end is one class past the last."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ltbench_plugins.profiles._shares import most_frequent
 class Exp50(Profile, frozen=True):
     """Class counts fall exponentially with the label: `n_c = int(n_max * (1 / IF) ** (c / C))`.
 
-    For CIFAR-50, with 500 images of each of 50 classes, that is the report's `500 * u ** (x / 50)` at x = 0 ... 49, u
-    being 1 / IF (0.1, 0.02 and 0.005). The exponent of the last class is 49/50 and not 1, as it is in `exp`, so the
-    realised imbalance stays below the factor: 500 / 52 = 9.6 at a factor of 10. The report's own code makes 51
-    numbers, of which the first 50 have a class. n_max is what every class has in a balanced data set; in an
-    unbalanced one it is the largest number that leaves every class with enough.
+    For CIFAR-50, with 500 images in each of 50 classes, this is the report's `500 * u ** (x / 50)` at x = 0 ... 49 with
+    u = 1 / IF (0.1, 0.02 and 0.005). The exponent of the last class is 49/50, not 1 as in `exp`, so the realised
+    imbalance is below the factor: 500 / 52 = 9.6 at a factor of 10. The report's code computes 51 numbers, of which
+    the first 50 are used. n_max is the class size of a balanced data set; in an unbalanced one, the largest number for
+    which every class has enough images.
 
     Source: report jiang, figure 4.
     """

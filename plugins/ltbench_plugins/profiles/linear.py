@@ -10,10 +10,10 @@ from ltbench_plugins.profiles._shares import most_frequent
 
 
 class Linear(Profile, frozen=True):
-    """Class counts fall by the same number from label to label, from n_max to n_max / IF.
+    """Class counts fall linearly with the label, from n_max to n_max / IF.
 
-    CIFAR-10 at imbalance factor 10 has 5000, 4500, ..., 500 images. A single class keeps everything. Counts are
-    rounded to the nearest. Source: report schmidt, figure 4 (a custom long-tailed CIFAR-10).
+    CIFAR-10 at imbalance factor 10 has 5000, 4500, ..., 500 images. A single class keeps all images. Counts are
+    rounded to the nearest integer. Source: report schmidt, figure 4 (a custom long-tailed CIFAR-10).
     """
 
     name = "linear"
@@ -22,7 +22,7 @@ class Linear(Profile, frozen=True):
         ratio, last = 1 / check_imbalance_factor(imbalance_factor), max(len(available) - 1, 1)
         shares = [(1 - label / last) + ratio * (label / last) for label in range(len(available))]
         head = most_frequent(available, shares)
-        # Rounded: the shares of a straight line are rarely exact, and 3499.9999 images are 3500.
+        # Rounded, as shares are rarely exact in floating point: 3499.9999 images are 3500.
         return [round(head * share) for share in shares]
 
 

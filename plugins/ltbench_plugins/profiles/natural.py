@@ -1,4 +1,4 @@
-"""The class counts that a data set has by nature."""
+"""The original class counts of a data set."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ltbench.longtail import check_imbalance_factor
 
 
 class Natural(Profile, frozen=True):
-    """Keep every training image: the imbalance is the data set's own.
+    """Keep every training image and with it the imbalance of the data set.
 
-    It goes with imbalance factor 1 alone, which here means "as it is"; any other factor would be a label without
-    effect. The realised imbalance is in the record, as always.
+    It accepts only imbalance factor 1, which here means "unchanged"; other factors would have no effect. The realised
+    imbalance is in the record.
 
-    Source: none; data sets such as breast histopathology (report jiang) are long-tailed by themselves.
+    Source: none; data sets such as breast histopathology (report jiang) are naturally long-tailed.
     """
 
     name = "natural"

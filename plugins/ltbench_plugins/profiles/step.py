@@ -1,4 +1,4 @@
-"""Two sizes of class: one step down in the middle."""
+"""Two class sizes with one step in the middle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltbench_plugins.profiles._shares import most_frequent
 class Step(Profile, frozen=True):
     """The first half of the classes keeps n_max images, the others `int(n_max * (1 / IF))`.
 
-    Of an odd number of classes the middle one belongs to the rare ones; a single class keeps everything. Source: Cao
+    With an odd number of classes the middle one is rare; a single class keeps all images. Source: Cao
     et al., NeurIPS 2019, `imbalance_cifar.py`, after Buda et al., "A systematic study of the class imbalance problem
     in convolutional neural networks", Neural Networks 2018.
     """

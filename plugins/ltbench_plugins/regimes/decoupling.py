@@ -8,17 +8,17 @@ from ltbench import Meta, Phase, Regime, hookimpl
 
 
 class Decoupling(Regime, frozen=True):
-    """Train everything on the data as they come, then the classifier alone on balanced ones.
+    """Train the whole network on the original distribution, then only the classifier on a balanced one.
 
-    The first stage leaves the chosen sampler off, so that the backbone learns from the true distribution. In the
-    second the backbone is frozen, the sampler is on, the mix is off, and optimiser and learning-rate curve begin anew.
-    Each of that is a parameter; the switches say in which stage a technique is on, and one that is off gives way to
-    its baseline. The report's 20 and 10 epochs are the default `at` of two thirds of the training.
+    The first stage leaves the sampler off, so that the backbone learns from the true distribution. The second freezes
+    the backbone, switches the sampler on and the mix off, and restarts optimiser and learning-rate curve. Each of these
+    is a parameter; the switches name the stages in which a technique is on, and its baseline replaces it elsewhere. The
+    default `at` of two thirds is that of the report's 20 and 10 epochs.
 
-    With `still`, and no mix in the second stage, a frozen backbone looks at each image once, and the second stage costs
-    next to nothing. Kang et al. augment in both stages, and so does the default.
+    With `still`, and without mix in the second stage, the frozen backbone computes features of each image only once,
+    and the second stage is almost free. Kang et al. augment in both stages, and so does the default.
 
-    Without a sampler, a weight or a balanced loss the second stage goes on with the distribution of the first, and
+    Without a sampler, weight or balanced loss the second stage continues with the distribution of the first and
     changes little.
 
     Source: report schmidt, "Decoupling the model"; Kang et al., Decoupling Representation and Classifier for

@@ -9,12 +9,12 @@ from ltbench import Meta, Phase, Regime, hookimpl
 
 
 class Drw(Regime, frozen=True):
-    """Leave the class weights off until late in the training.
+    """Switch class weights on late in the training.
 
-    The network learns its features unweighted and is then fine-tuned under the weights. Nothing else changes: the
-    learning rate goes on along its curve, and the first part is the plain training's, which is shared with it. In the
-    paper the weights come on together with the first drop of a stepped learning rate, at epoch 160 of 200; with the
-    schedule `multistep`, put a milestone at the same place.
+    The network learns features without weights and is then fine-tuned with them. Nothing else changes: the
+    learning-rate curve continues, and the first phase is shared with plain training. In the paper the weights start
+    with the first drop of a stepped learning rate, at epoch 160 of 200; with the schedule `multistep`, put a milestone
+    at the same point.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019, section 3.3 and
     algorithm 1.
@@ -26,7 +26,7 @@ class Drw(Regime, frozen=True):
     at: Annotated[float, Meta(gt=0, lt=1, description="where the weights come on, as a share of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
-        """Return the part without weights and the part with them."""
+        """Return the phase without weights and the phase with weights."""
         return [Phase(until=self.at, weight=False), Phase(until=1.0)]
 
 

@@ -6,11 +6,11 @@ from ltbench import Phase, Regime, hookimpl
 
 
 class OneStage(Regime, frozen=True):
-    """Everything trains together from the first step to the last.
+    """Train the whole network in a single phase.
 
-    The baseline of the stage. Every chosen technique is on all the time.
+    The baseline of the stage. Every technique is on all the time.
 
-    Source: the plain training that two-stage schemes are compared with, Kang et al., Decoupling Representation and
+    Source: the reference for two-stage schemes, Kang et al., Decoupling Representation and
     Classifier for Long-Tailed Recognition, 2020, section 4 ("joint").
     """
 

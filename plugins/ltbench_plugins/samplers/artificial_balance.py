@@ -1,4 +1,4 @@
-"""Artificial balancing of the training set before training."""
+"""Balancing of the training set before training."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ class ArtificialBalance(Sampler, frozen=True):
     """Copy or drop images once, before training, so that every class has the same number of them.
 
     The sampling rate of a class is `threshold / count`. A class with more images than the threshold keeps a random
-    part of them (rate below 1); one with fewer has every image copied as often as it fits, and a random part once more
-    for the rest: a rate of 2.4 is two copies of each image and a third one of a random 40 %. Every class ends with
-    exactly `threshold` images. The set is drawn once per run, and an epoch is a permutation of it: unlike other
-    samplers, this one never shows the images that it has dropped.
+    subset (rate below 1); in a smaller class every image is copied, and a random subset once more: a rate of 2.4 gives
+    two copies of each image and a third one of a random 40 %. Every class ends with exactly `threshold` images. The set
+    is drawn once per run, and an epoch is a permutation of it: unlike other samplers, this one never visits dropped
+    images.
 
-    `threshold = 0` is the mean class count, rounded, so that an epoch is as long as without the technique.
+    `threshold = 0` is the rounded mean class count, so that epochs are as long as without the technique.
 
-    The report writes the rate as `threshold // count`, with the examples 300 / 500 = 0.6 and 300 / 100 = 3. A division
-    without remainder cannot give 0.6, and would leave a class of 139 images with 278 instead of 300: the rates here
-    are exact.
+    The report writes the rate as `threshold // count`, with the examples 300 / 500 = 0.6 and 300 / 100 = 3. Integer
+    division cannot give 0.6, and would give a class of 139 images 278 instead of 300: the rates here are exact.
 
     Source: report wong, "Artificial Balancing" and figure 3.
     """
@@ -56,7 +55,7 @@ class ArtificialBalance(Sampler, frozen=True):
         return pool[torch.randperm(len(pool), generator=generator)]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the same share for every class that has images, float64 [C]."""
+        """Return equal shares for all classes with images, float64 [C]."""
         present = (counts > 0).double()
         return present / present.sum()
 

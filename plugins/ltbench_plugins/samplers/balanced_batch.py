@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 class BalancedBatch(Sampler, frozen=True):
     """Fill every batch with the same number of images of each class.
 
-    A batch holds `per_class` images of each of the C classes, in random order. With `per_class = 0` that is as many as
-    the recipe's batch size has room for, at least one; where C does not divide the batch size, the batch is that much
-    smaller. An epoch has as many batches as without this sampler, those of the recipe's batch size: the total is not
-    increased, large classes are under-sampled and small ones over-sampled.
+    A batch has `per_class` images of each of the C classes, in random order. `per_class = 0` means as many as fit into
+    the recipe's batch size, at least one; where C does not divide the batch size, batches are smaller. An epoch has as
+    many batches as without this sampler: the total does not grow, large classes are under-sampled and small ones
+    over-sampled.
 
-    The images of a class are dealt from a shuffled deck, which is shuffled anew whenever it is empty: every image of a
-    class comes as often as every other one, give or take one, and no image of a large class comes twice in an epoch.
+    The images of a class are dealt from a shuffled deck that is reshuffled when empty: visits to images of a class
+    differ by at most one, and no image of a large class is visited twice in an epoch.
 
     Source: report park, equations 1 and 2.
     """
 
     name = "balanced_batch"
-    revision = 2  # 1 counted the batches of an epoch by its own batch size
+    revision = 2  # revision 1 derived the number of batches from its own batch size
 
     per_class: Annotated[
         int, Meta(ge=0, description="images of each class in a batch; 0: as many as the recipe's batch has room for")
     ] = 0
 
     def batch_size(self, batch_size: int, classes: int) -> int:
-        """Return `per_class` times the classes."""
+        """Return `per_class` times the number of classes."""
         return classes * (self.per_class or max(1, batch_size // classes))
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
-        """Return the batches of an epoch one after another, `int64 [batches * self.batch_size(...)]`."""
+        """Return the concatenated batches of an epoch, `int64 [batches * self.batch_size(...)]`."""
         import torch
 
         batches = -(-len(pool) // batch_size)
@@ -47,15 +47,15 @@ class BalancedBatch(Sampler, frozen=True):
         return epoch.gather(1, places).flatten()
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the same share for every class that has images, float64 [C]."""
+        """Return equal shares for all classes with images, float64 [C]."""
         present = (counts > 0).double()
         return present / present.sum()
 
 
 def _deal(images: Tensor, labels: Tensor, cards: int, generator: Generator) -> Tensor:
-    """Return `cards` images of each class that has any, int64 [classes, cards], dealt from decks shuffled one by one.
+    """Deal `cards` images of each class with images, int64 [classes, cards], from successive shuffled decks.
 
-    images, labels: int64 [P]. All decks of all classes are shuffled by one sort.
+    images, labels: int64 [P]. A single sort shuffles all decks of all classes.
     """
     import torch
 

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class CbSampler(Sampler, frozen=True):
-    """Every class is as likely as every other.
+    """Draw every class with equal probability.
 
-    Each draw takes a class uniformly, then an image of that class uniformly, with replacement. That is the
-    distribution of a weighted sampler that gives an image of class c the weight 1 / n_c, which is how report schmidt
-    writes it. An epoch has as many draws as the subset has images, so it costs what a plain epoch costs: images of
-    rare classes come many times, and of frequent classes only a part is seen.
+    Each draw takes a uniform class, then a uniform image of that class, with replacement. This is the distribution of a
+    weighted sampler with weight 1 / n_c for images of class c, the form of report schmidt. An epoch has as many draws
+    as the subset has images and costs as much as a plain epoch: images of rare classes are visited many times, and
+    only a part of frequent classes.
 
-    Classes without an image in the pool are never drawn.
+    Classes without images in the pool are never drawn.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, equation 1 with q
     = 0; report schmidt, "Resampling with Class Balanced Sampling".
@@ -36,12 +36,12 @@ class CbSampler(Sampler, frozen=True):
         sizes = sizes[sizes > 0]
         starts = sizes.cumsum(0) - sizes
         drawn = torch.randint(len(sizes), pool.shape, generator=generator)
-        # float64 keeps the draw below the size of the class: float32 rounds up to it in large classes.
+        # float64, as float32 may round a draw up to the size of a large class.
         within = torch.rand(pool.shape, generator=generator, dtype=torch.float64) * sizes[drawn]
         return by_class[starts[drawn] + within.long()]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the same share for every class that has images, float64 [C]."""
+        """Return equal shares for all classes with images, float64 [C]."""
         present = (counts > 0).double()
         return present / present.sum()
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class ReweightedSampler(Sampler, frozen=True):
-    """Draw images with replacement, each with a weight that makes up for the size of its class.
+    """Draw images with replacement and with weights that compensate for the class sizes.
 
     An image of class c has the weight total / (classes * n_c), so that `weight * n_c` is the same for every class. An
-    epoch has as many draws as there are images. The distribution is that of `cb_sampler`, which is written down as a
-    class first and an image of it second; the draws themselves differ.
+    epoch has as many draws as there are images. The distribution is that of `cb_sampler`, which draws a class first and
+    then an image; the draws differ.
 
     Source: report jiang, figure 5 (its formula for the weights) and "Re-weighted Random Sampler".
     """
@@ -27,13 +27,13 @@ class ReweightedSampler(Sampler, frozen=True):
         import torch
 
         per_class = counts.sum() / (len(counts) * counts.clamp(min=1).double())
-        # A search in the running sum draws like `torch.multinomial`, which stops at 2 ** 24 images.
+        # A search in cumulative sums, as `torch.multinomial` is limited to 2 ** 24 images.
         edges = per_class[labels[pool]].cumsum(0)
         drawn = edges.new_empty(len(pool)).uniform_(generator=generator) * edges[-1]
         return pool[torch.searchsorted(edges, drawn, right=True).clamp(max=len(pool) - 1)]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the same share for every class that has images, float64 [C]."""
+        """Return equal shares for all classes with images, float64 [C]."""
         present = (counts > 0).double()
         return present / present.sum()
 

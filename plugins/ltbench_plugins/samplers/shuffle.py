@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Shuffle(Sampler, frozen=True):
-    """Every training image once an epoch, in random order.
+    """Visit every training image once per epoch, in random order.
 
-    The sampling that everything else is compared with (instance-balanced sampling): a class is seen as often as it
-    has images, so the head of a long tail dominates every batch.
+    The baseline of the stage (instance-balanced sampling): classes are visited in proportion to their images, so the
+    head of a long tail dominates every batch.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, equation 1 with q
     = 1.
@@ -30,7 +30,7 @@ class Shuffle(Sampler, frozen=True):
         return pool[torch.randperm(len(pool), generator=generator)]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the share that each class has of the images, float64 [C]."""
+        """Return the share of each class in the images, float64 [C]."""
         return counts.double() / counts.sum()
 
 

@@ -1,4 +1,4 @@
-"""The suites that come with ltbench: every TOML file of this folder."""
+"""The built-in suites: every TOML file in this folder."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from ltbench import hookimpl
 
 @hookimpl
 def ltbench_suites() -> list[Path]:
-    """Return the suite files of this folder, by name."""
+    """Return the suite files in this folder, sorted by name."""
     return sorted(Path(__file__).parent.glob("*.toml"))

@@ -1,4 +1,4 @@
-"""Softmax over the last axis, of numpy arrays."""
+"""Softmax of numpy arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def softmax(logits: FloatArray) -> FloatArray:
-    """Return probabilities, float of the same shape; logits of any size are safe."""
+    """Return the softmax over the last axis; large logits do not overflow."""
     import numpy as np
 
     raised: FloatArray = np.exp(logits - logits.max(-1, keepdims=True))

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class Identity(View, frozen=True):
-    """The test image as it is.
+    """Predict the unchanged test image.
 
-    The baseline of the stage: one look at each test image, probabilities by softmax.
+    The baseline of the stage: one view per test image, probabilities by softmax.
 
-    Source: none; it is what test-time augmentation is compared with.
+    Source: none; it is the reference for test-time augmentation.
     """
 
     name = "identity"
     baseline = True
 
     def views(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
-        """Return the one view that every technique shares."""
+        """Return the view that all techniques share."""
         return {"identity": lambda images: images}
 
     def merge(self, logits: FloatArray) -> FloatArray:

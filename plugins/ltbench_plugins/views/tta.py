@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Tta(View, frozen=True):
-    """The image and its mirror image, predictions merged.
+    """Merge the predictions of the image and its mirror image.
 
-    Two views of each test image: as it is, and flipped left to right, the only flip that helped in report schmidt.
-    Their predictions merge in one of two ways:
+    Two views of each test image: unchanged, and flipped left to right, the only flip that helped in report schmidt.
+    Predictions are merged in one of two ways:
 
         merge_by = "mean"  the mean of the two softmax outputs (the default)
         merge_by = "vote"  each view votes for its best class, as the report says
 
-    A tie of votes, and two views that disagree are always one, goes to the class with the larger mean probability.
-    What a vote returns is (votes + mean probability) / (views + 1): it sums to one and its best class is the winner,
-    and it is no calibrated probability.
+    A tie of votes, as whenever two views disagree, goes to the class with the larger mean probability. A vote returns
+    (votes + mean probability) / (views + 1), which sums to one and is largest for the winner, but is not a calibrated
+    probability.
 
     Source: report schmidt, "Data Augmenting with TTA"; Krizhevsky et al., ImageNet Classification with Deep
     Convolutional Neural Networks, 2012, section 4.1 (predictions averaged over crops and mirror images).

@@ -1,4 +1,4 @@
-"""What class weights from class counts have in common: how they are scaled, and how a batch is averaged."""
+"""Scaling of class weights and averaging of a batch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Reduction = Annotated[
 
 
 class NormalisedWeight(Weight, frozen=True):
-    """Class weights with an explicit scale and an explicit mean over the batch.
+    """Class weights with a choice of scale and of averaging over the batch.
 
-    `normalize` is a constant factor on every weight, so with `reduction = "mean"` it is a factor on the loss, and
-    thereby on the learning rate. `mean_one` (Cui et al.) leaves a balanced batch its scale. A long-tailed batch still
-    gets a smaller loss under it, because most of its images are of classes with a weight below 1; `sum_one` divides
-    by the number of classes once more; `none` leaves 1 / n_c as small as it is.
+    `normalize` is a constant factor of every weight; with `reduction = "mean"` it is a factor of the loss and thus of
+    the learning rate. `mean_one` (Cui et al.) preserves the loss of a balanced batch. The loss of a long-tailed batch
+    is still smaller, as most of its images are of classes with a weight below 1. `sum_one` further divides by the
+    number of classes, and `none` keeps the small values of 1 / n_c.
 
-    `reduction = "weighted_mean"` divides by the sum of the weights in the batch, as torch does with class weights: a
-    batch keeps its scale whatever its classes are, an image counts for more the more common the other ones of its
-    batch are, and a constant factor cancels out. That is why `normalize` cannot be chosen along with it.
+    `reduction = "weighted_mean"` divides by the sum of the weights in the batch, as torch does with class weights: the
+    scale of the loss does not depend on the classes in a batch, an image counts for more among common ones, and a
+    constant factor cancels out. Therefore `normalize` cannot be combined with it.
     """
 
     normalize: Normalize = "mean_one"
@@ -49,7 +49,7 @@ class NormalisedWeight(Weight, frozen=True):
         raise NotImplementedError
 
     def weights(self, counts: Tensor) -> Tensor:
-        """Return the weight of each class, float32 [C]; a class without images is taken for one with a single one."""
+        """Return the weight of each class, float32 [C]; a class without images is treated as having one."""
         weights = self.formula(counts.double().clamp(min=1))
         if self.normalize == "mean_one":
             weights = weights / weights.mean()
@@ -58,5 +58,5 @@ class NormalisedWeight(Weight, frozen=True):
         return weights.float()
 
     def reduce(self, losses: Tensor, weights: Tensor) -> Tensor:
-        """Return the loss of the batch. losses: float [B], weighted already; weights: float [B]."""
+        """Return the loss of the batch. losses: weighted, float [B]; weights: float [B]."""
         return losses.mean() if self.reduction == "mean" else losses.sum() / weights.sum()

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class ClippedInverse(NormalisedWeight, frozen=True):
-    """Weigh a class by its inverse frequency, neither below 1 nor above a root of the number of classes.
+    """Weigh a class by its inverse frequency, clipped to between 1 and a power of the number of classes.
 
-    `w_c = N / (n_c * C)`, clipped to [1, C ** power]: [1, 1.78] for 10 classes, [1, 3.16] for 100. The report found
-    that training does not converge with weights far from 1. The loss of a batch is divided by its size (equation 4),
-    and the weights are not scaled any further; other choices of `normalize` and `reduction` are this project's.
+    `w_c = N / (n_c * C)`, clipped to [1, C ** power]: [1, 1.78] for 10 classes, [1, 3.16] for 100. According to the
+    report training does not converge with weights far from 1. The loss of a batch is divided by its size (equation 4),
+    and the weights are not scaled further; other choices of `normalize` and `reduction` are those of this project.
 
-    Made for `balanced_batch`, which shows the images of rare classes many times: there, a class has the same part of
-    every batch and the weight is what is left to tell the classes apart. So that pair carries no note.
+    Designed for `balanced_batch`, in which every class has the same share of a batch and only the weights distinguish
+    classes. That pair therefore has no note.
 
     Source: report park, equations 3 and 4.
     """

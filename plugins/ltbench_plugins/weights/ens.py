@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 class Ens(NormalisedWeight, frozen=True):
     """Weigh a class by the inverse of its effective number of images (class-balanced loss).
 
-    `w_c = (1 - beta) / (1 - beta ** n_c)`. With beta = 0 every class weighs the same, and the nearer beta is to 1 the
-    nearer are the weights to `ins`: of a class with more than about 1 / (1 - beta) images, further ones count for
-    little. Class-balanced focal loss is this weight with the loss `focal` or `sigmoid_focal`.
+    `w_c = (1 - beta) / (1 - beta ** n_c)`. With beta = 0 all weights are equal, and as beta approaches 1 they
+    approach those of `ins`: images of a class beyond about 1 / (1 - beta) count for little. Class-balanced focal loss
+    is this weight with the loss `focal` or `sigmoid_focal`.
 
-    The weights are scaled to mean one, as Cui et al. do (they sum to the number of classes); report rivadeneira
-    prints them scaled to sum one. `reduction` says how a batch is averaged: by its size, as Cui et al. do, or by the
-    sum of its weights, where the scale cancels out.
+    The weights are scaled to mean one, as by Cui et al. (they sum to the number of classes); report rivadeneira prints
+    them scaled to sum one. `reduction` divides the loss of a batch by its size, as Cui et al. do, or by the sum of its
+    weights, where the scale cancels out.
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equations 10 and 13; report
     rivadeneira, "CB-Focal"; report wong, "Weighted Loss" (ENS).

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Ins(NormalisedWeight, frozen=True):
     """Weigh a class by the inverse of its number of images: `w_c = 1 / n_c`.
 
-    Over an epoch every class has the same total weight, as under a balanced sampler, and the gradient of a rare image
-    is larger by the imbalance factor than that of a common one. `normalize` sets the scale of the weights and
-    `reduction` how a batch is averaged: by its size, or by the sum of its weights, where the scale cancels out.
+    Over an epoch every class has the same total weight, as with a balanced sampler, and the gradient of a rare image is
+    larger by the imbalance factor than that of a common one. `normalize` sets the scale of the weights; `reduction`
+    divides the loss of a batch by its size, or by the sum of its weights, where the scale cancels out.
 
     Source: report wong, "Weighted Loss" (INS).
     """

@@ -11,13 +11,12 @@ import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
 from reports import loaded
-from synthetic import record
+from synthetic import boards, record
 
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
-from ltbench.leaderboard.html.effects import Shown
+from ltbench.leaderboard.html.effects import ReportEffect
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.record import Record, seal, sort_key, validate
 from ltbench.verify.rerun import command_of
 
@@ -68,9 +67,9 @@ def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 EFFECTS = [
-    Shown(techniques=["mixup"], factor=None, mean=-2.5, low=-3.0, high=-2.0, n=3, contexts=8),
-    Shown(techniques=["tta"], factor=None, mean=0.5, low=-0.5, high=1.5, n=3, contexts=8),
-    Shown(techniques=["mixup", "tta"], factor=None, mean=1.25, low=None, high=None, n=1, contexts=4),
+    ReportEffect(techniques=["mixup"], factor=None, mean=-2.5, low=-3.0, high=-2.0, n=3, contexts=8),
+    ReportEffect(techniques=["tta"], factor=None, mean=0.5, low=-0.5, high=1.5, n=3, contexts=8),
+    ReportEffect(techniques=["mixup", "tta"], factor=None, mean=1.25, low=None, high=None, n=1, contexts=4),
 ]
 
 
@@ -420,7 +419,7 @@ def thousand_classes() -> list[Record]:
     [
         (list, "No results yet"),
         (lambda: [record()], "only combination"),
-        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "one run of each"),
+        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "Each combination has one run"),
         (never_predicted, "only combination"),
         (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
         (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only combination"),

@@ -15,20 +15,18 @@ import numpy as np
 import pytest
 import synthetic
 from reports import loaded
-from synthetic import record
+from synthetic import boards, record
 
 from ltbench.errors import MissingExtra
 from ltbench.leaderboard.html import content as content_module
-from ltbench.leaderboard.html.content import content
+from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.html.document import SCRIPTS, document
-from ltbench.leaderboard.html.embedded_json import Pool, inline, packed
+from ltbench.leaderboard.html.embedded_json import Pool, compressed_json, script_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.html.verdict import verdict
-from ltbench.leaderboard.html.wording import SCORES
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables import cell_text
-from ltbench.leaderboard.tables.table import boards
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation
 from ltbench.verify.rerun import command_of
@@ -94,9 +92,9 @@ def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.Monke
 
 def test_packed_values_come_back_and_inline_ones_hold_no_tag() -> None:
     value = {"a": ["</script>", 1.5, None], "b": "Ü"}
-    assert unpacked(packed(value)) == value
-    assert "<" not in inline(value)
-    assert msgspec.json.decode(inline(value)) == value
+    assert unpacked(compressed_json(value)) == value
+    assert "<" not in script_json(value)
+    assert msgspec.json.decode(script_json(value)) == value
 
 
 def test_a_pool_keeps_equal_values_once() -> None:
@@ -110,7 +108,7 @@ def test_a_pool_keeps_equal_values_once() -> None:
 
 def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     made = loaded(synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2), names=("mixup", "tta")))
-    core = content(made).core
+    core = report_content(made).core
     across, first, second = core["boards"][0]["tables"]
     assert [table.factor for table in (across, first, second)] == [None, 10.0, 100.0]
     expected = [*cell_text.columns(made.boards[0].tables[0]), *cell_text.more_columns(made.boards[0].tables[0])[1:]]
@@ -125,9 +123,19 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     assert (first.first_row, second.first_row) == (0, 4)
 
 
-def test_every_score_of_a_page_has_a_word_with_the_sign_of_the_page() -> None:
-    of_the_page = {name: sign for name, _, sign in (*cell_text._FIRST, *cell_text._REST)}
-    assert {name: SCORES[name].sign for name in of_the_page} == of_the_page
+def test_every_score_has_the_words_and_the_direction_that_its_metric_declares() -> None:
+    made = loaded(synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup",)))
+    (only,) = report_content(made).core["boards"][0]["tables"]
+    declared = {column.name: column for column in synthetic.COLUMNS}
+    scores = [column for column in only.columns if column.score]
+    assert {one.score for one in scores} == {
+        name for name, column in declared.items() if column.shown != "export" and not column.per_class
+    }
+    for one in scores:
+        column = declared[one.score]
+        assert (one.heading, one.name, one.unit) == (column.title, column.full_title, column.unit)
+        assert one.about.startswith(column.description)
+        assert (one.sign == 1) == column.higher_is_better == ("Low is good." not in one.about)
 
 
 def test_every_cell_can_be_traced() -> None:
@@ -135,7 +143,7 @@ def test_every_cell_can_be_traced() -> None:
         *synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup",)),
         record({"view": "tta"}, 10.0, error=ERROR),
     ]
-    made = content(loaded(records))
+    made = report_content(loaded(records))
     traces = [trace for chunk in made.traces for row in unpacked(chunk) for trace in row]
     assert {trace["id"] for trace in traces} == {one.id for one in records}
     for trace in traces:
@@ -150,7 +158,7 @@ def test_every_cell_can_be_traced() -> None:
 def test_what_was_withdrawn_is_said_with_its_reason_and_shown_nowhere_else() -> None:
     good, bad = record(), record({"mix": "mixup"})
     word = Invalidation(id=bad.id, outcome=result_digest(bad), reason="wrong data", by="me", digest="x")
-    made = content(loaded([good, bad], invalidations=[word])).core
+    made = report_content(loaded([good, bad], invalidations=[word])).core
     assert [(one["id"], one["reason"]) for one in made["withdrawn"]] == [(bad.id, "wrong data (me)")]
     assert [one["label"] for one in made["combinations"]] == ["baseline"]
     assert "self-reported" in made["provenance"][0]
@@ -190,9 +198,14 @@ def test_what_does_not_fit_is_left_out_from_the_end_of_the_tables(monkeypatch: p
         record(t, scores={"top1": top1}, confusion=rng.integers(0, 99, (10, 10)).tolist())
         for t, top1 in (({}, 0.1), ({"mix": "mixup"}, 0.9), ({"view": "tta"}, 0.8), ({"loss": "focal"}, 0.7))
     ]
-    whole = content(loaded(records)).matrices
+    whole = report_content(loaded(records)).matrices
     monkeypatch.setattr(content_module, "MATRIX_BYTES", sum(len(text or "") for text in (whole[0], whole[1], whole[3])))
-    assert content(loaded(records)).matrices == [whole[0], whole[1], None, whole[3]]  # the last row is the baseline
+    assert report_content(loaded(records)).matrices == [
+        whole[0],
+        whole[1],
+        None,
+        whole[3],
+    ]  # the last row is the baseline
 
 
 # --- the verdict ----------------------------------------------------------------------------------------------------
@@ -209,17 +222,17 @@ def said(gains: dict[str, list[float]]) -> Any:
 def test_a_lead_that_a_test_confirms_is_clear() -> None:
     found = said({"baseline": [0.0, 0.001, 0.002], "mixup": [0.1, 0.1012, 0.102]})
     assert (found.best, found.clear) == ("mixup", True)
-    assert found.others == "A paired test tells it apart from every other combination."
-    assert found.baseline == "It is told apart from the baseline."
+    assert found.others == "It differs significantly from every other combination."
+    assert found.baseline == "It differs significantly from the baseline."
 
 
 def test_a_lead_within_noise_is_none() -> None:
     found = said({"baseline": [0.0, 0.05, 0.02], "mixup": [0.03, 0.02, 0.04]})
     assert (found.best, found.clear) == ("mixup", False)
     assert "the order may be chance" in found.others
-    assert "not told apart from the baseline" in found.baseline
+    assert "does not differ significantly from the baseline" in found.baseline
 
 
 def test_one_run_of_each_tells_nothing() -> None:
-    assert "one run of each" in said({"baseline": [0.0], "mixup": [0.1]}).others
-    assert "nothing to compare" in said({"baseline": [0.0, 0.1]}).others
+    assert "Each combination has one run" in said({"baseline": [0.0], "mixup": [0.1]}).others
+    assert "nothing can be compared" in said({"baseline": [0.0, 0.1]}).others

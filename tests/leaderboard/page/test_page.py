@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from synthetic import raw, record
+from synthetic import boards, raw, record
 
 from ltbench.leaderboard.page.page import SuiteFacts, page
-from ltbench.leaderboard.statistics.analysis import analysed
-from ltbench.leaderboard.statistics.record_groups import comparables
-from ltbench.leaderboard.tables.csv import effects_sheet, sheet
+from ltbench.leaderboard.page.terminal import leaderboard_text
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
-from ltbench.leaderboard.tables.table import boards
-from ltbench.leaderboard.tables.terminal import terminal
 from ltbench.records.record import Record, seal, sort_key, validate
 
 FACTS = SuiteFacts(
@@ -54,16 +53,16 @@ def test_the_page_has_what_a_reader_asks_for(quick: list[Record]) -> None:
         "24.2 k parameters", "29,700 training images seen", "| cb_sampler", "ltbench 0.1.0",
     ):  # fmt: skip
         assert expected in text, expected
-    assert "What is missing" not in text
-    assert "What failed" not in text
+    assert "Missing cells" not in text
+    assert "Failures" not in text
 
 
 def test_the_same_records_in_any_order_are_the_same_bytes(quick: list[Record]) -> None:
     records = list(quick)
-    expected = rendered(records), sheet(boards(records, FACTS.seeds))
+    expected = rendered(records), table_csv(boards(records, FACTS.seeds))
     for seed in range(4):
         random.Random(seed).shuffle(records)
-        assert (rendered(records), sheet(boards(records, FACTS.seeds))) == expected
+        assert (rendered(records), table_csv(boards(records, FACTS.seeds))) == expected
 
 
 def test_no_measured_second_and_no_date_is_on_the_page(quick: list[Record]) -> None:
@@ -100,7 +99,7 @@ def test_a_failed_cell_links_to_its_log() -> None:
     text = rendered([record(seed=s) for s in range(3)] + [record({"loss": "x"}, seed=s, error=ERROR) for s in range(3)])
     (line,) = lines_of(text, "x")
     assert line.startswith("–|x <sup>1</sup>|[FAILED](#failure-1)|0/3 seeds|")
-    assert "- <sup>1</sup> 0 of 3 runs are there; 3 cells failed: [failure 1](#failure-1)" in text
+    assert "- <sup>1</sup> 0 of 3 runs; 3 cells failed: [failure 1](#failure-1)" in text
     assert "### Failure 1\n\nJobFailed: loss 'x' returned \\| NaN\n" in text
     assert "````\nTraceback\n```\nboom\n````" in text
 
@@ -127,7 +126,7 @@ def test_missing_runs_are_named_and_not_imputed() -> None:
 
 
 def test_what_a_run_left_unfinished_is_said() -> None:
-    assert "ended with 7 planned cells unfinished" in rendered([record()], SuiteFacts(name="s", unfinished=7))
+    assert "left 7 planned cells unfinished" in rendered([record()], SuiteFacts(name="s", unfinished=7))
 
 
 def test_doubtful_combinations_carry_their_note() -> None:
@@ -148,8 +147,8 @@ def test_an_empty_store_is_a_page() -> None:
     text = rendered([])
     assert "No results yet." in text
     assert "ltbench run --suite quick" in text
-    assert sheet([]).startswith("protocol,dataset")
-    assert "no results yet" in terminal(FACTS, [], [], 80)
+    assert table_csv([]).startswith("protocol,dataset")
+    assert "no results yet" in leaderboard_text(FACTS, [], [], 80)
 
 
 def test_a_suite_with_nothing_but_a_name_is_a_page() -> None:
@@ -171,11 +170,11 @@ ODD = {
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_records_make_sensible_pages(kind: str) -> None:
     text = rendered(ODD[kind])
-    table = sheet(boards(ODD[kind]))
+    table = table_csv(boards(ODD[kind]))
     assert "nan" not in (text + table).lower().replace("returned \\| nan", "")
     assert "None" not in text
     for width in (20, 80, 160):
-        shown = terminal(FACTS, ODD[kind], boards(ODD[kind]), width)
+        shown = leaderboard_text(FACTS, ODD[kind], boards(ODD[kind]), width)
         assert shown.strip()
         if width >= 80:
             assert max(map(len, shown.splitlines())) <= width
@@ -189,11 +188,11 @@ def test_a_thousand_classes_are_summed_up_in_a_line() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_the_terminal_table_fits_the_window(quick: list[Record], width: int) -> None:
-    text = terminal(FACTS, quick, boards(quick, FACTS.seeds), width)
+    text = leaderboard_text(FACTS, quick, boards(quick, FACTS.seeds), width)
     assert max(map(len, text.splitlines())) <= width
     assert ("ECE" in text) == (width >= 100)
     assert "\x1b[" not in text
-    assert "\x1b[1m" in terminal(FACTS, quick, boards(quick, FACTS.seeds), width, color=True)
+    assert "\x1b[1m" in leaderboard_text(FACTS, quick, boards(quick, FACTS.seeds), width, color=True)
 
 
 def test_text_is_escaped_where_markdown_would_read_it() -> None:
@@ -215,7 +214,7 @@ def test_tables_do_not_depend_on_how_wide_characters_are_measured(monkeypatch: p
 def test_the_csv_is_whole_and_loads_in_one_line(quick: list[Record], tmp_path: Path) -> None:
     import pandas as pd
 
-    (tmp_path / "table.csv").write_text(sheet(boards(quick, FACTS.seeds)))
+    (tmp_path / "table.csv").write_text(table_csv(boards(quick, FACTS.seeds)))
     frame = pd.read_csv(tmp_path / "table.csv")
     assert len(frame) == 16 * 4
     assert set(frame["imbalance_factor"]) == {"10", "50", "100", "all"}
@@ -226,7 +225,7 @@ def test_the_csv_is_whole_and_loads_in_one_line(quick: list[Record], tmp_path: P
 
 
 def test_a_table_in_which_no_test_separates_anything_says_so(quick: list[Record]) -> None:
-    sentence = "No row is told apart from the best by these runs."
+    sentence = "No row differs significantly from the best."
     assert sentence in rendered([record(scores={"top1": 0.5}), record({"mix": "mixup"}, scores={"top1": 0.9})])
     assert sentence not in rendered(quick)
     assert sentence not in rendered([record()])
@@ -253,24 +252,24 @@ def test_the_page_says_how_many_more_seeds_would_tell_the_first_two_apart() -> N
     records = [record({"mix": "mixup"}, seed=s, scores={"top1": a}) for s, (a, _) in enumerate(pairs)]
     text = rendered(records + [record(seed=s, scores={"top1": b}) for s, (_, b) in enumerate(pairs)])
     assert "The first two rows differ by 0.2 ± 1.8." in text
-    assert "would take about 101 more pairs of seeds to find it in 80 of 100 repetitions." in text
-    assert "3 pairs know both only roughly" in text
+    assert "about 101 more seed pairs give 80 % power in a paired test of the two." in text
+    assert "3 pairs give only the order of magnitude" in text
 
 
 def test_one_pair_of_seeds_says_that_it_tells_nothing_apart() -> None:
     text = rendered([record(), record({"mix": "mixup"}, scores={"top1": 0.9})])
-    assert "One pair of seeds tells no rows apart, nor how many more would." in text
-    assert "It cannot be told: it takes at least 3 pairs of seeds" in text
+    assert "With one pair of seeds no difference can be tested" in text
+    assert "It cannot be estimated: it takes at least 3 pairs of seeds" in text
     assert "Tests against the baseline" not in text
 
 
 def test_a_factorial_suite_has_main_effects_interactions_and_variance(quick: list[Record]) -> None:
     text = rendered(quick)
-    for heading in ("### What each technique adds", "### What pairs add", "### Where the variance comes from"):
+    for heading in ("### What each technique adds", "### What pairs add", "### Sources of variance"):
         assert heading in text
     rows = [re.sub(r"[\s\xa0\\]", "", line) for line in text.splitlines() if line.startswith("| cb_sampler ")]
     assert any(re.fullmatch(r"\|cb_sampler\|\+\d+\.\d±\d\.\d\*\|.*\|3\|8\|", row) for row in rows), rows
-    assert "A critical-difference diagram compares mean ranks over data sets; it takes at least 10 of them" in text
+    assert "A critical-difference diagram compares mean ranks over data sets; it takes at least 10" in text
 
 
 def test_what_the_difference_to_the_baseline_says_already_is_not_said_twice() -> None:
@@ -284,7 +283,7 @@ def test_what_the_difference_to_the_baseline_says_already_is_not_said_twice() ->
 
 def test_a_suite_of_one_combination_is_a_page() -> None:
     text = rendered([record(seed=s, scores={"top1": 0.5 + s / 100}) for s in range(3)])
-    assert "Where the variance comes from" not in text
+    assert "Sources of variance" not in text
     assert "best" not in [
         cell.strip() for line in text.splitlines() if line.startswith("|   #") for cell in line.split("|")
     ]
@@ -295,9 +294,9 @@ def test_a_crossed_suite_tells_subset_from_training_seed() -> None:
     text = rendered(records, SuiteFacts(name="s"))
     assert "| subset seed" in text
     assert "| training seed" in text
-    assert "cannot be told apart" not in text
-    assert "each takes part in several runs" in text
-    assert "cannot be told apart here" in rendered(crossed([(0, 0), (1, 1), (2, 2)]), SuiteFacts(name="s"))
+    assert "cannot be separated" not in text
+    assert "each is part of several runs" in text
+    assert "cannot be separated here" in rendered(crossed([(0, 0), (1, 1), (2, 2)]), SuiteFacts(name="s"))
 
 
 def crossed(runs: list[tuple[int, int]]) -> list[Record]:
@@ -321,11 +320,11 @@ def test_effects_are_a_csv_beside_the_page(quick: list[Record]) -> None:
 
     import pandas as pd
 
-    frame = pd.read_csv(io.StringIO(effects_sheet(analysed(comparables(quick)))))
+    frame = pd.read_csv(io.StringIO(effects_csv(analyse(group_records(quick)))))
     assert frame["kind"].value_counts().to_dict() == {"interaction": 6 * 4, "main effect": 4 * 4}
     one = frame[
         (frame["technique"] == "cb_sampler") & frame["with"].isna() & (frame["imbalance_factor"] == "all")
     ].iloc[0]
     assert (one["n"], one["contexts"], one["differences"], one["separated"]) == (3, 8, 24, "yes")
     assert one["low95"] < one["mean"] < one["high95"]
-    assert effects_sheet([]).startswith("protocol,dataset")
+    assert effects_csv([]).startswith("protocol,dataset")

@@ -4,13 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from synthetic import raw, record
+from synthetic import COLUMNS, raw, record
 
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, judge
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.page.published_section import reported_lines
+from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.publish import load, publish
-from ltbench.leaderboard.statistics.record_groups import Comparable, comparables
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.records.record import Record
 from ltbench.registry.registry import Registry
 from ltbench.suite.published import Claim, Reported, as_recorded
@@ -29,7 +29,7 @@ def runs(effects: list[float], techniques: dict[str, str] = CB, factor: float = 
     return made
 
 
-def verdicts(claim: Claim, groups: list[Comparable], reported: tuple[Reported, ...] = ()) -> list[str]:
+def verdicts(claim: Claim, groups: list[RecordGroup], reported: tuple[Reported, ...] = ()) -> list[str]:
     return [one.verdict for one in judge(claim, reported, groups)]
 
 
@@ -64,12 +64,12 @@ def helps(**changes: object) -> Claim:
 def test_a_claim_holds_where_its_whole_interval_is_on_the_claimed_side(
     effects: list[float], claim: Claim, verdict: str
 ) -> None:
-    assert verdicts(claim, comparables(runs(effects))) == [verdict]
+    assert verdicts(claim, group_records(runs(effects))) == [verdict]
 
 
 def test_the_interval_of_a_claim_is_that_of_paired_differences() -> None:
     # Differences 9, 10, 11 points: mean 10, SD 1, half the interval 4.303 / sqrt(3) = 2.484.
-    (one,) = judge(helps(), (), comparables(runs([0.10, 0.11, 0.09])))
+    (one,) = judge(helps(), (), group_records(runs([0.10, 0.11, 0.09])))
     assert one.measured is not None
     assert one.measured.mean == pytest.approx(0.10)
     assert one.measured.half == pytest.approx(0.02484, abs=1e-5)
@@ -77,14 +77,14 @@ def test_the_interval_of_a_claim_is_that_of_paired_differences() -> None:
 
 def test_runs_that_only_one_side_has_do_not_count() -> None:
     records = [r for r in runs([0.1, 0.11, 0.09]) if r.techniques or r.setting.seed != 2]
-    (one,) = judge(helps(), (), comparables(records))
+    (one,) = judge(helps(), (), group_records(records))
     assert one.measured is not None
     assert one.measured.n == 2
 
 
 def test_a_claim_is_judged_at_each_factor_or_by_their_mean() -> None:
     records = runs([0.10, 0.11, 0.09]) + runs([-0.10, -0.11, -0.09], factor=10.0)
-    groups = comparables(records)
+    groups = group_records(records)
     assert verdicts(helps(), groups) == [FAILS, HOLDS]
     assert verdicts(helps(imbalance_factors=(100.0, 500.0)), groups) == [HOLDS, UNKNOWN]
     (pooled,) = judge(helps(pooled=True), (), groups)
@@ -94,7 +94,7 @@ def test_a_claim_is_judged_at_each_factor_or_by_their_mean() -> None:
 
 
 def test_the_published_difference_is_printed_or_that_of_the_printed_numbers() -> None:
-    groups = comparables(runs([0.10, 0.11, 0.09]))
+    groups = group_records(runs([0.10, 0.11, 0.09]))
     numbers = (
         Reported(source="T", imbalance_factor=100, value=0.60),
         Reported(source="T", imbalance_factor=100, value=0.66, techniques=("cb_sampler",)),
@@ -111,7 +111,7 @@ def test_numbers_stand_beside_what_was_measured() -> None:
         Reported(source="Table 2", imbalance_factor=100, techniques=("cb_sampler",), per_class=(0.4,) * 10),
     )
     records = [*runs([0.1, 0.1], CB), *runs([0.2, 0.2], CB | MIX)]
-    text = "\n".join(reported_lines(reported, (), comparables(records))).replace("\u00a0", " ")
+    text = "\n".join(published_lines(reported, (), group_records(records), COLUMNS)).replace("\u00a0", " ")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     assert ["Table 1", "baseline", "100", "top-1", "60.0", "51.0 ± 12.7", "2", "−9.0"] in lines
     assert ["Table 1 <sup>1</sup>", "cb_sampler + mixup", "100", "top-1", "70.0", "71.0 ± 12.7", "2", "+1.0"] in lines
@@ -124,14 +124,14 @@ def test_what_is_not_measured_is_a_dash() -> None:
     reported = (Reported(source="Table 1", imbalance_factor=50, value=0.6, techniques=("focal",)),)
     failed = [record(error={"type": "JobFailed", "message": "no"})]
     for records in ([], failed, runs([0.1])):
-        text = "\n".join(reported_lines(reported, (helps(),), comparables(records)))
+        text = "\n".join(published_lines(reported, (helps(),), group_records(records)))
         row = next(line for line in text.splitlines() if "focal" in line)
         assert [cell.strip() for cell in row.strip("|").split("|")][-3:] == ["–", "0", "–"]
-    assert "1 is not measured" in "\n".join(reported_lines((), (helps(),), []))
+    assert "1 is not measured" in "\n".join(published_lines((), (helps(),), []))
 
 
 def test_a_suite_without_a_report_has_no_such_section() -> None:
-    assert reported_lines((), (), comparables(runs([0.1]))) == []
+    assert published_lines((), (), group_records(runs([0.1]))) == []
 
 
 def test_two_models_are_told_apart() -> None:
@@ -140,8 +140,8 @@ def test_two_models_are_told_apart() -> None:
     assert fit["model"]["name"] == "convnet"
     longer = [record({}, 100.0, 0, {"top1": 0.9}, epochs=40)]
     text = "\n".join(
-        reported_lines(
-            (Reported(source="T", imbalance_factor=100, value=0.6),), (), comparables([*runs([0.1]), *longer])
+        published_lines(
+            (Reported(source="T", imbalance_factor=100, value=0.6),), (), group_records([*runs([0.1]), *longer])
         )
     )
     assert "epochs=20" in text

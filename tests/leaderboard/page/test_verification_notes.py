@@ -8,11 +8,11 @@ from synthetic import record, suite
 
 from ltbench.errors import OutOfDate, RecordError
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, load, publish, rewrite, update
-from ltbench.leaderboard.tables.terminal import terminal
+from ltbench.leaderboard.page.terminal import leaderboard_text
+from ltbench.leaderboard.publish import check, load, publish, update, write_folder
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import invalidate, records_file
-from ltbench.records.verifications import Rerun, Verification, sealed, write_verifications
+from ltbench.records.verifications import Rerun, Verification, seal_verification, write_verifications
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
 FACTS = SuiteFacts(name="quick", title="Quick")
@@ -29,7 +29,7 @@ def verify(folder: Path, records, gap: float = 0.0) -> None:
         ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in records}, records="", recomputed=0,
         rerun=[Rerun(id=records[0].id, same=not gap, gap=gap)], seed=7, tolerance=None,
     )  # fmt: skip
-    write_verifications(folder / "verified.json", [sealed(one)])
+    write_verifications(folder / "verified.json", [seal_verification(one)])
     update(folder.parent)
 
 
@@ -43,7 +43,7 @@ def test_a_page_says_that_its_rows_are_self_reported_until_they_are_verified(fol
     text = page(folder)
     assert "All rows are self-reported" not in text
     assert "Verified by ltbench 0.2.0, records `" in text
-    assert "1 of 16 cells trained again, all numbers the same" in text
+    assert "1 of 16 cells rerun, all numbers equal" in text
     verify(folder, RECORDS, gap=0.0123)
     assert "top-1 within 1.23 points" in page(folder)
 
@@ -75,21 +75,21 @@ def test_rows_that_came_later_carry_a_note(folder: Path) -> None:
 
 def test_a_withdrawn_cell_leaves_its_row_with_the_reason_and_stays_in_the_file(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
+    write_folder(folder, FACTS, records_file(RECORDS, [invalidate(bad, "a *broken* machine", "A. M.")]))
     text = page(folder)
-    assert "## What was withdrawn" in text
+    assert "## Withdrawn cells" in text
     assert rf"`{bad.id}` mixup, imbalance factor 10, seed {bad.setting.seed}: a \*broken\* machine (A. M.)" in text
     loaded = load(folder)
     row = next(r for t in loaded.boards[0].tables if t.factor == 10 for r in t.rows if r.label == "mixup")
     assert row.n == 1
     assert bad.id in (folder / "records.jsonl").read_text()
-    shown = terminal(loaded.facts, loaded.records, loaded.boards, 100, trust=loaded.trust)
+    shown = leaderboard_text(loaded.facts, loaded.records, loaded.boards, 100, trust=loaded.trust)
     assert "a *broken* machine" in shown
 
 
 def test_publishing_the_same_numbers_again_does_not_bring_a_withdrawn_cell_back(folder: Path) -> None:
     bad = next(r for r in RECORDS if r.label == "mixup")
-    rewrite(folder, FACTS, records_file(RECORDS, [invalidate(bad, "wrong data")]))
+    write_folder(folder, FACTS, records_file(RECORDS, [invalidate(bad, "wrong data")]))
     before = page(folder)
     publish(folder, FACTS, RECORDS)
     assert page(folder) == before

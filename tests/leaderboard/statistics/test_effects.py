@@ -9,7 +9,7 @@ import synthetic
 from synthetic import record
 
 from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
-from ltbench.leaderboard.statistics.score_array import Scores
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.records.record import Record
 
@@ -122,11 +122,13 @@ def test_effects_are_those_that_made_the_numbers() -> None:
         assert one(effects, name).low < size < one(effects, name).high
 
 
-def made(rng: np.random.Generator, seeds: int, effect: float = 0.0, together: float = 0.0) -> Scores:
+def made(rng: np.random.Generator, seeds: int, effect: float = 0.0, together: float = 0.0) -> ScoreArray:
     """Return scores of the 8 combinations of three techniques: every effect varies from seed to seed."""
     letters = {"c": ("sampler", "cb"), "m": ("mix", "mixup"), "t": ("view", "tta")}
     names = ["", "c", "m", "t", "cm", "ct", "mt", "cmt"]
-    scores = Scores([frozenset(letters[x] for x in name) for name in names], [100.0], [(s, s) for s in range(seeds)])
+    scores = ScoreArray(
+        [frozenset(letters[x] for x in name) for name in names], [100.0], [(s, s) for s in range(seeds)]
+    )
     # A technique does better with some seeds than with others, in all its contexts alike.
     swing = {x: rng.normal(0, 0.01, seeds) for x in "cmt"}
     for row, name in enumerate(names):

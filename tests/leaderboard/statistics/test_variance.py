@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ltbench.leaderboard.statistics.score_array import Scores
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.variance import sd_interval, variances
 
 
-def scores(values: np.ndarray, runs: list[tuple[int, int]], factors: list[float] | None = None) -> Scores:
+def scores(values: np.ndarray, runs: list[tuple[int, int]], factors: list[float] | None = None) -> ScoreArray:
     """Return scores of combinations, runs; values: float [combinations, runs], the same at every factor."""
-    made = Scores([frozenset({("loss", name)}) for name in map(str, range(len(values)))], factors or [100.0], runs)
+    made = ScoreArray([frozenset({("loss", name)}) for name in map(str, range(len(values)))], factors or [100.0], runs)
     made.values[:] = values[:, None, :]
     return made
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 import synthetic
-from synthetic import provenance, raw, record
+from synthetic import boards, provenance, raw, record
 
-from ltbench.leaderboard.tables.table import boards, tidy
+from ltbench.leaderboard.tables.table import tidy
 from ltbench.records.record import Record, seal, validate
 
 ERROR = {"type": "JobFailed", "message": "boom", "job": "j", "log": "log"}
@@ -130,7 +130,7 @@ def test_no_records_are_no_boards() -> None:
 
 
 def test_the_tidy_frame_has_a_line_per_cell() -> None:
-    frame = tidy([at(0.5, seed=2), record({"mix": "mixup"}, error=ERROR)])
+    frame = tidy([at(0.5, seed=2), record({"mix": "mixup"}, error=ERROR)], ["top1"])
     assert frame["label"].tolist() == ["baseline", "mixup"]
     assert frame["run"].tolist() == [(2, 2), (0, 0)]
     assert frame["top1"].isna().tolist() == [False, True]

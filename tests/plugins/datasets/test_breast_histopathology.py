@@ -68,7 +68,7 @@ def test_training_can_be_cut_to_counts(root: Path) -> None:
     assert [sum(item.label == label for item in cut.train) for label in (0, 1)] == [7, 3]
     assert set(cut.train) < set(whole.train)
     assert cut.test == whole.test
-    with pytest.raises(DataError, match=r"asks for 25 training patches of IDC\(-\), and there are 24"):
+    with pytest.raises(DataError, match=r"keeps 25 training patches of IDC\(-\), and there are 24"):
         BreastHistopathology(counts=(25, 1)).info(root)
 
 
@@ -116,7 +116,7 @@ def test_a_corrupt_patch_is_named(root: Path) -> None:
 
 def test_missing_data_says_exactly_what_to_put_where(tmp_path: Path) -> None:
     for ask in (BreastHistopathology().locate, BreastHistopathology().info, BreastHistopathology().load):
-        with pytest.raises(DataError, match="is not there") as error:
+        with pytest.raises(DataError, match="is missing") as error:
             ask(tmp_path)
         assert error.value.where == str(tmp_path / "idc")
         assert "kaggle.com/paultimothymooney/breast-histopathology-images" in error.value.fix
@@ -127,7 +127,7 @@ def test_one_patient_cannot_be_split(tmp_path: Path) -> None:
     patch(tmp_path / "idc", "10000", 0, 0)
     with pytest.raises(DataError) as error:
         BreastHistopathology().info(tmp_path)
-    assert "1 patients in it" in error.value.why
+    assert "it has 1 patients" in error.value.why
 
 
 def test_patients_of_one_class_only_are_no_test_set(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_a_pickle_that_calls_anything_else_is_refused() -> None:
 @pytest.mark.parametrize("dataset", REAL, ids=lambda d: d.name)
 def test_missing_data_says_exactly_what_to_put_where(dataset: Cifar, tmp_path: Path, offline: list[str]) -> None:
     for ask in (dataset.locate, dataset.load):
-        with pytest.raises(DataError, match=f"{dataset.name} is not there") as caught:
+        with pytest.raises(DataError, match=f"{dataset.name} is missing") as caught:
             ask(tmp_path)
         assert caught.value.where == str(tmp_path)
         for form in dataset.forms:

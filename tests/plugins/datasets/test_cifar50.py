@@ -55,7 +55,7 @@ def test_the_description_needs_no_file(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_those_of_cifar100(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cifar100 is not there"):
+    with pytest.raises(DataError, match="cifar100 is missing"):
         Cifar50().locate(tmp_path)
 
 

@@ -149,7 +149,7 @@ def test_a_class_with_one_image_cannot_be_split(unsplit: Path) -> None:
 
 
 def test_a_tree_that_is_split_is_not_split_again(root: Path) -> None:
-    with pytest.raises(DataError, match="would split it anew"):
+    with pytest.raises(DataError, match="would split it again"):
         ImageFolder(path="pets", test_fraction=0.2).info(root)
 
 

@@ -187,7 +187,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path):
 
 
 def test_a_hub_that_cannot_be_reached_is_an_error_at_once_that_names_the_way_out(registry, no_network) -> None:
-    with pytest.raises(DataError, match="weights of 'resnet50d' cannot be had") as error:
+    with pytest.raises(DataError, match="weights of 'resnet50d' cannot be loaded") as error:
         build(registry, "resnet50d[pretrained=true]")
     text = str(error.value)
     assert "cannot be reached" in text
@@ -204,8 +204,8 @@ def test_a_hub_that_fails_later_is_the_same_error(registry, monkeypatch: pytest.
         return create(name, pretrained=False, **arguments)
 
     monkeypatch.setattr(timm_network.timm, "create_model", refusing)
-    monkeypatch.setattr(timm_network, "_out_of_reach", lambda config: "")
-    with pytest.raises(DataError, match="cannot be had") as error:
+    monkeypatch.setattr(timm_network, "_unreachable", lambda config: "")
+    with pytest.raises(DataError, match="cannot be loaded") as error:
         build(registry, "resnet18[pretrained=true]")
     assert "503 Service Unavailable" in str(error.value)
     assert "ltbench[pretrained]" in str(error.value)

@@ -41,7 +41,7 @@ class SoundData(Dataset, frozen=True):
         return Images(**parts)
 
 
-@breaks("images_are_as_described")
+@breaks("images_match_info")
 class FewerImages(SoundData, frozen=True):
     """Promise images that there are not. Source: none."""
 
@@ -51,7 +51,7 @@ class FewerImages(SoundData, frozen=True):
         return msgspec.structs.replace(INFO, train_counts=(50, 40, 30))
 
 
-@breaks("pixels_are_as_described")
+@breaks("pixel_statistics_match_info")
 class MeanOfBytes(SoundData, frozen=True):
     """State the mean of bytes. Source: none."""
 
@@ -61,7 +61,7 @@ class MeanOfBytes(SoundData, frozen=True):
         return msgspec.structs.replace(INFO, mean=(127.5,))
 
 
-@breaks("its_augmentation_is_there")
+@breaks("default_augmentation_exists")
 class UnknownAugment(SoundData, frozen=True):
     """Misspell its augmentation. Source: none."""
 
@@ -69,7 +69,7 @@ class UnknownAugment(SoundData, frozen=True):
     augment = "crop_flop"
 
 
-@breaks("a_fingerprint_tells_content")
+@breaks("fingerprint_is_stable")
 class NoFingerprint(SoundData, frozen=True):
     """Leave the fingerprint empty. Source: none."""
 
@@ -92,7 +92,7 @@ class SoundProfile(Profile, frozen=True):
         return [int(min(available) / imbalance_factor ** (label / last)) for label in range(len(available))]
 
 
-@breaks("counts_are_of_images_that_there_are")
+@breaks("counts_fit_the_available_images")
 class Greedy(SoundProfile, frozen=True):
     """Keep more images than there are. Source: none."""
 
@@ -102,7 +102,7 @@ class Greedy(SoundProfile, frozen=True):
         return [2 * number for number in SoundProfile.counts(self, available, imbalance_factor)]
 
 
-@breaks("counts_are_of_images_that_there_are")
+@breaks("counts_fit_the_available_images")
 class EmptyTail(SoundProfile, frozen=True):
     """Leave the last class without an image. Source: none."""
 
@@ -112,7 +112,7 @@ class EmptyTail(SoundProfile, frozen=True):
         return [*SoundProfile.counts(self, available, imbalance_factor)[:-1], 0]
 
 
-@breaks("counts_fall")
+@breaks("counts_do_not_rise")
 class Rising(SoundProfile, frozen=True):
     """Begin with the tail. Source: none."""
 
@@ -122,7 +122,7 @@ class Rising(SoundProfile, frozen=True):
         return SoundProfile.counts(self, available, imbalance_factor)[::-1]
 
 
-@breaks("the_factor_is_followed")
+@breaks("imbalance_follows_the_factor")
 class OneFactor(SoundProfile, frozen=True):
     """Know one imbalance alone. Source: none."""
 

@@ -20,7 +20,7 @@ class SoundSampler(Sampler, frozen=True):
         return pool[torch.randperm(len(pool), generator=generator)]
 
 
-@breaks("draws_are_training_images")
+@breaks("indices_are_training_images")
 class OneTooFar(SoundSampler, frozen=True):
     """Count images from one. Source: none."""
 
@@ -30,7 +30,7 @@ class OneTooFar(SoundSampler, frozen=True):
         return SoundSampler.epoch(self, pool, labels, counts, batch_size, generator) + 1
 
 
-@breaks("draws_are_training_images")
+@breaks("indices_are_training_images")
 class OutsideOfThePool(SoundSampler, frozen=True):
     """Draw from all images, whatever was put into the pool. Source: none."""
 
@@ -45,7 +45,7 @@ class OutsideOfThePool(SoundSampler, frozen=True):
         return torch.randperm(len(labels), generator=generator)
 
 
-@breaks("epochs_are_equally_long")
+@breaks("epochs_have_equal_length")
 class LongAndShort(SoundSampler, frozen=True):
     """Draw the length of an epoch. Source: none."""
 
@@ -58,7 +58,7 @@ class LongAndShort(SoundSampler, frozen=True):
         return order[int(torch.randint(50, (), generator=generator)) :]
 
 
-@breaks("the_batch_size_is_a_whole_number")
+@breaks("batch_size_is_valid")
 class HalfABatch(SoundSampler, frozen=True):
     """Divide the size of a batch. Source: none."""
 
@@ -68,7 +68,7 @@ class HalfABatch(SoundSampler, frozen=True):
         return batch_size / 2
 
 
-@breaks("draws_are_as_stated")
+@breaks("draws_match_the_stated_shares")
 class NotBalanced(SoundSampler, frozen=True):
     """State a balance that there is not. Source: none."""
 
@@ -78,7 +78,7 @@ class NotBalanced(SoundSampler, frozen=True):
         return (counts > 0).double() / (counts > 0).sum()
 
 
-@breaks("draws_are_as_stated")
+@breaks("draws_match_the_stated_shares")
 class NearlyBalanced(SoundSampler, frozen=True):
     """State a balance that the first class is a little beyond. Source: none."""
 
@@ -129,7 +129,7 @@ class Smaller(SoundAugment, frozen=True):
         return SoundAugment.apply(self, images, generator)[..., 1:-1, 1:-1]
 
 
-@breaks("both_ways_are_one")
+@breaks("batch_equals_apply")
 class FastAndElse(SoundAugment, frozen=True):
     """Forget the mirror where it has to be fast. Source: none."""
 
@@ -139,7 +139,7 @@ class FastAndElse(SoundAugment, frozen=True):
         return prepared[indices].float() / 255
 
 
-@breaks("a_batch_has_memory_of_its_own")
+@breaks("batch_does_not_share_memory")
 class SharedMemory(SoundAugment, frozen=True):
     """Give the stored images themselves away. Source: none."""
 
@@ -155,7 +155,7 @@ class SharedMemory(SoundAugment, frozen=True):
         return prepared if len(indices) == len(prepared) else prepared[indices]
 
 
-@breaks("goes_where_its_inputs_are")
+@breaks("runs_on_the_device_of_its_inputs")
 class DrawnOnTheCpu(SoundAugment, frozen=True):
     """Draw on the CPU with a generator of another device. Source: none."""
 
@@ -190,7 +190,7 @@ class SoundMix(Mix, frozen=True):
         return labels[partner]
 
 
-@breaks("a_blend_has_the_shape_of_its_batch")
+@breaks("blend_has_the_shape_of_its_batch")
 class MoreThanAll(SoundMix, frozen=True):
     """Have a lambda over one. Source: none."""
 
@@ -200,7 +200,7 @@ class MoreThanAll(SoundMix, frozen=True):
         return images.new_full((len(images),), 1.5)
 
 
-@breaks("a_blend_has_the_shape_of_its_batch")
+@breaks("blend_has_the_shape_of_its_batch")
 class OneLambda(SoundMix, frozen=True):
     """Have one lambda for all images. Source: none."""
 
@@ -210,7 +210,7 @@ class OneLambda(SoundMix, frozen=True):
         return images.new_full((), 0.5)
 
 
-@breaks("a_blend_is_of_its_two_labels")
+@breaks("blend_matches_its_two_labels")
 class LabelsOfOthers(SoundMix, frozen=True):
     """Return labels of other images than were blended. Source: none."""
 

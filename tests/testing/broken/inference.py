@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testing.broken.marks import breaks
 
-from ltbench import Ensemble, Member, Metric, Posthoc, View
+from ltbench import Column, Ensemble, Member, Metric, Posthoc, View
 
 
 def softmax(logits):
@@ -39,7 +39,7 @@ class Centre(SoundView, frozen=True):
         return {"centre": lambda images: images[..., 1:-1, 1:-1]}
 
 
-@breaks("the_view_called_identity_is_the_image")
+@breaks("identity_view_is_unchanged")
 class MirrorInDisguise(SoundView, frozen=True):
     """Call a mirror image the image as it is. Source: none."""
 
@@ -49,7 +49,7 @@ class MirrorInDisguise(SoundView, frozen=True):
         return {"identity": lambda images: images.flip(-1)}
 
 
-@breaks("leaves_global_randomness_alone")
+@breaks("does_not_use_global_randomness")
 class RandomShift(SoundView, frozen=True):
     """Shift by chance. Source: none."""
 
@@ -101,7 +101,7 @@ class LogOfNothing(Posthoc, frozen=True):
             return logits - np.log(counts / counts.sum())
 
 
-@breaks("an_image_is_adjusted_by_itself")
+@breaks("adjustment_is_per_image")
 class OfTheTestSet(Posthoc, frozen=True):
     """Take the mean over the test images off. Source: none."""
 
@@ -126,7 +126,7 @@ class SoundEnsemble(Ensemble, frozen=True):
         return probabilities.mean(0)
 
 
-@breaks("members_are_trainings")
+@breaks("members_are_distinct")
 class Twins(SoundEnsemble, frozen=True):
     """Have two members that are one. Source: none."""
 
@@ -136,7 +136,7 @@ class Twins(SoundEnsemble, frozen=True):
         return [Member(), Member()]
 
 
-@breaks("members_are_trainings")
+@breaks("members_are_distinct")
 class NumbersOfMembers(SoundEnsemble, frozen=True):
     """Have no member where there are many classes. Source: none."""
 
@@ -149,7 +149,7 @@ class NumbersOfMembers(SoundEnsemble, frozen=True):
         return probabilities.mean(0) if len(probabilities) else None
 
 
-@breaks("members_are_of_models")
+@breaks("members_name_models")
 class AsksForItself(SoundEnsemble, frozen=True):
     """Have itself for a member. Source: none."""
 
@@ -159,7 +159,7 @@ class AsksForItself(SoundEnsemble, frozen=True):
         return [Member(), Member(model="asks_for_itself[size=2]")]
 
 
-@breaks("members_are_of_models")
+@breaks("members_name_models")
 class AsksForALoss(SoundEnsemble, frozen=True):
     """Have a loss for a member. Source: none."""
 
@@ -197,7 +197,7 @@ class SumOfMembers(SoundEnsemble, frozen=True):
 # --- metrics ----------------------------------------------------------------------------------------------------
 
 
-@breaks("numbers_are_finite_or_none")
+@breaks("values_are_finite_or_none")
 class MeanOfNothing(Metric, frozen=True):
     """Average over the classes of no test image. Source: none."""
 
@@ -212,7 +212,7 @@ class MeanOfNothing(Metric, frozen=True):
             return {"mean_recall": float((np.bincount(labels, hits, len(counts)) / support).mean())}
 
 
-@breaks("numbers_are_finite_or_none")
+@breaks("values_are_finite_or_none")
 class ListForTwo(Metric, frozen=True):
     """Have two numbers per class, however many there are. Source: none."""
 
@@ -222,7 +222,7 @@ class ListForTwo(Metric, frozen=True):
         return {"per_class.share": [0.5, 0.5]}
 
 
-@breaks("a_metric_looks_at_all_images")
+@breaks("metric_ignores_image_order")
 class FirstImage(Metric, frozen=True):
     """Look at the first image. Source: none."""
 
@@ -230,3 +230,14 @@ class FirstImage(Metric, frozen=True):
 
     def compute(self, probabilities, labels, counts):
         return {"first": float(probabilities[0, labels[0]])}
+
+
+@breaks("columns_have_numbers")
+class MisspeltColumn(Metric, frozen=True):
+    """Declare a column of a number that is not there. Source: none."""
+
+    name = "misspelt_column"
+    columns = (Column(name="mean_confidense", title="conf."),)
+
+    def compute(self, probabilities, labels, counts):
+        return {"mean_confidence": float(probabilities.max(1).mean())}

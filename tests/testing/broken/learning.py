@@ -22,7 +22,7 @@ class Sound(Model, frozen=True):
         return Network(channels, classes)
 
 
-@breaks("the_network_returns_logits")
+@breaks("network_returns_logits")
 class ColourOnly(Sound, frozen=True):
     """Take images of three channels alone. Source: none."""
 
@@ -32,7 +32,7 @@ class ColourOnly(Sound, frozen=True):
         return Sound.build(self, 3, size, classes)
 
 
-@breaks("the_network_has_a_classifier")
+@breaks("network_has_a_classifier")
 class OtherClassifier(Sound, frozen=True):
     """Return a copy as its classifier. Source: none."""
 
@@ -44,7 +44,7 @@ class OtherClassifier(Sound, frozen=True):
         return WithOtherClassifier(channels, classes)
 
 
-@breaks("the_network_has_a_classifier")
+@breaks("network_has_a_classifier")
 class FirstLayer(Sound, frozen=True):
     """Return a layer that makes no logits. Source: none."""
 
@@ -56,7 +56,7 @@ class FirstLayer(Sound, frozen=True):
         return WithClassifierAside(channels, classes)
 
 
-@breaks("the_network_learns")
+@breaks("network_gets_gradients")
 class DeadLayer(Sound, frozen=True):
     """Have a layer that nothing goes through. Source: none."""
 
@@ -80,7 +80,7 @@ class ThreeMeans(Sound, frozen=True):
         return (0.5,) * 3, (0.5,) * 3
 
 
-@breaks("the_network_can_be_moved")
+@breaks("network_moves_between_devices")
 class LostTensor(Sound, frozen=True):
     """Have a tensor that does not move with the network. Source: none."""
 
@@ -95,7 +95,7 @@ class LostTensor(Sound, frozen=True):
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
-@breaks("there_is_a_loss_for_each_sample")
+@breaks("losses_are_per_sample")
 class Column(SoundLoss, frozen=True):
     """Return a column. Source: none."""
 
@@ -105,7 +105,7 @@ class Column(SoundLoss, frozen=True):
         return nll(logits, labels)[:, None]
 
 
-@breaks("there_is_a_loss_for_each_sample")
+@breaks("losses_are_per_sample")
 class DoublePrecision(SoundLoss, frozen=True):
     """Return another dtype. Source: none."""
 
@@ -115,7 +115,7 @@ class DoublePrecision(SoundLoss, frozen=True):
         return nll(logits.double(), labels)
 
 
-@breaks("a_loss_is_of_its_sample_alone")
+@breaks("losses_do_not_depend_on_the_batch")
 class MeanOfTheBatch(SoundLoss, frozen=True):
     """Give every sample the mean of its batch. Source: none."""
 
@@ -178,7 +178,7 @@ class LogOfSoftmax(SoundLoss, frozen=True):
 # --- on another device ------------------------------------------------------------------------------------------
 
 
-@breaks("goes_where_its_inputs_are")
+@breaks("runs_on_the_device_of_its_inputs")
 class OnTheCpu(SoundLoss, frozen=True):
     """Create a tensor on the CPU. Source: none."""
 
@@ -190,7 +190,7 @@ class OnTheCpu(SoundLoss, frozen=True):
         return nll(logits + torch.zeros(len(counts)), labels)
 
 
-@breaks("goes_where_its_inputs_are")
+@breaks("runs_on_the_device_of_its_inputs")
 class BackToTheCpu(SoundLoss, frozen=True):
     """Return losses on the CPU. Source: none."""
 
@@ -200,7 +200,7 @@ class BackToTheCpu(SoundLoss, frozen=True):
         return nll(logits.cpu(), labels.cpu())
 
 
-@breaks("goes_where_its_inputs_are")
+@breaks("runs_on_the_device_of_its_inputs")
 class ByNumpy(SoundLoss, frozen=True):
     """Compute margins by numpy. Source: none."""
 
@@ -213,7 +213,7 @@ class ByNumpy(SoundLoss, frozen=True):
         return nll(logits - margin, labels)
 
 
-@breaks("goes_where_its_inputs_are")
+@breaks("runs_on_the_device_of_its_inputs")
 class AskingForTheDevice(SoundLoss, frozen=True):
     """Do something else on a GPU. Source: none."""
 
@@ -248,7 +248,7 @@ class SoundWeight(Weight, frozen=True):
         return 1 / counts.clamp(min=1)
 
 
-@breaks("there_is_a_weight_for_each_class")
+@breaks("weights_are_per_class")
 class OneForEachSize(SoundWeight, frozen=True):
     """Return a row and a column. Source: none."""
 
@@ -278,7 +278,7 @@ class NothingForOne(SoundWeight, frozen=True):
         return (counts > 1).float()
 
 
-@breaks("the_loss_of_a_batch_is_one_number")
+@breaks("batch_loss_is_a_scalar")
 class NotReduced(SoundWeight, frozen=True):
     """Return the losses as they are. Source: none."""
 
@@ -291,7 +291,7 @@ class NotReduced(SoundWeight, frozen=True):
 # --- regimes ----------------------------------------------------------------------------------------------------
 
 
-@breaks("phases_follow_one_another_to_the_end")
+@breaks("phases_cover_the_training")
 class BeforeTheEnd(Regime, frozen=True):
     """Stop early. Source: none."""
 
@@ -301,7 +301,7 @@ class BeforeTheEnd(Regime, frozen=True):
         return [Phase(until=0.5), Phase(until=0.9)]
 
 
-@breaks("phases_follow_one_another_to_the_end")
+@breaks("phases_cover_the_training")
 class BackAgain(Regime, frozen=True):
     """Go back. Source: none."""
 

@@ -26,21 +26,21 @@ class Sound(Loss, frozen=True):
         return nll(logits, labels)
 
 
-@breaks("has_a_name_of_its_own")
+@breaks("has_a_unique_name")
 class NameOfABuiltIn(Sound, frozen=True):
     """Have the name of a built-in. Source: none."""
 
     name = "focal"
 
 
-@breaks("has_a_name_of_its_own")
+@breaks("has_a_unique_name")
 class NameOfAStage(Sound, frozen=True):
     """Have the name of a stage. Source: none."""
 
     name = "weight"
 
 
-@breaks("has_a_name_of_its_own")
+@breaks("has_a_unique_name")
 class NameOfTwoWords(Sound, frozen=True):
     """Have a name that no command line takes. Source: none."""
 
@@ -81,7 +81,7 @@ class NoRange(Sound, frozen=True):
         return nll(logits, labels) + self.shift
 
 
-@breaks("says_what_it_goes_with")
+@breaks("declares_valid_relations")
 class ConflictWithNobody(Sound, frozen=True):
     """Misspell the other technique. Source: none."""
 
@@ -89,7 +89,7 @@ class ConflictWithNobody(Sound, frozen=True):
     conflicts: ClassVar = {"cb_samplr": "both balance"}
 
 
-@breaks("says_what_it_goes_with")
+@breaks("declares_valid_relations")
 class NoReason(Sound, frozen=True):
     """Give no reason. Source: none."""
 
@@ -97,7 +97,7 @@ class NoReason(Sound, frozen=True):
     doubtful: ClassVar = ("cb_sampler",)
 
 
-@breaks("says_what_it_goes_with")
+@breaks("declares_valid_relations")
 class SecondBaseline(Sound, frozen=True):
     """Take the place of the baseline. Source: none."""
 
@@ -105,7 +105,7 @@ class SecondBaseline(Sound, frozen=True):
     baseline = True
 
 
-@breaks("says_what_it_goes_with")
+@breaks("declares_valid_relations")
 class RevisionOfWords(Sound, frozen=True):
     """Count revisions in words. Source: none."""
 
@@ -113,7 +113,7 @@ class RevisionOfWords(Sound, frozen=True):
     revision: ClassVar = "two"
 
 
-@breaks("is_written_as_text")
+@breaks("round_trips_as_text")
 class ListOfNumbers(Sound, frozen=True):
     """Have a parameter that no set can hold. Source: none."""
 
@@ -124,7 +124,7 @@ class ListOfNumbers(Sound, frozen=True):
         return nll(logits, labels) * (1 + sum(self.scales))
 
 
-@breaks("is_written_as_text")
+@breaks("round_trips_as_text")
 class WordsWithCommas(Sound, frozen=True):
     """Have a label that is read as several techniques. Source: none."""
 
@@ -165,7 +165,7 @@ class ForgottenParameter(Sound, frozen=True):
     gamma: Annotated[float, Meta(ge=0, description="nothing")] = 1.0
 
 
-@breaks("leaves_its_inputs_alone")
+@breaks("does_not_modify_inputs")
 class ChangedLogits(Sound, frozen=True):
     """Shift logits in place. Source: none."""
 
@@ -176,7 +176,7 @@ class ChangedLogits(Sound, frozen=True):
         return nll(logits, labels)
 
 
-@breaks("leaves_its_inputs_alone")
+@breaks("does_not_modify_inputs")
 class ChangedCounts(Sound, frozen=True):
     """Clamp the class counts of everybody. Source: none."""
 
@@ -186,7 +186,7 @@ class ChangedCounts(Sound, frozen=True):
         return nll(logits + counts.clamp_(min=1).log(), labels)
 
 
-@breaks("leaves_global_randomness_alone")
+@breaks("does_not_use_global_randomness")
 class GlobalDraws(Sound, frozen=True):
     """Draw from torch's global state. Source: none."""
 
@@ -198,7 +198,7 @@ class GlobalDraws(Sound, frozen=True):
         return nll(logits, labels) + 1e-6 * torch.rand((), device=logits.device)
 
 
-@breaks("leaves_global_randomness_alone")
+@breaks("does_not_use_global_randomness")
 class PythonDraws(Sound, frozen=True):
     """Draw from Python's global state. Source: none."""
 
@@ -208,7 +208,7 @@ class PythonDraws(Sound, frozen=True):
         return nll(logits, labels) * (1 + 1e-6 * random.random())
 
 
-@breaks("leaves_global_randomness_alone")
+@breaks("does_not_use_global_randomness")
 class HiddenDraws(Sound, frozen=True):
     """Draw from numpy's global state, and put it back. Source: none."""
 
@@ -223,7 +223,7 @@ class HiddenDraws(Sound, frozen=True):
         return nll(logits, labels) * factor
 
 
-@breaks("repeats_itself")
+@breaks("is_deterministic")
 class Counting(Sound, frozen=True):
     """Remember how often it was called. Source: none."""
 
@@ -246,7 +246,7 @@ def made_in_a_function():
 LOCAL = made_in_a_function()
 
 
-@breaks("is_the_same_in_a_fresh_process")
+@breaks("is_the_same_in_another_process")
 class HashOfText(Sound, frozen=True):
     """Depend on the hash of a text. Source: none."""
 

@@ -7,16 +7,16 @@ from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Drs(Regime, frozen=True):
-    """Leave the sampler off until late in the training.
+    """Switch the sampler on late in the training.
 
-    The network learns its features from the data as they come and is then fine-tuned on those that the sampler draws.
-    Nothing else changes: the learning rate goes on along its curve, and the first part is the plain training's, which is
-    shared with it. In the paper the switch comes with the first drop of a stepped learning rate, at epoch 160 of 200; its
-    algorithm 1 has class weights in the place of the sampler, which is the built-in `drw`.
+    The network learns features from the original distribution and is then fine-tuned on that of the sampler. Nothing else
+    changes: the learning-rate curve continues, and the first phase is shared with plain training. In the paper the switch
+    comes with the first drop of a stepped learning rate, at epoch 160 of 200; its algorithm 1 uses class weights in place
+    of the sampler, which is the built-in `drw`.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.3
     (deferred re-balancing), with re-sampling.
@@ -28,7 +28,7 @@ class Drs(Regime, frozen=True):
     at: Annotated[float, Meta(gt=0, lt=1, description="where the sampler comes on, as a share of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
-        """Return the part without the sampler and the part with it."""
+        """Return the phase without the sampler and the phase with it."""
         return [Phase(until=self.at, sampler=False), Phase(until=1.0)]
 
 

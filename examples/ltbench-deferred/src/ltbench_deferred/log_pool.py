@@ -10,15 +10,15 @@ from ltbench import Ensemble, Member, Meta, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class LogPool(Ensemble, frozen=True):
     """Train several networks with different seeds and merge their probabilities by the geometric mean.
 
-    `p_c` is in proportion to `(product over M members of p_mc) ** (1 / M)`: a member that rules a class out all but
-    vetoes it, where the arithmetic mean outvotes it. A probability counts as at least 1e-12, so that where members rule
-    out every class together the prediction is still defined. The first member is the plain training with the cell's
+    `p_c` is proportional to `(product over M members of p_mc) ** (1 / M)`: a member that excludes a class almost vetoes
+    it, whereas the arithmetic mean outvotes that member. Probabilities are bounded below by 1e-12, so that the prediction
+    is defined even if the members together exclude every class. The first member is the plain training with the cell's
     seed, which is not trained twice.
 
     Source: Heskes, Selecting Weighting Factors in Logarithmic Opinion Pools, NIPS 1997, with equal weights.

@@ -9,16 +9,16 @@ from ltbench import Loss, Meta, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Poly1(Loss, frozen=True):
-    """Cross entropy with another weight on the first term of its series: `loss = -log p + epsilon * (1 - p)`.
+    """Cross entropy with another factor of the first term of its series: `loss = -log p + epsilon * (1 - p)`.
 
     p is the softmax probability of the true class. Cross entropy is `(1 - p) + (1 - p)**2 / 2 + ...`; here the first
-    term counts `1 + epsilon` times. The paper takes a positive epsilon for balanced images, so that samples that are
-    nearly right count for more, and finds a negative one better in detection, where one class is far more frequent. With
-    `epsilon = 0` it is cross entropy.
+    term has the factor `1 + epsilon`. The paper uses a positive epsilon for balanced images, which emphasises samples that
+    are almost correct, and a negative one for detection, where one class is far more frequent. With `epsilon = 0` it is
+    cross entropy.
 
     Source: Leng et al., PolyLoss: A Polynomial Expansion Perspective of Classification Loss Functions, ICLR 2022
     (Poly-1).
@@ -31,7 +31,7 @@ class Poly1(Loss, frozen=True):
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         log_p = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-        # expm1 keeps the digits of 1 - p where p is nearly 1.
+        # expm1 keeps the precision of 1 - p for p close to 1.
         return -log_p - self.epsilon * log_p.expm1()
 
 

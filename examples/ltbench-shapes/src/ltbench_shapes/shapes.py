@@ -1,4 +1,4 @@
-"""Shapes, drawn."""
+"""Drawn shapes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from ltbench import Dataset, DatasetInfo, Images, hookimpl
 from ltbench.errors import DataError
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 CLASSES = ("disc", "square", "triangle", "diamond", "cross", "ring")
 TRAIN, TEST, SIZE = 200, 50, 16
 SHA256 = "e21c5488e097dcd7ab9f484d699412d9c3a77b070bbc54d416df0e9f9ec56249"
-"""Digest of all images, training images first; a test draws them and compares."""
+"""Digest of all images, training images first; a test compares it."""
 
 
 class Shapes(Dataset, frozen=True):
-    """Six shapes, bright on a noisy ground: 16 x 16 pixels, grey; 200 training and 50 test images of each.
+    """Six bright shapes on a noisy background: 16 x 16 pixels, grey; 200 training and 50 test images of each.
 
-    Place, size and brightness differ from image to image. They are drawn in memory, in whole numbers, so that they are
-    the same on every machine. Small networks learn them in seconds; the rare ones among them they confuse.
+    Position, size and brightness vary. The images are drawn in memory with integers, so that they are the same on every
+    machine. Small networks learn the shapes in seconds and confuse the rare ones.
 
     Source: none; it is an example of a data set without files.
     """
@@ -36,7 +36,7 @@ class Shapes(Dataset, frozen=True):
             test_counts=(TEST,) * len(CLASSES),
             channels=1,
             size=SIZE,
-            # Of the training images / 255; tested against them.
+            # Of the training images / 255; a test compares them.
             mean=(0.298843,),
             std=(0.228371,),
             fingerprint=SHA256[:32],
@@ -52,7 +52,7 @@ class Shapes(Dataset, frozen=True):
         images = _draw()
         if hashlib.sha256(images.tobytes()).hexdigest() != SHA256:
             raise DataError(
-                "data set 'shapes' was drawn differently", why="its images have another digest than they had",
+                "data set 'shapes' was drawn differently", why="the digest of its images is wrong",
                 fix="report the version of numpy to the authors of ltbench-shapes",
             )  # fmt: skip
         labels = np.arange(len(CLASSES), dtype=np.int64)

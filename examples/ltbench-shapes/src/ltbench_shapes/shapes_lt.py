@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ltbench import hookimpl
 
-LTBENCH_API = 1  # the version of ltbench's hooks that this module is written for
+LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 @hookimpl

@@ -15,7 +15,7 @@ function loadLibrary() {
   return loading;
 }
 
-/** The colour that a custom property has in the current theme, as one that a drawing understands. */
+/** The colour that a custom property has in the current theme, as Vega understands it. */
 function themeColor(name) {
   const probe = el("span", { style: `color:var(--${name})` });
   document.body.append(probe);
@@ -41,11 +41,11 @@ function chartConfig() {
 }
 
 /**
- * Make a figure. `says` is what somebody who does not see it is told; `numbers` makes the table that says all of it;
+ * Make a figure. `says` is the text for those who cannot see it; `numbers` makes the table that says all of it;
  * `spec` makes the chart for a width in pixels.
  */
 function chart({ title, says, spec, numbers, className = "", canvas = false }) {
-  const place = el("div"); // the library names it as it likes, so what is said stands on the element around it
+  const place = el("div"); // the library sets its own label here, so ours is on the element around it
   const list = el("details", { class: "numbers" }, el("summary", {}, "The numbers of this chart"));
   list.addEventListener("toggle", () => { if (list.open && list.children.length === 1) list.append(numbers()); });
   const node = el("figure", { class: className }, el("figcaption", {}, title), el("div", { class: "plotting", role: "img", "aria-label": says }, place), list);

@@ -21,8 +21,9 @@ function drawCost() {
     return;
   }
   const front = paretoFront(points, column.sign);
+  const { digits, unit } = formatOf(column);
   const listed = front.slice(0, NUMBERED_FRONT).map(({ label, cost, score, half }) =>
-    el("li", {}, label, el("span", { class: "fine" }, ` ${score.toFixed(1)}${half ? ` ± ${half.toFixed(1)}` : ""} %, ${short(cost)}`)));
+    el("li", {}, label, el("span", { class: "fine" }, ` ${score.toFixed(digits)}${half ? ` ± ${half.toFixed(digits)}` : ""}${unit}, ${short(cost)}`)));
   body.replaceChildren(intro, el("div", { class: "beside" }, costChart(points, front, word, column),
     el("div", { class: "front" }, el("h3", {}, "Pareto front"), el("p", { class: "fine" }, "Nothing else is both cheaper and better."), el("ol", {}, listed))));
 }
@@ -37,6 +38,9 @@ function paretoFront(points, sign) {
   return front;
 }
 
+/** How numbers of a score are written. */
+const formatOf = (column) => (column.unit === "percent" ? { digits: 1, unit: " %" } : { digits: 3, unit: "" });
+
 function costChart(points, front, word, column) {
   const costs = points.map(({ cost }) => cost);
   const [least, most] = costs.reduce(([a, b], cost) => [Math.min(a, cost), Math.max(b, cost)], [Infinity, -Infinity]);
@@ -44,10 +48,11 @@ function costChart(points, front, word, column) {
   const onFront = new Set(front);
   const values = points.map((point) => ({ ...point, front: onFront.has(point), place: front.length <= NUMBERED_FRONT ? front.indexOf(point) + 1 : 0, kind: point.slot === null ? (onFront.has(point) ? "front" : "other") : `slot-${point.slot}` }));
   const kinds = ["other", "front", ...GLYPHS.map((_, slot) => `slot-${slot}`)];
-  const scoreTitle = `${column.name}, %`;
+  const { digits, unit } = formatOf(column);
+  const scoreTitle = unit ? `${column.name},${unit}` : column.name;
   const x = { field: "cost", type: "quantitative", title: word.name, scale: isLog ? { type: "log", nice: true } : { zero: false, nice: true, padding: 16 }, axis: { grid: false, tickCount: 6, format: "~s" } };
   const y = { field: "score", type: "quantitative", title: scoreTitle, scale: { zero: false, padding: 12 }, axis: { tickCount: 6 } };
-  const tooltip = [{ field: "label", title: "title" }, { field: "score", title: scoreTitle, format: ".1f" }, { field: "half", title: "± 95 % interval", format: ".1f" }, { field: "cost", title: word.name, format: ".3~s" }];
+  const tooltip = [{ field: "label", title: "title" }, { field: "score", title: scoreTitle, format: `.${digits}f` }, { field: "half", title: "± 95 % interval", format: `.${digits}f` }, { field: "cost", title: word.name, format: ".3~s" }];
   const spec = (width) => ({
     width, height: 360, autosize: { type: "fit", contains: "padding" }, data: { values },
     layer: [
@@ -62,11 +67,11 @@ function costChart(points, front, word, column) {
         encoding: { x, y, text: { field: "place" }, color: { value: themeColor("accent") } } },
     ],
   });
-  const told = front.map(({ label, cost, score }) => `${label} (${short(cost)}, ${score.toFixed(1)} %)`);
-  const row = (point) => [point.label, point.score.toFixed(1), short(point.cost), onFront.has(point) ? "yes" : ""];
+  const listing = front.map(({ label, cost, score }) => `${label} (${short(cost)}, ${score.toFixed(digits)}${unit})`);
+  const row = (point) => [point.label, point.score.toFixed(digits), short(point.cost), onFront.has(point) ? "yes" : ""];
   return chart({
     title: `${column.name} against ${word.name[0].toLowerCase()}${word.name.slice(1)}`,
-    says: `Scatter chart of ${pluralised(points.length, "combination")}. On the Pareto front: ${told.join("; ")}.`,
+    says: `Scatter chart of ${pluralised(points.length, "combination")}. On the Pareto front: ${listing.join("; ")}.`,
     spec, canvas: points.length > 1500,
     numbers: () => plainTable("Score and cost of each combination", ["combination", scoreTitle, word.name, "on the front"], [...front, ...points.filter((point) => !onFront.has(point)).slice(0, 500)].map(row)),
   });

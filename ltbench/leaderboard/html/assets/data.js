@@ -1,4 +1,4 @@
-// What the file holds: the core, read at once, and details, read when somebody asks for them.
+// The data of the file: the core, read at once, and details, read on demand.
 
 async function inflated(base64) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

@@ -27,7 +27,7 @@ function drawAbout() {
   byId("about-body").replaceChildren(...about);
 }
 
-/** Text in which what stands between backticks is code. */
+/** Text with code between backticks. */
 const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
 
 // --- theme and print --------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("theme").setAttribute("aria-pressed", String(isDark()));
 
 if (core.boards.length) {
-  state.score = scoreColumn()?.score ?? "top1";
+  state.score = scoreColumn()?.score ?? core.primary;
   tickFirst();
   drawControls();
   drawAll();

@@ -4,7 +4,7 @@ const MOST_TICKED = 6;
 const state = {
   board: 0,
   table: 0,
-  score: "top1",
+  score: core.primary,
   sort: { heading: "#", down: false },
   stages: {},
   text: "",
@@ -19,9 +19,9 @@ const board = () => core.boards[state.board];
 const table = () => board().tables[state.table];
 const columnOf = (one, heading) => one.columns.find((column) => column.heading === heading);
 const scoreColumn = (one = table()) =>
-  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === "top1");
+  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === core.primary);
 
-/** The table that details of combinations come from: the shown one, or that of one factor where it is across them. */
+/** The table with the details of combinations: the shown one, or that of one factor if the shown one is across factors. */
 function detailTable() {
   if (table().factor !== null) return table();
   const single = board().tables.filter((one) => one.factor !== null);
@@ -53,7 +53,7 @@ function open(boardNumber, tableNumber) {
     state.ticked.clear();
     state.compared = null;
   }
-  state.score = scoreColumn()?.score ?? "top1";
+  state.score = scoreColumn()?.score ?? core.primary;
   if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
 }
 

@@ -107,19 +107,25 @@ function numberCell(column, row, combination) {
 
 // --- interval plots ---------------------------------------------------------------------------------------------
 
-/** The axis that the interval plots of a table share; null where there is nothing to plot. */
+/** The axis that the interval plots of a table share; null without numbers. */
 function plotAxis(one) {
-  const { numbers, halves } = scoreColumn(one);
+  const { numbers, halves, unit } = scoreColumn(one);
   const ends = numbers.flatMap((value, i) => (value === null ? [] : [value - (halves[i] ?? 0), value + (halves[i] ?? 0)]));
   if (!ends.length) return null;
   let [low, high] = ends.reduce(([a, b], end) => [Math.min(a, end), Math.max(b, end)], [Infinity, -Infinity]);
-  low = Math.max(low, 0);
-  high = Math.min(Math.max(high, low + 1), 100);
-  const step = [0.5, 1, 2, 5, 10, 20, 25, 50].find((size) => (high - low) / size <= 4) ?? 100;
+  let step;
+  if (unit === "percent") {
+    low = Math.max(low, 0);
+    high = Math.min(Math.max(high, low + 1), 100);
+    step = [0.5, 1, 2, 5, 10, 20, 25, 50].find((size) => (high - low) / size <= 4) ?? 100;
+  } else {
+    const digit = 10 ** Math.floor(Math.log10(Math.max(high - low, 0.004) / 4));
+    step = digit * [1, 2, 5, 10].find((size) => (high - low) / (digit * size) <= 4);
+  }
   low = Math.floor(low / step) * step;
   high = Math.ceil(high / step) * step;
   const ticks = [];
-  for (let value = low; value <= high + 1e-9; value += step) ticks.push(value);
+  for (let value = low; value <= high + step / 1000; value += step) ticks.push(Number(value.toPrecision(6)));
   return { at: (value) => (100 * (Math.min(Math.max(value, low), high) - low)) / (high - low), ticks };
 }
 
@@ -149,7 +155,7 @@ function plotCell(column, row, axis) {
   return cell;
 }
 
-// --- what is ticked ---------------------------------------------------------------------------------------------
+// --- ticked rows ---------------------------------------------------------------------------------------------
 
 function drawTray() {
   const chips = [...state.ticked].map(([combination, slot]) => chip(combination, slot, true));

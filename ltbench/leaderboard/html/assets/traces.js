@@ -1,4 +1,4 @@
-// Where a number comes from: configuration, environment, plugins and log of each cell of a row, and its command.
+// The origin of numbers: configuration, environment, plugins and log of each cell of a row, and its command.
 
 async function showTraces(one, combination, wantedId) {
   const sources = one.factor === null ? board().tables.filter(({ factor }) => factor !== null) : [one];

@@ -1,1 +1,1 @@
-"""The networks that models build. These modules import torch; nothing imports them before a network is built."""
+"""The networks of models. These modules import torch and are imported only when a network is built."""

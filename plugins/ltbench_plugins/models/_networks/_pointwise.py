@@ -1,16 +1,16 @@
-"""Convolutions 1x1 with a stride, in a form that is safe on every CPU."""
+"""Strided 1x1 convolutions in a form that is safe on every CPU."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 UNSAFE = range(2, 8)
-"""Input channels with which torch 2.15 writes past its memory in the backward pass of such a convolution (fp32,
-channels_last, CPU); a worker dies of it, if it is lucky."""
+"""Input channels for which torch 2.15 writes out of bounds in the backward pass of such a convolution (fp32,
+channels_last, CPU), which may crash the worker."""
 
 
 class StridedPointwise(nn.Conv2d):
-    """A convolution 1x1 with a stride: takes every so many-th pixel and convolves without one. The same numbers."""
+    """A strided 1x1 convolution, computed by subsampling pixels first; the results are the same."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
         rows, columns = self.stride
@@ -18,7 +18,7 @@ class StridedPointwise(nn.Conv2d):
 
 
 def with_safe_strides(network: nn.Module) -> nn.Module:
-    """Return the network with such convolutions in the safe form, in place; parameters keep their names."""
+    """Replace unsafe convolutions of a network in place and return it; parameters keep their names."""
     for module in network.modules():
         if type(module) is nn.Conv2d and module.in_channels in UNSAFE and _is_strided_pointwise(module):
             module.__class__ = StridedPointwise

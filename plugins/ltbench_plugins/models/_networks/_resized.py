@@ -1,4 +1,4 @@
-"""A network that sees its images in another size."""
+"""A network on resized images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Resized(nn.Module):
-    """Resizes images float [B, channels, H, W] to `size` a side, bilinear, before `network` sees them."""
+    """Resizes images float [B, channels, H, W] bilinearly to `size` a side before `network`."""
 
     def __init__(self, network: nn.Module, size: int) -> None:
         super().__init__()
@@ -16,7 +16,7 @@ class Resized(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        # In float32, because torch does not resize bfloat16 so on a CPU.
+        # In float32, as torch does not support this resize of bfloat16 on a CPU.
         resized = nn.functional.interpolate(images.float(), (self.size,) * 2, mode="bilinear", antialias=True)
         return cast("Tensor", self.network(resized.to(images.dtype)))
 
@@ -25,5 +25,5 @@ class Resized(nn.Module):
 
 
 def resized(network: nn.Module, size: int) -> nn.Module:
-    """Return the network behind a resize to `size` pixels; the network itself for 0."""
+    """Return the network with a resize to `size` pixels before it; the network itself for 0."""
     return Resized(network, size) if size else network

@@ -1,4 +1,4 @@
-"""What networks say about images that are too small for them."""
+"""A check for images that are too small for a network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from ltbench.errors import DataError
 
 
 def check_size(model: str, size: int, least: int) -> None:
-    """Raise `DataError` where an image has fewer pixels a side than the network halves away."""
+    """Raise `DataError` where images have fewer than `least` pixels a side."""
     if size < least:
-        raise DataError(f"model '{model}' needs images of {least} pixels a side or more, and these have {size}")
+        raise DataError(f"model '{model}' needs images of {least} pixels a side or more, not {size}")

@@ -44,9 +44,9 @@ def _shortcut(before: int, width: int) -> nn.Sequential:
 
 
 def _every_second(maps: Tensor) -> Tensor:
-    """Return every second pixel, as many as pooling leaves: it drops the last row and column of an odd map.
+    """Return every second pixel; like pooling, drop the last row and column of an odd map.
 
-    This and a convolution 1x1 are one with stride 2, in a form that torch can be trusted with (see `_pointwise`).
+    With a 1x1 convolution after it, this is a convolution of stride 2 in a safe form (see `_pointwise`).
     """
     height, width = maps.shape[-2:]
     return maps[..., : height - height % 2 : 2, : width - width % 2 : 2]

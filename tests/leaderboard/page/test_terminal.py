@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import record, suite
+from synthetic import boards, record, suite
 
 from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.tables.table import boards
-from ltbench.leaderboard.tables.terminal import folded, terminal
+from ltbench.leaderboard.page.terminal import leaderboard_text, wrap_label
 
 RECORDS = suite(factors=(10.0, 50.0, 100.0), seeds=(0, 1, 2))
 FACTS = SuiteFacts(name="quick", title="Quick")
 
 
 def shown(records, width: int) -> str:
-    return terminal(FACTS, records, boards(records), width)
+    return leaderboard_text(FACTS, records, boards(records), width)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
@@ -40,9 +39,9 @@ def test_a_column_without_a_number_is_left_out() -> None:
 
 
 def test_names_are_cut_between_techniques() -> None:
-    assert folded("cb_sampler + mixup + label_smooth + tta", 22) == "cb_sampler + mixup\n  + label_smooth + tta"
-    assert folded("mixup", 22) == "mixup"
-    long = folded("a_very_long_technique[of=many,parameters=1] + tta", 20)
+    assert wrap_label("cb_sampler + mixup + label_smooth + tta", 22) == "cb_sampler + mixup\n  + label_smooth + tta"
+    assert wrap_label("mixup", 22) == "mixup"
+    long = wrap_label("a_very_long_technique[of=many,parameters=1] + tta", 20)
     assert max(map(len, long.splitlines())) <= 20
     assert long.replace("\n", "").replace(" ", "") == "a_very_long_technique[of=many,parameters=1]+tta"
 

@@ -1,37 +1,34 @@
-"""Leaderboards for a terminal: as many columns as the window holds, the most telling ones first."""
+"""Leaderboards for a terminal: as many columns as fit the window, by priority."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
 
-from ltbench.leaderboard.page.page import SuiteFacts, failed
-from ltbench.leaderboard.page.verification_notes import Trust
-from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, Column, columns, factor_text, more_columns
+from ltbench.leaderboard.page.page import SuiteFacts, group_failures
+from ltbench.leaderboard.page.verification_notes import VerificationNotes
+from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, more_columns
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
-_GIVEN_UP = ("middle", "head", "tail", "best", "area", "ECE", "F1", "SD", "many", "med.", "worst", "few", "n")
-"""Columns in the order in which a narrow window does without them."""
-_KEPT = ("#", "techniques", "top-1", "mean")
 _NARROWEST = 24
-"""Characters of the techniques that stay legible; longer ones wrap between two techniques."""
+"""Width below which combinations are not wrapped further; numbers are left out instead."""
 _GAP = 2
 
 
-def terminal(
+def leaderboard_text(
     facts: SuiteFacts,
     records: Sequence[Record],
     boards: Sequence[Board],
     width: int,
     *,
     color: bool = False,
-    trust: Trust | None = None,
+    trust: VerificationNotes | None = None,
     most: int | None = None,
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
 
-    most: rows of each table that are shown, and the baseline's.
+    most: rows shown of each table, besides the baseline.
     """
     from rich.console import Console
     from rich.text import Text
@@ -45,7 +42,7 @@ def terminal(
         console.print(Text(f"{board.dataset}, profile {board.profile}, {board.model}"))
         for table in (*board.tables, *([board.across] if board.across else [])):
             _print(console, table, width, most)
-    for line in _below(facts, records, boards, trust or Trust()):
+    for line in _footer(facts, records, boards, trust or VerificationNotes()):
         console.print(Text(line))
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -59,11 +56,11 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
 
     assert isinstance(console, Console)
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
-    every = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
-    told, every = _told_once(table, every)
-    shown = fitted(every, width)
+    candidates = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
+    runs_text, candidates = _without_constant_columns(table, candidates)
+    shown = fit_columns(candidates, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
-                title=Text(title, style="bold").append(told, style="dim"))  # fmt: skip
+                title=Text(title, style="bold").append(runs_text, style="dim"))  # fmt: skip
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
     for column in shown:
         grid.add_column(column.name, justify="left" if column.name == "techniques" else "right", no_wrap=True)
@@ -72,7 +69,7 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         cells = []
         for column in shown:
             style = "bold" if column.best[i] else "red" if column.texts[i] == FAILED else ""
-            text = folded(column.texts[i], room) if column.name == "techniques" else column.texts[i]
+            text = wrap_label(column.texts[i], room) if column.name == "techniques" else column.texts[i]
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
     console.print()
@@ -81,34 +78,33 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
         console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
 
 
-def _told_once(table: Table, every: list[Column]) -> tuple[str, list[Column]]:
-    """Return what is the same in every row, in words for the title, and the columns without it."""
-    runs = next((column for column in every if column.name == "n"), None)
-    told = ""
+def _without_constant_columns(table: Table, candidates: list[TextColumn]) -> tuple[str, list[TextColumn]]:
+    """Return the number of runs for the title if all rows share it, and the columns without it and without empty ones."""
+    runs = next((column for column in candidates if column.name == "n"), None)
+    runs_text = ""
     if runs is not None and len(set(runs.texts)) == 1 and runs.texts[0] == str(table.expected):
-        told = f"  {table.expected} run{'s' * (table.expected != 1)} each"
-        every = [column for column in every if column is not runs]
-    empty = [column for column in every if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
-    return told, [column for column in every if column not in empty or column.name in _KEPT]
+        runs_text = f"  {table.expected} run{'s' * (table.expected != 1)} each"
+        candidates = [column for column in candidates if column is not runs]
+    empty = [column for column in candidates if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
+    return runs_text, [column for column in candidates if column not in empty or column.priority is None]
 
 
-def fitted(shown: list[Column], width: int) -> list[Column]:
-    """Return the columns that a window of `width` characters holds."""
-    # A column that this module knows nothing of is given up before those that it knows, and single factors last.
-    names = [column.name for column in shown]
-    extra = [name for name in reversed(names) if name not in (*_KEPT, *_GIVEN_UP, "Δ") and not name.startswith("IF ")]
-    factors = [name for name in names if name.startswith("IF ")]
-    for name in ("", *extra, *_GIVEN_UP, *factors[1:-1], *factors[:1], *factors[1:][-1:], "Δ"):
-        shown = [column for column in shown if column.name != name]
+def fit_columns(shown: list[TextColumn], width: int) -> list[TextColumn]:
+    """Return the columns that fit a window of `width` characters."""
+    optional = [column for column in shown if column.priority is not None]
+    # Taken from the end: sorting is stable, so the rightmost of equal ones goes first.
+    leave_out = sorted(optional, key=lambda column: -(column.priority or 0))
+    while True:
         fixed = sum(_width(column) + _GAP for column in shown if column.name != "techniques")
         labels = next(_width(column) for column in shown if column.name == "techniques")
-        if fixed + min(labels, _NARROWEST) + _GAP <= width:
-            # The names whole, if giving up more numbers were not the price of it.
-            break
-    return shown
+        # Techniques may wrap before more numbers are left out.
+        if not leave_out or fixed + min(labels, _NARROWEST) + _GAP <= width:
+            return shown
+        last = leave_out.pop()
+        shown = [column for column in shown if column is not last]
 
 
-def folded(label: str, room: int) -> str:
+def wrap_label(label: str, room: int) -> str:
     """Return the label of a combination in lines of at most `room` characters, cut between two techniques.
 
     A technique that is longer than a line is cut where the line ends.
@@ -130,17 +126,19 @@ def folded(label: str, room: int) -> str:
     return "\n".join(lines)
 
 
-def _width(column: Column) -> int:
+def _width(column: TextColumn) -> int:
     return max([len(column.name), *(len(t) + len(e) for t, e in zip(column.texts, column.tail, strict=True))])
 
 
-def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], trust: Trust) -> Iterator[str]:
+def _footer(
+    facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board], trust: VerificationNotes
+) -> Iterator[str]:
     if records:
         yield ""
         yield (
-            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where a paired test tells them "
-            "apart; # rank, = where no test tells it from others; ≈ no test tells the row from the best. The page explains "
-            "and has the rest."
+            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where it is significant; # rank, = where "
+            "rows do not differ significantly; ≈ no significant difference to the best. The page explains the columns and has "
+            "the rest."
         )
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")
@@ -149,9 +147,9 @@ def _below(facts: SuiteFacts, records: Sequence[Record], boards: Sequence[Board]
         yield f"withdrawn: {record.id[:8]} {record.label}, imbalance factor {s.imbalance_factor:g}, seed {s.seed}: {reason}"
     missing = sum(len(runs) for board in boards for *_, runs in board.missing)
     if missing:
-        yield f"{MISSING} cells of these combinations that have no record: {missing}"
+        yield f"{MISSING} cells of these combinations without a record: {missing}"
     if facts.unfinished:
-        yield f"{MISSING} planned cells that the last run left unfinished: {facts.unfinished}"
-    for failure in failed(records):
+        yield f"{MISSING} planned cells left unfinished by the last run: {facts.unfinished}"
+    for failure in group_failures(records):
         cells = "1 cell" if len(failure.cells) == 1 else f"{len(failure.cells)} cells"
         yield f"{FAILED} {cells}: {failure.error.type}: {failure.error.message.splitlines()[0]}"

@@ -1,0 +1,198 @@
+"""Calls of every method of a technique: a function per stage, which returns all results by name.
+
+The checks that all stages share compare these results and need to know nothing else of a stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ltbench.core.checksums import digest
+from ltbench.core.folders import data_root
+from ltbench.errors import DataError, UsageError
+from ltbench.stages import (
+    Augment,
+    Dataset,
+    DatasetInfo,
+    Ensemble,
+    LinearClassifier,
+    Loss,
+    Metric,
+    Mix,
+    Model,
+    Posthoc,
+    Profile,
+    Regime,
+    Sampler,
+    View,
+    Weight,
+)
+from ltbench.technique import Technique
+from ltbench.testing.finding import Skip
+from ltbench.testing.inputs import BATCH, Inputs
+
+Result = dict[str, Any]
+BATCH_SIZE = 64
+"""Batch size of the recipe."""
+BAGS = 3
+"""Bags of an ensemble that are checked."""
+
+
+def dataset(technique: Dataset, _inputs: Inputs) -> Result:
+    import numpy as np
+
+    info, images = load(technique, data_root())
+    parts = {field: np.ascontiguousarray(getattr(images, field)) for field in images.__struct_fields__}
+    # Digests: results are cached and sent between processes, and a data set may have many images.
+    return {"info": info, **{field: digest(part.tobytes()) for field, part in parts.items()}}
+
+
+def load(technique: Dataset, root: Path) -> tuple[DatasetInfo, Any]:
+    """Return the description and the images of a data set; raise `Skip` where its files are missing."""
+    try:
+        technique.locate(root)
+    except DataError as error:
+        raise Skip(f"its files are missing: {error.what}") from None
+    return technique.info(root), technique.load(root)
+
+
+def profile(technique: Profile, inputs: Inputs) -> Result:
+    counts: Result = {}
+    for factor in (1.0, 10.0, 100.0):
+        available = inputs.track("available", [600] * inputs.classes)
+        try:
+            counts[f"counts at factor {factor:g}"] = technique.counts(available, factor)
+        except UsageError as error:
+            counts[f"counts at factor {factor:g}"] = error.what
+    return counts
+
+
+def sampler(technique: Sampler, inputs: Inputs) -> Result:
+    labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
+    counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
+    pool = inputs.track("pool", technique.pool(labels, counts, inputs.generator(0, on_cpu=True)))
+    drawing = inputs.generator(1, on_cpu=True)
+    epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
+    size = technique.batch_size(BATCH_SIZE, inputs.classes)
+    return {"pool": pool, "batch_size": size, "epochs": epochs, "share": technique.share(counts)}
+
+
+def augment(technique: Augment, inputs: Inputs) -> Result:
+    results: Result = {}
+    for channels in (3, 1):
+        stored = inputs.tensor("stored images", inputs.images(12, channels, 16))
+        images = inputs.tensor("images", inputs.images(12, channels, 16) / 255).float()
+        inputs.track("images", images)
+        results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
+        indices = inputs.tensor("indices", [5, 1, 1, 11])
+        prepared = technique.prepare(stored)
+        results[f"batch of {channels} channels"] = technique.batch(prepared, indices, inputs.generator(3))
+    return results
+
+
+def mix(technique: Mix, inputs: Inputs) -> Result:
+    images = inputs.tensor("images", inputs.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
+    labels = inputs.tensor("labels", inputs.batch_labels)
+    counts = inputs.tensor("counts", inputs.class_counts)
+    return {"mixed": technique.mix(images, labels, counts, inputs.generator(3))}
+
+
+def model(technique: Model, inputs: Inputs) -> Result:
+    import torch
+
+    network = build(technique, 3, 32, inputs.classes).eval()
+    images = inputs.tensor("images", inputs.rng(2).standard_normal((2, 3, 32, 32)).astype("float32"))
+    with torch.no_grad():
+        logits = network(images)
+    sizes = sum(p.numel() for p in network.parameters())
+    return {"logits": logits, "parameters": sizes, "mean_std": technique.mean_std(3)}
+
+
+def build(technique: Model, channels: int, size: int, classes: int) -> Any:
+    """Return the network, built as in a job."""
+    import torch
+
+    from ltbench.engine.network import build as build_network
+
+    return build_network(technique, info_of(channels, size, classes), 0, torch.device("cpu"))
+
+
+def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
+    """Return the description of a data set with these dimensions."""
+    return DatasetInfo(
+        classes=tuple(str(label) for label in range(classes)),
+        train_counts=(1,) * classes,
+        test_counts=(1,) * classes,
+        channels=channels,
+        size=size,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+        fingerprint="none",
+    )
+
+
+def loss(technique: Loss, inputs: Inputs) -> Result:
+    leaf = inputs.tensor("weights", inputs.logits().astype("float32")).requires_grad_()
+    logits = inputs.track("logits", leaf * 1)
+    labels = inputs.tensor("labels", inputs.batch_labels)
+    counts = inputs.tensor("counts", inputs.class_counts)
+    losses = technique.per_sample(logits, labels, counts)
+    if losses.requires_grad:
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+    return {"losses": losses, "gradient": leaf.grad}
+
+
+def weight(technique: Weight, inputs: Inputs) -> Result:
+    counts = inputs.tensor("counts", inputs.class_counts)
+    weights = inputs.track("weights", technique.weights(counts))
+    labels = inputs.tensor("labels", inputs.batch_labels)
+    losses = inputs.tensor("losses", inputs.rng(4).random(BATCH).astype("float32"))
+    return {"weights": weights, "reduced": technique.reduce(losses, weights[labels])}
+
+
+def regime(technique: Regime, _inputs: Inputs) -> Result:
+    return {"phases": list(technique.phases())}
+
+
+def view(technique: View, inputs: Inputs) -> Result:
+    images = inputs.tensor("images", inputs.rng(2).standard_normal((4, 3, 8, 8)).astype("float32"))
+    views = {name: of(images) for name, of in technique.views().items()}
+    logits = inputs.array("logits", [inputs.logits(seed=seed) for seed in range(len(views))])
+    return {"views": views, "probabilities": technique.merge(logits)}
+
+
+def posthoc(technique: Posthoc, inputs: Inputs) -> Result:
+    logits, counts = inputs.array("logits", inputs.logits()), inputs.array("counts", inputs.class_counts)
+    norms = inputs.array("norms", 0.5 + inputs.rng(5).random(inputs.classes))
+    bias = inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes))
+    return {"logits": technique.adjust_linear(logits, counts, LinearClassifier(norms, bias))}
+
+
+def ensemble(technique: Ensemble, inputs: Inputs) -> Result:
+    counts = inputs.track("counts", inputs.class_counts.tolist())
+    members = list(technique.members(counts))
+    labels = inputs.array("labels", inputs.labels)
+    numbers = [member.bag for member in members if member.bag is not None][:BAGS]
+    bags = [technique.bag(number, labels, inputs.rng(8)) for number in numbers]
+    probabilities = inputs.array("probabilities", [inputs.probabilities(seed=seed) for seed in range(len(members))])
+    return {"members": members, "bags": bags, "probabilities": technique.merge(probabilities)}
+
+
+def metric(technique: Metric, inputs: Inputs) -> Result:
+    probabilities = inputs.array("probabilities", inputs.probabilities(4 * BATCH))
+    labels = inputs.array("labels", inputs.rng(9).integers(inputs.classes, size=4 * BATCH))
+    return dict(technique.compute(probabilities, labels, inputs.array("counts", inputs.class_counts)))
+
+
+_CALLS: Mapping[str, Callable[[Any, Inputs], Result]] = {
+    "dataset": dataset, "profile": profile, "sampler": sampler, "augment": augment, "mix": mix, "model": model,
+    "loss": loss, "weight": weight, "regime": regime, "view": view, "posthoc": posthoc, "ensemble": ensemble,
+    "metric": metric,
+}  # fmt: skip
+
+
+def call_all(technique: Technique, inputs: Inputs) -> Result:
+    """Call every method of a technique and return the results by name."""
+    return _CALLS[technique.stage](technique, inputs)
