@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.cli import main
+from ltbench.executor import TASK_LEASE
 from ltbench.store.store import Store
 
 SUITE = """
@@ -197,7 +198,7 @@ def wait_until_task_runs(trial: Trial, process: subprocess.Popen, seconds: float
 
 def tasks(trial: Trial) -> set[str]:
     """Return the leases of running tasks."""
-    return {path.name for path in (trial.root / "leases").glob("ltbench-*.lease")}
+    return {path.name for path in (trial.root / "leases").glob(f"{TASK_LEASE}*.lease")}
 
 
 def kill_workers(trial: Trial, process: subprocess.Popen, chance: random.Random, tries: int, *, seconds: float) -> None:
