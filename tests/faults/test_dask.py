@@ -116,7 +116,7 @@ def test_two_signals_stop_now(undisturbed: Trial, tmp_path: Path) -> None:
 def test_a_worker_of_another_version_is_refused_with_both_named(tmp_path: Path) -> None:
     lead = tmp_path / "lead"
     shutil.copytree(Path(ltbench.__file__).parent, lead / "ltbench", ignore=shutil.ignore_patterns("__pycache__"))
-    own = lead / "ltbench" / "__init__.py"
+    own = lead / "ltbench" / "version.py"
     own.write_text(own.read_text().replace(f'__version__ = "{ltbench.__version__}"', '__version__ = "0.0.9"'))
     trial = Trial(tmp_path / "trial")
     with DaskProcesses(tmp_path / "cluster", import_first=(str(lead),)) as cluster:
