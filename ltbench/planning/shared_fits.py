@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ltbench.core.spec import Job, Spec, canonical, identity
@@ -67,9 +67,9 @@ class FitFamily:
         """Add the foreseen states as fits, and return their keys."""
         return [self.fit(segments).key for segments in self._foreseen]
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield a job for each fit and each state on its way, parents first."""
-        states = chained(frozenset(self._fits))
+    def jobs(self, chain: Callable[[frozenset[Segments]], Sequence[State]]) -> Iterator[Job]:
+        """Yield a job for each fit and each state on its way, parents first. chain: see `chained`."""
+        states = chain(frozenset(self._fits))
         fits = [self.fit(state.segments) for state in states]
         for (key, spec), state in zip(fits, states, strict=True):
             parents = () if state.parent is None else (fits[state.parent].key,)
@@ -96,7 +96,9 @@ class SharedFits:
 
     def chain(self) -> dict[str, Job]:
         """Return, by key, a job for each fit and each state on its way; each resumes from the nearest earlier state."""
-        return {job.key: job for family in self._families.values() for job in family.jobs()}
+        # Families differ in seed or data and seldom in their trainings, so few chains serve all of them.
+        chain = functools.cache(chained)
+        return {job.key: job for family in self._families.values() for job in family.jobs(chain)}
 
 
 def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
@@ -108,8 +110,6 @@ def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
     return shared.chain()
 
 
-# Families of one part differ in seed or data and seldom in their trainings, so few chains serve all of them.
-@functools.lru_cache(maxsize=64)
 def chained(trainings: frozenset[Segments]) -> list[State]:
     """Return all states that the trainings of a family pass through, parents first.
 
