@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from ltbench.version import __version__ as __version__
 
 _HOMES = {
+    "Column": "ltbench.columns",
     "ExecutorOffer": "ltbench.executors.builtin",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Column", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
+            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
             "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
         ),
         "ltbench.stages",
@@ -26,10 +27,10 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolved by __getattr__
 
 if TYPE_CHECKING:
+    from ltbench.columns import Column as Column
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
-    from ltbench.stages import Column as Column
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble

@@ -10,8 +10,8 @@ import click
 
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json
+from ltbench.columns import PRIMARY
 from ltbench.errors import UsageError
-from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
-from ltbench.stages import PRIMARY
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

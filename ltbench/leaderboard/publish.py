@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ltbench.columns import Column
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, FigureOptions, place_figures
@@ -30,7 +31,6 @@ from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
-from ltbench.stages import Column
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"

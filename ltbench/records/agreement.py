@@ -7,10 +7,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.record import Record
-from ltbench.stages import PRIMARY
 
 BAND: Final = 0.02
 """Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""

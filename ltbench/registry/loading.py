@@ -20,12 +20,13 @@ import msgspec
 import pluggy
 
 from ltbench import hookspecs
+from ltbench.columns import Column
 from ltbench.core.plugins import PluginSource
 from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.registry.discovery import Broken, check_class
-from ltbench.stages import STAGES, Column, Technique
+from ltbench.stages import STAGES, Technique
 
 SLOW_SECONDS = 0.05
 """Plugins that take longer to load are reported, as every command waits for them."""

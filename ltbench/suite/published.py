@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta
 
+from ltbench.columns import PRIMARY
 from ltbench.errors import LtbenchError, SuiteError, nearest
-from ltbench.stages import PRIMARY, STAGES
+from ltbench.stages import STAGES
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:

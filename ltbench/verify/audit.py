@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from ltbench.columns import PRIMARY
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
 from ltbench.jobs.saved_predictions import (
     FOLDER,
@@ -26,7 +27,7 @@ from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
 from ltbench.records.records_file import Invalidation, parse_line, records_file
 from ltbench.registry.differences import differences
-from ltbench.stages import PRIMARY, Dataset, Profile
+from ltbench.stages import Dataset, Profile
 from ltbench.store.store import Store
 from ltbench.verify.rerun import installed
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from synthetic import COLUMNS, record
 
+from ltbench.columns import Column
 from ltbench.errors import OutOfDate
 from ltbench.leaderboard.figures import FOLDER, FigureGroup, FigureOptions, place_figures
 from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
@@ -20,7 +21,6 @@ from ltbench.leaderboard.figures.histogram import bag, rates
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish, update
 from ltbench.records.record import Record, seal, validate
-from ltbench.stages import Column
 from ltbench.suite.published import FIGURES, Reported
 
 ALL = tuple(f"{name}[threshold=120]" if name in ("resampling", "bags") else name for name in FIGURES)

@@ -141,7 +141,7 @@ def test_a_clash_ends_when_one_plugin_is_off(clash: Registry) -> None:
 def test_every_command_warns_of_a_clash_and_doctor_suggests_a_fix(clash: Registry) -> None:
     assert "warning: technique 'same' is off: one-pkg and two-pkg both offer it" in call("list").stderr
     done = call("doctor")
-    assert "wrong  technique same: is off, as one-pkg 1.5 and two-pkg 2.5 offer one of that name" in done.stdout
+    assert "wrong  technique same: is off, as both one-pkg 1.5 and two-pkg 2.5 offer it" in done.stdout
     assert "try: write one-pkg/same or two-pkg/same, or leave one out with -p no:two" in done.stdout
     assert "same (off: several offer it)" in call("plugins").stdout
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ltbench.columns import Column
 from ltbench.leaderboard.figures import (
     bars,
     confusion,
@@ -28,7 +29,6 @@ from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_reco
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
-from ltbench.stages import Column
 from ltbench.suite.published import Claim, Combination, Reported, parse_figure
 
 FOLDER = "figures"

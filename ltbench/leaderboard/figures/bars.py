@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
 from ltbench.leaderboard.figures.series import Series, runs_of
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.leaderboard.tables.cell_text import factor_text, percent
-from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
-from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

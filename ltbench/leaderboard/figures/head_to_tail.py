@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.columns import CLASS_ACCURACY
 from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure, legend, legend_height, percent_axis
 from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, runs_of
-from ltbench.stages import CLASS_ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ltbench.columns import CLASS_SUPPORT, PER_CLASS, PRIMARY, Column, Unit
 from ltbench.leaderboard.figures.canvas import LABELLED
 from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, mean, mean_of
 from ltbench.leaderboard.tables.cell_text import NONE, number_text
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
-from ltbench.stages import CLASS_SUPPORT, PER_CLASS, PRIMARY, Column, Unit
 
 
 def scores_lines(shown: Sequence[Series], declared: Iterable[Column]) -> list[str]:

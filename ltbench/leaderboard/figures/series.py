@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.records.record import Record, combination_order
-from ltbench.stages import PRIMARY
 
 MOST = 6
 """Largest number of combinations in a figure with a line or bar for each."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.columns import CLASS_ACCURACY, PRIMARY
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
 from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, runs_of
 from ltbench.leaderboard.tables.cell_text import percent
 from ltbench.records.record import Record
-from ltbench.stages import CLASS_ACCURACY, PRIMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.html.effects import effects
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
@@ -17,7 +18,7 @@ from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
-from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000

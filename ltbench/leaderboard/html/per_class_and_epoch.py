@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from ltbench.columns import CLASS_ACCURACY
 from ltbench.leaderboard.figures.series import by_class, classes_of, counts_of, head_to_tail
 from ltbench.records.record import Record
-from ltbench.stages import CLASS_ACCURACY
 
 GROUPS = 100
 """Largest size of a confusion matrix; with more classes, neighbouring ones are merged."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ltbench import longtail
+from ltbench.columns import Unit
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.per_class_and_epoch import Classes
 from ltbench.leaderboard.html.verdict import Verdict, verdict
@@ -22,7 +23,6 @@ from ltbench.leaderboard.tables.cell_text import (
 )
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
-from ltbench.stages import Unit
 
 Number = float | int | None
 

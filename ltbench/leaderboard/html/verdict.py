@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent
 from ltbench.leaderboard.tables.table import Row, Table
-from ltbench.stages import PRIMARY
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

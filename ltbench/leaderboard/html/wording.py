@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ltbench.columns import PRIMARY, Column
 from ltbench.leaderboard.tables.columns import AREA
-from ltbench.stages import PRIMARY, Column
 
 
 class Term(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
+from ltbench.columns import PRIMARY, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.published_section import published_lines
@@ -22,7 +23,7 @@ from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_li
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
-from ltbench.stages import PRIMARY, STAGES, Column
+from ltbench.stages import STAGES
 from ltbench.suite.published import Claim, Combination, Reported
 from ltbench.technique import written
 

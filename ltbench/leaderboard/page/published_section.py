@@ -9,13 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from ltbench.columns import CLASS_ACCURACY, PRIMARY, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
-from ltbench.stages import CLASS_ACCURACY, PRIMARY, TECHNIQUE_STAGES, Column
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.published import Claim, Combination, Reported
 
 _ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)

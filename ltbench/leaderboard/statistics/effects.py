@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
 from ltbench.records.record import Record
-from ltbench.stages import PRIMARY, TECHNIQUE_STAGES
+from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt

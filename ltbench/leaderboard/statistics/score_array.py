@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.records.record import Record
-from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.records.record import Record
-from ltbench.stages import PRIMARY
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from ltbench.columns import PRIMARY, Column, Unit
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.columns import AREA
 from ltbench.leaderboard.tables.table import Row, Table
-from ltbench.stages import PRIMARY, Column, Unit
 from ltbench.technique import written
 
 MISSING = "–"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from ltbench.columns import PER_CLASS, PRIMARY, Column
 from ltbench.records.record import Record
-from ltbench.stages import PER_CLASS, PRIMARY, Column
 
 AREA: Final = "area"
 """Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from ltbench.columns import CLASS_SUPPORT, PRIMARY, Column
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
@@ -28,7 +29,6 @@ from ltbench.leaderboard.statistics.tests_and_intervals import (
 )
 from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.records.record import Record, combination_order, sort_key
-from ltbench.stages import CLASS_SUPPORT, PRIMARY, Column
 from ltbench.technique import written
 
 if TYPE_CHECKING:

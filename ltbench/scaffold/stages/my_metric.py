@@ -21,7 +21,11 @@ class MyMetric(Metric, frozen=True):
 
     name = "my_metric"
     columns = (
-        Column(name="my_metric", title="top-k", description="Share of images whose class is among the k first."),
+        Column(
+            name="my_metric",
+            title="top-k",
+            description="Share of images with the class among the first k.",
+        ),
     )
 
     k: Annotated[int, Meta(ge=1, description="number of guesses")] = 2

@@ -14,6 +14,7 @@ from support import ltbench
 from synthetic import COLUMNS, record
 
 from ltbench.cli import group
+from ltbench.columns import Column
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.merge import merge_facts
 from ltbench.leaderboard.page.page import SuiteFacts
@@ -22,7 +23,6 @@ from ltbench.leaderboard.tables.cell_text import columns, more_columns, report_c
 from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, join_columns
 from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record, seal, validate
-from ltbench.stages import Column
 
 METRIC = '''
 from ltbench import Column, Metric, hookimpl
