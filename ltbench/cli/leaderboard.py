@@ -60,12 +60,17 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
     folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
-    loaded = [publish.load(folder) for folder in folders]
+    suites = [publish.load(folder) for folder in folders]
     if as_json:
-        print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])
+        print_json(
+            [
+                {"suite": suite_folder.facts, "boards": suite_folder.boards, "standing": suite_folder.trust}
+                for suite_folder in suites
+            ]
+        )
         return
-    for number, one in enumerate(loaded):
-        click.echo(("\n" if number else "") + fitted_text(one), nl=False)
+    for number, suite_folder in enumerate(suites):
+        click.echo(("\n" if number else "") + fitted_text(suite_folder), nl=False)
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
