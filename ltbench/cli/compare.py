@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ltbench.cli.options import leaderboards_option
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import UsageError
 from ltbench.stages import PRIMARY
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from ltbench.leaderboard.compare.compare import Comparison
     from ltbench.records.record import Record
-
-_WITHOUT_WINDOW = 160
 
 
 @click.command("compare")
@@ -62,8 +59,7 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
     if as_json:
         print_json(comparison)
         return
-    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    click.echo(comparison_text(comparison, width, cells=cells, color=sys.stdout.isatty()), nl=False)
+    click.echo(comparison_text(comparison, terminal_width(), cells=cells, color=sys.stdout.isatty()), nl=False)
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:

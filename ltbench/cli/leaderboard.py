@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_option
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
-
-_WITHOUT_WINDOW = 160
 
 
 @click.command("leaderboard")
@@ -80,7 +77,7 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
     """
     from ltbench.leaderboard.page.terminal import leaderboard_text
 
-    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
+    width = terminal_width()
     color = sys.stdout.isatty()
     return leaderboard_text(
         loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most

@@ -110,6 +110,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     if facts.name not in registry.suites or not facts.command:
         return facts
     own = find_suite(facts.name, registry)
+    # The merged records may have data sets, models or factors that the command of the target does not make.
     settings = [record.setting for record in records]
     union = {
         "datasets": sorted({s.dataset for s in settings}),

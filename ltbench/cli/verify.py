@@ -87,6 +87,7 @@ def command(
     registry.executor(executor_name)  # fails early: examining the records takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)
+    # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
     drawn_with = secrets.randbits(32) if seed is None else seed
     again, made = _train(examined, count, drawn_with, tolerance, registry, data_root, executor_name, workers)
     wrong = [finding for finding in examined.findings if finding.level == "wrong"]

@@ -14,6 +14,7 @@ from ltbench.stages import PRIMARY
 
 BAND: Final = 0.02
 """Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""
+# What may change the last bits of a result. Core count and memory do not, as threads per job are fixed.
 _MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
 
 Number = float | int | None

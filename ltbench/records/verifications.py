@@ -111,6 +111,7 @@ def read_verifications(path: Path) -> list[Verification]:
 def write_verifications(path: Path, verifications: Iterable[Verification]) -> bool:
     """Write verifications in a fixed order; return whether the file changed. Without any, the file is removed."""
     unique = {verification.digest: verification for verification in verifications}
+    # An empty file would look like a verification of nothing.
     if not unique:
         there = path.exists()
         path.unlink(missing_ok=True)

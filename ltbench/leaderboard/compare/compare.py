@@ -193,6 +193,7 @@ class _Line:
 
 def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     values = [line.values(metric) for line in lines]
+    # Sorted by run, so that sums round the same way whatever the order of the records.
     gaps = [
         np.array([second[run] - first[run] for run in sorted(first.keys() & second.keys())]) for first, second in values
     ]
@@ -214,6 +215,7 @@ def _p(gaps: Any) -> float:
 
     if len(gaps) < 2:
         return float("nan")
+    # Constant differences have no spread to test against; scipy would divide by zero.
     return 1.0 if np.ptp(gaps) < 1e-12 else float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 

@@ -39,6 +39,7 @@ def verification_notes(content: RecordsFile, standing: VerificationStatus) -> Ve
 
 def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], standing: VerificationStatus) -> list[Board]:
     """Return the boards with a note on each self-reported row, unless all rows are."""
+    # Where all rows are self-reported, one sentence above the tables says so.
     if not standing.valid:
         return list(boards)
     lacking = {
