@@ -244,7 +244,7 @@ def _outcome(rerun: RerunReport) -> str:
     if rerun.agreement is None:
         return f"FAILED: {rerun.error}"
     if rerun.agreement.same:
-        return "bit for bit identical"
+        return "bit-identical"
     gap = "without top-1" if rerun.agreement.gap is None else f"top-1 differs by {rerun.agreement.gap:.4f}"
     unlike = f" ({', '.join(rerun.agreement.unlike)})" if rerun.agreement.unlike else ", on the same type of machine"
     return f"{'within tolerance' if rerun.agrees else 'DIFFERS'}: {gap}{unlike}"

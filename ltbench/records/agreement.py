@@ -24,7 +24,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers are bit for bit identical."""
+    """Whether all numbers are bit-identical."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]

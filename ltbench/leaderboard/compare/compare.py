@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, str]
     scores: tuple[float | None, float | None]
     same: bool
-    """Whether all numbers are bit for bit identical; only for one combination on both sides."""
+    """Whether all numbers are bit-identical; only for one combination on both sides."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

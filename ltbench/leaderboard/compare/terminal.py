@@ -117,7 +117,7 @@ def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
     if comparison.same:
         yield f"Identical: {len(cells)} cells, bit for bit."
     elif same:
-        yield f"Cells on both sides: {len(cells)}, {same} of them bit for bit identical."
+        yield f"Cells on both sides: {len(cells)}, {same} of them bit-identical."
     if shown:
         yield (
             f"{comparison.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
