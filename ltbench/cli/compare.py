@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ltbench.cli.options import leaderboards_option
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_json, terminal_width
 from ltbench.columns import PRIMARY
 from ltbench.errors import UsageError
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from ltbench.leaderboard.compare.compare import Comparison
     from ltbench.records.record import Record
-
-_WITHOUT_WINDOW = 160
 
 
 @click.command("compare")
@@ -52,28 +49,27 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
     if len(what) == 2:
         first, second = (find_location(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
-        found = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
+        comparison = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
     else:
         place = find_location(what[0], leaderboards)
         records = place.records_file().records
-        found = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
+        comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
             records, what[1], what[2], metric
         )
     if as_json:
-        print_json(found)
+        print_json(comparison)
         return
-    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
-    click.echo(comparison_text(found, width, cells=cells, color=sys.stdout.isatty()), nl=False)
+    click.echo(comparison_text(comparison, terminal_width(), cells=cells, color=sys.stdout.isatty()), nl=False)
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
     """Return the comparison of two cells; None where the texts are not the first digits of two ids."""
     from ltbench.leaderboard.compare import compare
 
-    found = []
+    cells = []
     for asked in (first, second):
-        hits = [record for record in records if len(asked) >= 4 and record.id.startswith(asked.lower())]
-        if len(hits) != 1:
+        matches = [record for record in records if len(asked) >= 4 and record.id.startswith(asked.lower())]
+        if len(matches) != 1:
             return None
-        found += hits
-    return compare.compare_cells(found[0], found[1], metric)
+        cells += matches
+    return compare.compare_cells(cells[0], cells[1], metric)

@@ -33,18 +33,18 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
     found = locations.find_cell(cell, among)
-    one = invalidate(found.record, reason, by)
+    invalidation = invalidate(found.record, reason, by)
     written: list[Path] = []
     for place in found.places:
         before = place.records_file()
-        after = records_file(before.all_records, [*before.invalidations, one])
+        after = records_file(before.all_records, [*before.invalidations, invalidation])
         if place.kind == "suite":
             written += publish.write_folder(place.path, publish.read_folder(place.path)[0], after)[0]
         else:
             write_records_file(place.file, after)
             written.append(place.file)
     if as_json:
-        print_json({"invalidation": one, "written": [str(path) for path in written]})
+        print_json({"invalidation": invalidation, "written": [str(path) for path in written]})
     else:
         where = ", ".join(str(place.path) for place in found.places)
         click.echo(f"withdrawn: {found.record.id} ({found.record.label}) in {where}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import leaderboards_option
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
-
-_WITHOUT_WINDOW = 160
 
 
 @click.command("leaderboard")
@@ -60,12 +57,17 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
     folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
-    loaded = [publish.load(folder) for folder in folders]
+    suites = [publish.load(folder) for folder in folders]
     if as_json:
-        print_json([{"suite": one.facts, "boards": one.boards, "standing": one.trust} for one in loaded])
+        print_json(
+            [
+                {"suite": suite_folder.facts, "boards": suite_folder.boards, "standing": suite_folder.trust}
+                for suite_folder in suites
+            ]
+        )
         return
-    for number, one in enumerate(loaded):
-        click.echo(("\n" if number else "") + fitted_text(one), nl=False)
+    for number, suite_folder in enumerate(suites):
+        click.echo(("\n" if number else "") + fitted_text(suite_folder), nl=False)
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
@@ -75,7 +77,7 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
     """
     from ltbench.leaderboard.page.terminal import leaderboard_text
 
-    width = shutil.get_terminal_size((_WITHOUT_WINDOW, 24)).columns
+    width = terminal_width()
     color = sys.stdout.isatty()
     return leaderboard_text(
         loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most

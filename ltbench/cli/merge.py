@@ -52,25 +52,25 @@ def command(
         raise UsageError(f"{target} is the merge target", fix="drop it from PATH: its records are kept anyway")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
-    found = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
-    theirs = [publish.load(place.path).facts for place in places.values() if place.kind == "suite"]
-    mine = publish.load(target).facts if (target / publish.FACTS).exists() else None
-    facts = _with_command(merge_facts(target.name, mine, theirs), found.records_file.records)
+    result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
+    source_facts = [publish.read_folder(place.path)[0] for place in places.values() if place.kind == "suite"]
+    target_facts = publish.read_folder(target)[0] if (target / publish.FACTS).exists() else None
+    facts = _with_command(merge_facts(target.name, target_facts, source_facts), result.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
-        known = [one for folder in beside for one in read_verifications(folder / VERIFIED)]
+        known = [entry for folder in beside for entry in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written, _ = publish.write_folder(target, facts, found.records_file)
-    open_conflicts = [one for one in found.conflicts if preferred is None or not one.kept]
+    written, _ = publish.write_folder(target, facts, result.records_file)
+    open_conflicts = [conflict for conflict in result.conflicts if preferred is None or not conflict.kept]
     if as_json:
         print_json({
-            "records": len(found.records_file.records), "added": found.added, "duplicates": found.duplicates,
-            "renewed": found.renewed, "withdrawn": len(found.records_file.withdrawn), "protocols": found.protocols,
-            "other_versions": found.other_versions, "conflicts": found.conflicts, "written": [str(p) for p in written],
+            "records": len(result.records_file.records), "added": result.added, "duplicates": result.duplicates,
+            "renewed": result.renewed, "withdrawn": len(result.records_file.withdrawn), "protocols": result.protocols,
+            "other_versions": result.other_versions, "conflicts": result.conflicts, "written": [str(p) for p in written],
         })  # fmt: skip
     else:
-        _print(found, target)
+        _print(result, target)
     return CELLS_FAILED if open_conflicts else DONE
 
 
@@ -110,6 +110,7 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     if facts.name not in registry.suites or not facts.command:
         return facts
     own = find_suite(facts.name, registry)
+    # The merged records may have data sets, models or factors that the command of the target does not make.
     settings = [record.setting for record in records]
     union = {
         "datasets": sorted({s.dataset for s in settings}),
@@ -125,33 +126,33 @@ def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
     return msgspec.structs.replace(facts, command=command)
 
 
-def _print(found: MergeResult, target: Path) -> None:
+def _print(result: MergeResult, target: Path) -> None:
     click.echo(
-        f"{target}: {len(found.records_file.records)} records; {found.added} added, {found.renewed} failed before and now have "
-        f"numbers, {found.duplicates} duplicates"
+        f"{target}: {len(result.records_file.records)} records; {result.added} added, {result.renewed} failed before and now have "
+        f"numbers, {result.duplicates} duplicates"
     )
-    if found.records_file.withdrawn:
-        click.echo(f"{len(found.records_file.withdrawn)} are withdrawn and stay in the file")
-    if len(found.protocols) > 1:
-        click.echo(f"protocols {', '.join(found.protocols)}: each is ranked by itself")
-    if found.other_versions:
+    if result.records_file.withdrawn:
+        click.echo(f"{len(result.records_file.withdrawn)} are withdrawn and stay in the file")
+    if len(result.protocols) > 1:
+        click.echo(f"protocols {', '.join(result.protocols)}: each is ranked by itself")
+    if result.other_versions:
         click.echo(
-            f"{found.other_versions} cells have several versions, made with other data or revisions; "
+            f"{result.other_versions} cells have several versions, made with other data or revisions; "
             "a table shows the one of the highest revision"
         )
-    if not found.conflicts:
+    if not result.conflicts:
         return
-    click.echo(f"\n{len(found.conflicts)} cells have conflicting numbers:\n")
+    click.echo(f"\n{len(result.conflicts)} cells have conflicting numbers:\n")
     rows = [
-        [one.id[:12] if not number else "", one.label if not number else "",
-         f"{one.imbalance_factor:g}" if not number else "", one.seed if not number else "",
-         "n/a" if version.top1 is None else f"{version.top1:.4f}", "kept" if version.outcome == one.kept else "",
+        [conflict.id[:12] if not number else "", conflict.label if not number else "",
+         f"{conflict.imbalance_factor:g}" if not number else "", conflict.seed if not number else "",
+         "n/a" if version.top1 is None else f"{version.top1:.4f}", "kept" if version.outcome == conflict.kept else "",
          ", ".join(place or str(target) for place in version.places)]
-        for one in found.conflicts[:SHOWN]
-        for number, version in enumerate(one.versions)
+        for conflict in result.conflicts[:SHOWN]
+        for number, version in enumerate(conflict.versions)
     ]  # fmt: skip
     print_table(["cell", "techniques", "factor", "seed", "top-1", "", "in"], rows)
-    if len(found.conflicts) > SHOWN:
-        click.echo(f"and {len(found.conflicts) - SHOWN} more (--json has all)")
-    if any(not one.kept for one in found.conflicts):
+    if len(result.conflicts) > SHOWN:
+        click.echo(f"and {len(result.conflicts) - SHOWN} more (--json has all)")
+    if any(not conflict.kept for conflict in result.conflicts):
         click.echo("\na conflicting cell that is new to the target is left out; --prefer PATH decides")

@@ -29,3 +29,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in lines:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(line if not window or len(line) <= window else line[: window - 1] + "…")
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal; 160 without one, as in a pipe, where nothing has to be left out."""
+    return shutil.get_terminal_size((160, 24)).columns

@@ -87,6 +87,7 @@ def command(
     registry.executor(executor_name)  # fails early: examining the records takes a while
     click.echo(f"examining {place.path}", err=True)
     examined = examine(place, registry, data_root)
+    # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
     drawn_with = secrets.randbits(32) if seed is None else seed
     again, made = _train(examined, count, drawn_with, tolerance, registry, data_root, executor_name, workers)
     wrong = [finding for finding in examined.findings if finding.level == "wrong"]
@@ -139,11 +140,11 @@ def _train(
     for record in chosen:
         now = made.get(record.id)
         error = "no record was made" if now is None else "" if now.error is None else now.error.message
-        found = None if now is None or error else agreement(record, now)
+        agreed = None if now is None or error else agreement(record, now)
         reports.append(
             RerunReport(
                 id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor,
-                seed=record.setting.seed, agrees=found is not None and found.within(tolerance), agreement=found,
+                seed=record.setting.seed, agrees=agreed is not None and agreed.within(tolerance), agreement=agreed,
                 error=error,
             )
         )  # fmt: skip
@@ -202,7 +203,11 @@ def _render(place: RecordsLocation) -> None:
 
 
 def _print(
-    examined: Examined, again: Sequence[RerunReport], verification: Verification | None, written: Path | None, seed: int
+    examined: Examined,
+    reruns: Sequence[RerunReport],
+    verification: Verification | None,
+    written: Path | None,
+    seed: int,
 ) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
@@ -210,18 +215,18 @@ def _print(
     )
     click.echo(f"valid         {len(examined.sound)} of {len(examined.records) - failed}")
     click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from predictions")
-    if again:
-        click.echo(f"rerun         {len(again)} cells, drawn with seed {seed}:\n")
-        print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(one) for one in again])
+    if reruns:
+        click.echo(f"rerun         {len(reruns)} cells, drawn with seed {seed}:\n")
+        print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(rerun) for rerun in reruns])
         click.echo("")
     for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
-        found = [finding for finding in examined.findings if finding.level == level]
-        for finding in found[:SHOWN]:
+        findings = [finding for finding in examined.findings if finding.level == level]
+        for finding in findings[:SHOWN]:
             click.echo(f"{title}: {finding.where}: {finding.what}")
-        if len(found) > SHOWN:
-            click.echo(f"{title}: and {len(found) - SHOWN} more (--json has all)")
+        if len(findings) > SHOWN:
+            click.echo(f"{title}: and {len(findings) - SHOWN} more (--json has all)")
     wrong = any(finding.level == "wrong" for finding in examined.findings)
-    if wrong or not all(one.agrees for one in again):
+    if wrong or not all(rerun.agrees for rerun in reruns):
         click.echo("NOT VERIFIED")
     elif verification is None:
         click.echo("not verified: no cell was rerun (--rerun K)")
@@ -231,15 +236,15 @@ def _print(
         )
 
 
-def _row(one: RerunReport) -> list[Any]:
-    return [one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)]
+def _row(rerun: RerunReport) -> list[Any]:
+    return [rerun.id[:12], rerun.label, f"{rerun.imbalance_factor:g}", rerun.seed, _outcome(rerun)]
 
 
-def _outcome(one: RerunReport) -> str:
-    if one.agreement is None:
-        return f"FAILED: {one.error}"
-    if one.agreement.same:
-        return "bit for bit identical"
-    gap = "without top-1" if one.agreement.gap is None else f"top-1 differs by {one.agreement.gap:.4f}"
-    unlike = f" ({', '.join(one.agreement.unlike)})" if one.agreement.unlike else ", on the same type of machine"
-    return f"{'within tolerance' if one.agrees else 'DIFFERS'}: {gap}{unlike}"
+def _outcome(rerun: RerunReport) -> str:
+    if rerun.agreement is None:
+        return f"FAILED: {rerun.error}"
+    if rerun.agreement.same:
+        return "bit-identical"
+    gap = "without top-1" if rerun.agreement.gap is None else f"top-1 differs by {rerun.agreement.gap:.4f}"
+    unlike = f" ({', '.join(rerun.agreement.unlike)})" if rerun.agreement.unlike else ", on the same type of machine"
+    return f"{'within tolerance' if rerun.agrees else 'DIFFERS'}: {gap}{unlike}"

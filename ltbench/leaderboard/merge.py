@@ -65,6 +65,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
     for name in sorted(everything):
         for record in everything[name].records:
             here = by_cell.setdefault(record.id, {}).setdefault(_numbers(record), {})
+            # The lowest digest, so that the order of the records does not matter.
             here[name] = min(here.get(name, record), record, key=lambda record: record.digest)
     kept: list[Record] = []
     conflicts: list[Conflict] = []

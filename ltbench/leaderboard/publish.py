@@ -75,6 +75,7 @@ def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
 
 def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
     """Write all files of a suite's folder; return their paths and the content."""
+    # The sources first: if a later write fails, everything else can be rendered from them.
     write_records_file(folder / RECORDS, content)
     write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
     loaded = _suite_folder(folder, facts, content)

@@ -19,6 +19,7 @@ from ltbench.core import atomic_files
 from ltbench.core.checksums import digest
 from ltbench.executors.version_check import own_source
 
+# Other versions may change digits or drawings.
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 
 

@@ -14,6 +14,7 @@ from ltbench.records.record import Record
 
 BAND: Final = 0.02
 """Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""
+# What may change the last bits of a result. Core count and memory do not, as threads per job are fixed.
 _MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
 
 Number = float | int | None
@@ -23,7 +24,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers are bit for bit identical."""
+    """Whether all numbers are bit-identical."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]

@@ -109,6 +109,7 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
     if not _ID.match(asked):
         raise UsageError(f"'{beginning}' is not the id of a cell", why="ids are up to 32 digits of 0-9 and a-f",
                          fix="ltbench export SUITE lists those of all cells")  # fmt: skip
+    # Several locations may have the cell; an invalidation in one of them counts for all.
     hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:

@@ -295,6 +295,7 @@ def _unique(records: Iterable[Record]) -> dict[str, Record]:
     best: dict[str, Record] = {}
     for record in records:
         rival = best.get(record.id)
+        # Of equal status the lowest digest, so that the order does not matter.
         if rival is None or (record.status != "ok", record.digest) < (rival.status != "ok", rival.digest):
             best[record.id] = record
     return best

@@ -52,14 +52,17 @@ class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
     def reasons(self, record: Record) -> list[Invalidation]:
         """Return the invalidations of a record."""
         mine = (record.id, result_digest(record))
-        return [one for one in self.invalidations if (one.id, one.outcome) == mine]
+        return [invalidation for invalidation in self.invalidations if (invalidation.id, invalidation.outcome) == mine]
 
 
 def records_file(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> RecordsFile:
     """Sort records and invalidations, and separate withdrawn records from those that count."""
-    unique = sorted({one.digest: one for one in invalidations}.values(), key=lambda one: (one.id, one.digest))
-    marked = {(one.id, one.outcome) for one in unique}
-    cells = {one.id for one in unique}
+    unique = sorted(
+        {invalidation.digest: invalidation for invalidation in invalidations}.values(),
+        key=lambda invalidation: (invalidation.id, invalidation.digest),
+    )
+    marked = {(invalidation.id, invalidation.outcome) for invalidation in unique}
+    cells = {invalidation.id for invalidation in unique}
     counting: list[Record] = []
     withdrawn: dict[tuple[str, str], Record] = {}
     for record in sorted(records, key=sort_key):
@@ -101,12 +104,12 @@ def parse_line(text: bytes, where: str) -> Record | Invalidation:
 def _checked(raw: dict[str, Any], where: str) -> Invalidation:
     """Return an invalidation, checked against schema and digest. Raises `RecordError`."""
     try:
-        one = msgspec.convert(raw, Invalidation)
+        invalidation = msgspec.convert(raw, Invalidation)
     except msgspec.ValidationError as error:
         raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
-    if _sealed(one).digest != one.digest:
+    if _sealed(invalidation).digest != invalidation.digest:
         raise RecordError("an invalidation was changed after it was made: its digest does not match", where=where)
-    return one
+    return invalidation
 
 
 def write_records_file(path: Path, content: RecordsFile) -> bool:
@@ -121,6 +124,6 @@ def encode(content: RecordsFile) -> bytes:
     return b"".join(canonical(each) + b"\n" for each in lines)
 
 
-def _sealed(one: Invalidation) -> Invalidation:
-    content = canonical(msgspec.structs.replace(one, digest=""))
-    return msgspec.structs.replace(one, digest=digest(content, 32))
+def _sealed(invalidation: Invalidation) -> Invalidation:
+    content = canonical(msgspec.structs.replace(invalidation, digest=""))
+    return msgspec.structs.replace(invalidation, digest=digest(content, 32))

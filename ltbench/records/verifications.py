@@ -81,11 +81,11 @@ class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
         return any(record.id in one.cells for one in self.valid)
 
 
-def seal_verification(one: Verification) -> Verification:
+def seal_verification(verification: Verification) -> Verification:
     """Return the verification with its digests."""
-    records = digest(canonical(one.cells), 32)
-    one = msgspec.structs.replace(one, records=records, digest="")
-    return msgspec.structs.replace(one, digest=digest(canonical(one), 32))
+    records = digest(canonical(verification.cells), 32)
+    verification = msgspec.structs.replace(verification, records=records, digest="")
+    return msgspec.structs.replace(verification, digest=digest(canonical(verification), 32))
 
 
 def read_verifications(path: Path) -> list[Verification]:
@@ -98,24 +98,27 @@ def read_verifications(path: Path) -> list[Verification]:
         raise RecordError(f"verifications {path} cannot be read", why=error.strerror or str(error)) from None
     fix = "restore the file from version control, or remove it and verify again"
     try:
-        found = msgspec.json.decode(content, type=_File).verifications
+        verifications = msgspec.json.decode(content, type=_File).verifications
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError("verifications do not follow the schema", where=str(path), why=str(error), fix=fix) from None
-    for number, one in enumerate(found, 1):
-        if seal_verification(one) != one:
+    for number, verification in enumerate(verifications, 1):
+        if seal_verification(verification) != verification:
             raise RecordError("a verification was changed after it was made: its digest does not match",
                               where=f"{path}, verification {number}", fix=fix)  # fmt: skip
-    return found
+    return verifications
 
 
 def write_verifications(path: Path, verifications: Iterable[Verification]) -> bool:
     """Write verifications in a fixed order; return whether the file changed. Without any, the file is removed."""
-    unique = {one.digest: one for one in verifications}
+    unique = {verification.digest: verification for verification in verifications}
+    # An empty file would look like a verification of nothing.
     if not unique:
         there = path.exists()
         path.unlink(missing_ok=True)
         return there
-    found = _File(verifications=sorted(unique.values(), key=lambda one: (one.records, one.digest)))
+    found = _File(
+        verifications=sorted(unique.values(), key=lambda verification: (verification.records, verification.digest))
+    )
     return write_atomic(path, msgspec.json.format(canonical(found), indent=1) + b"\n")
 
 
@@ -129,12 +132,14 @@ def verification_status(verifications: Iterable[Verification], records: Iterable
         outcomes.setdefault(record.id, set()).add(result_digest(record))
     valid: list[Verification] = []
     void: list[tuple[Verification, str]] = []
-    for one in found:
-        changed = next((cell for cell in sorted(one.cells) if not _holds(one.cells, outcomes, cell)), None)
+    for verification in found:
+        changed = next(
+            (cell for cell in sorted(verification.cells) if not _holds(verification.cells, outcomes, cell)), None
+        )
         if changed is None:
-            valid.append(one)
+            valid.append(verification)
         else:
-            void.append((one, changed))
+            void.append((verification, changed))
     return VerificationStatus(valid=valid, void=void)
 
 

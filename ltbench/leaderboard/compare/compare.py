@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, str]
     scores: tuple[float | None, float | None]
     same: bool
-    """Whether all numbers are bit for bit identical; only for one combination on both sides."""
+    """Whether all numbers are bit-identical; only for one combination on both sides."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,16 +112,16 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
     Cells are matched by id, else by setting and techniques. Raises `UnknownName`.
     """
     _check_metric(metric, (*first, *second))
-    theirs = {record.id: record for record in second}
+    by_id = {record.id: record for record in second}
     by_place: dict[tuple[object, ...], list[Record]] = {}
     for record in second:
         by_place.setdefault(_place(record), []).append(record)
     pairs: list[tuple[Record, Record]] = []
-    mine = {record.id for record in first}
+    own_ids = {record.id for record in first}
     for record in sorted(first, key=sort_key):
-        match = theirs.get(record.id)
+        match = by_id.get(record.id)
         # With several recipes at one place, none is known to be the same experiment.
-        rivals = [other for other in by_place.get(_place(record), []) if other.id not in mine]
+        rivals = [other for other in by_place.get(_place(record), []) if other.id not in own_ids]
         if match is None and len(rivals) == 1:
             match = rivals[0]
         if match is not None:
@@ -134,7 +134,7 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
     for where, line in zip(_places([next(iter(line.first.values())) for line in groups.values()]), groups.values(),
                            strict=True):  # fmt: skip
         line.where = where
-    alone = tuple(
+    only = tuple(
         _described(record for record in side if record.id not in done)
         for side, done in zip((first, second), matched, strict=True)
     )
@@ -142,7 +142,7 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         names=names,
         metric=metric,
         lines=_finish(list(groups.values()), metric),
-        only=(alone[0], alone[1]),
+        only=(only[0], only[1]),
         other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
         plugins=why_different.plugins(pairs),
@@ -193,16 +193,19 @@ class _Line:
 
 def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     values = [line.values(metric) for line in lines]
-    gaps = [np.array([two[run] - one[run] for run in sorted(one.keys() & two.keys())]) for one, two in values]
+    # Sorted by run, so that sums round the same way whatever the order of the records.
+    gaps = [
+        np.array([second[run] - first[run] for run in sorted(first.keys() & second.keys())]) for first, second in values
+    ]
     corrected = holm(np.array([_p(gap) for gap in gaps], dtype=np.float64))
     return [
         Line(
             where=line.where, factor=line.factor, techniques=line.techniques,
-            first=_estimate(one.values()), second=_estimate(two.values()), difference=_estimate(gap.tolist()),
+            first=_estimate(first.values()), second=_estimate(second.values()), difference=_estimate(gap.tolist()),
             p=float(p) if np.isfinite(p) else None, cells=line.cells(metric),
-            only=(len(one.keys() - two.keys()), len(two.keys() - one.keys())),
+            only=(len(first.keys() - second.keys()), len(second.keys() - first.keys())),
         )
-        for line, (one, two), gap, p in zip(lines, values, gaps, corrected, strict=True)
+        for line, (first, second), gap, p in zip(lines, values, gaps, corrected, strict=True)
     ]  # fmt: skip
 
 
@@ -212,6 +215,7 @@ def _p(gaps: Any) -> float:
 
     if len(gaps) < 2:
         return float("nan")
+    # Constant differences have no spread to test against; scipy would divide by zero.
     return 1.0 if np.ptp(gaps) < 1e-12 else float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 
@@ -237,8 +241,8 @@ def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
     return {run: sum(part[run] for part in parts) / len(parts) for run in whole}
 
 
-def _same(one: Record, other: Record) -> bool:
-    return one.id == other.id and result_digest(one) == result_digest(other)
+def _same(first: Record, second: Record) -> bool:
+    return first.id == second.id and result_digest(first) == result_digest(second)
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -12,35 +12,35 @@ from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent
 _LISTED = 10
 
 
-def comparison_text(found: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
+def comparison_text(comparison: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
     """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None,
                       legacy_windows=False)  # fmt: skip
-    for mark, name in zip("AB", found.names, strict=True):
+    for mark, name in zip("AB", comparison.names, strict=True):
         console.print(Text(f"{mark}  {name}", style="bold"))
-    shown = [line for line in found.lines if not _same(line)]
+    shown = [line for line in comparison.lines if not _same(line)]
     for place in dict.fromkeys(line.where for line in shown):
         console.print()
         if place:
             console.print(Text(place, style="bold"))
-        _print(console, found, [line for line in shown if line.where == place], cells=cells)
-    if found.metrics:
+        _print(console, comparison, [line for line in shown if line.where == place], cells=cells)
+    if comparison.metrics:
         console.print()
-        rows = [[name, *(_plain(one) for one in pair)] for name, pair in found.metrics.items()]
+        rows = [[name, *(_plain(one) for one in pair)] for name, pair in comparison.metrics.items()]
         _grid(console, ["metric", "A", "B"], rows)
     console.print()
-    for line in _footer(found, shown):
+    for line in _footer(comparison, shown):
         console.print(Text(line))
     file = console.file
     assert isinstance(file, io.StringIO)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
-def _print(console: object, found: Comparison, lines: Sequence[Line], *, cells: bool) -> None:
-    named = len({line.techniques for line in found.lines}) > 1
+def _print(console: object, comparison: Comparison, lines: Sequence[Line], *, cells: bool) -> None:
+    named = len({line.techniques for line in comparison.lines}) > 1
     head = [*(["techniques"] if named else []), "IF", "A", "B", "B − A", "p", "n", ""]
     rows: list[list[str]] = []
     for line in lines:
@@ -81,8 +81,8 @@ def _grid(console: object, head: Sequence[str], rows: Sequence[Sequence[str]]) -
     console.print(grid)
 
 
-def _score(one: Estimate | None) -> str:
-    return "–" if one is None else percent(one.mean) + half_text(one)
+def _score(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else percent(estimate.mean) + half_text(estimate)
 
 
 def _plain(value: float | None) -> str:
@@ -111,23 +111,23 @@ def _verdict(line: Line) -> str:
     return "B is higher" if line.difference.mean > 0 else "B is lower"
 
 
-def _footer(found: Comparison, shown: Sequence[Line]) -> Iterator[str]:
-    cells = [cell for line in found.lines for cell in line.cells]
+def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
+    cells = [cell for line in comparison.lines for cell in line.cells]
     same = sum(cell.same for cell in cells)
-    if found.same:
+    if comparison.same:
         yield f"Identical: {len(cells)} cells, bit for bit."
     elif same:
-        yield f"Cells on both sides: {len(cells)}, {same} of them bit for bit identical."
+        yield f"Cells on both sides: {len(cells)}, {same} of them bit-identical."
     if shown:
         yield (
-            f"{found.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
+            f"{comparison.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
             "p of the paired t test, Holm-corrected over all lines."
         )
-    for mark, alone in zip("AB", found.only, strict=True):
+    for mark, alone in zip("AB", comparison.only, strict=True):
         yield from _listed(f"only in {mark}", alone)
-    yield from _listed("specs differ (A / B)", found.other_spec)
-    yield from _listed("machines differ (A / B)", found.machines)
-    yield from _listed("plugins differ (A / B)", found.plugins)
+    yield from _listed("specs differ (A / B)", comparison.other_spec)
+    yield from _listed("machines differ (A / B)", comparison.machines)
+    yield from _listed("plugins differ (A / B)", comparison.plugins)
 
 
 def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -78,15 +78,16 @@ def place_figures(
     datasets = list(dict.fromkeys(group.dataset for group in groups))
     result = []
     for dataset in datasets:
-        mine = [group for group in groups if group.dataset == dataset]
+        boards = [group for group in groups if group.dataset == dataset]
+        # max() takes the first of equals: the board that is first on the page.
+        fullest = max(boards, key=RecordGroup.ok_count)
         prefix = f"{_slug(dataset)}-" if len(datasets) > 1 else ""
         if ("bars", None) in wanted:
-            result += list(_across(wish, max(mine, key=_full), prefix))
-        fullest = max(mine, key=_full)
+            result += list(_across(wish, fullest, prefix))
         analysis = next(one for one in analyses if one.group is fullest)
         result += [one for one in _effects(analysis, prefix) if (one.section, None) in wanted]
-        for factor in sorted({factor for group in mine for factor in group.factors}):
-            group = max(mine, key=lambda group: _full(group, factor))
+        for factor in sorted({factor for group in boards for factor in group.factors}):
+            group = max(boards, key=lambda group: group.ok_count(factor))
             tail = f"{prefix}if{_slug(factor_text(factor))}"
             drawings = [d for name, threshold in wanted for d in _at(name, threshold, wish, group, factor, tail)]
             lines = scores_lines(_pair(wish, group, factor), wish.columns) if ("scores", None) in wanted else []
@@ -104,11 +105,6 @@ def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
         alt = f"Mean ranks over {data.datasets} data sets: {'; '.join(data.labels)}"
         drawing = Drawing(kind="critical_difference", name="critical_difference.svg", alt=alt, data=data, draw=critical_difference.draw)  # fmt: skip
         yield FigureGroup(group=groups[0], factor=None, drawings=[drawing], section="critical_difference")
-
-
-def _full(group: RecordGroup, factor: float | None = None) -> int:
-    # max() takes the first of equals: the board that is first on the page.
-    return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in group.records)
 
 
 def _across(wish: FigureOptions, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:

@@ -64,6 +64,7 @@ def mean_of(records: Iterable[Record], metric: str) -> float | None:
 def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of the known values, independent of their order."""
     known = [float(value) for value in values if value is not None]
+    # fsum rounds once, so the order of the values does not matter; digits beyond are noise in the digest of a figure.
     return round(math.fsum(known) / len(known), _DIGITS) if known else None
 
 

@@ -41,6 +41,7 @@ def document(loaded: SuiteFolder) -> str:
         "matrices": script_json(made.matrices),
         "traces": script_json(made.traces),
     }
+    # In one pass, so that text of a record which looks like a slot is not replaced.
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))
 
 

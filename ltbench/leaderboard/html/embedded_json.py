@@ -17,6 +17,7 @@ def compressed_json(value: object) -> str:
 
 def compressed(content: bytes) -> str:
     """Return compressed bytes in base64; the same text for the same bytes."""
+    # Without a time in its header, gzip gives the same bytes every time.
     return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 

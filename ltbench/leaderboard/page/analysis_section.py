@@ -108,6 +108,7 @@ def versus_lines(table: Table) -> list[str]:
 def more_runs(table: Table) -> list[str]:
     """Return how many more runs a significant difference of the first two rows takes, where they share a rank."""
     ranked = [row for row in table.rows if row.rank is not None]
+    # With a rank of its own the second row is significantly worse already.
     if len(ranked) < 2 or ranked[1].rank != 1:
         return []
     gap = ranked[1].to_best

@@ -25,17 +25,21 @@ class VerificationNotes(msgspec.Struct, frozen=True, kw_only=True):
     """Withdrawn records, each with the reason."""
 
 
-def verification_notes(one: RecordsFile, standing: VerificationStatus) -> VerificationNotes:
+def verification_notes(content: RecordsFile, standing: VerificationStatus) -> VerificationNotes:
     """Return the notes on the records of a suite."""
     withdrawn = [
-        (record, "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in one.reasons(record)))
-        for record in one.withdrawn
+        (
+            record,
+            "; ".join(f"{each.reason} ({each.by})" if each.by else each.reason for each in content.reasons(record)),
+        )
+        for record in content.withdrawn
     ]
-    return VerificationNotes(provenance=_provenance(one.records, standing), withdrawn=withdrawn)
+    return VerificationNotes(provenance=_provenance(content.records, standing), withdrawn=withdrawn)
 
 
 def mark_self_reported(boards: Sequence[Board], records: Sequence[Record], standing: VerificationStatus) -> list[Board]:
     """Return the boards with a note on each self-reported row, unless all rows are."""
+    # Where all rows are self-reported, one sentence above the tables says so.
     if not standing.valid:
         return list(boards)
     lacking = {

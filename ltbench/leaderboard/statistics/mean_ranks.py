@@ -49,7 +49,7 @@ def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
     boards: dict[str, RecordGroup] = {}
     for group in groups:
         rival = boards.get(group.dataset)
-        if rival is None or _full(group) > _full(rival):
+        if rival is None or group.ok_count() > rival.ok_count():
             boards[group.dataset] = group
     if len(boards) < FEWEST_DATASETS:
         have = f"this suite has {len(boards)}"
@@ -90,10 +90,6 @@ def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats
     return MeanRanks(
         datasets=list(datasets), labels=[labels[i] for i in order], ranks=means, p=p, difference=difference, groups=groups
     )  # fmt: skip
-
-
-def _full(group: RecordGroup) -> int:
-    return sum(record.status == "ok" for record in group.records)
 
 
 def _means(group: RecordGroup) -> dict[Combined, float]:

@@ -42,6 +42,10 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         """The imbalance factors of the records, lowest first."""
         return sorted({record.setting.imbalance_factor for record in self.records})
 
+    def ok_count(self, factor: float | None = None) -> int:
+        """Return the number of ok records, at one imbalance factor or at all."""
+        return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in self.records)
+
     def ok_records(self, techniques: Iterable[str], factor: float) -> list[Record]:
         """Return the ok records of a combination at one factor. techniques: labels, in any order."""
         labels = frozenset(techniques)
@@ -104,6 +108,7 @@ def newest(records: list[Record]) -> list[Record]:
 
 
 def _version(record: Record) -> tuple[object, ...]:
+    # A failure never hides numbers. The id breaks ties, so that the order of the records does not matter.
     return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
 
 

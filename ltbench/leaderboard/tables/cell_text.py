@@ -16,7 +16,7 @@ LIKE_BEST = "≈"
 NONE = "n/a"
 FAILED = "FAILED"
 _LEFT_OUT_LAST = 10_000
-"""From here on: columns of single factors, then the difference to the baseline."""
+"""Above the priorities that metrics declare: first the columns of single factors, at twice this the difference."""
 
 
 class TextColumn(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ def declared_columns(metrics: Mapping[str, type[Any]]) -> tuple[Column, ...]:
     def place(name: str) -> tuple[bool, str]:
         return all(column.name != PRIMARY for column in metrics[name].columns), name
 
+    # By name, because the order in which plugins are loaded must not change a page.
     return join_columns(*(metrics[name].columns for name in sorted(metrics, key=place)))
 
 

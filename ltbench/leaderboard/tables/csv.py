@@ -101,6 +101,7 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
 
 
 def _decimal(value: float | None) -> str:
+    # Adding zero turns -0.0 into 0.0.
     return "" if value is None else f"{round(value, 6) + 0.0:.6f}"
 
 

@@ -201,6 +201,7 @@ def _across(
     runs: list[Pair],
     columns: tuple[Column, ...],
 ) -> Table:
+    # A combination that lacks one factor has NaN there, and so no mean across factors.
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
     nothing = np.full(len(runs), np.nan)
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}

@@ -81,7 +81,7 @@ def test_records_that_differ_are_found_cell_by_cell() -> None:
     cells = [cell for line in found.lines for cell in line.cells if not cell.same]
     assert [(cell.ids[0], cell.scores[1]) for cell in cells] == [(then.id, 0.5)]
     shown = comparison_text(found, 80)
-    assert "Cells on both sides: 32, 31 of them bit for bit identical" in shown
+    assert "Cells on both sides: 32, 31 of them bit-identical" in shown
     assert shown.count("mixup") == 1, "a line without a difference is not shown"
 
 
