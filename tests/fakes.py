@@ -141,6 +141,13 @@ class Behaviours:
             time.sleep(1000)
 
     @staticmethod
+    def leak_with_lock(store, job):
+        """Fill memory and then hold Python's global lock, so that no other thread of the process runs."""
+        filled = b"x" * 400_000_000
+        ctypes.PyDLL(None).sleep(30)
+        del filled
+
+    @staticmethod
     def leak(store, job):
         held = []
         while True:

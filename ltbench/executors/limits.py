@@ -17,7 +17,7 @@ from ltbench.errors import UsageError
 _LOOK_SECONDS = 0.25
 """How often the memory is read, which takes some 50 microseconds."""
 _STDERR = 2
-_MEMORY = "ltbench: the worker was killed: it used"
+_PREFIX = "ltbench: the worker "
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ def enforced(limits: Limits) -> Iterator[Callable[[], None]]:
 
     ended = threading.Event()
     if limits.memory is not None:
-        threading.Thread(target=_watch_memory, args=(limits.memory, ended), daemon=True).start()
+        threading.Thread(target=_watch_memory, args=(limits, ended), daemon=True).start()
     try:
         yield begin
     finally:
@@ -61,9 +61,17 @@ def exceeded(last_words: str, limits: Limits) -> str:
     for line in last_words.splitlines():
         if line.startswith("Timeout (") and limits.timeout is not None:
             return f"took more than {limits.timeout:g} s"
-        if line.startswith(_MEMORY):
-            return line.removeprefix("ltbench: the worker ")
+        if line.startswith(_PREFIX):
+            return line.removeprefix(_PREFIX)
     return ""
+
+
+def memory_exceeded(pid: int, limits: Limits) -> str:
+    """Return how a process exceeds the memory limit; empty where it does not."""
+    used = resident(pid) or 0
+    if limits.memory is None or used <= limits.memory:
+        return ""
+    return f"was killed: it used {size_text(used)} of memory, and {size_text(limits.memory)} are allowed"
 
 
 def resident(pid: int) -> int | None:
@@ -75,10 +83,8 @@ def resident(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _watch_memory(allowed: int, ended: threading.Event) -> None:
+def _watch_memory(limits: Limits, ended: threading.Event) -> None:
     while not ended.wait(_LOOK_SECONDS):
-        used = resident(os.getpid()) or 0
-        if used > allowed and not ended.is_set():
-            text = f"{_MEMORY} {size_text(used)} of memory, and {size_text(allowed)} are allowed\n"
-            os.write(_STDERR, text.encode())
+        if (excess := memory_exceeded(os.getpid(), limits)) and not ended.is_set():
+            os.write(_STDERR, f"{_PREFIX}{excess}\n".encode())
             os._exit(1)

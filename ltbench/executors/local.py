@@ -110,6 +110,7 @@ class Local:
         for running in list(self._running):
             if running.future.done():
                 continue  # it has just been reported
+            self._remote.kill_over_memory(running.task)
             if running.slot.is_broken():
                 outcomes += self._died(running, "died as it started")  # mostly before the pool handed the task out
             elif self._is_orphan(running):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
+import signal
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from ltbench.core.spec import Job
 from ltbench.errors import ClusterError, StoreError, WorkerRefused
 from ltbench.executor import TASK_LEASE, Context, Outcome, Terms, Work
 from ltbench.executors.job_output import Output, last_words, output_path, remove_outputs
-from ltbench.executors.limits import Limits, enforced, exceeded
+from ltbench.executors.limits import Limits, enforced, exceeded, memory_exceeded
 from ltbench.executors.perform import described, failure, finished, path_of, perform, prepared, without_machine
 from ltbench.executors.version_check import Versions, greet, versions
 from ltbench.registry.registry import Registry
@@ -64,6 +65,8 @@ class RemoteTasks:
             )
         )
         self._unstarted: Counter[str] = Counter()
+        self._killed: dict[str, str] = {}
+        """What is wrong with the memory of workers that were killed for it, by task."""
 
     def pack(self, jobs: Sequence[Job]) -> Task:
         """Return the jobs as a task to send."""
@@ -89,7 +92,7 @@ class RemoteTasks:
         # Without the lease of a job, it died just before it began the next one.
         guilty = next(iter(running or left), None)
         log = last_words(store, worker.host, worker.pid)
-        how = exceeded(log, self._limits) or how
+        how = exceeded(log, self._limits) or self._killed.pop(task.name, how)
         outcomes = []
         for job in task.jobs:
             if job not in left:
@@ -128,6 +131,18 @@ class RemoteTasks:
                 fix="fewer workers or more memory for each, or --executor inline to see what happens",
             )
         return [Outcome(key=job.key, status="skipped") for job in task.jobs]
+
+    def kill_over_memory(self, task: Task) -> None:
+        """Kill the worker of a task, where it is on this machine and has more memory than a job may have.
+
+        A worker watches itself, too; but code that holds Python's global lock stops that watch.
+        """
+        worker = self._context.store.leases.owner(task.name) if self._limits.memory else None
+        if worker is None or not worker.is_here() or worker.is_dead():
+            return
+        if excess := memory_exceeded(worker.pid, self._limits):
+            self._killed[task.name] = excess
+            os.kill(worker.pid, signal.SIGKILL)
 
     def is_orphan(self, task: Task) -> bool:
         """Whether the worker that started the task is known to be dead; only workers of this machine can be."""

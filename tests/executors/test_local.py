@@ -209,6 +209,13 @@ def test_a_job_that_takes_too_much_memory_is_killed_and_says_so(here):
     assert not here.store.leases.is_held("job1")
 
 
+def test_a_job_that_holds_pythons_global_lock_is_killed_for_its_memory_from_outside(here):
+    with Local(here, Terms(workers=1, memory=300_000_000, work=WORK)) as executor:
+        outcomes = ended(executor, [[make("job1", does="leak_with_lock")]])
+    assert statuses(outcomes) == {"job1": "died"}  # not killed, it would end well after 30 s
+    assert "of memory, and 300 MB are allowed" in outcomes["job1"].error["message"]
+
+
 def test_a_system_that_does_not_tell_the_memory_of_a_process_cannot_limit_it(here, monkeypatch):
     monkeypatch.setattr(limits, "resident", lambda pid: None)
     with pytest.raises(UsageError, match="cannot be limited here"):
