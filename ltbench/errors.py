@@ -103,12 +103,6 @@ class JobFailed(LtbenchError):
     exit_code = CELLS_FAILED
 
 
-class CellsFailed(LtbenchError):
-    """A run with failed cells (exit code 1)."""
-
-    exit_code = CELLS_FAILED
-
-
 class CheckFailed(LtbenchError):
     """A technique that violates a check of `ltbench.testing` (exit code 1).
 

@@ -29,38 +29,10 @@ def images_match_info(on: Subject) -> None:
 
     Plans are made from `info` alone, before any image is read. Skipped where the files are missing.
     """
-    import numpy as np
+    from ltbench.engine.dataset_arrays import validated
 
     info, images = _loaded(on)
-    classes = len(info.classes)
-    for part, counts in (("train", info.train_counts), ("test", info.test_counts)):
-        pixels, labels = (np.asarray(getattr(images, f"{part}_{what}")) for what in ("images", "labels"))
-        shape = [sum(counts), info.channels, info.size, info.size]
-        if pixels.dtype != np.uint8 or list(pixels.shape) != shape:
-            raise failed(
-                f"{part} images are {pixels.dtype} {list(pixels.shape)}",
-                f"uint8 {shape} as info states",
-                "correct info or load",
-            )
-        if labels.dtype != np.int64 or labels.shape != (len(pixels),):
-            raise failed(
-                f"{part} labels are {labels.dtype} {list(labels.shape)}",
-                f"int64 [{len(pixels)}]",
-                "labels.astype(np.int64)",
-            )
-        if labels.min() < 0 or labels.max() >= classes:
-            raise failed(
-                f"{part} labels range from {labels.min()} to {labels.max()}",
-                f"0 to {classes - 1}",
-                "number classes from 0",
-            )
-        actual = np.bincount(labels, minlength=classes).tolist()
-        if actual != list(counts):
-            raise failed(
-                f"{part} images per class are {actual[:10]}",
-                f"{list(counts)[:10]} as info states",
-                "correct info or load",
-            )
+    validated(images, info, on.technique.label)
 
 
 @per_setting
