@@ -143,3 +143,9 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     folded = name.lower().replace("-", "_")
     within = sorted(k for k in known if folded and (folded in k.lower() or k.lower() in folded))
     return list(dict.fromkeys([*close, *within]))[:n]
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, place: str = "") -> str:
+    """Return a question for the known name closest to `name`, written after `place`; `otherwise` where none is close."""
+    near = nearest(name, known, n=1)
+    return f"did you mean {place}{near[0]}?" if near else otherwise

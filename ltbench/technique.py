@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import msgspec
 
-from ltbench.errors import ParameterError, nearest
+from ltbench.errors import ParameterError, did_you_mean
 
 
 @cache
@@ -68,8 +68,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {}
         for key, raw in params.items():
             if key not in known:
-                near = nearest(key, known)
-                fix = f"did you mean {near[0]}?" if near else f"its parameters: {', '.join(known) or 'none'}"
+                fix = did_you_mean(key, known, f"its parameters: {', '.join(known) or 'none'}")
                 raise ParameterError(f"{cls.stage} '{cls.name}' has no parameter '{key}'", fix=fix)
             value = raw
             if isinstance(raw, str):

@@ -76,7 +76,7 @@ def _findings(name: str, registry: Registry) -> list[Finding]:
     from ltbench.testing.checks_suites import suite_conformance
 
     if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
-        return suite_conformance(name, registry)
+        return list(suite_conformance(name, registry))
     subjects: list[Technique | type[Technique]] = []
     subjects += registry.parse_all(name) if "[" in name else [registry.entry(name).technique]
     return [finding for subject in subjects for finding in conformance(subject, registry)]

@@ -86,7 +86,7 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
     from ltbench.registry.loading import SLOW_SECONDS
     from ltbench.registry.registry import Registry
 
-    registry = Registry.load_origin(choice.origin())
+    registry = Registry.load(choice.origin())
     yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")
     for broken in registry.broken:
         if broken.distribution == BUILT_IN:

@@ -129,7 +129,7 @@ def load_registry(choice: PluginSelection) -> Registry:
     """Return the registry; print a line on stderr for each plugin or technique that is off."""
     from ltbench.registry.registry import Registry
 
-    registry = Registry.load_origin(choice.origin())
+    registry = Registry.load(choice.origin())
     for broken in registry.broken:
         click.echo(f"warning: {broken} (ltbench doctor)", err=True)
     for name, entries in registry.clashes.items():

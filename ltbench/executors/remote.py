@@ -207,7 +207,7 @@ class _Worker:
         """Load the plugins at the first call."""
         if self._loaded is None:
             setup = self.setup
-            registry = Registry.load_origin(setup.origin)
+            registry = Registry.load(setup.origin)
             for entry in registry.entries.values():
                 source_digest(entry.technique)  # now: later the file may not be the one that was loaded
             context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)

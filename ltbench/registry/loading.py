@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,14 +75,7 @@ class Loader:
             with contextlib.redirect_stdout(sys.stderr):
                 return self._register(source, module(), start)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
-            return Broken(
-                plugin=source.plugin,
-                distribution=source.distribution,
-                version=source.version,
-                error=error.what if isinstance(error, PluginError) else f"{type(error).__name__}: {error}",
-                fix=error.fix if isinstance(error, PluginError) else "",
-                log=traceback.format_exc(),
-            )
+            return Broken.by(error, source)
 
     def _register(self, source: PluginSource, module: object, start: float) -> Loaded:
         """Register an imported module, or raise what is wrong with it and leave nothing registered."""
@@ -124,7 +116,8 @@ class Loader:
             answer: Any = impl.function(*[self._specs.ARGUMENTS[name] for name in impl.argnames])
             if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
                 raise PluginError(
-                    f"{caller.name} returned {answer!r}; expected a list", fix=f"return [{_short(answer)}]"
+                    f"{caller.name} returned {answer!r}; expected a list",
+                    fix=f"return [{getattr(answer, '__name__', repr(answer))}]",
                 )
             result = tuple(answer)
             match caller.name:
@@ -178,7 +171,3 @@ def check_api(module: object, specs: ModuleType = hookspecs) -> None:
         )
     if written < specs.OLDEST_API:
         raise PluginError(f"it is written for version {written} of the hooks, {supported}", fix="upgrade the plugin")
-
-
-def _short(answer: object) -> str:
-    return getattr(answer, "__name__", repr(answer))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, nearest
+from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, did_you_mean
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
@@ -146,6 +146,5 @@ def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, 
     known = kind.__struct_fields__
     for key in raw:
         if key not in known:
-            near = nearest(key, known)
-            fix = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+            fix = did_you_mean(key, known, f"known keys: {', '.join(known)}", prefix)
             raise SuiteError(f"unknown key '{prefix}{key}' in a suite", where=where, fix=fix)

@@ -5,7 +5,7 @@ The checks that all stages share compare these results and need to know nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,11 +186,10 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
     return dict(technique.compute(probabilities, labels, inputs.array("counts", inputs.class_counts)))
 
 
-_CALLS: Mapping[str, Callable[[Any, Inputs], Result]] = {
-    "dataset": dataset, "profile": profile, "sampler": sampler, "augment": augment, "mix": mix, "model": model,
-    "loss": loss, "weight": weight, "regime": regime, "view": view, "posthoc": posthoc, "ensemble": ensemble,
-    "metric": metric,
-}  # fmt: skip
+_FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
+    dataset, profile, sampler, augment, mix, model, loss, weight, regime, view, posthoc, ensemble, metric,
+)  # fmt: skip
+_CALLS = {function.__name__: function for function in _FUNCTIONS}
 
 
 def call_all(technique: Technique, inputs: Inputs) -> Result:
