@@ -95,7 +95,7 @@ def network_moves_between_devices(on: Subject) -> None:
 
     from ltbench.engine.fake_device import DEVICE, is_on_fake_device, move_network, two_device_rules
 
-    network = build(on.technique, 3, 32, 10).eval()  # type: ignore[arg-type]
+    network = build(on.technique, 3, 32, 10).eval()
     move_network(network)
     images = Inputs(device=DEVICE).tensor("images", torch.zeros(2, 3, 32, 32))
     fix = "register_buffer for tensors that are no parameters, device=images.device for those made on the way"

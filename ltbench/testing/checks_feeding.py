@@ -22,10 +22,9 @@ RUNS = 8
 
 def _sampler_inputs(on: Subject, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
     """Return the sampler, labels, class counts and its pool."""
-    sampler: Any = on.technique
     labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
     counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
-    return sampler, labels, counts, sampler.pool(labels, counts, inputs.generator(0, on_cpu=True))
+    return on.technique, labels, counts, on.technique.pool(labels, counts, inputs.generator(0, on_cpu=True))
 
 
 @per_setting
@@ -72,9 +71,8 @@ def batch_size_is_valid(on: Subject) -> None:
 
     Batch normalisation is undefined for a single image.
     """
-    sampler: Any = on.technique
     for classes in (2, 10, 1000):
-        size = sampler.batch_size(BATCH_SIZE, classes)
+        size = on.technique.batch_size(BATCH_SIZE, classes)
         if not (isinstance(size, int) and size >= 2):
             raise failed(f"batch_size({BATCH_SIZE}, {classes}) is {size!r}", "an integer of at least 2", "max(2, ...)")
 
@@ -135,7 +133,7 @@ def images_keep_their_shape_and_range(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_tensor
 
-    augment: Any = on.technique
+    augment = on.technique
     inputs = Inputs()
     for channels in (1, 3):
         stored = torch.as_tensor(inputs.images(12, channels, 16))
@@ -160,13 +158,12 @@ def batch_equals_apply(on: Subject) -> None:
     """
     import torch
 
-    augment: Any = on.technique
     inputs = Inputs()
     indices = torch.tensor([5, 1, 1, 11])
     for channels in (1, 3):
         stored = torch.as_tensor(inputs.images(12, channels, 16))
-        fast = augment.batch(augment.prepare(stored.clone()), indices, inputs.generator(5))
-        plain = augment.apply(stored[indices] / 255, inputs.generator(5))
+        fast = on.technique.batch(on.technique.prepare(stored.clone()), indices, inputs.generator(5))
+        plain = on.technique.apply(stored[indices] / 255, inputs.generator(5))
         if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
             raise failed("batch and apply return different images", "equal images", "draw in the same order in both")
 
@@ -179,7 +176,7 @@ def batch_does_not_share_memory(on: Subject) -> None:
     """
     import torch
 
-    augment: Any = on.technique
+    augment = on.technique
     inputs = Inputs()
     stored = torch.as_tensor(inputs.images(4, 3, 16))
     prepared = augment.prepare(stored)
@@ -205,12 +202,13 @@ def blend_has_the_shape_of_its_batch(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_mixed
 
-    mix: Any = on.technique
     inputs = Inputs()
     images = torch.as_tensor(inputs.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
     labels, counts = torch.as_tensor(inputs.batch_labels), torch.as_tensor(inputs.class_counts)
     for seed in range(8):
-        check_mixed(mix, mix.mix(images, labels, counts, inputs.generator(seed)), images, inputs.classes)
+        check_mixed(
+            on.technique, on.technique.mix(images, labels, counts, inputs.generator(seed)), images, inputs.classes
+        )
 
 
 @per_setting
@@ -221,12 +219,11 @@ def blend_matches_its_two_labels(on: Subject) -> None:
     """
     import torch
 
-    mix: Any = on.technique
     inputs = Inputs()
     labels = torch.as_tensor(inputs.batch_labels)
     images = labels.float()[:, None, None, None].expand(-1, 3, 8, 8).contiguous()
     for seed in range(8):
-        mixed = mix.mix(images.clone(), labels, torch.as_tensor(inputs.class_counts), inputs.generator(seed))
+        mixed = on.technique.mix(images.clone(), labels, torch.as_tensor(inputs.class_counts), inputs.generator(seed))
         ends = torch.stack([mixed.labels_a, mixed.labels_b]).float()
         pixels = mixed.images.flatten(1)
         low, high = ends.min(0)[0] - 1e-3, ends.max(0)[0] + 1e-3

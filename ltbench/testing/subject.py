@@ -26,7 +26,8 @@ class Subject:
     """A technique that is examined."""
 
     def __init__(self, technique: Technique, registry: Registry | None = None) -> None:
-        self.technique, self._registry = technique, registry
+        self.technique: Any = technique  # each check calls the methods of its own stage
+        self._registry = registry
 
     @property
     def registry(self) -> Registry:
