@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
 DONE = 0
 CELLS_FAILED = 1
@@ -37,11 +38,7 @@ class LtbenchError(Exception):
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.why, self.fix)
-
-
-def _rebuild(kind: type[LtbenchError], what: str, where: str, why: str, fix: str) -> LtbenchError:
-    return kind(what, where=where, why=why, fix=fix)
+        return partial(type(self), where=self.where, why=self.why, fix=self.fix), (self.what,)
 
 
 class UsageError(LtbenchError):

@@ -125,15 +125,14 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
 
 def _target_device(name: str, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> torch.device | None:
     """Return the device that a call names; None if its inputs decide."""
-    asked = keywords.get("device")
     if name == "cuda":
         return DEVICE
-    if name == "to" and asked is None:
-        asked = next((value for value in args[1:] if _as_device(value) is not None), None)
-    if asked is None and name == "to":
-        other = next((value for value in args[1:] if isinstance(value, Tensor)), None)
-        return None if other is None else DEVICE if is_on_fake_device(other) else torch.device("cpu")
-    return _as_device(asked)
+    for value in (keywords.get("device"), *(args[1:] if name == "to" else ())):
+        if isinstance(value, Tensor):
+            return DEVICE if is_on_fake_device(value) else torch.device("cpu")
+        if (device := _as_device(value)) is not None:
+            return device
+    return None
 
 
 def _as_device(value: Any) -> torch.device | None:

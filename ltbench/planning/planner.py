@@ -48,11 +48,6 @@ class _Training(NamedTuple):
     """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
 
 
-class _Cell(NamedTuple):
-    job: Job
-    setting: Setting
-
-
 class _Part:
     """A part of a plan while combinations are added."""
 
@@ -62,7 +57,7 @@ class _Part:
         self.passes_naive = 0.0
         self.fits = SharedFits()
         self.predicts: dict[str, Job] = {}
-        self.cells: dict[str, _Cell] = {}
+        self.cells: dict[str, tuple[Job, Setting]] = {}
 
 
 class Planner:
@@ -156,7 +151,7 @@ class Planner:
             "views": template.views,
             "techniques": [*setting.techniques, *template.techniques],
         }
-        part.cells[key] = _Cell(Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting)
+        part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
     def _predict(self, fit: str, template: _Template, name: str) -> str:
         spec = predict_spec(fit, template.spec["view"], name)

@@ -100,9 +100,9 @@ def check_class(offered: object, hook: str, base: type, kind: str) -> None:
     offered()  # raises unless every parameter has a default in range
 
 
-def import_file(path: Path) -> ModuleType:
-    """Import a Python file as a plugin; its errors propagate."""
-    name = f"ltbench_file_{path.stem}"
+def import_file(path: Path, name: str = "") -> ModuleType:
+    """Import a Python file, as a plugin where `name` gives its module no other name; its errors propagate."""
+    name = name or f"ltbench_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path.name} is not a Python file")

@@ -175,12 +175,9 @@ class Registry:
         """Raise `PluginError` where a broken plugin offers `name`."""
         for broken in self.broken:
             if name == broken.plugin or f"'{name}'" in broken.error:
-                raise PluginError(
-                    f"the plugin of {kind} '{name}' is broken",
-                    where=f"{broken.distribution} {broken.version}",
-                    why=broken.error,
-                    fix="ltbench doctor",
-                )
+                where = f"{broken.distribution} {broken.version}"
+                raise PluginError(f"the plugin of {kind} '{name}' is broken", where=where, why=broken.error,
+                                  fix="ltbench doctor")  # fmt: skip
 
     def _from_family(self, name: str) -> Entry | None:
         """Return the technique of that name from a family; None where no family has it."""

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ltbench.registry.discovery import import_file
 from ltbench.technique import Technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.subject import source_file
@@ -169,12 +170,7 @@ def _import(name: str, file: str) -> None:
         if spec is not None and spec.origin == file:
             importlib.import_module(name)
             return
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None, f"{file} is a Python file"
-    assert spec.loader is not None, f"{file} is a Python file"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    import_file(Path(file), name)
 
 
 class _ImportLog:

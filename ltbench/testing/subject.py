@@ -43,9 +43,9 @@ class Subject:
 
         return cast("Registry", SimpleNamespace(provenance=provenance))
 
-    def result(self, inputs: Inputs | None = None, *, seed: int = 0, technique: Technique | None = None) -> Flat:
-        """Call every method with the global generators seeded by `seed` and return the flat result."""
-        with seeded(seed):
+    def result(self, inputs: Inputs | None = None, *, technique: Technique | None = None) -> Flat:
+        """Call every method with the global generators seeded and return the flat result."""
+        with seeded(0):
             return flat(call_all(technique or self.technique, inputs or Inputs()))
 
     @property
