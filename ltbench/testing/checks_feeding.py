@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ltbench.testing.check import per_setting
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import BATCH_SIZE
+from ltbench.testing.stage_calls import BATCH_SIZE, pool_of
 from ltbench.testing.subject import Subject, failed
 
 LEVEL = 1e-4
@@ -20,13 +18,6 @@ RUNS = 8
 # --- samplers ---------------------------------------------------------------------------------------------------
 
 
-def _sampler_inputs(on: Subject, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
-    """Return the sampler, labels, class counts and its pool."""
-    labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
-    counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
-    return on.technique, labels, counts, on.technique.pool(labels, counts, inputs.generator(0, on_cpu=True))
-
-
 @per_setting
 def indices_are_training_images(on: Subject) -> None:
     """Pool and epochs are int64 indices of training images, and an epoch visits only images of its pool.
@@ -37,8 +28,9 @@ def indices_are_training_images(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_indices
 
+    sampler = on.technique
     for inputs in (Inputs(), Inputs(counts=with_rare())):
-        sampler, labels, counts, pool = _sampler_inputs(on, inputs)
+        labels, counts, pool = pool_of(sampler, inputs)
         check_indices(sampler, "pool", pool, len(labels))
         epoch = sampler.epoch(pool, labels, counts, BATCH_SIZE, inputs.generator(1, on_cpu=True))
         check_indices(sampler, "an epoch", epoch, len(labels))
@@ -58,9 +50,9 @@ def epochs_have_equal_length(on: Subject) -> None:
     The number of steps of a training is fixed before it starts.
     """
     inputs = Inputs()
-    sampler, labels, counts, pool = _sampler_inputs(on, inputs)
+    labels, counts, pool = pool_of(on.technique, inputs)
     drawing = inputs.generator(1, on_cpu=True)
-    lengths = [len(sampler.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
+    lengths = [len(on.technique.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
     if len(set(lengths)) > 1:
         raise failed(f"epochs have {lengths} images", "equal lengths", "derive the length from labels and counts alone")
 
@@ -87,7 +79,8 @@ def draws_match_the_stated_shares(on: Subject) -> None:
     from scipy.special import chdtrc
 
     inputs = Inputs(counts=[400, 130, 40, 12, 4])
-    sampler, labels, counts, _ = _sampler_inputs(on, inputs)
+    sampler = on.technique
+    labels, counts, _ = pool_of(sampler, inputs)
     stated = sampler.share(counts)
     if stated is None:
         raise Skip("share returns None: implement `share` where the distribution is known exactly")

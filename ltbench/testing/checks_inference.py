@@ -12,7 +12,7 @@ from ltbench.errors import LtbenchError
 from ltbench.stages import LinearClassifier, Member
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import BAGS
+from ltbench.testing.stage_calls import BAGS, linear_classifier
 from ltbench.testing.subject import Subject, failed
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -108,9 +108,7 @@ def adjustment_is_per_image(on: Subject) -> None:
     import numpy as np
 
     inputs = Inputs()
-    norms, bias = 0.5 + inputs.rng(5).random(inputs.classes), inputs.rng(6).standard_normal(inputs.classes)
-    classifier = LinearClassifier(norms, bias)
-    logits = inputs.logits()
+    classifier, logits = linear_classifier(inputs), inputs.logits()
     together = on.technique.adjust_linear(logits.copy(), inputs.class_counts, classifier)
     alone = on.technique.adjust_linear(logits[::3].copy(), inputs.class_counts, classifier)
     if not np.allclose(np.asarray(together)[::3], alone, rtol=1e-6, atol=1e-8):

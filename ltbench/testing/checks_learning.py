@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 from ltbench.stages import Phase
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import build
+from ltbench.testing.stage_calls import build, losses_of
 from ltbench.testing.subject import Subject, failed
 
 # --- models -----------------------------------------------------------------------------------------------------
@@ -108,14 +107,6 @@ MODEL = (
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
-def _losses(on: Subject, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
-    """Return logits, float32 [B, C] with gradient, and the losses of a batch."""
-    logits = inputs.tensor("logits", (size * inputs.logits()).astype("float32")).requires_grad_()
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    # As in training, the logits are no leaf of the graph: in-place changes of a leaf would raise.
-    return logits, on.technique.per_sample(logits * 1, labels, inputs.tensor("counts", inputs.class_counts))
-
-
 @per_setting
 def losses_are_per_sample(on: Subject) -> None:
     """`per_sample` returns float [B] in the dtype of the logits.
@@ -124,7 +115,7 @@ def losses_are_per_sample(on: Subject) -> None:
     """
     from ltbench.engine.output_checks import check_tensor
 
-    logits, losses = _losses(on, Inputs())
+    logits, losses = losses_of(on.technique, Inputs())
     check_tensor(on.technique, "losses", losses, logits.dtype, [BATCH])
 
 
@@ -137,7 +128,7 @@ def losses_do_not_depend_on_the_batch(on: Subject) -> None:
     import torch
 
     inputs = Inputs()
-    logits, losses = _losses(on, inputs)
+    logits, losses = losses_of(on.technique, inputs)
     counts, labels = torch.as_tensor(inputs.class_counts), torch.as_tensor(inputs.batch_labels)
     some = torch.arange(0, BATCH, 3)
     alone = on.technique.per_sample(logits[some], labels[some], counts)
@@ -168,7 +159,7 @@ def losses_are_finite_for_large_logits(on: Subject) -> None:
 
 
 def _check_finite(on: Subject, inputs: Inputs, size: float, where: str, fix: str) -> None:
-    logits, losses = _losses(on, inputs, size=size)
+    logits, losses = losses_of(on.technique, inputs, size=size)
     if losses.requires_grad:
         losses.sum().backward()
     for what, values in (("a loss", losses), ("a gradient", logits.grad)):
@@ -184,7 +175,7 @@ def losses_have_a_gradient(on: Subject) -> None:
     Otherwise the network learns nothing.
     """
     fix = "use no detach(), item(), argmax or no_grad() between logits and losses"
-    logits, losses = _losses(on, Inputs())
+    logits, losses = losses_of(on.technique, Inputs())
     if not losses.requires_grad:
         raise failed("the losses have no gradient", "a gradient with respect to the logits", fix)
     losses.sum().backward()

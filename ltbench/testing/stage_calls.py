@@ -69,10 +69,16 @@ def profile(technique: Profile, inputs: Inputs) -> Result:
     return counts
 
 
-def sampler(technique: Sampler, inputs: Inputs) -> Result:
+def pool_of(technique: Sampler, inputs: Inputs) -> tuple[Any, Any, Any]:
+    """Return labels, class counts and the pool that a sampler draws from them."""
     labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
     counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
-    pool = inputs.track("pool", technique.pool(labels, counts, inputs.generator(0, on_cpu=True)))
+    return labels, counts, technique.pool(labels, counts, inputs.generator(0, on_cpu=True))
+
+
+def sampler(technique: Sampler, inputs: Inputs) -> Result:
+    labels, counts, pool = pool_of(technique, inputs)
+    inputs.track("pool", pool)
     drawing = inputs.generator(1, on_cpu=True)
     epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
     size = technique.batch_size(BATCH_SIZE, inputs.classes)
@@ -133,14 +139,19 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def loss(technique: Loss, inputs: Inputs) -> Result:
-    leaf = inputs.tensor("weights", inputs.logits().astype("float32")).requires_grad_()
+def losses_of(technique: Loss, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
+    """Return logits of this size, float32 [B, C] with gradient, and the losses of a batch."""
+    leaf = inputs.tensor("weights", (size * inputs.logits()).astype("float32")).requires_grad_()
+    # As in training, the logits are no leaf of the graph: in-place changes of a leaf would raise.
     logits = inputs.track("logits", leaf * 1)
     labels = inputs.tensor("labels", inputs.batch_labels)
-    counts = inputs.tensor("counts", inputs.class_counts)
-    losses = technique.per_sample(logits, labels, counts)
+    return leaf, technique.per_sample(logits, labels, inputs.tensor("counts", inputs.class_counts))
+
+
+def loss(technique: Loss, inputs: Inputs) -> Result:
+    leaf, losses = losses_of(technique, inputs)
     if losses.requires_grad:
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()
     return {"losses": losses, "gradient": leaf.grad}
 
 
@@ -163,11 +174,15 @@ def view(technique: View, inputs: Inputs) -> Result:
     return {"views": views, "probabilities": technique.merge(logits)}
 
 
+def linear_classifier(inputs: Inputs) -> LinearClassifier:
+    """Return the norms and bias of a made-up classifier."""
+    norms = inputs.array("norms", 0.5 + inputs.rng(5).random(inputs.classes))
+    return LinearClassifier(norms, inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes)))
+
+
 def posthoc(technique: Posthoc, inputs: Inputs) -> Result:
     logits, counts = inputs.array("logits", inputs.logits()), inputs.array("counts", inputs.class_counts)
-    norms = inputs.array("norms", 0.5 + inputs.rng(5).random(inputs.classes))
-    bias = inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes))
-    return {"logits": technique.adjust_linear(logits, counts, LinearClassifier(norms, bias))}
+    return {"logits": technique.adjust_linear(logits, counts, linear_classifier(inputs))}
 
 
 def ensemble(technique: Ensemble, inputs: Inputs) -> Result:
