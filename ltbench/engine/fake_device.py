@@ -55,6 +55,12 @@ def move_network(network: nn.Module) -> None:
                     tensors[name] = tensor.detach().as_subclass(FakeDeviceTensor)  # type: ignore[assignment]
 
 
+_ATTRIBUTES: Mapping[Any, object] = {
+    Tensor.device.__get__: DEVICE,
+    Tensor.is_cuda.__get__: True,  # type: ignore[attr-defined]
+    Tensor.is_cpu.__get__: False,  # type: ignore[attr-defined]
+}
+"""Attributes of a tensor on `DEVICE`, by their getter."""
 _INDEXING = ("__getitem__", "__setitem__", "index_put_", "index_put")
 """Accept CPU indices for a tensor on any device."""
 _NEEDS_CPU = ("numpy", "__array__")
@@ -111,13 +117,8 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
 
     @staticmethod
     def _attribute(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        if is_on_fake_device(args[0]):
-            if func == Tensor.device.__get__:
-                return DEVICE
-            if func == Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
-                return True
-            if func == Tensor.is_cpu.__get__:  # type: ignore[attr-defined]
-                return False
+        if is_on_fake_device(args[0]) and func in _ATTRIBUTES:
+            return _ATTRIBUTES[func]
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
             result = func(*args)
         return _on_device(result, fake=is_on_fake_device(args[0]))

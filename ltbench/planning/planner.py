@@ -28,12 +28,10 @@ T = TypeVar("T", bound=Technique)
 class _Template(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination under one recipe have in common."""
 
-    recipe: Spec
     ensemble: Ensemble
     views: list[str]
     spec: Spec
     extra: Spec
-    techniques: list[Spec]
 
 
 class _Training(NamedTuple):
@@ -96,7 +94,6 @@ class Planner:
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         return _Template(
-            recipe=recipe,
             ensemble=ensemble,
             views=list(view.views()),
             spec={
@@ -110,8 +107,8 @@ class Planner:
                 "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
                 "recipe": recipe,
                 "notes": combination.notes,
+                "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
-            techniques=[self._spec(t) | {"stage": t.stage} for t in combination.techniques],
         )
 
     def _training(
@@ -124,12 +121,12 @@ class Planner:
                 "data": setting.data,
                 "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
                 "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
-                "recipe": template.recipe,
+                "recipe": template.extra["recipe"],
                 "seed": member.seed_offset,
             }
             for member in template.ensemble.members(setting.counts)
         ]
-        trained = training_passes({"recipe": template.recipe, "segments": segments.specs}, sum(setting.counts))
+        trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
         return _Training(setting, members, segments, foreseen, cost)
 
@@ -149,7 +146,7 @@ class Planner:
             "setting": setting.labels | {"subset_seed": subset_seed, "seed": seed},
             "fits": [fit.spec for fit in fits],
             "views": template.views,
-            "techniques": [*setting.techniques, *template.techniques],
+            "techniques": [*setting.techniques, *template.extra["techniques"]],
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
