@@ -119,7 +119,7 @@ def test_what_cannot_be_merged_is_refused_and_nothing_is_written(place: Path) ->
     with pytest.raises(UnknownName, match="quik"):
         call("merge", "quik", "--into", "leaderboards/other")
     write_jsonl(place / "fine.jsonl", [record(seed=9)])
-    with pytest.raises(UsageError, match="none of what is merged"):
+    with pytest.raises(UsageError, match="which is not merged"):
         call("merge", "fine.jsonl", "--into", "leaderboards/quick", "--prefer", "half.jsonl")
     assert state(place / "leaderboards") == before
 
