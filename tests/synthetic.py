@@ -14,6 +14,7 @@ from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.tables import table
 from ltbench.leaderboard.tables.columns import declared_columns
 from ltbench.records.record import Record, seal, validate
+from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 from ltbench_plugins.metrics.calibration import Calibration
 from ltbench_plugins.metrics.classification import Classification
@@ -29,6 +30,14 @@ BASELINES = {"sampler": "shuffle", "loss": "cross_entropy", "view": "identity", 
 PLUGINS = ("cb_sampler", "mixup", "label_smooth", "tta")
 STAGE_OF = {"cb_sampler": "sampler", "mixup": "mix", "label_smooth": "loss", "tta": "view"}
 EFFECT = {"cb_sampler": 0.10, "mixup": -0.03, "label_smooth": 0.005, "tta": 0.008}
+
+
+def read_jsonl(path: Path) -> list[Record]:
+    return read_records_file(path).records
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    write_records_file(path, records_file(records))
 
 
 def technique(name: str, **params: object) -> dict[str, object]:

@@ -114,6 +114,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The run: subset seed and training seed."""
         return self.setting.subset_seed, self.setting.seed
 
+    def score(self, metric: str) -> float | None:
+        """Return the number of a metric; None if it is undefined or missing."""
+        value = self.metrics.get(metric)
+        return None if value is None else float(value)
+
     @property
     def slot(self) -> tuple[object, ...]:
         """Leaderboard key; records with the same key are versions of one experiment."""
@@ -224,11 +229,6 @@ def _problem(record: Record) -> str:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-def read_jsonl(path: Path) -> list[Record]:
-    """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
-    return [checked_record(parse_object(line, where), where) for where, line in read_lines(path)]
-
-
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (place, content) of each line that is not empty. Raises `RecordError`."""
     try:
@@ -254,12 +254,6 @@ def checked_record(raw: Mapping[str, Any], where: str) -> Record:
     record = validate(raw, where)
     check_identity(record, where)
     return record
-
-
-def write_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Write records atomically, one line each in a fixed order."""
-    lines = [canonical(record) + b"\n" for record in sorted(records, key=sort_key)]
-    write_atomic(path, b"".join(lines))
 
 
 def sort_key(record: Record) -> tuple[object, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from ltbench.core.spec import Spec
@@ -34,12 +32,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: str = ""
 
 
-def traces(records: Sequence[Record], pool: Pool) -> list[Trace]:
-    """Return the traces of the cells of a row."""
-    return [_trace(record, pool) for record in records]
-
-
-def _trace(record: Record, pool: Pool) -> Trace:
+def trace(record: Record, pool: Pool) -> Trace:
+    """Return the trace of a cell."""
     error = record.error
     return Trace(
         id=record.id,
