@@ -33,6 +33,9 @@ from ltbench.suite.published import Claim, Combination, Reported, parse_figure
 
 FOLDER = "figures"
 
+_Figure = tuple[Any, Callable[[Any], Any], str]
+"""Data (None if there are none), function that draws them, and description of a figure."""
+
 
 class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Figures below the table of one factor of a board; below the table across factors if `factor` is None."""
@@ -47,9 +50,7 @@ class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     def markdown(self) -> list[str]:
         """Return the lines of the page."""
-        shown = [
-            line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")
-        ]  # fmt: skip
+        shown = [line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")]
         return [*shown, *self.lines]
 
 
@@ -123,56 +124,45 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
         return
     names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
     adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
-    if adds is not None:
-        alt = f"What each technique adds to top-1 accuracy: {'; '.join(adds.techniques)}"
-        drawing = Drawing(kind="effects", name=f"{prefix}effects.svg", alt=alt, data=adds, draw=effects.draw)
-        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
-    if pairs is not None:
-        alt = f"What pairs of techniques add beyond the sum of each: {'; '.join(pairs.techniques)}"
-        drawing = Drawing(kind="interactions", name=f"{prefix}interactions.svg", alt=alt, data=pairs, draw=interactions.draw)  # fmt: skip
-        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
+    figures: list[_Figure] = [
+        (adds, effects.draw, "What each technique adds to top-1 accuracy"),
+        (pairs, interactions.draw, "What pairs of techniques add beyond the sum of each"),
+    ]
+    for kind, (data, draw, what) in zip(("effects", "interactions"), figures, strict=True):
+        if data is not None:
+            alt = f"{what}: {'; '.join(data.techniques)}"
+            drawing = Drawing(kind=kind, name=f"{prefix}{kind}.svg", alt=alt, data=data, draw=draw)
+            yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section=kind)
 
 
 def _at(
     name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float, tail: str
 ) -> Iterator[Drawing]:
-    found = _collected(name, threshold, wish, group, factor)
-    if found is not None and found[0] is not None:
-        data, draw, alt = found
+    data, draw, alt = _collected(name, threshold, wish, group, factor)
+    if data is not None:
         text = f"{alt}, imbalance factor {factor_text(factor)}"
         yield Drawing(kind=name, name=f"{name}-{tail}.svg", alt=text, data=data, draw=draw)
 
 
-def _collected(
-    name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float
-) -> tuple[Any, Callable[[Any], Any], str] | None:
-    """Return data, function and description of a figure at one factor; None for other figures."""
+def _collected(name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float) -> _Figure:
+    """Return data, function and description of a figure at one factor; no data for other figures."""
     if name in ("histogram", "resampling", "bags"):
-        return _of_counts(name, threshold, [r for r in group.records if r.setting.imbalance_factor == factor])
-    if name in ("confusion", "before_after"):
+        records = [record for record in group.records if record.setting.imbalance_factor == factor]
+        counts = counts_of(records)
+        data = histogram.collect(classes_of(records, len(counts)), counts, threshold)
+        draw, alt = {
+            "histogram": (histogram.draw, "Training images of each class"),
+            "resampling": (histogram.draw_resampling, f"Resampling to {threshold} images of each class"),
+            "bags": (histogram.draw_bags, f"Balanced bags for a threshold of {threshold} images"),
+        }[name]
+        return data, draw, alt
+    if name == "confusion":
+        pair = _pair(wish, group, factor)[-1:]
+        return confusion.collect(pair), confusion.draw, f"Confusion matrix: {_names(pair)}"
+    if name == "before_after":
         pair = _pair(wish, group, factor)
-        if name == "confusion":
-            return confusion.collect(pair[-1:]), confusion.draw, f"Confusion matrix: {_names(pair[-1:])}"
         both = confusion.collect(pair) if len(pair) > 1 else None
         return both, confusion.draw, f"Confusion matrices before and after: {_names(pair)}"
-    return _of_classes(name, wish, group, factor)
-
-
-def _of_counts(
-    name: str, threshold: int | None, records: Sequence[Record]
-) -> tuple[histogram.Data | None, Callable[[Any], Any], str]:
-    counts = counts_of(records)
-    data = histogram.collect(classes_of(records, len(counts)), counts, threshold)
-    if name == "histogram":
-        return data, histogram.draw, "Training images of each class"
-    if name == "resampling":
-        return data, histogram.draw_resampling, f"Resampling to {threshold} images of each class"
-    return data, histogram.draw_bags, f"Balanced bags for a threshold of {threshold} images"
-
-
-def _of_classes(
-    name: str, wish: FigureOptions, group: RecordGroup, factor: float
-) -> tuple[Any, Callable[[Any], Any], str] | None:
     shown = choose_series(group, [factor], _wanted(wish, group, [factor]))
     if name == "head_to_tail":
         said = {one.label: _printed(wish, group, factor, one) for one in shown}
@@ -180,9 +170,7 @@ def _of_classes(
         return lines, head_to_tail.draw, f"Accuracy of each class from head to tail: {_names(shown)}"
     if name == "spread":
         return spread.collect(shown), spread.draw, f"Spread of accuracy over the classes: {_names(shown)}"
-    if name == "curves":
-        return curves.collect(shown), curves.draw, f"Learning curves: {_names(shown)}"
-    return None
+    return curves.collect(shown) if name == "curves" else None, curves.draw, f"Learning curves: {_names(shown)}"
 
 
 def _wanted(wish: FigureOptions, group: RecordGroup, factors: Sequence[float]) -> list[Combination]:

@@ -84,20 +84,9 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Ma
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
         sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
         sides = f"{label(claim.better, order)} {sign} {label(claim.worse, order)}"
-        factor = (
-            "mean"
-            if one.factor is None and claim.pooled
-            else MISSING
-            if one.factor is None
-            else factor_text(one.factor)
-        )
-        size = (
-            f" by {percent(claim.at_least)}"
-            if claim.at_least
-            else f" ± {percent(claim.within)}"
-            if claim.within
-            else ""
-        )
+        factor = factor_text(one.factor) if one.factor is not None else "mean" if claim.pooled else MISSING
+        size = f" ± {percent(claim.within)}" if claim.within else ""
+        size = f" by {percent(claim.at_least)}" if claim.at_least else size
         verdict = one.verdict if one.verdict in (OPEN, UNKNOWN) else f"**{one.verdict}**"
         rows.append(
             [
@@ -138,17 +127,8 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], t
                     MISSING if gap is None else signed(gap),
                 ]
             )
-    head = [
-        "source",
-        "techniques",
-        *(["where"] if several else []),
-        "IF",
-        "score",
-        "reported",
-        "measured",
-        "n",
-        "difference",
-    ]
+    where_head = ["where"] if several else []
+    head = ["source", "techniques", *where_head, "IF", "score", "reported", "measured", "n", "difference"]
     lines = plain_table(head, rows, right=[2 + several, *range(4 + several, 8 + several)])
     return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
 

@@ -100,6 +100,11 @@ class Board(BoardFields, frozen=True, kw_only=True):
     versions: int
     """Records left out because another version of their cell has a higher revision."""
 
+    @property
+    def all_tables(self) -> list[Table]:
+        """The tables of single factors, then that across factors."""
+        return [*self.tables, *([self.across] if self.across else [])]
+
 
 def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
@@ -117,21 +122,17 @@ def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
     """Return one line per cell: label, factor, seeds, status, scores and costs; undefined numbers are NaN."""
     import pandas as pd
 
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         "label": [record.label for record in records],
         "factor": [record.setting.imbalance_factor for record in records],
         "run": [record.seeds for record in records],
         "ok": [record.status == "ok" for record in records],
     }
     for name in scores:
-        columns[name] = [_number(record.metrics.get(name)) for record in records]
+        columns[name] = np.array([record.metrics.get(name) for record in records], dtype=np.float64)
     for name in COSTS:
-        columns[name] = [_number(record.cost.get(name)) for record in records]
+        columns[name] = np.array([record.cost.get(name) for record in records], dtype=np.float64)
     return pd.DataFrame(columns)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
