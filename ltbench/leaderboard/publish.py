@@ -17,7 +17,7 @@ from ltbench.columns import Column
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, FigureOptions, place_figures
-from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
+from ltbench.leaderboard.figures.canvas import is_current, svg
 from ltbench.leaderboard.page.page import SuiteFacts, failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
@@ -26,11 +26,12 @@ from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tables.columns import columns_of, installed_columns, join_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.table import Board, make_boards
+from ltbench.records.locations import published
 from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
-from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
+from ltbench.records.verifications import read_verifications, verification_status
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
@@ -47,7 +48,6 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     """How its numbers are shown."""
     boards: list[Board]
     records_file: RecordsFile
-    standing: VerificationStatus
     trust: VerificationNotes
 
 
@@ -82,7 +82,8 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
-    _remove(_surplus_figures(loaded, files))
+    for path in _surplus_figures(loaded, files):
+        path.unlink(missing_ok=True)
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
@@ -115,14 +116,13 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         columns=columns,
         boards=marked,
         records_file=content,
-        standing=status,
         trust=verification_notes(content, status),
     )
 
 
 def folders(root: Path) -> list[Path]:
     """Return the folders of suites below `root`, by name."""
-    return sorted(path.parent for path in root.glob(f"*/{RECORDS}")) if root.is_dir() else []
+    return [place.path for place in published(root)]
 
 
 def folder_of(root: Path, suite: str) -> Path:
@@ -151,12 +151,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
-        files[path] = _draw(drawing, read_text(path))
+        before = read_text(path)
+        files[path] = before if is_current(drawing, before) else svg(drawing)
     return files
-
-
-def _draw(drawing: Drawing, before: str) -> str:
-    return before if is_current(drawing, before) else svg(drawing)
 
 
 def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
@@ -165,17 +162,13 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
     return sorted(there.difference(files))
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def update(root: Path, readme: Path | None = None) -> list[Path]:
     """Render all suites below `root` and the tables of `readme`; return the changed files."""
     files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
-    _remove(gone)
+    for path in gone:
+        path.unlink(missing_ok=True)
     return changed + gone
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, RecordsFile, parse_line, read_records_file, records_file
+from ltbench.records.records_file import FILE, Invalidation, RecordsFile, of_entries, parse_line, records_file
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
@@ -42,9 +42,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
 
     def records_file(self) -> RecordsFile:
         """Read the records. Raises `RecordError` naming file, line and field."""
-        if self.kind != "store":
-            return read_records_file(self.file)
-        return records_file(one for where, text in self.lines() if isinstance(one := parse_line(text, where), Record))
+        return of_entries(parse_line(text, where) for where, text in self.lines())
 
 
 class FoundCell(msgspec.Struct, frozen=True, kw_only=True):

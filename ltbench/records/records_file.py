@@ -84,15 +84,14 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
 
 def read_records_file(path: Path) -> RecordsFile:
     """Read and check every line of a records file. Raises `RecordError` naming file, line and field."""
-    records: list[Record] = []
-    invalidations: list[Invalidation] = []
-    for where, text in read_lines(path):
-        match parse_line(text, where):
-            case Record() as record:
-                records.append(record)
-            case invalidation:
-                invalidations.append(invalidation)
-    return records_file(records, invalidations)
+    return of_entries(parse_line(text, where) for where, text in read_lines(path))
+
+
+def of_entries(entries: Iterable[Record | Invalidation]) -> RecordsFile:
+    """Return a records file with these entries, in any order."""
+    entries = list(entries)
+    invalidations = [entry for entry in entries if isinstance(entry, Invalidation)]
+    return records_file((entry for entry in entries if isinstance(entry, Record)), invalidations)
 
 
 def parse_line(text: bytes, where: str) -> Record | Invalidation:

@@ -83,7 +83,8 @@ def compare_combinations(records: Iterable[Record], first: str, second: str, met
     groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
     sides = tuple(_combination(text, labels) for text in (first, second))
-    names = (_name(sides[0], labels), _name(sides[1], labels))
+    label_of = {techniques: label for label, techniques in labels.items()}
+    names = (label_of[sides[0]], label_of[sides[1]])
     if sides[0] == sides[1]:
         raise UsageError(f"'{names[0]}' is compared with itself", fix="give two combinations")
     _check_metric(metric, (record for group in groups for record in group.records))
@@ -229,10 +230,6 @@ def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[s
     if asked in labels.values():
         return asked
     raise UnknownName.of("combination", text, labels)
-
-
-def _name(side: frozenset[str], labels: Mapping[str, frozenset[str]]) -> str:
-    return next(label for label, techniques in labels.items() if techniques == side)
 
 
 def _check_metric(metric: str, records: Iterable[Record]) -> None:

@@ -16,8 +16,7 @@ from ltbench.leaderboard.tables.cell_text import (
     columns,
     factor_text,
     half_text,
-    more_columns,
-    report_columns,
+    shown_in,
 )
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
@@ -73,7 +72,7 @@ def report_table(
     table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
-    first, more = columns(table), [*more_columns(table)[1:], *report_columns(table)]
+    first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
     return ReportTable(
         factor=table.factor,
         name="all" if table.factor is None else factor_text(table.factor),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ltbench.leaderboard.page.page import SuiteFacts, group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
-from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, more_columns
+from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, shown_in
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
@@ -74,7 +74,7 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
     from rich.text import Text
 
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
-    candidates = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
+    candidates = [*columns(table), *shown_in(table, "folded")]
     runs_text, candidates = _without_constant_columns(table, candidates)
     shown = fit_columns(candidates, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
