@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ltbench.columns import PRIMARY
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record

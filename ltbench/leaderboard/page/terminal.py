@@ -6,8 +6,9 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltbench.leaderboard.page.page import SuiteFacts, group_failures
+from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, shown_in
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record

@@ -15,7 +15,7 @@ from synthetic import boards, record
 
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, seal, sort_key, validate
 from ltbench.verify.rerun import command_of
 

@@ -11,14 +11,14 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 from support import ltbench
-from synthetic import COLUMNS, record
+from synthetic import COLUMNS, publish, record
 
 from ltbench.cli import group
 from ltbench.columns import Column
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.merge import merge_facts
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import load, publish
+from ltbench.leaderboard.publish import load
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import columns, more_columns, report_columns
 from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, join_columns
 from ltbench.leaderboard.tables.table import make_boards
