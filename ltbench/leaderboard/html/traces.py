@@ -6,6 +6,7 @@ import msgspec
 
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.html.embedded_json import Pool
+from ltbench.leaderboard.tables.markdown import last_lines
 from ltbench.records.record import Record
 from ltbench.verify.rerun import command_of
 
@@ -49,15 +50,9 @@ def trace(record: Record, pool: Pool) -> Trace:
         command=command_of(record),
         notes=record.notes,
         error="" if error is None else f"{error.type}: {error.message}",
-        log="" if error is None else _end(error.log),
+        log="" if error is None else "\n".join(last_lines(error.log, LOG_LINES)),
     )
 
 
 def _short(value: float | None, digits: int) -> float | int | None:
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
-
-
-def _end(log: str) -> str:
-    lines = log.rstrip().splitlines()
-    cut = [f"... {len(lines) - LOG_LINES} lines before ..."] if len(lines) > LOG_LINES else []
-    return "\n".join([*cut, *lines[-LOG_LINES:]])

@@ -105,17 +105,13 @@ def _published(claim: Claim, reported: Sequence[Reported], factors: Sequence[flo
 
 
 def _printed(techniques: Combination, factor: float, claim: Claim, reported: Sequence[Reported]) -> float | None:
+    wanted = (factor, claim.metric, set(techniques))
     for entry in reported:
-        same = (entry.imbalance_factor, entry.metric, frozenset(entry.techniques)) == (
-            factor, claim.metric, frozenset(techniques),
-        )  # fmt: skip
-        place = all(
-            a is None or b is None or a == b
-            for a, b in (
-                (entry.dataset, claim.dataset), (entry.profile, claim.profile), (entry.model, claim.model),
-                (entry.recipe or None, claim.recipe or None),
-            )
-        )  # fmt: skip
-        if same and place:
+        settings = [
+            (getattr(entry, field), getattr(claim, field)) for field in ("dataset", "profile", "model", "recipe")
+        ]
+        if (entry.imbalance_factor, entry.metric, set(entry.techniques)) == wanted and all(
+            not a or not b or a == b for a, b in settings
+        ):
             return entry.number
     return None

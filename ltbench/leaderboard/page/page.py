@@ -20,7 +20,15 @@ from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import factor_text
-from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_lines, plain_table, table_lines
+from ltbench.leaderboard.tables.markdown import (
+    details,
+    escape,
+    fenced,
+    last_lines,
+    more_lines,
+    plain_table,
+    table_lines,
+)
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
@@ -260,11 +268,8 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
         ]
         cells += [f"- and {len(others) - LISTED + 1} more"] if len(others) >= LISTED else []
         lines += [f"### Failure {number}", "", f"{failure.error.type}: {escape(failure.error.message)}", "", *cells, ""]
-        log = failure.error.log.splitlines()
-        if log:
-            cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
-            text = "\n".join([*cut, *log[-LISTED:]])
-            lines += [*details("Log", fenced(text)), ""]
+        if failure.error.log:
+            lines += [*details("Log", fenced("\n".join(last_lines(failure.error.log, LISTED)))), ""]
     return lines
 
 

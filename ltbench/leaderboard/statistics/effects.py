@@ -120,23 +120,19 @@ def _at(
         means[i, there] = np.where(known, gaps, 0.0).sum(axis=0)[there] / counts[there]
         contexts[i], cells[i] = int(known.any(axis=1).sum()), int(known.sum())
     p = holm(zero_p(means))
-    made: list[Effect | None] = []
-    for i, (key, estimate) in enumerate(zip(keys, estimates(means), strict=True)):
-        if estimate is None:
-            made.append(None)
-            continue
-        mean, half = estimate.mean, estimate.half
-        made.append(
-            Effect(
-                techniques=tuple(label for _, label in key),
-                factor=factor,
-                mean=mean,
-                low=None if half is None else mean - half,
-                high=None if half is None else mean + half,
-                n=estimate.n,
-                contexts=contexts[i],
-                cells=cells[i],
-                p=float(p[i]) if np.isfinite(p[i]) else None,
-            )
+    return [
+        None
+        if estimate is None
+        else Effect(
+            techniques=tuple(label for _, label in key),
+            factor=factor,
+            mean=estimate.mean,
+            low=None if estimate.half is None else estimate.mean - estimate.half,
+            high=None if estimate.half is None else estimate.mean + estimate.half,
+            n=estimate.n,
+            contexts=contexts[i],
+            cells=cells[i],
+            p=float(p[i]) if np.isfinite(p[i]) else None,
         )
-    return made
+        for i, (key, estimate) in enumerate(zip(keys, estimates(means), strict=True))
+    ]
