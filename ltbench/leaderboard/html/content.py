@@ -86,10 +86,7 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         "pool": pool.values,
     }
     return ReportContent(
-        core=core,
-        lines=_within(rows, LINES_BYTES, lines),
-        matrices=_within(rows, MATRIX_BYTES, matrix),
-        traces=traces,
+        core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix), traces=traces
     )
 
 

@@ -11,13 +11,7 @@ from ltbench.columns import Unit
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.verdict import Verdict, verdict
 from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_term
-from ltbench.leaderboard.tables.cell_text import (
-    TextColumn,
-    columns,
-    factor_text,
-    half_text,
-    shown_in,
-)
+from ltbench.leaderboard.tables.cell_text import TextColumn, columns, factor_text, half_text, shown_in
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
 
