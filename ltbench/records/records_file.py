@@ -12,11 +12,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, checked_record, parse_object, read_lines, sort_key, write_atomic
+from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
 
@@ -79,7 +78,7 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason:
         raise RecordError("an invalidation needs a reason: the page shows it", where=f"cell {record.id}")
-    return _sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
+    return sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
 
 
 def read_records_file(path: Path) -> RecordsFile:
@@ -106,7 +105,7 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
         invalidation = msgspec.convert(raw, Invalidation)
     except msgspec.ValidationError as error:
         raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
-    if _sealed(invalidation).digest != invalidation.digest:
+    if sealed(invalidation).digest != invalidation.digest:
         raise RecordError("an invalidation was changed after it was made: its digest does not match", where=where)
     return invalidation
 
@@ -121,8 +120,3 @@ def encode(content: RecordsFile) -> bytes:
     records = sorted(content.all_records, key=sort_key)
     lines: list[Record | Invalidation] = [*records, *content.invalidations]
     return b"".join(canonical(each) + b"\n" for each in lines)
-
-
-def _sealed(invalidation: Invalidation) -> Invalidation:
-    content = canonical(msgspec.structs.replace(invalidation, digest=""))
-    return msgspec.structs.replace(invalidation, digest=digest(content, 32))

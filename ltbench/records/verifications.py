@@ -19,7 +19,7 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, write_atomic
+from ltbench.records.record import Record, sealed, write_atomic
 
 FILE: Final = "verified.json"
 
@@ -84,8 +84,7 @@ class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
 def seal_verification(verification: Verification) -> Verification:
     """Return the verification with its digests."""
     records = digest(canonical(verification.cells), 32)
-    verification = msgspec.structs.replace(verification, records=records, digest="")
-    return msgspec.structs.replace(verification, digest=digest(canonical(verification), 32))
+    return sealed(msgspec.structs.replace(verification, records=records))
 
 
 def read_verifications(path: Path) -> list[Verification]:
