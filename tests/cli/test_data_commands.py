@@ -13,13 +13,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from synthetic import record, suite
+from synthetic import publish, record, suite, write_jsonl
 
 from ltbench.cli import group
 from ltbench.errors import LtbenchError, RecordError, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, publish
-from ltbench.records.record import write_jsonl
+from ltbench.leaderboard.publish import check
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run --suite quick", seeds=((0, 0), (1, 1)))

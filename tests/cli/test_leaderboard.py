@@ -8,11 +8,11 @@ import pytest
 import synthetic
 from click.testing import CliRunner, Result
 from support import ltbench
+from synthetic import publish
 
 from ltbench.cli.leaderboard import command
 from ltbench.errors import LtbenchError, OutOfDate, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import publish
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
 @pytest.fixture

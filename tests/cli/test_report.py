@@ -6,11 +6,12 @@ import pytest
 import synthetic
 from click.testing import CliRunner, Result
 from support import ltbench
+from synthetic import publish
 
 from ltbench.cli.report import command
 from ltbench.errors import LtbenchError, UnknownName
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, publish
+from ltbench.leaderboard.publish import check
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
 @pytest.fixture
