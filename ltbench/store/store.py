@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,6 @@ class Store:
         if not path.exists():
             raise _missing(key, path)
         raise self._damaged(key, path, f"{META} does not fit its digest")
-
-    def verify(self, key: str) -> bool:
-        """Examine an artefact now; quarantine it and return False where it is damaged. Raises where it is missing."""
-        self._sound.discard(key)
-        if why := self._damage(key):
-            self._quarantine(key, self.path(key), why)
-            return False
-        self._sound.add(key)
-        return True
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -217,10 +208,6 @@ class Store:
     def reject(self, cell: str, why: str) -> None:
         """Quarantine the record of a cell that is damaged or that its reader does not accept."""
         self._quarantine(cell, self.record_path(cell), why)
-
-    def records(self, cells: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Yield the records of these cells in order, leaving out cells without one."""
-        return (record for cell in cells if (record := self.record(cell)) is not None)
 
     def status(self, cell: str) -> str | None:
         """Return `ok`, `failed`, or None where there is no record; faster than reading the record."""

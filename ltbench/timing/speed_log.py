@@ -46,11 +46,9 @@ class _Sum(msgspec.Struct):
 
     def add(self, jobs: float, seconds: float, work: float, memory: float) -> None:
         kept = max(0.5, 1.0 - jobs / memory)
-        self.jobs, self.seconds, self.work = (
-            self.jobs * kept + jobs,
-            self.seconds * kept + seconds,
-            self.work * kept + work,
-        )
+        self.jobs = self.jobs * kept + jobs
+        self.seconds = self.seconds * kept + seconds
+        self.work = self.work * kept + work
 
     @property
     def rate(self) -> float | None:
@@ -87,6 +85,10 @@ class Speeds:
             shape=sample.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0
         )
 
+    def nearest_rate(self, shape: Shape) -> float | None:
+        """Return the rate of the shape or of the narrowest known one that is wider."""
+        return next((rate for wide in shape.wider() if (rate := self.rate(wide)) is not None), None)
+
     def rate(self, shape: Shape) -> float | None:
         """Return the seconds per unit of work of the jobs that `shape` stands for; None if unknown."""
         return self._jobs[shape].rate if shape in self._jobs else None
@@ -106,9 +108,9 @@ class Speeds:
         size, macs = min(sizes, key=lambda known: abs(known[0] - shape.size))
         return macs * (shape.size / size) ** 2
 
-    def summed(self) -> Iterator[SpeedSample]:
-        """Yield one sample per shape that stands for all samples of it."""
-        yield from self._exact.values()
+    def summed(self) -> Iterable[SpeedSample]:
+        """Return one sample per shape that stands for all samples of it."""
+        return self._exact.values()
 
 
 def read(folder: Path) -> Iterator[SpeedSample]:
@@ -150,8 +152,7 @@ def _sum_up(path: Path) -> None:
 
 def _samples(path: Path) -> Iterator[SpeedSample]:
     for text in path.read_bytes().split(b"\n"):
-        # Earlier versions also noted estimates from a few steps, which would count like whole jobs here.
-        if text and b'"probe":true' not in text:
+        if text:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 yield _decoder.decode(text)
 
