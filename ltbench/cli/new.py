@@ -40,11 +40,13 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
         check_name(part.name, part.kind, owners)
         owners[part.name] = "another part of this command"
     distribution = distribution or f"ltbench-{parts[0].name.replace('_', '-')}"
+    git = shutil.which("git")
+    answer = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
     package = Package(
         distribution=distribution,
         module=import_name(distribution),
         parts=tuple(parts),
-        author=_author(),
+        author=(answer.stdout.strip() if answer else "") or "FILL IN: YOUR NAME",
         year=dt.datetime.now(tz=dt.UTC).year,
     )
     files, folder = package.files(), output or Path(distribution)
@@ -72,10 +74,3 @@ def _parts(words: Sequence[str]) -> list[Part]:
     if len(kinds) > len(names):
         raise UsageError(f"{KINDS[kinds[-1]]} without a name", fix=f"ltbench new {' '.join(words)} my_{kinds[-1]}")
     return [Part(kind, name) for kind, name in zip(kinds, names, strict=True)]
-
-
-def _author() -> str:
-    """Return the user name that git is configured with."""
-    git = shutil.which("git")
-    answer = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
-    return (answer.stdout.strip() if answer else "") or "FILL IN: YOUR NAME"

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.options import store_option
 from ltbench.cli.output import print_json, print_table
-from ltbench.core.folders import store_root
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.running.run_record import Run
     from ltbench.running.store_status import ObservedRun, Status
 
 SHOWN_JOBS = 16
 
 
 @click.command("status")
-@click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-              help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+@store_option
 @click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Runs to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store_path: Path, last: int, as_json: bool) -> None:
@@ -72,9 +70,10 @@ def _print(status: Status) -> None:
 
 def _print_running(seen: ObservedRun) -> None:
     run = seen.run
+    elapsed = duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())
     click.echo(
         f"running: {shlex.join(run.command)}\n"
-        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {_since(run)}\n"
+        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {run.began} ({elapsed})\n"
         f"  cells {run.done}/{run.cells} done, {run.failed} failed; jobs {run.jobs_done}/{run.jobs}; "
         + ("time remaining unknown" if run.eta is None else f"ETA {duration(max(0.0, run.eta - seen.quiet))}")
     )
@@ -82,10 +81,6 @@ def _print_running(seen: ObservedRun) -> None:
         click.echo(f"  {job.kind:7} {job.key[:12]}  {duration(job.seconds + seen.quiet):>12}  {job.about}")
     if len(run.in_flight) > SHOWN_JOBS:
         click.echo(f"  and {len(run.in_flight) - SHOWN_JOBS} more jobs")
-
-
-def _since(run: Run) -> str:
-    return f"{run.began} ({duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())})"
 
 
 def _row(seen: ObservedRun) -> tuple[object, ...]:

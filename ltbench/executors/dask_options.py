@@ -16,17 +16,9 @@ Share = Annotated[float, Meta(gt=0)]
 
 _QUEUES = ("slurm", "pbs", "sge")
 _ONLY = {
-    "queue": _QUEUES,
-    "account": ("slurm", "pbs", "sge"),
-    "walltime": _QUEUES,
-    "directives": _QUEUES,
-    "prologue": _QUEUES,
-    "python": _QUEUES,
-    "logs": _QUEUES,
+    **dict.fromkeys(("queue", "account", "walltime", "directives", "prologue", "python", "logs"), _QUEUES),
     "interface": (*_QUEUES, "local"),
-    "image": ("kubernetes",),
-    "namespace": ("kubernetes",),
-    "volumes": ("kubernetes",),
+    **dict.fromkeys(("image", "namespace", "volumes"), ("kubernetes",)),
 }
 """Options that apply to some clusters only."""
 

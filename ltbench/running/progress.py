@@ -92,7 +92,7 @@ def count_line(counts: RunCounts) -> str:
     cells = [f"cells {counts.done}/{counts.cells} done", f"{counts.running} running", f"{len(counts.failed)} failed"]
     if counts.cached:
         cells.append(f"{counts.cached} cached")
-    jobs = [f"jobs {counts.jobs_done}/{counts.jobs}", f"{counts.jobs_running} running"]
+    jobs = [f"jobs {counts.jobs_done}/{counts.jobs}", f"{len(counts.in_flight)} running"]
     if counts.done_elsewhere:
         jobs.append(f"{counts.done_elsewhere} done elsewhere")
     if counts.running_elsewhere:

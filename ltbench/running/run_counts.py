@@ -63,11 +63,6 @@ class RunCounts(msgspec.Struct, kw_only=True):
         """Cells that a running job is for."""
         return len(frozenset[str]().union(*(cells for _, _, cells in self._running.values())))
 
-    @property
-    def jobs_running(self) -> int:
-        """Jobs that workers have."""
-        return len(self._running)
-
     def add(self, jobs: Iterable[Job]) -> None:
         """Count jobs that have to be done."""
         for job in jobs:
@@ -85,7 +80,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
     def finish(self, job: Job, *, seconds: float | None, cold: bool = False) -> None:
         """Count a done job. seconds: of work, None if another process did it. cold: see `Prediction.learn`."""
         self.jobs_done += 1
-        self.drop(job)
+        self.left.pop(job.key, None)
         if seconds is None:
             self.done_elsewhere += 1
         else:
@@ -95,14 +90,6 @@ class RunCounts(msgspec.Struct, kw_only=True):
             self.prediction.learn(job, seconds, cold=cold)
         if job.kind == "cell":
             self.done += 1
-
-    def drop(self, job: Job) -> None:
-        """Remove a job from those that are left."""
-        self.left.pop(job.key, None)
-
-    def estimate(self, job: Job) -> float | None:
-        """Return the seconds that a job will take; None if unknown."""
-        return self.prediction.seconds(job)
 
     @property
     def in_flight(self) -> list[tuple[Job, float]]:
@@ -132,7 +119,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
             return 0.0
         seconds: dict[str, float] = {}
         for key, job in self.left.items():
-            estimate = self.estimate(job)
+            estimate = self.prediction.seconds(job)
             if estimate is None:
                 return None
             seconds[key] = estimate

@@ -95,8 +95,7 @@ def about(job: Job) -> str:
     """Return a job's content in a few words, from its own spec."""
     spec, extra = job.spec, job.extra
     if "combination" in extra:
-        picked = [text for text in extra["combination"].values() if text] or ["baseline"]
-        return " + ".join(picked)
+        return " + ".join(filter(None, extra["combination"].values())) or "baseline"
     if "segments" not in spec:
         view = spec.get("view", "")
         return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"

@@ -113,12 +113,10 @@ class _Run:
             self.store.sweep()
         announced = False
         while True:
-            if not self.signals and (self.deadline is None or time.monotonic() < self.deadline):
+            going_on = not self.signals and (self.deadline is None or time.monotonic() < self.deadline)
+            if going_on:
                 self.submit()
-                working = bool(self.tasks or self.elsewhere)
-            else:
-                working = bool(self.tasks)
-            if not working:
+            if not (self.tasks or (going_on and self.elsewhere)):
                 break
             for outcome in self.executor.wait(_TICK):
                 self.handle(outcome)
@@ -150,7 +148,7 @@ class _Run:
             self.emit("handed", task[0])
 
     def estimate(self, job: Job) -> float:
-        seconds = self.counts.estimate(job)
+        seconds = self.counts.prediction.seconds(job)
         return float("inf") if seconds is None else seconds
 
     def poll(self) -> None:
@@ -210,9 +208,9 @@ class _Run:
         self.deaths[job.key] += 1
         if self.deaths[job.key] > self.options.retries:
             self.fail(job, error)
-            return
-        self.ready.put_back(job.key)
-        self.emit("retry", job, str(error.get("message", "")))
+        else:
+            self.ready.put_back(job.key)
+            self.emit("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
         lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
@@ -231,12 +229,10 @@ class _Run:
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
         """Give up a job. Every cell that depends on it gets a record with the error."""
         failed, needless = self.ready.fail(job.key)
-        for lost in needless:
+        for lost in (*needless, *failed):
             self.forget_elsewhere(lost.key)
-            self.counts.drop(lost)
+            self.counts.left.pop(lost.key, None)
         for lost in failed:
-            self.forget_elsewhere(lost.key)
-            self.counts.drop(lost)
             if lost.kind == "cell":
                 self.store.put_record(failed_record(lost, error))
                 self.counts.failed.append(lost.key)
