@@ -44,13 +44,7 @@ class Row(msgspec.Struct, kw_only=True):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_root_option
 @plugin_options
-def command(
-    name: str | None,
-    download: bool,
-    as_json: bool,
-    data_root: Path,
-    choice: PluginSelection,
-) -> None:
+def command(name: str | None, download: bool, as_json: bool, data_root: Path, choice: PluginSelection) -> None:
     """Show where the data sets are, and what to put where for missing ones.
 
     With NAME only that one; exits 2 if it is missing.
@@ -101,23 +95,16 @@ def _problem(dataset: Dataset, error: Exception) -> str:
     return f"plugin of data set '{dataset.name}' raised {type(error).__name__}: {error}"
 
 
+def _line(row: Row) -> list[object]:
+    counts = ["?" if n is None else n for n in (row.classes, row.train_images, row.test_images)]
+    size = "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}"
+    state = "yes" if row.here else "no"
+    return [row.name, state, *counts, size, row.licence.partition(";")[0], row.fingerprint[:12], row.where or "-"]
+
+
 def _print(rows: Sequence[Row]) -> None:
     head = ["data set", "here", "classes", "training", "test", "size", "licence", "fingerprint", "where"]
-    print_table(
-        head,
-        [
-            [
-                row.name,
-                "yes" if row.here else "no",
-                *("?" if n is None else n for n in (row.classes, row.train_images, row.test_images)),
-                "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}",
-                row.licence.partition(";")[0],
-                row.fingerprint[:12],
-                row.where or "-",
-            ]
-            for row in rows
-        ],
-    )
+    print_table(head, [_line(row) for row in rows])
     for row in rows:
         if row.problem:
             click.echo(f"\n{row.problem}")

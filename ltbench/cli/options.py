@@ -50,10 +50,7 @@ def plugin_options(function: F) -> F:
              "holds more, separated by commas.",
     )  # fmt: skip
     without = click.option(
-        "--no-plugins",
-        "builtin_only",
-        is_flag=True,
-        help="Leave third-party plugins off, except those given by -p.",
+        "--no-plugins", "builtin_only", is_flag=True, help="Leave third-party plugins off, except those given by -p."
     )
     return files(word(without(cast("F", command))))
 

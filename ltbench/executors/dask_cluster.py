@@ -47,13 +47,12 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """
     kind = options.kind
     dask.config.set({"distributed.deploy.lost-worker-timeout": _PATIENCE.get(kind, "60s")})
+    workers = workers or options.workers
     try:
         with dask.config.set(CONFIG), starting_workers():
             if kind == "local":
-                return _local(options, workers or options.workers)
-            if kind == "kubernetes":
-                return _kubernetes(options, workers or options.workers)
-            return _batch(options, workers or options.workers, logs)
+                return _local(options, workers)
+            return _kubernetes(options, workers) if kind == "kubernetes" else _batch(options, workers, logs)
     except ImportError as error:
         raise PluginError(f"executor 'dask' with cluster={kind} needs a package that is not installed", why=str(error),
                           fix="pip install dask-kubernetes" if kind == "kubernetes" else "pip install 'ltbench[dask]'",
@@ -81,15 +80,15 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Return a cluster with one batch job for each worker."""
     import dask_jobqueue
 
-    own: dict[str, dict[str, Any]] = {
-        "slurm": {"account": options.account, "job_cpu": options.cores},
-        "pbs": {"account": options.account},
-        "sge": {"project": options.account},
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "slurm": ("SLURMCluster", {"account": options.account, "job_cpu": options.cores}),
+        "pbs": ("PBSCluster", {"account": options.account}),
+        "sge": ("SGECluster", {"project": options.account}),
     }
-    kinds = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}
+    kind, own = kinds[options.kind]
     offered = ",".join(f"{name}={value:g}" for name, value in resources(options).items())
-    cluster = getattr(dask_jobqueue, kinds[options.kind])(
-        **{key: value for key, value in own[options.kind].items() if value is not None},
+    cluster = getattr(dask_jobqueue, kind)(
+        **{key: value for key, value in own.items() if value is not None},
         queue=options.queue,
         walltime=options.walltime,
         cores=options.cores or 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -125,20 +125,17 @@ class RunCounts(msgspec.Struct, kw_only=True):
             seconds[key] = estimate
         in_flight = {job.key: elapsed for job, elapsed in self.in_flight if job.key in seconds}
         trainings = {key for key in self.left if self.left[key].kind == "fit"}
-        slowdown = self._slowdown({key: elapsed for key, elapsed in in_flight.items() if key in trainings}, seconds)
-        if slowdown > 1.0:
-            seconds = {key: value * slowdown if key in trainings else value for key, value in seconds.items()}
         start = 0.0 if self.first else self.prediction.start
+        # How much longer trainings take than estimated, judged by those that are running. A single one that hangs says
+        # nothing of the others, so every worker's has to be overdue.
+        overdue = [
+            _OVERDUE * (elapsed - start) / max(seconds[key], 1e-9)
+            for key, elapsed in in_flight.items()
+            if key in trainings
+        ]
+        if len(overdue) == self.slots and (slowdown := min(overdue)) > 1.0:
+            seconds = {key: value * slowdown if key in trainings else value for key, value in seconds.items()}
         for key, elapsed in in_flight.items():
             seconds[key] = max(0.0, start + seconds[key] - elapsed)
         rest = makespan({key: self.left[key] for key in (*in_flight, *self.left)}, seconds, self.slots)
         return rest if in_flight else start + rest
-
-    def _slowdown(self, elapsed_by_fit: Mapping[str, float], seconds: Mapping[str, float]) -> float:
-        """Return the factor by which trainings take longer than estimated, judged by those that are running.
-
-        A single one that hangs says nothing of the others, so every worker's has to be overdue.
-        """
-        start = 0.0 if self.first else self.prediction.start
-        overdue = [_OVERDUE * (elapsed - start) / max(seconds[key], 1e-9) for key, elapsed in elapsed_by_fit.items()]
-        return max(1.0, min(overdue)) if len(overdue) == self.slots else 1.0

@@ -85,14 +85,11 @@ class RunLog:
 
     def _current(self, counts: RunCounts) -> Run:
         before = self._before
+        summed = ("cells", "cached", "done", "jobs", "jobs_done")
         return msgspec.structs.replace(
             before,
-            cells=before.cells + counts.cells,
-            cached=before.cached + counts.cached,
-            done=before.done + counts.done,
+            **{name: getattr(before, name) + getattr(counts, name) for name in summed},
             failed=before.failed + len(counts.failed),
-            jobs=before.jobs + counts.jobs,
-            jobs_done=before.jobs_done + counts.jobs_done,
             ran=_sum(before.ran, counts.ran),
             worked=_sum(before.worked, counts.seconds),
             found=before.found + counts.done_elsewhere,

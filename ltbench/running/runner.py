@@ -68,15 +68,9 @@ def run(
 
 class _Run:
     def __init__(
-        self,
-        plan: Jobs,
-        context: Context,
-        executor: Executor,
-        options: RunOptions,
-        prediction: Prediction,
-        pruning: Pruning,
-        on_event: Callable[[Event], None],
-    ) -> None:
+        self, plan: Jobs, context: Context, executor: Executor, options: RunOptions, prediction: Prediction,
+        pruning: Pruning, on_event: Callable[[Event], None],
+    ) -> None:  # fmt: skip
         self.plan, self.store, self.executor = plan, context.store, executor
         self.options, self.pruning, self.on_event = options, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
@@ -129,7 +123,12 @@ class _Run:
         self.emit("end")
         if self.signals:
             raise self.interrupted()
-        return self.summary()
+        counts = self.counts
+        return Summary(
+            cells=counts.cells, done=counts.done, cached=counts.cached, failed=tuple(counts.failed),
+            unfinished=counts.cells - counts.done - len(counts.failed), ran=dict(counts.ran),
+            done_elsewhere=counts.done_elsewhere, seconds=counts.elapsed,
+        )  # fmt: skip
 
     def submit(self) -> None:
         self.counts.slots = self.executor.slots
@@ -242,19 +241,6 @@ class _Run:
 
     def emit(self, kind: Any, job: Job | None = None, note: str = "") -> None:
         self.on_event(Event(kind=kind, counts=self.counts, job=job, note=note))
-
-    def summary(self) -> Summary:
-        counts = self.counts
-        return Summary(
-            cells=counts.cells,
-            done=counts.done,
-            cached=counts.cached,
-            failed=tuple(counts.failed),
-            unfinished=counts.cells - counts.done - len(counts.failed),
-            ran=dict(counts.ran),
-            done_elsewhere=counts.done_elsewhere,
-            seconds=counts.elapsed,
-        )
 
     def interrupted(self) -> Interrupted:
         return Interrupted(

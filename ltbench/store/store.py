@@ -79,11 +79,16 @@ class Store:
 
         Raises `StoreError` where it is missing, or is damaged and has now been quarantined.
         """
+        path = self.path(key)
         if key not in self._sound:
-            if why := self._damage(key):
-                raise self._damaged(key, self.path(key), why)
+            if not path.exists():
+                raise _missing(key, path)
+            with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
+                why = checksums.examine(path, key)
+            if why:
+                raise self._damaged(key, path, why)
             self._sound.add(key)
-        return self.path(key)
+        return path
 
     def meta(self, key: str) -> dict[str, Any]:
         """Return the metadata of an artefact, checked against its digest. Raises as `checked` does."""
@@ -132,14 +137,6 @@ class Store:
                 # Only a flushed folder makes the rename survive a power cut.
                 atomic_files.flush(target.parent)
                 return
-
-    def _damage(self, key: str) -> str:
-        """Return how an artefact is damaged; empty where it is sound. Raises `StoreError` where it is missing."""
-        path = self.path(key)
-        if not path.exists():
-            raise _missing(key, path)
-        with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
-            return checksums.examine(path, key)
 
     def _damaged(self, key: str, path: Path, why: str) -> StoreError:
         self._quarantine(key, path, why)
