@@ -63,7 +63,8 @@ class Speeds:
         self._jobs: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
         self._macs: dict[tuple[str, int, int], float] = {}
-        self._exact: dict[Shape, SpeedSample] = {}
+        self._exact: dict[Shape, float] = {}
+        """The shapes of the samples, with their multiply-adds."""
         for sample in samples:
             self.add(sample)
 
@@ -77,10 +78,7 @@ class Speeds:
         if macs:
             for shape in dict.fromkeys(sample.shape.by_multiply_adds()):
                 self._by_macs.setdefault(shape, _Sum()).add(sample, self._memory, macs)
-        exact = self._jobs[sample.shape]
-        self._exact[sample.shape] = SpeedSample(
-            shape=sample.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0
-        )
+        self._exact[sample.shape] = macs or 0.0
 
     def nearest_rate(self, shape: Shape) -> float | None:
         """Return the rate of the shape or of the narrowest known one that is wider."""
@@ -105,9 +103,10 @@ class Speeds:
         size, macs = min(sizes, key=lambda known: abs(known[0] - shape.size))
         return macs * (shape.size / size) ** 2
 
-    def summed(self) -> Iterable[SpeedSample]:
-        """Return one sample per shape that stands for all samples of it."""
-        return self._exact.values()
+    def summed(self) -> Iterator[SpeedSample]:
+        """Yield one sample per shape that stands for all samples of it."""
+        for shape, macs in self._exact.items():
+            yield SpeedSample(shape=shape, macs=macs, **msgspec.structs.asdict(self._jobs[shape]))
 
 
 def read(folder: Path) -> Iterator[SpeedSample]:
