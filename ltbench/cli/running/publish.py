@@ -41,9 +41,8 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         return [], None
     before, old = read_folder(folder)
     labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
-    seeds = set(suite.seed_pairs())
     labels |= {label for record in old.records for _, label in record.techniques}
-    seeds |= set(before.seeds)
+    seeds = {*suite.seed_pairs(), *before.seeds}
     facts = SuiteFacts(
         name=suite.name,
         title=suite.title,
