@@ -206,7 +206,7 @@ def pids(store):
 def accept_fake_records(monkeypatch=None):
     """Make the runner accept the records of fake cells, which lack most fields."""
     replace = setattr if monkeypatch is None else monkeypatch.setattr
-    replace(from_store, "check", lambda record: None)
+    replace(from_store, "checked_record", lambda record: None)
     replace(runner, "failed_record", lambda job, error: {"id": job.key, "status": "failed", "error": dict(error)})
 
 

@@ -73,7 +73,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
         versions = {number: by_place for number, by_place in by_cell[cell].items() if number} or by_cell[cell]
         chosen = next(iter(versions)) if len(versions) == 1 else _preferred(versions, prefer)
         if len(versions) > 1:
-            conflicts.append(_conflict(cell, versions, chosen))
+            conflicts.append(_conflict(versions, chosen))
         if chosen is not None:
             kept.append(min(versions[chosen].values(), key=lambda record: record.digest))
     before = {record.id: record for record in everything[""].records}
@@ -103,10 +103,10 @@ def _preferred(versions: Mapping[str, Mapping[str, Record]], prefer: str | None)
     return None
 
 
-def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: str | None) -> Conflict:
+def _conflict(versions: Mapping[str, Mapping[str, Record]], chosen: str | None) -> Conflict:
     record = next(iter(next(iter(versions.values())).values()))
     return Conflict(
-        id=cell,
+        id=record.id,
         label=record.label,
         imbalance_factor=record.setting.imbalance_factor,
         seed=record.setting.seed,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ltbench.errors import RecordError
-from ltbench.records.record import check_identity, validate
+from ltbench.records.record import checked_record
 from ltbench.store.store import Store
 
 
@@ -19,7 +19,7 @@ def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
     record = store.record(cell)
     if record is not None:
         try:
-            check(record)
+            checked_record(record)
         except RecordError as error:
             store.reject(cell, error.what)
             return None
@@ -48,8 +48,3 @@ def _signature(cell: str, store: Store) -> tuple[int, ...] | None:
 def valid_records(cells: Iterable[str], store: Store) -> Iterator[dict[str, Any]]:
     """Yield the valid records of cells, in order."""
     return (record for cell in cells if (record := valid_record(cell, store)) is not None)
-
-
-def check(record: dict[str, Any]) -> None:
-    """Raise `RecordError` if schema, digest or identity of a record do not match."""
-    check_identity(validate(record))

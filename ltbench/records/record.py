@@ -251,7 +251,7 @@ def parse_object(line: bytes, where: str) -> dict[str, Any]:
     return raw
 
 
-def checked_record(raw: Mapping[str, Any], where: str) -> Record:
+def checked_record(raw: Mapping[str, Any], where: str = "") -> Record:
     """Return the record, checked against schema, digest and identity. Raises `RecordError`."""
     record = validate(raw, where)
     check_identity(record, where)

@@ -227,7 +227,7 @@ def test_a_record_that_its_reader_does_not_accept_is_made_again(here, monkeypatc
         if "tampered" in record:
             raise RecordError("a record was changed after it was made")
 
-    monkeypatch.setattr(from_store, "check", check)
+    monkeypatch.setattr(from_store, "checked_record", check)
     here.store.put_record({"id": "cell0-1", "status": "ok", "tampered": True})
     assert inline(here, tree(fits=1)).ran == {"cell": 1}
     assert "tampered" not in here.store.record("cell0-1")

@@ -10,6 +10,7 @@ from ltbench.core.spec import Spec, canonical
 from ltbench.records.record import BoardKey, Record, sort_key
 from ltbench.suite.published import SettingFilter
 from ltbench.suite.recipe import Recipe
+from ltbench.technique import written
 
 Pair = tuple[int, int]
 """Subset seed and training seed."""
@@ -105,19 +106,13 @@ def _version(record: Record) -> tuple[object, ...]:
 
 def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     """Return a name for each group from the fields that differ; empty for a single group."""
-    from ltbench.technique import written
-
-    if len(groups) < 2:
-        return [""] * len(groups)
-    columns = [
-        [(group.protocol, group.dataset, group.profile, group.model)[i] for group in groups] for i in (1, 2, 3, 0)
-    ]
     keys = sorted({key for group in groups for key in group.recipe})
-    columns += [
-        [f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for group in groups] for key in keys
-    ]
-    differing = [column for column in columns if len(set(column)) > 1]
-    return [", ".join(filter(None, (column[i] for column in differing))) for i in range(len(groups))]
+    rows = []
+    for group in groups:
+        recipe = (f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for key in keys)
+        rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe))
+    differing = [i for i, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
+    return [", ".join(filter(None, (row[i] for i in differing))) for row in rows]
 
 
 def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> list[tuple[RecordGroup, str]]:
