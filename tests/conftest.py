@@ -21,6 +21,22 @@ def registry():
     return Registry.load()
 
 
+@pytest.fixture
+def store(tmp_path: Path):
+    from ltbench.store.store import Store
+
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The context of fake jobs, with a store in which the records of fake cells are accepted."""
+    from fakes import accept_fake_records, context
+
+    accept_fake_records(monkeypatch)
+    return context(tmp_path / "store")
+
+
 TINY = """
 schema = 1
 name = "tiny"

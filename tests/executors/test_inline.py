@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import WORK, context, make
+from fakes import WORK, make
 from support import make_executor
 
 from ltbench.errors import JobFailed, StoreError, UsageError
 from ltbench.executor import Terms
 from ltbench.executors import perform
 from ltbench.executors.inline import Inline
-
-
-@pytest.fixture
-def here(tmp_path):
-    return context(tmp_path / "store")
 
 
 def do(here, *jobs, work=WORK):

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from fakes import WORK, accept_fake_records, context, make, plan, tree
+from fakes import WORK, make, plan, tree
 
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
@@ -23,12 +23,6 @@ from ltbench.timing.job_shape import Shape
 def run_counts(**counted):
     prediction = Prediction(lambda job: (Shape(kind=job.kind), job.spec.get("weight", 1.0)))
     return RunCounts(**({"cells": 144, "slots": 2, "prediction": prediction} | counted))
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def test_counts_are_told_in_one_line():

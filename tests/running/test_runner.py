@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, accept_fake_records, context, journal_keys, make, plan, tree, wait_for
+from fakes import WORK, context, journal_keys, make, plan, tree, wait_for
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
@@ -21,12 +21,6 @@ from ltbench.executors.inline import Inline
 from ltbench.executors.local import Local
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def inline(here, what, on_event=lambda event: None, **options):

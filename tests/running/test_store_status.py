@@ -19,14 +19,8 @@ from ltbench.running import run_record
 from ltbench.running.run_record import Part, Run, RunningJob, TimePrediction, lease_key, write
 from ltbench.running.store_status import store_status
 from ltbench.store.leases import Owner
-from ltbench.store.store import Store
 
 HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
 
 
 def noted(store, name="20300101T000000-aa", state="running", **changes):

@@ -36,11 +36,6 @@ for number in range(10_000):
 """
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
-
-
 def put(store, key="abc123", content=b"weights", **meta):
     with store.writing(key) as folder:
         (folder / "weights.bin").write_bytes(content)
