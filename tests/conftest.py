@@ -37,34 +37,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return context(tmp_path / "store")
 
 
-TINY = """
-schema = 1
-name = "tiny"
-title = "Tiny"
-question = "Does it run?"
-datasets = ["fashion_mini"]
-imbalance_factors = [100]
-models = ["convnet[width=4]"]
-combinations = [["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]]
-seeds = [0, 1]
-
-[recipe]
-steps = 20
-batch_size = 16
-lr = 0.1
-precision = "fp32"
-"""
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A read-only folder in which a suite was run: `leaderboards/tiny`, and its store."""
     from click.testing import CliRunner
+    from support import suite_source
 
     from ltbench.cli import group
 
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "tiny.toml").write_text(TINY)
+    tiny = suite_source(
+        "tiny", {"steps": 20, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, imbalance_factors=[100], seeds=[0, 1],
+        models=["convnet[width=4]"],
+        combinations=[["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]],
+    )  # fmt: skip
+    (folder / "tiny.toml").write_text(tiny)
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
     result = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
     assert result.exit_code == 0, result.output

@@ -11,6 +11,9 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
+from ltbench.errors import LtbenchError
 from ltbench.executor import DEFAULTS
 
 LOSS = '''
@@ -32,6 +35,16 @@ class Mine(Loss):
 def ltbench_losses():
     return [Mine]
 '''
+
+
+def suite_source(name: str, recipe: Mapping[str, object], **fields: object) -> str:
+    """Return a suite file with one data set, factor and model, or with those of `fields`, and with further fields."""
+    required = {
+        "schema": 1, "name": name, "title": name.title(), "question": "Does it run?", "datasets": ["fashion_mini"],
+        "imbalance_factors": [10], "models": ["convnet"],
+    }  # fmt: skip
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (required | fields).items()]
+    return "\n".join([*lines, "", "[recipe]", *(f"{key} = {json.dumps(value)}" for key, value in recipe.items()), ""])
 
 
 def loss_source(
@@ -128,6 +141,34 @@ def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = No
         cwd=cwd,
         check=False,
     )
+
+
+def call(*args: object, width: int = 100) -> Result:
+    """Run the command line in this process, in a window of this width; raises what a command raises."""
+    from ltbench.cli import group
+
+    result = CliRunner().invoke(group, [str(arg) for arg in args], env={"COLUMNS": str(width)}, standalone_mode=False)
+    if isinstance(result.exception, LtbenchError):
+        raise result.exception
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def python(code: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process that imports from where this one does; assert success."""
+    completed = subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True, text=True, env=os.environ | import_path_env(), check=False,
+    )  # fmt: skip
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed
+
+
+def imported(*args: object, cwd: Path | None = None) -> set[str]:
+    """Return the modules that a command imports in a fresh process."""
+    done = ltbench(*map(str, args), env={"PYTHONPROFILEIMPORTTIME": "1"}, cwd=cwd)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 
 def bytecode_cache_env(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 from pages import ROOT
+from support import import_path_env
 
 HERE = Path(__file__).parent
 SHOWN = 30
@@ -79,7 +80,7 @@ class Shell:
             (commands / name).chmod(0o755)
         self._environment = {
             "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
-            "PYTHONPATH": os.pathsep.join([str(HERE.parent), *filter(None, sys.path)]),
+            **import_path_env(HERE.parent),
             "PAGE_PATH": str(installed),
             "HOME": str(folder / "home"),
             "LTBENCH_STORE": str(folder / "store"),

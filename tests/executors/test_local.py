@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fakes import WORK, alive, collect_outcomes, context, die, ended, journal_keys, make, pids, statuses, wait_for, work
-from support import make_executor
+from support import import_path_env, make_executor
 
 from ltbench.core.folders import cores
 from ltbench.core.plugins import PluginOrigin
@@ -227,7 +227,7 @@ def test_the_lease_of_a_dead_worker_of_another_command_is_no_death_here(here, mo
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", f"{hold}; sys.stdin.read()", str(here.store.root)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=os.environ | import_path_env(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -283,7 +283,7 @@ def test_workers_end_with_the_command(tmp_path):
     store = context(tmp_path / "store").store
     command = subprocess.Popen(
         [sys.executable, "-m", "fakes", str(store.root), "30", "2"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=os.environ | import_path_env(),
         stderr=subprocess.DEVNULL,
     )
     wait_for(lambda: len(set(pids(store))) == 2)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fakes import WORK, context, journal_keys, make, plan, tree, wait_for
+from support import import_path_env
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
@@ -260,7 +261,7 @@ def test_when_the_time_is_over_nothing_new_is_begun(here):
 def command(root, seconds=0.3, workers=2):
     return subprocess.Popen(
         [sys.executable, "-m", "fakes", str(root), str(seconds), str(workers)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=os.environ | import_path_env(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

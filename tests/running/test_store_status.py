@@ -7,20 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 from fakes import wait_for
+from support import import_path_env, imported
 
 from ltbench.cli import group
 from ltbench.running import run_record
 from ltbench.running.run_record import Part, Run, RunningJob, TimePrediction, lease_key, write
 from ltbench.running.store_status import store_status
 from ltbench.store.leases import Owner
-
-HERE = Path(__file__).parent
 
 
 def noted(store, name="20300101T000000-aa", state="running", **changes):
@@ -167,13 +165,7 @@ def test_a_read_only_store_is_read(store):
 
 def test_status_starts_without_torch(store):
     noted(store, state="done")
-    source = (
-        "import sys; from ltbench.cli import main\n"
-        "try: main(['status', '--store', sys.argv[1]])\n"
-        "except SystemExit: pass\n"
-        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules), sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", source, str(store.root)], check=True, capture_output=True)
+    assert imported("status", "--store", store.root).isdisjoint({"torch", "numpy", "pandas"})
 
 
 RUN = """
@@ -193,8 +185,7 @@ with Inline(here, Terms(work=WORK)) as executor, RunLog(
 
 
 def test_a_run_is_seen_from_outside_and_seen_dead_when_it_was_killed(store):
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])}
-    other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=env)
+    other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=os.environ | import_path_env())
     try:
         flying = wait_for(lambda: [f for seen in store_status(store).running for f in seen.run.in_flight])
         assert [flight.key for flight in flying] == ["fit0"]

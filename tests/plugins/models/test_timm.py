@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import urllib.request
 
 import pytest
 import timm
 import torch
+from plugins.checks import build, parameters, shape
+from support import python
 from torch import nn
 
 from ltbench.errors import DataError, ParameterError
@@ -17,15 +17,6 @@ from ltbench.registry.registry import UnknownTechnique
 from ltbench_plugins.models._networks import timm_network
 from ltbench_plugins.models._networks._pointwise import StridedPointwise, with_safe_strides
 from ltbench_plugins.models._timm_names import timm_names
-
-
-def build(registry, text: str, channels: int = 3, size: int = 32, classes: int = 10) -> nn.Module:
-    with torch.device("meta"):
-        return registry.parse(text, "model").build(channels, size, classes)
-
-
-def shape(network: nn.Module, channels: int = 3, size: int = 32) -> tuple[int, ...]:
-    return tuple(network.eval()(torch.empty(2, channels, size, size, device="meta")).shape)
 
 
 def test_the_names_are_those_that_timm_lists_itself() -> None:
@@ -37,8 +28,7 @@ def test_a_model_of_timm_is_known_by_its_name_without_importing_torch_or_timm() 
         "import sys; from ltbench.registry.registry import Registry; model = Registry.load().parse('resnet50d[resize=64]', 'model');"
         "print(model.label, 'torch' in sys.modules, 'timm' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["resnet50d[resize=64]", "False", "False"]
+    assert python(code).stdout.split() == ["resnet50d[resize=64]", "False", "False"]
 
 
 def test_models_of_timm_are_not_among_the_registered_ones(registry) -> None:
@@ -80,7 +70,7 @@ SWEEP = {
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_architectures_of_report_wong_are_there(registry, name: str) -> None:
     network = build(registry, name, classes=50)
-    assert sum(p.numel() for p in network.parameters()) == SWEEP[name]
+    assert parameters(network) == SWEEP[name]
     assert shape(network) == (2, 50)
 
 
