@@ -40,10 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A read-only folder in which a suite was run: `leaderboards/tiny`, and its store."""
-    from click.testing import CliRunner
-    from support import suite_source
-
-    from ltbench.cli import group
+    from support import call, suite_source
 
     folder = tmp_path_factory.mktemp("trained")
     tiny = suite_source(
@@ -53,8 +50,7 @@ def trained(tmp_path_factory) -> Path:
     )  # fmt: skip
     (folder / "tiny.toml").write_text(tiny)
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
-    result = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
-    assert result.exit_code == 0, result.output
+    assert call("run", "--suite", folder / "tiny.toml", "--executor", "inline", *at).return_value == 0
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import suite_source
+from support import records_of, suite_source
 
 from ltbench import hookspecs
 from ltbench.cli import group
@@ -46,11 +46,8 @@ def test_a_plugin_of_an_older_version_offers_every_hook_and_runs(name: str, tmp_
     done = CliRunner().invoke(group, ["run", *options, "--json"], catch_exceptions=False, standalone_mode=False)
     facts = json.loads(done.stdout)
     assert (facts["cells"], facts["failed"]) == (4, []), facts
-    (record,) = [
-        record
-        for line in (tmp_path / "leaderboards" / "frozen" / "records.jsonl").read_text().splitlines()
-        if "frozen_member" in json.dumps((record := json.loads(line))["combination"])
-    ]
+    records = records_of(tmp_path / "leaderboards" / "frozen")
+    (record,) = [record for record in records if "frozen_member" in json.dumps(record["combination"])]
     assert 0 < record["metrics"]["frozen_sure"] <= 1
 
 

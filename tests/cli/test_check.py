@@ -6,18 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from support import imported, loss_source, ltbench, suite_source
-
-from ltbench.cli import main
+from support import imported, loss_source, ltbench, main_result, suite_source
 
 SOUND = '"""Mine. Source: none."""'
 
 
 def run(capsys, *args: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["check", *map(str, args)])
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
+    return main_result(capsys, "check", *args)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
-from support import call, imported, ltbench
+from support import call, imported, main_result
 
 from ltbench.errors import OutOfDate, UnknownName, UsageError
 from ltbench.leaderboard.page.page import SuiteFacts
@@ -49,9 +49,10 @@ def test_json_has_rows_with_estimates(place: Path) -> None:
     assert set(best["scores"]["top1"]) == {"mean", "sd", "half", "n"}
 
 
-def test_an_unknown_suite_gets_the_nearest_name(place: Path) -> None:
+@pytest.mark.parametrize("command", ["leaderboard", "report"])
+def test_an_unknown_suite_gets_the_nearest_name(place: Path, command: str) -> None:
     with pytest.raises(UnknownName, match="frist") as caught:
-        call("leaderboard", "frist")
+        call(command, "frist")
     assert "did you mean first?" in str(caught.value)
 
 
@@ -87,10 +88,10 @@ def test_the_command_that_mends_is_the_command_that_was_called(place: Path) -> N
     assert caught.value.fix == "ltbench leaderboard --update --leaderboards boards --readme READ.md"
 
 
-def test_a_page_out_of_date_exits_with_5_and_neither_torch_nor_plugins_are_needed(place: Path) -> None:
+def test_a_page_out_of_date_exits_with_5_and_neither_torch_nor_plugins_are_needed(place: Path, capsys) -> None:
     (place / "leaderboards" / "first" / "README.md").write_text("mine\n")
-    done = ltbench("leaderboard", "--check", cwd=place)
-    assert done.returncode == 5
-    assert "-mine" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, error = main_result(capsys, "leaderboard", "--check")
+    assert code == 5
+    assert "-mine" in error
+    assert "Traceback" not in error
     assert imported("leaderboard", "--update").isdisjoint({"torch", "pluggy"})

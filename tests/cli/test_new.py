@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import import_path_env, imported, install, ltbench
+from support import import_path_env, imported, install, ltbench, main_result
 
-from ltbench.cli import group, main
+from ltbench.cli import group
 
 
 @pytest.fixture
@@ -27,11 +27,10 @@ def new(*words: str) -> str:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["new", *words])
-    assert ended.value.code == 2
+    code, _, error = main_result(capsys, "new", *words)
+    assert code == 2
     assert not list(Path().glob(".*"))
-    return capsys.readouterr().err
+    return error
 
 
 def test_a_package_has_what_a_package_needs(here: Path) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import synthetic
-from support import call, import_path_env, ltbench
+from support import call, main_result
 
-from ltbench.errors import UnknownName
+from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import check, publish
 
@@ -42,15 +43,12 @@ def test_open_shows_it_in_the_browser(place: Path, monkeypatch: pytest.MonkeyPat
     assert shown == [(place / "leaderboards/first/report.html").as_uri()]
 
 
-def test_an_unknown_suite_gets_the_nearest_name(place: Path) -> None:
-    with pytest.raises(UnknownName, match="frist") as caught:
-        call("report", "frist")
-    assert "first" in caught.value.fix
-
-
-def test_without_the_library_the_command_says_what_to_install(place: Path) -> None:
-    (place / "vl_convert.py").write_text("raise ModuleNotFoundError('no')")
-    result = ltbench("report", "first", env=import_path_env(place), cwd=place)
-    assert result.returncode == 2
-    assert "pip install 'ltbench[report]'" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_without_the_library_the_command_says_what_to_install(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    library.cache_clear()
+    code, _, error = main_result(capsys, "report", "first")
+    assert code == 2
+    assert "pip install 'ltbench[report]'" in error
+    assert "Traceback" not in error

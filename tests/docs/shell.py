@@ -27,11 +27,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 RULES = (
-    Rule(
-        r"python3 -m venv \S+ && \. \S+/bin/activate",
-        "true",
-        "the environment of the tests is one",
-    ),
+    Rule(r"python3 -m venv \S+ && \. \S+/bin/activate", "true", "the environment of the tests is one"),
     Rule(
         r"\bltbench run\b",
         "ltbench run --executor inline --set steps=4 --imbalance-factors 100 --seeds 0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import context, make
-from support import imported, ltbench, suite_source
+from support import call, imported, main_result, suite_source
 
 from ltbench.errors import ParameterError, PluginError, UnknownName, UsageError
 from ltbench.executor import Terms
@@ -152,21 +152,21 @@ def test_a_suite_may_say_where_its_jobs_run_and_that_is_in_no_identity(registry,
     assert list(make_plan(elsewhere, registry, tmp_path).jobs) == list(make_plan(quick, registry, tmp_path).jobs)
 
 
-def test_the_command_line_goes_before_the_suite(tmp_path):
+def test_the_command_line_goes_before_the_suite(tmp_path, capsys):
     suite = tmp_path / "tiny.toml"
     suite.write_text(suite_source("tiny", {"steps": 1}, executor="cloud"))
-    env = {"LTBENCH_STORE": str(tmp_path / "store")}
-    done = ltbench("run", "--suite", str(suite), env=env, cwd=tmp_path)
-    assert (done.returncode, "unknown executor 'cloud'" in done.stderr) == (2, True)
-    done = ltbench("run", "--suite", str(suite), "--executor", "local[workers=0]", env=env, cwd=tmp_path)
-    assert (done.returncode, "does not accept workers = 0" in done.stderr) == (2, True)
+    command = ("run", "--suite", suite, "--store", tmp_path / "store")
+    code, _, error = main_result(capsys, *command)
+    assert (code, "unknown executor 'cloud'" in error) == (2, True)
+    code, _, error = main_result(capsys, *command, "--executor", "local[workers=0]")
+    assert (code, "does not accept workers = 0" in error) == (2, True)
 
 
-def test_an_executor_is_shown_with_its_options(tmp_path):
-    done = ltbench("show", "dask")
-    assert "where workers are started" in done.stdout
-    assert "local | slurm | pbs | sge | kubernetes or none" in done.stdout
-    assert "executors: dask, inline, local" in ltbench("plugins").stdout
+def test_an_executor_is_shown_with_its_options():
+    shown = call("show", "dask").stdout
+    assert "where workers are started" in shown
+    assert "local | slurm | pbs | sge | kubernetes or none" in shown
+    assert "executors: dask, inline, local" in call("plugins").stdout
 
 
 def test_plugins_are_listed_without_dask_and_torch():

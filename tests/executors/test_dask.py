@@ -10,19 +10,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from fakes import (
-    WORK,
-    alive,
-    collect_outcomes,
-    context,
-    ended,
-    journal_keys,
-    make,
-    pids,
-    statuses,
-    tree,
-    wait_for,
-)
+from fakes import WORK, alive, collect_outcomes, context, ended, journal_keys, make, pids, statuses, tree, wait_for
 from support import loss_source, make_executor
 
 from ltbench.core.plugins import PluginOrigin

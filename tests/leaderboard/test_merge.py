@@ -92,10 +92,7 @@ def test_protocols_are_never_in_one_ranking() -> None:
     assert found.protocols == [PROTOCOL, "ltb9"]
     assert [
         (board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.records_file.records)
-    ] == [
-        (PROTOCOL, [1]),
-        ("ltb9", [1]),
-    ]
+    ] == [(PROTOCOL, [1]), ("ltb9", [1])]
 
 
 def test_another_version_of_a_cell_is_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from ltbench import Sampler
+from ltbench import Dataset, Sampler
+from ltbench.core.folders import data_root
+from ltbench.errors import DataError
 from ltbench.registry.registry import Registry
 from ltbench.testing.randomness import states
 
@@ -48,6 +51,15 @@ def shape(network: nn.Module, channels: int = 3, size: int = 32) -> tuple[int, .
 
 def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+def available(dataset: Dataset) -> Path:
+    """Return the data root where the data set is there; skip the test elsewhere."""
+    try:
+        dataset.locate(data_root())
+    except DataError as missing:
+        pytest.skip(f"{missing.what} (under {data_root()})")
+    return data_root()
 
 
 @contextmanager

@@ -7,11 +7,7 @@ import pytest
 from synthetic import record, verification
 
 from ltbench.errors import RecordError
-from ltbench.records.verifications import (
-    read_verifications,
-    verification_status,
-    write_verifications,
-)
+from ltbench.records.verifications import read_verifications, verification_status, write_verifications
 
 RECORDS = [record(seed=seed) for seed in range(3)]
 

@@ -10,11 +10,9 @@ import time
 
 import msgspec
 import pytest
-from click.testing import CliRunner
 from fakes import wait_for
-from support import import_path_env, imported
+from support import call, import_path_env, imported
 
-from ltbench.cli import group
 from ltbench.running import run_record
 from ltbench.running.run_record import Part, Run, RunningJob, TimePrediction, lease_key, write
 from ltbench.running.store_status import store_status
@@ -64,10 +62,11 @@ def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(store):
     lease.release()
 
 
-def test_a_run_of_another_machine_lives_while_its_lease_is_touched(store):
+@pytest.mark.parametrize(("touched", "state"), [(3.0, "running"), (7 * 86_400, "died")], ids=["just now", "last week"])
+def test_a_lease_of_another_machine_without_doubt_is_not_waited_for(store, touched, state):
     run = noted(store)
-    leased(store, lease_key(run.id), touched=3.0)
-    assert states(store_status(store, wait=no_waiting)) == ["running"]
+    leased(store, lease_key(run.id), touched=touched)
+    assert states(store_status(store, wait=no_waiting)) == [state]
 
 
 @pytest.mark.parametrize("touched", [3600.0, -3600.0])
@@ -83,12 +82,6 @@ def test_clocks_that_differ_are_no_death_where_the_lease_is_touched_again(store,
     assert states(store_status(store, wait=beat)) == ["running"]
     assert waits == [7.5]  # a beat of five seconds, and some
     assert states(store_status(store, wait=lambda _: None)) == ["died"]
-
-
-def test_a_lease_of_last_week_is_not_waited_for(store):
-    run = noted(store)
-    leased(store, lease_key(run.id), touched=7 * 86_400)
-    assert states(store_status(store, wait=no_waiting)) == ["died"]
 
 
 def test_jobs_in_flight_age_with_the_last_sign_of_life(store):
@@ -120,9 +113,7 @@ def test_the_last_runs_are_told_and_one_that_lives_whenever_it_began(store):
 
 
 def called(store, *args):
-    result = CliRunner().invoke(group, ["status", "--store", str(store.root), *args])
-    assert result.exit_code == 0, result.exception
-    return result.stdout
+    return call("status", "--store", store.root, *args).stdout
 
 
 def test_a_store_on_which_nothing_ran_says_so_and_stays_as_it_is(store):

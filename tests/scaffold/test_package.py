@@ -15,6 +15,7 @@ from support import (
     import_path_env,
     install_package,
     ltbench,
+    records_of,
     run_own_tests,
     suite_source,
 )
@@ -61,9 +62,7 @@ def run(folder: Path, kinds: list[str], env: dict[str, str]) -> list[dict]:
     assert done.returncode == 0, done.stderr
     page = (folder / "leaderboards" / "tiny" / "README.md").read_text()
     assert all(name in page for names in combinations for name in names)
-    records = [
-        json.loads(line) for line in (folder / "leaderboards" / "tiny" / "records.jsonl").read_text().splitlines()
-    ]
+    records = records_of(folder / "leaderboards" / "tiny")
     assert len(records) == 1 + len(combinations)
     assert all(record["status"] == "ok" for record in records)
     return records

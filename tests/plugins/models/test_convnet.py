@@ -8,7 +8,6 @@ from plugins.checks import parameters
 from torch import nn
 
 from ltbench.engine.measured_cost import multiply_adds
-from ltbench.errors import ParameterError
 from ltbench_plugins.models.convnet import ConvNet
 
 
@@ -40,20 +39,5 @@ def test_the_numbers_in_its_docstring() -> None:
     assert f"{parameters(network):,} parameters and {macs:,}" in " ".join((ConvNet.__doc__ or "").split())
 
 
-def test_the_same_seed_gives_the_same_weights() -> None:
-    networks = []
-    for _ in range(2):
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            networks.append(ConvNet().build(1, 28, 10))
-    pairs = zip(networks[0].parameters(), networks[1].parameters(), strict=True)
-    assert all(torch.equal(one, other) for one, other in pairs)
-
-
 def test_images_of_a_single_pixel_are_enough() -> None:
     assert ConvNet().build(1, 1, 10).eval()(torch.rand(1, 1, 1, 1)).shape == (1, 10)
-
-
-def test_a_width_of_zero_is_refused() -> None:
-    with pytest.raises(ParameterError, match="width"):
-        ConvNet(width=0)

@@ -194,7 +194,7 @@ def test_a_block_that_keeps_its_width_passes_its_input_on() -> None:
 # --- all of them ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["convnet9", "resnet20"])
+@pytest.mark.parametrize("name", ["convnet", "convnet9", "resnet20"])
 def test_one_seed_gives_one_network(registry, name: str) -> None:
     networks = []
     for _ in range(2):
