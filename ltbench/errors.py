@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
 DONE = 0
 CELLS_FAILED = 1
@@ -37,11 +38,7 @@ class LtbenchError(Exception):
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.why, self.fix)
-
-
-def _rebuild(kind: type[LtbenchError], what: str, where: str, why: str, fix: str) -> LtbenchError:
-    return kind(what, where=where, why=why, fix=fix)
+        return partial(type(self), where=self.where, why=self.why, fix=self.fix), (self.what,)
 
 
 class UsageError(LtbenchError):
@@ -103,12 +100,6 @@ class JobFailed(LtbenchError):
     exit_code = CELLS_FAILED
 
 
-class CellsFailed(LtbenchError):
-    """A run with failed cells (exit code 1)."""
-
-    exit_code = CELLS_FAILED
-
-
 class CheckFailed(LtbenchError):
     """A technique that violates a check of `ltbench.testing` (exit code 1).
 
@@ -149,3 +140,9 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     folded = name.lower().replace("-", "_")
     within = sorted(k for k in known if folded and (folded in k.lower() or k.lower() in folded))
     return list(dict.fromkeys([*close, *within]))[:n]
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, place: str = "") -> str:
+    """Return a question for the known name closest to `name`, written after `place`; `otherwise` where none is close."""
+    near = nearest(name, known, n=1)
+    return f"did you mean {place}{near[0]}?" if near else otherwise

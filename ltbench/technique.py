@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import msgspec
 
-from ltbench.errors import ParameterError, nearest
+from ltbench.errors import ParameterError, did_you_mean
 
 
 @cache
@@ -38,7 +38,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     """`distribution/name` where several distributions offer the name; set by the registry."""
 
     def __post_init__(self) -> None:
-        problems, kinds = [], []
+        problems = []
         for field in fields(type(self)):
             value = getattr(self, field.name)
             try:
@@ -46,14 +46,13 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 if isinstance(value, float) and not math.isfinite(value):
                     raise msgspec.ValidationError("Expected a finite number")
             except msgspec.ValidationError as error:
-                problems.append(f"{field.name} = {value!r}: {_plain(str(error))}")
-                kinds.append((field.name, field.type))
-                continue
-            msgspec.structs.force_setattr(self, field.name, value)
+                problems.append((field, f"{field.name} = {value!r}: {_plain(str(error))}"))
+            else:
+                msgspec.structs.force_setattr(self, field.name, value)
         if problems:
-            ranges = ", ".join(f"{name}: {allowed(kind)}" for name, kind in kinds)
+            ranges = ", ".join(f"{field.name}: {allowed(field.type)}" for field, _ in problems)
             raise ParameterError(
-                f"{self.stage} '{self.name}' does not accept " + "; ".join(problems),
+                f"{self.stage} '{self.name}' does not accept " + "; ".join(problem for _, problem in problems),
                 fix=f"{ranges} (ltbench show {self.name})",
             )
         self.check()
@@ -68,8 +67,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {}
         for key, raw in params.items():
             if key not in known:
-                near = nearest(key, known)
-                fix = f"did you mean {near[0]}?" if near else f"its parameters: {', '.join(known) or 'none'}"
+                fix = did_you_mean(key, known, f"its parameters: {', '.join(known) or 'none'}")
                 raise ParameterError(f"{cls.stage} '{cls.name}' has no parameter '{key}'", fix=fix)
             value = raw
             if isinstance(raw, str):

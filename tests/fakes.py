@@ -16,7 +16,6 @@ from types import SimpleNamespace
 
 from pebble.pool.channel import WorkerChannel
 
-from ltbench.core.plugins import PluginOrigin
 from ltbench.core.spec import Job
 from ltbench.executor import Context
 from ltbench.records import from_store
@@ -37,7 +36,7 @@ def plan(*jobs):
 
 
 def context(root, *, ttl=60.0):
-    registry = Registry.load_origin(PluginOrigin())
+    registry = Registry.load()
     return Context(store=Store(root, ttl=ttl), registry=registry, data_root=Path("unused"))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.publish import SuiteFolder, _suite_folder
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record
 from ltbench.records.records_file import Invalidation, records_file
 

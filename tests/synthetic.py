@@ -10,11 +10,13 @@ import msgspec
 import numpy as np
 
 from ltbench.core.spec import PROTOCOL, identity
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.publish import add_records, read_folder, write_folder
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables import table
-from ltbench.leaderboard.tables.columns import declared_columns
+from ltbench.leaderboard.tables.columns import declared_columns, join_columns
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, seal, validate
+from ltbench.records.record import Record, check_identity, seal, validate
+from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.records.verifications import Rerun, Verification, seal_verification
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 from ltbench_plugins.metrics.calibration import Calibration
@@ -31,6 +33,24 @@ BASELINES = {"sampler": "shuffle", "loss": "cross_entropy", "view": "identity", 
 PLUGINS = ("cb_sampler", "mixup", "label_smooth", "tta")
 STAGE_OF = {"cb_sampler": "sampler", "mixup": "mix", "label_smooth": "loss", "tta": "view"}
 EFFECT = {"cb_sampler": 0.10, "mixup": -0.03, "label_smooth": 0.005, "tta": 0.008}
+
+
+def read_jsonl(path: Path) -> list[Record]:
+    return read_records_file(path).records
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    write_records_file(path, records_file(records))
+
+
+def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, object] | Record]) -> list[Path]:
+    """Merge records, checked as those of a run are, with those of a suite's folder; return the files written."""
+    new = [validate(record) for record in records]
+    for record in new:
+        check_identity(record)
+    before, old = read_folder(folder)
+    facts = msgspec.structs.replace(facts, columns=join_columns(facts.columns, before.columns))
+    return write_folder(folder, facts, add_records(old, new))[0]
 
 
 def technique(name: str, **params: object) -> dict[str, object]:

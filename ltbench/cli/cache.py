@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from ltbench.cli.options import store_option
 from ltbench.cli.output import print_json, print_table
 from ltbench.cli.units import Size, Span
-from ltbench.core.folders import store_root
 
 
 @click.command("cache")
@@ -19,23 +19,11 @@ from ltbench.core.folders import store_root
     "--max-size", type=Size(), metavar="SIZE", help="Prune only until the store fits in this size: 500MB, 20GB."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be pruned.")
-@click.option(
-    "--store",
-    "store_path",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=store_root,
-    help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
-)
+@store_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    what: str,
-    trainings: bool,
-    older_than: float,
-    max_size: int | None,
-    dry_run: bool,
-    store_path: Path,
-    as_json: bool,
-) -> None:  # fmt: skip
+    what: str, trainings: bool, older_than: float, max_size: int | None, dry_run: bool, store_path: Path, as_json: bool
+) -> None:
     """Show what the store holds by kind, or prune what is not needed.
 
     Always safe to prune: states and snapshots, which only save time, and damaged or incomplete files. What a run is
@@ -49,8 +37,9 @@ def command(
     store = Store(store_path)
     held = sizes_by_kind(items(store))
     total = sum(size for _, size in held.values())
+    candidates = disposable(store, trainings=trainings, older_than=older_than)
     if what == "show":
-        free = sizes_by_kind(disposable(store, trainings=trainings, older_than=older_than))
+        free = sizes_by_kind(candidates)
         rows = [(kind, *held[kind], *free.get(kind, (0, 0))) for kind in KINDS if kind in held]
         if as_json:
             names = ("kind", "count", "bytes", "prunable", "prunable_bytes")
@@ -61,13 +50,9 @@ def command(
         if rows:
             print_table(
                 ("kind", "count", "size", "prunable"),
-                [
-                    (kind, f"{n:,}", size_text(size), size_text(less) if count else "")
-                    for kind, n, size, count, less in rows
-                ],
+                [(kind, f"{n:,}", size_text(size), size_text(less) if m else "") for kind, n, size, m, less in rows],
             )
         return
-    candidates = disposable(store, trainings=trainings, older_than=older_than)
     pruned = list(candidates if max_size is None else enough_for(candidates, total, max_size))
     for item in pruned:
         if not dry_run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -76,16 +76,14 @@ def _findings(name: str, registry: Registry) -> list[Finding]:
     from ltbench.testing.checks_suites import suite_conformance
 
     if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
-        return suite_conformance(name, registry)
+        return list(suite_conformance(name, registry))
     subjects: list[Technique | type[Technique]] = []
     subjects += registry.parse_all(name) if "[" in name else [registry.entry(name).technique]
     return [finding for subject in subjects for finding in conformance(subject, registry)]
 
 
 def _print(name: str, findings: Sequence[Finding]) -> None:
-    by_check: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_check.setdefault(finding.check, []).append(finding)
+    by_check = _grouped(findings, lambda finding: finding.check)
     rows = []
     for check, each in by_check.items():
         state = _worst(each)
@@ -94,7 +92,8 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
     click.echo(f"{name}\n")
     print_table(["check", "state", "runs", "requirement, or why it was skipped"], rows)
     failed = [finding for finding in findings if finding.state == "failed"]
-    for each in _by_cause(failed):
+    # By cause: the same error in the plugin's code, or the same check.
+    for each in _grouped(failed, lambda finding: finding.text if finding.raised else finding.check).values():
         checks = ", ".join(dict.fromkeys(finding.check for finding in each))
         settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
         more = f" and {len(settings) - SHOWN} more" if len(settings) > SHOWN else ""
@@ -111,9 +110,8 @@ def _worst(findings: Iterable[Finding]) -> str:
     return next(state for state in ("failed", "ok", "skipped") if state in states)
 
 
-def _by_cause(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Group failures by cause: the same error in the plugin's code, or the same check."""
+def _grouped(findings: Iterable[Finding], by: Callable[[Finding], str]) -> dict[str, list[Finding]]:
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(finding.text if finding.raised else finding.check, []).append(finding)
-    return list(groups.values())
+        groups.setdefault(by(finding), []).append(finding)
+    return groups

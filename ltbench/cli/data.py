@@ -15,7 +15,7 @@ from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
-    from ltbench.stages import Dataset, DatasetInfo
+    from ltbench.stages import Dataset
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -44,13 +44,7 @@ class Row(msgspec.Struct, kw_only=True):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_root_option
 @plugin_options
-def command(
-    name: str | None,
-    download: bool,
-    as_json: bool,
-    data_root: Path,
-    choice: PluginSelection,
-) -> None:
+def command(name: str | None, download: bool, as_json: bool, data_root: Path, choice: PluginSelection) -> None:
     """Show where the data sets are, and what to put where for missing ones.
 
     With NAME only that one; exits 2 if it is missing.
@@ -61,7 +55,11 @@ def command(
     wanted = [registry.parse(name, "dataset")] if name else [kind() for kind in registry.of("dataset").values()]
     datasets = [technique for technique in wanted if isinstance(technique, Dataset)]
     if download:
-        _prepare(datasets, data_root)
+        from ltbench.engine.dataset_arrays import prepare
+
+        for dataset in datasets:
+            click.echo(f"{dataset.label}: preparing under {data_root}", err=True)
+            prepare(dataset, data_root)
     rows = [examine(dataset, data_root) for dataset in datasets]
     if as_json:
         print_json(rows)
@@ -78,55 +76,35 @@ def examine(dataset: Dataset, root: Path) -> Row:
     try:
         row.where = dataset.locate(root)
         row.here = True
-    except LtbenchError as error:
-        row.problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises is shown in its row
-        row.problem = _plugin_error(dataset, error)
+        row.problem = _problem(dataset, error)
     try:
-        _describe(row, dataset.info(root))
+        info = dataset.info(root)
+        row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
+        row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
+        row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
     except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
-        row.problem = row.problem or (str(error) if isinstance(error, LtbenchError) else _plugin_error(dataset, error))
+        row.problem = row.problem or _problem(dataset, error)
         row.here = False
     return row
 
 
-def _describe(row: Row, info: DatasetInfo) -> None:
-    row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
-    row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
-    row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
-
-
-def _plugin_error(dataset: Dataset, error: Exception) -> str:
+def _problem(dataset: Dataset, error: Exception) -> str:
+    if isinstance(error, LtbenchError):
+        return str(error)
     return f"plugin of data set '{dataset.name}' raised {type(error).__name__}: {error}"
 
 
-def _prepare(datasets: Sequence[Dataset], root: Path) -> None:
-    from ltbench.engine.dataset_arrays import prepare
-
-    for dataset in datasets:
-        click.echo(f"{dataset.label}: preparing under {root}", err=True)
-        prepare(dataset, root)
+def _line(row: Row) -> list[object]:
+    counts = ["?" if n is None else n for n in (row.classes, row.train_images, row.test_images)]
+    size = "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}"
+    state = "yes" if row.here else "no"
+    return [row.name, state, *counts, size, row.licence.partition(";")[0], row.fingerprint[:12], row.where or "-"]
 
 
 def _print(rows: Sequence[Row]) -> None:
     head = ["data set", "here", "classes", "training", "test", "size", "licence", "fingerprint", "where"]
-    print_table(
-        head,
-        [
-            [
-                row.name,
-                "yes" if row.here else "no",
-                "?" if row.classes is None else row.classes,
-                "?" if row.train_images is None else row.train_images,
-                "?" if row.test_images is None else row.test_images,
-                "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}",
-                row.licence.partition(";")[0],
-                row.fingerprint[:12],
-                row.where or "-",
-            ]
-            for row in rows
-        ],
-    )
+    print_table(head, [_line(row) for row in rows])
     for row in rows:
         if row.problem:
             click.echo(f"\n{row.problem}")

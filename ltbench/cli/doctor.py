@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ import msgspec
 
 from ltbench.cli.options import plugin_options
 from ltbench.cli.output import print_json
-from ltbench.core.folders import data_root, store_root
+from ltbench.core.folders import cores, data_root, store_root
 from ltbench.errors import CELLS_FAILED, LtbenchError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def command(as_json: bool, choice: PluginSelection) -> int:
 
 def examine(choice: PluginSelection) -> Iterator[Finding]:
     """Yield a finding for everything that a run depends on."""
+    from ltbench.suite.recipe import native_bf16
+
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for library in LIBRARIES:
         try:
@@ -60,7 +62,8 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
         except importlib.metadata.PackageNotFoundError:
             yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
     yield from _plugins(choice)
-    yield from _machine()
+    precision = "bf16" if native_bf16() else "fp32"
+    yield Finding("processor", "ok", f"{cores()} cores, so as many workers; precision 'auto' is {precision} here")
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
     yield from _damage(store_root())
@@ -74,11 +77,9 @@ def _damage(store: Path) -> Iterator[Finding]:
         some = "; ".join(f"{damage.key}: {damage.why}" for damage in damages[:SHOWN])
         more = f"; and {len(damages) - SHOWN} more" if len(damages) > SHOWN else ""
         yield Finding(
-            "damage",
-            "note",
-            f"{len(damages)} files of the store were quarantined as damaged: {some}{more}",
+            "damage", "note", f"{len(damages)} files of the store were quarantined as damaged: {some}{more}",
             f"check the disk if there are ever more; quarantined files are not needed: rm -r {store / NAME}",
-        )
+        )  # fmt: skip
 
 
 def _plugins(choice: PluginSelection) -> Iterator[Finding]:
@@ -86,13 +87,12 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
     from ltbench.registry.loading import SLOW_SECONDS
     from ltbench.registry.registry import Registry
 
-    registry = Registry.load_origin(choice.origin())
+    registry = Registry.load(choice.origin())
     yield Finding("plugins", "ok", f"{len(registry.entries)} techniques, {len(registry.suites)} suites")
     for broken in registry.broken:
+        fix = f"pip install --upgrade {broken.distribution}, or leave it out with -p no:{broken.plugin}"
         if broken.distribution == BUILT_IN:
             fix = "pip install --force-reinstall ltbench"
-        else:
-            fix = f"pip install --upgrade {broken.distribution}, or leave it out with -p no:{broken.plugin}"
         yield Finding(f"plugin {broken.plugin}", "wrong", str(broken), broken.fix or fix)
     for name, entries in registry.clashes.items():
         owners = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
@@ -114,14 +114,6 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
             yield Finding(f"data set {name}", "note", error.what, error.fix)
 
 
-def _machine() -> Iterator[Finding]:
-    from ltbench.core.folders import cores
-    from ltbench.suite.recipe import native_bf16
-
-    precision = "bf16" if native_bf16() else "fp32"
-    yield Finding("processor", "ok", f"{cores()} cores, so as many workers; precision 'auto' is {precision} here")
-
-
 def _folder(subject: str, folder: Path, variable: str) -> Finding:
     existing = folder
     while not existing.exists():
@@ -131,6 +123,6 @@ def _folder(subject: str, folder: Path, variable: str) -> Finding:
             pass
     except OSError as error:
         return Finding(subject, "wrong", f"{folder} cannot be written: {error.strerror}", f"set {variable}")
-    free = os.statvfs(existing).f_bavail * os.statvfs(existing).f_frsize / 2**30
-    state: Literal["ok", "note"] = "ok" if free > 1 else "note"
-    return Finding(subject, state, f"{folder}, {free:.0f} GiB free", "" if free > 1 else f"set {variable}")
+    free = shutil.disk_usage(existing).free / 2**30
+    text = f"{folder}, {free:.0f} GiB free"
+    return Finding(subject, "ok", text) if free > 1 else Finding(subject, "note", text, f"set {variable}")

@@ -59,15 +59,9 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
     suites = [publish.load(folder) for folder in folders]
     if as_json:
-        print_json(
-            [
-                {"suite": suite_folder.facts, "boards": suite_folder.boards, "standing": suite_folder.trust}
-                for suite_folder in suites
-            ]
-        )
+        print_json([{"suite": each.facts, "boards": each.boards, "standing": each.trust} for each in suites])
         return
-    for number, suite_folder in enumerate(suites):
-        click.echo(("\n" if number else "") + fitted_text(suite_folder), nl=False)
+    click.echo("\n".join(map(fitted_text, suites)), nl=False)
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
@@ -77,8 +71,7 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
     """
     from ltbench.leaderboard.page.terminal import leaderboard_text
 
-    width = terminal_width()
-    color = sys.stdout.isatty()
     return leaderboard_text(
-        loaded.facts, loaded.records, loaded.boards, width, color=color, trust=loaded.trust, most=most
-    )
+        loaded.facts, loaded.records, loaded.boards, terminal_width(), color=sys.stdout.isatty(), trust=loaded.trust,
+        most=most,
+    )  # fmt: skip

@@ -22,12 +22,8 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the catalogue: a table per stage, with sources.")
 @click.option("--update", type=FILE, metavar="FILE", help="Write the catalogue between the markers of a file.")
-@click.option(
-    "--check",
-    type=FILE,
-    metavar="FILE",
-    help="Print the diff and exit with 5 if the catalogue in a file is out of date.",
-)
+@click.option("--check", type=FILE, metavar="FILE",
+              help="Print the diff and exit with 5 if the catalogue in a file is out of date.")  # fmt: skip
 @plugin_options
 def command(
     stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: PluginSelection
@@ -40,9 +36,8 @@ def command(
     if stage is not None and stage not in STAGES:
         raise UnknownName.of("stage", stage, STAGES)
     if (update or check) and (as_json or stage or (update and check)):
-        raise UsageError(
-            "--update and --check take the whole catalogue in one file", fix="give one of them and no other option"
-        )
+        raise UsageError("--update and --check take the whole catalogue in one file",
+                         fix="give one of them and no other option")  # fmt: skip
     if as_json and as_markdown:
         raise UsageError("--json and --markdown exclude each other", fix="give one of them")
     registry = load_registry(choice)
@@ -66,20 +61,14 @@ def command(
     if as_json:
         print_json(rows)
         return
-    print_table(
-        ["stage", "technique", "parameters", "plugin", "about"],
-        [
-            [
-                row["stage"],
-                f"{row['technique']} (baseline)" if row["baseline"] else row["technique"],
-                ", ".join(f"{k}={v}" for k, v in row["parameters"].items()),
-                f"{row['plugin']} {row['version']}",
-                row["about"],
-            ]
-            for row in rows
-        ],
-    )
+    print_table(["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows])
     _families(registry, stage)
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    technique = f"{row['technique']} (baseline)" if row["baseline"] else row["technique"]
+    parameters = ", ".join(f"{k}={v}" for k, v in row["parameters"].items())
+    return [row["stage"], technique, parameters, f"{row['plugin']} {row['version']}", row["about"]]
 
 
 def _catalogue(

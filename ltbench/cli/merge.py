@@ -14,7 +14,7 @@ from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.merge import MergeResult
-    from ltbench.leaderboard.page.page import SuiteFacts
+    from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
 

@@ -40,13 +40,13 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
         check_name(part.name, part.kind, owners)
         owners[part.name] = "another part of this command"
     distribution = distribution or f"ltbench-{parts[0].name.replace('_', '-')}"
+    git = shutil.which("git")
+    answer = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
+    author = (answer.stdout.strip() if answer else "") or "FILL IN: YOUR NAME"
     package = Package(
-        distribution=distribution,
-        module=import_name(distribution),
-        parts=tuple(parts),
-        author=_author(),
+        distribution=distribution, module=import_name(distribution), parts=tuple(parts), author=author,
         year=dt.datetime.now(tz=dt.UTC).year,
-    )
+    )  # fmt: skip
     files, folder = package.files(), output or Path(distribution)
     write(files, folder)
     click.echo(
@@ -64,18 +64,10 @@ def _parts(words: Sequence[str]) -> list[Part]:
     kinds, names = words[::2], words[1::2]
     for kind, name in zip(kinds, [*names, ""], strict=False):
         if kind not in KINDS and name in KINDS:
-            raise UsageError(
-                f"'{kind}' is no stage", why="the stage comes before the name", fix=f"ltbench new {name} {kind}"
-            )
+            raise UsageError(f"'{kind}' is no stage", why="the stage comes before the name",
+                             fix=f"ltbench new {name} {kind}")  # fmt: skip
         if kind not in KINDS:
             raise UnknownName.of("stage", kind, KINDS)
     if len(kinds) > len(names):
         raise UsageError(f"{KINDS[kinds[-1]]} without a name", fix=f"ltbench new {' '.join(words)} my_{kinds[-1]}")
     return [Part(kind, name) for kind, name in zip(kinds, names, strict=True)]
-
-
-def _author() -> str:
-    """Return the user name that git is configured with."""
-    git = shutil.which("git")
-    answer = subprocess.run([git, "config", "user.name"], capture_output=True, text=True, check=False) if git else None
-    return (answer.stdout.strip() if answer else "") or "FILL IN: YOUR NAME"

@@ -34,7 +34,7 @@ def plugin_options(function: F) -> F:
     ) -> Any:
         from ltbench.registry.discovery import PluginSelection
 
-        from_environment = [word.strip() for word in os.environ.get(VARIABLE, "").split(",") if word.strip()]
+        from_environment = filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(",")))
         choice = PluginSelection(
             files=tuple(plugin_files), words=(*from_environment, *words), builtin_only=builtin_only
         )
@@ -50,10 +50,7 @@ def plugin_options(function: F) -> F:
              "holds more, separated by commas.",
     )  # fmt: skip
     without = click.option(
-        "--no-plugins",
-        "builtin_only",
-        is_flag=True,
-        help="Leave third-party plugins off, except those given by -p.",
+        "--no-plugins", "builtin_only", is_flag=True, help="Leave third-party plugins off, except those given by -p."
     )
     return files(word(without(cast("F", command))))
 
@@ -79,8 +76,7 @@ def suite_options(function: F) -> F:
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                          help="Change a field of the recipe, as in --set epochs=5. Repeatable."),
             data_root_option,
-            click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-                         help="Folder of trained results.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]"),
+            store_option,
         )
     ):  # fmt: skip
         function = option(function)
@@ -92,6 +88,14 @@ def data_root_option(function: F) -> F:
     return click.option(
         "--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
         help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+    )(function)  # fmt: skip
+
+
+def store_option(function: F) -> F:
+    """Add the option for the folder of the store."""
+    return click.option(
+        "--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
+        help="Folder of trained results.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
     )(function)  # fmt: skip
 
 
@@ -129,7 +133,7 @@ def load_registry(choice: PluginSelection) -> Registry:
     """Return the registry; print a line on stderr for each plugin or technique that is off."""
     from ltbench.registry.registry import Registry
 
-    registry = Registry.load_origin(choice.origin())
+    registry = Registry.load(choice.origin())
     for broken in registry.broken:
         click.echo(f"warning: {broken} (ltbench doctor)", err=True)
     for name, entries in registry.clashes.items():

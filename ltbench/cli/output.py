@@ -10,11 +10,6 @@ import click
 import msgspec
 
 
-def called() -> list[str]:
-    """Return the command line of this process, starting with ltbench."""
-    return ["ltbench", *sys.argv[1:]]
-
-
 def print_json(data: object) -> None:
     """Print indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())

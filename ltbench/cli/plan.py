@@ -51,6 +51,7 @@ def command(
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
+    from ltbench.running.run_record import about
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
     from ltbench.timing.estimate import Prediction, known
@@ -68,7 +69,7 @@ def command(
         status = part_status if status is None else status + part_status
         left_out += part.left_out
         if with_cells:
-            cells += [{"id": c.key, **c.extra["setting"], "combination": label(c.extra)} for c in part.cells]
+            cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     if as_json:
         print_json(_facts(suite, status, left_out) | ({"list": cells} if with_cells else {}))
@@ -89,11 +90,7 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
         "cells_failed_before": len(status.failed),
         "jobs": status.jobs,
         "missing": status.missing,
-        "trainings": status.trainings,
-        "trainings_naive": status.trainings_naive,
-        "passes": status.passes,
-        "passes_naive": status.passes_naive,
-        "stale": status.stale,
+        **{name: getattr(status, name) for name in ("trainings", "trainings_naive", "passes", "passes_naive", "stale")},
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
@@ -105,8 +102,9 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
 
 def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
     jobs, missing = status.jobs, status.missing
+    again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
-    click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + _again(status))
+    click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
         pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > status.trainings else ""
@@ -144,9 +142,7 @@ def _time(status: PlanStatus) -> str:
         return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
     total = sum(forecast.basis.values()) or 1.0
     parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
-    basis = ", ".join(
-        f"{100 * share / total:.0f} % from {SOURCES[source]}" for source, share in parts if share >= total / 200
-    )
+    basis = ", ".join(f"{100 * s / total:.0f} % from {SOURCES[source]}" for source, s in parts if s >= total / 200)
     return (
         f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
@@ -163,12 +159,3 @@ def _big(number: float) -> str:
         if number >= size:
             return f"{number / size:.1f} {name}"
     return f"{number:,.0f}"
-
-
-def _again(status: PlanStatus) -> str:
-    return f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
-
-
-def label(extra: dict[str, Any]) -> str:
-    """Return the combination of a cell as a leaderboard writes it."""
-    return " + ".join(text for text in extra["combination"].values() if text) or "baseline"

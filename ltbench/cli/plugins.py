@@ -11,7 +11,8 @@ from ltbench.cli.output import print_json, print_table
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltbench.registry.discovery import PluginSelection
+    from ltbench.core.plugins import PluginSource
+    from ltbench.registry.discovery import Broken, PluginSelection
     from ltbench.registry.registry import Registry
 
 
@@ -46,34 +47,21 @@ def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelect
 
 
 def _rows(registry: Registry) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [
-        {
-            "plugin": loaded.source.plugin,
-            "distribution": loaded.source.distribution,
-            "version": loaded.source.version,
+    rows = [
+        _source(loaded.source) | {
             "techniques": (names := loaded.names())["technique"],
             "off": [name for name in names["technique"] if name in registry.clashes],
-            "suites": names["suite"],
-            "executors": names["executor"],
-            "families": len(loaded.families),
-            "milliseconds": round(1000 * loaded.seconds, 2),
-            "slow": loaded.is_slow,
-            "error": None,
+            "suites": names["suite"], "executors": names["executor"], "families": len(loaded.families),
+            "milliseconds": round(1000 * loaded.seconds, 2), "slow": loaded.is_slow, "error": None,
         }
         for loaded in registry.loaded
-    ]
+    ]  # fmt: skip
     empty = {"techniques": [], "off": [], "suites": [], "executors": [], "families": 0, "milliseconds": None}
-    return rows + [
-        {
-            "plugin": broken.plugin,
-            "distribution": broken.distribution,
-            "version": broken.version,
-            **empty,
-            "slow": False,
-            "error": broken.error,
-        }
-        for broken in registry.broken
-    ]
+    return rows + [_source(broken) | empty | {"slow": False, "error": broken.error} for broken in registry.broken]
+
+
+def _source(plugin: PluginSource | Broken) -> dict[str, Any]:
+    return {"plugin": plugin.plugin, "distribution": plugin.distribution, "version": plugin.version}
 
 
 def _line(row: dict[str, Any]) -> list[str]:

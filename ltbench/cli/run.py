@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from ltbench.cli.options import (
     plugin_options,
     suite_options,
 )
-from ltbench.cli.output import called, print_json
+from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.cli.units import Size, Span
@@ -35,44 +36,22 @@ SHOWN = 20
 @click.command("run")
 @suite_options
 @click.option("--budget", type=Span(), metavar="TIME", help="Start no more jobs after this time: 90s, 10m, 2h.")
-@click.option(
-    "--executor",
-    "executor_name",
-    metavar="NAME[OPTIONS]",
-    help="Where jobs run: local (worker processes), inline (this process, for debugging), "
-    "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  [default: the suite's, else local]",
-)
+@click.option("--executor", "executor_name", metavar="NAME[OPTIONS]",
+              help="Where jobs run: local (worker processes), inline (this process, for debugging), "
+                   "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
+                   "[default: the suite's, else local]")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
-@click.option(
-    "--retries",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="How often a job is tried again whose worker died or exceeded a limit.",
-)
+@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
+              help="How often a job is tried again whose worker died or exceeded a limit.")  # fmt: skip
 @click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: no limit]")
+@click.option("--memory", type=Size(), metavar="SIZE",
+              help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: no limit]")  # fmt: skip
+@click.option("--pdb", is_flag=True,
+              help="With --executor inline: open Python's debugger where a job raises; 'q' continues with the next job.")  # fmt: skip
+@click.option("--retry-failed/--keep-failed", default=True, show_default=True,
+              help="Whether cells that failed in an earlier run are tried again.")  # fmt: skip
 @click.option(
-    "--memory",
-    type=Size(),
-    metavar="SIZE",
-    help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: no limit]",
-)
-@click.option(
-    "--pdb",
-    is_flag=True,
-    help="With --executor inline: open Python's debugger where a job raises; 'q' continues with the next job.",
-)
-@click.option(
-    "--retry-failed/--keep-failed",
-    default=True,
-    show_default=True,
-    help="Whether cells that failed in an earlier run are tried again.",
-)
-@click.option(
-    "--no-sharing",
-    is_flag=True,
-    help="Train every cell by itself and publish nothing: to measure what sharing saves.",
+    "--no-sharing", is_flag=True, help="Train every cell by itself and publish nothing: to measure what sharing saves."
 )
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
 @leaderboards_option
@@ -80,23 +59,9 @@ SHOWN = 20
 @cell_options
 @plugin_options
 def command(
-    choice: PluginSelection,
-    data_root: Path,
-    store_path: Path,
-    budget: float | None,
-    executor_name: str | None,
-    workers: int | None,
-    retries: int,
-    timeout: float | None,
-    memory: int | None,
-    pdb: bool,
-    retry_failed: bool,
-    no_sharing: bool,
-    rerun_stale: bool,
-    leaderboards: Path,
-    as_json: bool,
-    cell: str | None,
-    records: Path | None,
+    choice: PluginSelection, data_root: Path, store_path: Path, budget: float | None, executor_name: str | None,
+    workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
+    no_sharing: bool, rerun_stale: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
     """Train what is missing of a suite, show the progress, and publish the leaderboard.
@@ -129,7 +94,9 @@ def command(
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,
-        RunLog(store, command=called(), suite=suite.name, executor=offer.name, workers=executor.slots) as log,
+        RunLog(
+            store, command=["ltbench", *sys.argv[1:]], suite=suite.name, executor=offer.name, workers=executor.slots
+        ) as log,
     ):
         result = run_parts(suite, context, executor, options, log=log, folder=folder)
     if log.problem:

@@ -21,22 +21,13 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--figure",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.png",
-    help="Write a picture that shows what an augmentation or mix does to real images.",
-)
+@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png",
+              help="Write a picture that shows what an augmentation or mix does to real images.")  # fmt: skip
 @click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of these images.")
 @data_root_option
 @plugin_options
 def command(
-    name: str,
-    as_json: bool,
-    figure: Path | None,
-    dataset: str,
-    data_root: Path,
-    choice: PluginSelection,
+    name: str, as_json: bool, figure: Path | None, dataset: str, data_root: Path, choice: PluginSelection
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from ltbench.cli.options import store_option
 from ltbench.cli.output import print_json, print_table
-from ltbench.core.folders import store_root
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
-    from ltbench.running.run_record import Run
     from ltbench.running.store_status import ObservedRun, Status
 
 SHOWN_JOBS = 16
 
 
 @click.command("status")
-@click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-              help="Folder of what was trained.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+@store_option
 @click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Runs to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store_path: Path, last: int, as_json: bool) -> None:
@@ -35,18 +33,9 @@ def command(store_path: Path, last: int, as_json: bool) -> None:
 
     status = store_status(Store(store_path), last)
     if as_json:
-        print_json(_facts(status))
+        print_json(status)
     else:
         _print(status)
-
-
-def _facts(status: Status) -> dict[str, Any]:
-    import msgspec
-
-    facts: dict[str, Any] = msgspec.to_builtins(status)
-    for name in ("running", "recent"):
-        facts[name] = [seen["run"] | {"state": seen["state"], "quiet": seen["quiet"]} for seen in facts[name]]
-    return facts
 
 
 def _print(status: Status) -> None:
@@ -54,8 +43,8 @@ def _print(status: Status) -> None:
         click.echo(f"nothing has run on {status.store} yet")
         return
     click.echo(f"store {status.store}")
-    for seen in status.running:
-        _print_running(seen)
+    for run in status.running:
+        _print_running(run)
     if not status.running:
         click.echo("nothing is running")
     for held in status.held:
@@ -64,32 +53,27 @@ def _print(status: Status) -> None:
         click.echo("")
         print_table(
             ("began", "took", "state", "cells done", "failed", "predicted", "actual", "command"),
-            [_row(seen) for seen in status.recent],
+            [_row(run) for run in status.recent],
         )
-        if any(seen.run.parts for seen in status.recent):
+        if any(run.parts for run in status.recent):
             click.echo("predicted: after a tenth of the work, and in brackets at the start, for the last part of a run")
 
 
-def _print_running(seen: ObservedRun) -> None:
-    run = seen.run
+def _print_running(run: ObservedRun) -> None:
+    elapsed = duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())
     click.echo(
         f"running: {shlex.join(run.command)}\n"
-        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {_since(run)}\n"
+        f"  on {run.host}, process {run.pid}, {run.executor} with {run.workers} workers, since {run.began} ({elapsed})\n"
         f"  cells {run.done}/{run.cells} done, {run.failed} failed; jobs {run.jobs_done}/{run.jobs}; "
-        + ("time remaining unknown" if run.eta is None else f"ETA {duration(max(0.0, run.eta - seen.quiet))}")
+        + ("time remaining unknown" if run.eta is None else f"ETA {duration(max(0.0, run.eta - run.quiet))}")
     )
     for job in run.in_flight[:SHOWN_JOBS]:
-        click.echo(f"  {job.kind:7} {job.key[:12]}  {duration(job.seconds + seen.quiet):>12}  {job.about}")
+        click.echo(f"  {job.kind:7} {job.key[:12]}  {duration(job.seconds + run.quiet):>12}  {job.about}")
     if len(run.in_flight) > SHOWN_JOBS:
         click.echo(f"  and {len(run.in_flight) - SHOWN_JOBS} more jobs")
 
 
-def _since(run: Run) -> str:
-    return f"{run.began} ({duration((datetime.now(UTC) - datetime.fromisoformat(run.began)).total_seconds())})"
-
-
-def _row(seen: ObservedRun) -> tuple[object, ...]:
-    run = seen.run
+def _row(run: ObservedRun) -> tuple[object, ...]:
     predicted = actual = "-"
     if run.parts and run.parts[-1].guesses:
         start, *later = run.parts[-1].guesses
@@ -98,7 +82,7 @@ def _row(seen: ObservedRun) -> tuple[object, ...]:
         actual = duration(run.parts[-1].seconds) + ("" if first.ratio is None else f", x{first.ratio:.2f}")
     cells = f"{run.done}/{run.cells}"
     return (
-        run.began, duration(run.seconds), seen.state, cells, run.failed, predicted, actual, shlex.join(run.command),
+        run.began, duration(run.seconds), run.state, cells, run.failed, predicted, actual, shlex.join(run.command),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -81,6 +81,7 @@ def command(
     """
     from ltbench.records.locations import find_location
     from ltbench.verify.audit import examine
+    from ltbench.verify.rerun import drawn
 
     place = find_location(path, leaderboards)
     registry = load_registry(choice)
@@ -89,13 +90,14 @@ def command(
     examined = examine(place, registry, data_root)
     # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
     drawn_with = secrets.randbits(32) if seed is None else seed
-    again, made = _train(examined, count, drawn_with, tolerance, registry, data_root, executor_name, workers)
-    wrong = [finding for finding in examined.findings if finding.level == "wrong"]
-    unknown = [finding for finding in examined.findings if finding.level == "unknown"]
-    failed = bool(wrong) or not all(one.agrees for one in again)
+    chosen = drawn(examined.sound, count, drawn_with)
+    made = _retrained(chosen, registry, data_root, executor_name, workers)
+    again = [_report(record, made.get(record.id), tolerance) for record in chosen]
+    levels = {finding.level for finding in examined.findings}
+    failed = "wrong" in levels or not all(one.agrees for one in again)
     verification = None
     if not failed and again:
-        verification = _verification(examined, again, made, drawn_with, tolerance)
+        verification = _verification(examined, again, list(made.values()), drawn_with, tolerance)
     written = None if dry else _write(place, verification, again)
     if as_json:
         print_json({
@@ -104,51 +106,47 @@ def command(
             "rerun": again, "verification": verification, "written": None if written is None else str(written),
         })  # fmt: skip
     else:
-        _print(examined, again, verification, written, drawn_with)
+        _print(examined, again, drawn_with)
+        if failed:
+            click.echo("NOT VERIFIED")
+        elif verification is None:
+            click.echo("not verified: no cell was rerun (--rerun K)")
+        else:
+            where = f"; written to {written}" if written else ""
+            click.echo(f"verified by {verification.short.replace('`', '')}{where}")
     if failed:
         return CELLS_FAILED
-    if unknown:
+    if "unknown" in levels:
         return PLUGIN_UNAVAILABLE
     return DONE if examined.records else WRONG_USAGE
 
 
-def _train(
-    examined: Examined,
-    count: int,
-    seed: int,
-    tolerance: float | None,
-    registry: Registry,
-    data_root: Path,
-    executor_name: str,
-    workers: int | None,
-) -> tuple[list[RerunReport], list[Record]]:
-    """Rerun cells in a temporary store; return the outcome of each, and the new records."""
+def _retrained(
+    chosen: Sequence[Record], registry: Registry, data_root: Path, executor_name: str, workers: int | None
+) -> dict[str, Record]:
+    """Rerun cells in a temporary store; return the new records by id."""
     from ltbench.executor import Context, Terms
-    from ltbench.records.agreement import agreement
     from ltbench.running.progress import Progress
     from ltbench.store.store import Store
-    from ltbench.verify.rerun import drawn, retrain
+    from ltbench.verify.rerun import retrain
 
-    chosen = drawn(examined.sound, count, seed)
     if not chosen:
-        return [], []
+        return {}
     with tempfile.TemporaryDirectory(prefix="ltbench-verify-") as folder:
         context = Context(store=Store(Path(folder) / "store"), registry=registry, data_root=data_root)
         with registry.executor(executor_name).make(context, Terms(workers=workers)) as executor, Progress() as progress:
-            made = retrain(chosen, context, executor, on_event=progress)
-    reports = []
-    for record in chosen:
-        now = made.get(record.id)
-        error = "no record was made" if now is None else "" if now.error is None else now.error.message
-        agreed = None if now is None or error else agreement(record, now)
-        reports.append(
-            RerunReport(
-                id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor,
-                seed=record.setting.seed, agrees=agreed is not None and agreed.within(tolerance), agreement=agreed,
-                error=error,
-            )
-        )  # fmt: skip
-    return reports, list(made.values())
+            return retrain(chosen, context, executor, on_event=progress)
+
+
+def _report(record: Record, now: Record | None, tolerance: float | None) -> RerunReport:
+    from ltbench.records.agreement import agreement
+
+    error = "no record was made" if now is None else "" if now.error is None else now.error.message
+    agreed = None if now is None or error else agreement(record, now)
+    return RerunReport(
+        id=record.id, label=record.label, imbalance_factor=record.setting.imbalance_factor, seed=record.setting.seed,
+        agrees=agreed is not None and agreed.within(tolerance), agreement=agreed, error=error,
+    )  # fmt: skip
 
 
 def _verification(
@@ -178,6 +176,7 @@ def _write(place: RecordsLocation, verification: Verification | None, reruns: Se
 
     Verifications of a cell that now has other numbers are removed.
     """
+    from ltbench.leaderboard import publish
     from ltbench.records.verifications import FILE, read_verifications, write_verifications
 
     if place.kind == "store":
@@ -190,25 +189,12 @@ def _write(place: RecordsLocation, verification: Verification | None, reruns: Se
         before.append(verification)
     if verification is not None or refuted:
         write_verifications(path, before)
-        _render(place)
+        if place.kind == "suite" and (place.path / publish.PAGE).is_file():
+            publish.write_folder(place.path, *publish.read_folder(place.path))
     return None if verification is None else path
 
 
-def _render(place: RecordsLocation) -> None:
-    """Render the page beside the records again."""
-    from ltbench.leaderboard import publish
-
-    if place.kind == "suite" and (place.path / publish.PAGE).is_file():
-        publish.write_folder(place.path, *publish.read_folder(place.path))
-
-
-def _print(
-    examined: Examined,
-    reruns: Sequence[RerunReport],
-    verification: Verification | None,
-    written: Path | None,
-    seed: int,
-) -> None:
+def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
         f"records       {len(examined.records)} readable" + (f", {failed} of them of failed cells" * bool(failed))
@@ -217,7 +203,8 @@ def _print(
     click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from predictions")
     if reruns:
         click.echo(f"rerun         {len(reruns)} cells, drawn with seed {seed}:\n")
-        print_table(["cell", "techniques", "factor", "seed", "outcome"], [_row(rerun) for rerun in reruns])
+        rows = [(one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)) for one in reruns]
+        print_table(["cell", "techniques", "factor", "seed", "outcome"], rows)
         click.echo("")
     for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
         findings = [finding for finding in examined.findings if finding.level == level]
@@ -225,19 +212,6 @@ def _print(
             click.echo(f"{title}: {finding.where}: {finding.what}")
         if len(findings) > SHOWN:
             click.echo(f"{title}: and {len(findings) - SHOWN} more (--json has all)")
-    wrong = any(finding.level == "wrong" for finding in examined.findings)
-    if wrong or not all(rerun.agrees for rerun in reruns):
-        click.echo("NOT VERIFIED")
-    elif verification is None:
-        click.echo("not verified: no cell was rerun (--rerun K)")
-    else:
-        click.echo(
-            f"verified by {verification.short.replace('`', '')}" + (f"; written to {written}" if written else "")
-        )
-
-
-def _row(rerun: RerunReport) -> list[Any]:
-    return [rerun.id[:12], rerun.label, f"{rerun.imbalance_factor:g}", rerun.seed, _outcome(rerun)]
 
 
 def _outcome(rerun: RerunReport) -> str:

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -20,8 +21,7 @@ _FIXES = {
     errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then goes on",
     errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then goes on",
     errno.EFBIG: f"raise the limit on the size of files, or {ELSEWHERE}",
-    errno.EACCES: f"make it readable and writable for this user, or {ELSEWHERE}",
-    errno.EPERM: f"make it readable and writable for this user, or {ELSEWHERE}",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"make it readable and writable for this user, or {ELSEWHERE}"),
     errno.EIO: f"examine the disk, or {ELSEWHERE}",
     errno.ENOTDIR: f"something on the way to it is a file: remove that, or {ELSEWHERE}",
 }
@@ -85,6 +85,19 @@ def write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace(path: Path, content: bytes, *, flushed: bool = True) -> None:
+    """Replace a file through a temporary one beside it, so that readers see its old content or the new one, whole."""
+    fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
+    try:
+        if flushed:
+            write(fresh, content)
+        else:
+            fresh.write_bytes(content)
+        fresh.replace(path)
+    finally:
+        remove(fresh)
 
 
 def move(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,21 +32,17 @@ class SignalCount:
 
 @contextlib.contextmanager
 def catch_signals() -> Iterator[SignalCount]:
-    """Count SIGINT and SIGTERM in the block instead of ending the process; the second raises `StopNow`."""
+    """Count SIGINT and SIGTERM in the block instead of ending the process; the second raises `StopNow`.
+
+    Only in the main thread: others cannot set handlers.
+    """
     signals = SignalCount()
-    with handle_signals(signals.add):
-        yield signals
-
-
-@contextlib.contextmanager
-def handle_signals(act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` for each SIGINT and SIGTERM in the block. Only in the main thread: others cannot set handlers."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield signals
         return
-    before = {number: signal.signal(number, lambda *_: act()) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda *_: signals.add()) for number in SIGNALS}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 import torch
 from torch import Generator, Tensor
 
@@ -141,9 +142,7 @@ def _unblended(images: Tensor, labels: Tensor, _stream: Generator) -> Mixed:
 def _blender(mix: Mix, counts: Tensor) -> Blend:
     def blend(images: Tensor, labels: Tensor, stream: Generator) -> Mixed:
         mixed = mix.mix(images, labels, counts, stream)
-        return Mixed(
-            images=_channels_last(mixed.images), labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam
-        )
+        return msgspec.structs.replace(mixed, images=_channels_last(mixed.images))
 
     return blend
 

@@ -44,7 +44,7 @@ def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Ima
 
     A data set that has to read its images to compute its `info` calls this, so that they are read once.
     """
-    images = _validated(images, info, dataset.label)
+    images = validated(images, info, dataset.label)
     folder = _folder(dataset, info, root)
     try:
         _store(images, folder, info)
@@ -65,12 +65,12 @@ def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
             return None
         # Mode c (copy-on-write): torch wants writable arrays, and other processes map the same file.
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
-        return _validated(Images(**arrays), info, folder.name)
+        return validated(Images(**arrays), info, folder.name)
     except (OSError, ValueError, DataError):
         return None
 
 
-def _validated(images: Images, info: DatasetInfo, label: str) -> Images:
+def validated(images: Images, info: DatasetInfo, label: str) -> Images:
     """Return the images as contiguous, writable arrays; raise `DataError` if they do not match `info`."""
     arrays = {}
     for split, counts in (("train", info.train_counts), ("test", info.test_counts)):
@@ -84,13 +84,15 @@ def _validated(images: Images, info: DatasetInfo, label: str) -> Images:
                 raise DataError(
                     f"data set '{label}': {name} are {array.dtype} {list(array.shape)}",
                     why=f"expected {np.dtype(dtype)} {list(shape)}",
+                    fix="correct info or load",
                 )
             arrays[name] = np.require(array, requirements=["C", "W"])
         actual = class_counts(arrays[f"{split}_labels"], len(info.classes)).tolist()
         if actual != list(counts):
             raise DataError(
-                f"data set '{label}': {split} images per class are {actual}", why=f"expected {list(counts)}"
-            )
+                f"data set '{label}': {split} images per class are {actual}",
+                why=f"expected {list(counts)}", fix="correct info or load",
+            )  # fmt: skip
     return Images(**arrays)
 
 

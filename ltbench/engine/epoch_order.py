@@ -25,7 +25,10 @@ class EpochOrder:
         self.sampler = sampler
         self.labels, self.counts = labels, counts
         self.recipe_batch_size = batch_size
-        self.batch_size = _checked_batch_size(sampler, sampler.batch_size(batch_size, len(counts)))
+        size: object = sampler.batch_size(batch_size, len(counts))
+        if not (isinstance(size, int) and size >= 2):
+            raise output_checks.wrong_output(sampler, f"batch size {size!r}", "a whole number of at least 2")
+        self.batch_size = size
         pool = sampler.pool(labels, counts, generator(seed, "pool"))
         self.pool = output_checks.check_indices(sampler, "pool", pool, len(labels))
         self.images_per_epoch = 0
@@ -49,12 +52,6 @@ class EpochOrder:
                 self.sampler, f"an epoch of {len(indices)} images", f"{self.images_per_epoch}, as before"
             )
         return indices
-
-
-def _checked_batch_size(sampler: Sampler, batch_size: object) -> int:
-    if isinstance(batch_size, int) and batch_size >= 2:
-        return batch_size
-    raise output_checks.wrong_output(sampler, f"batch size {batch_size!r}", "a whole number of at least 2")
 
 
 def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> Generator:

@@ -7,12 +7,13 @@ inputs, and operations on tensors of both devices raise torch's error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 DEVICE = torch.device("cuda", 0)
 
@@ -54,24 +55,20 @@ def move_network(network: nn.Module) -> None:
                     tensors[name] = tensor.detach().as_subclass(FakeDeviceTensor)  # type: ignore[assignment]
 
 
+_ATTRIBUTES: Mapping[Any, object] = {
+    Tensor.device.__get__: DEVICE,
+    Tensor.is_cuda.__get__: True,  # type: ignore[attr-defined]
+    Tensor.is_cpu.__get__: False,  # type: ignore[attr-defined]
+}
+"""Attributes of a tensor on `DEVICE`, by their getter."""
 _INDEXING = ("__getitem__", "__setitem__", "index_put_", "index_put")
 """Accept CPU indices for a tensor on any device."""
 _NEEDS_CPU = ("numpy", "__array__")
 """Raise for a tensor that is not on the CPU."""
 _RETURNS_TO_CPU = (
-    "tolist",
-    "item",
-    "__int__",
-    "__float__",
-    "__bool__",
-    "__index__",
-    "__len__",
-    "__repr__",
-    "__format__",
-    "size",
-    "dim",
-    "cpu",
-)
+    "tolist", "item", "__int__", "__float__", "__bool__", "__index__", "__len__", "__repr__", "__format__", "size",
+    "dim", "cpu",
+)  # fmt: skip
 """Return Python values or a tensor on the CPU."""
 
 
@@ -91,7 +88,7 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
         name = getattr(func, "__name__", "")
         if name == "__get__":
             return self._attribute(func, args)
-        inputs_on_it = any(is_on_fake_device(tensor) for tensor in _tensors((args, keywords)))
+        inputs_on_it = any(isinstance(leaf, FakeDeviceTensor) for leaf in tree_leaves((args, keywords)))
         target = _target_device(name, args, keywords)
         if inputs_on_it and name in _NEEDS_CPU:
             raise TypeError(
@@ -120,13 +117,8 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
 
     @staticmethod
     def _attribute(func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        if is_on_fake_device(args[0]):
-            if func == Tensor.device.__get__:
-                return DEVICE
-            if func == Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
-                return True
-            if func == Tensor.is_cpu.__get__:  # type: ignore[attr-defined]
-                return False
+        if is_on_fake_device(args[0]) and func in _ATTRIBUTES:
+            return _ATTRIBUTES[func]
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
             result = func(*args)
         return _on_device(result, fake=is_on_fake_device(args[0]))
@@ -134,15 +126,14 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
 
 def _target_device(name: str, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> torch.device | None:
     """Return the device that a call names; None if its inputs decide."""
-    asked = keywords.get("device")
     if name == "cuda":
         return DEVICE
-    if name == "to" and asked is None:
-        asked = next((value for value in args[1:] if _as_device(value) is not None), None)
-    if asked is None and name == "to":
-        other = next((value for value in args[1:] if isinstance(value, Tensor)), None)
-        return None if other is None else DEVICE if is_on_fake_device(other) else torch.device("cpu")
-    return _as_device(asked)
+    for value in (keywords.get("device"), *(args[1:] if name == "to" else ())):
+        if isinstance(value, Tensor):
+            return DEVICE if is_on_fake_device(value) else torch.device("cpu")
+        if (device := _as_device(value)) is not None:
+            return device
+    return None
 
 
 def _as_device(value: Any) -> torch.device | None:
@@ -155,32 +146,15 @@ def _as_device(value: Any) -> torch.device | None:
     return DEVICE if device.type == DEVICE.type else device
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (list, tuple)):
-        for value in values:
-            yield from _tensors(value)
-    elif isinstance(values, dict):
-        yield from _tensors(list(values.values()))
-
-
 def _require_one_device(name: str, *inputs: Any) -> None:
-    for tensor in _tensors(inputs):
-        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
-            scalar = tensor.dim() == 0  # torch combines CPU scalars with tensors on any device
-        if not is_on_fake_device(tensor) and not scalar:
+    for leaf in tree_leaves(inputs):
+        # torch combines CPU scalars with tensors on any device.
+        if isinstance(leaf, Tensor) and not isinstance(leaf, FakeDeviceTensor) and leaf.dim():
             raise RuntimeError(
                 f"Expected all tensors to be on the same device, but found at least two devices, {DEVICE} and cpu! ({name})"
             )
 
 
 def _on_device(result: Any, *, fake: bool) -> Any:
-    if isinstance(result, Tensor):
-        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
-            return result.as_subclass(FakeDeviceTensor if fake else Tensor)
-    if type(result) in {list, tuple}:
-        return type(result)(_on_device(value, fake=fake) for value in result)
-    if isinstance(result, tuple):  # a named tuple, such as torch.max returns
-        return type(result)([_on_device(value, fake=fake) for value in result])
-    return result
+    with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+        return tree_map_only(Tensor, lambda tensor: tensor.as_subclass(FakeDeviceTensor if fake else Tensor), result)

@@ -20,7 +20,7 @@ from ltbench.core.spec import Job, Spec, stream_seed
 from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
 from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
-from ltbench.engine.output_checks import naming_techniques
+from ltbench.engine.output_checks import check_indices, naming_techniques
 from ltbench.engine.resume import Snapshots, resume, store_state
 from ltbench.engine.subset import Subset, load, select_images
 from ltbench.engine.tensor_files import write_json, write_tensors
@@ -64,7 +64,7 @@ def fit(job: Job, context: Context) -> None:
         if job.keep_state:
             store_state(training, end_state(job.key), spec, plugins, context.store)
         with context.store.writing(job.key) as folder:
-            write_tensors(folder / _WEIGHTS, training.average.module.state_dict())
+            write_tensors(folder / _WEIGHTS, training.predictor.state_dict())
             write_json(folder / "meta.json", meta)
     for snapshot in filter(context.store.has, snapshots(job.key)):
         context.store.discard(snapshot)
@@ -78,9 +78,10 @@ def training_subset(spec: Spec, context: Context) -> Subset:
     ensemble = context.registry.build_as(spec["bag"]["ensemble"], Ensemble)
     # The same stream for every bag, so that an ensemble can partition the subset into disjoint bags.
     rng = np.random.default_rng(stream_seed(spec["seed"], "members"))
+    number = spec["bag"]["number"]
     with naming_techniques():
-        indices = ensemble.bag(spec["bag"]["number"], subset.labels.numpy(), rng)
-    return select_images(subset, indices, where=f"ensemble '{ensemble.label}', bag {spec['bag']['number']}")
+        indices = torch.as_tensor(ensemble.bag(number, subset.labels.numpy(), rng))
+    return select_images(subset, check_indices(ensemble, f"bag {number}", indices, len(subset.labels)))
 
 
 def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:

@@ -6,21 +6,17 @@ in every epoch. Computing them once makes a step as cheap as one of a linear mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+Precision = Callable[[], AbstractContextManager[object]]
+"""Returns the context of a forward pass."""
 _MAX_TABLE_BYTES = 4 << 30
 """Largest feature table. Not a share of the free memory: whether there is a table decides the last bits of a result."""
-
-
-class Precision(Protocol):
-    """The context of a forward pass."""
-
-    def __call__(self) -> AbstractContextManager[object]: ...
 
 
 def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precision: Precision) -> Tensor | None:

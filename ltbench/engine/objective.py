@@ -27,7 +27,10 @@ def make_objective(loss: Loss, weight: Weight | None, mix: Mix | None, counts: T
 
     Raises `JobFailed` if a technique returns a value of the wrong shape, or weights that are not finite and >= 0.
     """
-    table = _class_weights(weight, counts)
+    if weight is None:
+        table = torch.ones(len(counts), device=counts.device)
+    else:
+        table = output_checks.check_class_weights(weight, weight.weights(counts), len(counts)).float()
     reduce = _mean if weight is None else weight.reduce
     _check_outputs(loss, weight, table, reduce, counts)
 
@@ -52,12 +55,6 @@ def count_correct(logits: Tensor, batch: Mixed) -> Tensor:
     if batch.lam is not None:
         correct = batch.lam * correct + (1 - batch.lam) * (predicted == batch.labels_b)
     return correct.sum()
-
-
-def _class_weights(weight: Weight | None, counts: Tensor) -> Tensor:
-    if weight is None:
-        return torch.ones(len(counts), device=counts.device)
-    return output_checks.check_class_weights(weight, weight.weights(counts), len(counts)).float()
 
 
 def _mean(losses: Tensor, _weights: Tensor) -> Tensor:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
 from ltbench.executor import Techniques
 from ltbench.planning.compute_cost import has_fixed_images
 from ltbench.stages import Augment, Loss, Mix, Sampler, Technique, Weight
-
-T = TypeVar("T", bound=Technique)
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,22 +30,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, spec: Mapping[str, Any], registry: Techniques) -> Segment:
         """Build a segment from its spec."""
-
-        def optional(kind: type[T]) -> T | None:
-            return None if spec[kind.stage] is None else registry.build_as(spec[kind.stage], kind)
-
-        return cls(
-            until=spec["until"],
-            sampler=registry.build_as(spec["sampler"], Sampler),
-            augment=optional(Augment),
-            mix=optional(Mix),
-            loss=registry.build_as(spec["loss"], Loss),
-            weight=optional(Weight),
-            trainable=spec["trainable"],
-            restart=spec["restart"],
-            lr_scale=spec["lr_scale"],
-            has_fixed_images=has_fixed_images(spec),
-        )
+        techniques = {
+            kind.stage: None if spec[kind.stage] is None else registry.build_as(spec[kind.stage], kind)
+            for kind in (Sampler, Augment, Mix, Loss, Weight)
+        }
+        return cls(**{**spec, **techniques, "has_fixed_images": has_fixed_images(spec)})
 
     @property
     def techniques(self) -> list[Technique]:

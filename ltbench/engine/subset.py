@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ltbench.engine.dataset_arrays import prepare
-from ltbench.errors import DataError, JobFailed
+from ltbench.errors import DataError
 from ltbench.longtail import (
     check_counts,
     check_imbalance_factor,
@@ -21,11 +21,10 @@ from ltbench.longtail import (
     realised_imbalance,
     subset_indices,
 )
-from ltbench.stages import Dataset, DatasetInfo, Images, Profile
+from ltbench.stages import Dataset, DatasetInfo, Profile
 
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
-    from ltbench.stages import IntArray
 
 
 class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -44,17 +43,12 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     info: DatasetInfo
     """Of the whole data set; its counts are larger than the subset's."""
 
-    @property
-    def imbalance_factor(self) -> float | None:
-        """The realised imbalance factor; None if a class has no image, as in some bags."""
-        return realised_imbalance(self.counts.tolist())
-
     def summary(self) -> dict[str, Any]:
         """Return the facts about the data that a record holds, as plain JSON values."""
         counts: list[int] = self.counts.tolist()
         return {
             "counts": counts,
-            "imbalance_factor": self.imbalance_factor,
+            "imbalance_factor": realised_imbalance(counts),  # None if a class has no image, as in some bags
             "gini": gini(counts),
             "classes": list(self.info.classes),
             "size": self.info.size,
@@ -67,9 +61,8 @@ def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) ->
 
     Raises `DataError` if the data set is missing, corrupt, too small, or not the one of the plan.
     """
-    dataset, profile = registry.build(data_spec["dataset"]), registry.build(data_spec["profile"])
-    assert isinstance(dataset, Dataset)
-    assert isinstance(profile, Profile)
+    dataset = registry.build_as(data_spec["dataset"], Dataset)
+    profile = registry.build_as(data_spec["profile"], Profile)
     fingerprint = dataset.info(data_root).fingerprint
     if fingerprint != data_spec["fingerprint"]:
         raise DataError(
@@ -82,27 +75,15 @@ def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) ->
     return _subset(dataset, profile, factor, data_spec["subset_seed"], data_root)
 
 
-def select_images(subset: Subset, indices: IntArray | Tensor, where: str = "") -> Subset:
-    """Return the subset restricted to the training images at `indices`, in that order, with repetitions.
-
-    indices: int64 [K] into the training subset, K >= 1; where: their source, for the error. Raises `JobFailed`.
-    """
-    selected = torch.as_tensor(indices)
-    if selected.dtype != torch.int64 or selected.ndim != 1 or not len(selected):
-        raise JobFailed(
-            f"indices of a training subset are {str(selected.dtype).removeprefix('torch.')} {list(selected.shape)}",
-            where=where,
-            why="expected int64 [K] with at least one index",
-        )
-    low, high = int(selected.min()), int(selected.max())
-    if low < 0 or high >= len(subset.labels):
-        raise JobFailed(
-            f"indices of a training subset go from {low} to {high}", where=where, why=f"it has {len(subset.labels)}"
-        )
-    labels = subset.labels[selected]
+def select_images(subset: Subset, indices: Tensor) -> Subset:
+    """Return the subset restricted to the training images at `indices`, int64 [K], in that order, with repetitions."""
+    labels = subset.labels[indices]
     return msgspec.structs.replace(
-        subset, images=subset.images[selected], labels=labels, counts=labels.bincount(minlength=len(subset.counts))
+        subset, images=subset.images[indices], labels=labels, counts=labels.bincount(minlength=len(subset.counts))
     )
+
+
+_images = lru_cache(maxsize=4)(prepare)
 
 
 # Few: a subset is a copy of up to some hundred megabytes. The arrays of `_images` are memory-mapped and cost nothing.
@@ -123,8 +104,3 @@ def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: i
         test_labels=torch.from_numpy(images.test_labels),
         info=info,
     )
-
-
-@lru_cache(maxsize=4)
-def _images(dataset: Dataset, root: Path) -> Images:
-    return prepare(dataset, root)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltbench.core.spec import Spec
 from ltbench.engine.batches import Feed
@@ -24,7 +24,6 @@ from ltbench.engine.schedule import learning_rates, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
-from ltbench.engine.weight_average import LastWeights, make_average
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
 from ltbench.stages import Mixed, Model
@@ -54,7 +53,9 @@ class Training:
         self.network = build(self.model, subset.info, spec["seed"], device)
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)
-        self.average = make_average(self.network, self.recipe.ema)
+        self.average = None if self.recipe.ema is None else _average(self.network, self.recipe.ema)
+        self.predictor = self.network if self.average is None else self.average.module
+        """The network with the weights that predict: the last ones, or their average."""
         self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
         self.curve = Curve(device)
         self.steps = self.samples = 0
@@ -76,7 +77,7 @@ class Training:
                 self._run_segment(number, span.first + done, after_step)
             done = max(done - len(span), 0)
         # The loss of a step is that before its update, so the last update shows only in the weights.
-        if not all(bool(values.isfinite().all()) for values in self.average.module.state_dict().values()):
+        if not all(bool(values.isfinite().all()) for values in self.predictor.state_dict().values()):
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
         self.seconds += time.perf_counter() - began
 
@@ -93,7 +94,7 @@ class Training:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
         objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
-        network, optimizer, feed, average = self.network, self.optimizer, self.feed, self.average
+        network, optimizer, feed = self.network, self.optimizer, self.feed
         trained, total = network, sum(map(len, self.spans))
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
@@ -107,7 +108,8 @@ class Training:
             loss.backward()  # type: ignore[no-untyped-call]
             set_learning_rate(optimizer, rates[step - span.first])
             optimizer.step()
-            average.update(network, self.steps + 1)
+            if self.average is not None:
+                self.average.update(network, self.steps + 1)
             self._record_step(number, step, loss, logits, batch)
             if self.steps < total:
                 after_step(self)
@@ -143,8 +145,8 @@ class Training:
             **add_prefix("feed", self.feed.state()),
             "random": random_state(self.device),
         }
-        if not isinstance(self.average, LastWeights):
-            tensors |= add_prefix("average", self.average.module.state_dict())
+        if self.average is not None:
+            tensors |= add_prefix("average", self.predictor.state_dict())
         return tensors, {
             "optimizer": scalars,
             "curve": self.curve.state(),
@@ -162,8 +164,19 @@ class Training:
         self.feed.start_segment(self.orders[number], self.segments[number].augment, self.segments[number].mix)
         self.feed.restore(strip_prefix("feed", tensors))
         self.network.load_state_dict(strip_prefix("network", tensors))
-        if not isinstance(self.average, LastWeights):
-            self.average.module.load_state_dict(strip_prefix("average", tensors))
+        if self.average is not None:
+            self.predictor.load_state_dict(strip_prefix("average", tensors))
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])
         set_random_state(tensors["random"], self.device)
+
+
+def _average(network: nn.Module, decay: float) -> Any:
+    """Return timm's moving average of weights and batch statistics with this decay.
+
+    The decay rises to its value as 1 - (1 + step)^(-2/3), timm's warm-up: otherwise the average of a short training
+    would consist mostly of its initial weights.
+    """
+    from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
+
+    return ModelEmaV3(network, decay=decay, use_warmup=True)

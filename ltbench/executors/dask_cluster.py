@@ -13,7 +13,7 @@ from distributed.deploy.spec import SpecCluster
 
 from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
-from ltbench.executors.dask_options import DaskOptions
+from ltbench.executors.dask_offer import DaskOffer
 from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
 
 CONFIG: dict[str, Any] = {
@@ -31,7 +31,7 @@ Dask applies it to the worker that is gone when the time is over, which may have
 _NO_DASHBOARD = "127.0.0.1:0"
 
 
-def resources(options: DaskOptions) -> dict[str, float]:
+def resources(options: DaskOffer) -> dict[str, float]:
     """Return what a job takes of a worker, as Dask's resources; a worker that ltbench starts has just that."""
     from dask.utils import parse_bytes
 
@@ -39,7 +39,7 @@ def resources(options: DaskOptions) -> dict[str, float]:
     return {name: float(value) for name, value in amounts.items() if value}
 
 
-def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
+def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
     """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
 
     logs: the folder of the output of batch jobs unless the options name one.
@@ -47,13 +47,12 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """
     kind = options.kind
     dask.config.set({"distributed.deploy.lost-worker-timeout": _PATIENCE.get(kind, "60s")})
+    workers = workers or options.workers
     try:
         with dask.config.set(CONFIG), starting_workers():
             if kind == "local":
-                return _local(options, workers or options.workers)
-            if kind == "kubernetes":
-                return _kubernetes(options, workers or options.workers)
-            return _batch(options, workers or options.workers, logs)
+                return _local(options, workers)
+            return _kubernetes(options, workers) if kind == "kubernetes" else _batch(options, workers, logs)
     except ImportError as error:
         raise PluginError(f"executor 'dask' with cluster={kind} needs a package that is not installed", why=str(error),
                           fix="pip install dask-kubernetes" if kind == "kubernetes" else "pip install 'ltbench[dask]'",
@@ -63,7 +62,7 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
                            why=str(error) or type(error).__name__) from error  # fmt: skip
 
 
-def _local(options: DaskOptions, workers: int | None) -> Cluster:
+def _local(options: DaskOffer, workers: int | None) -> Cluster:
     from distributed import LocalCluster
 
     return LocalCluster(  # type: ignore[no-untyped-call]
@@ -77,19 +76,19 @@ def _local(options: DaskOptions, workers: int | None) -> Cluster:
     )
 
 
-def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
+def _batch(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
     """Return a cluster with one batch job for each worker."""
     import dask_jobqueue
 
-    own: dict[str, dict[str, Any]] = {
-        "slurm": {"account": options.account, "job_cpu": options.cores},
-        "pbs": {"account": options.account},
-        "sge": {"project": options.account},
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "slurm": ("SLURMCluster", {"account": options.account, "job_cpu": options.cores}),
+        "pbs": ("PBSCluster", {"account": options.account}),
+        "sge": ("SGECluster", {"project": options.account}),
     }
-    kinds = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}
+    kind, own = kinds[options.kind]
     offered = ",".join(f"{name}={value:g}" for name, value in resources(options).items())
-    cluster = getattr(dask_jobqueue, kinds[options.kind])(
-        **{key: value for key, value in own[options.kind].items() if value is not None},
+    cluster = getattr(dask_jobqueue, kind)(
+        **{key: value for key, value in own.items() if value is not None},
         queue=options.queue,
         walltime=options.walltime,
         cores=options.cores or 1,
@@ -132,7 +131,7 @@ def exports() -> Iterator[str]:
             yield f"export DASK_{key.upper().replace('.', '__').replace('-', '_')}={setting}"
 
 
-def _kubernetes(options: DaskOptions, workers: int | None) -> Cluster:
+def _kubernetes(options: DaskOffer, workers: int | None) -> Cluster:
     """Return a cluster of Dask's operator, with the volumes mounted in every worker. Never tried on a real cluster."""
     from dask_kubernetes.operator import KubeCluster, make_cluster_spec
 

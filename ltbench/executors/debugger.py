@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError, UsageError
@@ -48,14 +48,10 @@ def _debug(error: Exception, job: Job) -> None:
     while first.__cause__ is not None:
         first = first.__cause__
     # Inline redirects stdout, which is for data. The debugger gets a terminal back, as Python edits lines only there.
-    with contextlib.redirect_stdout(_screen()):
+    out = sys.__stdout__
+    with contextlib.redirect_stdout(out if out is not None and out.isatty() else sys.stderr):
         traceback.print_exception(error, file=sys.stdout)
         print(f"{job.kind} {job.key}: 'q' continues with the next job, Ctrl-C stops the run after it")  # noqa: T201
         import pdb  # noqa: T100 - it is what was asked for
 
         pdb.post_mortem(first.__traceback__)
-
-
-def _screen() -> TextIO:
-    out = sys.__stdout__
-    return out if out is not None and out.isatty() else sys.stderr

@@ -9,10 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from ltbench.core.units import size_text
 from ltbench.errors import UsageError
+from ltbench.executor import Terms
 
 _LOOK_SECONDS = 0.25
 """How often the memory is read, which takes some 50 microseconds."""
@@ -20,25 +19,18 @@ _STDERR = 2
 _PREFIX = "ltbench: the worker "
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one job; None where there is none."""
-
-    timeout: float | None = None
-    """Seconds."""
-    memory: int | None = None
-    """Bytes that the job's worker may have resident."""
-
-    def __post_init__(self) -> None:
-        if self.memory is not None and resident(os.getpid()) is None:
-            raise UsageError(
-                "the memory of a job cannot be limited here",
-                why="this system has no /proc, from which the memory of a worker is read",
-                fix="leave --memory out, and limit the whole command by ulimit or a container",
-            )
+def check_enforceable(limits: Terms) -> None:
+    """Raise `UsageError` where the memory of a job cannot be limited on this system."""
+    if limits.memory is not None and resident(os.getpid()) is None:
+        raise UsageError(
+            "the memory of a job cannot be limited here",
+            why="this system has no /proc, from which the memory of a worker is read",
+            fix="leave --memory out, and limit the whole command by ulimit or a container",
+        )
 
 
 @contextlib.contextmanager
-def enforced(limits: Limits) -> Iterator[Callable[[], None]]:
+def enforced(limits: Terms) -> Iterator[Callable[[], None]]:
     """Yield a function to call as each job begins. A job that exceeds the limits ends this process with a message."""
 
     def begin() -> None:
@@ -56,7 +48,7 @@ def enforced(limits: Limits) -> Iterator[Callable[[], None]]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def exceeded(last_words: str, limits: Limits) -> str:
+def exceeded(last_words: str, limits: Terms) -> str:
     """Return how a dead worker exceeded its limits; empty where it died of something else."""
     for line in last_words.splitlines():
         if line.startswith("Timeout (") and limits.timeout is not None:
@@ -66,7 +58,7 @@ def exceeded(last_words: str, limits: Limits) -> str:
     return ""
 
 
-def memory_exceeded(pid: int, limits: Limits) -> str:
+def memory_exceeded(pid: int, limits: Terms) -> str:
     """Return how a process exceeds the memory limit; empty where it does not."""
     used = resident(pid) or 0
     if limits.memory is None or used <= limits.memory:
@@ -83,7 +75,7 @@ def resident(pid: int) -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _watch_memory(limits: Limits, ended: threading.Event) -> None:
+def _watch_memory(limits: Terms, ended: threading.Event) -> None:
     while not ended.wait(_LOOK_SECONDS):
         if (excess := memory_exceeded(os.getpid(), limits)) and not ended.is_set():
             os.write(_STDERR, f"{_PREFIX}{excess}\n".encode())

@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ltbench.core import atomic_files
@@ -28,12 +27,6 @@ def resolve(path: str) -> Any:
     """Return the object at `package.module:name`."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def path_of(work: str | Work) -> str:
-    """Return the path of what does a job, the only form in which it can be sent to another process."""
-    assert isinstance(work, str), "work in another process has to be given as module:name"
-    return work
 
 
 def finished(job: Job, store: Store) -> bool:
@@ -73,10 +66,8 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
     unsuccessful: set[str] = set()
     full = False
     for job in jobs:
-        if full or unsuccessful.intersection(job.reads):
-            outcome = Outcome(key=job.key, status="skipped")
-        else:
-            outcome = _perform(job, context, work)
+        skipped = full or unsuccessful.intersection(job.reads)
+        outcome = Outcome(key=job.key, status="skipped") if skipped else _perform(job, context, work)
         if outcome.status not in ("done", "found"):
             unsuccessful.add(job.key)
         full = full or (outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error))
@@ -133,16 +124,12 @@ def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
     for entry in registry.entries.values():
         plugins.setdefault(entry.technique.__module__, entry)
     for frame in reversed([frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
-        module = _module(frame)
+        module = str(frame.f_globals.get("__name__", ""))
         if module in plugins:
             return plugins[module]
         if module.partition(".")[0] == "ltbench":
             return None
     return None
-
-
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))
 
 
 def without_machine(log: str) -> str:

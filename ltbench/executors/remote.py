@@ -26,8 +26,8 @@ from ltbench.core.spec import Job
 from ltbench.errors import ClusterError, StoreError, WorkerRefused
 from ltbench.executor import TASK_LEASE, Context, Outcome, Terms, Work
 from ltbench.executors.job_output import Output, last_words, output_path, remove_outputs
-from ltbench.executors.limits import Limits, enforced, exceeded, memory_exceeded
-from ltbench.executors.perform import described, failure, finished, path_of, perform, prepared, without_machine
+from ltbench.executors.limits import check_enforceable, enforced, exceeded, memory_exceeded
+from ltbench.executors.perform import described, failure, finished, perform, prepared, without_machine
 from ltbench.executors.version_check import Versions, greet, versions
 from ltbench.registry.registry import Registry
 from ltbench.registry.source_digest import source_digest
@@ -53,7 +53,10 @@ class RemoteTasks:
     def __init__(self, context: Context, terms: Terms) -> None:
         """Raise `UsageError` where the terms have a limit that cannot be enforced on this system."""
         self._context, store = context, context.store
-        self._limits = Limits(timeout=terms.timeout, memory=terms.memory)
+        check_enforceable(terms)
+        self._limits = terms
+        work = terms.work
+        assert isinstance(work, str), "work in another process has to be given as module:name"
         # Pickled once: workers recognise a command by these bytes and load its plugins only once.
         self._setup = pickle.dumps(
             _Setup(
@@ -61,7 +64,7 @@ class RemoteTasks:
                 origin=context.registry.origin,
                 data_root=context.data_root.resolve(),
                 device=context.device,
-                work=path_of(terms.work),
+                work=work,
             )
         )
         self._unstarted: Counter[str] = Counter()
@@ -95,14 +98,11 @@ class RemoteTasks:
         how = exceeded(log, self._limits) or self._killed.pop(task.name, how)
         outcomes = []
         for job in task.jobs:
-            if job not in left:
-                outcome = Outcome(key=job.key, status="done")
-            elif job is guilty:
+            outcome = Outcome(key=job.key, status="skipped" if job in left else "done")
+            if job is guilty:
                 store.put_log(job.key, f"{log}the worker {how}\n")
                 error = failure("WorkerDied", f"the {job.kind}'s worker {how}", job.key, without_machine(log))
                 outcome = Outcome(key=job.key, status="died", error=error)
-            else:
-                outcome = Outcome(key=job.key, status="skipped")
             outcomes.append(outcome)
         return outcomes
 
@@ -164,7 +164,7 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
     where = where or f"worker process {os.getpid()}"
     greet(command_versions, None, where=where)
     setup, jobs, limits = pickle.loads(packed)  # noqa: S301 - as above
-    store: Store = _worker(setup).setup.store
+    store = _opened(setup).store
     # An existing lease is never taken over, however old it is: its task has been started.
     lease = None if store.leases.owner(name) else store.leases.acquire(name)
     if lease is None:
@@ -196,39 +196,32 @@ class _Setup(msgspec.Struct, frozen=True, kw_only=True):
     work: str
 
 
-class _Worker:
-    """What this process has made of one command's setup."""
-
-    def __init__(self, setup: _Setup) -> None:
-        self.setup = setup
-        self._loaded: tuple[Context, Work] | None = None
-
-    def loaded(self) -> tuple[Context, Work]:
-        """Load the plugins at the first call."""
-        if self._loaded is None:
-            setup = self.setup
-            registry = Registry.load_origin(setup.origin)
-            for entry in registry.entries.values():
-                source_digest(entry.technique)  # now: later the file may not be the one that was loaded
-            context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
-            self._loaded = context, prepared(setup.work)
-        return self._loaded
+@lru_cache(maxsize=2)
+def _opened(packed: bytes) -> _Setup:
+    faulthandler.enable(file=2)
+    setup: _Setup = pickle.loads(packed)  # noqa: S301 - as above
+    return setup
 
 
 @lru_cache(maxsize=2)
-def _worker(setup: bytes) -> _Worker:
-    faulthandler.enable(file=2)
-    return _Worker(pickle.loads(setup))  # noqa: S301 - as above
+def _loaded(packed: bytes) -> tuple[Context, Work]:
+    """Load the plugins of a command's setup, at the first call."""
+    setup = _opened(packed)
+    registry = Registry.load(setup.origin)
+    for entry in registry.entries.values():
+        source_digest(entry.technique)  # now: later the file may not be the one that was loaded
+    context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
+    return context, prepared(setup.work)
 
 
 def _greeted(setup: bytes, command_versions: Versions, where: str) -> tuple[Context, Work]:
     """Return the loaded context and work after comparing the versions of plugins."""
-    context, work = _worker(setup).loaded()
+    context, work = _loaded(setup)
     try:
         greet(command_versions, context.registry, where=where)
     except WorkerRefused:
         # A plugin file may have been edited since another command had it loaded here.
-        _worker.cache_clear()
-        context, work = _worker(setup).loaded()
+        _loaded.cache_clear()
+        context, work = _loaded(setup)
         greet(command_versions, context.registry, where=where)
     return context, work

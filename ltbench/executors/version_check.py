@@ -37,11 +37,10 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
     """Return the versions of ltbench here and of every technique that the jobs use."""
     names: set[str] = set()
     for job in jobs:
-        names.update(_named(job.spec))
-        names.update(_named(job.extra))
+        names.update(_named([job.spec, job.extra]))
         if job.kind == "cell":
             names.update(registry.of("metric"))
-    return {_OWN: [BUILT_IN, __version__, own_source()]} | _here(sorted(names), registry)
+    return _here(sorted(names), registry)
 
 
 def greet(command: Versions, registry: Techniques | None, *, where: str) -> None:
@@ -50,10 +49,7 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
     registry: the plugins loaded here; None to compare ltbench alone, before anything else is read that another version
     may have written otherwise. where: this worker, for the message.
     """
-    here: dict[str, list[str]] = {_OWN: [BUILT_IN, __version__, own_source()]}
-    if registry is not None:
-        here |= _here([name for name in command if name != _OWN], registry)
-    for name, version in here.items():
+    for name, version in _here(command, registry).items():
         if version != list(command.get(name, [])):
             what = "ltbench" if name == _OWN else f"technique '{name}'"
             raise WorkerRefused(
@@ -64,8 +60,9 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
             )
 
 
-def _here(names: Iterable[str], registry: Techniques) -> dict[str, list[str]]:
-    return {name: _provenance(name, registry) for name in names}
+def _here(names: Iterable[str], registry: Techniques | None) -> dict[str, list[str]]:
+    techniques = {} if registry is None else {name: _provenance(name, registry) for name in names if name != _OWN}
+    return {_OWN: [BUILT_IN, __version__, own_source()]} | techniques
 
 
 def _provenance(name: str, registry: Techniques) -> list[str]:

@@ -27,17 +27,15 @@ _WATCH_SECONDS = 0.5
 @contextlib.contextmanager
 def starting_workers() -> Iterator[None]:
     """Give the worker processes that are started in the block their environment, and keep Ctrl-C from them."""
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    before = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with without_interrupts():
         os.environ.update(ENVIRONMENT)
         try:
             yield
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in ENVIRONMENT.keys() - before:
+                del os.environ[name]
+            os.environ.update(before)
 
 
 @contextlib.contextmanager

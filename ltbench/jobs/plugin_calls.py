@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,12 +63,8 @@ def compute_metrics(
     parts: dict[str, object] = {"metrics": numbers, "per_class": per_class}
     owners: dict[str, Metric] = {}
     classes = len(counts)
-
-    def ask(metric: Metric) -> object:
-        return call_plugin(registry, metric, lambda: metric.compute(probabilities, labels, counts))
-
     for metric in metrics:
-        results = ask(metric)
+        results = call_plugin(registry, metric, partial(metric.compute, probabilities, labels, counts))
         if not isinstance(results, Mapping):
             raise _wrong(registry, metric, type(results).__name__, "numbers by name")
         for name, returned in results.items():

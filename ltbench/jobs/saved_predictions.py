@@ -10,14 +10,15 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 
+from ltbench.columns import PER_CLASS
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import canonical, identity, predict_spec
 from ltbench.errors import JobFailed, StoreError
@@ -116,7 +117,7 @@ class Recomputed(NamedTuple):
     """Labels and metrics of a cell, computed from its predictions."""
 
     labels: IntArray
-    parts: dict[str, object]
+    parts: dict[str, Any]
     """`metrics`, `per_class` and `confusion`, as a record has them."""
 
 
@@ -148,23 +149,21 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
     """Return the numbers of a record that contradict its predictions, and those that no installed metric computes."""
     wrong, unknown = [], []
-    recorded: dict[str, object] = {
-        **record.metrics,
-        **{f"per_class.{name}": values for name, values in record.per_class.items()},
-        **({"confusion": record.confusion} if record.confusion else {}),
-    }
-    metrics, per_class = again.parts["metrics"], again.parts["per_class"]
-    assert isinstance(metrics, dict)
-    assert isinstance(per_class, dict)
-    computed = {**metrics, **{f"per_class.{name}": values for name, values in per_class.items()}}
-    computed["confusion"] = again.parts.get("confusion")
-    for name, value in recorded.items():
+    computed = {"confusion": None} | _by_name(**again.parts)
+    for name, value in _by_name(record.metrics, record.per_class, record.confusion or None).items():
         if name not in computed:
             unknown.append(name)
         elif not _close(value, computed[name]):
             shown = f" is {value} on record and {computed[name]} by the predictions" if name in record.metrics else ""
             wrong.append(f"{name}{shown}")
     return wrong, unknown
+
+
+def _by_name(
+    metrics: Mapping[str, object], per_class: Mapping[str, object], confusion: object = None
+) -> dict[str, object]:
+    numbers = {**metrics, **{PER_CLASS + name: values for name, values in per_class.items()}}
+    return numbers if confusion is None else numbers | {"confusion": confusion}
 
 
 def _close(recorded: object, computed: object) -> bool:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Format = Literal["csv", "json", "parquet"]
-FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "parquet")
 TEXTS = ("protocol", "dataset", "profile", "model")
 COLUMNS: Final = (
     "cell", *TEXTS, "imbalance_factor", "subset_seed", "seed", "techniques", *TECHNIQUE_STAGES, "recipe", "status",
@@ -63,16 +62,10 @@ def encode_table(frame: pd.DataFrame, form: Format) -> bytes:
 
 
 def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
-    setting = record.setting
     return {
         "cell": record.id,
         "protocol": record.protocol,
-        "dataset": setting.dataset,
-        "profile": setting.profile,
-        "model": setting.model,
-        "imbalance_factor": setting.imbalance_factor,
-        "subset_seed": setting.subset_seed,
-        "seed": setting.seed,
+        **msgspec.structs.asdict(record.setting),
         "techniques": record.label,
         **{stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
         "recipe": canonical(record.recipe).decode(),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from ltbench.columns import PRIMARY
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record
@@ -85,7 +85,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
         renewed=sum(record.id in before and before[record.id].status != record.status for record in kept),
         conflicts=conflicts,
         protocols=sorted({record.protocol for record in kept}),
-        other_versions=_other_versions(kept),
+        other_versions=len(kept) - len({record.slot for record in kept}),
     )
 
 
@@ -111,16 +111,11 @@ def _conflict(cell: str, versions: Mapping[str, Mapping[str, Record]], chosen: s
         imbalance_factor=record.setting.imbalance_factor,
         seed=record.setting.seed,
         versions=[
-            Version(outcome=number, top1=_top1(next(iter(by_place.values()))), places=sorted(by_place))
+            Version(outcome=number, top1=next(iter(by_place.values())).score(PRIMARY), places=sorted(by_place))
             for number, by_place in sorted(versions.items())
         ],
         kept=chosen or "",
     )
-
-
-def _top1(record: Record) -> float | None:
-    value = record.metrics.get(PRIMARY)
-    return None if value is None else float(value)
 
 
 def _lowest(records: Iterable[Record]) -> list[Record]:
@@ -129,11 +124,6 @@ def _lowest(records: Iterable[Record]) -> list[Record]:
         key = (record.id, result_digest(record))
         lowest[key] = min(lowest.get(key, record), record, key=lambda record: record.digest)
     return list(lowest.values())
-
-
-def _other_versions(records: Sequence[Record]) -> int:
-    slots = [record.slot for record in records]
-    return len(slots) - len(set(slots))
 
 
 def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]) -> SuiteFacts:

@@ -7,30 +7,31 @@ A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.m
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ltbench.columns import Column
 from ltbench.core.generated_files import diff_text, display_path, read_text, splice
 from ltbench.errors import OutOfDate, RecordError, UnknownName
-from ltbench.leaderboard.figures import FOLDER, FigureOptions, place_figures
-from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
-from ltbench.leaderboard.page.page import SuiteFacts, failure_numbers, group_failures, page
+from ltbench.leaderboard.figures import FOLDER, place_figures
+from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
-from ltbench.leaderboard.tables.columns import columns_of, installed_columns, join_columns
+from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.table import Board, make_boards
-from ltbench.records.record import Record, check_identity, merge, validate, write_atomic
+from ltbench.records.locations import published
+from ltbench.records.record import Record, merge, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
-from ltbench.records.verifications import VerificationStatus, read_verifications, verification_status
+from ltbench.records.verifications import read_verifications, verification_status
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
@@ -47,23 +48,7 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     """How its numbers are shown."""
     boards: list[Board]
     records_file: RecordsFile
-    standing: VerificationStatus
     trust: VerificationNotes
-
-
-def publish(folder: Path, facts: SuiteFacts, records: Iterable[Mapping[str, Any] | Record]) -> list[Path]:
-    """Merge records with those of a suite's folder and write its files; return their paths.
-
-    Raises `RecordError` if a record, new or old, is malformed or was changed, and `StoreError` if a file cannot be
-    written. Files are written atomically, the records first.
-    """
-    new = [validate(record) for record in records]
-    for record in new:
-        check_identity(record)
-    before, old = read_folder(folder)
-    facts = msgspec.structs.replace(facts, columns=join_columns(facts.columns, before.columns))
-    paths, _ = write_folder(folder, facts, add_records(old, new))
-    return paths
 
 
 def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
@@ -82,7 +67,8 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     files = render(loaded)
     for target, text in files.items():
         write_atomic(target, text.encode())
-    _remove(_surplus_figures(loaded, files))
+    for path in _surplus_figures(loaded, files):
+        path.unlink(missing_ok=True)
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
@@ -115,14 +101,13 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         columns=columns,
         boards=marked,
         records_file=content,
-        standing=status,
         trust=verification_notes(content, status),
     )
 
 
 def folders(root: Path) -> list[Path]:
     """Return the folders of suites below `root`, by name."""
-    return sorted(path.parent for path in root.glob(f"*/{RECORDS}")) if root.is_dir() else []
+    return [place.path for place in published(root)]
 
 
 def folder_of(root: Path, suite: str) -> Path:
@@ -138,12 +123,8 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    wish = FigureOptions(
-        figures=facts.figures, highlight=facts.highlight, reported=facts.reported, claims=facts.claims,
-        columns=loaded.columns,
-    )  # fmt: skip
     analyses = analyse(group_records(loaded.records))
-    figures = place_figures(wish, loaded.records, analyses)
+    figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
         loaded.folder / SHEET: table_csv(loaded.boards),
@@ -151,12 +132,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     }
     for drawing in (drawing for one in figures for drawing in one.drawings):
         path = loaded.folder / FOLDER / drawing.name
-        files[path] = _draw(drawing, read_text(path))
+        before = read_text(path)
+        files[path] = before if is_current(drawing, before) else svg(drawing)
     return files
-
-
-def _draw(drawing: Drawing, before: str) -> str:
-    return before if is_current(drawing, before) else svg(drawing)
 
 
 def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
@@ -165,17 +143,13 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
     return sorted(there.difference(files))
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def update(root: Path, readme: Path | None = None) -> list[Path]:
     """Render all suites below `root` and the tables of `readme`; return the changed files."""
     files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
-    _remove(gone)
+    for path in gone:
+        path.unlink(missing_ok=True)
     return changed + gone
 
 

@@ -66,9 +66,7 @@ def combine(
 
     techniques: several of one stage are alternatives. Their order matters to `cumulative` alone (a, a+b, a+b+c ...).
     """
-    for combination in _candidates(techniques, strategy, max_techniques):
-        reason = reason_left_out(combination)
-        yield LeftOut(combination, reason) if reason else combination
+    return map(_or_left_out, _candidates(techniques, strategy, max_techniques))
 
 
 def listed_combinations(
@@ -80,8 +78,12 @@ def listed_combinations(
     ]
     for combination in sorted(dict.fromkeys([Combination(), *combinations]), key=lambda c: len(c.techniques)):
         if max_techniques is None or len(combination.techniques) <= max_techniques:
-            reason = reason_left_out(combination)
-            yield LeftOut(combination, reason) if reason else combination
+            yield _or_left_out(combination)
+
+
+def _or_left_out(combination: Combination) -> Combination | LeftOut:
+    reason = reason_left_out(combination)
+    return LeftOut(combination, reason) if reason else combination
 
 
 def reason_left_out(combination: Combination) -> str:
@@ -112,22 +114,16 @@ def _candidates(
         if alternatives:
             by_stage[stage] = alternatives
     most = len(by_stage) if max_techniques is None else min(max_techniques, len(by_stage))
-    match strategy:
-        case "all":
-            return _products(by_stage, most)
-        case "each":
-            return _products(by_stage, min(1, most))
-        case "pairs":
-            return _products(by_stage, min(2, most))
-        case "cumulative":
-            stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
-            return (_ordered(stack[:n]) for n in range(min(len(stack), most) + 1))
-        case "leave-one-out":
-            stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
-            # Of a single technique, all but one is the baseline already.
-            reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
-            rows = [[], *reduced, *([stack] if stack else [])]
-            return (_ordered(row) for row in rows if len(row) <= most)
+    if strategy in {"all", "each", "pairs"}:
+        return _products(by_stage, min({"all": most, "each": 1, "pairs": 2}[strategy], most))
+    stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
+    if strategy == "cumulative":
+        rows = [stack[:n] for n in range(len(stack) + 1)]
+    else:
+        # Of a single technique, all but one is the baseline already.
+        reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
+        rows = [[], *reduced, *([stack] if stack else [])]
+    return (_ordered(row) for row in rows if len(row) <= most)
 
 
 def _products(by_stage: dict[str, list[Technique]], most: int) -> Iterator[Combination]:

@@ -28,12 +28,10 @@ T = TypeVar("T", bound=Technique)
 class _Template(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination under one recipe have in common."""
 
-    recipe: Spec
     ensemble: Ensemble
     views: list[str]
     spec: Spec
     extra: Spec
-    techniques: list[Spec]
 
 
 class _Training(NamedTuple):
@@ -48,11 +46,6 @@ class _Training(NamedTuple):
     """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
 
 
-class _Cell(NamedTuple):
-    job: Job
-    setting: Setting
-
-
 class _Part:
     """A part of a plan while combinations are added."""
 
@@ -62,7 +55,7 @@ class _Part:
         self.passes_naive = 0.0
         self.fits = SharedFits()
         self.predicts: dict[str, Job] = {}
-        self.cells: dict[str, _Cell] = {}
+        self.cells: dict[str, tuple[Job, Setting]] = {}
 
 
 class Planner:
@@ -101,7 +94,6 @@ class Planner:
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         return _Template(
-            recipe=recipe,
             ensemble=ensemble,
             views=list(view.views()),
             spec={
@@ -115,8 +107,8 @@ class Planner:
                 "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
                 "recipe": recipe,
                 "notes": combination.notes,
+                "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
-            techniques=[self._spec(t) | {"stage": t.stage} for t in combination.techniques],
         )
 
     def _training(
@@ -129,12 +121,12 @@ class Planner:
                 "data": setting.data,
                 "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
                 "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
-                "recipe": template.recipe,
+                "recipe": template.extra["recipe"],
                 "seed": member.seed_offset,
             }
             for member in template.ensemble.members(setting.counts)
         ]
-        trained = training_passes({"recipe": template.recipe, "segments": segments.specs}, sum(setting.counts))
+        trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
         return _Training(setting, members, segments, foreseen, cost)
 
@@ -154,9 +146,9 @@ class Planner:
             "setting": setting.labels | {"subset_seed": subset_seed, "seed": seed},
             "fits": [fit.spec for fit in fits],
             "views": template.views,
-            "techniques": [*setting.techniques, *template.techniques],
+            "techniques": [*setting.techniques, *template.extra["techniques"]],
         }
-        part.cells[key] = _Cell(Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting)
+        part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
     def _predict(self, fit: str, template: _Template, name: str) -> str:
         spec = predict_spec(fit, template.spec["view"], name)

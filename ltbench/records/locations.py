@@ -11,7 +11,7 @@ import msgspec
 
 from ltbench.errors import RecordError, UnknownName, UsageError, nearest
 from ltbench.records.record import Record, read_lines
-from ltbench.records.records_file import FILE, Invalidation, RecordsFile, parse_line, read_records_file, records_file
+from ltbench.records.records_file import FILE, Invalidation, RecordsFile, of_entries, parse_line, records_file
 from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
@@ -30,21 +30,18 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
         """The records file; a store has none."""
         return self.path / FILE if self.kind == "suite" else self.path
 
-    def lines(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (place, unchecked JSON) of each record."""
-        if self.kind != "store":
-            yield from read_lines(self.file)
-            return
-        store = Store(self.path)
-        for cell in store.cells():
-            path = store.record_path(cell)
-            yield str(path), path.read_bytes()
+    def lines(self, beginning: str = "") -> Iterator[tuple[str, bytes]]:
+        """Yield (place, unchecked JSON) of each record whose id begins with `beginning`."""
+        if self.kind == "store":
+            store = Store(self.path)
+            yield from ((str(path), path.read_bytes()) for path in map(store.record_path, store.cells(beginning)))
+        else:
+            mark = re.compile(rb'"id"\s*:\s*"' + beginning.encode())
+            yield from (line for line in read_lines(self.file) if not beginning or mark.search(line[1]))
 
     def records_file(self) -> RecordsFile:
         """Read the records. Raises `RecordError` naming file, line and field."""
-        if self.kind != "store":
-            return read_records_file(self.file)
-        return records_file(one for where, text in self.lines() if isinstance(one := parse_line(text, where), Record))
+        return of_entries(parse_line(text, where) for where, text in self.lines())
 
 
 class FoundCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +110,8 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
     hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
-        for where, text in _lines_of_cell(asked, place):
+        # Only the lines of matching ids, so that a damaged record does not block others.
+        for where, text in place.lines(asked):
             match parse_line(text, where):
                 case Record() as record if record.id.startswith(asked):
                     hits.append((place, record))
@@ -130,16 +128,6 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
     valid = records_file((record for _, record in hits), invalidations)
     record = next((r for _, r in hits if r in valid.records), hits[0][1])
     return FoundCell(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=valid.reasons(record))
-
-
-def _lines_of_cell(asked: str, place: RecordsLocation) -> Iterator[tuple[str, bytes]]:
-    """Yield the lines of matching ids only, so that a damaged record does not block others."""
-    if place.kind == "store":
-        store = Store(place.path)
-        yield from ((str(path), path.read_bytes()) for path in map(store.record_path, store.cells(asked)))
-    else:
-        mark = re.compile(rb'"id"\s*:\s*"' + asked.encode())
-        yield from ((where, text) for where, text in read_lines(place.file) if mark.search(text))
 
 
 def _suggestion(asked: str, among: Sequence[RecordsLocation]) -> str:

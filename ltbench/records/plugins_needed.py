@@ -34,10 +34,6 @@ def requirements(records: Iterable[Record]) -> list[str]:
 
 def _origins(records: Iterable[Record]) -> set[tuple[str, str, str]]:
     """Return (kind, name, version) of all plugins of records; kind is empty for a distribution."""
-    found = set()
-    for record in records:
-        for one in record.plugins:
-            kind, _, name = one.distribution.rpartition(":")
-            # A file's version is its digest, of which there may be several under one name.
-            found.add((kind, name, "" if kind else one.version))
-    return found
+    plugins = ((plugin.distribution.rpartition(":"), plugin) for record in records for plugin in record.plugins)
+    # A file's version is its digest, of which there may be several under one name.
+    return {(kind, name, "" if kind else plugin.version) for (kind, _, name), plugin in plugins}

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ _RESTORE = "restore the file from version control, or remove it and run the suit
 
 Number = int | float | None
 BoardKey = tuple[str, str, str, str, bytes]
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,16 +115,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The run: subset seed and training seed."""
         return self.setting.subset_seed, self.setting.seed
 
+    def score(self, metric: str) -> float | None:
+        """Return the number of a metric; None if it is undefined or missing."""
+        value = self.metrics.get(metric)
+        return None if value is None else float(value)
+
     @property
     def slot(self) -> tuple[object, ...]:
         """Leaderboard key; records with the same key are versions of one experiment."""
         return (*self.board, self.setting.imbalance_factor, self.techniques, *self.seeds)
 
 
-def digest(record: Record) -> str:
-    """Return the digest that the record should carry."""
-    unsealed = msgspec.structs.replace(record, digest="")
-    return checksums.digest(canonical(unsealed), 32)
+def sealed(made: S) -> S:
+    """Return a struct with its digest over everything else."""
+    content = canonical(msgspec.structs.replace(made, digest=""))
+    return msgspec.structs.replace(made, digest=checksums.digest(content, 32))
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,8 +138,8 @@ def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     problem = _problem(made)
     if problem:
         raise RecordError(f"a record that was just made is malformed: {problem}", where=f"cell {made.id}")
-    sealed: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(made, digest=digest(made)))
-    return sealed
+    plain: dict[str, Any] = msgspec.to_builtins(sealed(made))
+    return plain
 
 
 def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
@@ -142,11 +148,12 @@ def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
     problem = _problem(made)
     if problem:
         raise RecordError(f"a record is malformed: {problem}", where=where or f"cell {made.id}", fix=_RESTORE)
-    if digest(made) != made.digest:
+    digest = sealed(made).digest
+    if digest != made.digest:
         raise RecordError(
             "a record was changed after it was made: its digest does not match its content",
             where=where or f"cell {made.id}",
-            why=f"digest {made.digest or 'missing'}, content {digest(made)}",
+            why=f"digest {made.digest or 'missing'}, content {digest}",
             fix=_RESTORE,
         )
     return made
@@ -224,11 +231,6 @@ def _problem(record: Record) -> str:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-def read_jsonl(path: Path) -> list[Record]:
-    """Read and check every record of a file. Raises `RecordError` naming file, line and field."""
-    return [checked_record(parse_object(line, where), where) for where, line in read_lines(path)]
-
-
 def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (place, content) of each line that is not empty. Raises `RecordError`."""
     try:
@@ -254,12 +256,6 @@ def checked_record(raw: Mapping[str, Any], where: str) -> Record:
     record = validate(raw, where)
     check_identity(record, where)
     return record
-
-
-def write_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Write records atomically, one line each in a fixed order."""
-    lines = [canonical(record) + b"\n" for record in sorted(records, key=sort_key)]
-    write_atomic(path, b"".join(lines))
 
 
 def sort_key(record: Record) -> tuple[object, ...]:
@@ -294,10 +290,8 @@ def merge(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
 def _unique(records: Iterable[Record]) -> dict[str, Record]:
     best: dict[str, Record] = {}
     for record in records:
-        rival = best.get(record.id)
         # Of equal status the lowest digest, so that the order does not matter.
-        if rival is None or (record.status != "ok", record.digest) < (rival.status != "ok", rival.digest):
-            best[record.id] = record
+        best[record.id] = min(best.get(record.id, record), record, key=lambda one: (one.status != "ok", one.digest))
     return best
 
 

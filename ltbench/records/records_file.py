@@ -12,11 +12,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, checked_record, parse_object, read_lines, sort_key, write_atomic
+from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
 
@@ -79,20 +78,19 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason:
         raise RecordError("an invalidation needs a reason: the page shows it", where=f"cell {record.id}")
-    return _sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
+    return sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
 
 
 def read_records_file(path: Path) -> RecordsFile:
     """Read and check every line of a records file. Raises `RecordError` naming file, line and field."""
-    records: list[Record] = []
-    invalidations: list[Invalidation] = []
-    for where, text in read_lines(path):
-        match parse_line(text, where):
-            case Record() as record:
-                records.append(record)
-            case invalidation:
-                invalidations.append(invalidation)
-    return records_file(records, invalidations)
+    return of_entries(parse_line(text, where) for where, text in read_lines(path))
+
+
+def of_entries(entries: Iterable[Record | Invalidation]) -> RecordsFile:
+    """Return a records file with these entries, in any order."""
+    entries = list(entries)
+    invalidations = [entry for entry in entries if isinstance(entry, Invalidation)]
+    return records_file((entry for entry in entries if isinstance(entry, Record)), invalidations)
 
 
 def parse_line(text: bytes, where: str) -> Record | Invalidation:
@@ -107,7 +105,7 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
         invalidation = msgspec.convert(raw, Invalidation)
     except msgspec.ValidationError as error:
         raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
-    if _sealed(invalidation).digest != invalidation.digest:
+    if sealed(invalidation).digest != invalidation.digest:
         raise RecordError("an invalidation was changed after it was made: its digest does not match", where=where)
     return invalidation
 
@@ -122,8 +120,3 @@ def encode(content: RecordsFile) -> bytes:
     records = sorted(content.all_records, key=sort_key)
     lines: list[Record | Invalidation] = [*records, *content.invalidations]
     return b"".join(canonical(each) + b"\n" for each in lines)
-
-
-def _sealed(invalidation: Invalidation) -> Invalidation:
-    content = canonical(msgspec.structs.replace(invalidation, digest=""))
-    return msgspec.structs.replace(invalidation, digest=digest(content, 32))

@@ -9,7 +9,7 @@ has changed since, not who made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,7 +19,7 @@ from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
 from ltbench.records.agreement import result_digest
-from ltbench.records.record import Record, write_atomic
+from ltbench.records.record import Record, sealed, write_atomic
 
 FILE: Final = "verified.json"
 
@@ -84,8 +84,7 @@ class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
 def seal_verification(verification: Verification) -> Verification:
     """Return the verification with its digests."""
     records = digest(canonical(verification.cells), 32)
-    verification = msgspec.structs.replace(verification, records=records, digest="")
-    return msgspec.structs.replace(verification, digest=digest(canonical(verification), 32))
+    return sealed(msgspec.structs.replace(verification, records=records))
 
 
 def read_verifications(path: Path) -> list[Verification]:
@@ -124,24 +123,18 @@ def write_verifications(path: Path, verifications: Iterable[Verification]) -> bo
 
 def verification_status(verifications: Iterable[Verification], records: Iterable[Record]) -> VerificationStatus:
     """Return which verifications still hold. records: all of the file, withdrawn ones too."""
-    found = list(verifications)
-    if not found:
+    verifications = list(verifications)
+    if not verifications:
         return VerificationStatus()
     outcomes: dict[str, set[str]] = {}
     for record in records:
         outcomes.setdefault(record.id, set()).add(result_digest(record))
-    valid: list[Verification] = []
-    void: list[tuple[Verification, str]] = []
-    for verification in found:
-        changed = next(
-            (cell for cell in sorted(verification.cells) if not _holds(verification.cells, outcomes, cell)), None
-        )
-        if changed is None:
-            valid.append(verification)
-        else:
-            void.append((verification, changed))
-    return VerificationStatus(valid=valid, void=void)
-
-
-def _holds(cells: Mapping[str, str], outcomes: Mapping[str, set[str]], cell: str) -> bool:
-    return outcomes.get(cell) == {cells[cell]}
+    changed = [
+        min((cell for cell, outcome in one.cells.items() if outcomes.get(cell) != {outcome}), default=None)
+        for one in verifications
+    ]
+    judged = list(zip(verifications, changed, strict=True))
+    return VerificationStatus(
+        valid=[one for one, cell in judged if cell is None],
+        void=[(one, cell) for one, cell in judged if cell is not None],
+    )

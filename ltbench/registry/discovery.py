@@ -7,28 +7,34 @@ import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
-from ltbench.core.plugins import PluginOrigin
-from ltbench.errors import PluginError, nearest
+from ltbench.core.plugins import PluginOrigin, PluginSource
+from ltbench.errors import PluginError, did_you_mean
 from ltbench.registry.entry_points import installed
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
+class Broken(PluginSource, frozen=True, kw_only=True):
     """A plugin that could not be loaded or registered."""
 
-    plugin: str
-    distribution: str
-    version: str
     error: str
     log: str
     fix: str = ""
+
+    @classmethod
+    def by(cls, error: BaseException, source: PluginSource) -> Broken:
+        """Return the plugin that raised the error that is being handled."""
+        what, fix = f"{type(error).__name__}: {error}", ""
+        if isinstance(error, PluginError):
+            what, fix = error.what, error.fix
+        return cls(**msgspec.structs.asdict(source), error=what, fix=fix, log=traceback.format_exc())
 
     def __str__(self) -> str:
         return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
@@ -71,11 +77,10 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
-    near = nearest(name, names)
     return PluginError(
         f"'{word}' names no plugin: there is no installed plugin '{name}'"
         + ("" if word != name else ", no module and no file"),
-        fix=f"did you mean {near[0]}?" if near else "ltbench plugins lists the installed ones",
+        fix=did_you_mean(name, names, "ltbench plugins lists the installed ones"),
     )
 
 
@@ -95,9 +100,9 @@ def check_class(offered: object, hook: str, base: type, kind: str) -> None:
     offered()  # raises unless every parameter has a default in range
 
 
-def import_file(path: Path) -> ModuleType:
-    """Import a Python file as a plugin; its errors propagate."""
-    name = f"ltbench_file_{path.stem}"
+def import_file(path: Path, name: str = "") -> ModuleType:
+    """Import a Python file, as a plugin where `name` gives its module no other name; its errors propagate."""
+    name = name or f"ltbench_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path.name} is not a Python file")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,14 +75,7 @@ class Loader:
             with contextlib.redirect_stdout(sys.stderr):
                 return self._register(source, module(), start)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
-            return Broken(
-                plugin=source.plugin,
-                distribution=source.distribution,
-                version=source.version,
-                error=error.what if isinstance(error, PluginError) else f"{type(error).__name__}: {error}",
-                fix=error.fix if isinstance(error, PluginError) else "",
-                log=traceback.format_exc(),
-            )
+            return Broken.by(error, source)
 
     def _register(self, source: PluginSource, module: object, start: float) -> Loaded:
         """Register an imported module, or raise what is wrong with it and leave nothing registered."""
@@ -124,22 +116,17 @@ class Loader:
             answer: Any = impl.function(*[self._specs.ARGUMENTS[name] for name in impl.argnames])
             if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
                 raise PluginError(
-                    f"{caller.name} returned {answer!r}; expected a list", fix=f"return [{_short(answer)}]"
+                    f"{caller.name} returned {answer!r}; expected a list",
+                    fix=f"return [{getattr(answer, '__name__', repr(answer))}]",
                 )
             result = tuple(answer)
-            match caller.name:
-                case "ltbench_suites":
-                    offered["suites"] = tuple(map(Path, result))
-                case "ltbench_families":
-                    offered["families"] = result
-                case "ltbench_executors":
-                    for offer in result:
-                        check_class(offer, caller.name, ExecutorOffer, "executor")
-                    offered["executors"] = result
-                case hook:
-                    for technique in result:
-                        check_technique(technique, hook)
-                    offered["techniques"] += result
+            kind = "techniques" if caller.name in _STAGE_OF_HOOK else caller.name.removeprefix("ltbench_")
+            for offer in result:
+                if kind == "techniques":
+                    check_technique(offer, caller.name)
+                elif kind == "executors":
+                    check_class(offer, caller.name, ExecutorOffer, "executor")
+            offered[kind] = offered.get(kind, ()) + (tuple(map(Path, result)) if kind == "suites" else result)
         names = [technique.name for technique in offered["techniques"]]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise PluginError(f"it offers two techniques named '{twice[0]}'")
@@ -168,17 +155,12 @@ def check_api(module: object, specs: ModuleType = hookspecs) -> None:
     A module declares the version with `LTBENCH_API = 1`; without it, any version is assumed.
     """
     written = getattr(module, "LTBENCH_API", specs.API_VERSION)
-    supported = f"and this ltbench has versions {specs.OLDEST_API} to {specs.API_VERSION}"
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
         raise PluginError(f"LTBENCH_API is {written!r}; expected a version of the hooks",
                           fix=f"LTBENCH_API = {specs.API_VERSION}")  # fmt: skip
-    if written > specs.API_VERSION:
+    if not specs.OLDEST_API <= written <= specs.API_VERSION:
         raise PluginError(
-            f"it is written for version {written} of the hooks, {supported}", fix="pip install --upgrade ltbench"
+            f"it is written for version {written} of the hooks, and this ltbench has versions {specs.OLDEST_API} to "
+            f"{specs.API_VERSION}",
+            fix="pip install --upgrade ltbench" if written > specs.API_VERSION else "upgrade the plugin",
         )
-    if written < specs.OLDEST_API:
-        raise PluginError(f"it is written for version {written} of the hooks, {supported}", fix="upgrade the plugin")
-
-
-def _short(answer: object) -> str:
-    return getattr(answer, "__name__", repr(answer))

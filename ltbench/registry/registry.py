@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
-from ltbench.registry.discovery import Broken, PluginSelection, import_file
+from ltbench.registry.discovery import Broken, import_file
 from ltbench.registry.entry_points import installed
 from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
@@ -25,6 +24,7 @@ from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
 
 T = TypeVar("T", bound=Technique)
+Part = TypeVar("Part")
 
 
 class UnknownTechnique(PluginError):
@@ -37,7 +37,7 @@ class Registry:
     Built-in names are reserved. A name that two third parties offer is off unless written `distribution/name`.
     """
 
-    def __init__(self, origin: PluginOrigin, loader: Loader | None = None) -> None:
+    def __init__(self, origin: PluginOrigin) -> None:
         self.origin = origin
         self.entries: dict[str, Entry] = {}
         self.suites: dict[str, Path] = {}
@@ -50,23 +50,15 @@ class Registry:
         self._suite_sources: dict[str, PluginSource] = {}
         self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
-        self._loader = loader or Loader()
+        self._loader = Loader()
 
     @classmethod
-    def load(
-        cls, plugin_files: Sequence[str | Path] = (), *, words: Iterable[str] = (), builtin_only: bool = False
-    ) -> Registry:
-        """Load every installed plugin, then the given files. words, builtin_only: see `PluginSelection`.
+    def load(cls, origin: PluginOrigin | None = None) -> Registry:
+        """Load the plugins of `origin`, by default every installed one.
 
         Raises `PluginError` where a named plugin is missing or broken; other broken plugins are listed in `broken`.
         """
-        return cls.load_origin(
-            PluginSelection(files=tuple(map(str, plugin_files)), words=tuple(words), builtin_only=builtin_only).origin()
-        )
-
-    @classmethod
-    def load_origin(cls, origin: PluginOrigin) -> Registry:
-        """Load the plugins of `origin`, as another process did."""
+        origin = origin or PluginOrigin()
         registry = cls(origin)
         for source, load in installed():
             if origin.has(source):
@@ -98,8 +90,7 @@ class Registry:
             try:
                 self._register(loaded)
             except PluginError as error:
-                loaded = Broken(**msgspec.structs.asdict(source), error=error.what, fix=error.fix,
-                                log=traceback.format_exc())  # fmt: skip
+                loaded = Broken.by(error, source)
         if isinstance(loaded, Broken):
             self.broken.append(loaded)
             return loaded
@@ -184,12 +175,9 @@ class Registry:
         """Raise `PluginError` where a broken plugin offers `name`."""
         for broken in self.broken:
             if name == broken.plugin or f"'{name}'" in broken.error:
-                raise PluginError(
-                    f"the plugin of {kind} '{name}' is broken",
-                    where=f"{broken.distribution} {broken.version}",
-                    why=broken.error,
-                    fix="ltbench doctor",
-                )
+                where = f"{broken.distribution} {broken.version}"
+                raise PluginError(f"the plugin of {kind} '{name}' is broken", where=where, why=broken.error,
+                                  fix="ltbench doctor")  # fmt: skip
 
     def _from_family(self, name: str) -> Entry | None:
         """Return the technique of that name from a family; None where no family has it."""
@@ -210,10 +198,7 @@ class Registry:
 
     def parse(self, text: str, stage: str = "") -> Technique:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
-        techniques = self.parse_all(text)
-        if len(techniques) != 1:
-            raise UsageError(f"'{text}' is {len(techniques)} techniques where one is expected")
-        (technique,) = techniques
+        technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
             raise UsageError(f"'{text}' is a {technique.stage}, and a {stage} is expected here")
         return technique
@@ -226,10 +211,7 @@ class Registry:
                 self._raise_if_broken(choice.name, "executor")
                 raise UnknownName.of("executor", choice.name, self.executors)
         executors = [(choice.name, params) for choice in choices for params in choice.expanded()]
-        if len(executors) != 1:
-            raise UsageError(f"'{text}' is {len(executors)} executors where one is expected",
-                             fix="a list is written with + between its parts")  # fmt: skip
-        ((name, params),) = executors
+        name, params = _single(executors, text, "executor", fix="a list is written with + between its parts")
         return self.executors[name][1].parse(params)
 
     def baseline(self, stage: str) -> Technique | None:
@@ -274,3 +256,9 @@ class Registry:
         if not isinstance(technique, kind):
             raise JobFailed(f"'{technique.name}' is a {technique.stage}, and a {kind.stage} is expected here")
         return technique
+
+
+def _single(parts: list[Part], text: str, kind: str, fix: str = "") -> Part:
+    if len(parts) != 1:
+        raise UsageError(f"'{text}' is {len(parts)} {kind}s where one is expected", fix=fix)
+    return parts[0]

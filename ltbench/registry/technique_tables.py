@@ -48,11 +48,7 @@ def _section(stage: str, registry: Registry) -> Iterator[str]:
             f"`{name}`" + (" (baseline)" if technique.baseline else ""), first_line(technique), values,
             source_of(technique), entry.distribution if entry.plugin == name else f"{entry.distribution}: {entry.plugin}",
         )  # fmt: skip
-        yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def spliced(path: Path, registry: Registry) -> str:

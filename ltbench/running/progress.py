@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from ltbench.core.units import duration
@@ -81,7 +80,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -92,7 +91,7 @@ def count_line(counts: RunCounts) -> str:
     cells = [f"cells {counts.done}/{counts.cells} done", f"{counts.running} running", f"{len(counts.failed)} failed"]
     if counts.cached:
         cells.append(f"{counts.cached} cached")
-    jobs = [f"jobs {counts.jobs_done}/{counts.jobs}", f"{counts.jobs_running} running"]
+    jobs = [f"jobs {counts.jobs_done}/{counts.jobs}", f"{len(counts.in_flight)} running"]
     if counts.done_elsewhere:
         jobs.append(f"{counts.done_elsewhere} done elsewhere")
     if counts.running_elsewhere:

@@ -35,12 +35,6 @@ class ReadyQueue:
         """Whether a job is neither done nor given up."""
         return key in self._waits_for
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether some job can run now."""
-        self._drop_stale()
-        return bool(self._ready)
-
     def add(self, needed: Mapping[str, Job]) -> list[Job]:
         """Add jobs and their dependencies among each other; return those that are new.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -63,11 +63,6 @@ class RunCounts(msgspec.Struct, kw_only=True):
         """Cells that a running job is for."""
         return len(frozenset[str]().union(*(cells for _, _, cells in self._running.values())))
 
-    @property
-    def jobs_running(self) -> int:
-        """Jobs that workers have."""
-        return len(self._running)
-
     def add(self, jobs: Iterable[Job]) -> None:
         """Count jobs that have to be done."""
         for job in jobs:
@@ -85,7 +80,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
     def finish(self, job: Job, *, seconds: float | None, cold: bool = False) -> None:
         """Count a done job. seconds: of work, None if another process did it. cold: see `Prediction.learn`."""
         self.jobs_done += 1
-        self.drop(job)
+        self.left.pop(job.key, None)
         if seconds is None:
             self.done_elsewhere += 1
         else:
@@ -95,14 +90,6 @@ class RunCounts(msgspec.Struct, kw_only=True):
             self.prediction.learn(job, seconds, cold=cold)
         if job.kind == "cell":
             self.done += 1
-
-    def drop(self, job: Job) -> None:
-        """Remove a job from those that are left."""
-        self.left.pop(job.key, None)
-
-    def estimate(self, job: Job) -> float | None:
-        """Return the seconds that a job will take; None if unknown."""
-        return self.prediction.seconds(job)
 
     @property
     def in_flight(self) -> list[tuple[Job, float]]:
@@ -132,26 +119,23 @@ class RunCounts(msgspec.Struct, kw_only=True):
             return 0.0
         seconds: dict[str, float] = {}
         for key, job in self.left.items():
-            estimate = self.estimate(job)
+            estimate = self.prediction.seconds(job)
             if estimate is None:
                 return None
             seconds[key] = estimate
         in_flight = {job.key: elapsed for job, elapsed in self.in_flight if job.key in seconds}
         trainings = {key for key in self.left if self.left[key].kind == "fit"}
-        slowdown = self._slowdown({key: elapsed for key, elapsed in in_flight.items() if key in trainings}, seconds)
-        if slowdown > 1.0:
-            seconds = {key: value * slowdown if key in trainings else value for key, value in seconds.items()}
         start = 0.0 if self.first else self.prediction.start
+        # How much longer trainings take than estimated, judged by those that are running. A single one that hangs says
+        # nothing of the others, so every worker's has to be overdue.
+        overdue = [
+            _OVERDUE * (elapsed - start) / max(seconds[key], 1e-9)
+            for key, elapsed in in_flight.items()
+            if key in trainings
+        ]
+        if len(overdue) == self.slots and (slowdown := min(overdue)) > 1.0:
+            seconds = {key: value * slowdown if key in trainings else value for key, value in seconds.items()}
         for key, elapsed in in_flight.items():
             seconds[key] = max(0.0, start + seconds[key] - elapsed)
         rest = makespan({key: self.left[key] for key in (*in_flight, *self.left)}, seconds, self.slots)
         return rest if in_flight else start + rest
-
-    def _slowdown(self, elapsed_by_fit: Mapping[str, float], seconds: Mapping[str, float]) -> float:
-        """Return the factor by which trainings take longer than estimated, judged by those that are running.
-
-        A single one that hangs says nothing of the others, so every worker's has to be overdue.
-        """
-        start = 0.0 if self.first else self.prediction.start
-        overdue = [_OVERDUE * (elapsed - start) / max(seconds[key], 1e-9) for key, elapsed in elapsed_by_fit.items()]
-        return max(1.0, min(overdue)) if len(overdue) == self.slots else 1.0

@@ -75,10 +75,7 @@ class RunLog:
     def _begin(self, counts: RunCounts) -> None:
         self._before, self._history = self.run, None
         if not counts.jobs:
-            self.run = msgspec.structs.replace(
-                self.run, cells=self.run.cells + counts.cells, cached=self.run.cached + counts.cached,
-                done=self.run.done + counts.done, failed=self.run.failed + len(counts.failed),
-            )  # fmt: skip
+            self.run = self._current(counts)
             return
         if self._lease is None:
             with self._keeping_problems():
@@ -88,14 +85,11 @@ class RunLog:
 
     def _current(self, counts: RunCounts) -> Run:
         before = self._before
+        summed = ("cells", "cached", "done", "jobs", "jobs_done")
         return msgspec.structs.replace(
             before,
-            cells=before.cells + counts.cells,
-            cached=before.cached + counts.cached,
-            done=before.done + counts.done,
+            **{name: getattr(before, name) + getattr(counts, name) for name in summed},
             failed=before.failed + len(counts.failed),
-            jobs=before.jobs + counts.jobs,
-            jobs_done=before.jobs_done + counts.jobs_done,
             ran=_sum(before.ran, counts.ran),
             worked=_sum(before.worked, counts.seconds),
             found=before.found + counts.done_elsewhere,
@@ -113,7 +107,7 @@ class RunLog:
         if counts.first is not None and counts.first[1].kind == "fit":
             elapsed, job = counts.first
             # What the first job took beyond its own work was the start of the workers.
-            work = counts.prediction.trained(job) or counts.estimate(job) or elapsed
+            work = counts.prediction.trained(job) or counts.prediction.seconds(job) or elapsed
             counts.prediction.learn_start(max(0.0, elapsed - work))
             self._save(counts)
         guesses = self._history.guesses(counts) if whole else ()

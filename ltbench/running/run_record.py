@@ -9,7 +9,6 @@ The files are for people, and for improving the prediction. No run depends on on
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -21,8 +20,9 @@ from ltbench.core.spec import Job, label_of
 from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
 
-State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken"]
-"""`failed`: some cells did; `unfinished`: the budget was used up; `broken`: the run itself raised."""
+State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken", "died"]
+"""`failed`: some cells did; `unfinished`: the budget was used up; `broken`: the run itself raised; `died`: its process is
+gone, which another process notices and no record says."""
 
 
 class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +95,7 @@ def about(job: Job) -> str:
     """Return a job's content in a few words, from its own spec."""
     spec, extra = job.spec, job.extra
     if "combination" in extra:
-        picked = [text for text in extra["combination"].values() if text] or ["baseline"]
-        return " + ".join(picked)
+        return " + ".join(filter(None, extra["combination"].values())) or "baseline"
     if "segments" not in spec:
         view = spec.get("view", "")
         return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
@@ -112,19 +111,12 @@ def lease_key(run: str) -> str:
 
 def write(root: Path, run: Run) -> None:
     """Write the record of a run atomically. Raises `StoreError` if it cannot be written."""
-    folder = root / "runs"
-    fresh, target = folder / f".{run.id}-{uuid.uuid4().hex[:8]}", folder / f"{store_format.checked_key(run.id)}.json"
+    target = root / "runs" / f"{store_format.checked_key(run.id)}.json"
     with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
-        folder.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
-        try:
-            if run.state == "running":
-                fresh.write_bytes(content)  # not flushed: it is replaced in seconds and need not survive a power cut
-            else:
-                atomic_files.write(fresh, content)
-            fresh.replace(target)
-        finally:
-            atomic_files.remove(fresh)
+        # Not flushed while it runs: it is replaced in seconds and need not survive a power cut.
+        atomic_files.replace(target, content, flushed=run.state != "running")
 
 
 def read(root: Path, last: int | None = None, also: Iterable[str] = ()) -> list[Run]:

@@ -68,15 +68,9 @@ def run(
 
 class _Run:
     def __init__(
-        self,
-        plan: Jobs,
-        context: Context,
-        executor: Executor,
-        options: RunOptions,
-        prediction: Prediction,
-        pruning: Pruning,
-        on_event: Callable[[Event], None],
-    ) -> None:
+        self, plan: Jobs, context: Context, executor: Executor, options: RunOptions, prediction: Prediction,
+        pruning: Pruning, on_event: Callable[[Event], None],
+    ) -> None:  # fmt: skip
         self.plan, self.store, self.executor = plan, context.store, executor
         self.options, self.pruning, self.on_event = options, pruning, on_event
         cells = [job for job in plan.jobs.values() if job.kind == "cell"]
@@ -113,12 +107,10 @@ class _Run:
             self.store.sweep()
         announced = False
         while True:
-            if not self.signals and (self.deadline is None or time.monotonic() < self.deadline):
+            going_on = not self.signals and (self.deadline is None or time.monotonic() < self.deadline)
+            if going_on:
                 self.submit()
-                working = bool(self.tasks or self.elsewhere)
-            else:
-                working = bool(self.tasks)
-            if not working:
+            if not (self.tasks or (going_on and self.elsewhere)):
                 break
             for outcome in self.executor.wait(_TICK):
                 self.handle(outcome)
@@ -131,7 +123,12 @@ class _Run:
         self.emit("end")
         if self.signals:
             raise self.interrupted()
-        return self.summary()
+        counts = self.counts
+        return Summary(
+            cells=counts.cells, done=counts.done, cached=counts.cached, failed=tuple(counts.failed),
+            unfinished=counts.cells - counts.done - len(counts.failed), ran=dict(counts.ran),
+            done_elsewhere=counts.done_elsewhere, seconds=counts.elapsed,
+        )  # fmt: skip
 
     def submit(self) -> None:
         self.counts.slots = self.executor.slots
@@ -150,7 +147,7 @@ class _Run:
             self.emit("handed", task[0])
 
     def estimate(self, job: Job) -> float:
-        seconds = self.counts.estimate(job)
+        seconds = self.counts.prediction.seconds(job)
         return float("inf") if seconds is None else seconds
 
     def poll(self) -> None:
@@ -210,9 +207,9 @@ class _Run:
         self.deaths[job.key] += 1
         if self.deaths[job.key] > self.options.retries:
             self.fail(job, error)
-            return
-        self.ready.put_back(job.key)
-        self.emit("retry", job, str(error.get("message", "")))
+        else:
+            self.ready.put_back(job.key)
+            self.emit("retry", job, str(error.get("message", "")))
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
         lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
@@ -231,12 +228,10 @@ class _Run:
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
         """Give up a job. Every cell that depends on it gets a record with the error."""
         failed, needless = self.ready.fail(job.key)
-        for lost in needless:
+        for lost in (*needless, *failed):
             self.forget_elsewhere(lost.key)
-            self.counts.drop(lost)
+            self.counts.left.pop(lost.key, None)
         for lost in failed:
-            self.forget_elsewhere(lost.key)
-            self.counts.drop(lost)
             if lost.kind == "cell":
                 self.store.put_record(failed_record(lost, error))
                 self.counts.failed.append(lost.key)
@@ -246,19 +241,6 @@ class _Run:
 
     def emit(self, kind: Any, job: Job | None = None, note: str = "") -> None:
         self.on_event(Event(kind=kind, counts=self.counts, job=job, note=note))
-
-    def summary(self) -> Summary:
-        counts = self.counts
-        return Summary(
-            cells=counts.cells,
-            done=counts.done,
-            cached=counts.cached,
-            failed=tuple(counts.failed),
-            unfinished=counts.cells - counts.done - len(counts.failed),
-            ran=dict(counts.ran),
-            done_elsewhere=counts.done_elsewhere,
-            seconds=counts.elapsed,
-        )
 
     def interrupted(self) -> Interrupted:
         return Interrupted(

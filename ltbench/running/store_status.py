@@ -24,12 +24,9 @@ class HeldJob(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
 
 
-class ObservedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, and whether it is alive as seen from here."""
+class ObservedRun(Run, frozen=True, kw_only=True):
+    """A run as seen from here: its state is `died` where the record says `running` and no process lives."""
 
-    run: Run
-    state: str
-    """The state on record, but `died` for `running` without a living process."""
     quiet: float = 0.0
     """Seconds from the last writing of the record to the last sign of life, to be added to `in_flight`."""
 
@@ -55,15 +52,13 @@ def store_status(store: Store, last: int = 10, *, wait: Callable[[float], None] 
     keys = sorted(path.stem for path in store.leases.folder.glob("*.lease"))
     alive = _alive(store, keys, wait)
     living = [key.removeprefix(prefix) for key in alive if key.startswith(prefix)]
-    runs = [
-        ObservedRun(
-            run=run,
-            state="died" if run.state == "running" and run.id not in living else run.state,
-            quiet=_quiet(store, run),
-        )
-        for run in run_record.read(store.root, last, also=living)
-    ]
-    in_runs = {job.key for seen in runs if seen.state == "running" for job in seen.run.in_flight}
+    runs = []
+    for run in run_record.read(store.root, last, also=living):
+        observed: dict[str, object] = {"quiet": _quiet(store, run)}
+        if run.state == "running" and run.id not in living:
+            observed["state"] = "died"
+        runs.append(ObservedRun(**(msgspec.structs.asdict(run) | observed)))
+    in_runs = {job.key for run in runs if run.state == "running" for job in run.in_flight}
     held = [
         HeldJob(key=key, host=owner.host, pid=owner.pid)
         for key, owner in alive.items()
@@ -71,8 +66,8 @@ def store_status(store: Store, last: int = 10, *, wait: Callable[[float], None] 
     ]
     return Status(
         store=str(store.root),
-        running=tuple(seen for seen in runs if seen.state == "running"),
-        recent=tuple(seen for seen in runs if seen.state != "running"),
+        running=tuple(run for run in runs if run.state == "running"),
+        recent=tuple(run for run in runs if run.state != "running"),
         held=tuple(held),
     )
 

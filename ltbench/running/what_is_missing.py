@@ -77,22 +77,19 @@ def plan_status(plan: Plan, context: Context, prediction: Prediction, *, workers
             wanted.append(cell)
             if record is not None:
                 failed.append(cell.key)
-            continue
-        if changes := differences(record["plugins"], context.registry, current):
+        elif changes := differences(record["plugins"], context.registry, current):
             stale[cell.key] = changes
-    missing = jobs_to_run(plan.jobs, wanted, store)
+    missing = {key: job for key, job in jobs_to_run(plan.jobs, wanted, store).items() if key not in plan.repeated}
     return PlanStatus(
         jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
-        missing=_by_kind(job for key, job in missing.items() if key not in plan.repeated),
+        missing=_by_kind(missing.values()),
         passes=plan.passes_shared,
         passes_naive=plan.passes_naive,
         failed=failed,
         stale=stale,
         trainings=len(plan.trainings),
         trainings_naive=plan.trainings_naive,
-        forecast=prediction.forecast(
-            {key: job for key, job in missing.items() if key not in plan.repeated}, workers=workers
-        ),
+        forecast=prediction.forecast(missing, workers=workers),
     )
 
 

@@ -17,7 +17,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,16 @@ class Store:
 
         Raises `StoreError` where it is missing, or is damaged and has now been quarantined.
         """
+        path = self.path(key)
         if key not in self._sound:
-            if why := self._damage(key):
-                raise self._damaged(key, self.path(key), why)
+            if not path.exists():
+                raise _missing(key, path)
+            with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
+                why = checksums.examine(path, key)
+            if why:
+                raise self._damaged(key, path, why)
             self._sound.add(key)
-        return self.path(key)
+        return path
 
     def meta(self, key: str) -> dict[str, Any]:
         """Return the metadata of an artefact, checked against its digest. Raises as `checked` does."""
@@ -96,15 +101,6 @@ class Store:
         if not path.exists():
             raise _missing(key, path)
         raise self._damaged(key, path, f"{META} does not fit its digest")
-
-    def verify(self, key: str) -> bool:
-        """Examine an artefact now; quarantine it and return False where it is damaged. Raises where it is missing."""
-        self._sound.discard(key)
-        if why := self._damage(key):
-            self._quarantine(key, self.path(key), why)
-            return False
-        self._sound.add(key)
-        return True
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -141,14 +137,6 @@ class Store:
                 # Only a flushed folder makes the rename survive a power cut.
                 atomic_files.flush(target.parent)
                 return
-
-    def _damage(self, key: str) -> str:
-        """Return how an artefact is damaged; empty where it is sound. Raises `StoreError` where it is missing."""
-        path = self.path(key)
-        if not path.exists():
-            raise _missing(key, path)
-        with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
-            return checksums.examine(path, key)
 
     def _damaged(self, key: str, path: Path, why: str) -> StoreError:
         self._quarantine(key, path, why)
@@ -217,10 +205,6 @@ class Store:
     def reject(self, cell: str, why: str) -> None:
         """Quarantine the record of a cell that is damaged or that its reader does not accept."""
         self._quarantine(cell, self.record_path(cell), why)
-
-    def records(self, cells: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Yield the records of these cells in order, leaving out cells without one."""
-        return (record for cell in cells if (record := self.record(cell)) is not None)
 
     def status(self, cell: str) -> str | None:
         """Return `ok`, `failed`, or None where there is no record; faster than reading the record."""

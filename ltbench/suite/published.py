@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from ltbench.columns import PRIMARY
-from ltbench.errors import LtbenchError, SuiteError, nearest
+from ltbench.errors import LtbenchError, SuiteError, did_you_mean
 from ltbench.stages import STAGES
 from ltbench.suite.recipe import Recipe
 
@@ -41,8 +41,8 @@ class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         for key in self.recipe:
             if key not in Recipe.__struct_fields__:
-                near = nearest(key, Recipe.__struct_fields__)
-                fix = f"did you mean {near[0]}?" if near else f"its fields: {', '.join(Recipe.__struct_fields__)}"
+                known = Recipe.__struct_fields__
+                fix = did_you_mean(key, known, f"its fields: {', '.join(known)}")
                 raise SuiteError(f"the recipe has no field '{key}'", fix=fix)
 
     def with_recorded_labels(self, registry: Techniques) -> Self:
@@ -160,8 +160,8 @@ def parse_figure(figure: str) -> tuple[str, int | None]:
     match = _FIGURE.match(figure)
     name = figure.partition("[")[0] if match is None else match["name"]
     if match is None or name not in FIGURES:
-        near = [figure] if name in FIGURES else nearest(name, FIGURES)
-        fix = f"did you mean {near[0]}?" if near and name not in FIGURES else f"there are {', '.join(FIGURES)}"
+        known = f"there are {', '.join(FIGURES)}"
+        fix = known if name in FIGURES else did_you_mean(name, FIGURES, known)
         raise SuiteError(f"there is no figure '{figure}'", fix=fix)
     return name, None if match["threshold"] is None else int(match["threshold"])
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, nearest
+from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError, did_you_mean
 from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
@@ -116,13 +115,11 @@ def read_suite(path: Path) -> Suite:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
-    if isinstance(raw.get("recipe"), dict):
-        _check_keys(raw["recipe"], Recipe, str(path), "recipe.")
+    _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")
     for field, kind in (("reported", Reported), ("claims", Claim)):
         entries = raw.get(field)
         for number, entry in enumerate(entries if isinstance(entries, list) else []):
-            if isinstance(entry, dict):
-                _check_keys(entry, kind, str(path), f"{field}[{number}].")
+            _check_keys(entry, kind, str(path), f"{field}[{number}].")
     try:
         return msgspec.convert(raw, Suite)
     except LtbenchError as error:
@@ -141,11 +138,10 @@ def changed(suite: Suite, **changes: object) -> Suite:
         raise SuiteError("the change does not fit the suite", why=str(error)) from None
 
 
-def _check_keys(raw: Mapping[str, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
-    # msgspec refuses unknown keys too, without naming the nearest known one.
+def _check_keys(raw: object, kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    # msgspec refuses unknown keys too, without naming the nearest known one. It alone refuses what is no table.
     known = kind.__struct_fields__
-    for key in raw:
+    for key in raw if isinstance(raw, dict) else ():
         if key not in known:
-            near = nearest(key, known)
-            fix = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+            fix = did_you_mean(key, known, f"known keys: {', '.join(known)}", prefix)
             raise SuiteError(f"unknown key '{prefix}{key}' in a suite", where=where, fix=fix)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import Literal
 
 import msgspec
-
-if TYPE_CHECKING:
-    from ltbench.testing.subject import Subject
-
 
 Per = Literal["technique", "setting", "size", "parameter"]
 
@@ -29,21 +26,15 @@ class Check(msgspec.Struct, frozen=True):
         return (self.run.__doc__ or "").strip().split("\n")[0]
 
 
-def per_technique(function: Callable[[Subject], None]) -> Check:
-    """Make a check that runs once, with the first setting."""
-    return Check(function.__name__, "technique", function)
+def _check(per: Per, function: Callable[..., None]) -> Check:
+    return Check(function.__name__, per, function)
 
 
-def per_setting(function: Callable[[Subject], None]) -> Check:
-    """Make a check that runs with every setting of the parameters."""
-    return Check(function.__name__, "setting", function)
-
-
-def per_size(function: Callable[[Subject, int], None]) -> Check:
-    """Make a check that runs with few classes and with many."""
-    return Check(function.__name__, "size", function)
-
-
-def per_parameter(function: Callable[[Subject, str], None]) -> Check:
-    """Make a check that runs once for each parameter."""
-    return Check(function.__name__, "parameter", function)
+per_technique = partial(_check, "technique")
+"""Make a check that runs once, with the first setting."""
+per_setting = partial(_check, "setting")
+"""Make a check that runs with every setting of the parameters."""
+per_size = partial(_check, "size")
+"""Make a check that runs with few classes and with many."""
+per_parameter = partial(_check, "parameter")
+"""Make a check that runs once for each parameter."""

@@ -81,8 +81,9 @@ def parameters_are_described(on: Subject, parameter: str) -> None:
 
     `ltbench show` prints them, and a value out of range is refused before training starts.
     """
-    kind = next(field.type for field in fields(type(on.technique)) if field.name == parameter)
-    described = next(help_ for help_ in parameters(type(on.technique)) if help_.name == parameter)
+    technique: type[Technique] = type(on.technique)
+    kind = next(field.type for field in fields(technique) if field.name == parameter)
+    described = next(help_ for help_ in parameters(technique) if help_.name == parameter)
     fix = f'{parameter}: Annotated[float, Meta(ge=0, description="what it does")]'
     if not described.about:
         raise failed(f"parameter '{parameter}' has no description", "what it means", fix)
@@ -217,7 +218,7 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
     """
     if reason := why_not_varied(on.technique, parameter):
         raise Skip(f"parameter '{parameter}': {reason}")
-    others = [field.name for field in fields(type(on.technique)) if field.name != parameter]
+    others = [name for name in on.technique.__struct_fields__ if name != parameter]
     # A parameter may act only where another one has a certain value, such as the size of a step that is switched off.
     contexts = [on.technique, *(other for name in others for other in variations(on.technique, name))]
     tried: list[str] = []

@@ -19,8 +19,7 @@ _TOLERANCE = 0.02
 
 
 def _loaded(on: Subject) -> tuple[Any, Any]:
-    dataset: Any = on.technique
-    return load(dataset, data_root())
+    return load(on.technique, data_root())
 
 
 @per_setting
@@ -29,38 +28,10 @@ def images_match_info(on: Subject) -> None:
 
     Plans are made from `info` alone, before any image is read. Skipped where the files are missing.
     """
-    import numpy as np
+    from ltbench.engine.dataset_arrays import validated
 
     info, images = _loaded(on)
-    classes = len(info.classes)
-    for part, counts in (("train", info.train_counts), ("test", info.test_counts)):
-        pixels, labels = (np.asarray(getattr(images, f"{part}_{what}")) for what in ("images", "labels"))
-        shape = [sum(counts), info.channels, info.size, info.size]
-        if pixels.dtype != np.uint8 or list(pixels.shape) != shape:
-            raise failed(
-                f"{part} images are {pixels.dtype} {list(pixels.shape)}",
-                f"uint8 {shape} as info states",
-                "correct info or load",
-            )
-        if labels.dtype != np.int64 or labels.shape != (len(pixels),):
-            raise failed(
-                f"{part} labels are {labels.dtype} {list(labels.shape)}",
-                f"int64 [{len(pixels)}]",
-                "labels.astype(np.int64)",
-            )
-        if labels.min() < 0 or labels.max() >= classes:
-            raise failed(
-                f"{part} labels range from {labels.min()} to {labels.max()}",
-                f"0 to {classes - 1}",
-                "number classes from 0",
-            )
-        actual = np.bincount(labels, minlength=classes).tolist()
-        if actual != list(counts):
-            raise failed(
-                f"{part} images per class are {actual[:10]}",
-                f"{list(counts)[:10]} as info states",
-                "correct info or load",
-            )
+    validated(images, info, on.technique.label)
 
 
 @per_setting
@@ -93,12 +64,11 @@ def default_augmentation_exists(on: Subject) -> None:
 
     It is the default of combinations that pick no augmentation.
     """
-    dataset: Any = on.technique
-    if dataset.augment:
+    if on.technique.augment:
         try:
-            on.registry.parse(dataset.augment, "augment")
+            on.registry.parse(on.technique.augment, "augment")
         except LtbenchError as error:
-            raise failed(f"augment = '{dataset.augment}': {error.what}", "an augmentation", error.fix) from None
+            raise failed(f"augment = '{on.technique.augment}': {error.what}", "an augmentation", error.fix) from None
 
 
 @per_setting
@@ -108,10 +78,9 @@ def fingerprint_is_stable(on: Subject) -> None:
     The fingerprint is part of the identity of every job that reads the data.
     """
     info, _ = _loaded(on)
-    dataset: Any = on.technique
     if not info.fingerprint:
         raise failed("the fingerprint is empty", "a digest of the content", "hashlib.sha256(content).hexdigest()")
-    if dataset.info(data_root()) != info:
+    if on.technique.info(data_root()) != info:
         raise failed(
             "the second call of info differs from the first",
             "equal descriptions",
@@ -128,12 +97,11 @@ FACTORS = (1.0, 10.0, 50.0)
 
 def _profiles(on: Subject) -> list[tuple[list[int], float, list[int]]]:
     """Return available images, factor and counts, for every factor that the profile accepts."""
-    profile: Any = on.technique
     results = []
     for available in ([600] * 10, [600, 600], [500] * 100, [700, 900, 650, 800, 1000]):
         for factor in FACTORS:
             try:
-                results.append((available, factor, profile.counts(list(available), factor)))
+                results.append((available, factor, on.technique.counts(list(available), factor)))
             except UsageError:  # such as a profile that keeps the natural imbalance
                 continue
     return results

@@ -14,7 +14,7 @@ from typing import Any
 from ltbench.errors import LtbenchError
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
-from ltbench.testing.flat_values import difference, flat
+from ltbench.testing.flat_values import difference, flat, values
 from ltbench.testing.inputs import Inputs
 from ltbench.testing.randomness import seeded
 from ltbench.testing.stage_calls import build, call_all
@@ -58,22 +58,14 @@ def _blaming_the_device(on: Subject, fix: str) -> Iterator[None]:
         ) from None  # fmt: skip
 
 
-def _on_cpu(result: Any, place: str = "") -> list[str]:
+def _on_cpu(result: Any) -> list[str]:
     """Return where in a result tensors lie on the CPU."""
-    import msgspec
     import torch
 
     from ltbench.engine.fake_device import is_on_fake_device
 
-    if isinstance(result, torch.Tensor):
-        return [] if is_on_fake_device(result) else [place or "the result"]
-    if isinstance(result, msgspec.Struct):
-        result = {field: getattr(result, field) for field in result.__struct_fields__}
-    if isinstance(result, dict):
-        return [stray for key, part in result.items() for stray in _on_cpu(part, f"{place}.{key}" if place else key)]
-    if isinstance(result, (list, tuple)):
-        return [stray for number, part in enumerate(result) for stray in _on_cpu(part, f"{place}[{number}]")]
-    return []
+    tensors = [(place, value) for place, value in values(result) if isinstance(value, torch.Tensor)]
+    return [place for place, tensor in tensors if not is_on_fake_device(tensor)]
 
 
 @per_technique
@@ -103,7 +95,7 @@ def network_moves_between_devices(on: Subject) -> None:
 
     from ltbench.engine.fake_device import DEVICE, is_on_fake_device, move_network, two_device_rules
 
-    network = build(on.technique, 3, 32, 10).eval()  # type: ignore[arg-type]
+    network = build(on.technique, 3, 32, 10).eval()
     move_network(network)
     images = Inputs(device=DEVICE).tensor("images", torch.zeros(2, 3, 32, 32))
     fix = "register_buffer for tensors that are no parameters, device=images.device for those made on the way"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ltbench.testing.check import per_setting
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import BATCH_SIZE
+from ltbench.testing.stage_calls import BATCH_SIZE, pool_of
 from ltbench.testing.subject import Subject, failed
 
 LEVEL = 1e-4
@@ -20,14 +18,6 @@ RUNS = 8
 # --- samplers ---------------------------------------------------------------------------------------------------
 
 
-def _sampler_inputs(on: Subject, inputs: Inputs) -> tuple[Any, Any, Any, Any]:
-    """Return the sampler, labels, class counts and its pool."""
-    sampler: Any = on.technique
-    labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
-    counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
-    return sampler, labels, counts, sampler.pool(labels, counts, inputs.generator(0, on_cpu=True))
-
-
 @per_setting
 def indices_are_training_images(on: Subject) -> None:
     """Pool and epochs are int64 indices of training images, and an epoch visits only images of its pool.
@@ -38,8 +28,9 @@ def indices_are_training_images(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_indices
 
+    sampler = on.technique
     for inputs in (Inputs(), Inputs(counts=with_rare())):
-        sampler, labels, counts, pool = _sampler_inputs(on, inputs)
+        labels, counts, pool = pool_of(sampler, inputs)
         check_indices(sampler, "pool", pool, len(labels))
         epoch = sampler.epoch(pool, labels, counts, BATCH_SIZE, inputs.generator(1, on_cpu=True))
         check_indices(sampler, "an epoch", epoch, len(labels))
@@ -59,9 +50,9 @@ def epochs_have_equal_length(on: Subject) -> None:
     The number of steps of a training is fixed before it starts.
     """
     inputs = Inputs()
-    sampler, labels, counts, pool = _sampler_inputs(on, inputs)
+    labels, counts, pool = pool_of(on.technique, inputs)
     drawing = inputs.generator(1, on_cpu=True)
-    lengths = [len(sampler.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
+    lengths = [len(on.technique.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
     if len(set(lengths)) > 1:
         raise failed(f"epochs have {lengths} images", "equal lengths", "derive the length from labels and counts alone")
 
@@ -72,9 +63,8 @@ def batch_size_is_valid(on: Subject) -> None:
 
     Batch normalisation is undefined for a single image.
     """
-    sampler: Any = on.technique
     for classes in (2, 10, 1000):
-        size = sampler.batch_size(BATCH_SIZE, classes)
+        size = on.technique.batch_size(BATCH_SIZE, classes)
         if not (isinstance(size, int) and size >= 2):
             raise failed(f"batch_size({BATCH_SIZE}, {classes}) is {size!r}", "an integer of at least 2", "max(2, ...)")
 
@@ -89,7 +79,8 @@ def draws_match_the_stated_shares(on: Subject) -> None:
     from scipy.special import chdtrc
 
     inputs = Inputs(counts=[400, 130, 40, 12, 4])
-    sampler, labels, counts, _ = _sampler_inputs(on, inputs)
+    sampler = on.technique
+    labels, counts, _ = pool_of(sampler, inputs)
     stated = sampler.share(counts)
     if stated is None:
         raise Skip("share returns None: implement `share` where the distribution is known exactly")
@@ -135,7 +126,7 @@ def images_keep_their_shape_and_range(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_tensor
 
-    augment: Any = on.technique
+    augment = on.technique
     inputs = Inputs()
     for channels in (1, 3):
         stored = torch.as_tensor(inputs.images(12, channels, 16))
@@ -160,13 +151,12 @@ def batch_equals_apply(on: Subject) -> None:
     """
     import torch
 
-    augment: Any = on.technique
     inputs = Inputs()
     indices = torch.tensor([5, 1, 1, 11])
     for channels in (1, 3):
         stored = torch.as_tensor(inputs.images(12, channels, 16))
-        fast = augment.batch(augment.prepare(stored.clone()), indices, inputs.generator(5))
-        plain = augment.apply(stored[indices] / 255, inputs.generator(5))
+        fast = on.technique.batch(on.technique.prepare(stored.clone()), indices, inputs.generator(5))
+        plain = on.technique.apply(stored[indices] / 255, inputs.generator(5))
         if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
             raise failed("batch and apply return different images", "equal images", "draw in the same order in both")
 
@@ -179,7 +169,7 @@ def batch_does_not_share_memory(on: Subject) -> None:
     """
     import torch
 
-    augment: Any = on.technique
+    augment = on.technique
     inputs = Inputs()
     stored = torch.as_tensor(inputs.images(4, 3, 16))
     prepared = augment.prepare(stored)
@@ -205,12 +195,13 @@ def blend_has_the_shape_of_its_batch(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_mixed
 
-    mix: Any = on.technique
     inputs = Inputs()
     images = torch.as_tensor(inputs.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
     labels, counts = torch.as_tensor(inputs.batch_labels), torch.as_tensor(inputs.class_counts)
     for seed in range(8):
-        check_mixed(mix, mix.mix(images, labels, counts, inputs.generator(seed)), images, inputs.classes)
+        check_mixed(
+            on.technique, on.technique.mix(images, labels, counts, inputs.generator(seed)), images, inputs.classes
+        )
 
 
 @per_setting
@@ -221,12 +212,11 @@ def blend_matches_its_two_labels(on: Subject) -> None:
     """
     import torch
 
-    mix: Any = on.technique
     inputs = Inputs()
     labels = torch.as_tensor(inputs.batch_labels)
     images = labels.float()[:, None, None, None].expand(-1, 3, 8, 8).contiguous()
     for seed in range(8):
-        mixed = mix.mix(images.clone(), labels, torch.as_tensor(inputs.class_counts), inputs.generator(seed))
+        mixed = on.technique.mix(images.clone(), labels, torch.as_tensor(inputs.class_counts), inputs.generator(seed))
         ends = torch.stack([mixed.labels_a, mixed.labels_b]).float()
         pixels = mixed.images.flatten(1)
         low, high = ends.min(0)[0] - 1e-3, ends.max(0)[0] + 1e-3

@@ -12,7 +12,7 @@ from ltbench.errors import LtbenchError
 from ltbench.stages import LinearClassifier, Member
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import BAGS
+from ltbench.testing.stage_calls import BAGS, linear_classifier
 from ltbench.testing.subject import Subject, failed
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -28,8 +28,7 @@ def views_keep_the_shape(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_tensor
 
-    view: Any = on.technique
-    views = view.views()
+    views = on.technique.views()
     if not (
         hasattr(views, "items") and views and all(isinstance(name, str) and callable(of) for name, of in views.items())
     ):
@@ -37,7 +36,7 @@ def views_keep_the_shape(on: Subject) -> None:
     for channels in (1, 3):
         images = torch.as_tensor(Inputs().rng(2).standard_normal((4, channels, 8, 8)).astype("float32"))
         for name, of in views.items():
-            check_tensor(view, f"as '{name}' images", of(images), torch.float32, list(images.shape))
+            check_tensor(on.technique, f"as '{name}' images", of(images), torch.float32, list(images.shape))
 
 
 @per_setting
@@ -48,8 +47,7 @@ def identity_view_is_unchanged(on: Subject) -> None:
     """
     import torch
 
-    view: Any = on.technique
-    of = view.views().get("identity")
+    of = on.technique.views().get("identity")
     images = torch.as_tensor(Inputs().rng(2).standard_normal((4, 3, 8, 8)).astype("float32"))
     if of is not None and not torch.equal(of(images), images):
         raise failed("its view 'identity' changes the image", "the unchanged image", "rename the view")
@@ -63,7 +61,7 @@ def merges_to_probabilities(on: Subject) -> None:
     """
     from ltbench.jobs.plugin_calls import merge_checked
 
-    technique: Any = on.technique
+    technique = on.technique
     inputs = Inputs()
     for size in (1.0, 400.0):
         if technique.stage == "view":
@@ -92,13 +90,12 @@ def adjusted_logits_are_finite(on: Subject) -> None:
     """
     from ltbench.jobs.plugin_calls import adjust_checked
 
-    posthoc: Any = on.technique
     for inputs in (Inputs(), Inputs(counts=with_rare())):
         norms = 0.5 + inputs.rng(5).random(inputs.classes)
         for least in (norms[0], 0.0):
             classifier = LinearClassifier(inputs.array("norms", [*norms[:-1], least]), inputs.array("bias", norms))
             adjust_checked(
-                on.provenance, posthoc, inputs.array("logits", inputs.logits()), inputs.class_counts, classifier
+                on.provenance, on.technique, inputs.array("logits", inputs.logits()), inputs.class_counts, classifier
             )
 
 
@@ -110,13 +107,10 @@ def adjustment_is_per_image(on: Subject) -> None:
     """
     import numpy as np
 
-    posthoc: Any = on.technique
     inputs = Inputs()
-    norms, bias = 0.5 + inputs.rng(5).random(inputs.classes), inputs.rng(6).standard_normal(inputs.classes)
-    classifier = LinearClassifier(norms, bias)
-    logits = inputs.logits()
-    together = posthoc.adjust_linear(logits.copy(), inputs.class_counts, classifier)
-    alone = posthoc.adjust_linear(logits[::3].copy(), inputs.class_counts, classifier)
+    classifier, logits = linear_classifier(inputs), inputs.logits()
+    together = on.technique.adjust_linear(logits.copy(), inputs.class_counts, classifier)
+    alone = on.technique.adjust_linear(logits[::3].copy(), inputs.class_counts, classifier)
     if not np.allclose(np.asarray(together)[::3], alone, rtol=1e-6, atol=1e-8):
         raise failed("the logits of an image depend on the other images", "no dependence", "compute row by row")
 
@@ -132,9 +126,8 @@ def members_are_distinct(on: Subject) -> None:
 
     Equal members would be trained once and counted twice.
     """
-    ensemble: Any = on.technique
     for inputs in (Inputs(), Inputs(2), Inputs(1000), Inputs(counts=with_rare())):
-        members = ensemble.members(inputs.counts)
+        members = on.technique.members(inputs.counts)
         fix = "return [Member(seed_offset=number) for number in range(3)]"
         if not (
             isinstance(members, (list, tuple)) and members and all(isinstance(member, Member) for member in members)
@@ -151,13 +144,12 @@ def members_name_models(on: Subject) -> None:
 
     An ensemble that contains itself is infinite.
     """
-    ensemble: Any = on.technique
-    for member in ensemble.members(Inputs().counts):
+    for member in on.technique.members(Inputs().counts):
         if not member.model:
             continue
         name = re.split(r"\[", member.model, maxsplit=1)[0].strip()
         fix = 'the name of a model, such as Member(model="convnet"), or Member() for the cell\'s own'
-        if name == ensemble.name:
+        if name == on.technique.name:
             raise failed(f"it names itself, '{name}', as a member", "a model", fix)
         try:
             stage = on.registry.parse(member.model).stage
@@ -175,11 +167,10 @@ def bags_are_training_images(on: Subject) -> None:
     """
     import numpy as np
 
-    ensemble: Any = on.technique
     for inputs in (Inputs(), Inputs(2)):
-        numbers = [member.bag for member in ensemble.members(inputs.counts) if member.bag is not None]
+        numbers = [member.bag for member in on.technique.members(inputs.counts) if member.bag is not None]
         for number in numbers[:BAGS]:
-            bag = ensemble.bag(number, inputs.array("labels", inputs.labels), inputs.rng(8))
+            bag = on.technique.bag(number, inputs.array("labels", inputs.labels), inputs.rng(8))
             if not (isinstance(bag, np.ndarray) and bag.dtype == np.int64 and bag.ndim == 1 and len(bag)):
                 actual = f"{bag.dtype} {list(bag.shape)}" if isinstance(bag, np.ndarray) else type(bag).__name__
                 raise failed(f"bag {number} is {actual}", "int64 indices in one dimension", "np.flatnonzero(...)")
@@ -203,13 +194,12 @@ def values_are_finite_or_none(on: Subject) -> None:
     """
     from ltbench.jobs.plugin_calls import compute_metrics
 
-    metric: Any = on.technique
     for inputs in (Inputs(), Inputs(2), Inputs(counts=with_rare())):
         probabilities = inputs.probabilities()
         best = probabilities.argmax(1)
         for labels in (inputs.batch_labels, 0 * inputs.batch_labels, best):
             compute_metrics(
-                on.provenance, [metric], probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
+                on.provenance, [on.technique], probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
             )
 
 
@@ -221,12 +211,11 @@ def metric_ignores_image_order(on: Subject) -> None:
     """
     from ltbench.testing.flat_values import difference, flat
 
-    metric: Any = on.technique
     inputs = Inputs()
     probabilities, labels = inputs.probabilities(), inputs.rng(9).integers(inputs.classes, size=BATCH)
     order = inputs.rng(10).permutation(BATCH)
-    ordered = flat(dict(metric.compute(probabilities.copy(), labels.copy(), inputs.class_counts)))
-    shuffled = flat(dict(metric.compute(probabilities[order], labels[order], inputs.class_counts)))
+    ordered = flat(dict(on.technique.compute(probabilities.copy(), labels.copy(), inputs.class_counts)))
+    shuffled = flat(dict(on.technique.compute(probabilities[order], labels[order], inputs.class_counts)))
     if place := difference(ordered, shuffled, tolerance=1e-9):
         raise failed(f"'{place}' depends on the order of the images", "equal values", "pair each row with its label")
 
@@ -237,7 +226,7 @@ def columns_have_numbers(on: Subject) -> None:
 
     A misspelt one would never be shown.
     """
-    metric: Any = on.technique
+    metric = on.technique
     inputs = Inputs()
     numbers = metric.compute(inputs.probabilities(), inputs.array("labels", inputs.batch_labels), inputs.class_counts)
     if unknown := sorted({column.name for column in metric.columns} - set(numbers)):

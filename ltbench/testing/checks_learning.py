@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
 
 from ltbench.stages import Phase
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import build
+from ltbench.testing.stage_calls import build, losses_of
 from ltbench.testing.subject import Subject, failed
 
 # --- models -----------------------------------------------------------------------------------------------------
@@ -26,12 +25,11 @@ def network_returns_logits(on: Subject) -> None:
 
     from ltbench.engine.output_checks import check_tensor
 
-    model: Any = on.technique
     for channels, size, classes in ((3, 32, 10), (1, 28, 7)):
-        network = build(model, channels, size, classes).eval()
+        network = build(on.technique, channels, size, classes).eval()
         with torch.no_grad():
             logits = network(torch.zeros(2, channels, size, size))
-        check_tensor(model, f"of {channels} channels logits", logits, torch.float32, [2, classes])
+        check_tensor(on.technique, f"of {channels} channels logits", logits, torch.float32, [2, classes])
 
 
 @per_setting
@@ -44,9 +42,8 @@ def network_has_a_classifier(on: Subject) -> None:
 
     from ltbench.engine.network import set_trainable
 
-    model: Any = on.technique
-    network = build(model, 3, 32, 10)
-    set_trainable(model, network, "classifier")
+    network = build(on.technique, 3, 32, 10)
+    set_trainable(on.technique, network, "classifier")
     head = network.get_classifier()
     inside = {id(parameter) for parameter in network.parameters()}
     if not all(id(parameter) in inside for parameter in head.parameters()):
@@ -66,7 +63,7 @@ def network_gets_gradients(on: Subject) -> None:
     """
     import torch
 
-    network = build(on.technique, 3, 32, 10).train()  # type: ignore[arg-type]
+    network = build(on.technique, 3, 32, 10).train()
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         torch.nn.functional.cross_entropy(network(images), torch.arange(4)).backward()  # type: ignore[no-untyped-call]
@@ -91,9 +88,8 @@ def normalisation_fits_the_channels(on: Subject) -> None:
 
     The harness normalises the images of the network with them.
     """
-    model: Any = on.technique
     for channels in (1, 3):
-        pair = model.mean_std(channels)
+        pair = on.technique.mean_std(channels)
         if pair is None:
             continue
         valid = len(pair) == 2 and all(len(part) == channels for part in pair) and min(pair[1]) > 0
@@ -111,15 +107,6 @@ MODEL = (
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
-def _losses(on: Subject, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
-    """Return logits, float32 [B, C] with gradient, and the losses of a batch."""
-    loss: Any = on.technique
-    logits = inputs.tensor("logits", (size * inputs.logits()).astype("float32")).requires_grad_()
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    # As in training, the logits are no leaf of the graph: in-place changes of a leaf would raise.
-    return logits, loss.per_sample(logits * 1, labels, inputs.tensor("counts", inputs.class_counts))
-
-
 @per_setting
 def losses_are_per_sample(on: Subject) -> None:
     """`per_sample` returns float [B] in the dtype of the logits.
@@ -128,7 +115,7 @@ def losses_are_per_sample(on: Subject) -> None:
     """
     from ltbench.engine.output_checks import check_tensor
 
-    logits, losses = _losses(on, Inputs())
+    logits, losses = losses_of(on.technique, Inputs())
     check_tensor(on.technique, "losses", losses, logits.dtype, [BATCH])
 
 
@@ -140,12 +127,11 @@ def losses_do_not_depend_on_the_batch(on: Subject) -> None:
     """
     import torch
 
-    loss: Any = on.technique
     inputs = Inputs()
-    logits, losses = _losses(on, inputs)
+    logits, losses = losses_of(on.technique, inputs)
     counts, labels = torch.as_tensor(inputs.class_counts), torch.as_tensor(inputs.batch_labels)
     some = torch.arange(0, BATCH, 3)
-    alone = loss.per_sample(logits[some], labels[some], counts)
+    alone = on.technique.per_sample(logits[some], labels[some], counts)
     if not torch.allclose(losses[some], alone, rtol=1e-4, atol=1e-5):
         raise failed(
             "the loss of a sample depends on the rest of its batch", "no dependence",
@@ -173,7 +159,7 @@ def losses_are_finite_for_large_logits(on: Subject) -> None:
 
 
 def _check_finite(on: Subject, inputs: Inputs, size: float, where: str, fix: str) -> None:
-    logits, losses = _losses(on, inputs, size=size)
+    logits, losses = losses_of(on.technique, inputs, size=size)
     if losses.requires_grad:
         losses.sum().backward()
     for what, values in (("a loss", losses), ("a gradient", logits.grad)):
@@ -189,7 +175,7 @@ def losses_have_a_gradient(on: Subject) -> None:
     Otherwise the network learns nothing.
     """
     fix = "use no detach(), item(), argmax or no_grad() between logits and losses"
-    logits, losses = _losses(on, Inputs())
+    logits, losses = losses_of(on.technique, Inputs())
     if not losses.requires_grad:
         raise failed("the losses have no gradient", "a gradient with respect to the logits", fix)
     losses.sum().backward()
@@ -213,10 +199,13 @@ def weights_are_per_class(on: Subject) -> None:
     """
     from ltbench.engine.output_checks import check_tensor
 
-    weight: Any = on.technique
     inputs = Inputs()
     check_tensor(
-        weight, "weights", weight.weights(inputs.tensor("counts", inputs.class_counts)), None, [inputs.classes]
+        on.technique,
+        "weights",
+        on.technique.weights(inputs.tensor("counts", inputs.class_counts)),
+        None,
+        [inputs.classes],
     )
 
 
@@ -226,9 +215,8 @@ def weights_are_positive_and_finite(on: Subject) -> None:
 
     A class of weight zero is not learnt, and an infinite weight ends the training.
     """
-    weight: Any = on.technique
     inputs = Inputs(counts=with_rare())
-    weights = weight.weights(inputs.tensor("counts", inputs.class_counts))
+    weights = on.technique.weights(inputs.tensor("counts", inputs.class_counts))
     if weights.dim() != 1:
         raise Skip("weights does not return one weight per class")
     for count, value in zip(inputs.counts, weights.tolist(), strict=True):
@@ -246,7 +234,7 @@ def batch_loss_is_a_scalar(on: Subject) -> None:
     """
     from ltbench.engine.output_checks import check_tensor
 
-    weight: Any = on.technique
+    weight = on.technique
     inputs = Inputs()
     weights = weight.weights(inputs.tensor("counts", inputs.class_counts))[inputs.tensor("labels", inputs.batch_labels)]
     losses = inputs.tensor("losses", inputs.rng(4).random(BATCH).astype("float32")).requires_grad_()
@@ -266,8 +254,7 @@ def phases_cover_the_training(on: Subject) -> None:
 
     `until` is a fraction of the whole training.
     """
-    regime: Any = on.technique
-    phases = list(regime.phases())
+    phases = list(on.technique.phases())
     fix = "return [Phase(until=0.8), Phase(until=1.0)]"
     if not phases or not all(isinstance(phase, Phase) for phase in phases):
         raise failed(f"phases() returned {phases!r}", "at least one Phase", fix)
@@ -284,8 +271,7 @@ def learning_rates_are_positive(on: Subject) -> None:
 
     A phase with a learning rate of zero trains nothing.
     """
-    regime: Any = on.technique
-    for phase in regime.phases():
+    for phase in on.technique.phases():
         if not (math.isfinite(phase.lr_scale) and phase.lr_scale > 0):
             raise failed(f"lr_scale is {phase.lr_scale}", "a positive factor", "lr_scale=0.1")
 

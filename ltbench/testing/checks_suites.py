@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ltbench.core.folders import data_root
@@ -16,26 +17,18 @@ if TYPE_CHECKING:
     from ltbench.suite.suite import Suite
 
 
-def suite_conformance(name: str, registry: Registry) -> list[Finding]:
-    """Return the findings of every check of a suite, given by name or path, up to the first failure."""
-    return list(_findings(name, registry))
-
-
-def _findings(name: str, registry: Registry) -> Iterator[Finding]:
+def suite_conformance(name: str, registry: Registry) -> Iterator[Finding]:
+    """Yield the finding of each check of a suite, given by name or path, up to the first one that does not pass."""
     from ltbench.suite.suite import find_suite
 
-    def finding(check: Callable[..., object], error: LtbenchError | None) -> Finding:
-        requirement = (check.__doc__ or "").split("\n")[0]
-        if error is None:
-            return Finding(check=check.__name__, technique=name, state="ok", text=requirement)
-        text = "; ".join(filter(None, (error.what, error.why, error.where)))
-        return Finding(check=check.__name__, technique=name, state="failed", text=text, fix=error.fix or requirement)
+    suite: Suite
 
-    def can_be_read() -> Suite:
+    def can_be_read() -> None:
         """The file is TOML and follows the schema."""
-        return find_suite(name, registry)
+        nonlocal suite
+        suite = find_suite(name, registry)
 
-    def names_installed_techniques(suite: Suite) -> None:
+    def names_installed_techniques() -> None:
         """Every data set, profile, model and technique in the suite is installed and accepts its parameters."""
         for stage, texts in (("dataset", suite.datasets), ("profile", suite.profiles), ("model", suite.models)):
             for text in texts:
@@ -43,7 +36,7 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
         for text in suite.techniques:
             registry.parse_all(text)
 
-    def can_be_planned(suite: Suite) -> None:
+    def can_be_planned() -> None:
         """The suite can be planned. Skipped where that needs files of a data set that are missing."""
         from ltbench.planning.parts import plan_parts
 
@@ -51,22 +44,19 @@ def _findings(name: str, registry: Registry) -> Iterator[Finding]:
             _describe(registry.parse(text, "dataset"))
         next(plan_parts(suite, registry, data_root(), cells=1))
 
-    try:
-        suite = can_be_read()
-    except LtbenchError as error:
-        yield finding(can_be_read, error)
-        return
-    yield finding(can_be_read, None)
-    for check in (names_installed_techniques, can_be_planned):
+    for check in (can_be_read, names_installed_techniques, can_be_planned):
+        finding = partial(Finding, check=check.__name__, technique=name)
+        requirement = (check.__doc__ or "").split("\n")[0]
         try:
-            check(suite)
+            check()
         except LtbenchError as error:
-            yield finding(check, error)
+            text = "; ".join(filter(None, (error.what, error.why, error.where)))
+            yield finding(state="failed", text=text, fix=error.fix or requirement)
             return
         except Skip as reason:
-            yield Finding(check=check.__name__, technique=name, state="skipped", text=str(reason))
+            yield finding(state="skipped", text=str(reason))
             return
-        yield finding(check, None)
+        yield finding(state="ok", text=requirement)
 
 
 def _describe(dataset: Technique) -> None:

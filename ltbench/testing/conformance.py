@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +13,7 @@ from ltbench import stages
 from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh_process
-from ltbench.testing.check import Check
+from ltbench.testing.check import Check, Per
 from ltbench.testing.checks_by_stage import of_stage
 from ltbench.testing.finding import Finding, Skip, State
 from ltbench.testing.parameter_values import settings
@@ -53,9 +53,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         except CheckFailed as error:
             return self._finding("failed", f"{error.what}; expected {error.why}", error.fix)
         except LtbenchError as error:
-            return self._finding(
-                "failed", "; ".join(filter(None, (error.what, error.why))), error.fix or self.check.requirement
-            )
+            text = "; ".join(filter(None, (error.what, error.why)))
+            return self._finding("failed", text, error.fix or self.check.requirement)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises becomes a finding
             return self._raised(error, subject.line(error))
         return self._finding("ok", self.check.requirement)
@@ -63,9 +62,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     def _raised(self, error: BaseException, line: str) -> Finding:
         raised = f"{type(error).__name__}: {error}".rstrip(": ")
         if line:
-            return self._finding(
-                "failed", f"it raised {raised} ({line})", f"correct {line.partition(',')[0]}", raised=True
-            )
+            fix = f"correct {line.partition(',')[0]}"
+            return self._finding("failed", f"it raised {raised} ({line})", fix, raised=True)
         if isinstance(error, NotImplementedError) and (name := _missing_method(error)):
             own = [attribute for attribute in vars(type(self.technique)) if not attribute.startswith("_")]
             near = nearest(name, own)
@@ -98,8 +96,14 @@ def conformance(technique: Technique | type[Technique], registry: Registry | Non
 def trials(technique: Technique | type[Technique]) -> Iterator[Trial]:
     """Yield every trial of a technique, by check."""
     varied = settings(_with_defaults(technique)) if inspect.isclass(technique) else [technique]
+    names = [field.name for field in fields(type(varied[0]))]
+    arguments: Mapping[Per, Iterable[int | str | None]] = {
+        "technique": [None], "setting": [None], "size": SIZES, "parameter": names,
+    }  # fmt: skip
     for check in of_stage(varied[0].stage):
-        yield from _of_check(check, varied)
+        for variant in varied if check.per == "setting" else varied[:1]:
+            for argument in arguments[check.per]:
+                yield Trial(check=check, technique=variant, argument=argument)
 
 
 def _with_defaults(kind: type[Technique]) -> Technique:
@@ -115,18 +119,6 @@ def _with_defaults(kind: type[Technique]) -> Technique:
             why=str(error),
             fix="give every parameter a default in range",
         ) from None
-
-
-def _of_check(check: Check, varied: list[Technique]) -> Iterable[Trial]:
-    match check.per:
-        case "technique":
-            return [Trial(check=check, technique=varied[0])]
-        case "setting":
-            return [Trial(check=check, technique=variant) for variant in varied]
-        case "size":
-            return [Trial(check=check, technique=varied[0], argument=size) for size in SIZES]
-        case "parameter":
-            return [Trial(check=check, technique=varied[0], argument=field.name) for field in fields(type(varied[0]))]
 
 
 def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:

@@ -11,24 +11,25 @@ Flat = dict[str, Any]
 """Numpy arrays and plain values by their place in a result, such as `epochs[0]`."""
 
 
-def flat(result: object, place: str = "") -> Flat:
+def flat(result: object) -> Flat:
     """Return the arrays and plain values of a result by their place; tensors become arrays."""
-    return dict(_flat(result, place))
+    return {place: plain(value) for place, value in values(result)}
 
 
-def _flat(result: object, place: str) -> Iterator[tuple[str, Any]]:
+def values(result: object, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a result with their places; tensors stay as they are."""
     if isinstance(result, Mapping):
         for key, part in result.items():
-            yield from _flat(part, f"{place}.{key}" if place else str(key))
+            yield from values(part, f"{place}.{key}" if place else str(key))
     elif isinstance(result, msgspec.Struct):
         for field in result.__struct_fields__:
-            yield from _flat(getattr(result, field), f"{place}.{field}" if place else field)
+            yield from values(getattr(result, field), f"{place}.{field}" if place else field)
     elif isinstance(result, (list, tuple)):
         yield f"the length of {place}", len(result)
         for number, part in enumerate(result):
-            yield from _flat(part, f"{place}[{number}]")
+            yield from values(part, f"{place}[{number}]")
     else:
-        yield place, plain(result)
+        yield place, result
 
 
 def plain(value: object) -> object:

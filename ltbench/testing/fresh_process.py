@@ -18,10 +18,11 @@ import sys
 import traceback
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import msgspec
 
+from ltbench.registry.discovery import import_file
 from ltbench.technique import Technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.subject import source_file
@@ -32,9 +33,8 @@ _HASH_SEEDS = ("1", "2")  # two, so that the server never has the seed of this p
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to a fresh process."""
+    """A request to a fresh process: to import a module, and then to call a technique of it, if there is one."""
 
-    what: Literal["import", "result"]
     module: str
     file: str
     path: tuple[str, ...]
@@ -54,23 +54,19 @@ class Response(msgspec.Struct, kw_only=True):
 
 def imported(kind: type[Technique]) -> Response:
     """Import the module of a technique and return which heavy libraries that imported."""
-    return _send("bare", _request("import", kind))
+    return _send("bare", kind)
 
 
 def result(technique: Technique) -> Response:
     """Call every method of a technique and return the flat result."""
-    request = _request("result", type(technique), pickle.dumps(technique))
-    return _send(_kinds(technique.stage)[-1], request)
+    return _send(_kinds(technique.stage)[-1], type(technique), pickle.dumps(technique))
 
 
-def _request(what: Literal["import", "result"], kind: type[Technique], pickled: bytes = b"") -> Request:
-    return Request(
-        what=what, module=kind.__module__, file=source_file(kind), path=tuple(sys.path), cwd=str(Path.cwd()), pickled=pickled
-    )  # fmt: skip
-
-
-def _send(kind: str, request: Request) -> Response:
-    process = _process(kind)
+def _send(server: str, kind: type[Technique], pickled: bytes = b"") -> Response:
+    request = Request(
+        module=kind.__module__, file=source_file(kind), path=tuple(sys.path), cwd=str(Path.cwd()), pickled=pickled
+    )
+    process = _process(server)
     assert process.stdin is not None, "it is a pipe"
     assert process.stdout is not None, "it is a pipe"
     try:
@@ -87,16 +83,12 @@ def _process(kind: str) -> subprocess.Popen[bytes]:
     """Start a server process, which ends with this one."""
     seed = _HASH_SEEDS[os.environ.get("PYTHONHASHSEED") == _HASH_SEEDS[0]]
     # Threads of libraries do not survive a fork.
-    overrides = {
-        "PYTHONHASHSEED": seed,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     process = subprocess.Popen(
         [sys.executable, "-c", f"from ltbench.testing.fresh_process import serve; serve({kind!r})"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | overrides | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=os.environ | threads | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
     )  # fmt: skip
     atexit.register(_end, process)
     return process
@@ -160,7 +152,7 @@ def _answer(request: Request) -> Response:
         log = _ImportLog()
         sys.meta_path.insert(0, log)
         _import(request.module, request.file)
-        if request.what == "import":
+        if not request.pickled:
             return Response(heavy={name: log.lines.get(name, "") for name in HEAVY if name in sys.modules})
         from ltbench.testing.subject import Subject
 
@@ -178,12 +170,7 @@ def _import(name: str, file: str) -> None:
         if spec is not None and spec.origin == file:
             importlib.import_module(name)
             return
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None, f"{file} is a Python file"
-    assert spec.loader is not None, f"{file} is a Python file"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    import_file(Path(file), name)
 
 
 class _ImportLog:

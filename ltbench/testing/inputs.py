@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 MOST, LEAST = 60, 3
-"""Default numbers of images of the most frequent class and of the rarest."""
+"""Numbers of images of the most frequent class and of the rarest."""
 BATCH = 24
 """More than the default of 10 classes, so that a batch has repeated labels."""
 
@@ -116,11 +116,11 @@ class Inputs:
         probabilities: FloatArray = raised / raised.sum(1, keepdims=True)
         return probabilities
 
-    def images(self, number: int, channels: int, size: int, seed: int = 2) -> IntArray:
+    def images(self, number: int, channels: int, size: int) -> IntArray:
         """Images uint8 [number, channels, size, size]."""
         import numpy as np
 
-        return self.rng(seed).integers(256, size=(number, channels, size, size), dtype=np.uint8)
+        return self.rng(2).integers(256, size=(number, channels, size, size), dtype=np.uint8)
 
     @property
     def class_counts(self) -> IntArray:
@@ -130,11 +130,11 @@ class Inputs:
         return np.asarray(self.counts, np.int64)
 
 
-def long_tail(classes: int, most: int = MOST, least: int = LEAST) -> list[int]:
-    """Return class counts that fall from `most` to `least`."""
-    return [round(most * (least / most) ** (label / max(classes - 1, 1))) for label in range(classes)]
+def long_tail(classes: int) -> list[int]:
+    """Return class counts that fall from `MOST` to `LEAST`."""
+    return [round(MOST * (LEAST / MOST) ** (label / max(classes - 1, 1))) for label in range(classes)]
 
 
-def with_rare(classes: int = 10) -> list[int]:
-    """Return class counts that end with a class of one image and a class of none."""
-    return [*long_tail(classes)[:-2], 1, 0]
+def with_rare() -> list[int]:
+    """Return the class counts of ten classes that end with a class of one image and a class of none."""
+    return [*long_tail(10)[:-2], 1, 0]

@@ -22,11 +22,9 @@ def why_not_varied(technique: Technique, parameter: str) -> str:
         return "other values may read other files"
     if parameter in _LEFT_OUT:
         return _LEFT_OUT[parameter]
-    return (
-        ""
-        if variations(technique, parameter)
-        else "no other valid value can be derived; pass some: checks(MyTechnique(...))"
-    )
+    if variations(technique, parameter):
+        return ""
+    return "no other valid value can be derived; pass some: checks(MyTechnique(...))"
 
 
 def settings(technique: Technique) -> list[Technique]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 
@@ -28,19 +28,14 @@ def seeded(seed: int) -> Iterator[None]:
     """Seed every global generator in the block and restore their states afterwards."""
     import numpy as np
 
-    before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    of_torch = None
-    if "torch" in sys.modules:
-        import torch
+    with ExitStack() as restored:
+        restored.callback(random.setstate, random.getstate())
+        restored.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        if "torch" in sys.modules:
+            import torch
 
-        of_torch = torch.get_rng_state()
-        torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
+            restored.callback(torch.set_rng_state, torch.get_rng_state())
+            torch.manual_seed(seed)
         yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(of_numpy)  # noqa: NPY002
-        if of_torch is not None:
-            torch.set_rng_state(of_torch)

@@ -5,7 +5,7 @@ The checks that all stages share compare these results and need to know nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,16 @@ def profile(technique: Profile, inputs: Inputs) -> Result:
     return counts
 
 
-def sampler(technique: Sampler, inputs: Inputs) -> Result:
+def pool_of(technique: Sampler, inputs: Inputs) -> tuple[Any, Any, Any]:
+    """Return labels, class counts and the pool that a sampler draws from them."""
     labels = inputs.tensor("labels", inputs.labels, on_cpu=True)
     counts = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
-    pool = inputs.track("pool", technique.pool(labels, counts, inputs.generator(0, on_cpu=True)))
+    return labels, counts, technique.pool(labels, counts, inputs.generator(0, on_cpu=True))
+
+
+def sampler(technique: Sampler, inputs: Inputs) -> Result:
+    labels, counts, pool = pool_of(technique, inputs)
+    inputs.track("pool", pool)
     drawing = inputs.generator(1, on_cpu=True)
     epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
     size = technique.batch_size(BATCH_SIZE, inputs.classes)
@@ -133,14 +139,19 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def loss(technique: Loss, inputs: Inputs) -> Result:
-    leaf = inputs.tensor("weights", inputs.logits().astype("float32")).requires_grad_()
+def losses_of(technique: Loss, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
+    """Return logits of this size, float32 [B, C] with gradient, and the losses of a batch."""
+    leaf = inputs.tensor("weights", (size * inputs.logits()).astype("float32")).requires_grad_()
+    # As in training, the logits are no leaf of the graph: in-place changes of a leaf would raise.
     logits = inputs.track("logits", leaf * 1)
     labels = inputs.tensor("labels", inputs.batch_labels)
-    counts = inputs.tensor("counts", inputs.class_counts)
-    losses = technique.per_sample(logits, labels, counts)
+    return leaf, technique.per_sample(logits, labels, inputs.tensor("counts", inputs.class_counts))
+
+
+def loss(technique: Loss, inputs: Inputs) -> Result:
+    leaf, losses = losses_of(technique, inputs)
     if losses.requires_grad:
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()
     return {"losses": losses, "gradient": leaf.grad}
 
 
@@ -163,11 +174,15 @@ def view(technique: View, inputs: Inputs) -> Result:
     return {"views": views, "probabilities": technique.merge(logits)}
 
 
+def linear_classifier(inputs: Inputs) -> LinearClassifier:
+    """Return the norms and bias of a made-up classifier."""
+    norms = inputs.array("norms", 0.5 + inputs.rng(5).random(inputs.classes))
+    return LinearClassifier(norms, inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes)))
+
+
 def posthoc(technique: Posthoc, inputs: Inputs) -> Result:
     logits, counts = inputs.array("logits", inputs.logits()), inputs.array("counts", inputs.class_counts)
-    norms = inputs.array("norms", 0.5 + inputs.rng(5).random(inputs.classes))
-    bias = inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes))
-    return {"logits": technique.adjust_linear(logits, counts, LinearClassifier(norms, bias))}
+    return {"logits": technique.adjust_linear(logits, counts, linear_classifier(inputs))}
 
 
 def ensemble(technique: Ensemble, inputs: Inputs) -> Result:
@@ -186,11 +201,10 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
     return dict(technique.compute(probabilities, labels, inputs.array("counts", inputs.class_counts)))
 
 
-_CALLS: Mapping[str, Callable[[Any, Inputs], Result]] = {
-    "dataset": dataset, "profile": profile, "sampler": sampler, "augment": augment, "mix": mix, "model": model,
-    "loss": loss, "weight": weight, "regime": regime, "view": view, "posthoc": posthoc, "ensemble": ensemble,
-    "metric": metric,
-}  # fmt: skip
+_FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
+    dataset, profile, sampler, augment, mix, model, loss, weight, regime, view, posthoc, ensemble, metric,
+)  # fmt: skip
+_CALLS = {function.__name__: function for function in _FUNCTIONS}
 
 
 def call_all(technique: Technique, inputs: Inputs) -> Result:

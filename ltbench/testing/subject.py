@@ -6,6 +6,7 @@ import inspect
 import sys
 import traceback
 from functools import cache, lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from ltbench.errors import CheckFailed
@@ -18,12 +19,15 @@ from ltbench.testing.stage_calls import call_all
 if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
 
+_HARNESS = {"ltbench", "msgspec", "builtins"}
+
 
 class Subject:
     """A technique that is examined."""
 
     def __init__(self, technique: Technique, registry: Registry | None = None) -> None:
-        self.technique, self._registry = technique, registry
+        self.technique: Any = technique  # each check calls the methods of its own stage
+        self._registry = registry
 
     @property
     def registry(self) -> Registry:
@@ -33,21 +37,30 @@ class Subject:
     @property
     def provenance(self) -> Registry:
         """A stand-in for the registry in the harness's checks of results: the technique need not be installed."""
-        return cast("Registry", _ModuleProvenance())
 
-    def result(self, inputs: Inputs | None = None, *, seed: int = 0, technique: Technique | None = None) -> Flat:
-        """Call every method with the global generators seeded by `seed` and return the flat result."""
-        with seeded(seed):
+        def provenance(technique: Technique) -> dict[str, Any]:
+            return {"distribution": "module", "version": type(technique).__module__}
+
+        return cast("Registry", SimpleNamespace(provenance=provenance))
+
+    def result(self, inputs: Inputs | None = None, *, technique: Technique | None = None) -> Flat:
+        """Call every method with the global generators seeded and return the flat result."""
+        with seeded(0):
             return flat(call_all(technique or self.technique, inputs or Inputs()))
 
     @property
     def default_result(self) -> Flat:
         """The result with default inputs, cached for all checks."""
-        return _default_result(self.technique) if _is_hashable(self.technique) else self.result()
+        try:
+            hash(self.technique)
+        except TypeError:
+            return self.result()
+        return _default_result(self.technique)
 
     def line(self, error: BaseException) -> str:
         """Return the line of the technique's code that raised, as `file.py:12, in per_sample`; empty for other code."""
-        files = {inspect.getsourcefile(kind) for kind in type(self.technique).__mro__ if not _of_harness(kind)}
+        own_classes = [kind for kind in type(self.technique).__mro__ if kind.__module__.split(".")[0] not in _HARNESS]
+        files = {inspect.getsourcefile(kind) for kind in own_classes}
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if frame.filename in files]
         if not own:
@@ -58,26 +71,6 @@ class Subject:
 @lru_cache(maxsize=64)  # more than the settings of a technique, few enough for results in memory
 def _default_result(technique: Technique) -> Flat:
     return Subject(technique).result()
-
-
-def _is_hashable(technique: Technique) -> bool:
-    try:
-        hash(technique)
-    except TypeError:
-        return False
-    return True
-
-
-class _ModuleProvenance:
-    """Names the module of a technique in place of its distribution."""
-
-    @staticmethod
-    def provenance(technique: Technique) -> dict[str, Any]:
-        return {"distribution": "module", "version": type(technique).__module__}
-
-
-def _of_harness(kind: type) -> bool:
-    return kind.__module__.split(".")[0] in {"ltbench", "msgspec", "builtins"}
 
 
 @cache

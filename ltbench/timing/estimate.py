@@ -84,17 +84,10 @@ class Prediction:
         self._rates: dict[Shape, tuple[float, Basis] | None] = {}
 
     @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        context: Context,
-        *,
-        past: Speeds | None = None,
-        executor: str | None = None,
-    ) -> Prediction:
+    def of(cls, plan: Plan, context: Context, *, past: Speeds | None = None, executor: str | None = None) -> Prediction:
         """Return the prediction for the jobs of a plan. past: as read by `known`, by default from the store of `context`."""
-        shapes = Shapes(plan, context.registry, context.data_root)
-        return cls(shapes, context.store, known(context.store) if past is None else past, executor)
+        past = known(context.store) if past is None else past
+        return cls(Shapes(plan, context.registry, context.data_root), context.store, past, executor)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -103,11 +96,6 @@ class Prediction:
         shape, work = self.shaped(job)
         rate = self._rate(shape)
         return None if rate is None else _seconds(rate, work)
-
-    def basis(self, job: Job) -> Basis | None:
-        """Return the source of the prediction of `seconds`."""
-        rate = self._rate(self.shaped(job)[0])
-        return None if rate is None else rate[1]
 
     @property
     def start(self) -> float:
@@ -148,9 +136,8 @@ class Prediction:
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
         # The first jobs of this run overestimate, but by less than what is scaled from another model or size.
-        for wide in shape.wider():
-            if (rate := self._cold.rate(wide)) is not None:
-                return rate, "cold"
+        if (rate := self._cold.nearest_rate(shape)) is not None:
+            return rate, "cold"
         if (macs := self._here.macs(shape) or self._past.macs(shape)) is not None:
             for wide in shape.by_multiply_adds():
                 for some, factor in ((self._here, 1.0), (self._past, correction)):
@@ -160,14 +147,13 @@ class Prediction:
 
     def _from_fits(self, shape: Shape) -> tuple[float, Basis] | None:
         if shape.model and (shape.kind, shape.trainable) != ("fit", "all"):
+            model, channels, size = shape.place
             fits = Shape(
-                kind="fit", channels=shape.channels, size=shape.size, model=shape.model, precision=shape.precision,
-                trainable="all",
-            )  # fmt: skip
+                kind="fit", model=model, channels=channels, size=size, precision=shape.precision, trainable="all"
+            )
             if (rate := self._rate(fits)) is not None:
                 return rate[0], "fits"
-        guess = _FIRST_GUESS.get(shape.kind)
-        return None if guess is None else (guess, "guess")
+        return (_FIRST_GUESS[shape.kind], "guess") if shape.kind in _FIRST_GUESS else None
 
     def _correction(self, kind: str) -> float:
         """Return the slowdown of jobs of a kind against past ones: the machine may have other load today."""
@@ -186,11 +172,11 @@ class Prediction:
                 return
             seconds = warm
         # Compared by kind, not by shape: a busy machine slows every training down.
-        expected = self._from_past(shape)
+        expected = self._past.nearest_rate(shape)
         if expected is not None:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
-        macs = None if job.kind != "fit" else self._here.macs(shape) or self._macs(job)
+        macs = None if job.kind != "fit" else self._here.macs(shape) or self._cost(job).get("macs")
         self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0))
 
     def learn_start(self, seconds: float) -> None:
@@ -208,34 +194,20 @@ class Prediction:
     def _note(self, sample: SpeedSample) -> None:
         self._here.add(sample)
         self._rates.clear()
-        before = self._new.get(sample.shape)
-        if before is not None:
-            sample = SpeedSample(
-                shape=sample.shape, jobs=before.jobs + sample.jobs, seconds=before.seconds + sample.seconds,
-                work=before.work + sample.work, macs=sample.macs,
+        if before := self._new.get(sample.shape):
+            sample = msgspec.structs.replace(
+                sample, jobs=before.jobs + sample.jobs, seconds=before.seconds + sample.seconds,
+                work=before.work + sample.work,
             )  # fmt: skip
         self._new[sample.shape] = sample
-
-    def _from_past(self, shape: Shape) -> float | None:
-        for wide in shape.wider():
-            if (rate := self._past.rate(wide)) is not None:
-                return rate
-        return None
 
     def trained(self, job: Job) -> float | None:
         """Return the seconds on record for a job's work, without loading libraries; None if there are none."""
         cost = self._cost(job)
-        match job.kind:
-            case "fit":
-                # train_seconds includes the fits that this one continues, so it is of this job only if it has no parent.
-                return cost.get("job_seconds" if job.parents else "train_seconds")
-            case "predict":
-                return cost.get("predict_seconds")
-            case _:
-                return None
-
-    def _macs(self, job: Job) -> float | None:
-        return self._cost(job).get("macs")
+        if job.kind == "predict":
+            return cost.get("predict_seconds")
+        # train_seconds includes the fits that this one continues, so it is of this job only if it has no parent.
+        return cost.get("job_seconds" if job.parents else "train_seconds")
 
     def _cost(self, job: Job) -> Mapping[str, float]:
         if self._store is None or job.kind == "cell":

@@ -20,6 +20,13 @@ _STEP_STAGES = ("sampler", "augment", "mix")
 _BATCH = 128
 """Batch size of a recipe that states none, the default of `Recipe`."""
 
+_WIDER: dict[str, tuple[dict[str, Any], ...]] = {
+    "fit": ({"data": ""}, {"techniques": ""}, {"batch": 0, "optimizer": "", "classes": 0}),
+    "predict": ({"techniques": ""}, {"data": "", "classes": 0}),
+    "cell": ({"data": "", "techniques": ""},),
+}
+"""What shapes of a kind leave out, step by step, to become more general."""
+
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The common properties of jobs of one speed. An empty field matches anything, so a shape can stand for others."""
@@ -42,18 +49,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Yield the shape and then ever more general ones, of this model at this size."""
         yield self
         wide = self
-        without: tuple[dict[str, Any], ...]
-        match self.kind:
-            case "fit":
-                without = ({"data": ""}, {"techniques": ""}, {"batch": 0, "optimizer": "", "classes": 0})
-            case "predict":
-                without = ({"techniques": ""}, {"data": "", "classes": 0})
-            case "cell":
-                without = ({"data": "", "techniques": ""},)
-            case _:
-                without = ()
-        for change in without:
-            wide = msgspec.structs.replace(wide, **change)
+        for without in _WIDER.get(self.kind, ()):
+            wide = msgspec.structs.replace(wide, **without)
             yield wide
 
     def by_multiply_adds(self) -> Iterator[Shape]:
@@ -80,59 +77,40 @@ class Shapes:
         """Return shape and work of a job."""
         match job.kind:
             case "fit":
-                return self._fit(job)
+                return self._fit(job.spec), self._plan.passes[job.key]
             case "predict":
-                return self._predict(job)
+                return self._predict(job), self._plan.passes[job.key]
             case _:
                 return self._cell(job), 1.0
 
-    def _fit(self, job: Job) -> tuple[Shape, float]:
-        spec, last = job.spec, job.spec["segments"][-1]
-        key = (canonical([spec["data"], spec["model"], spec["recipe"], spec["bag"], last]),)
-        shape = self._known.get(key)
-        if shape is None:
-            shape = self._known[key] = self._shape(spec)
-        return shape, self._plan.passes[job.key]
-
-    def _shape(self, spec: Spec) -> Shape:
+    def _fit(self, spec: Spec) -> Shape:
         data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
-        info = self._info(data)
+        key = (canonical([data, spec["model"], recipe, spec["bag"], last]),)
+        if key in self._known:
+            return self._known[key]
         parts = [label_of(last[stage]) for stage in _STEP_STAGES]
         if spec["bag"] is not None:
             parts.append(label_of(spec["bag"]["ensemble"]))
         optimizer = recipe.get("optimizer", "sgd")
-        return Shape(
+        shape = self._known[key] = Shape(
             kind="fit",
             data=f"{label_of(data['dataset'])} {label_of(data['profile'])} {data['imbalance_factor']:g}",
-            channels=info.channels,
-            size=info.size,
-            classes=len(info.classes),
-            model=label_of(spec["model"]),
             batch=recipe.get("batch_size", _BATCH),
-            precision=recipe["precision"],
             optimizer=f"{optimizer} ema" if "ema" in recipe else optimizer,
             trainable=last["trainable"],
             techniques=" ".join(filter(None, parts)),
+            **self._model_on_images(spec),
         )
+        return shape
 
-    def _predict(self, job: Job) -> tuple[Shape, float]:
+    def _predict(self, job: Job) -> Shape:
         fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
         look = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
         key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
-        shape = self._known.get(key)
-        if shape is None:
-            info = self._info(fit["data"])
-            shape = self._known[key] = Shape(
-                kind="predict",
-                data=label_of(fit["data"]["dataset"]),
-                channels=info.channels,
-                size=info.size,
-                classes=len(info.classes),
-                model=label_of(fit["model"]),
-                precision=fit["recipe"]["precision"],
-                techniques=look,
-            )
-        return shape, self._plan.passes[job.key]
+        if key not in self._known:
+            data = label_of(fit["data"]["dataset"])
+            self._known[key] = Shape(kind="predict", data=data, techniques=look, **self._model_on_images(fit))
+        return self._known[key]
 
     def _cell(self, job: Job) -> Shape:
         ensemble, posthoc, inputs = label_of(job.spec["ensemble"]), label_of(job.spec["posthoc"]), len(job.parents)
@@ -142,10 +120,14 @@ class Shapes:
             self._known[key] = Shape(kind="cell", data=key[0], techniques=techniques)
         return self._known[key]
 
-    def _info(self, data: Spec) -> DatasetInfo:
-        key = canonical(data["dataset"])
+    def _model_on_images(self, fit: Spec) -> dict[str, Any]:
+        """Return the fields that the shape of a fit has in common with those of its predictions."""
+        dataset = fit["data"]["dataset"]
+        key = canonical(dataset)
         if key not in self._infos:
-            dataset = self._registry.build(data["dataset"])
-            assert isinstance(dataset, Dataset)
-            self._infos[key] = dataset.info(self._data_root)
-        return self._infos[key]
+            self._infos[key] = self._registry.build_as(dataset, Dataset).info(self._data_root)
+        info = self._infos[key]
+        return {
+            "channels": info.channels, "size": info.size, "classes": len(info.classes),
+            "model": label_of(fit["model"]), "precision": fit["recipe"]["precision"],
+        }  # fmt: skip

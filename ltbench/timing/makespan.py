@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 
 from ltbench.core.spec import Job
 
@@ -27,22 +28,17 @@ def makespan(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int
 
 def _simulate(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
     rank = {key: place for place, key in enumerate(jobs)}
-    waits = {key: {parent for parent in job.parents if parent in jobs} for key, job in jobs.items()}
-    children: dict[str, list[str]] = {}
-    for key, parents in waits.items():
-        for parent in parents:
-            children.setdefault(parent, []).append(key)
-    ready = [(rank[key], key) for key, parents in waits.items() if not parents]
-    heapq.heapify(ready)
+    graph = TopologicalSorter({key: [p for p in job.parents if p in jobs] for key, job in jobs.items()})
+    graph.prepare()
+    ready: list[tuple[int, str]] = []
     running: list[tuple[float, int, str]] = []
     now = 0.0
-    while ready or running:
+    while graph.is_active():
+        for key in graph.get_ready():
+            heapq.heappush(ready, (rank[key], key))
         while ready and len(running) < workers:
             place, key = heapq.heappop(ready)
             heapq.heappush(running, (now + seconds[key], place, key))
         now, _, ended = heapq.heappop(running)
-        for child in children.get(ended, ()):
-            waits[child].discard(ended)
-            if not waits[child]:
-                heapq.heappush(ready, (rank[child], child))
+        graph.done(ended)
     return now

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import socket
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,13 +43,11 @@ class _Sum(msgspec.Struct):
     seconds: float = 0.0
     work: float = 0.0
 
-    def add(self, jobs: float, seconds: float, work: float, memory: float) -> None:
-        kept = max(0.5, 1.0 - jobs / memory)
-        self.jobs, self.seconds, self.work = (
-            self.jobs * kept + jobs,
-            self.seconds * kept + seconds,
-            self.work * kept + work,
-        )
+    def add(self, sample: SpeedSample, memory: float, scale: float = 1.0) -> None:
+        kept = max(0.5, 1.0 - sample.jobs / memory)
+        self.jobs = self.jobs * kept + sample.jobs
+        self.seconds = self.seconds * kept + sample.seconds
+        self.work = self.work * kept + sample.work * scale
 
     @property
     def rate(self) -> float | None:
@@ -66,26 +63,26 @@ class Speeds:
         self._jobs: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
         self._macs: dict[tuple[str, int, int], float] = {}
-        self._exact: dict[Shape, SpeedSample] = {}
+        self._exact: dict[Shape, float] = {}
+        """The shapes of the samples, with their multiply-adds."""
         for sample in samples:
             self.add(sample)
 
     def add(self, sample: SpeedSample) -> None:
         """Learn from jobs of one shape."""
         for shape in dict.fromkeys(sample.shape.wider()):
-            self._jobs.setdefault(shape, _Sum()).add(sample.jobs, sample.seconds, sample.work, self._memory)
+            self._jobs.setdefault(shape, _Sum()).add(sample, self._memory)
         if sample.macs:
             self._macs[sample.shape.place] = sample.macs
         macs = self._macs.get(sample.shape.place)
         if macs:
             for shape in dict.fromkeys(sample.shape.by_multiply_adds()):
-                self._by_macs.setdefault(shape, _Sum()).add(
-                    sample.jobs, sample.seconds, sample.work * macs, self._memory
-                )
-        exact = self._jobs[sample.shape]
-        self._exact[sample.shape] = SpeedSample(
-            shape=sample.shape, jobs=exact.jobs, seconds=exact.seconds, work=exact.work, macs=macs or 0.0
-        )
+                self._by_macs.setdefault(shape, _Sum()).add(sample, self._memory, macs)
+        self._exact[sample.shape] = macs or 0.0
+
+    def nearest_rate(self, shape: Shape) -> float | None:
+        """Return the rate of the shape or of the narrowest known one that is wider."""
+        return next((rate for wide in shape.wider() if (rate := self.rate(wide)) is not None), None)
 
     def rate(self, shape: Shape) -> float | None:
         """Return the seconds per unit of work of the jobs that `shape` stands for; None if unknown."""
@@ -108,7 +105,8 @@ class Speeds:
 
     def summed(self) -> Iterator[SpeedSample]:
         """Yield one sample per shape that stands for all samples of it."""
-        yield from self._exact.values()
+        for shape, macs in self._exact.items():
+            yield SpeedSample(shape=shape, macs=macs, **msgspec.structs.asdict(self._jobs[shape]))
 
 
 def read(folder: Path) -> Iterator[SpeedSample]:
@@ -140,18 +138,12 @@ def append(folder: Path, samples: Iterable[SpeedSample]) -> None:
 def _sum_up(path: Path) -> None:
     """Replace a file by its sums. Lines that another process appends meanwhile are lost."""
     sums = Speeds(_samples(path)).summed()
-    fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
-    try:
-        atomic_files.write(fresh, b"\n".join(msgspec.json.encode(sample) for sample in sums) + b"\n")
-        fresh.replace(path)
-    finally:
-        atomic_files.remove(fresh)
+    atomic_files.replace(path, b"\n".join(msgspec.json.encode(sample) for sample in sums) + b"\n")
 
 
 def _samples(path: Path) -> Iterator[SpeedSample]:
     for text in path.read_bytes().split(b"\n"):
-        # Earlier versions also noted estimates from a few steps, which would count like whole jobs here.
-        if text and b'"probe":true' not in text:
+        if text:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 yield _decoder.decode(text)
 

@@ -25,7 +25,7 @@ from ltbench.jobs.saved_predictions import (
 from ltbench.records.agreement import result_digest
 from ltbench.records.locations import RecordsLocation
 from ltbench.records.record import Record
-from ltbench.records.records_file import Invalidation, parse_line, records_file
+from ltbench.records.records_file import Invalidation, of_entries, parse_line
 from ltbench.registry.differences import differences
 from ltbench.stages import Dataset, Profile
 from ltbench.store.store import Store
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _CLOSE = 1e-9
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True):
     """A result of an examination."""
 
     level: Literal["wrong", "unknown", "note"]
@@ -62,19 +62,13 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
 def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Examined:
     """Examine every record at a location. Raises `RecordError` if its file cannot be read at all."""
     findings: list[Finding] = []
-    records: list[Record] = []
-    invalidations: list[Invalidation] = []
+    entries: list[Record | Invalidation] = []
     for where, text in place.lines():
         try:
-            entry = parse_line(text, where)
+            entries.append(parse_line(text, where))
         except RecordError as error:
-            findings.append(Finding(level="wrong", where=error.where or where, what=_text(error)))
-            continue
-        if isinstance(entry, Record):
-            records.append(entry)
-        else:
-            invalidations.append(entry)
-    valid = records_file(records, invalidations)
+            findings.append(Finding("wrong", error.where or where, _text(error)))
+    valid = of_entries(entries)
     findings += _duplicates(valid.records)
     examiner = _Examiner(registry, data_root, _predictions(place))
     sound: list[Record] = []
@@ -84,8 +78,7 @@ def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Ex
         if record.status == "ok" and not any(finding.level != "note" for finding in against):
             sound.append(record)
     if examiner.without:
-        what = f"missing for {examiner.without} cells"
-        findings.append(Finding(level="note", where="predictions", what=what))
+        findings.append(Finding("note", "predictions", f"missing for {examiner.without} cells"))
     refuted = {finding.where for finding in findings if finding.level != "note"}
     return Examined(
         findings=list(dict.fromkeys(findings)),
@@ -111,18 +104,18 @@ class _Examiner:
         try:
             installed(record, self.registry)
         except PluginError as error:
-            yield Finding(level="unknown", where=where, what=_text(error))
+            yield Finding("unknown", where, _text(error))
             return
         for text in differences(map(msgspec.to_builtins, record.plugins), self.registry, self._current):
-            yield Finding(level="note", where="plugins", what=text)
+            yield Finding("note", "plugins", text)
         if record.status != "ok":
             return
         try:
-            yield from (Finding(level="wrong", where=where, what=what) for what in _inner_contradictions(record))
+            yield from (Finding("wrong", where, what) for what in _inner_contradictions(record))
             yield from self.data(record, where)
             yield from self.predictions(record, where)
         except JobFailed as error:
-            yield Finding(level="wrong", where=where, what=_text(error))
+            yield Finding("wrong", where, _text(error))
 
     def data(self, record: Record, where: str) -> Iterable[Finding]:
         """Compare a record's data with the data set's own description."""
@@ -130,21 +123,20 @@ class _Examiner:
         try:
             info = self.registry.build_as(data["dataset"], Dataset).info(self.data_root)
         except DataError as error:
-            yield Finding(level="note", where=record.setting.dataset, what=f"not compared with the data: {error.what}")
+            yield Finding("note", record.setting.dataset, f"not compared with the data: {error.what}")
             return
         if info.fingerprint != data["fingerprint"]:
             what = f"made with data of fingerprint {data['fingerprint']}; here it is {info.fingerprint}"
-            yield Finding(level="unknown", where=where, what=what)
+            yield Finding("unknown", where, what)
             return
         profile = self.registry.build_as(data["profile"], Profile)
         counts = [int(count) for count in profile.counts(info.train_counts, data["imbalance_factor"])]
         if record.data.get("counts") != counts:
-            said = record.data.get("counts")
-            yield Finding(level="wrong", where=where, what=f"data.counts is {said}; the profile makes {counts}")
+            yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}; the profile makes {counts}")
         support = [int(sum(row)) for row in record.confusion]
         if support and support != list(info.test_counts):
             what = f"confusion is over {support} test images; the data set has {list(info.test_counts)}"
-            yield Finding(level="wrong", where=where, what=what)
+            yield Finding("wrong", where, what)
 
     def predictions(self, record: Record, where: str) -> Iterable[Finding]:
         """Recompute every metric if the record comes with predictions."""
@@ -157,18 +149,16 @@ class _Examiner:
         self.recomputed.add(record.id)
         for fit, spec in zip(record.spec["members"], record.fits, strict=True):
             if spec["bag"] is None and self.stored.counts(fit) != record.data.get("counts"):
-                yield Finding(level="wrong", where=where, what=f"predictions of fit {fit} say other class counts")
+                yield Finding("wrong", where, f"predictions of fit {fit} say other class counts")
         wrong, unknown = contradictions(record, recomputed)
-        for what in wrong:
-            yield Finding(level="wrong", where=where, what=what)
+        yield from (Finding("wrong", where, what) for what in wrong)
         if unknown:
-            what = f"no plugin here computes {', '.join(unknown)}"
-            yield Finding(level="unknown", where=where, what=what)
+            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}")
         labels = self.test_labels(record)
         if isinstance(labels, str):
-            yield Finding(level="note", where=record.setting.dataset, what=labels)
+            yield Finding("note", record.setting.dataset, labels)
         elif not np.array_equal(labels, recomputed.labels):
-            yield Finding(level="wrong", where=where, what="labels of the predictions are not those of the test images")
+            yield Finding("wrong", where, "labels of the predictions are not those of the test images")
 
     def test_labels(self, record: Record) -> IntArray | str:
         """Return the labels of the test images, or why they are not available."""
@@ -198,7 +188,7 @@ def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:
     for record in records:
         first = first_by_id.setdefault(record.id, record)
         if first is not record and result_digest(first) != result_digest(record):
-            yield Finding(level="wrong", where=_cell(record), what="two records with different numbers")
+            yield Finding("wrong", _cell(record), "two records with different numbers")
 
 
 def _predictions(place: RecordsLocation) -> Predictions | None:

@@ -79,7 +79,8 @@ def installed(record: Record, registry: Techniques) -> list[Spec]:
     for stage, label in {**places, **record.combination}.items():
         if label is not None:
             technique = registry.parse(label, stage)
-            check_revision(made.get(technique.name), technique.name, registry)
+            if technique.name in made:
+                _check_revision(made[technique.name], registry)
             used.append(registry.spec(technique) | {"stage": stage})
     return used
 
@@ -103,14 +104,12 @@ def techniques_of(record: Record) -> list[Spec]:
     return list(specs.values())
 
 
-def check_revision(made: Provenance | None, name: str, registry: Techniques) -> None:
+def _check_revision(made: Provenance, registry: Techniques) -> None:
     """Raise `PluginError` if the installed technique is not the one that a record was made with."""
-    if made is None:
-        return
-    entry = registry.entry(name)
+    entry = registry.entry(made.name)
     if (entry.distribution, entry.technique.revision) != (made.distribution, made.revision):
         raise PluginError(
-            f"the record was made with {made.stage} '{name}' of {made.distribution} revision {made.revision}, but "
+            f"the record was made with {made.stage} '{made.name}' of {made.distribution} revision {made.revision}, but "
             f"{entry.distribution} revision {entry.technique.revision} is installed",
             fix=f"install {made.distribution} {made.version}",
         )

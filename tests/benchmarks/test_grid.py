@@ -67,7 +67,7 @@ def run_all(suite: Suite, registry: Registry, store: Path, executor: str, worker
     with make_executor(executor, context, Terms(workers=workers)) as made:
         run(plan, context, made)
     seconds = time.perf_counter() - began
-    return seconds, list(context.store.records(cell.key for cell in plan.cells))
+    return seconds, [record for cell in plan.cells if (record := context.store.record(cell.key))]
 
 
 # --- the script ----------------------------------------------------------------------------------------------------

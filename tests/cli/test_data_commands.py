@@ -11,12 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from support import call, imported
-from synthetic import record, suite, verification
+from synthetic import publish, record, suite, verification, write_jsonl
 
 from ltbench.errors import LtbenchError, RecordError, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, publish
-from ltbench.records.record import write_jsonl
+from ltbench.leaderboard.publish import check
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.verifications import write_verifications
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))

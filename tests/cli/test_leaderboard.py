@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import synthetic
 from support import call, imported, main_result
+from synthetic import publish
 
 from ltbench.errors import OutOfDate, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import publish
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import synthetic
 from support import call, main_result
+from synthetic import publish
 
 from ltbench.leaderboard.html.vega import library
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, publish
+from ltbench.leaderboard.publish import check
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
 @pytest.fixture

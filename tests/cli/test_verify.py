@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from support import flip, loss_source
-from synthetic import identified
+from synthetic import identified, read_jsonl, write_jsonl
 
 from ltbench.cli import group, main
 from ltbench.errors import LtbenchError
-from ltbench.records.record import read_jsonl, seal
+from ltbench.records.record import seal
 
 
 def call(*args: object) -> Result:
@@ -127,8 +127,6 @@ def forged(bundle: Path, *, everything: bool = False) -> str:
 
 
 def test_cells_without_predictions_are_counted(bundle: Path) -> None:
-    from ltbench.records.record import write_jsonl
-
     records = read_jsonl(bundle / "records.jsonl")
     raw = msgspec.to_builtins(records[0])
     raw["fits"][0]["seed"] = raw["setting"]["seed"] = 99

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ltbench.core.signals import SIGNALS, StopNow, catch_signals, handle_signals
+from ltbench.core.signals import SIGNALS, StopNow, catch_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -36,7 +36,7 @@ def test_outside_of_the_main_thread_nothing_changes():
     seen = []
 
     def inside():
-        with handle_signals(lambda: None):
+        with catch_signals():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=inside)

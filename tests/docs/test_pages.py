@@ -12,6 +12,7 @@ import yaml
 from pages import PAGES, Block, blocks, prose
 from shell import BEFORE, RULES, Shell, substituted
 
+from ltbench.core.plugins import PluginOrigin
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import read_suite
 from ltbench.testing import conformance
@@ -58,7 +59,7 @@ def run_python(block: Block, folder: Path, names: dict[str, object]) -> None:
 
 def examine(plugin: Path) -> None:
     """Load a plugin and try what it offers."""
-    registry = Registry.load([plugin])
+    registry = Registry.load(PluginOrigin(plugin_files=(str(plugin),)))
     assert not registry.broken
     own = [loaded for loaded in registry.loaded if loaded.source.distribution == f"file:{plugin.stem}"]
     techniques = [technique for loaded in own for technique in loaded.techniques]

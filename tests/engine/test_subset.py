@@ -11,10 +11,11 @@ import pytest
 import torch
 from tiny import CLASSES, SIZE, TRAIN, Tiny
 
-from ltbench import Dataset, Profile
+from ltbench import Dataset, Ensemble, Profile
 from ltbench.engine import dataset_arrays
 from ltbench.engine import subset as data
 from ltbench.engine.dataset_arrays import prepare
+from ltbench.engine.output_checks import check_indices
 from ltbench.engine.subset import Subset, load, select_images
 from ltbench.errors import DataError, JobFailed, UsageError
 from ltbench.longtail import subset_indices
@@ -39,6 +40,10 @@ def fresh(monkeypatch) -> None:
     monkeypatch.setattr(Tiny, "loads", [])
     monkeypatch.setattr(Tiny, "change", {})
     forget()
+
+
+class Bags(Ensemble, frozen=True):
+    name = "bags"
 
 
 def forget() -> None:
@@ -282,18 +287,18 @@ def test_images_that_are_not_as_described_are_refused(name, array, message, tmp_
 @pytest.mark.parametrize("kind", [np.array, torch.tensor], ids=["numpy", "torch"])
 def test_a_bag_has_its_own_counts_and_may_repeat_images(kind, tmp_path: Path) -> None:
     subset = load_tiny(tmp_path)
-    bag = select_images(subset, kind([0, 0, 55, 41]))
+    bag = select_images(subset, torch.as_tensor(kind([0, 0, 55, 41])))
     assert bag.images.tolist() == subset.images[[0, 0, 55, 41]].tolist()
     assert bag.labels.tolist() == [0, 0, 2, 1]
     assert bag.counts.tolist() == [2, 1, 1]
     assert bag.counts.dtype == torch.int64
     assert bag.test_images is subset.test_images
-    assert bag.imbalance_factor == 2.0
+    assert bag.summary()["imbalance_factor"] == 2.0
     assert subset.counts.tolist() == [40, 12, 4]
 
 
 def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
-    bag = select_images(load_tiny(tmp_path), np.array([0, 1]))
+    bag = select_images(load_tiny(tmp_path), torch.tensor([0, 1]))
     assert bag.counts.tolist() == [2, 0, 0]
     assert bag.summary()["imbalance_factor"] is None
 
@@ -311,8 +316,9 @@ def test_a_bag_without_a_class_has_no_imbalance_factor(tmp_path: Path) -> None:
 )
 def test_indices_that_are_none_of_the_subset_are_refused(indices, message, tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match=message) as caught:
-        select_images(load_tiny(tmp_path), indices, where="ensemble 'bagging'")
-    assert caught.value.where == "ensemble 'bagging'"
+        check_indices(Bags(), "bag 0", torch.as_tensor(indices), len(load_tiny(tmp_path).labels))
+    assert "bag 0" in caught.value.what
+    assert caught.value.where == Bags.__module__
 
 
 # --- with real data ---------------------------------------------------------------------------------------------------
@@ -327,4 +333,4 @@ def test_the_embedded_data_set_through_the_real_registry(tmp_path: Path, registr
     subset = load(made, registry, tmp_path)
     assert subset.images.shape == (1485, 1, 28, 28)
     assert subset.test_images.shape == (2000, 1, 28, 28)
-    assert subset.imbalance_factor == 100.0
+    assert subset.summary()["imbalance_factor"] == 100.0

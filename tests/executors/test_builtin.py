@@ -6,6 +6,7 @@ import pytest
 from fakes import context, make
 from support import call, imported, main_result, suite_source
 
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ParameterError, PluginError, UnknownName, UsageError
 from ltbench.executor import Terms
 from ltbench.executors.builtin import DaskOffer, InlineOffer, LocalOffer
@@ -118,7 +119,7 @@ def test_workers_of_the_command_go_before_those_of_the_options(tmp_path):
 def test_another_ones_executor_is_found_by_the_hook(tmp_path):
     file = tmp_path / "wordy.py"
     file.write_text(MINE.format(name="wordy"))
-    registry = Registry.load([file])
+    registry = Registry.load(PluginOrigin(plugin_files=(str(file),)))
     assert registry.executor("wordy[word=go]").params == {"word": "go"}
     with pytest.raises(ParameterError, match="word = 'x'"):
         registry.executor("wordy[word=x]")
@@ -131,7 +132,7 @@ def test_another_ones_executor_is_found_by_the_hook(tmp_path):
 def test_an_executor_cannot_take_the_name_of_another(tmp_path):
     (tmp_path / "local2.py").write_text(MINE.format(name="local"))
     with pytest.raises(PluginError, match="its executor 'local' has the name of a built-in"):
-        Registry.load([tmp_path / "local2.py"])
+        Registry.load(PluginOrigin(plugin_files=(str(tmp_path / "local2.py"),)))
     assert Registry.load().executor("local") == LocalOffer()
 
 
@@ -140,7 +141,7 @@ def test_what_is_no_executor_is_refused(tmp_path):
         "from ltbench import hookimpl\n@hookimpl\ndef ltbench_executors():\n    return [int]\n"
     )
     with pytest.raises(PluginError, match="expected classes derived from ExecutorOffer"):
-        Registry.load([tmp_path / "bad.py"])
+        Registry.load(PluginOrigin(plugin_files=(str(tmp_path / "bad.py"),)))
 
 
 def test_a_suite_may_say_where_its_jobs_run_and_that_is_in_no_identity(registry, tmp_path):

@@ -177,13 +177,13 @@ def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, t
     file = tmp_path / "mine.py"
     file.write_text(loss_source("mine"))
     origin = PluginOrigin(plugin_files=(str(file),))
-    here = msgspec.structs.replace(context(tmp_path / "store"), registry=Registry.load_origin(origin))
+    here = msgspec.structs.replace(context(tmp_path / "store"), registry=Registry.load(origin))
     job = make("job1", segments=[{"loss": here.registry.spec(here.registry.parse("mine"))}])
     with there(here) as executor:
         assert statuses(ended(executor, [job])) == {"job1": "done"}
     then = here.registry.entry("mine").version
     file.write_text(loss_source("mine", result="logits.sum(1)"))
-    edited = Registry.load_origin(origin)
+    edited = Registry.load(origin)
     fresh = edited.entry("mine").version
 
     # A command that has the edited file is welcome: a worker that had loaded the old one loads it anew.
@@ -201,7 +201,7 @@ def test_a_plugin_that_differs_on_the_worker_is_refused_with_both_named(there, t
 
 def test_a_worker_that_cannot_load_the_plugins_is_refused(there, here, tmp_path):
     origin = PluginOrigin(plugin_files=(str(tmp_path / "gone.py"),))
-    registry = Registry.load_origin(PluginOrigin())
+    registry = Registry.load()
     registry.origin = origin
     executor = there(msgspec.structs.replace(here, registry=registry))
     with pytest.raises(WorkerRefused, match="there is no plugin file"), executor:

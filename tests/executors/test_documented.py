@@ -25,7 +25,7 @@ def pool(tmp_path, here):
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     file = tmp_path / "pool.py"
     file.write_text(example, encoding="utf-8")
-    offer = Registry.load_origin(PluginOrigin(plugin_files=(str(file),))).executor("pool[workers=2]")
+    offer = Registry.load(PluginOrigin(plugin_files=(str(file),))).executor("pool[workers=2]")
     return lambda **terms: offer.make(here, Terms(work=WORK, **terms))
 
 

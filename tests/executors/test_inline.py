@@ -6,6 +6,7 @@ import pytest
 from fakes import WORK, make
 from support import make_executor
 
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import JobFailed, StoreError, UsageError
 from ltbench.executor import Terms
 from ltbench.executors import perform
@@ -101,7 +102,7 @@ def test_an_error_that_comes_out_of_a_plugin_names_it(here, tmp_path):
     from ltbench.registry.registry import Registry
 
     (tmp_path / "breaks_here.py").write_text(PLUGIN)
-    registry = Registry.load([tmp_path / "breaks_here.py"])
+    registry = Registry.load(PluginOrigin(plugin_files=(str(tmp_path / "breaks_here.py"),)))
     loss = registry.parse("breaks_here")
 
     def work(job, context):

@@ -10,16 +10,16 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-from synthetic import COLUMNS, record
+from synthetic import COLUMNS, publish, record
 
 from ltbench.columns import Column
 from ltbench.errors import OutOfDate
-from ltbench.leaderboard.figures import FOLDER, FigureGroup, FigureOptions, place_figures
+from ltbench.leaderboard.figures import FOLDER, FigureGroup, place_figures
 from ltbench.leaderboard.figures.canvas import Drawing, is_current, svg
 from ltbench.leaderboard.figures.head_to_tail import smooth
 from ltbench.leaderboard.figures.histogram import bag, rates
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, publish, update
+from ltbench.leaderboard.publish import check, update
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, seal, validate
 from ltbench.suite.published import FIGURES, Reported
 
@@ -63,7 +63,7 @@ TEN = [f"class {letter}" for letter in "abcdefghij"]
 
 
 def test_every_figure_has_a_file_and_says_what_it_shows() -> None:
-    found = drawings(place_figures(FigureOptions(figures=ALL), suite(TEN)))
+    found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), suite(TEN)))
     # A single pair is no heat map, and one data set no comparison over data sets.
     assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference"}
     for kind, drawing in found.items():
@@ -77,7 +77,7 @@ def test_every_figure_has_a_file_and_says_what_it_shows() -> None:
 
 
 def test_figures_have_the_numbers_of_the_records() -> None:
-    found = drawings(place_figures(FigureOptions(figures=ALL), suite(TEN)))
+    found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), suite(TEN)))
     matrix = found["confusion"].data.matrices[0]
     assert (matrix.runs, matrix.images[3][3], matrix.images[3][4]) == (2, 26, 174)  # two runs of 13 and 87 images
     assert {"13", "87"} <= set(texts(found["confusion"]))
@@ -90,15 +90,17 @@ def test_figures_have_the_numbers_of_the_records() -> None:
 
 def test_figures_are_the_same_bytes_for_any_order_of_records() -> None:
     records = suite(TEN)
-    first = {d.name: svg(d) for one in place_figures(FigureOptions(figures=ALL), records) for d in one.drawings}
+    first = {d.name: svg(d) for one in place_figures(SuiteFacts(name="s", figures=ALL), records) for d in one.drawings}
     random.Random(5).shuffle(records)
-    assert {d.name: svg(d) for one in place_figures(FigureOptions(figures=ALL), records) for d in one.drawings} == first
+    assert {
+        d.name: svg(d) for one in place_figures(SuiteFacts(name="s", figures=ALL), records) for d in one.drawings
+    } == first
     assert not any(re.search(r"\d{4}-\d\d-\d\dT|matplotlib v|Matplotlib v", text) for text in first.values())
 
 
 @pytest.mark.parametrize("classes", [["one"], ["IDC(−)", "良性 $x_1$ <&>"], [f"c{i}" for i in range(100)]], ids=len)
 def test_figures_bear_one_class_and_a_hundred_and_any_name(classes: list[str]) -> None:
-    for kind, drawing in drawings(place_figures(FigureOptions(figures=ALL), suite(classes))).items():
+    for kind, drawing in drawings(place_figures(SuiteFacts(name="s", figures=ALL), suite(classes))).items():
         shown, size = texts(drawing), len(svg(drawing).encode())
         assert size < 200_000, kind
         if kind in ("confusion", "histogram"):
@@ -108,20 +110,20 @@ def test_figures_bear_one_class_and_a_hundred_and_any_name(classes: list[str]) -
 def test_classes_without_names_are_numbered() -> None:
     record_ = full(classes=TEN)
     nameless = validate(seal(msgspec.to_builtins(record_) | {"data": record_.data | {"classes": 10}}))
-    found = drawings(place_figures(FigureOptions(figures=ALL), [nameless]))
+    found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), [nameless]))
     assert set(map(str, range(10))) <= set(texts(found["confusion"]))
 
 
 def test_without_results_there_are_no_figures() -> None:
     failed = record(error={"type": "JobFailed", "message": "no"})
-    assert place_figures(FigureOptions(figures=ALL), []) == []
-    assert place_figures(FigureOptions(figures=ALL), [failed]) == []
-    assert place_figures(FigureOptions(figures=()), suite(TEN)) == []
+    assert place_figures(SuiteFacts(name="s", figures=ALL), []) == []
+    assert place_figures(SuiteFacts(name="s", figures=ALL), [failed]) == []
+    assert place_figures(SuiteFacts(name="s", figures=()), suite(TEN)) == []
 
 
 def test_what_records_lack_is_left_out() -> None:
     plain = record(scores={"top1": None})  # no confusion, no curve, no score
-    assert set(drawings(place_figures(FigureOptions(figures=ALL), [plain]))) == {
+    assert set(drawings(place_figures(SuiteFacts(name="s", figures=ALL), [plain]))) == {
         "head_to_tail",
         "spread",
         "histogram",
@@ -131,7 +133,7 @@ def test_what_records_lack_is_left_out() -> None:
 
 
 def test_a_suite_says_what_is_set_against_the_baseline() -> None:
-    wish = FigureOptions(figures=("before_after", "confusion"), highlight=("mixup",))
+    wish = SuiteFacts(name="s", figures=("before_after", "confusion"), highlight=("mixup",))
     found = drawings(place_figures(wish, suite(TEN)))
     assert [matrix.label for matrix in found["before_after"].data.matrices] == ["baseline", "mixup"]
     assert [matrix.label for matrix in found["confusion"].data.matrices] == ["mixup"]
@@ -139,7 +141,7 @@ def test_a_suite_says_what_is_set_against_the_baseline() -> None:
 
 def test_what_the_report_prints_is_shown_first_and_beside() -> None:
     reported = (Reported(source="T", imbalance_factor=100, techniques=("mixup",), per_class=(0.5,) * 10),)
-    drawing = drawings(place_figures(FigureOptions(figures=("head_to_tail",), reported=reported), suite(TEN)))[
+    drawing = drawings(place_figures(SuiteFacts(name="s", figures=("head_to_tail",), reported=reported), suite(TEN)))[
         "head_to_tail"
     ]
     assert "mixup (reported)" in texts(drawing)
@@ -147,14 +149,14 @@ def test_what_the_report_prints_is_shown_first_and_beside() -> None:
 
 def test_a_data_set_has_one_figure_of_a_kind_and_factor() -> None:
     longer = [record({}, 100.0, 0, epochs=40), record({}, 10.0, 0, epochs=40)]
-    found = place_figures(FigureOptions(figures=ALL), [*suite(TEN), *longer])
+    found = place_figures(SuiteFacts(name="s", figures=ALL), [*suite(TEN), *longer])
     names = [drawing.name for one in found for drawing in one.drawings]
     assert len(names) == len(set(names))
     assert sum(name.startswith("spread-if100") for name in names) == 1
 
 
 def test_scores_are_a_table_of_precision_recall_and_f1() -> None:
-    (one,) = place_figures(FigureOptions(figures=("scores",), columns=COLUMNS), suite(TEN))
+    (one,) = place_figures(SuiteFacts(name="s", figures=("scores",), columns=COLUMNS), suite(TEN))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in one.lines if line[:1] == "|"]
     assert ["class d", "129", "13.0", "13.0", "13.0", "100"] in rows
     assert sum(row[0] == "*mean of the classes*" for row in rows) == 2  # the baseline and the best
@@ -166,7 +168,7 @@ def test_a_number_of_each_class_that_somebody_declares_has_a_column_among_the_sc
         for r in suite(TEN)
     ]
     columns = (*COLUMNS, Column(name="per_class.brier", title="Brier", unit="plain"))
-    (one,) = place_figures(FigureOptions(figures=("scores",), columns=columns), records)
+    (one,) = place_figures(SuiteFacts(name="s", figures=("scores",), columns=columns), records)
     assert one.lines[0].startswith("Precision, recall, F1 and Brier of each class (n = 2): ")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in one.lines if line[:1] == "|"]
     assert ["class d", "129", "13.0", "13.0", "13.0", "0.250", "100"] in rows
@@ -238,8 +240,8 @@ def test_checking_draws_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_figure_of_other_numbers_is_not_current() -> None:
-    drawing = drawings(place_figures(FigureOptions(figures=("bars",)), suite(TEN)))["bars"]
-    other = drawings(place_figures(FigureOptions(figures=("bars",)), suite(TEN)[:4]))["bars"]
+    drawing = drawings(place_figures(SuiteFacts(name="s", figures=("bars",)), suite(TEN)))["bars"]
+    other = drawings(place_figures(SuiteFacts(name="s", figures=("bars",)), suite(TEN)[:4]))["bars"]
     assert is_current(drawing, svg(drawing))
     assert not is_current(other, svg(drawing))
     assert not is_current(drawing, "")
@@ -257,7 +259,7 @@ def test_effects_and_interactions_are_drawn_with_their_numbers() -> None:
     import synthetic
 
     records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
-    found = drawings(place_figures(FigureOptions(figures=("effects", "interactions")), records))
+    found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), records))
     effects, pairs = texts(found["effects"]), texts(found["interactions"])
     assert {"cb_sampler", "mixup", "label_smooth", "tta", "imbalance factor 10", "mean over the factors"} <= set(
         effects
@@ -275,7 +277,7 @@ def test_effects_bear_any_name_one_run_and_many_techniques() -> None:
             for i, name in enumerate(["", *names])]  # fmt: skip
     made += [record({"loss": name, "mix": "mixup"} if name else {"mix": "mixup"}, 100.0, 0, {"top1": 0.6 + (i % 7) / 100})
              for i, name in enumerate(["", *names])]  # fmt: skip
-    found = drawings(place_figures(FigureOptions(figures=("effects", "interactions")), made))
+    found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), made))
     assert any("the 16 largest of 31" in text for text in texts(found["effects"]))
     assert any("n = 1" in text for text in texts(found["interactions"]))
     assert all(len(svg(drawing).encode()) < 200_000 for drawing in found.values())

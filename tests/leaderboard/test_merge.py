@@ -6,7 +6,7 @@ import pytest
 from synthetic import PROTOCOL, boards, identified, raw, record
 
 from ltbench.leaderboard.merge import merge_facts, merge_records_files
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.records_file import invalidate, records_file
 
 ERROR = {"type": "E", "message": "out of memory"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 import synthetic
-from synthetic import raw, record
+from synthetic import publish, raw, record
 
 from ltbench.core.generated_files import splice
 from ltbench.errors import OutOfDate, RecordError, StoreError, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import check, folders, load, publish, update
+from ltbench.leaderboard.publish import check, folders, load, update
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import seal
 
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run", seeds=((0, 0), (1, 1)))

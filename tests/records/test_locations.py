@@ -4,13 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from synthetic import record, suite
+from synthetic import publish, record, suite, write_jsonl
 
 from ltbench.errors import RecordError, UnknownName, UsageError
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import publish
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.locations import find_cell, find_location, location, places
-from ltbench.records.record import write_jsonl
 from ltbench.records.records_file import invalidate, records_file, write_records_file
 from ltbench.store.store import Store
 

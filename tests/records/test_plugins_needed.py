@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from synthetic import boards, provenance, record
 
-from ltbench.leaderboard.page.page import SuiteFacts, page
+from ltbench.leaderboard.page.page import page
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.plugins_needed import plugin_files, plugin_words, requirements
 from ltbench.records.record import Provenance
 

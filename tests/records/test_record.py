@@ -7,18 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 import synthetic
-from synthetic import raw, record, technique
+from synthetic import raw, read_jsonl, record, technique, write_jsonl
 
 from ltbench.core.spec import identity, label_of
 from ltbench.errors import RecordError, StoreError
 from ltbench.records.record import (  # fmt: skip
     check_identity,
     merge,
-    read_jsonl,
     seal,
     validate,
     write_atomic,
-    write_jsonl,
 )
 
 ERROR = {"type": "JobFailed", "message": "loss 'x' returned NaN", "job": "abc", "log": "Traceback ..."}

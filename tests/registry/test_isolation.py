@@ -13,6 +13,7 @@ from support import import_path_env, install, loss_source, ltbench, suite_source
 from ltbench.cli import group
 from ltbench.cli.options import VARIABLE
 from ltbench.errors import PluginError, SuiteError
+from ltbench.registry.discovery import PluginSelection
 from ltbench.registry.registry import Registry
 from ltbench.registry.requirements import check_required, pins
 from ltbench.suite.suite import find_suite
@@ -124,7 +125,7 @@ def test_both_techniques_of_a_clash_can_be_planned(clash: Registry, tmp_path: Pa
 
 
 def test_a_clash_ends_when_one_plugin_is_off(clash: Registry) -> None:
-    assert "same" in Registry.load(words=["no:two"]).entries
+    assert "same" in Registry.load(PluginSelection(words=("no:two",)).origin()).entries
     assert "same" in techniques("-p", "no:one-pkg")
 
 
@@ -151,9 +152,9 @@ def test_no_plugins_leaves_built_in_and_named_ones(third_party: Install) -> None
 def test_a_module_and_a_file_are_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lying_about.py").write_text(loss_source("lying_loss"))
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = Registry.load(words=["lying_about"])
+    registry = Registry.load(PluginSelection(words=("lying_about",)).origin())
     assert registry.provenance(registry.parse("lying_loss"))["distribution"] == "module:lying_about"
-    assert "lying_loss" in Registry.load_origin(registry.origin).entries
+    assert "lying_loss" in Registry.load(registry.origin).entries
     assert "lying_loss" in techniques("--no-plugins", "-p", tmp_path / "lying_about.py")
 
 
@@ -183,7 +184,7 @@ def test_requirements_are_what_pip_reads(third_party: Install, tmp_path: Path) -
     assert lines[0].startswith("ltbench==")
     assert lines[1] == "one-pkg==1.5"
     assert lines[2].startswith("# file:mine ")
-    assert pins(Registry.load(words=["no:one"]))[1:] == []
+    assert pins(Registry.load(PluginSelection(words=("no:one",)).origin()))[1:] == []
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_a_suite_with_met_requirements_is_planned(third_party: Install, tmp_path
     registry = third_party("one-pkg", "1.5", one=loss_source("one_loss"))
     check_required(["one-pkg>=1.2,<2", "ltbench>=0.1"], "it", registry)
     with pytest.raises(PluginError, match="whose plugins are off"):
-        check_required(["one-pkg"], "it", Registry.load(words=["no:one"]))
+        check_required(["one-pkg"], "it", Registry.load(PluginSelection(words=("no:one",)).origin()))
     write_suite(tmp_path, "one-pkg>=1.2")
     done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
     assert done.exception is None, done.exception

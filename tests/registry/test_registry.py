@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support import imported, loss_source
 
+from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ParameterError, PluginError, UsageError
 from ltbench.registry.registry import Registry, UnknownTechnique
 
@@ -87,9 +88,9 @@ def test_a_technique_of_another_stage_is_refused(registry: Registry) -> None:
 def test_a_plugin_file_is_loaded_before_there_is_a_package(tmp_path: Path) -> None:
     file = tmp_path / "my_loss.py"
     file.write_text(loss_source("my_loss"))
-    registry = Registry.load([file])
+    registry = Registry.load(PluginOrigin(plugin_files=(str(file),)))
     assert registry.provenance(registry.parse("my_loss"))["distribution"] == "file:my_loss"
-    again = Registry.load_origin(registry.origin)
+    again = Registry.load(registry.origin)
     assert "my_loss" in again.entries
 
 
@@ -99,7 +100,7 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(tmp_path: Path, text: str
     if text is not None:
         file.write_text(text)
     with pytest.raises(PluginError) as error:
-        Registry.load([file])
+        Registry.load(PluginOrigin(plugin_files=(str(file),)))
     assert why in str(error.value)
 
 

@@ -40,9 +40,9 @@ def test_the_eta_is_unknown_until_a_training_was_measured():
     assert made.eta is None
     assert "unknown until the first training is done" in time_line(made)
     made.finish(fits[0], seconds=10.0)
-    assert made.estimate(fits[1]) == 20.0
+    assert made.prediction.seconds(fits[1]) == 20.0
     assert made.eta == pytest.approx(30, abs=0.1)  # side by side: 20 and then a cell, and 30
-    made.drop(fits[2])
+    made.left.pop(fits[2].key)
     assert made.eta == pytest.approx(20, abs=0.1)
     made.started = time.monotonic() - 65
     assert time_line(made) == "elapsed 1 min 5 s, ETA 20 s"

@@ -135,9 +135,9 @@ def test_a_running_run_can_be_seen_and_is_alive(here):
     ran(here, tree(fits=2, cells=1, sleeps=0.6), also=watch)  # too long to be gathered into one task
     (status,) = seen
     (one,) = status.running
-    assert (one.run.pid, one.run.state, one.state) == (os.getpid(), "running", "running")
-    assert [(flight.key, flight.kind) for flight in one.run.in_flight] == [("fit1", "fit")]
-    assert (one.run.done, one.run.jobs, one.run.eta is None) == (1, 6, False)
+    assert (one.pid, one.state) == (os.getpid(), "running")
+    assert [(flight.key, flight.kind) for flight in one.in_flight] == [("fit1", "fit")]
+    assert (one.done, one.jobs, one.eta is None) == (1, 6, False)
     assert status.recent == status.held == ()
     assert [seen.state for seen in store_status(here.store).recent] == ["done"]
 

@@ -108,8 +108,8 @@ def test_the_last_runs_are_told_and_one_that_lives_whenever_it_began(store):
         noted(store, f"2030010{day}T000000-aa", state="done")
     (store.root / "runs" / "20300109T000000-aa.json").write_text("{ torn")
     status = store_status(store, last=2)
-    assert [seen.run.id for seen in status.running] == [first.id]
-    assert [seen.run.id[:8] for seen in status.recent] == ["20300108", "20300107"]
+    assert [seen.id for seen in status.running] == [first.id]
+    assert [seen.id[:8] for seen in status.recent] == ["20300108", "20300107"]
 
 
 def called(store, *args):
@@ -178,9 +178,9 @@ with Inline(here, Terms(work=WORK)) as executor, RunLog(
 def test_a_run_is_seen_from_outside_and_seen_dead_when_it_was_killed(store):
     other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=os.environ | import_path_env())
     try:
-        flying = wait_for(lambda: [f for seen in store_status(store).running for f in seen.run.in_flight])
+        flying = wait_for(lambda: [f for seen in store_status(store).running for f in seen.in_flight])
         assert [flight.key for flight in flying] == ["fit0"]
-        assert store_status(store).running[0].run.pid == other.pid
+        assert store_status(store).running[0].pid == other.pid
     finally:
         other.kill()
         other.wait()

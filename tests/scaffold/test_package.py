@@ -20,6 +20,7 @@ from support import (
     suite_source,
 )
 
+from ltbench.core.plugins import PluginOrigin
 from ltbench.hookspecs import API_VERSION
 from ltbench.registry.registry import Registry
 from ltbench.scaffold.names import check_name, taken
@@ -84,7 +85,9 @@ def test_there_is_something_new_for_every_stage() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_module_works_as_a_plugin_file_before_there_is_a_package(kind: str, tmp_path: Path) -> None:
     package = generate(tmp_path, kind)
-    registry = Registry.load([package / "src" / "ltbench_another" / f"{NAMES[kind]}.py"])
+    registry = Registry.load(
+        PluginOrigin(plugin_files=(str(package / "src" / "ltbench_another" / f"{NAMES[kind]}.py"),))
+    )
     offered = taken(registry)
     assert offered[NAMES[kind]].startswith(f"file:{NAMES[kind]} ")
     if kind in STAGES:

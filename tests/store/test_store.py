@@ -61,12 +61,11 @@ def test_opening_and_reading_creates_nothing(tmp_path):
     assert store.record("abc123") is None
     assert store.status("abc123") is None
     assert store.log("abc123") is None
-    assert list(store.records(["abc123"])) == []
     assert not (tmp_path / "none").exists()
 
 
 def test_a_missing_artefact_is_a_clear_error(store):
-    for read in (store.checked, store.meta, store.verify):
+    for read in (store.checked, store.meta):
         with pytest.raises(StoreError, match="not in the store"):
             read("abc123")
 
@@ -154,16 +153,17 @@ def test_a_damaged_artefact_is_quarantined_and_can_be_made_again(store, harm, ca
     assert damage.where.is_dir()
     assert damage.why in damage.where.with_name(f"{damage.where.name}.txt").read_text()
     put(store, cost=3)
-    assert fresh.verify("abc123")
+    assert Store(store.root).checked("abc123")
 
 
-def test_verify_says_whether_an_artefact_is_sound(store):
+def test_an_artefact_is_examined_once_per_process(store):
     put(store)
     store.checked("abc123")
-    assert store.verify("abc123")
+    assert Store(store.root).checked("abc123")
     flipped(store.path("abc123"))
-    assert store.checked("abc123")  # examined once per process
-    assert not store.verify("abc123")
+    assert store.checked("abc123")
+    with pytest.raises(StoreError, match="quarantined"):
+        Store(store.root).checked("abc123")
     assert not store.has("abc123")
 
 
@@ -179,14 +179,14 @@ def test_a_folder_without_digests_is_replaced(store):
     (store.path("abc123") / "stray").write_text("x")
     assert not store.has("abc123")
     put(store)
-    assert store.verify("abc123")
+    assert Store(store.root).checked("abc123")
     assert len(store.damage) == 1
 
 
 def test_a_sound_artefact_written_meanwhile_is_not_lost(store):
     put(store)
     store._quarantine("abc123", store.path("abc123"), "it was damaged a moment ago")
-    assert store.verify("abc123")
+    assert Store(store.root).checked("abc123")
     assert not store.damage
 
 
@@ -200,7 +200,8 @@ def test_any_changed_byte_is_noticed(tmp_path_factory, data):
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
-    assert not store.verify("abc123")
+    with pytest.raises(StoreError, match="quarantined"):
+        store.checked("abc123")
 
 
 # --- records ----------------------------------------------------------------------------------------------------
@@ -211,7 +212,7 @@ def test_a_record_comes_back_as_it_was_put(store):
     store.put_record(record)
     assert store.record("abc123") == record
     assert store.status("abc123") == "ok"
-    assert list(store.records(["nothing", "abc123"])) == [record]
+    assert store.record("nothing") is None
 
 
 def test_a_failure_is_replaced_by_a_success_and_never_the_other_way(store):
@@ -246,7 +247,7 @@ def test_a_discarded_artefact_is_gone_and_can_be_made_again(store):
         assert store.record("abc123") is None
         assert files(store.root) == ["store.json"]
     put(store)
-    assert store.verify("abc123")
+    assert Store(store.root).checked("abc123")
 
 
 # --- what the system refuses ------------------------------------------------------------------------------------
@@ -332,7 +333,7 @@ def test_a_full_disk_is_an_error_and_nothing_half_written_is_visible(mount):
         assert caught.value.why == f"the disk is full: {os.strerror(errno.ENOSPC)}"
         assert not store.has("second")
         assert not list((store.root / "staging").iterdir())
-    assert store.verify("first1")
+    assert Store(store.root).checked("first1")
     with pytest.raises(OSError, match="No space"):
         fill(store.root / "filling")
     with pytest.raises(StoreError, match="cannot be written"):
@@ -342,7 +343,7 @@ def test_a_full_disk_is_an_error_and_nothing_half_written_is_visible(mount):
     (store.root / "filling").unlink()
     store.check_writable()
     put(store, "second", bytes(100_000))
-    assert store.verify("second")
+    assert Store(store.root).checked("second")
 
 
 def fill(path):
@@ -364,7 +365,7 @@ def test_a_read_only_store_can_be_read_and_says_that_it_cannot_be_written(mount)
     put(Store(folder / "store"))
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     store = Store(folder / "store")
-    assert store.verify("abc123")
+    assert Store(store.root).checked("abc123")
     for write in (
         lambda: put(store, "other1"),
         lambda: store.put_record({"id": "abc123", "status": "ok"}),
@@ -413,10 +414,10 @@ def test_a_writer_killed_at_a_random_moment_leaves_nothing_broken(tmp_path):
     store = Store(root)
     keys = [p.name for p in (root / "jobs").glob("*/*")]
     assert len(keys) > 25
-    assert all(store.verify(key) for key in keys)
+    assert all(map(store.checked, keys))
     records = [p.stem for p in (root / "records").glob("*/*.json")]
     assert len(records) > 25
-    assert len(list(store.records(records))) == len(records)
+    assert all(map(store.record, records))
     assert set(records) <= set(keys)
     assert not store.damage
 

@@ -49,18 +49,6 @@ def test_foreign_bytes_are_left_out(tmp_path):
     assert [one.seconds for one in read(tmp_path)] == [5.0, 1.0]
 
 
-def test_samples_of_a_few_steps_that_earlier_versions_noted_are_skipped(tmp_path, monkeypatch):
-    append(tmp_path, [line(10.0)])
-    (path,) = tmp_path.iterdir()
-    sample = msgspec.to_builtins(line(3.0)) | {"probe": True}
-    path.write_bytes(path.read_bytes() + msgspec.json.encode(sample) + b"\n")
-    assert [one.seconds for one in read(tmp_path)] == [10.0]
-    monkeypatch.setattr(speed_log, "_LARGE", 100)
-    append(tmp_path, [line(12.0, model="other")])  # which sums the file up first
-    assert b"probe" not in path.read_bytes()
-    assert [one.seconds for one in read(tmp_path)] == [10.0, 12.0]
-
-
 WRITER = """
 import sys
 from pathlib import Path

@@ -28,14 +28,9 @@ _WITHOUT_EFFECT = {
 
 
 def run_cell(
-    cell: str | None,
-    places: Sequence[RecordsLocation],
-    context: Context,
-    executor: Executor,
-    options: RunOptions,
-    *,
-    as_json: bool,
-) -> int:
+    cell: str | None, places: Sequence[RecordsLocation], context: Context, executor: Executor, options: RunOptions,
+    *, as_json: bool,
+) -> int:  # fmt: skip
     """Compute the cell unless the store has it, and print how its numbers agree with the record. Publish nothing."""
     from ltbench.records.agreement import agreement
     from ltbench.records.locations import find_cell
@@ -45,13 +40,11 @@ def run_cell(
     if cell is None:
         raise UsageError("--records is given without a cell", fix="--cell ID")
     ctx = click.get_current_context()
-    given = [
-        option
-        for name, option in _WITHOUT_EFFECT.items()
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        raise UsageError(f"{given[0]} has no effect with --cell", why="the record states all that the cell depends on")
+    for name, option in _WITHOUT_EFFECT.items():
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"{option} has no effect with --cell", why="the record states all that the cell depends on"
+            )
     before = find_cell(cell, places).record
     cached = context.store.status(before.id) == "ok"
     with Progress() as progress:
@@ -78,10 +71,8 @@ def _print(before: Record, after: Record, comparison: Agreement) -> None:
     if after.error is not None:
         click.echo(f"it failed: {after.error.type}: {after.error.message}")
         return
-    print_table(
-        ["metric", "on record", "now"],
-        [[name, *map(_number, pair)] for name, pair in comparison.metrics.items()],
-    )
+    numbers = [[name, *("n/a" if n is None else repr(n) for n in pair)] for name, pair in comparison.metrics.items()]
+    print_table(["metric", "on record", "now"], numbers)
     if before.status == "failed":
         click.echo("\nThe record is of a failed cell; this time it succeeded.")
     elif comparison.same:
@@ -89,7 +80,3 @@ def _print(before: Record, after: Record, comparison: Agreement) -> None:
     else:
         unlike = f"; the machines differ: {', '.join(comparison.unlike)}" if comparison.unlike else ""
         click.echo(f"\nThe numbers differ{unlike}.")
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else repr(value)

@@ -68,17 +68,9 @@ def run_parts(
 
 
 def _run_part(
-    plan: Plan,
-    suite: Suite,
-    context: Context,
-    executor: Executor,
-    options: RunOptions,
-    deadline: float | None,
-    *,
-    log: RunLog,
-    folder: Path,
-    result: RunResult,
-) -> None:
+    plan: Plan, suite: Suite, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
+    *, log: RunLog, folder: Path, result: RunResult,
+) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
     from ltbench.planning.without_sharing import compare_with_shared
     from ltbench.running.progress import Progress

@@ -25,8 +25,8 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     Nothing is written without a record, or where the leaderboard is up to date.
     """
     from ltbench.leaderboard import render_cache
-    from ltbench.leaderboard.page.page import SuiteFacts
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
+    from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
@@ -41,9 +41,8 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         return [], None
     before, old = read_folder(folder)
     labels = {t.label for text in suite.techniques for t in registry.parse_all(text)}
-    seeds = set(suite.seed_pairs())
     labels |= {label for record in old.records for _, label in record.techniques}
-    seeds |= set(before.seeds)
+    seeds = {*suite.seed_pairs(), *before.seeds}
     facts = SuiteFacts(
         name=suite.name,
         title=suite.title,

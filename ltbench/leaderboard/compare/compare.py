@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
 from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, distinguishing_names, group_records
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, holm
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, zero_p
 from ltbench.records.agreement import Number, agreement, result_digest
 from ltbench.records.record import Record, sort_key
 
@@ -83,7 +83,8 @@ def compare_combinations(records: Iterable[Record], first: str, second: str, met
     groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
     sides = tuple(_combination(text, labels) for text in (first, second))
-    names = (_name(sides[0], labels), _name(sides[1], labels))
+    label_of = {techniques: label for label, techniques in labels.items()}
+    names = (label_of[sides[0]], label_of[sides[1]])
     if sides[0] == sides[1]:
         raise UsageError(f"'{names[0]}' is compared with itself", fix="give two combinations")
     _check_metric(metric, (record for group in groups for record in group.records))
@@ -92,7 +93,7 @@ def compare_combinations(records: Iterable[Record], first: str, second: str, met
     for group, where in zip(groups, distinguishing_names(groups), strict=True):
         pooled: list[_Line] = []
         for factor in group.factors:
-            found = tuple(_by_run(group.ok_records(side, factor)) for side in sides)
+            found = tuple({r.seeds: r for r in group.ok_records(side, factor)} for side in sides)
             if found[0] or found[1]:
                 pooled.append(_Line(where, factor, names, found[0], found[1]))
                 used[0].extend(found[0].values())
@@ -163,15 +164,16 @@ def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
     )  # fmt: skip
 
 
+@dataclass
 class _Line:
     """A line under construction: records of each side by run, or the parts of a mean over factors."""
 
-    def __init__(
-        self, where: str, factor: float | None, techniques: tuple[str, str], first: dict[Pair, Record],
-        second: dict[Pair, Record], parts: Sequence[_Line] = (),
-    ) -> None:  # fmt: skip
-        self.where, self.factor, self.techniques = where, factor, techniques
-        self.first, self.second, self.parts = first, second, parts
+    where: str
+    factor: float | None
+    techniques: tuple[str, str]
+    first: dict[Pair, Record]
+    second: dict[Pair, Record]
+    parts: Sequence[_Line] = ()
 
     def values(self, metric: str) -> tuple[dict[Pair, float], dict[Pair, float]]:
         if self.parts:
@@ -184,7 +186,7 @@ class _Line:
         return [
             Cell(
                 subset_seed=run[0], seed=run[1], ids=(self.first[run].id, self.second[run].id),
-                scores=(_score(self.first[run], metric), _score(self.second[run], metric)),
+                scores=(self.first[run].score(metric), self.second[run].score(metric)),
                 same=_same(self.first[run], self.second[run]),
             )
             for run in shared
@@ -197,11 +199,11 @@ def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     gaps = [
         np.array([second[run] - first[run] for run in sorted(first.keys() & second.keys())]) for first, second in values
     ]
-    corrected = holm(np.array([_p(gap) for gap in gaps], dtype=np.float64))
+    corrected = holm(np.array([zero_p(gap[None])[0] for gap in gaps], dtype=np.float64))
     return [
         Line(
             where=line.where, factor=line.factor, techniques=line.techniques,
-            first=_estimate(first.values()), second=_estimate(second.values()), difference=_estimate(gap.tolist()),
+            first=estimate(first.values()), second=estimate(second.values()), difference=estimate(gap),
             p=float(p) if np.isfinite(p) else None, cells=line.cells(metric),
             only=(len(first.keys() - second.keys()), len(second.keys() - first.keys())),
         )
@@ -209,31 +211,8 @@ def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     ]  # fmt: skip
 
 
-def _p(gaps: Any) -> float:
-    """Return the two-sided p-value of a paired t test; 1 for constant differences, NaN with fewer than two."""
-    from scipy import stats
-
-    if len(gaps) < 2:
-        return float("nan")
-    # Constant differences have no spread to test against; scipy would divide by zero.
-    return 1.0 if np.ptp(gaps) < 1e-12 else float(stats.ttest_1samp(gaps, 0.0).pvalue)
-
-
-def _estimate(values: Iterable[float]) -> Estimate | None:
-    return estimates(np.array([list(values)], dtype=np.float64))[0]
-
-
-def _by_run(records: Iterable[Record]) -> dict[Pair, Record]:
-    return {record.seeds: record for record in records}
-
-
 def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:
-    return {run: score for run, record in records.items() if (score := _score(record, metric)) is not None}
-
-
-def _score(record: Record, metric: str) -> float | None:
-    value = record.metrics.get(metric)
-    return None if value is None else float(value)
+    return {run: score for run, record in records.items() if (score := record.score(metric)) is not None}
 
 
 def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
@@ -251,10 +230,6 @@ def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[s
     if asked in labels.values():
         return asked
     raise UnknownName.of("combination", text, labels)
-
-
-def _name(side: frozenset[str], labels: Mapping[str, frozenset[str]]) -> str:
-    return next(label for label, techniques in labels.items() if techniques == side)
 
 
 def _check_metric(metric: str, records: Iterable[Record]) -> None:

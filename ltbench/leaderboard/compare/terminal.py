@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ltbench.leaderboard.compare.compare import Comparison, Line
+from ltbench.leaderboard.page.terminal import printed
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, Estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, signed
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 _LISTED = 10
 
 
 def comparison_text(comparison: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
     """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
-    from rich.console import Console
+    return printed(_parts(comparison, cells=cells), width, color=color)
+
+
+def _parts(comparison: Comparison, *, cells: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None,
-                      legacy_windows=False)  # fmt: skip
     for mark, name in zip("AB", comparison.names, strict=True):
-        console.print(Text(f"{mark}  {name}", style="bold"))
+        yield Text(f"{mark}  {name}", style="bold")
     shown = [line for line in comparison.lines if not _same(line)]
     for place in dict.fromkeys(line.where for line in shown):
-        console.print()
+        yield ""
         if place:
-            console.print(Text(place, style="bold"))
-        _print(console, comparison, [line for line in shown if line.where == place], cells=cells)
+            yield Text(place, style="bold")
+        yield _table(comparison, [line for line in shown if line.where == place], cells=cells)
     if comparison.metrics:
-        console.print()
+        yield ""
         rows = [[name, *(_plain(one) for one in pair)] for name, pair in comparison.metrics.items()]
-        _grid(console, ["metric", "A", "B"], rows)
-    console.print()
-    for line in _footer(comparison, shown):
-        console.print(Text(line))
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+        yield _grid(["metric", "A", "B"], rows)
+    yield ""
+    yield from map(Text, _footer(comparison, shown))
 
 
-def _print(console: object, comparison: Comparison, lines: Sequence[Line], *, cells: bool) -> None:
+def _table(comparison: Comparison, lines: Sequence[Line], *, cells: bool) -> Table:
     named = len({line.techniques for line in comparison.lines}) > 1
     head = [*(["techniques"] if named else []), "IF", "A", "B", "B − A", "p", "n", ""]
     rows: list[list[str]] = []
@@ -62,23 +64,19 @@ def _print(console: object, comparison: Comparison, lines: Sequence[Line], *, ce
                  "", "", "same" if cell.same else ""]
                 for cell in line.cells
             ]  # fmt: skip
-    _grid(console, head, rows)
+    return _grid(head, rows)
 
 
-def _grid(console: object, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in head:
-        if name in {"techniques", "metric", ""}:
-            grid.add_column(name, overflow="fold")
-        else:
-            grid.add_column(name, justify="right", no_wrap=True)
+        is_text = name in {"techniques", "metric", ""}
+        grid.add_column(name, overflow="fold", justify="left" if is_text else "right", no_wrap=not is_text)
     for row in rows:
         grid.add_row(*row)
-    console.print(grid)
+    return grid
 
 
 def _score(estimate: Estimate | None) -> str:

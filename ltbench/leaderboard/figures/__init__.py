@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from ltbench.columns import Column
 from ltbench.leaderboard.figures import (
     bars,
     confusion,
@@ -26,12 +25,16 @@ from ltbench.leaderboard.figures.series import Series, choose_series, classes_of
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
-from ltbench.suite.published import Claim, Combination, Reported, parse_figure
+from ltbench.suite.published import Combination, parse_figure
 
 FOLDER = "figures"
+
+_Figure = tuple[Any, Callable[[Any], Any], str]
+"""Data (None if there are none), function that draws them, and description of a figure."""
 
 
 class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,31 +50,18 @@ class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     def markdown(self) -> list[str]:
         """Return the lines of the page."""
-        shown = [
-            line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")
-        ]  # fmt: skip
+        shown = [line for one in self.drawings for line in (f"![{escape(one.alt)}]({FOLDER}/{one.name})", "")]
         return [*shown, *self.lines]
 
 
-class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of a suite, and data for their selection."""
-
-    figures: Sequence[str]
-    highlight: Combination | None = None
-    reported: Sequence[Reported] = ()
-    claims: Sequence[Claim] = ()
-    columns: Sequence[Column] = ()
-    """How numbers are shown; figures use those per class."""
-
-
 def place_figures(
-    wish: FigureOptions, records: Sequence[Record], analyses: Sequence[Analysis] | None = None
+    facts: SuiteFacts, records: Sequence[Record], analyses: Sequence[Analysis] | None = None
 ) -> list[FigureGroup]:
     """Return the figures of a suite: one of each kind for each data set and factor, of the board with most records.
 
     analyses: those of the boards, if already computed.
     """
-    wanted = [parse_figure(figure) for figure in wish.figures]
+    wanted = [parse_figure(figure) for figure in facts.figures]
     if analyses is None:
         analyses = analyse(group_records(records)) if wanted else []
     groups = [one.group for one in analyses] if wanted else []
@@ -83,14 +73,14 @@ def place_figures(
         fullest = max(boards, key=RecordGroup.ok_count)
         prefix = f"{_slug(dataset)}-" if len(datasets) > 1 else ""
         if ("bars", None) in wanted:
-            result += list(_across(wish, fullest, prefix))
+            result += list(_across(facts, fullest, prefix))
         analysis = next(one for one in analyses if one.group is fullest)
         result += [one for one in _effects(analysis, prefix) if (one.section, None) in wanted]
         for factor in sorted({factor for group in boards for factor in group.factors}):
             group = max(boards, key=lambda group: group.ok_count(factor))
             tail = f"{prefix}if{_slug(factor_text(factor))}"
-            drawings = [d for name, threshold in wanted for d in _at(name, threshold, wish, group, factor, tail)]
-            lines = scores_lines(_pair(wish, group, factor), wish.columns) if ("scores", None) in wanted else []
+            drawings = [d for name, threshold in wanted for d in _at(name, threshold, facts, group, factor, tail)]
+            lines = scores_lines(_pair(facts, group, factor), facts.columns) if ("scores", None) in wanted else []
             if drawings or lines:
                 result.append(FigureGroup(group=group, factor=factor, drawings=drawings, lines=lines))
     if ("critical_difference", None) in wanted:
@@ -107,9 +97,9 @@ def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
         yield FigureGroup(group=groups[0], factor=None, drawings=[drawing], section="critical_difference")
 
 
-def _across(wish: FigureOptions, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:
+def _across(facts: SuiteFacts, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:
     factors = group.factors
-    shown = choose_series(group, factors, _wanted(wish, group, factors))
+    shown = choose_series(group, factors, _wanted(facts, group, factors))
     data = bars.collect(shown, factors)
     if data is not None:
         alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
@@ -123,88 +113,75 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
         return
     names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
     adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
-    if adds is not None:
-        alt = f"What each technique adds to top-1 accuracy: {'; '.join(adds.techniques)}"
-        drawing = Drawing(kind="effects", name=f"{prefix}effects.svg", alt=alt, data=adds, draw=effects.draw)
-        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="effects")
-    if pairs is not None:
-        alt = f"What pairs of techniques add beyond the sum of each: {'; '.join(pairs.techniques)}"
-        drawing = Drawing(kind="interactions", name=f"{prefix}interactions.svg", alt=alt, data=pairs, draw=interactions.draw)  # fmt: skip
-        yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section="interactions")
+    figures: list[_Figure] = [
+        (adds, effects.draw, "What each technique adds to top-1 accuracy"),
+        (pairs, interactions.draw, "What pairs of techniques add beyond the sum of each"),
+    ]
+    for kind, (data, draw, what) in zip(("effects", "interactions"), figures, strict=True):
+        if data is not None:
+            alt = f"{what}: {'; '.join(data.techniques)}"
+            drawing = Drawing(kind=kind, name=f"{prefix}{kind}.svg", alt=alt, data=data, draw=draw)
+            yield FigureGroup(group=analysis.group, factor=analysis.factor, drawings=[drawing], section=kind)
 
 
 def _at(
-    name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float, tail: str
+    name: str, threshold: int | None, facts: SuiteFacts, group: RecordGroup, factor: float, tail: str
 ) -> Iterator[Drawing]:
-    found = _collected(name, threshold, wish, group, factor)
-    if found is not None and found[0] is not None:
-        data, draw, alt = found
+    data, draw, alt = _collected(name, threshold, facts, group, factor)
+    if data is not None:
         text = f"{alt}, imbalance factor {factor_text(factor)}"
         yield Drawing(kind=name, name=f"{name}-{tail}.svg", alt=text, data=data, draw=draw)
 
 
-def _collected(
-    name: str, threshold: int | None, wish: FigureOptions, group: RecordGroup, factor: float
-) -> tuple[Any, Callable[[Any], Any], str] | None:
-    """Return data, function and description of a figure at one factor; None for other figures."""
+def _collected(name: str, threshold: int | None, facts: SuiteFacts, group: RecordGroup, factor: float) -> _Figure:
+    """Return data, function and description of a figure at one factor; no data for other figures."""
     if name in ("histogram", "resampling", "bags"):
-        return _of_counts(name, threshold, [r for r in group.records if r.setting.imbalance_factor == factor])
-    if name in ("confusion", "before_after"):
-        pair = _pair(wish, group, factor)
-        if name == "confusion":
-            return confusion.collect(pair[-1:]), confusion.draw, f"Confusion matrix: {_names(pair[-1:])}"
+        records = [record for record in group.records if record.setting.imbalance_factor == factor]
+        counts = counts_of(records)
+        data = histogram.collect(classes_of(records, len(counts)), counts, threshold)
+        draw, alt = {
+            "histogram": (histogram.draw, "Training images of each class"),
+            "resampling": (histogram.draw_resampling, f"Resampling to {threshold} images of each class"),
+            "bags": (histogram.draw_bags, f"Balanced bags for a threshold of {threshold} images"),
+        }[name]
+        return data, draw, alt
+    if name == "confusion":
+        pair = _pair(facts, group, factor)[-1:]
+        return confusion.collect(pair), confusion.draw, f"Confusion matrix: {_names(pair)}"
+    if name == "before_after":
+        pair = _pair(facts, group, factor)
         both = confusion.collect(pair) if len(pair) > 1 else None
         return both, confusion.draw, f"Confusion matrices before and after: {_names(pair)}"
-    return _of_classes(name, wish, group, factor)
-
-
-def _of_counts(
-    name: str, threshold: int | None, records: Sequence[Record]
-) -> tuple[histogram.Data | None, Callable[[Any], Any], str]:
-    counts = counts_of(records)
-    data = histogram.collect(classes_of(records, len(counts)), counts, threshold)
-    if name == "histogram":
-        return data, histogram.draw, "Training images of each class"
-    if name == "resampling":
-        return data, histogram.draw_resampling, f"Resampling to {threshold} images of each class"
-    return data, histogram.draw_bags, f"Balanced bags for a threshold of {threshold} images"
-
-
-def _of_classes(
-    name: str, wish: FigureOptions, group: RecordGroup, factor: float
-) -> tuple[Any, Callable[[Any], Any], str] | None:
-    shown = choose_series(group, [factor], _wanted(wish, group, [factor]))
+    shown = choose_series(group, [factor], _wanted(facts, group, [factor]))
     if name == "head_to_tail":
-        said = {one.label: _printed(wish, group, factor, one) for one in shown}
+        said = {one.label: _printed(facts, group, factor, one) for one in shown}
         lines = head_to_tail.collect(shown, {label: values for label, values in said.items() if values})
         return lines, head_to_tail.draw, f"Accuracy of each class from head to tail: {_names(shown)}"
     if name == "spread":
         return spread.collect(shown), spread.draw, f"Spread of accuracy over the classes: {_names(shown)}"
-    if name == "curves":
-        return curves.collect(shown), curves.draw, f"Learning curves: {_names(shown)}"
-    return None
+    return curves.collect(shown) if name == "curves" else None, curves.draw, f"Learning curves: {_names(shown)}"
 
 
-def _wanted(wish: FigureOptions, group: RecordGroup, factors: Sequence[float]) -> list[Combination]:
+def _wanted(facts: SuiteFacts, group: RecordGroup, factors: Sequence[float]) -> list[Combination]:
     """Return the combinations to show first: highlighted, published, claimed."""
-    first = [] if wish.highlight is None else [wish.highlight]
-    printed = [one.techniques for one in wish.reported if one.imbalance_factor in factors and group.matches(one)]
-    claimed = [side for claim in wish.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    first = [] if facts.highlight is None else [facts.highlight]
+    printed = [one.techniques for one in facts.reported if one.imbalance_factor in factors and group.matches(one)]
+    claimed = [side for claim in facts.claims if group.matches(claim) for side in (claim.better, claim.worse)]
     return [*first, *printed, *claimed]
 
 
-def _pair(wish: FigureOptions, group: RecordGroup, factor: float) -> list[Series]:
+def _pair(facts: SuiteFacts, group: RecordGroup, factor: float) -> list[Series]:
     """Return the baseline and the highlighted combination, or the best other one, if they exist."""
-    wanted = [] if wish.highlight is None else [wish.highlight]
+    wanted = [] if facts.highlight is None else [facts.highlight]
     return choose_series(group, [factor], wanted, most=2)
 
 
-def _printed(wish: FigureOptions, group: RecordGroup, factor: float, shown: Series) -> Sequence[float]:
+def _printed(facts: SuiteFacts, group: RecordGroup, factor: float, shown: Series) -> Sequence[float]:
     labels = {label for _, label in shown.records[0].techniques}
     return next(
         (
             one.per_class
-            for one in wish.reported
+            for one in facts.reported
             if one.per_class and one.imbalance_factor == factor and set(one.techniques) == labels and group.matches(one)
         ),
         (),

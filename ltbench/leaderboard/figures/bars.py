@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from ltbench.columns import PRIMARY
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
 from ltbench.leaderboard.figures.series import Series, runs_of
-from ltbench.leaderboard.statistics.tests_and_intervals import estimates
+from ltbench.leaderboard.statistics.tests_and_intervals import estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, percent
 
 if TYPE_CHECKING:
@@ -44,9 +43,8 @@ def collect(shown: Sequence[Series], factors: Sequence[float]) -> Data | None:
 
 
 def _bar(shown: Series, factor: float) -> Bar | None:
-    values = [r.metrics.get(PRIMARY) for r in shown.records if r.setting.imbalance_factor == factor]
-    known = sorted(float(value) for value in values if value is not None)
-    found = estimates(np.array([known]))[0] if known else None
+    values = [r.score(PRIMARY) for r in shown.records if r.setting.imbalance_factor == factor]
+    found = estimate(sorted(value for value in values if value is not None))
     if found is None:
         return None
     return Bar(mean=round(found.mean, 9), half=None if found.half is None else round(found.half, 9))

@@ -67,32 +67,22 @@ def is_current(drawing: Drawing, text: str) -> bool:
 
 def svg(drawing: Drawing) -> str:
     """Return the figure as SVG text, stamped with digests of what it shows and of the drawing."""
-    text = _saved(drawing, "svg").decode("utf-8")
+    import matplotlib as mpl
+
+    file = io.StringIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Text stays text in the file, so glyphs that matplotlib's font lacks are no problem.
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        drawing.draw(drawing.data).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
     # Viewers without matplotlib's font use one of the same width instead of a serif font.
     text = re.sub(r"'DejaVu Sans'(, sans-serif)?", "'DejaVu Sans', Verdana, sans-serif", text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     stamp = f"<!-- ltbench figure: data {_data_digest(drawing)}, drawing {digest(text.encode(), 16)} -->\n"
     head, start, body = text.partition("<svg ")
     return head + stamp + start + body
-
-
-def png(drawing: Drawing) -> bytes:
-    """Return the figure as PNG."""
-    return _saved(drawing, "png")
-
-
-def _saved(drawing: Drawing, form: str) -> bytes:
-    import matplotlib as mpl
-
-    file = io.BytesIO()
-    with mpl.rc_context(), warnings.catch_warnings():
-        # Text stays text in the file, so glyphs that matplotlib's font lacks are no problem.
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-        drawing.draw(drawing.data).savefig(file, format=form, metadata=metadata)
-    return file.getvalue()
 
 
 def figure(height: float, *, width: float = WIDTH) -> Figure:
@@ -105,16 +95,18 @@ def figure(height: float, *, width: float = WIDTH) -> Figure:
 def legend(figure: Figure, axes: Axes) -> None:
     """Put what the axes show below the figure, in as many columns as its texts allow."""
     handles, labels = axes.get_legend_handles_labels()
-    longest = max((len(label) for label in labels), default=0)
-    columns = max(1, min(4, len(labels), int(110 / (longest + 8))))
-    figure.legend(handles, [shortened(label) for label in labels], loc="outside lower center", ncols=columns)
+    texts = [shortened(label) for label in labels]
+    figure.legend(handles, texts, loc="outside lower center", ncols=_legend_columns(labels))
 
 
 def legend_height(labels: Sequence[str]) -> float:
     """Return the inches that a legend takes."""
+    return 0.2 + 0.19 * -(-len(labels) // _legend_columns(labels))
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
     longest = max((len(label) for label in labels), default=0)
-    columns = max(1, min(4, len(labels), int(110 / (longest + 8))))
-    return 0.2 + 0.19 * -(-len(labels) // columns)
+    return max(1, min(4, len(labels), int(110 / (longest + 8))))
 
 
 def shortened(label: str, most: int = _LONGEST) -> str:

@@ -58,7 +58,7 @@ def runs_text(numbers: Iterable[int]) -> str:
 
 def mean_of(records: Iterable[Record], metric: str) -> float | None:
     """Return the mean of a score over runs; None if it is undefined in all."""
-    return mean([record.metrics.get(metric) for record in records])
+    return mean(record.score(metric) for record in records)
 
 
 def mean(values: Iterable[float | None]) -> float | None:

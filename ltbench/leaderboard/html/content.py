@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ltbench.columns import PRIMARY
-from ltbench.leaderboard.html.effects import effects
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
-from ltbench.leaderboard.html.tables import ReportTable, classes_spec, report_table
-from ltbench.leaderboard.html.traces import traces
+from ltbench.leaderboard.html.tables import ReportTable, number, report_table
+from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import SuiteFolder
+from ltbench.leaderboard.statistics.effects import interactions, main_effects
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
-from ltbench.leaderboard.tables.table import Board, Table
+from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
@@ -53,14 +54,14 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         {record.label: record.techniques for record in loaded.records}.items(),
         key=lambda item: combination_order(item[1]),
     )
-    combinations = {label: number for number, (label, _) in enumerate(labels)}
+    combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
     boards = [
         _board(board, group, combinations, pool, rows)
         for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
     ]
-    cells = [
-        compressed_json([traces(line.records, pool) for line in rows[start : start + TOGETHER]])
+    traces = [
+        compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
         for start in range(0, len(rows), TOGETHER)
     ]
     core = {
@@ -85,10 +86,7 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         "pool": pool.values,
     }
     return ReportContent(
-        core=core,
-        lines=_within(rows, LINES_BYTES, lines),
-        matrices=_within(rows, MATRIX_BYTES, matrix),
-        traces=cells,
+        core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix), traces=traces
     )
 
 
@@ -104,9 +102,14 @@ def _board(
     for table in board.tables:
         here = by_factor[table.factor]
         table_classes = classes([record for records in here.values() for record in records])
-        number = pool.put(classes_spec(table_classes)) if table_classes.names else None
-        tables.append(report_table(table, here, combinations, number, len(rows)))
-        rows += _lines_of(table, here, table_classes.order)
+        pooled = {"names": table_classes.names, "counts": table_classes.counts}
+        tables.append(
+            report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
+        )
+        rows += [
+            ReportRow(place if row.techniques else -1, table_classes.order, here[row.label])
+            for place, row in enumerate(table.rows)
+        ]
     if board.across:
         tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
     return {
@@ -124,9 +127,14 @@ def _board(
     }
 
 
-def _lines_of(table: Table, records: Mapping[str, list[Record]], order: list[int]) -> Iterator[ReportRow]:
-    for place, row in enumerate(table.rows):
-        yield ReportRow(place if row.techniques else -1, order, records[row.label])
+def effects(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return the main effects and the interactions of comparable records, in percentage points."""
+    scores = ScoreArray.of(records)
+    return [
+        {"techniques": effect.techniques, "factor": effect.factor, "n": effect.n, "contexts": effect.contexts}
+        | {field: number(getattr(effect, field), "percent") for field in ("mean", "low", "high")}
+        for effect in (*main_effects(scores), *interactions(scores))
+    ]
 
 
 def _within(
@@ -135,13 +143,13 @@ def _within(
     """Return the compressed result of `make` for each row, best rows of each table first, up to `most` bytes."""
     result: list[str | None] = [None] * len(rows)
     taken = 0
-    for number in sorted(range(len(rows)), key=lambda number: (rows[number].place, number)):
-        made = make([record for record in rows[number].records if record.status == "ok"], rows[number].order)
+    for i in sorted(range(len(rows)), key=lambda i: (rows[i].place, i)):
+        made = make([record for record in rows[i].records if record.status == "ok"], rows[i].order)
         if made is None:
             continue
         text = compressed_json(made)
         taken += len(text)
         if taken > most:
             break
-        result[number] = text
+        result[i] = text
     return result

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from ltbench import longtail
 from ltbench.columns import Unit
 from ltbench.leaderboard.figures.series import mean
-from ltbench.leaderboard.html.per_class_and_epoch import Classes
 from ltbench.leaderboard.html.verdict import Verdict, verdict
 from ltbench.leaderboard.html.wording import COLUMNS, COSTS, score_term
-from ltbench.leaderboard.tables.cell_text import (
-    TextColumn,
-    columns,
-    factor_text,
-    half_text,
-    more_columns,
-    report_columns,
-)
+from ltbench.leaderboard.tables.cell_text import TextColumn, columns, factor_text, half_text, shown_in
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
 
@@ -75,7 +66,7 @@ def report_table(
     table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
-    first, more = columns(table), [*more_columns(table)[1:], *report_columns(table)]
+    first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
     return ReportTable(
         factor=table.factor,
         name="all" if table.factor is None else factor_text(table.factor),
@@ -102,8 +93,8 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
         if declared := next((one for one in table.columns if one.name == column.score), None):
             unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]
-        numbers = [_number(None if one is None else one.mean, unit) for one in found]
-        halves = [_number(None if one is None else one.half, unit) for one in found]
+        numbers = [number(None if one is None else one.mean, unit) for one in found]
+        halves = [number(None if one is None else one.half, unit) for one in found]
         tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
         numbers = [_sorted_by(column.name, row) for row in rows]
@@ -129,7 +120,7 @@ def _sorted_by(name: str, row: Row) -> Number:
         return row.rank
     if name == "n":
         return row.n
-    return _number(None if row.delta is None else row.delta.mean, "percent") if name == "Δ" else None
+    return number(None if row.delta is None else row.delta.mean, "percent") if name == "Δ" else None
 
 
 def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
@@ -155,10 +146,6 @@ def _facts(table: Table) -> list[str]:
     return facts
 
 
-def _number(value: float | None, unit: Unit) -> Number:
+def number(value: float | None, unit: Unit) -> Number:
+    """Return a score in its unit with three decimals."""
     return None if value is None else round(100 * value if unit == "percent" else value, 3) + 0.0
-
-
-def classes_spec(found: Classes) -> dict[str, Any]:
-    """Return the classes as a report holds them."""
-    return {"names": found.names, "counts": found.counts}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-import msgspec
-
-from ltbench.core.spec import Spec
 from ltbench.leaderboard.html.embedded_json import Pool
+from ltbench.leaderboard.tables.markdown import last_lines
 from ltbench.records.record import Record
 from ltbench.verify.rerun import command_of
 
@@ -15,55 +13,30 @@ LOG_LINES = 400
 """Last lines of a log that a report has."""
 
 
-class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One cell. environment, plugins: indices into the pool."""
-
-    id: str
-    digest: str
-    subset_seed: int
-    seed: int
-    metrics: dict[str, float | int | None]
-    cost: dict[str, float | int | None]
-    environment: int
-    plugins: int
-    spec: Spec
-    fits: list[Spec]
-    command: str
-    notes: list[str] = []
-    error: str = ""
-    log: str = ""
-
-
-def traces(records: Sequence[Record], pool: Pool) -> list[Trace]:
-    """Return the traces of the cells of a row."""
-    return [_trace(record, pool) for record in records]
-
-
-def _trace(record: Record, pool: Pool) -> Trace:
+def trace(record: Record, pool: Pool) -> dict[str, Any]:
+    """Return the trace of a cell; environment and plugins are numbers in the pool, empty notes and logs are left out."""
+    plugins = [[p.stage, p.name, p.distribution, p.version, p.revision, p.source] for p in record.plugins]
     error = record.error
-    return Trace(
-        id=record.id,
-        digest=record.digest,
-        subset_seed=record.setting.subset_seed,
-        seed=record.setting.seed,
-        metrics={name: _short(value, 6) for name, value in record.metrics.items()},
-        cost={name: _short(value, 4) for name, value in record.cost.items()},
-        environment=pool.put(record.environment),
-        plugins=pool.put([[p.stage, p.name, p.distribution, p.version, p.revision, p.source] for p in record.plugins]),
-        spec=record.spec,
-        fits=record.fits,
-        command=command_of(record),
-        notes=record.notes,
-        error="" if error is None else f"{error.type}: {error.message}",
-        log="" if error is None else _end(error.log),
-    )
+    texts = {
+        "notes": record.notes,
+        "error": "" if error is None else f"{error.type}: {error.message}",
+        "log": "" if error is None else "\n".join(last_lines(error.log, LOG_LINES)),
+    }
+    return {
+        "id": record.id,
+        "digest": record.digest,
+        "subset_seed": record.setting.subset_seed,
+        "seed": record.setting.seed,
+        "metrics": {name: _short(value, 6) for name, value in record.metrics.items()},
+        "cost": {name: _short(value, 4) for name, value in record.cost.items()},
+        "environment": pool.put(record.environment),
+        "plugins": pool.put(plugins),
+        "spec": record.spec,
+        "fits": record.fits,
+        "command": command_of(record),
+        **{name: text for name, text in texts.items() if text},
+    }
 
 
 def _short(value: float | None, digits: int) -> float | int | None:
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
-
-
-def _end(log: str) -> str:
-    lines = log.rstrip().splitlines()
-    cut = [f"... {len(lines) - LOG_LINES} lines before ..."] if len(lines) > LOG_LINES else []
-    return "\n".join([*cut, *lines[-LOG_LINES:]])

@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
-import numpy as np
 
 from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, matching_groups
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimate
 from ltbench.suite.published import Claim, Combination, Reported
 
 HOLDS, FAILS, OPEN, UNKNOWN = "holds", "does not hold", "not separated", "not measured"
-_CONSTANT = 1e-12
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,24 +29,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(claim: Claim, reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[Verdict]:
     """Yield the verdict on a claim at each of its factors and in each matching group."""
-    matching, names = matching_groups(claim, groups)
-    known = sorted({factor for group in matching for factor in group.factors})
+    matching = matching_groups(claim, groups)
+    known = sorted({factor for group, _ in matching for factor in group.factors})
     factors = list(known if claim.imbalance_factors == "all" else claim.imbalance_factors)
     steps: list[list[float]] = [factors] if claim.pooled else [[factor] for factor in factors] or [[]]
     for step in steps:
-        here = [(group, name) for group, name in zip(matching, names, strict=True) if _about(claim, group, step)]
+        here = [(group, name) for group, name in matching if _about(claim, group, step)]
         factor = step[0] if len(step) == 1 else None
         published = _published(claim, reported, step)
         for group, name in here:
             gaps = _gaps(claim, group, step)
-            measured = estimates(np.array([gaps]))[0] if gaps else None
+            measured = estimate(gaps)
             verdict, remark = _verdict(claim, measured, gaps)
             yield Verdict(claim=claim, where=name, factor=factor, published=published, measured=measured,
                           verdict=verdict, remark=remark)  # fmt: skip
         if not here:
-            yield Verdict(
-                claim=claim, where="", factor=factor, published=published, measured=None, verdict=UNKNOWN
-            )  # fmt: skip
+            yield Verdict(claim=claim, where="", factor=factor, published=published, measured=None, verdict=UNKNOWN)
 
 
 def _about(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> bool:
@@ -75,7 +71,7 @@ def _verdict(claim: Claim, measured: Estimate | None, gaps: Sequence[float]) -> 
     low, high = measured.mean - measured.half, measured.mean + measured.half
     if claim.within is not None:
         return _equal(low, high, claim.within), ""
-    if max(gaps) - min(gaps) <= _CONSTANT:
+    if max(gaps) - min(gaps) <= CONSTANT:
         # Without spread the interval means nothing, as for the ranks of a table.
         return OPEN, "the same in every run"
     return _larger(low, high, claim.at_least) if claim.sign == "+" else _larger(-high, -low, claim.at_least)
@@ -109,17 +105,13 @@ def _published(claim: Claim, reported: Sequence[Reported], factors: Sequence[flo
 
 
 def _printed(techniques: Combination, factor: float, claim: Claim, reported: Sequence[Reported]) -> float | None:
+    wanted = (factor, claim.metric, set(techniques))
     for entry in reported:
-        same = (entry.imbalance_factor, entry.metric, frozenset(entry.techniques)) == (
-            factor, claim.metric, frozenset(techniques),
-        )  # fmt: skip
-        place = all(
-            a is None or b is None or a == b
-            for a, b in (
-                (entry.dataset, claim.dataset), (entry.profile, claim.profile), (entry.model, claim.model),
-                (entry.recipe or None, claim.recipe or None),
-            )
-        )  # fmt: skip
-        if same and place:
+        settings = [
+            (getattr(entry, field), getattr(claim, field)) for field in ("dataset", "profile", "model", "recipe")
+        ]
+        if (entry.imbalance_factor, entry.metric, set(entry.techniques)) == wanted and all(
+            not a or not b or a == b for a, b in settings
+        ):
             return entry.number
     return None

@@ -16,15 +16,23 @@ from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
-from ltbench.leaderboard.statistics.record_groups import Pair, group_records
+from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import factor_text
-from ltbench.leaderboard.tables.markdown import details, escape, fenced, more_lines, plain_table, table_lines
+from ltbench.leaderboard.tables.markdown import (
+    details,
+    escape,
+    fenced,
+    last_lines,
+    more_lines,
+    plain_table,
+    table_lines,
+)
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.plugins_needed import plugin_words, requirements
 from ltbench.records.record import Failure, Record
 from ltbench.stages import STAGES
-from ltbench.suite.published import Claim, Combination, Reported
 from ltbench.technique import written
 
 LISTED = 20
@@ -56,29 +64,6 @@ _READING = """\
 </details>
 
 """
-
-
-class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a page says about its suite; kept beside the records, so that rendering needs neither plugins nor suite."""
-
-    name: str
-    title: str = ""
-    question: str = ""
-    notes: str = ""
-    command: str = ""
-    """The exact command that makes the records."""
-    seeds: tuple[Pair, ...] = ()
-    """The pairs (subset seed, training seed) that every combination is run with."""
-    unfinished: int = 0
-    """Planned cells that have no record after the last run."""
-    reported: tuple[Reported, ...] = ()
-    """The numbers that the report publishes."""
-    claims: tuple[Claim, ...] = ()
-    figures: tuple[str, ...] = ()
-    """Figures of the page, names of `ltbench.suite.published.FIGURES`."""
-    highlight: Combination | None = None
-    columns: tuple[Column, ...] = ()
-    """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
@@ -283,11 +268,8 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
         ]
         cells += [f"- and {len(others) - LISTED + 1} more"] if len(others) >= LISTED else []
         lines += [f"### Failure {number}", "", f"{failure.error.type}: {escape(failure.error.message)}", "", *cells, ""]
-        log = failure.error.log.splitlines()
-        if log:
-            cut = [f"... {len(log) - LISTED} lines before ..."] if len(log) > LISTED else []
-            text = "\n".join([*cut, *log[-LISTED:]])
-            lines += [*details("Log", fenced(text)), ""]
+        if failure.error.log:
+            lines += [*details("Log", fenced("\n".join(last_lines(failure.error.log, LISTED)))), ""]
     return lines
 
 

@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-import numpy as np
-
 from ltbench.columns import CLASS_ACCURACY, PRIMARY, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.stages import TECHNIQUE_STAGES
@@ -86,20 +84,9 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Ma
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
         sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
         sides = f"{label(claim.better, order)} {sign} {label(claim.worse, order)}"
-        factor = (
-            "mean"
-            if one.factor is None and claim.pooled
-            else MISSING
-            if one.factor is None
-            else factor_text(one.factor)
-        )
-        size = (
-            f" by {percent(claim.at_least)}"
-            if claim.at_least
-            else f" ± {percent(claim.within)}"
-            if claim.within
-            else ""
-        )
+        factor = factor_text(one.factor) if one.factor is not None else "mean" if claim.pooled else MISSING
+        size = f" ± {percent(claim.within)}" if claim.within else ""
+        size = f" by {percent(claim.at_least)}" if claim.at_least else size
         verdict = one.verdict if one.verdict in (OPEN, UNKNOWN) else f"**{one.verdict}**"
         rows.append(
             [
@@ -140,41 +127,27 @@ def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], t
                     MISSING if gap is None else signed(gap),
                 ]
             )
-    head = [
-        "source",
-        "techniques",
-        *(["where"] if several else []),
-        "IF",
-        "score",
-        "reported",
-        "measured",
-        "n",
-        "difference",
-    ]
+    where_head = ["where"] if several else []
+    head = ["source", "techniques", *where_head, "IF", "score", "reported", "measured", "n", "difference"]
     lines = plain_table(head, rows, right=[2 + several, *range(4 + several, 8 + several)])
     return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
 
 
 def _measured(one: Reported, groups: Sequence[RecordGroup]) -> list[tuple[str, Estimate | None]]:
-    matching, names = matching_groups(one, groups)
-    estimates_by_name: list[tuple[str, Estimate | None]] = []
-    for group, name in zip(matching, names, strict=True):
-        scores = list(group.scores(one.techniques, one.imbalance_factor, one.metric).values())
-        if scores:
-            estimates_by_name.append((name, estimates(np.array([scores]))[0]))
-    return estimates_by_name or [("", None)]
+    scores = [
+        (name, group.scores(one.techniques, one.imbalance_factor, one.metric))
+        for group, name in matching_groups(one, groups)
+    ]
+    return [(name, estimate(by_run.values())) for name, by_run in scores if by_run] or [("", None)]
 
 
 def _by_class(reported: Sequence[Reported], groups: Sequence[RecordGroup]) -> Iterator[str]:
     """Yield, folded, the accuracies of the classes that the report prints."""
     order = stage_order(groups)
     for one in (one for one in reported if one.per_class):
-        matching, names = matching_groups(one, groups)
-        for group, name in zip(matching, names, strict=True):
-            records = [
-                r for r in group.ok_records(one.techniques, one.imbalance_factor) if r.per_class.get(CLASS_ACCURACY)
-            ]
-            records = [r for r in records if len(r.per_class[CLASS_ACCURACY]) == len(one.per_class)]
+        for group, name in matching_groups(one, groups):
+            records = group.ok_records(one.techniques, one.imbalance_factor)
+            records = [r for r in records if len(r.per_class.get(CLASS_ACCURACY, ())) == len(one.per_class)]
             if not records:
                 continue
             classes = classes_of(records, len(one.per_class))

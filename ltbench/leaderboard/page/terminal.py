@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ltbench.leaderboard.page.page import SuiteFacts, group_failures
+from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
-from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, more_columns
+from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, shown_in
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _NARROWEST = 24
 """Width below which combinations are not wrapped further; numbers are left out instead."""
@@ -30,33 +35,47 @@ def leaderboard_text(
 
     most: rows shown of each table, besides the baseline.
     """
-    from rich.console import Console
-    from rich.text import Text
+    return printed(_parts(facts, records, boards, width, trust or VerificationNotes(), most), width, color=color)
 
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None,
+
+def printed(parts: Iterable[RenderableType], width: int, *, color: bool) -> str:
+    """Return what rich prints of some parts in a window of `width` columns."""
+    from rich.console import Console
+
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=color, color_system="standard" if color else None,
                       legacy_windows=False)  # fmt: skip
-    console.print(Text(facts.title or facts.name, style="bold"))
-    if not records:
-        console.print(Text("no results yet"))
-    for board in boards:
-        console.print(Text(f"{board.dataset}, profile {board.profile}, {board.model}"))
-        for table in (*board.tables, *([board.across] if board.across else [])):
-            _print(console, table, width, most)
-    for line in _footer(facts, records, boards, trust or VerificationNotes()):
-        console.print(Text(line))
-    file = console.file
-    assert isinstance(file, io.StringIO)
+    for part in parts:
+        console.print(part)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
-def _print(console: object, table: Table, width: int, most: int | None) -> None:
-    from rich.console import Console
+def _parts(
+    facts: SuiteFacts,
+    records: Sequence[Record],
+    boards: Sequence[Board],
+    width: int,
+    trust: VerificationNotes,
+    most: int | None,
+) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield Text(facts.title or facts.name, style="bold")
+    if not records:
+        yield Text("no results yet")
+    for board in boards:
+        yield Text(f"{board.dataset}, profile {board.profile}, {board.model}")
+        for table in board.all_tables:
+            yield from _table(table, width, most)
+    yield from map(Text, _footer(facts, records, boards, trust))
+
+
+def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableType]:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    assert isinstance(console, Console)
     title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
-    candidates = columns(table) + ([] if table.factor is None else more_columns(table)[1:])
+    candidates = [*columns(table), *shown_in(table, "folded")]
     runs_text, candidates = _without_constant_columns(table, candidates)
     shown = fit_columns(candidates, width)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
@@ -72,10 +91,9 @@ def _print(console: object, table: Table, width: int, most: int | None) -> None:
             text = wrap_label(column.texts[i], room) if column.name == "techniques" else column.texts[i]
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
-    console.print()
-    console.print(grid)
+    yield from ("", grid)
     if len(rows) < len(table.rows):
-        console.print(Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim"))
+        yield Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim")
 
 
 def _without_constant_columns(table: Table, candidates: list[TextColumn]) -> tuple[str, list[TextColumn]]:

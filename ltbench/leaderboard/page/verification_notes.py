@@ -60,14 +60,7 @@ def withdrawn_lines(notes: VerificationNotes) -> list[str]:
         f"seed {record.setting.seed}: {escape(reason)}"
         for record, reason in notes.withdrawn
     ]
-    return [
-        "## Withdrawn cells",
-        "",
-        "These cells count as missing; their records stay in the file.",
-        "",
-        *lines,
-        "",
-    ]
+    return ["## Withdrawn cells", "", "These cells count as missing; their records stay in the file.", "", *lines, ""]
 
 
 def _mark_board(board: Board, lacking: set[tuple[BoardKey, float | None, str]]) -> Board:

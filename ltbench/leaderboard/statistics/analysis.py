@@ -34,15 +34,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 
 def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
     """Return the analysis of each board, in order."""
-    made = []
-    for group in groups:
-        scores = ScoreArray.of(group.records)
-        made.append(
-            Analysis(
-                group=group,
-                effects=main_effects(scores),
-                pairs=interactions(scores),
-                variances=variances(scores),
-            )
-        )
-    return made
+    return [
+        Analysis(group=group, effects=main_effects(scores), pairs=interactions(scores), variances=variances(scores))
+        for group in groups
+        for scores in [ScoreArray.of(group.records)]
+    ]

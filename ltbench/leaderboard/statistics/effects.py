@@ -9,16 +9,14 @@ effect of a factorial design (Box, Hunter and Hunter, Statistics for Experimente
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
-from ltbench.records.record import Record
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
@@ -63,15 +61,13 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return self.cells == self.n * self.contexts
 
 
-def main_effects(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
+def main_effects(scores: ScoreArray) -> list[Effect]:
     """Return the main effects of techniques on a score: at each imbalance factor and, if several, over all.
 
-    records: those of one board, of any order, or their scores. Techniques are in the order of the stages. A difference is taken within
-    one pair of seeds between a combination with the technique and the same one with the baseline of its stage in its
+    scores: those of one board. Techniques are in the order of the stages. A difference is taken within one pair of seeds between a combination with the technique and the same one with the baseline of its stage in its
     place; nothing is imputed: a combination counts where both are there, over factors where both are there at every
     one. A technique without a single such difference has no effect here.
     """
-    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for one in combination:
@@ -81,13 +77,12 @@ def main_effects(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) 
     return _effects(scores, found)
 
 
-def interactions(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Effect]:
+def interactions(scores: ScoreArray) -> list[Effect]:
     """Return what each pair of techniques adds beyond the sum of what each adds, as `main_effects` does.
 
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
     are there: above zero the two help each other, below they interfere. Some books take half of it.
     """
-    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
     for combination in scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):
@@ -125,23 +120,19 @@ def _at(
         means[i, there] = np.where(known, gaps, 0.0).sum(axis=0)[there] / counts[there]
         contexts[i], cells[i] = int(known.any(axis=1).sum()), int(known.sum())
     p = holm(zero_p(means))
-    made: list[Effect | None] = []
-    for i, (key, estimate) in enumerate(zip(keys, estimates(means), strict=True)):
-        if estimate is None:
-            made.append(None)
-            continue
-        mean, half = estimate.mean, estimate.half
-        made.append(
-            Effect(
-                techniques=tuple(label for _, label in key),
-                factor=factor,
-                mean=mean,
-                low=None if half is None else mean - half,
-                high=None if half is None else mean + half,
-                n=estimate.n,
-                contexts=contexts[i],
-                cells=cells[i],
-                p=float(p[i]) if np.isfinite(p[i]) else None,
-            )
+    return [
+        None
+        if estimate is None
+        else Effect(
+            techniques=tuple(label for _, label in key),
+            factor=factor,
+            mean=estimate.mean,
+            low=None if estimate.half is None else estimate.mean - estimate.half,
+            high=None if estimate.half is None else estimate.mean + estimate.half,
+            n=estimate.n,
+            contexts=contexts[i],
+            cells=cells[i],
+            p=float(p[i]) if np.isfinite(p[i]) else None,
         )
-    return made
+        for i, (key, estimate) in enumerate(zip(keys, estimates(means), strict=True))
+    ]

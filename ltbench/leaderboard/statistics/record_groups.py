@@ -59,11 +59,8 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
 
     def scores(self, techniques: Iterable[str], factor: float, metric: str) -> dict[Pair, float]:
         """Return run -> score of a combination, without runs in which it is undefined."""
-        return {
-            record.seeds: float(score)
-            for record in self.ok_records(techniques, factor)
-            if (score := record.metrics.get(metric)) is not None
-        }
+        records = self.ok_records(techniques, factor)
+        return {record.seeds: score for record in records if (score := record.score(metric)) is not None}
 
     def matches(self, settings: SettingFilter) -> bool:
         """Return whether `settings` matches these records."""
@@ -81,29 +78,23 @@ def group_records(records: Iterable[Record]) -> list[RecordGroup]:
     groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(record.board, []).append(record)
-    return [_make_group(group) for group in groups.values()]
-
-
-def _make_group(records: list[Record]) -> RecordGroup:
-    first, current = records[0], newest(records)
-    return RecordGroup(
-        protocol=first.protocol,
-        dataset=first.setting.dataset,
-        profile=first.setting.profile,
-        model=first.setting.model,
-        recipe=first.recipe,
-        records=current,
-        older=len(records) - len(current),
-    )
+    result = []
+    for (protocol, dataset, profile, model, _), group in groups.items():
+        current = newest(group)
+        result.append(
+            RecordGroup(
+                protocol=protocol, dataset=dataset, profile=profile, model=model, recipe=group[0].recipe,
+                records=current, older=len(group) - len(current),
+            )
+        )  # fmt: skip
+    return result
 
 
 def newest(records: list[Record]) -> list[Record]:
     """Return the newest record of each slot, in their fixed order: that with the highest revisions."""
     best: dict[tuple[object, ...], Record] = {}
     for record in records:
-        rival = best.get(record.slot)
-        if rival is None or _version(record) > _version(rival):
-            best[record.slot] = record
+        best[record.slot] = max(best.get(record.slot, record), record, key=_version)
     return sorted(best.values(), key=sort_key)
 
 
@@ -129,8 +120,7 @@ def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     return [", ".join(filter(None, (column[i] for column in differing))) for i in range(len(groups))]
 
 
-def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> tuple[list[RecordGroup], list[str]]:
-    """Return the groups that `settings` matches, with their distinguishing names."""
-    names = distinguishing_names(groups)
-    matching = [(group, name) for group, name in zip(groups, names, strict=True) if group.matches(settings)]
-    return [group for group, _ in matching], [name for _, name in matching]
+def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> list[tuple[RecordGroup, str]]:
+    """Return the groups that `settings` matches, each with its distinguishing name."""
+    named = zip(groups, distinguishing_names(groups), strict=True)
+    return [(group, name) for group, name in named if group.matches(settings)]

@@ -35,7 +35,7 @@ class ScoreArray:
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
 
     @classmethod
-    def of(cls, records: Iterable[Record], metric: str = PRIMARY) -> Self:
+    def of(cls, records: Iterable[Record]) -> Self:
         """Return the scores of the records of one board."""
         current = newest(list(records))
         made = cls(
@@ -45,7 +45,7 @@ class ScoreArray:
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
-            score = record.metrics.get(metric)
+            score = record.score(PRIMARY)
             if record.status == "ok" and score is not None:
                 row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
                 made.values[row, factor, runs[record.seeds]] = score

@@ -6,7 +6,8 @@ missing. Runs of one column share subset, initial weights and batch order, so ro
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,11 @@ def estimates(values: Floats) -> list[Estimate | None]:
     return result
 
 
+def estimate(values: Iterable[float]) -> Estimate | None:
+    """Return the estimate of single values; None without any."""
+    return estimates(np.array([list(values)], dtype=np.float64))[0]
+
+
 def differences(values: Floats, reference: int) -> list[Estimate | None]:
     """Return the estimate of each row's difference to the row `reference`, over the runs that both have."""
     return estimates(values - values[reference])
@@ -89,15 +95,9 @@ def p_values_against(values: Floats, reference: int) -> Floats:
 
     The reference has to be chosen before looking, such as the baseline; for the best row use `ranking`.
     """
-    others = np.array([row for row in range(len(values)) if row != reference], dtype=np.intp)
-    p = np.full(len(values), np.nan)
-    p[others] = _paired_p(values, others, np.full(len(others), reference, dtype=np.intp))
+    p = zero_p(values - values[reference])
+    p[reference] = np.nan
     return holm(p)
-
-
-def separated(values: Floats, reference: int) -> npt.NDArray[np.bool_]:
-    """Return which rows differ significantly from row `reference` by a paired t test, Holm-corrected over the others."""
-    return np.asarray(p_values_against(values, reference) < LEVEL)
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,11 +113,6 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the row is significantly worse than the best one, over the runs of both."""
     pairs: int
     """Pairs of rows over which the tests are corrected."""
-
-
-def ranks(values: Floats) -> list[int | None]:
-    """Return the rank of each row; None for a row without a number."""
-    return ranking(values).places
 
 
 def ranking(values: Floats) -> Ranking:
@@ -214,5 +209,5 @@ def areas(parts: list[Floats], factors: list[float]) -> Floats:
 
 def tied(places: list[int | None]) -> list[bool]:
     """Return which places are shared."""
-    counts = {place: len(list(same)) for place, same in itertools.groupby(sorted(p for p in places if p is not None))}
+    counts = Counter(places)
     return [place is not None and counts[place] > 1 for place in places]

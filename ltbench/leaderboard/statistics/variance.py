@@ -10,15 +10,12 @@ import and, because it fits a column for every combination, six for 500 of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.records.record import Record
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
@@ -54,9 +51,8 @@ class Variance(msgspec.Struct, frozen=True, kw_only=True):
     """Combinations with every run; only these count."""
 
 
-def variances(records: Iterable[Record] | ScoreArray, metric: str = PRIMARY) -> list[Variance]:
+def variances(scores: ScoreArray) -> list[Variance]:
     """Return the sources of variance of a board, at each factor and, if there are several, over all."""
-    scores = records if isinstance(records, ScoreArray) else ScoreArray.of(records, metric)
     return [_variance(scores, factor) for factor in scores.places]
 
 

@@ -53,20 +53,16 @@ def columns(table: Table) -> list[TextColumn]:
         shown.append(_scored(table, primary, interval=True))
     shown.append(_plain("n", [runs_text(row, table.expected) for row in rows], 50))
     shown.append(_plain("Δ", [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
-    return [*shown, *_shown_in(table, "main")]
+    return [*shown, *shown_in(table, "main")]
 
 
 def more_columns(table: Table) -> list[TextColumn]:
     """Return the columns of the folded table of one factor: techniques, and the scores that are no main ones."""
-    return [_names(table), *_shown_in(table, "folded")]
+    return [_names(table), *shown_in(table, "folded")]
 
 
-def report_columns(table: Table) -> list[TextColumn]:
-    """Return the columns that only the HTML report has."""
-    return _shown_in(table, "report")
-
-
-def _shown_in(table: Table, place: str) -> list[TextColumn]:
+def shown_in(table: Table, place: str) -> list[TextColumn]:
+    """Return the columns of the scores that metrics declare for a place, as `folded` or `report`; none across factors."""
     if table.factor is None:
         return []
     declared = [one for one in table.columns if one.shown == place and one.name != PRIMARY and not one.per_class]

@@ -14,16 +14,17 @@ from ltbench.leaderboard.tables.table import COSTS, Board, Row, Table
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 
+_PLACE = ("protocol", "dataset", "profile", "model")
+
 
 def table_csv(boards: Sequence[Board]) -> str:
     """Return all tables as CSV. The factor `all` is the table across factors; empty fields are undefined or missing."""
     lines = [line for board in boards for line in _lines(board)]
-    return _csv(lines, ["protocol", "dataset", "profile", "model", "techniques"])
+    return _csv(lines, [*_PLACE, "techniques"])
 
 
 def _lines(board: Board) -> Iterator[dict[str, str]]:
-    tables = [*board.tables, *([board.across] if board.across else [])]
-    for table in tables:
+    for table in board.all_tables:
         for row in table.rows:
             yield {
                 **_place(board),
@@ -36,10 +37,8 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
 
 def effects_csv(analyses: Sequence[Analysis]) -> str:
     """Return main effects and interactions as CSV; the factor `all` is the mean over factors."""
-    lines = [
-        _place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)
-    ]  # fmt: skip
-    return _csv(lines, ["protocol", "dataset", "profile", "model", "technique"])
+    lines = [_place(one.group) | _effect(effect) for one in analyses for effect in (*one.effects, *one.pairs)]
+    return _csv(lines, [*_PLACE, "technique"])
 
 
 def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
@@ -51,13 +50,7 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
 
 
 def _place(of: BoardFields) -> dict[str, str]:
-    return {
-        "protocol": of.protocol,
-        "dataset": of.dataset,
-        "profile": of.profile,
-        "model": of.model,
-        "recipe": canonical(of.recipe).decode(),
-    }
+    return {name: getattr(of, name) for name in _PLACE} | {"recipe": canonical(of.recipe).decode()}
 
 
 def _effect(effect: Effect) -> dict[str, str]:

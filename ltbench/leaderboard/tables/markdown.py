@@ -76,6 +76,13 @@ def fenced(text: str, language: str = "") -> list[str]:
     return [f"{fence}{language}", *text.rstrip().splitlines(), fence]
 
 
+def last_lines(text: str, most: int) -> list[str]:
+    """Return the last lines of a text, after one that says how many are left out."""
+    lines = text.rstrip().splitlines()
+    cut = [f"... {len(lines) - most} lines before ..."] if len(lines) > most else []
+    return [*cut, *lines[-most:]]
+
+
 def failure_link(text: str, number: int, page: str = "") -> str:
     """Return a link to the section with the log of a failure."""
     return f"[{text}]({page}#failure-{number})"

@@ -6,8 +6,8 @@ combination that lacks a cell has fewer runs, and no mean across factors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -32,8 +32,6 @@ from ltbench.records.record import Record, combination_order, sort_key
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 COSTS = ("parameters", "macs", "samples")
@@ -100,6 +98,11 @@ class Board(BoardFields, frozen=True, kw_only=True):
     versions: int
     """Records left out because another version of their cell has a higher revision."""
 
+    @property
+    def all_tables(self) -> list[Table]:
+        """The tables of single factors, then that across factors."""
+        return [*self.tables, *([self.across] if self.across else [])]
+
 
 def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
@@ -113,45 +116,40 @@ def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared:
     return [_make_board(group, wanted, columns) for group in group_records(records)]
 
 
-def tidy(records: Sequence[Record], scores: Iterable[str]) -> pd.DataFrame:
-    """Return one line per cell: label, factor, seeds, status, scores and costs; undefined numbers are NaN."""
-    import pandas as pd
+def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[str]) -> dict[str, Floats]:
+    """Return float [combinations, runs] of each score and cost; NaN where it is undefined or missing.
 
-    columns: dict[str, list[Any]] = {
-        "label": [record.label for record in records],
-        "factor": [record.setting.imbalance_factor for record in records],
-        "run": [record.seeds for record in records],
-        "ok": [record.status == "ok" for record in records],
-    }
-    for name in scores:
-        columns[name] = [_number(record.metrics.get(name)) for record in records]
-    for name in COSTS:
-        columns[name] = [_number(record.cost.get(name)) for record in records]
-    return pd.DataFrame(columns)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
+    groups: label -> records at one factor.
+    """
+    records = [record for group in groups.values() for record in group]
+    rows = [row for row, group in enumerate(groups.values()) for _ in group]
+    places = {run: place for place, run in enumerate(runs)}
+    columns = [places[record.seeds] for record in records]
+    numbers = {name: [record.metrics.get(name) for record in records] for name in names}
+    numbers |= {name: [record.cost.get(name) for record in records] for name in COSTS}
+    result = {}
+    for name, values in numbers.items():
+        result[name] = np.full((len(groups), len(runs)), np.nan)
+        result[name][rows, columns] = np.array(values, dtype=np.float64)
+    return result
 
 
 def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
     current = group.records
     names = [column.name for column in columns if not column.per_class]
-    frame = tidy(current, names)
-    runs = sorted(seeds.union(frame["run"]))
+    runs = sorted(seeds.union(record.seeds for record in current))
     factors = group.factors
     by_label = _group(current)
     primary: dict[float, dict[str, Floats]] = {}
     tables = []
     for factor in factors:
         here = [record for record in current if record.setting.imbalance_factor == factor]
-        cells = frame[frame["factor"] == factor]
-        labels = list(dict.fromkeys(cells["label"]))
-        scores = {name: _matrix(cells, name, labels, runs) for name in (*names, *COSTS)}
-        primary[factor] = dict(zip(labels, scores[PRIMARY], strict=True))
+        groups = _group(here)
+        scores = matrices(groups, runs, names)
+        primary[factor] = dict(zip(groups, scores[PRIMARY], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, pairs = _rows(labels, scores, _group(here))
+        rows, pairs = _rows(list(groups), scores, groups)
         tables.append(
             Table(
                 factor=factor,
@@ -186,15 +184,6 @@ def _group(records: list[Record]) -> dict[str, list[Record]]:
     return groups
 
 
-def _matrix(cells: pd.DataFrame, name: str, labels: list[str], runs: list[Pair]) -> Floats:
-    """Return float [labels, runs] of one column of the tidy frame."""
-    matrix = np.full((len(labels), len(runs)), np.nan)
-    row = cells["label"].map({label: i for i, label in enumerate(labels)}).to_numpy()
-    column = cells["run"].map({run: i for i, run in enumerate(runs)}).to_numpy()
-    matrix[row, column] = cells[name].to_numpy()
-    return matrix
-
-
 def _across(
     primary: dict[float, dict[str, Floats]],
     records: dict[str, list[Record]],
@@ -217,9 +206,7 @@ def factor_score(factor: float) -> str:
     return f"{PRIMARY}@{written(factor)}"
 
 
-def _rows(
-    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]
-) -> tuple[list[Row], int]:  # fmt: skip
+def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]) -> tuple[list[Row], int]:
     """Return rows, best mean first, and the pairs of rows that were tested.
 
     Rows without a number come last, simple combinations first.

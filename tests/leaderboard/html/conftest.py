@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from reports import FACTS, loaded
 
 from ltbench.leaderboard.html.document import document
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -15,8 +15,7 @@ from synthetic import boards, record
 
 from ltbench.leaderboard.html import content
 from ltbench.leaderboard.html.document import document
-from ltbench.leaderboard.html.effects import ReportEffect
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, seal, sort_key, validate
 from ltbench.verify.rerun import command_of
 
@@ -72,9 +71,9 @@ def page(visit: Callable[..., Page], file: Path) -> Page:
 
 
 EFFECTS = [
-    ReportEffect(techniques=["mixup"], factor=None, mean=-2.5, low=-3.0, high=-2.0, n=3, contexts=8),
-    ReportEffect(techniques=["tta"], factor=None, mean=0.5, low=-0.5, high=1.5, n=3, contexts=8),
-    ReportEffect(techniques=["mixup", "tta"], factor=None, mean=1.25, low=None, high=None, n=1, contexts=4),
+    {"techniques": ["mixup"], "factor": None, "mean": -2.5, "low": -3.0, "high": -2.0, "n": 3, "contexts": 8},
+    {"techniques": ["tta"], "factor": None, "mean": 0.5, "low": -0.5, "high": 1.5, "n": 3, "contexts": 8},
+    {"techniques": ["mixup", "tta"], "factor": None, "mean": 1.25, "low": None, "high": None, "n": 1, "contexts": 4},
 ]
 
 

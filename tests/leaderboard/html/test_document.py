@@ -25,7 +25,7 @@ from ltbench.leaderboard.html.embedded_json import Pool, compressed_json, script
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.html.verdict import verdict
-from ltbench.leaderboard.page.page import SuiteFacts
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables import cell_text
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation

@@ -8,10 +8,11 @@ import pytest
 import synthetic
 from synthetic import boards, raw, record
 
-from ltbench.leaderboard.page.page import SuiteFacts, page
+from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
 from ltbench.records.record import Record, seal, sort_key, validate

@@ -4,13 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from synthetic import COLUMNS, raw, record
+from synthetic import COLUMNS, publish, raw, record
 
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, judge
-from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.page.published_section import published_lines
-from ltbench.leaderboard.publish import load, publish
+from ltbench.leaderboard.publish import load
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record
 from ltbench.registry.registry import Registry
 from ltbench.suite.published import Claim, Reported, as_recorded

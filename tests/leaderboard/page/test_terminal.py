@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from synthetic import boards, record, suite
 
-from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.page.terminal import leaderboard_text, wrap_label
+from ltbench.leaderboard.suite_facts import SuiteFacts
 
 RECORDS = suite(factors=(10.0, 50.0, 100.0), seeds=(0, 1, 2))
 FACTS = SuiteFacts(name="quick", title="Quick")

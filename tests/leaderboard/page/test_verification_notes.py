@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from support import flip
-from synthetic import record, suite, verification
+from synthetic import publish, record, suite, verification
 
 from ltbench.errors import OutOfDate, RecordError
-from ltbench.leaderboard.page.page import SuiteFacts
 from ltbench.leaderboard.page.terminal import leaderboard_text
-from ltbench.leaderboard.publish import check, load, publish, update, write_folder
+from ltbench.leaderboard.publish import check, load, update, write_folder
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.records_file import invalidate, records_file
 from ltbench.records.verifications import Rerun, write_verifications
 

@@ -8,13 +8,22 @@ import pytest
 import synthetic
 from synthetic import record
 
-from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
+from ltbench.leaderboard.statistics import effects as statistics
+from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.records.record import Record
 
 CB, MIX, TTA = {"sampler": "cb_sampler"}, {"mix": "mixup"}, {"view": "tta"}
 ERROR = {"type": "JobFailed", "message": "boom", "job": "j", "log": "log"}
+
+
+def main_effects(records: list[Record] | ScoreArray) -> list[Effect]:
+    return statistics.main_effects(records if isinstance(records, ScoreArray) else ScoreArray.of(records))
+
+
+def interactions(records: list[Record] | ScoreArray) -> list[Effect]:
+    return statistics.interactions(records if isinstance(records, ScoreArray) else ScoreArray.of(records))
 
 
 def table(scores: Mapping[str, tuple[float, ...]], factor: float = 100.0) -> list[Record]:

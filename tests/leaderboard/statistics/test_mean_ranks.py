@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from synthetic import boards, record
 
-from ltbench.leaderboard.figures import FigureOptions, critical_difference, place_figures
+from ltbench.leaderboard.figures import critical_difference, place_figures
 from ltbench.leaderboard.figures.canvas import svg
-from ltbench.leaderboard.page.page import SuiteFacts, page
+from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks, rank_and_test
 from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, sort_key
 
 # Ranks of four classifiers on 14 data sets: Demsar (2006), table 6.
@@ -65,7 +66,7 @@ def test_fewer_data_sets_than_stated_are_a_sentence() -> None:
     text = mean_ranks(group_records(many(9)))
     assert isinstance(text, str)
     assert "at least 10 (Demšar 2006), and this suite has 9" in text
-    assert place_figures(FigureOptions(figures=("critical_difference",)), many(9)) == []
+    assert place_figures(SuiteFacts(name="s", figures=("critical_difference",)), many(9)) == []
 
 
 def test_enough_data_sets_are_a_diagram() -> None:
@@ -73,7 +74,7 @@ def test_enough_data_sets_are_a_diagram() -> None:
     found = mean_ranks(group_records(records))
     assert isinstance(found, MeanRanks)
     assert (found.labels[0], found.ranks[0], len(found.datasets)) == ("tta", 1.0, 10)
-    figures = place_figures(FigureOptions(figures=("critical_difference",)), records)
+    figures = place_figures(SuiteFacts(name="s", figures=("critical_difference",)), records)
     text = page(SuiteFacts(name="s"), records, boards(records), figures)
     assert "(figures/critical_difference.svg)" in text
     assert "Friedman's test over 10 data sets is significant" in text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -9,14 +10,21 @@ from ltbench.leaderboard.statistics.tests_and_intervals import (
     differences,
     estimates,
     holm,
+    p_values_against,
     pooled,
     ranking,
-    ranks,
-    separated,
     tied,
 )
 
 NAN = float("nan")
+
+
+def ranks(values: npt.NDArray[np.float64]) -> list[int | None]:
+    return ranking(values).places
+
+
+def separated(values: npt.NDArray[np.float64], reference: int) -> npt.NDArray[np.bool_]:
+    return np.asarray(p_values_against(values, reference) < 0.05)
 
 
 def test_mean_sd_and_interval_worked_by_hand() -> None:

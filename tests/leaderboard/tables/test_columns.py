@@ -11,15 +11,15 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 from support import ltbench
-from synthetic import COLUMNS, record
+from synthetic import COLUMNS, publish, record
 
 from ltbench.cli import group
 from ltbench.columns import Column
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.merge import merge_facts
-from ltbench.leaderboard.page.page import SuiteFacts
-from ltbench.leaderboard.publish import load, publish
-from ltbench.leaderboard.tables.cell_text import columns, more_columns, report_columns
+from ltbench.leaderboard.publish import load
+from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.cell_text import columns, more_columns, shown_in
 from ltbench.leaderboard.tables.columns import columns_of, columns_present, declared_columns, join_columns
 from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record, seal, validate
@@ -94,7 +94,8 @@ def test_columns_stand_where_they_are_declared_to_be() -> None:
     shown = ("main", "folded", "report", "export")
     declared = [*COLUMNS, *(Column(name=n, title=n.upper(), shown=s) for n, s in zip("abcd", shown, strict=True))]
     table = make_boards(made, (), declared)[0].tables[0]
-    titles = [[column.name for column in found(table)] for found in (columns, more_columns, report_columns)]
+    found = (columns(table), more_columns(table), shown_in(table, "report"))
+    titles = [[column.name for column in part] for part in found]
     assert titles[0][-2:] == ["worst", "A"]
     assert titles[1] == ["techniques", "head", "middle", "tail", "SD", "B", "F1", "ECE"]
     assert titles[2] == ["C"]

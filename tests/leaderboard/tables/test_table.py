@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 import synthetic
 from synthetic import boards, provenance, raw, record
 
-from ltbench.leaderboard.tables.table import tidy
+from ltbench.leaderboard.tables.table import matrices
 from ltbench.records.record import Record, seal, validate
 
 ERROR = {"type": "JobFailed", "message": "boom", "job": "j", "log": "log"}
@@ -129,8 +130,8 @@ def test_no_records_are_no_boards() -> None:
     assert boards([]) == []
 
 
-def test_the_tidy_frame_has_a_line_per_cell() -> None:
-    frame = tidy([at(0.5, seed=2), record({"mix": "mixup"}, error=ERROR)], ["top1"])
-    assert frame["label"].tolist() == ["baseline", "mixup"]
-    assert frame["run"].tolist() == [(2, 2), (0, 0)]
-    assert frame["top1"].isna().tolist() == [False, True]
+def test_a_score_has_a_number_for_each_combination_and_run() -> None:
+    groups = {"baseline": [at(0.5, seed=2)], "mixup": [record({"mix": "mixup"}, error=ERROR)]}
+    top1 = matrices(groups, [(0, 0), (2, 2)], ["top1"])["top1"]
+    assert np.isnan(top1).tolist() == [[True, False], [True, True]]
+    assert top1[0, 1] == 0.5
