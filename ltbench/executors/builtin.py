@@ -5,13 +5,15 @@ An offer imports nothing heavy before `make`, so that help and completion can lo
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
+from ltbench.errors import PluginError
 from ltbench.executor import DEFAULTS, Context, Count, Executor, ExecutorOffer, Terms
-from ltbench.executors.dask_offer import DaskOffer
+from ltbench.executors.dask_options import DaskOptions
 from ltbench.hookspecs import hookimpl
 
 
@@ -36,6 +38,26 @@ class LocalOffer(ExecutorOffer, frozen=True):
         from ltbench.executors.local import Local
 
         return Local(context, terms.with_workers(self.workers))
+
+
+class DaskOffer(DaskOptions, frozen=True):
+    """Workers of a Dask cluster: a running one, or one that is started on Slurm, PBS, SGE or Kubernetes.
+
+    Store and data have to be at the same path on every machine. A worker is a process with one thread and a nanny.
+    """
+
+    name = "dask"
+
+    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
+        for package in ("distributed", "dask_jobqueue"):
+            if importlib.util.find_spec(package) is None:
+                raise PluginError(
+                    f"executor 'dask' needs the package {package}, which is not installed",
+                    fix="pip install 'ltbench[dask]'",
+                )
+        from ltbench.executors.dask import Dask
+
+        return Dask(context, self, terms.with_workers(self.workers))
 
 
 @hookimpl

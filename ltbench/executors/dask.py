@@ -29,7 +29,7 @@ from ltbench.executors.worker_process import without_interrupts
 
 if TYPE_CHECKING:
     from ltbench.executor import Context
-    from ltbench.executors.dask_offer import DaskOffer
+    from ltbench.executors.dask_options import DaskOptions
 
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
@@ -48,7 +48,7 @@ class _Running(msgspec.Struct, eq=False, kw_only=True):
 class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
-    def __init__(self, context: Context, options: DaskOffer, terms: Terms) -> None:
+    def __init__(self, context: Context, options: DaskOptions, terms: Terms) -> None:
         """Connect and start nothing yet."""
         self.context, self.options = context, options
         self._remote = RemoteTasks(context, terms)

@@ -13,7 +13,7 @@ from distributed.deploy.spec import SpecCluster
 
 from ltbench.core.folders import cores
 from ltbench.errors import ClusterError, PluginError
-from ltbench.executors.dask_offer import DaskOffer
+from ltbench.executors.dask_options import DaskOptions
 from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
 
 CONFIG: dict[str, Any] = {
@@ -31,7 +31,7 @@ Dask applies it to the worker that is gone when the time is over, which may have
 _NO_DASHBOARD = "127.0.0.1:0"
 
 
-def resources(options: DaskOffer) -> dict[str, float]:
+def resources(options: DaskOptions) -> dict[str, float]:
     """Return what a job takes of a worker, as Dask's resources; a worker that ltbench starts has just that."""
     from dask.utils import parse_bytes
 
@@ -39,7 +39,7 @@ def resources(options: DaskOffer) -> dict[str, float]:
     return {name: float(value) for name, value in amounts.items() if value}
 
 
-def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
 
     logs: the folder of the output of batch jobs unless the options name one.
@@ -62,7 +62,7 @@ def start(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
                            why=str(error) or type(error).__name__) from error  # fmt: skip
 
 
-def _local(options: DaskOffer, workers: int | None) -> Cluster:
+def _local(options: DaskOptions, workers: int | None) -> Cluster:
     from distributed import LocalCluster
 
     return LocalCluster(  # type: ignore[no-untyped-call]
@@ -76,7 +76,7 @@ def _local(options: DaskOffer, workers: int | None) -> Cluster:
     )
 
 
-def _batch(options: DaskOffer, workers: int | None, logs: Path) -> Cluster:
+def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     """Return a cluster with one batch job for each worker."""
     import dask_jobqueue
 
@@ -131,7 +131,7 @@ def exports() -> Iterator[str]:
             yield f"export DASK_{key.upper().replace('.', '__').replace('-', '_')}={setting}"
 
 
-def _kubernetes(options: DaskOffer, workers: int | None) -> Cluster:
+def _kubernetes(options: DaskOptions, workers: int | None) -> Cluster:
     """Return a cluster of Dask's operator, with the volumes mounted in every worker. Never tried on a real cluster."""
     from dask_kubernetes.operator import KubeCluster, make_cluster_spec
 

@@ -1,14 +1,13 @@
-"""The offer of the Dask executor, with its options."""
+"""The options of the Dask executor."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from ltbench.errors import ParameterError, PluginError
-from ltbench.executor import DEFAULTS, Context, Count, Executor, ExecutorOffer, Terms
+from ltbench.errors import ParameterError
+from ltbench.executor import Count, ExecutorOffer
 
 Address = Annotated[str, Meta(pattern=r"^[a-z]+://\S+:\d+/?$")]
 Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([kKMGT]i?)?B$")]
@@ -24,13 +23,9 @@ _ONLY = {
 """Options that apply to some clusters only."""
 
 
-class DaskOffer(ExecutorOffer, frozen=True):
-    """Workers of a Dask cluster: a running one, or one that is started on Slurm, PBS, SGE or Kubernetes.
+class DaskOptions(ExecutorOffer, frozen=True):
+    """Workers of a Dask cluster: where they are, and how they are started."""
 
-    Store and data have to be at the same path on every machine. A worker is a process with one thread and a nanny.
-    """
-
-    name = "dask"
     scheduler: Annotated[Address | None, Meta(description="of a running cluster, tcp://host:port")] = None
     cluster: Annotated[
         Literal["local", "slurm", "pbs", "sge", "kubernetes"] | None,
@@ -54,17 +49,6 @@ class DaskOffer(ExecutorOffer, frozen=True):
     namespace: Annotated[str | None, Meta(description="Kubernetes namespace")] = None
     volumes: Annotated[tuple[Volume, ...], Meta(description="claims that every pod mounts, claim:/path")] = ()
     wait: Annotated[float, Meta(gt=0, description="seconds without any worker after which the run ends")] = 3600.0
-
-    def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
-        for package in ("distributed", "dask_jobqueue"):
-            if importlib.util.find_spec(package) is None:
-                raise PluginError(
-                    f"executor 'dask' needs the package {package}, which is not installed",
-                    fix="pip install 'ltbench[dask]'",
-                )
-        from ltbench.executors.dask import Dask
-
-        return Dask(context, self, terms.with_workers(self.workers))
 
     def check(self) -> None:
         """Raise `ParameterError` for options that exclude each other, are missing, or have no effect."""
