@@ -21,37 +21,36 @@ def registry():
     return Registry.load()
 
 
-TINY = """
-schema = 1
-name = "tiny"
-title = "Tiny"
-question = "Does it run?"
-datasets = ["fashion_mini"]
-imbalance_factors = [100]
-models = ["convnet[width=4]"]
-combinations = [["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]]
-seeds = [0, 1]
+@pytest.fixture
+def store(tmp_path: Path):
+    from ltbench.store.store import Store
 
-[recipe]
-steps = 20
-batch_size = 16
-lr = 0.1
-precision = "fp32"
-"""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The context of fake jobs, with a store in which the records of fake cells are accepted."""
+    from fakes import accept_fake_records, context
+
+    accept_fake_records(monkeypatch)
+    return context(tmp_path / "store")
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A read-only folder in which a suite was run: `leaderboards/tiny`, and its store."""
-    from click.testing import CliRunner
-
-    from ltbench.cli import group
+    from support import call, suite_source
 
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "tiny.toml").write_text(TINY)
+    tiny = suite_source(
+        "tiny", {"steps": 20, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, imbalance_factors=[100], seeds=[0, 1],
+        models=["convnet[width=4]"],
+        combinations=[["cb_sampler"], ["tta"], ["drw", "ens"], ["decoupling"], ["bagging[threshold=300]"]],
+    )  # fmt: skip
+    (folder / "tiny.toml").write_text(tiny)
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
-    result = CliRunner().invoke(group, ["run", "--suite", str(folder / "tiny.toml"), "--executor", "inline", *at])
-    assert result.exit_code == 0, result.output
+    assert call("run", "--suite", folder / "tiny.toml", "--executor", "inline", *at).return_value == 0
     return folder
 
 

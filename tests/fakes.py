@@ -252,6 +252,21 @@ if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))
 
 
+def ended(executor, *tasks, seconds=60.0):
+    """Submit tasks, wait for all, and return the outcomes by key."""
+    for task in tasks:
+        executor.submit(task)
+    return collect_outcomes(executor, sum(map(len, tasks)), seconds)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def collect_outcomes(executor, count, seconds=60.0):
     """Wait for `count` outcomes and return them by key."""
     outcomes = {}

@@ -8,10 +8,19 @@ import resource
 import subprocess
 import sys
 import tomllib
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner, Result
+
+from ltbench.core.plugins import PluginSource
+from ltbench.errors import LtbenchError
 from ltbench.executor import DEFAULTS
+from ltbench.hookspecs import hookimpl
+from ltbench.registry.registry import Registry
+from ltbench.stages import STAGES
 
 LOSS = '''
 """A loss for tests."""
@@ -34,11 +43,36 @@ def ltbench_losses():
 '''
 
 
+def suite_source(name: str, recipe: Mapping[str, object], **fields: object) -> str:
+    """Return a suite file with one data set, factor and model, or with those of `fields`, and with further fields."""
+    required = {
+        "schema": 1, "name": name, "title": name.title(), "question": "Does it run?", "datasets": ["fashion_mini"],
+        "imbalance_factors": [10], "models": ["convnet"],
+    }  # fmt: skip
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (required | fields).items()]
+    return "\n".join([*lines, "", "[recipe]", *(f"{key} = {json.dumps(value)}" for key, value in recipe.items()), ""])
+
+
 def loss_source(
     name: str, result: str = "-logits.log_softmax(1).gather(1, labels[:, None])[:, 0]", body: str = ""
 ) -> str:
     """Return the source of a plugin with one loss."""
     return LOSS.format(name=name, result=result, body=body)
+
+
+def registry_with(*techniques: type, distribution: str = "own", version: str = "1") -> Registry:
+    """Return a registry with techniques of one more plugin."""
+    plugin = types.ModuleType("own_module")
+
+    def offer(stage: str) -> Callable[[], list[type]]:
+        return hookimpl(lambda: [technique for technique in techniques if technique.stage == stage])
+
+    for stage in {technique.stage for technique in techniques}:
+        setattr(plugin, STAGES[stage].hook, offer(stage))
+    registry = Registry.load()
+    source = PluginSource(plugin="own", distribution=distribution, version=version)
+    assert registry.add(source, lambda: plugin) is None
+    return registry
 
 
 def install(folder: Path, distribution: str, version: str, modules: dict[str, str]) -> Path:
@@ -128,6 +162,49 @@ def ltbench(*args: str, env: dict[str, str] | None = None, cwd: Path | None = No
         cwd=cwd,
         check=False,
     )
+
+
+def main_result(capsys, *args: object) -> tuple[int, str, str]:
+    """Run the command line in this process, as a shell sees it; return exit code, stdout and stderr."""
+    from ltbench.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main([str(arg) for arg in args])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def call(*args: object, width: int = 100) -> Result:
+    """Run the command line in this process, in a window of this width; raises what a command raises."""
+    from ltbench.cli import group
+
+    result = CliRunner().invoke(group, [str(arg) for arg in args], env={"COLUMNS": str(width)}, standalone_mode=False)
+    if isinstance(result.exception, LtbenchError):
+        raise result.exception
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def python(code: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process that imports from where this one does; assert success."""
+    completed = subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True, text=True, env=os.environ | import_path_env(), check=False,
+    )  # fmt: skip
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed
+
+
+def imported(*args: object, cwd: Path | None = None) -> set[str]:
+    """Return the modules that a command imports in a fresh process."""
+    done = ltbench(*map(str, args), env={"PYTHONPROFILEIMPORTTIME": "1"}, cwd=cwd)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def records_of(folder: Path) -> list[dict]:
+    """Return the records that a run has published in the folder of a suite."""
+    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
 
 
 def bytecode_cache_env(folder: Path) -> dict[str, str]:

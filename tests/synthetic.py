@@ -14,8 +14,10 @@ from ltbench.leaderboard.publish import add_records, read_folder, write_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables import table
 from ltbench.leaderboard.tables.columns import declared_columns, join_columns
+from ltbench.records.agreement import result_digest
 from ltbench.records.record import Record, check_identity, seal, validate
 from ltbench.records.records_file import read_records_file, records_file, write_records_file
+from ltbench.records.verifications import Rerun, Verification, seal_verification
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 from ltbench_plugins.metrics.calibration import Calibration
 from ltbench_plugins.metrics.classification import Classification
@@ -142,6 +144,21 @@ def raw(
 def record(*args: object, **kwargs: object) -> Record:
     """Return a sealed record; parameters as for `raw`."""
     return validate(seal(raw(*args, **kwargs)))  # type: ignore[arg-type]
+
+
+def identified(made: dict[str, object]) -> Record:
+    """Return the record of a changed specification, sealed under the identity that the change gives it."""
+    made["spec"]["members"] = [identity(made["fits"][0])]  # type: ignore[index]
+    return validate(seal(made | {"id": identity(made["spec"])}))  # type: ignore[arg-type]
+
+
+def verification(records: Sequence[Record], **changes: object) -> Verification:
+    """Return a sealed verification of all records, of which the first was rerun."""
+    facts = {
+        "ltbench": "0.2.0", "protocols": ["ltb1"], "cells": {r.id: result_digest(r) for r in records}, "records": "",
+        "recomputed": 0, "rerun": [Rerun(id=records[0].id, same=True, gap=0.0)], "seed": 7, "tolerance": None,
+    }  # fmt: skip
+    return seal_verification(Verification(**facts | changes))
 
 
 def boards(records: Iterable[Record], seeds: Iterable[tuple[int, int]] = ()) -> list[table.Board]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support import records_of, suite_source
 
 from ltbench import hookspecs
 from ltbench.cli import group
@@ -21,26 +22,12 @@ from ltbench.stages import Loss
 FROZEN = Path(__file__).parent / "frozen"
 DIGESTS = {"api_1.py": "7fc6c304a2c20fc4"}
 SOURCE = PluginSource(plugin="old", distribution="old-pkg", version="1.0")
-SUITE = """
-schema = 1
-name = "frozen"
-title = "Frozen"
-question = "Does what was written long ago still work?"
-datasets = ["frozen_images"]
-profiles = ["frozen_profile"]
-imbalance_factors = [4]
-models = ["frozen_model"]
-combinations = [["frozen_sampler", "frozen_mix", "frozen_loss", "frozen_weight", "frozen_regime", "frozen_augment"],
-                ["frozen_view", "frozen_posthoc", "frozen_ensemble"], ["frozen_member"]]
-seeds = [0]
-executor = "frozen_executor"
-
-[recipe]
-epochs = 2
-batch_size = 16
-lr = 0.1
-precision = "fp32"
-"""
+SUITE = suite_source(
+    "frozen", {"epochs": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, datasets=["frozen_images"],
+    profiles=["frozen_profile"], imbalance_factors=[4], models=["frozen_model"], executor="frozen_executor", seeds=[0],
+    combinations=[["frozen_sampler", "frozen_mix", "frozen_loss", "frozen_weight", "frozen_regime", "frozen_augment"],
+                  ["frozen_view", "frozen_posthoc", "frozen_ensemble"], ["frozen_member"]],
+)  # fmt: skip
 
 
 def test_there_is_a_frozen_plugin_for_every_version_of_the_hooks() -> None:
@@ -59,11 +46,8 @@ def test_a_plugin_of_an_older_version_offers_every_hook_and_runs(name: str, tmp_
     done = CliRunner().invoke(group, ["run", *options, "--json"], catch_exceptions=False, standalone_mode=False)
     facts = json.loads(done.stdout)
     assert (facts["cells"], facts["failed"]) == (4, []), facts
-    (record,) = [
-        record
-        for line in (tmp_path / "leaderboards" / "frozen" / "records.jsonl").read_text().splitlines()
-        if "frozen_member" in json.dumps((record := json.loads(line))["combination"])
-    ]
+    records = records_of(tmp_path / "leaderboards" / "frozen")
+    (record,) = [record for record in records if "frozen_member" in json.dumps(record["combination"])]
     assert 0 < record["metrics"]["frozen_sure"] <= 1
 
 

@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import make_executor
+from support import make_executor, registry_with
 
 from ltbench import Dataset, DatasetInfo, Images
 from ltbench.cli.options import every_technique
-from ltbench.core.plugins import PluginSource
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
-from ltbench.hookspecs import hookimpl
 from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
@@ -66,17 +64,9 @@ class Patches(Dataset, frozen=True):
         return Images(**parts)
 
 
-class Offer:
-    @hookimpl
-    def ltbench_datasets(self) -> list[type[Dataset]]:
-        return [Patches]
-
-
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    registry = Registry.load()
-    assert registry.add(PluginSource(plugin="patches", distribution="patches", version="1"), Offer) is None
-    return registry
+    return registry_with(Patches)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support import OWN_TESTS, VirtualEnvironment, import_path_env, install_package, ltbench, run_own_tests
+from support import OWN_TESTS, VirtualEnvironment, import_path_env, install_package, ltbench, records_of, run_own_tests
 
 from ltbench.registry.registry import Registry
 
@@ -24,10 +24,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The folders from which all of them are imported."""
     site = tmp_path_factory.mktemp("site")
     return [folder for package in PACKAGES for folder in install_package(package, site)]
-
-
-def records_of(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
 
 
 def test_they_cover_what_is_published_most(installed: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

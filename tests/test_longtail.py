@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import python
 
 from ltbench.errors import DataError, UsageError
 from ltbench.longtail import (
@@ -192,4 +190,4 @@ def test_what_a_plan_needs_works_without_numpy() -> None:
         "import sys; from ltbench.longtail import *; check_counts([1], [2]); gini([1]); groups([1]); thirds([1]);"
         "realised_imbalance([1]); check_imbalance_factor(2); assert 'numpy' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python(code)

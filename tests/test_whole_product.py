@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trial
-from support import install, loss_source, ltbench
+from support import install, loss_source, ltbench, main_result, records_of
 from trial import wait_for
 
 SUITE = trial.SUITE.replace("seeds = [0, 1]", "seeds = [0]").replace("figures = []\n", "")
@@ -154,9 +154,7 @@ def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
     completed = workspace.run("--plugins", names, "--retries", "0", env=env)
     assert completed.returncode == 1, completed.stderr
     assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in completed.stderr
-    records = [
-        json.loads(line) for line in (workspace.folder / "leaderboards/tiny/records.jsonl").read_text().splitlines()
-    ]
+    records = records_of(workspace.folder / "leaderboards/tiny")
     state = {frozenset(v for v in r["combination"].values() if v): r["status"] for r in records}
     assert state == {
         frozenset(): "ok",
@@ -182,6 +180,7 @@ def test_asking_for_a_plugin_that_is_broken_exits_with_4(tmp_path: Path) -> None
     assert "broken on purpose" in completed.stderr
 
 
+NO_PROXY = "http://127.0.0.1:9"
 BAD_INPUT = {
     "unknown technique": (["--plugins", "cb_smapler"], 4, "did you mean cb_sampler?"),
     "parameter out of range": (["--plugins", "label_smooth[eps=2]"], 2, "does not accept eps = 2:"),
@@ -203,16 +202,21 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize("kind", BAD_INPUT)
-def test_bad_input_is_a_clear_error_and_nothing_is_written(kind: str, tmp_path: Path) -> None:
+def test_bad_input_is_a_clear_error_and_nothing_is_written(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     args, code, expected = BAD_INPUT[kind]
     workspace = Workspace(tmp_path)
     (tmp_path / "empty").mkdir()
-    env = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    completed = workspace.run(*args, env=env)
-    assert (completed.returncode, expected in completed.stderr) == (code, True), completed.stderr
-    assert "Traceback" not in completed.stderr
+    monkeypatch.chdir(tmp_path)
+    # A data set that is not there is not to be downloaded.
+    for name, value in (workspace.env | {"http_proxy": NO_PROXY, "https_proxy": NO_PROXY}).items():
+        monkeypatch.setenv(name, value)
+    ended, _, error = main_result(capsys, *workspace.command(*args))
+    assert (ended, expected in error) == (code, True), error
+    assert "Traceback" not in error
     assert not (tmp_path / "leaderboards").exists()
-    assert not list((tmp_path / "store").rglob("*.json")) if (tmp_path / "store").exists() else True
+    assert not list((tmp_path / "store").rglob("*.json"))
 
 
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")

@@ -13,29 +13,16 @@ import time
 from pathlib import Path
 
 import pytest
+from support import import_path_env, suite_source
 
 from ltbench.cli import main
 from ltbench.executor import TASK_LEASE
 from ltbench.store.store import Store
 
-SUITE = """
-schema = 1
-name = "tiny"
-title = "Tiny"
-question = "Does it run?"
-datasets = ["fashion_mini"]
-imbalance_factors = [50, 100]
-models = ["convnet"]
-techniques = ["cb_sampler", "mixup", "tta"]
-seeds = [0, 1]
-figures = []
-
-[recipe]
-steps = 6
-batch_size = 16
-lr = 0.05
-precision = "fp32"
-"""
+SUITE = suite_source(
+    "tiny", {"steps": 6, "batch_size": 16, "lr": 0.05, "precision": "fp32"}, imbalance_factors=[50, 100],
+    techniques=["cb_sampler", "mixup", "tta"], seeds=[0, 1], figures=[],
+)  # fmt: skip
 CELLS, FITS, JOBS = 32, 16, 80
 _started: list[subprocess.Popen] = []
 PUBLISHED = ("README.md", "table.csv", "records.jsonl")
@@ -64,8 +51,7 @@ class Trial:
             "LTBENCH_STORE": str(self.root),
             "PRETEND": json.dumps(self.options | options),
             "PRETEND_JOURNAL": str(self.journal),
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        }
+        } | import_path_env()
         process = subprocess.Popen(
             command,
             cwd=self.folder,

@@ -13,7 +13,6 @@ sides use one thread, the same network, images and recipe.
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.test_epoch import Pictures
-from support import bytecode_cache_env, child_cpu_seconds, ltbench, make_executor
+from support import bytecode_cache_env, child_cpu_seconds, ltbench, make_executor, suite_source
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, WeightedRandomSampler
@@ -38,16 +37,6 @@ from ltbench.store.store import Store
 from ltbench.suite.suite import Suite, changed, find_suite
 from ltbench_plugins.models.convnet import ConvNet
 
-THOUSAND = """
-schema = 1
-name = "thousand"
-title = "A thousand cells"
-question = "How long does a run take that has nothing to do?"
-datasets = ["fashion_mini"]
-imbalance_factors = [100]
-models = ["convnet"]
-seeds = [0, 1]
-"""
 EPOCHS, BATCH, LR, FACTOR, DEFER, ALPHA, BETA = 3, 64, 0.1, 100, 2 / 3, 0.2, 0.9999
 RECIPE = {"epochs": EPOCHS, "batch_size": BATCH, "lr": LR, "schedule": "constant", "precision": "fp32"}
 REGIMES = ([], ["ens", f"drw[at={DEFER}]"], [f"decoupling[at={DEFER}]"])
@@ -192,7 +181,8 @@ def test_a_second_run_of_1_000_cells(benchmark, tmp_path: Path) -> None:
     """The command starts, finds every cell done, and publishes: the goal is at most 2 CPU seconds."""
     posthoc = [f"logit_adjust_posthoc[tau={tau / 100:g}]" for tau in range(1, 251)]
     rows = [["tta", name] for name in posthoc[1:]] + [[name] for name in posthoc]
-    (tmp_path / "thousand.toml").write_text(THOUSAND + f"combinations = {json.dumps(rows)}\n[recipe]\nsteps = 2\n")
+    fields = {"imbalance_factors": [100], "seeds": [0, 1], "combinations": rows}
+    (tmp_path / "thousand.toml").write_text(suite_source("thousand", {"steps": 2}, **fields))
     env = bytecode_cache_env(tmp_path)
 
     def run_command() -> str:

@@ -7,11 +7,10 @@ which, like the counts, is the same on every machine; `peak_mib` nearly so.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import python
 
 from ltbench.planning.parts import make_plan
 from ltbench.registry.registry import Registry
@@ -62,8 +61,7 @@ print(json.dumps({
 
 def planned(seeds: int) -> dict[str, float]:
     """Plan the grid in a fresh process, so that its peak memory is the plan's."""
-    completed = subprocess.run([sys.executable, "-c", GRID, str(seeds)], capture_output=True, text=True, check=True)
-    return json.loads(completed.stdout)
+    return json.loads(python(GRID, seeds).stdout)
 
 
 def test_planning_100_000_cells(benchmark, registry: Registry) -> None:

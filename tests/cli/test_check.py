@@ -6,18 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from support import loss_source, ltbench
-
-from ltbench.cli import main
+from support import imported, loss_source, ltbench, main_result, suite_source
 
 SOUND = '"""Mine. Source: none."""'
 
 
 def run(capsys, *args: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["check", *map(str, args)])
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
+    return main_result(capsys, "check", *args)
 
 
 @pytest.fixture
@@ -109,33 +104,19 @@ def test_a_suite_is_read_and_planned(capsys) -> None:
     assert [f["check"] for f in json.loads(out)] == ["can_be_read", "names_installed_techniques", "can_be_planned"]
 
 
-SUITE = """
-schema = 1
-name = "mine"
-title = "Mine"
-question = "Which?"
-datasets = ["{dataset}"]
-imbalance_factors = [{factor}]
-models = ["convnet"]
-techniques = ["{technique}"]
-recipe = {{ epochs = 1 }}
-"""
-
-
 @pytest.mark.parametrize(
     ("change", "states", "said"),
     [
         ({}, ["ok", "ok", "ok"], ""),
-        ({"technique": "focl"}, ["ok", "failed"], "unknown technique 'focl'"),
-        ({"technique": "focal[gamma=-1]"}, ["ok", "failed"], "gamma"),
-        ({"factor": 0}, ["failed"], "imbalance factor 0"),
-        ({"factor": 100000}, ["ok", "ok", "failed"], "would keep no training image"),
-        ({"dataset": "image_folder"}, ["ok", "ok", "skipped"], "image_folder has no path"),
+        ({"techniques": ["focl"]}, ["ok", "failed"], "unknown technique 'focl'"),
+        ({"techniques": ["focal[gamma=-1]"]}, ["ok", "failed"], "gamma"),
+        ({"imbalance_factors": [0]}, ["failed"], "imbalance factor 0"),
+        ({"imbalance_factors": [100000]}, ["ok", "ok", "failed"], "would keep no training image"),
+        ({"datasets": ["image_folder"]}, ["ok", "ok", "skipped"], "image_folder has no path"),
     ],
 )
 def test_errors_of_a_suite_are_reported(capsys, tmp_path, change: dict[str, object], states, said: str) -> None:
-    values = {"dataset": "fashion_mini", "factor": 10, "technique": "focal"} | change
-    (tmp_path / "mine.toml").write_text(SUITE.format(**values))
+    (tmp_path / "mine.toml").write_text(suite_source("mine", {"epochs": 1}, **{"techniques": ["focal"]} | change))
     code, out, _ = run(capsys, tmp_path / "mine.toml", "--json")
     found = json.loads(out)
     assert [finding["state"] for finding in found] == states
@@ -144,14 +125,7 @@ def test_errors_of_a_suite_are_reported(capsys, tmp_path, change: dict[str, obje
 
 
 def test_a_technique_without_tensors_is_checked_without_torch() -> None:
-    code = (
-        "import sys; from ltbench.cli import main\ntry: main(['check', 'drw'])\nfinally: print('torch' in sys.modules)"
-    )
-    import subprocess
-    import sys
-
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ran.stdout.endswith("False\n")
+    assert "torch" not in imported("check", "drw")
 
 
 def test_the_command_ends_in_a_process_of_its_own() -> None:

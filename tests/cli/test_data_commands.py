@@ -6,19 +6,17 @@ import importlib.util
 import io
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
-from synthetic import publish, record, suite, write_jsonl
+from support import call, imported
+from synthetic import publish, record, suite, verification, write_jsonl
 
-from ltbench.cli import group
 from ltbench.errors import LtbenchError, RecordError, UnknownName, UsageError
 from ltbench.leaderboard.publish import check
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.records.verifications import write_verifications
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
 FACTS = SuiteFacts(name="quick", title="Quick", command="ltbench run --suite quick", seeds=((0, 0), (1, 1)))
@@ -30,15 +28,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "none"))
     publish(tmp_path / "leaderboards" / "quick", FACTS, RECORDS)
     return tmp_path
-
-
-def call(*args: object, width: int = 100) -> Result:
-    result = CliRunner().invoke(group, [str(arg) for arg in args], env={"COLUMNS": str(width)},
-                                standalone_mode=False)  # fmt: skip
-    if isinstance(result.exception, LtbenchError):
-        raise result.exception
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
 
 
 def state(folder: Path) -> dict[str, bytes]:
@@ -92,14 +81,7 @@ def test_a_new_folder_takes_over_what_the_suite_says_and_the_command_names_new_s
 
 
 def test_verifications_are_taken_over_only_when_they_are_trusted(place: Path) -> None:
-    from ltbench.records.agreement import result_digest
-    from ltbench.records.verifications import Rerun, Verification, seal_verification, write_verifications
-
-    one = Verification(
-        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in RECORDS}, records="", recomputed=0,
-        rerun=[Rerun(id=RECORDS[0].id, same=True, gap=0.0)], seed=7, tolerance=None,
-    )  # fmt: skip
-    write_verifications(place / "leaderboards/quick/verified.json", [seal_verification(one)])
+    write_verifications(place / "leaderboards/quick/verified.json", [verification(RECORDS)])
     call("merge", "quick", "--into", "a")
     assert "self-reported" in (place / "a/README.md").read_text()
     assert not (place / "a/verified.json").exists()
@@ -254,11 +236,4 @@ def test_what_cannot_be_compared_is_refused(place: Path, args: tuple[str, ...], 
      ("merge", "quick", "--into", "new"), ("invalidate", RECORDS[0].id, "--reason", "x")],
 )  # fmt: skip
 def test_the_commands_work_without_torch(place: Path, args: tuple[str, ...]) -> None:
-    code = (
-        "import sys; from ltbench.cli import main\n"
-        f"try: main({list(args)!r})\n"
-        "except SystemExit as e: assert not e.code, e.code\n"
-        "assert 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert "torch" not in imported(*args)

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import synthetic
-from click.testing import CliRunner, Result
-from support import ltbench
+from support import call, imported, main_result
 from synthetic import publish
 
-from ltbench.cli.leaderboard import command
-from ltbench.errors import LtbenchError, OutOfDate, UnknownName, UsageError
+from ltbench.errors import OutOfDate, UnknownName, UsageError
 from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
@@ -28,16 +25,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(*args: str, width: int = 100) -> Result:
-    result = CliRunner().invoke(command, list(args), env={"COLUMNS": str(width)})
-    if isinstance(result.exception, LtbenchError):
-        raise result.exception
-    assert result.exception is None, result.output
-    return result
-
-
 def test_the_table_of_a_suite_is_on_stdout(place: Path) -> None:
-    shown = call("first")
+    shown = call("leaderboard", "first")
     assert "mixup + tta" in shown.stdout
     assert "cb_sampler" not in shown.stdout
     assert "imbalance factor 100" in shown.stdout
@@ -45,72 +34,64 @@ def test_the_table_of_a_suite_is_on_stdout(place: Path) -> None:
 
 
 def test_without_a_name_every_suite_is_shown(place: Path) -> None:
-    shown = call().stdout
+    shown = call("leaderboard").stdout
     assert shown.index("mixup + tta") < shown.index("cb_sampler")
 
 
 def test_the_table_fits_the_window(place: Path) -> None:
-    assert max(map(len, call("first", width=80).stdout.splitlines())) <= 80
+    assert max(map(len, call("leaderboard", "first", width=80).stdout.splitlines())) <= 80
 
 
 def test_json_has_rows_with_estimates(place: Path) -> None:
-    (board,) = json.loads(call("second", "--json").stdout)[0]["boards"]
+    (board,) = json.loads(call("leaderboard", "second", "--json").stdout)[0]["boards"]
     best = board["tables"][1]["rows"][0]
     assert (best["label"], best["n"]) == ("cb_sampler", 3)
     assert set(best["scores"]["top1"]) == {"mean", "sd", "half", "n"}
 
 
-def test_an_unknown_suite_gets_the_nearest_name(place: Path) -> None:
+@pytest.mark.parametrize("command", ["leaderboard", "report"])
+def test_an_unknown_suite_gets_the_nearest_name(place: Path, command: str) -> None:
     with pytest.raises(UnknownName, match="frist") as caught:
-        call("frist")
+        call(command, "frist")
     assert "did you mean first?" in str(caught.value)
 
 
 def test_no_leaderboard_is_said_on_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shown = call()
+    shown = call("leaderboard")
     assert shown.stdout == ""
     assert "ltbench run makes one" in shown.stderr
-    assert json.loads(call("--json").stdout) == []
-    assert call("--check").exit_code == 0
+    assert json.loads(call("leaderboard", "--json").stdout) == []
+    assert call("leaderboard", "--check").exit_code == 0
 
 
 def test_update_mends_what_check_finds(place: Path) -> None:
     (place / "README.md").write_text("<!-- ltbench:leaderboard first -->\n<!-- /ltbench:leaderboard -->\n")
     with pytest.raises(OutOfDate, match=r"README\.md"):
-        call("--check")
-    assert json.loads(call("--update", "--json").stdout) == {"changed": ["README.md"]}
-    assert "7 files are up to date" in call("--check").stderr
+        call("leaderboard", "--check")
+    assert json.loads(call("leaderboard", "--update", "--json").stdout) == {"changed": ["README.md"]}
+    assert "7 files are up to date" in call("leaderboard", "--check").stderr
     assert "mixup + tta" in (place / "README.md").read_text()
 
 
 @pytest.mark.parametrize("args", [("--check", "--update"), ("--check", "first")])
 def test_what_makes_no_sense_together_is_refused(place: Path, args: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
-        call(*args)
+        call("leaderboard", *args)
 
 
 def test_the_command_that_mends_is_the_command_that_was_called(place: Path) -> None:
     (place / "leaderboards").rename(place / "boards")
     (place / "boards" / "first" / "README.md").unlink()
     with pytest.raises(OutOfDate) as caught:
-        call("--check", "--leaderboards", "boards", "--readme", "READ.md")
+        call("leaderboard", "--check", "--leaderboards", "boards", "--readme", "READ.md")
     assert caught.value.fix == "ltbench leaderboard --update --leaderboards boards --readme READ.md"
 
 
-def test_a_page_out_of_date_exits_with_5_and_neither_torch_nor_plugins_are_needed(place: Path) -> None:
+def test_a_page_out_of_date_exits_with_5_and_neither_torch_nor_plugins_are_needed(place: Path, capsys) -> None:
     (place / "leaderboards" / "first" / "README.md").write_text("mine\n")
-    done = ltbench("leaderboard", "--check", cwd=place)
-    assert done.returncode == 5
-    assert "-mine" in done.stderr
-    assert "Traceback" not in done.stderr
-    code = (
-        "import sys; from ltbench.cli import main\n"
-        "try: main(['leaderboard', '--update'])\n"
-        "except SystemExit as e: assert not e.code\n"
-        "assert not {'torch', 'pluggy'} & set(sys.modules), 'heavy'"
-    )
-    import subprocess
-
-    again = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
+    code, _, error = main_result(capsys, "leaderboard", "--check")
+    assert code == 5
+    assert "-mine" in error
+    assert "Traceback" not in error
+    assert imported("leaderboard", "--update").isdisjoint({"torch", "pluggy"})

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import stat
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import import_path_env, install, ltbench
+from support import import_path_env, imported, install, ltbench, main_result
 
-from ltbench.cli import group, main
+from ltbench.cli import group
 
 
 @pytest.fixture
@@ -28,11 +27,10 @@ def new(*words: str) -> str:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["new", *words])
-    assert ended.value.code == 2
+    code, _, error = main_result(capsys, "new", *words)
+    assert code == 2
     assert not list(Path().glob(".*"))
-    return capsys.readouterr().err
+    return error
 
 
 def test_a_package_has_what_a_package_needs(here: Path) -> None:
@@ -213,14 +211,5 @@ def test_a_name_that_an_installed_third_party_has_is_refused(here: Path) -> None
 
 
 def test_help_needs_no_torch_and_no_numpy() -> None:
-    code = """
-import sys
-from ltbench.cli import main
-try:
-    main(["new", "--help"])
-finally:
-    print(sorted({"torch", "numpy", "pandas", "pluggy"} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "STAGE NAME" in done.stdout
-    assert done.stdout.endswith("[]\n")
+    assert "STAGE NAME" in new("--help")
+    assert imported("new", "--help").isdisjoint({"torch", "numpy", "pandas", "pluggy"})

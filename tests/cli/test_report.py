@@ -1,15 +1,14 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import synthetic
-from click.testing import CliRunner, Result
-from support import ltbench
+from support import call, main_result
 from synthetic import publish
 
-from ltbench.cli.report import command
-from ltbench.errors import LtbenchError, UnknownName
+from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.publish import check
 from ltbench.leaderboard.suite_facts import SuiteFacts
 
@@ -22,48 +21,35 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(*args: str) -> Result:
-    result = CliRunner().invoke(command, list(args))
-    if isinstance(result.exception, LtbenchError):
-        raise result.exception
-    assert result.exception is None, result.output
-    return result
-
-
 def test_the_report_is_written_beside_the_page_and_named_on_stdout(place: Path) -> None:
-    assert call("first").stdout == "leaderboards/first/report.html\n"
+    assert call("report", "first").stdout == "leaderboards/first/report.html\n"
     assert "<title>The first</title>" in (place / "leaderboards/first/report.html").read_text()
     check(place / "leaderboards")  # it is no generated file that has to be current
 
 
 def test_the_report_goes_where_it_is_asked_for(place: Path) -> None:
-    assert call("first", "--output", "deep/one.html").stdout == "deep/one.html\n"
+    assert call("report", "first", "--output", "deep/one.html").stdout == "deep/one.html\n"
     assert (place / "deep/one.html").is_file()
 
 
 def test_a_folder_without_records_has_a_report_too(place: Path) -> None:
-    call("empty")
+    call("report", "empty")
     assert "<title>empty</title>" in (place / "leaderboards/empty/report.html").read_text()
 
 
 def test_open_shows_it_in_the_browser(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr("click.launch", shown.append)
-    call("first", "--open")
+    call("report", "first", "--open")
     assert shown == [(place / "leaderboards/first/report.html").as_uri()]
 
 
-def test_an_unknown_suite_gets_the_nearest_name(place: Path) -> None:
-    with pytest.raises(UnknownName, match="frist") as caught:
-        call("frist")
-    assert "first" in caught.value.fix
-
-
-def test_without_the_library_the_command_says_what_to_install(place: Path) -> None:
-    (place / "vl_convert.py").write_text("raise ModuleNotFoundError('no')")
-    result = ltbench(
-        "report", "first", env={"PYTHONPATH": f"{place}:" + __import__("os").environ.get("PYTHONPATH", "")}, cwd=place
-    )
-    assert result.returncode == 2
-    assert "pip install 'ltbench[report]'" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_without_the_library_the_command_says_what_to_install(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    library.cache_clear()
+    code, _, error = main_result(capsys, "report", "first")
+    assert code == 2
+    assert "pip install 'ltbench[report]'" in error
+    assert "Traceback" not in error

@@ -14,28 +14,28 @@ ASKED = dict.fromkeys(
 ) | {"suite_name": "quick", "everything": False, "settings": ()}
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800)])
-def test_a_span_of_time_is_read_in_seconds(text: str, seconds: float) -> None:
-    assert Span().convert(text, None, None) == seconds
-
-
-@pytest.mark.parametrize("text", ["10", "m", "-5m", "0s", "10 minutes", ""])
-def test_what_is_no_span_of_time_is_refused(text: str) -> None:
-    with pytest.raises(click.UsageError, match="write it as 90s, 10m"):
-        Span().convert(text, None, None)
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        *[(Span(), text, value) for text, value in [("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800)]],
+        (Size(), "500MB", 500_000_000), (Size(), "4GB", 4_000_000_000), (Size(), "1.5GiB", 1_610_612_736),
+        (Size(), "64 kb", 64_000),
+    ],
+)  # fmt: skip
+def test_spans_of_time_are_read_in_seconds_and_sizes_in_bytes(kind: click.ParamType, text: str, value: float) -> None:
+    assert kind.convert(text, None, None) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("500MB", 500_000_000), ("4GB", 4_000_000_000), ("1.5GiB", 1_610_612_736), ("64 kb", 64_000)]
+    ("kind", "hint", "text"),
+    [
+        *[(Span(), "write it as 90s, 10m", text) for text in ("10", "m", "-5m", "0s", "10 minutes", "")],
+        *[(Size(), "write it as 500MB, 4GB", text) for text in ("10", "GB", "-5GB", "0GB", "4 gigabytes", "")],
+    ],
 )
-def test_a_size_of_memory_is_read_in_bytes(text: str, size: int) -> None:
-    assert Size().convert(text, None, None) == size
-
-
-@pytest.mark.parametrize("text", ["10", "GB", "-5GB", "0GB", "4 gigabytes", ""])
-def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
-    with pytest.raises(click.UsageError, match="write it as 500MB, 4GB"):
-        Size().convert(text, None, None)
+def test_what_is_no_span_of_time_or_size_is_refused(kind: click.ParamType, hint: str, text: str) -> None:
+    with pytest.raises(click.UsageError, match=hint):
+        kind.convert(text, None, None)
 
 
 def test_a_data_set_or_model_among_the_plugins_takes_the_place_of_the_suites(registry: Registry) -> None:

@@ -10,12 +10,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from support import flip, loss_source
-from synthetic import read_jsonl, write_jsonl
+from synthetic import identified, read_jsonl, write_jsonl
 
 from ltbench.cli import group, main
-from ltbench.core.spec import identity
 from ltbench.errors import LtbenchError
-from ltbench.records.record import seal, validate
+from ltbench.records.record import seal
 
 
 def call(*args: object) -> Result:
@@ -131,9 +130,7 @@ def test_cells_without_predictions_are_counted(bundle: Path) -> None:
     records = read_jsonl(bundle / "records.jsonl")
     raw = msgspec.to_builtins(records[0])
     raw["fits"][0]["seed"] = raw["setting"]["seed"] = 99
-    raw["spec"]["members"] = [identity(raw["fits"][0])]
-    other = validate(seal(raw | {"id": identity(raw["spec"])}))
-    write_jsonl(bundle / "records.jsonl", [*records, other])
+    write_jsonl(bundle / "records.jsonl", [*records, identified(raw)])
     assert found(bundle, "note") == "predictions: missing for 1 cells"
     assert facts("verify", bundle)["recomputed"] == 12
 
@@ -228,9 +225,7 @@ def test_a_plugin_that_is_not_here_is_named_and_its_cells_are_not_verified(train
     spec = {"name": "my_loss", "distribution": "my-pkg", "revision": 1, "params": {}}
     raw["fits"][0]["segments"][0]["loss"] = spec
     raw["combination"]["loss"] = "my_loss"
-    raw["spec"]["members"] = [identity(raw["fits"][0])]
-    raw["id"] = identity(raw["spec"])
-    (tmp_path / "r.jsonl").write_bytes(msgspec.json.encode(seal(raw)))
+    (tmp_path / "r.jsonl").write_bytes(msgspec.json.encode(identified(raw)))
     assert "my_loss" in found(tmp_path / "r.jsonl", "unknown")
     assert code("verify", tmp_path / "r.jsonl", "--rerun", "1") == 4
     assert not (tmp_path / "verified.json").exists()

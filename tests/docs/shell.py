@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 from pages import ROOT
+from support import import_path_env
 
 HERE = Path(__file__).parent
 SHOWN = 30
@@ -26,11 +27,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 RULES = (
-    Rule(
-        r"python3 -m venv \S+ && \. \S+/bin/activate",
-        "true",
-        "the environment of the tests is one",
-    ),
+    Rule(r"python3 -m venv \S+ && \. \S+/bin/activate", "true", "the environment of the tests is one"),
     Rule(
         r"\bltbench run\b",
         "ltbench run --executor inline --set steps=4 --imbalance-factors 100 --seeds 0",
@@ -79,7 +76,7 @@ class Shell:
             (commands / name).chmod(0o755)
         self._environment = {
             "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
-            "PYTHONPATH": os.pathsep.join([str(HERE.parent), *filter(None, sys.path)]),
+            **import_path_env(HERE.parent),
             "PAGE_PATH": str(installed),
             "HOME": str(folder / "home"),
             "LTBENCH_STORE": str(folder / "store"),

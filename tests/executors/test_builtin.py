@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 from fakes import context, make
-from support import ltbench
+from support import call, imported, main_result, suite_source
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import ParameterError, PluginError, UnknownName, UsageError
@@ -157,34 +153,23 @@ def test_a_suite_may_say_where_its_jobs_run_and_that_is_in_no_identity(registry,
     assert list(make_plan(elsewhere, registry, tmp_path).jobs) == list(make_plan(quick, registry, tmp_path).jobs)
 
 
-def test_the_command_line_goes_before_the_suite(tmp_path):
+def test_the_command_line_goes_before_the_suite(tmp_path, capsys):
     suite = tmp_path / "tiny.toml"
-    suite.write_text(
-        'schema = 1\nname = "tiny"\ntitle = "T"\nquestion = "Q"\ndatasets = ["fashion_mini"]\nmodels = ["convnet"]\n'
-        'imbalance_factors = [100]\nexecutor = "cloud"\n[recipe]\nsteps = 1\n'
-    )
-    env = {"LTBENCH_STORE": str(tmp_path / "store")}
-    done = ltbench("run", "--suite", str(suite), env=env, cwd=tmp_path)
-    assert (done.returncode, "unknown executor 'cloud'" in done.stderr) == (2, True)
-    done = ltbench("run", "--suite", str(suite), "--executor", "local[workers=0]", env=env, cwd=tmp_path)
-    assert (done.returncode, "does not accept workers = 0" in done.stderr) == (2, True)
+    suite.write_text(suite_source("tiny", {"steps": 1}, executor="cloud"))
+    command = ("run", "--suite", suite, "--store", tmp_path / "store")
+    code, _, error = main_result(capsys, *command)
+    assert (code, "unknown executor 'cloud'" in error) == (2, True)
+    code, _, error = main_result(capsys, *command, "--executor", "local[workers=0]")
+    assert (code, "does not accept workers = 0" in error) == (2, True)
 
 
-def test_an_executor_is_shown_with_its_options(tmp_path):
-    done = ltbench("show", "dask")
-    assert "where workers are started" in done.stdout
-    assert "local | slurm | pbs | sge | kubernetes or none" in done.stdout
-    assert "executors: dask, inline, local" in ltbench("plugins").stdout
+def test_an_executor_is_shown_with_its_options():
+    shown = call("show", "dask").stdout
+    assert "where workers are started" in shown
+    assert "local | slurm | pbs | sge | kubernetes or none" in shown
+    assert "executors: dask, inline, local" in call("plugins").stdout
 
 
-def test_help_and_plans_start_without_dask():
-    code = (
-        "import sys, runpy\nsys.argv = ['ltbench', 'plugins']\n"
-        "try: runpy.run_module('ltbench', run_name='__main__')\nexcept SystemExit: pass\n"
-        "print(sorted({'distributed', 'dask', 'torch', 'pebble'} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )  # fmt: skip
-    assert done.stderr.endswith("[]\n"), done.stderr
+def test_plugins_are_listed_without_dask_and_torch():
+    heavy = {"distributed", "dask", "pebble", "torch", "pandas", "torchvision", "timm"}
+    assert imported("plugins").isdisjoint(heavy)

@@ -10,18 +10,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from fakes import (
-    WORK,
-    accept_fake_records,
-    collect_outcomes,
-    context,
-    journal_keys,
-    make,
-    pids,
-    statuses,
-    tree,
-    wait_for,
-)
+from fakes import WORK, alive, collect_outcomes, context, ended, journal_keys, make, pids, statuses, tree, wait_for
 from support import loss_source, make_executor
 
 from ltbench.core.plugins import PluginOrigin
@@ -41,11 +30,6 @@ def cluster():
 
 
 @pytest.fixture
-def here(tmp_path):
-    return context(tmp_path / "store")
-
-
-@pytest.fixture
 def there(cluster, here):
     """Return how executors are made on the one cluster of this module."""
     wait_for(lambda: len(cluster.scheduler.workers) == 2)
@@ -54,12 +38,6 @@ def there(cluster, here):
         return make_executor(f"dask[scheduler={cluster.scheduler_address}{options}]", here, Terms(work=WORK, **more))
 
     return on
-
-
-def ended(executor, *tasks, seconds=60.0):
-    for task in tasks:
-        executor.submit(task)
-    return collect_outcomes(executor, sum(map(len, tasks)), seconds)
 
 
 def test_without_options_it_starts_worker_processes_here_and_ends_them(here):
@@ -73,16 +51,7 @@ def test_without_options_it_starts_worker_processes_here_and_ends_them(here):
     wait_for(lambda: not any(map(alive, pids(here.store))), seconds=10)
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def test_a_whole_run_does_everything_once(there, here, monkeypatch):
-    accept_fake_records(monkeypatch)
+def test_a_whole_run_does_everything_once(there, here):
     with there() as executor:
         summary = runner.run(tree(fits=4, sleeps=0.02), here, executor)
         assert summary.ran == {"fit": 4, "predict": 4, "cell": 12}

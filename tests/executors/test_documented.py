@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, accept_fake_records, collect_outcomes, context, journal_keys, make, statuses, tree, wait_for
+from fakes import WORK, ended, journal_keys, make, statuses, tree, wait_for
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import WorkerRefused
@@ -17,11 +17,6 @@ from ltbench.registry.registry import Registry
 from ltbench.running.runner import run
 
 PAGE = Path(__file__).parents[2] / "docs" / "stages" / "executor.md"
-
-
-@pytest.fixture
-def here(tmp_path):
-    return context(tmp_path / "store")
 
 
 @pytest.fixture
@@ -34,19 +29,12 @@ def pool(tmp_path, here):
     return lambda **terms: offer.make(here, Terms(work=WORK, **terms))
 
 
-def ended(executor, *tasks):
-    for task in tasks:
-        executor.submit(task)
-    return collect_outcomes(executor, sum(map(len, tasks)))
-
-
 def test_it_is_about_a_hundred_lines():
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) < 110
 
 
-def test_a_whole_run_does_everything_once(pool, here, monkeypatch):
-    accept_fake_records(monkeypatch)
+def test_a_whole_run_does_everything_once(pool, here):
     with pool() as executor:
         assert run(tree(fits=3, sleeps=0.02), here, executor).ran == {"fit": 3, "predict": 3, "cell": 9}
     assert sorted(journal_keys(here.store, "began")) == sorted(tree(fits=3).jobs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes import WORK, context, make
+from fakes import WORK, make
 from support import make_executor
 
 from ltbench.core.plugins import PluginOrigin
@@ -11,11 +11,6 @@ from ltbench.errors import JobFailed, StoreError, UsageError
 from ltbench.executor import Terms
 from ltbench.executors import perform
 from ltbench.executors.inline import Inline
-
-
-@pytest.fixture
-def here(tmp_path):
-    return context(tmp_path / "store")
 
 
 def do(here, *jobs, work=WORK):

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from support import registry_with
 
 from ltbench.core.spec import Job
 from ltbench.errors import JobFailed, StoreError
 from ltbench.executor import Context
 from ltbench.executors.execute import execute
-from ltbench.hookspecs import hookimpl
 from ltbench.jobs.cell import derive, failed_record
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
@@ -123,40 +123,11 @@ class Extra(Metric):
 RESULT: dict[str, object] = {}
 
 
-class Offer:
-    @hookimpl
-    def ltbench_datasets(self):
-        return [Few]
-
-    @hookimpl
-    def ltbench_models(self):
-        return [Net]
-
-    @hookimpl
-    def ltbench_posthocs(self):
-        return [Shift, OddPosthoc]
-
-    @hookimpl
-    def ltbench_views(self):
-        return [OddView, Two, SecondView]
-
-    @hookimpl
-    def ltbench_ensembles(self):
-        return [Pair, FirstMember, Bags]
-
-    @hookimpl
-    def ltbench_metrics(self):
-        return [Extra]
-
-
 @pytest.fixture
 def own() -> Registry:
-    from ltbench.core.plugins import PluginSource
-
-    registry = Registry.load()
-    assert registry.add(PluginSource(plugin="own", distribution="own-pkg", version="1.2"), Offer) is None
     RESULT["extra"] = {"extra": np.float64(0.5)}
-    return registry
+    techniques = (Few, Net, Shift, OddPosthoc, OddView, Two, SecondView, Pair, FirstMember, Bags, Extra)
+    return registry_with(*techniques, distribution="own-pkg", version="1.2")
 
 
 class Bench:

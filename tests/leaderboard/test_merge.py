@@ -3,11 +3,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from synthetic import PROTOCOL, boards, identity, raw, record
+from synthetic import PROTOCOL, boards, identified, raw, record
 
 from ltbench.leaderboard.merge import merge_facts, merge_records_files
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import seal, validate
 from ltbench.records.records_file import invalidate, records_file
 
 ERROR = {"type": "E", "message": "out of memory"}
@@ -85,8 +84,7 @@ def of_protocol(protocol: str):
     """Return a record of another protocol."""
     made = raw()
     made["fits"][0]["protocol"] = made["spec"]["protocol"] = made["protocol"] = protocol
-    made["spec"]["members"] = [identity(made["fits"][0])]
-    return validate(seal(made | {"id": identity(made["spec"])}))
+    return identified(made)
 
 
 def test_protocols_are_never_in_one_ranking() -> None:
@@ -94,18 +92,13 @@ def test_protocols_are_never_in_one_ranking() -> None:
     assert found.protocols == [PROTOCOL, "ltb9"]
     assert [
         (board.protocol, [row.n for row in board.tables[0].rows]) for board in boards(found.records_file.records)
-    ] == [
-        (PROTOCOL, [1]),
-        ("ltb9", [1]),
-    ]
+    ] == [(PROTOCOL, [1]), ("ltb9", [1])]
 
 
 def test_another_version_of_a_cell_is_counted() -> None:
     made = raw()
     made["fits"][0]["data"]["fingerprint"] = "beef"
-    made["spec"]["members"] = [identity(made["fits"][0])]
-    other = validate(seal(made | {"id": identity(made["spec"])}))
-    found = merge_records_files(records_file([record()]), {"a": records_file([other])})
+    found = merge_records_files(records_file([record()]), {"a": records_file([identified(made)])})
     assert (len(found.records_file.records), found.other_versions, found.conflicts) == (2, 1, [])
 
 

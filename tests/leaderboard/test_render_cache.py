@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from support import call
 
-from ltbench.cli import group
 from ltbench.leaderboard import render_cache
 
 NAMES = ("README.md", "table.csv", "records.jsonl", "suite.json")
@@ -23,9 +22,7 @@ def place(trained: Path, tmp_path: Path) -> Path:
 def again(place: Path) -> str:
     """Run what is done, and return what was said."""
     at = [f"--{option}={place / option}" for option in ("store", "leaderboards")]
-    done = CliRunner().invoke(group, ["run", "--suite", str(place / "tiny.toml"), "--executor", "inline", *at])
-    assert done.exit_code == 0, done.output
-    return done.stderr
+    return call("run", "--suite", place / "tiny.toml", "--executor", "inline", *at).stderr
 
 
 def test_a_second_run_says_that_the_page_is_up_to_date_and_writes_nothing(place: Path) -> None:

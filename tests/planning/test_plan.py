@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from support import registry_with
 
 from ltbench.core.spec import identity
 from ltbench.errors import DataError
-from ltbench.hookspecs import hookimpl
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
@@ -25,15 +25,9 @@ class Few(Dataset):
 
     def info(self, root: Path) -> DatasetInfo:
         return DatasetInfo(
-            classes=("a", "b", "c"),
-            train_counts=(200, 200, 200),
-            test_counts=(5, 5, 5),
-            channels=1,
-            size=8,
-            mean=(0.5,),
-            std=(0.25,),
-            fingerprint="f" * 16,
-        )
+            classes=("a", "b", "c"), train_counts=(200,) * 3, test_counts=(5,) * 3, channels=1, size=8, mean=(0.5,),
+            std=(0.25,), fingerprint="f" * 16,
+        )  # fmt: skip
 
 
 class Net(Model):
@@ -64,43 +58,17 @@ class Pair(Ensemble):
         return [Member(), Member(seed_offset=1)]
 
 
-class Offer:
-    @hookimpl
-    def ltbench_datasets(self):
-        return [Few]
-
-    @hookimpl
-    def ltbench_models(self):
-        return [Net]
-
-    @hookimpl
-    def ltbench_regimes(self):
-        return [Late, Decoupled]
-
-    @hookimpl
-    def ltbench_ensembles(self):
-        return [Pair]
-
-
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    from ltbench.core.plugins import PluginSource
-
-    registry = Registry.load()
-    assert registry.add(PluginSource(plugin="own", distribution="own", version="1"), Offer) is None
-    return registry
+    return registry_with(Few, Net, Late, Decoupled, Pair)
 
 
 @pytest.fixture
 def suite(own: Registry) -> Suite:
     return changed(
-        find_suite("quick", own),
-        datasets=["few_images"],
-        models=["some_net"],
-        imbalance_factors=[10],
-        seeds=[0],
+        find_suite("quick", own), datasets=["few_images"], models=["some_net"], imbalance_factors=[10], seeds=[0],
         techniques=[],
-    )
+    )  # fmt: skip
 
 
 def plan_of(suite: Suite, own: Registry, *techniques: str, **changes: object) -> Plan:

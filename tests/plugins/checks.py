@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ltbench import Sampler
+from ltbench import Dataset, Sampler
+from ltbench.core.folders import data_root
+from ltbench.errors import DataError
+from ltbench.registry.registry import Registry
 from ltbench.testing.randomness import states
 
 CLASSES = (2, 1000)
@@ -32,6 +36,30 @@ def labels_of(counts: Tensor | Sequence[int]) -> Tensor:
     counts = torch.as_tensor(counts)
     labels = torch.arange(len(counts)).repeat_interleave(counts)
     return labels[torch.randperm(len(labels), generator=generator(7))]
+
+
+def build(registry: Registry, text: str, channels: int = 3, size: int = 32, classes: int = 10) -> nn.Module:
+    """Return the network of a model without its weights: shapes and counts need none."""
+    with torch.device("meta"):
+        return registry.parse(text, "model").build(channels, size, classes)
+
+
+def shape(network: nn.Module, channels: int = 3, size: int = 32) -> tuple[int, ...]:
+    """Return the shape of the logits of two images."""
+    return tuple(network.eval()(torch.empty(2, channels, size, size, device="meta")).shape)
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def available(dataset: Dataset) -> Path:
+    """Return the data root where the data set is there; skip the test elsewhere."""
+    try:
+        dataset.locate(data_root())
+    except DataError as missing:
+        pytest.skip(f"{missing.what} (under {data_root()})")
+    return data_root()
 
 
 @contextmanager

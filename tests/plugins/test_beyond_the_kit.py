@@ -7,6 +7,7 @@ import torch
 from plugins.checks import both_sizes, epoch_of, generator, labels_of, long_tail
 
 from ltbench.core.plugins import BUILT_IN
+from ltbench.errors import ParameterError
 from ltbench.registry.registry import Registry
 
 
@@ -16,6 +17,21 @@ def of_stage(stage: str, *less: str):
     kinds = [e.technique for e in entries if e.distribution == BUILT_IN and e.technique.stage == stage]
     chosen = [kind for kind in kinds if kind.name not in less]
     return pytest.mark.parametrize("technique", [kind() for kind in chosen], ids=[kind.name for kind in chosen])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "balanced_batch[per_class=-1]", "calibration[bins=0]", "cifar50[classes=odd]", "convnet[width=0]",
+        "crop_flip[padding=-1]", "decoupling[at=0]", "decoupling[at=1]", "decoupling[at=1.5]", "ens[beta=1]",
+        "label_smooth[eps=1]", "label_smooth[eps=-0.1]", "label_smooth[off=others]", "mixup[lam=1.5]",
+        "tail_cutmix[tail=1]", "tta[merge_by=median]",
+    ],
+)  # fmt: skip
+def test_a_parameter_out_of_range_is_refused_by_name(registry: Registry, text: str) -> None:
+    name, _, parameter = text.partition("=")[0].partition("[")
+    with pytest.raises(ParameterError, match=f"'{name}' does not accept {parameter} = "):
+        registry.parse(text)
 
 
 @both_sizes

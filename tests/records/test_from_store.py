@@ -9,12 +9,6 @@ from synthetic import raw
 from ltbench.records.from_store import valid_record, valid_records, valid_status
 from ltbench.records.record import seal
 from ltbench.store.quarantine import quarantined
-from ltbench.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
 
 
 def put(store, record, key=None):

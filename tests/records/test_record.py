@@ -154,12 +154,7 @@ def test_a_file_is_the_same_bytes_whatever_the_order_of_the_records(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [
-        (b"<<<<<<< HEAD", "not JSON"),
-        (b"[1, 2]", "not a record"),
-        (b'{"id": "x"', "not JSON"),
-        (b'"\xff"', "not JSON"),
-    ],
+    [(b"<<<<<<< HEAD", "not JSON"), (b"[1, 2]", "not a record"), (b'{"id": "x"', "not JSON"), (b'"\xff"', "not JSON")],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: bytes, expected: str) -> None:
     path = tmp_path / "records.jsonl"

@@ -4,32 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic import record
+from synthetic import record, verification
 
 from ltbench.errors import RecordError
-from ltbench.records.agreement import result_digest
-from ltbench.records.verifications import (
-    Rerun,
-    Verification,
-    read_verifications,
-    seal_verification,
-    verification_status,
-    write_verifications,
-)
+from ltbench.records.verifications import read_verifications, verification_status, write_verifications
 
 RECORDS = [record(seed=seed) for seed in range(3)]
 
 
-def verification(*records, **changes) -> Verification:
-    facts = {
-        "ltbench": "0.2.0", "protocols": ["ltb1"], "cells": {r.id: result_digest(r) for r in records}, "records": "",
-        "recomputed": 0, "rerun": [Rerun(id=records[0].id, same=True, gap=0.0)], "seed": 7, "tolerance": None,
-    }  # fmt: skip
-    return seal_verification(Verification(**facts | changes))
-
-
 def test_records_are_verified_until_one_of_them_changes() -> None:
-    one = verification(*RECORDS)
+    one = verification(RECORDS)
     held = verification_status([one], RECORDS)
     assert held.valid == [one]
     assert all(held.covers(r) for r in RECORDS)
@@ -40,7 +24,7 @@ def test_records_are_verified_until_one_of_them_changes() -> None:
 
 
 def test_a_record_that_is_gone_makes_it_void_and_one_that_came_later_is_self_reported() -> None:
-    one = verification(*RECORDS[:2])
+    one = verification(RECORDS[:2])
     assert verification_status([one], RECORDS[:1]).valid == []
     later = verification_status([one], RECORDS)
     assert [later.covers(r) for r in RECORDS] == [True, True, False]
@@ -48,12 +32,12 @@ def test_a_record_that_is_gone_makes_it_void_and_one_that_came_later_is_self_rep
 
 def test_when_and_where_a_record_was_made_changes_nothing() -> None:
     again = [record(seed=seed, cost={"train_seconds": 99.0}, environment={"processor": "x"}) for seed in range(3)]
-    assert verification(*again).records == verification(*RECORDS[::-1]).records
-    assert verification_status([verification(*RECORDS)], again).covers(again[0])
+    assert verification(again).records == verification(RECORDS[::-1]).records
+    assert verification_status([verification(RECORDS)], again).covers(again[0])
 
 
 def test_a_file_has_one_order_and_can_be_read_again(tmp_path: Path) -> None:
-    entries = [verification(RECORDS[0]), verification(*RECORDS)]
+    entries = [verification(RECORDS[:1]), verification(RECORDS)]
     write_verifications(tmp_path / "a.json", entries)
     write_verifications(tmp_path / "b.json", [*entries[::-1], entries[0]])
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
@@ -66,7 +50,7 @@ def test_a_file_has_one_order_and_can_be_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("field", "value"), [("rerun", []), ("ltbench", "9"), ("recomputed", 5), ("cells", {})])
 def test_a_changed_entry_is_noticed(tmp_path: Path, field: str, value: object) -> None:
     path = tmp_path / "v.json"
-    write_verifications(path, [verification(*RECORDS)])
+    write_verifications(path, [verification(RECORDS)])
     content = json.loads(path.read_text())
     content["verifications"][0][field] = value
     path.write_text(json.dumps(content))

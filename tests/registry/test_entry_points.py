@@ -65,11 +65,7 @@ def test_a_new_plugin_can_be_switched_off_by_name(project: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        None,
-        '[tool.poetry]\nname = "my-pkg"\n',
-        '[project]\nname = "my-pkg"\ndynamic = ["version", "entry-points"]\n',
-    ],
+    [None, '[tool.poetry]\nname = "my-pkg"\n', '[project]\nname = "my-pkg"\ndynamic = ["version", "entry-points"]\n'],
 )
 def test_without_entry_points_in_the_project_file_the_metadata_counts(project: Path, text: str | None) -> None:
     if text is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support import import_path_env, install, loss_source, ltbench
+from support import import_path_env, install, loss_source, ltbench, suite_source
 
 from ltbench.cli import group
 from ltbench.cli.options import VARIABLE
@@ -19,24 +19,14 @@ from ltbench.registry.requirements import check_required, pins
 from ltbench.suite.suite import find_suite
 
 Install = Callable[..., Registry]
-SUITE = """
-schema = 1
-name = "needy"
-title = "Needy"
-question = "What does it need?"
-datasets = ["fashion_mini"]
-imbalance_factors = [10]
-models = ["convnet"]
-seeds = [0]
-required_plugins = ["{requirement}"]
-
-[recipe]
-epochs = 1
-"""
 
 
 def call(*args: object) -> Result:
     return CliRunner().invoke(group, list(map(str, args)), standalone_mode=False)
+
+
+def write_suite(folder: Path, requirement: str) -> None:
+    (folder / "needy.toml").write_text(suite_source("needy", {"epochs": 1}, required_plugins=[requirement], seeds=[0]))
 
 
 def techniques(*args: object) -> set[str]:
@@ -210,7 +200,7 @@ def test_a_missing_requirement_of_a_suite_is_an_error(
 ) -> None:
     third_party("one-pkg", "1.5", one=loss_source("one_loss"))
     third_party("bad-pkg", "1", bad="raise ValueError('no luck')")
-    (tmp_path / "needy.toml").write_text(SUITE.format(requirement=requirement))
+    write_suite(tmp_path, requirement)
     done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
     assert isinstance(done.exception, PluginError)
     assert says in done.exception.what
@@ -223,12 +213,12 @@ def test_a_suite_with_met_requirements_is_planned(third_party: Install, tmp_path
     check_required(["one-pkg>=1.2,<2", "ltbench>=0.1"], "it", registry)
     with pytest.raises(PluginError, match="whose plugins are off"):
         check_required(["one-pkg"], "it", Registry.load(PluginSelection(words=("no:one",)).origin()))
-    (tmp_path / "needy.toml").write_text(SUITE.format(requirement="one-pkg>=1.2"))
+    write_suite(tmp_path, "one-pkg>=1.2")
     done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
     assert done.exception is None, done.exception
 
 
 def test_an_invalid_requirement_is_an_error(tmp_path: Path, registry: Registry) -> None:
-    (tmp_path / "needy.toml").write_text(SUITE.format(requirement="one pkg >> 2"))
+    write_suite(tmp_path, "one pkg >> 2")
     with pytest.raises(SuiteError, match="required plugin 'one pkg >> 2' cannot be read"):
         find_suite(tmp_path / "needy.toml", registry)

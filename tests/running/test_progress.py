@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import time
 
 import pytest
-from fakes import WORK, accept_fake_records, context, make, plan, tree
+from fakes import WORK, make, plan, tree
+from support import python
 
 from ltbench.executor import Terms
 from ltbench.executors.inline import Inline
@@ -23,12 +22,6 @@ from ltbench.timing.job_shape import Shape
 def run_counts(**counted):
     prediction = Prediction(lambda job: (Shape(kind=job.kind), job.spec.get("weight", 1.0)))
     return RunCounts(**({"cells": 144, "slots": 2, "prediction": prediction} | counted))
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def test_counts_are_told_in_one_line():
@@ -142,7 +135,7 @@ def test_showing_lines_needs_no_rich():
         "Progress()(Event(kind='begin', counts=RunCounts(cells=1, slots=1)));"
         "assert 'rich' not in sys.modules and 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    done = python(source)
     assert done.stdout == ""
     assert done.stderr.startswith("cells 0/1 done, 0 running, 0 failed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from fakes import WORK, accept_fake_records, context, journal_keys, make, plan, tree
+from fakes import WORK, journal_keys, make, plan, tree
 
 from ltbench.errors import Interrupted, StoreError
 from ltbench.executor import Terms
@@ -18,12 +18,6 @@ from ltbench.running.store_status import store_status
 from ltbench.timing.estimate import Prediction
 from ltbench.timing.job_shape import Shape
 from ltbench.timing.speed_log import Speeds, SpeedSample
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def log_of(here, **changes):

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, accept_fake_records, context, journal_keys, make, plan, tree, wait_for
+from fakes import WORK, context, journal_keys, make, plan, tree, wait_for
+from support import import_path_env
 
 from ltbench.core.checksums import examine
 from ltbench.errors import Interrupted, StoreError
@@ -22,12 +23,6 @@ from ltbench.executors.inline import Inline
 from ltbench.executors.local import Local
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def inline(here, what, on_event=lambda event: None, **options):
@@ -267,7 +262,7 @@ def test_when_the_time_is_over_nothing_new_is_begun(here):
 def command(root, seconds=0.3, workers=2):
     return subprocess.Popen(
         [sys.executable, "-m", "fakes", str(root), str(seconds), str(workers)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=os.environ | import_path_env(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,26 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner
 from fakes import wait_for
+from support import call, import_path_env, imported
 
-from ltbench.cli import group
 from ltbench.running import run_record
 from ltbench.running.run_record import Part, Run, RunningJob, TimePrediction, lease_key, write
 from ltbench.running.store_status import store_status
 from ltbench.store.leases import Owner
-from ltbench.store.store import Store
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
 
 
 def noted(store, name="20300101T000000-aa", state="running", **changes):
@@ -72,10 +62,11 @@ def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(store):
     lease.release()
 
 
-def test_a_run_of_another_machine_lives_while_its_lease_is_touched(store):
+@pytest.mark.parametrize(("touched", "state"), [(3.0, "running"), (7 * 86_400, "died")], ids=["just now", "last week"])
+def test_a_lease_of_another_machine_without_doubt_is_not_waited_for(store, touched, state):
     run = noted(store)
-    leased(store, lease_key(run.id), touched=3.0)
-    assert states(store_status(store, wait=no_waiting)) == ["running"]
+    leased(store, lease_key(run.id), touched=touched)
+    assert states(store_status(store, wait=no_waiting)) == [state]
 
 
 @pytest.mark.parametrize("touched", [3600.0, -3600.0])
@@ -91,12 +82,6 @@ def test_clocks_that_differ_are_no_death_where_the_lease_is_touched_again(store,
     assert states(store_status(store, wait=beat)) == ["running"]
     assert waits == [7.5]  # a beat of five seconds, and some
     assert states(store_status(store, wait=lambda _: None)) == ["died"]
-
-
-def test_a_lease_of_last_week_is_not_waited_for(store):
-    run = noted(store)
-    leased(store, lease_key(run.id), touched=7 * 86_400)
-    assert states(store_status(store, wait=no_waiting)) == ["died"]
 
 
 def test_jobs_in_flight_age_with_the_last_sign_of_life(store):
@@ -128,9 +113,7 @@ def test_the_last_runs_are_told_and_one_that_lives_whenever_it_began(store):
 
 
 def called(store, *args):
-    result = CliRunner().invoke(group, ["status", "--store", str(store.root), *args])
-    assert result.exit_code == 0, result.exception
-    return result.stdout
+    return call("status", "--store", store.root, *args).stdout
 
 
 def test_a_store_on_which_nothing_ran_says_so_and_stays_as_it_is(store):
@@ -173,13 +156,7 @@ def test_a_read_only_store_is_read(store):
 
 def test_status_starts_without_torch(store):
     noted(store, state="done")
-    source = (
-        "import sys; from ltbench.cli import main\n"
-        "try: main(['status', '--store', sys.argv[1]])\n"
-        "except SystemExit: pass\n"
-        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules), sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", source, str(store.root)], check=True, capture_output=True)
+    assert imported("status", "--store", store.root).isdisjoint({"torch", "numpy", "pandas"})
 
 
 RUN = """
@@ -199,8 +176,7 @@ with Inline(here, Terms(work=WORK)) as executor, RunLog(
 
 
 def test_a_run_is_seen_from_outside_and_seen_dead_when_it_was_killed(store):
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])}
-    other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=env)
+    other = subprocess.Popen([sys.executable, "-c", RUN, str(store.root)], env=os.environ | import_path_env())
     try:
         flying = wait_for(lambda: [f for seen in store_status(store).running for f in seen.in_flight])
         assert [flight.key for flight in flying] == ["fit0"]

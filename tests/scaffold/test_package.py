@@ -9,7 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import OWN_TESTS, VirtualEnvironment, import_path_env, install_package, ltbench, run_own_tests
+from support import (
+    OWN_TESTS,
+    VirtualEnvironment,
+    import_path_env,
+    install_package,
+    ltbench,
+    records_of,
+    run_own_tests,
+    suite_source,
+)
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.hookspecs import API_VERSION
@@ -21,26 +30,8 @@ from ltbench.stages import STAGES
 ROOT = Path(__file__).parents[2]
 # Names unlike those of the templates, so that one that is not replaced is noticed.
 NAMES = {kind: f"quite_another_{kind}" for kind in KINDS}
-SUITE = """
-schema = 1
-name = "tiny"
-title = "Tiny"
-question = "Does it run?"
-datasets = ["{dataset}"]
-profiles = ["{profile}"]
-imbalance_factors = [20]
-models = ["{model}"]
-combinations = {combinations}
-executor = "{executor}"
-figures = []
-
-[recipe]
-steps = 4
-batch_size = 16
-lr = 0.1
-precision = "fp32"
-"""
-BUILT_IN = {"dataset": "fashion_mini", "profile": "exp", "model": "convnet[width=4]", "executor": "inline"}
+SHORT = {"steps": 4, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
+BUILT_IN = {"dataset": "fashion_mini", "profile": "exp", "model": "convnet[width=4]"}
 
 
 def generate(folder: Path, *kinds: str) -> Path:
@@ -63,16 +54,16 @@ def run(folder: Path, kinds: list[str], env: dict[str, str]) -> list[dict]:
     if {"regime", "mix", "dataset"} <= set(kinds):
         # The new data set has no augmentation of its own, so there is nothing but a mix to switch off.
         combinations[combinations.index([new["regime"]])].append(new["mix"])
-    pauseless = {"executor": f"{new['executor']}[pause=0]"} if "executor" in kinds else {}
-    (folder / "tiny.toml").write_text(SUITE.format(combinations=json.dumps(combinations), **BUILT_IN | new | pauseless))
+    lists = {f"{stage}s": [new.get(stage, name)] for stage, name in BUILT_IN.items()}
+    executor = f"{new['executor']}[pause=0]" if "executor" in kinds else "inline"
+    fields = lists | {"imbalance_factors": [20], "combinations": combinations, "executor": executor, "figures": []}
+    (folder / "tiny.toml").write_text(suite_source("tiny", SHORT, **fields))
     at = ["--store", str(folder / "store"), "--leaderboards", str(folder / "leaderboards")]
     done = ltbench("run", "--suite", str(folder / "tiny.toml"), *at, env=env, cwd=folder)
     assert done.returncode == 0, done.stderr
     page = (folder / "leaderboards" / "tiny" / "README.md").read_text()
     assert all(name in page for names in combinations for name in names)
-    records = [
-        json.loads(line) for line in (folder / "leaderboards" / "tiny" / "records.jsonl").read_text().splitlines()
-    ]
+    records = records_of(folder / "leaderboards" / "tiny")
     assert len(records) == 1 + len(combinations)
     assert all(record["status"] == "ok" for record in records)
     return records

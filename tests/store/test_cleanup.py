@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from support import call, main_result
 
-from ltbench.cli.cache import command
 from ltbench.store.cleanup import disposable, enough_for, items, remove, sizes_by_kind
 from ltbench.store.store import Store
 from ltbench.store.training_states import end_state, snapshots
@@ -96,29 +95,22 @@ def test_age(store: Store) -> None:
 
 def test_an_empty_and_a_missing_store(tmp_path: Path) -> None:
     assert not list(items(Store(tmp_path / "none")))
-    result = CliRunner().invoke(command, ["--store", str(tmp_path / "none")], standalone_mode=False)
-    assert "0 B" in result.output
+    assert "0 B" in call("cache", "--store", tmp_path / "none").stdout
     assert not (tmp_path / "none").exists()
-
-
-def invoke(*args: str) -> str:
-    result = CliRunner().invoke(command, list(args), standalone_mode=False)
-    assert result.exception is None, result.output
-    return result.output
 
 
 def test_the_command_shows_says_and_prunes(store: Store) -> None:
     where = ("--store", str(store.root))
-    shown = json.loads(invoke("show", "--json", *where))
+    shown = json.loads(call("cache", "show", "--json", *where).output)
     assert {one["kind"]: one["prunable"] for one in shown["kinds"]}["snapshots"] == 3
-    assert "would be removed: 3 snapshots" in invoke("prune", "--dry-run", *where)
+    assert "would be removed: 3 snapshots" in call("cache", "prune", "--dry-run", *where).output
     assert kinds(items(store))["snapshots"] == 3
-    assert "removed: 3 snapshots" in invoke("prune", *where)
+    assert "removed: 3 snapshots" in call("cache", "prune", *where).output
     assert "snapshots" not in kinds(items(store))
-    assert json.loads(invoke("prune", "--json", *where))["bytes"] == 0
+    assert json.loads(call("cache", "prune", "--json", *where).output)["bytes"] == 0
 
 
-def test_a_malformed_size_is_refused() -> None:
-    result = CliRunner().invoke(command, ["prune", "--max-size", "much"])
-    assert result.exit_code == 2
-    assert "500MB" in result.output
+def test_a_malformed_size_is_refused(capsys) -> None:
+    code, _, error = main_result(capsys, "cache", "prune", "--max-size", "much")
+    assert code == 2
+    assert "500MB" in error

@@ -36,11 +36,6 @@ for number in range(10_000):
 """
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
-
-
 def put(store, key="abc123", content=b"weights", **meta):
     with store.writing(key) as folder:
         (folder / "weights.bin").write_bytes(content)
@@ -120,24 +115,8 @@ def test_a_store_can_be_sent_to_another_process(store):
 # --- damage -----------------------------------------------------------------------------------------------------
 
 
-def truncated(folder):
-    (folder / "weights.bin").write_bytes(b"weig")
-
-
 def flipped(folder):
     (folder / "weights.bin").write_bytes(b"weighTs")
-
-
-def gone(folder):
-    (folder / "weights.bin").unlink()
-
-
-def foreign(folder):
-    (folder / "state.bin").write_bytes(b"of another")
-
-
-def without_digest(folder):
-    (folder / "digest.json").write_bytes(b"")
 
 
 def meta_changed(folder):
@@ -149,9 +128,18 @@ def of_another_key(folder):
     (folder / "digest.json").write_text(text.replace("abc123", "abc124"))
 
 
-@pytest.mark.parametrize(
-    "harm", [truncated, flipped, gone, foreign, without_digest, meta_changed, of_another_key], ids=lambda f: f.__name__
-)
+HARM = {
+    "truncated": lambda folder: (folder / "weights.bin").write_bytes(b"weig"),
+    "flipped": flipped,
+    "gone": lambda folder: (folder / "weights.bin").unlink(),
+    "foreign": lambda folder: (folder / "state.bin").write_bytes(b"of another"),
+    "without digest": lambda folder: (folder / "digest.json").write_bytes(b""),
+    "meta changed": meta_changed,
+    "of another key": of_another_key,
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
 def test_a_damaged_artefact_is_quarantined_and_can_be_made_again(store, harm, caplog):
     put(store, cost=3)
     harm(store.path("abc123"))

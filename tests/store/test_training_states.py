@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from fakes import WORK, accept_fake_records, context, make, plan
+from fakes import WORK, make, plan
 
 from ltbench.errors import Interrupted
 from ltbench.executor import Context, Terms
 from ltbench.executors.inline import Inline
 from ltbench.running.runner import run
 from ltbench.store.training_states import end_state, fit_of, remove_states, snapshots
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Context:
-    accept_fake_records(monkeypatch)
-    return context(tmp_path / "store")
 
 
 def put(here: Context, *keys: str) -> None:

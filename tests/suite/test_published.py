@@ -4,23 +4,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from support import suite_source
 
 from ltbench.errors import SuiteError
 from ltbench.registry.registry import Registry
 from ltbench.suite.published import parse_figure
 from ltbench.suite.suite import Suite, changed, find_suite, read_suite
 
-GOOD = """
-schema = 1
-name = "mine"
-title = "Mine"
-question = "What?"
-datasets = ["fashion_mini"]
-imbalance_factors = [10]
-models = ["convnet"]
-figures = ["bars", "bags[threshold=120]"]
-[recipe]
-epochs = 2
+GOOD = (
+    suite_source("mine", {"epochs": 2}, figures=["bars", "bags[threshold=120]"])
+    + """
 [[reported]]
 source = "Table 1"
 techniques = ["mixup", "cb_sampler"]
@@ -41,6 +34,7 @@ worse = ["isns"]
 sign = "="
 within = 0.01
 """
+)
 
 
 def read(tmp_path: Path, text: str) -> Suite:

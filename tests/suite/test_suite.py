@@ -3,23 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support import suite_source
 
 from ltbench.errors import SuiteError, UnknownName
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import changed, find_suite, read_suite
 
-GOOD = """
-schema = 1
-name = "mine"
-title = "Mine"
-question = "What?"
-datasets = ["fashion_mini"]
-imbalance_factors = [10]
-models = ["convnet"]
-techniques = ["mixup"]
-[recipe]
-epochs = 2
-"""
+GOOD = suite_source("mine", {"epochs": 2}, techniques=["mixup"])
 
 
 def write(tmp_path: Path, text: str) -> Path:

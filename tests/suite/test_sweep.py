@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support import suite_source
 
 from ltbench.cli.options import asked_suite
 from ltbench.cli.running.reproduce_command import reproducing
@@ -13,24 +14,10 @@ from ltbench.registry.registry import Registry
 from ltbench.suite.recipe import Recipe, sweep_recipe
 from ltbench.suite.suite import Suite, changed, read_suite
 
-TEXT = """
-schema = 1
-name = "mine"
-title = "Mine"
-question = "What?"
-datasets = ["fashion_mini"]
-imbalance_factors = [10]
-models = ["convnet"]
-{lines}
-[recipe]
-steps = 2
-{tables}
-"""
 
-
-def written(folder: Path, lines: str = "", tables: str = "") -> Suite:
+def written(folder: Path, sweep: str = "", **fields: object) -> Suite:
     path = folder / "mine.toml"
-    path.write_text(TEXT.format(lines=lines, tables=tables))
+    path.write_text(suite_source("mine", {"steps": 2}, **fields) + sweep)
     return read_suite(path)
 
 
@@ -76,13 +63,13 @@ def test_a_swept_length_replaces_the_other_kind_of_length() -> None:
 )
 def test_a_bad_sweep_names_file_and_field(table: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError) as error:
-        written(tmp_path, tables=f"[sweep]\n{table}")
+        written(tmp_path, f"[sweep]\n{table}")
     assert said in str(error.value)
     assert "mine.toml" in str(error.value)
 
 
 def test_every_value_of_a_sweep_is_a_separate_recipe_in_fits_and_cells(tmp_path: Path, registry: Registry) -> None:
-    suite = written(tmp_path, 'techniques = ["mixup", "tta"]', "[sweep]\nlr = [0.01, 0.1]\nbatch_size = [32, 64]")
+    suite = written(tmp_path, "[sweep]\nlr = [0.01, 0.1]\nbatch_size = [32, 64]", techniques=["mixup", "tta"])
     plan = make_plan(suite, registry, tmp_path)
     assert (len(plan.cells), len(plan.of_kind("fit"))) == (16, 8)
     for cell in plan.cells:
@@ -92,14 +79,14 @@ def test_every_value_of_a_sweep_is_a_separate_recipe_in_fits_and_cells(tmp_path:
 
 
 def test_one_value_of_a_sweep_is_the_same_cell_as_without_a_sweep(tmp_path: Path, registry: Registry) -> None:
-    suite = written(tmp_path, 'techniques = ["mixup"]')
+    suite = written(tmp_path, techniques=["mixup"])
     sweep = changed(suite, sweep={"lr": [0.01, 0.1]})
     alone = changed(suite, recipe={"steps": 2, "lr": 0.01})
     assert make_plan(alone, registry, tmp_path).jobs.items() <= make_plan(sweep, registry, tmp_path).jobs.items()
 
 
 def test_a_setting_of_the_command_line_replaces_a_sweep(tmp_path: Path, registry: Registry) -> None:
-    written(tmp_path, tables="[sweep]\nlr = [0.01, 0.1]\nsteps = [1, 2]")
+    written(tmp_path, "[sweep]\nlr = [0.01, 0.1]\nsteps = [1, 2]")
     suite = asked(registry, tmp_path / "mine.toml", settings=("lr=0.5", "epochs=3"))
     assert suite.recipes() == [Recipe(epochs=3, lr=0.5)]
 
@@ -108,9 +95,7 @@ def test_a_setting_of_the_command_line_replaces_a_sweep(tmp_path: Path, registry
 
 
 def test_a_list_of_combinations_is_run_beside_the_baseline(tmp_path: Path, registry: Registry) -> None:
-    suite = written(
-        tmp_path, 'combinations = [["mixup", "cb_sampler", "tta"], ["cb_sampler"], ["cb_sampler", "cutmix"]]'
-    )
+    suite = written(tmp_path, combinations=[["mixup", "cb_sampler", "tta"], ["cb_sampler"], ["cb_sampler", "cutmix"]])
     plan = make_plan(suite, registry, tmp_path)
     assert labels(plan) == ["baseline", "cb_sampler", "cb_sampler + cutmix", "cb_sampler + mixup + tta"]
     assert suite.techniques == ("mixup", "cb_sampler", "tta", "cutmix")
@@ -118,27 +103,27 @@ def test_a_list_of_combinations_is_run_beside_the_baseline(tmp_path: Path, regis
 
 
 def test_a_sweep_in_a_listed_combination_is_several(tmp_path: Path, registry: Registry) -> None:
-    suite = written(tmp_path, 'combinations = [["label_smooth[eps=0.1,0.3]", "mixup[alpha=0.2,1]"]]')
+    suite = written(tmp_path, combinations=[["label_smooth[eps=0.1,0.3]", "mixup[alpha=0.2,1]"]])
     assert len(make_plan(suite, registry, tmp_path).cells) == 1 + 4
 
 
 def test_a_listed_combination_that_makes_no_sense_is_left_out_with_the_reason(
     tmp_path: Path, registry: Registry
 ) -> None:
-    plan = make_plan(written(tmp_path, 'combinations = [["mixup", "drw"]]'), registry, tmp_path)
+    plan = make_plan(written(tmp_path, combinations=[["mixup", "drw"]]), registry, tmp_path)
     assert labels(plan) == ["baseline"]
     (left,) = plan.left_out
     assert "drw needs" in left.reason
 
 
 def test_options_that_a_list_of_combinations_makes_pointless_are_refused(tmp_path: Path, registry: Registry) -> None:
-    for line in ('strategy = "each"', 'techniques = ["tta"]'):
+    for option in ({"strategy": "each"}, {"techniques": ["tta"]}):
         with pytest.raises(SuiteError, match="change nothing"):
-            written(tmp_path, f'combinations = [["mixup"]]\n{line}')
+            written(tmp_path, combinations=[["mixup"]], **option)
     with pytest.raises(UsageError, match="a listed combination stacks one technique per stage"):
-        make_plan(written(tmp_path, 'combinations = [["mixup", "cutmix"]]'), registry, tmp_path)
+        make_plan(written(tmp_path, combinations=[["mixup", "cutmix"]]), registry, tmp_path)
     with pytest.raises(LtbenchError):
-        written(tmp_path, "combinations = [[]]")
+        written(tmp_path, combinations=[[]])
 
 
 @pytest.mark.parametrize(
@@ -148,13 +133,13 @@ def test_options_that_a_list_of_combinations_makes_pointless_are_refused(tmp_pat
 def test_the_command_line_overrides_a_list(
     options: dict[str, object], cells: int, tmp_path: Path, registry: Registry
 ) -> None:
-    written(tmp_path, 'combinations = [["mixup", "tta"]]')
+    written(tmp_path, combinations=[["mixup", "tta"]])
     suite = asked(registry, tmp_path / "mine.toml", **options)
     assert len(make_plan(suite, registry, tmp_path).cells) == cells
 
 
 def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Path) -> None:
-    own = written(tmp_path, 'combinations = [["mixup", "tta"]]')
+    own = written(tmp_path, combinations=[["mixup", "tta"]])
     registry = Registry.load()
     registry.suites["mine"] = tmp_path / "mine.toml"
     asked_for = changed(own, combinations=[], strategy="all")

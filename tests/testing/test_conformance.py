@@ -7,7 +7,7 @@ import sys
 from typing import Annotated
 
 import pytest
-from support import loss_source
+from support import loss_source, python
 from testing.broken.manners import ForgottenParameter, Sound
 
 from ltbench import Loss, Meta
@@ -114,7 +114,7 @@ def test_one_line_makes_a_test_for_each_check(tmp_path) -> None:
 
 def test_pytest_is_imported_by_nothing_but_checks() -> None:
     code = "import sys; from ltbench.testing import checks, conformance; print({'pytest', 'torch', 'numpy'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert python(code).stdout == "set()\n"
 
 
 def test_a_finding_prints_observation_and_fix() -> None:

@@ -3,12 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from synthetic import identity, raw, record, suite
+from synthetic import identified, raw, record, suite
 
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare.compare import compare_cells, compare_combinations, compare_sets
 from ltbench.leaderboard.compare.terminal import comparison_text
-from ltbench.records.record import seal, validate
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1, 2, 3), names=("cb_sampler", "mixup"))
 
@@ -96,9 +95,7 @@ def test_what_only_one_side_has_is_listed_by_combination() -> None:
 def test_cells_of_one_place_and_another_identity_are_compared_with_what_differs() -> None:
     made = raw(environment={"torch": "3"})
     made["fits"][0]["data"]["fingerprint"] = "beef"
-    made["spec"]["members"] = [identity(made["fits"][0])]
-    other = validate(seal(made | {"id": identity(made["spec"])}))
-    found = compare_sets([record(environment={"torch": "2"})], [other], ("a", "b"), "top1")
+    found = compare_sets([record(environment={"torch": "2"})], [identified(made)], ("a", "b"), "top1")
     assert found.other_spec == ["fits[0].data.fingerprint: f00d / beef"]
     assert found.machines == ["torch 2 / 3"]
     assert not found.same

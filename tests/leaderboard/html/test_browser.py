@@ -65,6 +65,11 @@ def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture
+def page(visit: Callable[..., Page], file: Path) -> Page:
+    return visit(file)
+
+
 EFFECTS = [
     {"techniques": ["mixup"], "factor": None, "mean": -2.5, "low": -3.0, "high": -2.0, "n": 3, "contexts": 8},
     {"techniques": ["tta"], "factor": None, "mean": 0.5, "low": -0.5, "high": 1.5, "n": 3, "contexts": 8},
@@ -104,10 +109,7 @@ def drawn(page: Page, section: str, number: int = 1) -> Locator:
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_the_report_opens_with_what_won_and_whether_that_means_anything(
-    visit: Callable[..., Page], file: Path, quick: list[Record]
-) -> None:
-    page = visit(file)
+def test_the_report_opens_with_what_won_and_whether_that_means_anything(page: Page, quick: list[Record]) -> None:
     best = boards(sorted(quick, key=sort_key), ())[0].across.rows[0]
     assert page.title() == "Four techniques"
     expect(page.locator("#verdict .winner")).to_have_text(best.label)
@@ -116,8 +118,7 @@ def test_the_report_opens_with_what_won_and_whether_that_means_anything(
     assert len(labels(page)) == 16
 
 
-def test_a_click_on_a_header_sorts_and_says_so(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
     assert header(page, "#").get_attribute("aria-sort") == "ascending"
     header(page, "techniques").locator("button").click()
     assert header(page, "techniques").get_attribute("aria-sort") == "ascending"
@@ -128,8 +129,7 @@ def test_a_click_on_a_header_sorts_and_says_so(visit: Callable[..., Page], file:
     assert labels(page) == sorted(labels(page), reverse=True)
 
 
-def test_a_score_is_sorted_by_its_number_and_the_best_comes_first(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_a_score_is_sorted_by_its_number_and_the_best_comes_first(page: Page) -> None:
     at_factor(page, "50")
     for heading, is_high_good in (("many", True), ("worst", True), ("n", True)):
         header(page, heading).locator("button").click()
@@ -153,8 +153,7 @@ def test_what_has_no_number_comes_last_in_both_directions(opened: Callable[..., 
     assert column(page, "top-1")[-1] == "FAILED"
 
 
-def test_the_keyboard_alone_sorts_ticks_and_opens(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_the_keyboard_alone_sorts_ticks_and_opens(page: Page) -> None:
     header(page, "n").locator("button").focus()
     page.keyboard.press("Enter")
     assert header(page, "n").get_attribute("aria-sort") == "descending"
@@ -170,8 +169,7 @@ def test_the_keyboard_alone_sorts_ticks_and_opens(visit: Callable[..., Page], fi
     assert page.evaluate("document.activeElement.className") == "link"
 
 
-def test_rows_are_filtered_by_stage_technique_and_text(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_rows_are_filtered_by_stage_technique_and_text(page: Page) -> None:
     page.locator("#stage-sampler").select_option(label="cb_sampler")
     assert len(labels(page)) == 8
     assert all("cb_sampler" in label for label in labels(page))
@@ -191,8 +189,7 @@ def test_rows_are_filtered_by_stage_technique_and_text(visit: Callable[..., Page
     assert len(labels(page)) == 8
 
 
-def test_the_imbalance_factor_and_the_metric_change_the_table(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_the_imbalance_factor_and_the_metric_change_the_table(page: Page) -> None:
     at_factor(page, "100")
     expect(page.locator("#verdict .eyebrow")).to_have_text("Best at imbalance factor 100")
     expect(page.locator("#table caption")).to_contain_text("Imbalance factor 100")
@@ -204,10 +201,7 @@ def test_the_imbalance_factor_and_the_metric_change_the_table(visit: Callable[..
     assert page.locator('th[data-heading="ECE"]').count() == 1
 
 
-def test_runs_that_are_lacking_and_cells_that_failed_are_said_on_the_row(
-    visit: Callable[..., Page], file: Path
-) -> None:
-    page = visit(file)
+def test_runs_that_are_lacking_and_cells_that_failed_are_said_on_the_row(page: Page) -> None:
     page.get_by_label("Search").fill("failed")
     assert labels(page) == ["mixup + tta"]
     assert "2 of 3 runs at every factor" in page.locator("#table tbody th.name").inner_text()
@@ -218,8 +212,7 @@ def test_runs_that_are_lacking_and_cells_that_failed_are_said_on_the_row(
 # --- comparisons and charts -----------------------------------------------------------------------------------------
 
 
-def test_ticked_rows_are_compared_side_by_side(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_ticked_rows_are_compared_side_by_side(page: Page) -> None:
     drawn(page, "#compare", 5)  # classes, two curves, and two matrices: the baseline and the best are ticked
     page.get_by_label("Compare tta", exact=True).check()
     drawn(page, "#compare", 6)
@@ -229,8 +222,7 @@ def test_ticked_rows_are_compared_side_by_side(visit: Callable[..., Page], file:
     expect(page.locator("#compare-body")).to_contain_text("Tick rows")
 
 
-def test_no_more_rows_are_ticked_than_colours_tell_apart(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_no_more_rows_are_ticked_than_colours_tell_apart(page: Page) -> None:
     for _ in range(4):
         page.locator("#table tbody input:not(:checked)").first.click()
     assert page.locator("#table tbody input:not(:checked):not(:disabled)").count() == 0
@@ -238,10 +230,7 @@ def test_no_more_rows_are_ticked_than_colours_tell_apart(visit: Callable[..., Pa
     assert page.locator("#table tbody input:not(:checked):not(:disabled)").count() == 11
 
 
-def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(
-    visit: Callable[..., Page], file: Path, quick: list[Record]
-) -> None:
-    page = visit(file)
+def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(page: Page, quick: list[Record]) -> None:
     figure = page.locator("#compare figure").first
     assert "Line chart of the accuracy of 10 classes: " in (
         figure.locator(".plotting").get_attribute("aria-label") or ""
@@ -258,8 +247,7 @@ def test_a_chart_says_what_it_shows_and_has_its_numbers_as_a_table(
         assert len(picture.get_attribute("aria-label") or "") > 20
 
 
-def test_the_confusion_matrix_is_the_sum_over_runs(visit: Callable[..., Page], file: Path, quick: list[Record]) -> None:
-    page = visit(file)
+def test_the_confusion_matrix_is_the_sum_over_runs(page: Page, quick: list[Record]) -> None:
     drawn(page, "#compare", 5)
     page.locator("#compare figure").first.evaluate("figure => { figure.id = 'before' }")
     page.get_by_role("combobox", name="Imbalance factor").select_option("10")
@@ -289,8 +277,7 @@ def test_the_pareto_front_is_as_worked_by_hand(opened: Callable[..., Page]) -> N
     assert [text.split()[0] for text in page.locator("#cost ol li").all_inner_texts()] == ["ldam"]
 
 
-def test_the_heat_map_has_main_effects_and_interactions(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_the_heat_map_has_main_effects_and_interactions(page: Page) -> None:
     picture = drawn(page, "#effects")
     assert {"+0.5", "−2.5", "+1.3"} <= set(picture.locator("text").all_text_contents())
     assert "tta +0.5 (−0.5 to +1.5); mixup −2.5" in page.locator("#effects .plotting").get_attribute("aria-label")
@@ -332,10 +319,7 @@ def test_dark_and_light_follow_the_system_and_the_switch(visit: Callable[..., Pa
 # --- where a number comes from ---------------------------------------------------------------------------------------
 
 
-def test_a_row_leads_to_configuration_environment_plugins_and_command(
-    visit: Callable[..., Page], file: Path, quick: list[Record]
-) -> None:
-    page = visit(file)
+def test_a_row_leads_to_configuration_environment_plugins_and_command(page: Page, quick: list[Record]) -> None:
     page.get_by_role("button", name="cb_sampler + tta", exact=True).click()
     dialog = page.get_by_role("dialog", name="cb_sampler + tta")
     cells = [r for r in quick if r.label == "cb_sampler + tta"]
@@ -355,8 +339,7 @@ def test_a_row_leads_to_configuration_environment_plugins_and_command(
     assert wanted.digest in dialog.inner_text()
 
 
-def test_a_failed_cell_shows_its_error_and_log(visit: Callable[..., Page], file: Path) -> None:
-    page = visit(file)
+def test_a_failed_cell_shows_its_error_and_log(page: Page) -> None:
     page.get_by_text("Failed: 1 row").scroll_into_view_if_needed()
     page.locator("#about").get_by_role("button", name="mixup + tta").click()
     dialog = page.get_by_role("dialog")

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 from support import flip
-from synthetic import publish, record, suite
+from synthetic import publish, record, suite, verification
 
 from ltbench.errors import OutOfDate, RecordError
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.publish import check, load, update, write_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import invalidate, records_file
-from ltbench.records.verifications import Rerun, Verification, seal_verification, write_verifications
+from ltbench.records.verifications import Rerun, write_verifications
 
 RECORDS = suite(factors=(10.0, 100.0), seeds=(0, 1), names=("mixup", "tta"))
 FACTS = SuiteFacts(name="quick", title="Quick")
@@ -25,11 +24,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def verify(folder: Path, records, gap: float = 0.0) -> None:
-    one = Verification(
-        ltbench="0.2.0", protocols=["ltb1"], cells={r.id: result_digest(r) for r in records}, records="", recomputed=0,
-        rerun=[Rerun(id=records[0].id, same=not gap, gap=gap)], seed=7, tolerance=None,
-    )  # fmt: skip
-    write_verifications(folder / "verified.json", [seal_verification(one)])
+    one = verification(records, rerun=[Rerun(id=records[0].id, same=not gap, gap=gap)])
+    write_verifications(folder / "verified.json", [one])
     update(folder.parent)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from plugins.checks import available
 
-from ltbench.core.folders import data_root
 from ltbench.errors import DataError, ParameterError
 from ltbench.longtail import check_counts
 from ltbench_plugins.datasets import _folders
@@ -154,11 +154,7 @@ def test_counts_are_written_with_a_plus(registry) -> None:
 
 @pytest.fixture
 def real() -> Path:
-    try:
-        BreastHistopathology().locate(data_root())
-    except DataError as missing:
-        pytest.skip(f"{missing.what} (under {data_root()})")
-    return data_root()
+    return available(BreastHistopathology())
 
 
 @pytest.mark.data

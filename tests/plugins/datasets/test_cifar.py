@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from plugins.checks import available
 
 from ltbench import DatasetInfo
 from ltbench.core.folders import data_root
@@ -314,12 +315,7 @@ def test_torchvision_names_the_same_official_files() -> None:
 
 @pytest.fixture(scope="module", params=REAL, ids=lambda d: d.name)
 def real(request):
-    dataset = request.param
-    try:
-        dataset.locate(data_root())
-    except DataError as missing:
-        pytest.skip(f"{missing.what} (under {data_root()})")
-    return dataset, dataset.load(data_root())
+    return request.param, request.param.load(available(request.param))
 
 
 @pytest.mark.data

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support import python
 
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
@@ -256,8 +255,7 @@ def test_a_description_needs_no_torch(root: Path) -> None:
         "import sys; from pathlib import Path; from ltbench_plugins.datasets.image_folder import ImageFolder;"
         f"print(ImageFolder(path='pets', size=8).info(Path({str(root)!r})).train_counts, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "(3, 2) False"
+    assert python(code).stdout.strip() == "(3, 2) False"
 
 
 def test_it_is_written_on_a_command_line_as_other_techniques_are(registry) -> None:

@@ -23,7 +23,3 @@ def test_it_equals_torch() -> None:
     torch.testing.assert_close(
         CrossEntropy().per_sample(logits, labels, COUNTS), F.cross_entropy(logits, labels, reduction="none")
     )
-
-
-def test_it_is_the_baseline() -> None:
-    assert CrossEntropy.baseline

@@ -4,9 +4,7 @@ import math
 
 import pytest
 import torch
-from plugins.checks import both_sizes, long_tail
 
-from ltbench_plugins.losses.cross_entropy import CrossEntropy
 from ltbench_plugins.losses.ldam import Ldam
 
 
@@ -23,11 +21,3 @@ def test_the_margin_is_taken_off_the_true_class_alone() -> None:
     logits = torch.zeros(1, 3)
     loss = Ldam(scale=1, max_margin=1).per_sample(logits, torch.tensor([2]), torch.tensor([100, 10, 5]))
     assert float(loss) == pytest.approx(math.log(2 + math.exp(-1)) + 1)
-
-
-@both_sizes
-def test_no_margin_and_no_scale_is_cross_entropy(classes: int) -> None:
-    logits, labels = torch.randn(20, classes, generator=torch.Generator().manual_seed(0)), torch.arange(20) % classes
-    counts = long_tail(classes)
-    expected = CrossEntropy().per_sample(logits, labels, counts)
-    torch.testing.assert_close(Ldam(max_margin=0, scale=1).per_sample(logits, labels, counts), expected)

@@ -4,10 +4,7 @@ import math
 
 import pytest
 import torch
-from plugins.checks import both_sizes, long_tail
 
-from ltbench_plugins.losses.cross_entropy import CrossEntropy
-from ltbench_plugins.losses.logit_adjust import LogitAdjust
 from ltbench_plugins.losses.vs import Vs
 
 
@@ -18,18 +15,3 @@ def test_by_hand() -> None:
     assert losses.tolist() == pytest.approx([math.log(2)] * 2)
     losses = Vs(gamma=0.5, tau=1).per_sample(logits, labels, counts)
     assert losses.tolist() == pytest.approx([-math.log(0.8), -math.log(0.2)])
-
-
-@both_sizes
-def test_gamma_zero_is_logit_adjustment(classes: int) -> None:
-    logits, labels = torch.randn(20, classes, generator=torch.Generator().manual_seed(0)), torch.arange(20) % classes
-    counts = long_tail(classes)
-    expected = LogitAdjust(tau=1.25).per_sample(logits, labels, counts)
-    torch.testing.assert_close(Vs(gamma=0, tau=1.25).per_sample(logits, labels, counts), expected)
-
-
-def test_both_zero_is_cross_entropy() -> None:
-    logits, labels = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 4
-    counts = long_tail(4)
-    expected = CrossEntropy().per_sample(logits, labels, counts)
-    torch.testing.assert_close(Vs(gamma=0, tau=0).per_sample(logits, labels, counts), expected)

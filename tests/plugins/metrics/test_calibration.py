@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from ltbench.errors import ParameterError
 from ltbench_plugins.metrics.calibration import Calibration
 
 COUNTS = np.array([10, 10])
@@ -35,16 +34,9 @@ def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not() -> None:
     assert Calibration().compute(probabilities, 1 - labels, COUNTS)["ece"] == 1.0
 
 
-def test_nll_is_the_mean_negative_logarithm_of_the_true_class() -> None:
-    probabilities, labels = binary([0.5, 0.25], [True, True])
-    assert Calibration().compute(probabilities, labels, COUNTS)["nll"] == pytest.approx(1.5 * math.log(2))
-
-
-def test_a_probability_of_zero_is_costly_and_not_infinite() -> None:
-    probabilities, labels = binary([1.0], [False])
-    assert Calibration().compute(probabilities, labels, COUNTS)["nll"] == pytest.approx(52 * math.log(2))
-
-
-def test_bins_are_counted_from_one() -> None:
-    with pytest.raises(ParameterError, match="bins = 0"):
-        Calibration(bins=0)
+@pytest.mark.parametrize(
+    ("confidences", "correct", "doublings"), [([0.5, 0.25], [True, True], 1.5), ([1.0], [False], 52)]
+)
+def test_nll_is_the_mean_negative_logarithm_of_the_true_class_and_finite(confidences, correct, doublings) -> None:
+    probabilities, labels = binary(confidences, correct)
+    assert Calibration().compute(probabilities, labels, COUNTS)["nll"] == pytest.approx(doublings * math.log(2))

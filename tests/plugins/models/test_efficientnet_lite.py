@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plugins.checks import build, parameters, shape
 
 from ltbench.errors import DataError, PluginError
 from ltbench_plugins.models._networks import efficientnet_lite as lite
@@ -47,17 +48,14 @@ def photograph(size: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_has_the_published_number_of_parameters(registry, variant: int) -> None:
-    with torch.device("meta"):
-        network = registry.parse(f"efficientnet_lite{variant}", "model").build(3, 32, 1000)
-    assert sum(p.numel() for p in network.parameters()) == PARAMETERS[variant]
+    assert parameters(build(registry, f"efficientnet_lite{variant}", classes=1000)) == PARAMETERS[variant]
 
 
 @pytest.mark.parametrize(("channels", "size", "classes"), [(1, 28, 2), (3, 32, 1000), (4, 32, 10)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_channels_size_and_classes_are_adapted(registry, variant: int, channels: int, size: int, classes: int) -> None:
-    with torch.device("meta"):
-        network = registry.parse(f"efficientnet_lite{variant}", "model").build(channels, size, classes).eval()
-    assert network(torch.empty(2, channels, size, size, device="meta")).shape == (2, classes)
+    network = build(registry, f"efficientnet_lite{variant}", channels, size, classes)
+    assert shape(network, channels, size) == (2, classes)
     assert network.get_classifier().out_features == classes
 
 

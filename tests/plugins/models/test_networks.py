@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
+from plugins.checks import build, parameters, shape
+from support import python
 from torch import nn
 
-from ltbench import Model
 from ltbench.errors import DataError
 from ltbench_plugins.models._networks.resnet_cifar import Block
 
 OWN = ("cnn_cifar", "convnet9", "resnet20", "resnet32", "resnet44", "resnet56")
-
-
-def build(registry, text: str, channels: int = 3, size: int = 32, classes: int = 10) -> nn.Module:
-    """Return the network without its weights: shapes and counts need none."""
-    model = registry.parse(text, "model")
-    assert isinstance(model, Model)
-    with torch.device("meta"):
-        return model.build(channels, size, classes)
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 @pytest.mark.parametrize("classes", [2, 1000])
@@ -34,7 +21,7 @@ def parameters(network: nn.Module) -> int:
 @pytest.mark.parametrize("name", OWN)
 def test_logits_have_a_column_for_each_class(registry, name: str, channels: int, size: int, classes: int) -> None:
     network = build(registry, name, channels, size, classes)
-    assert network(torch.empty(2, channels, size, size, device="meta")).shape == (2, classes)
+    assert shape(network, channels, size) == (2, classes)
     classifier = network.get_classifier()
     assert isinstance(classifier, nn.Linear)
     assert classifier.out_features == classes
@@ -45,7 +32,7 @@ def test_an_image_that_is_too_small_is_an_error_that_says_how_large_it_has_to_be
     registry, name: str, least: int
 ) -> None:
     network = build(registry, name, 3, least)
-    assert network(torch.empty(2, 3, least, least, device="meta")).shape == (2, 10)
+    assert shape(network, 3, least) == (2, 10)
     with pytest.raises(DataError, match=f"needs images of {least} pixels"):
         build(registry, name, 3, least - 1)
 
@@ -152,7 +139,7 @@ for _ in range(3):
     images = torch.randn(32, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     network(images).sum().backward()
 """
-    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+    python(code)
 
 
 # --- resnet -----------------------------------------------------------------------------------------------------
@@ -207,7 +194,7 @@ def test_a_block_that_keeps_its_width_passes_its_input_on() -> None:
 # --- all of them ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["convnet9", "resnet20"])
+@pytest.mark.parametrize("name", ["convnet", "convnet9", "resnet20"])
 def test_one_seed_gives_one_network(registry, name: str) -> None:
     networks = []
     for _ in range(2):

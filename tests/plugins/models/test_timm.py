@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import urllib.request
 
 import pytest
 import timm
 import torch
+from plugins.checks import build, parameters, shape
+from support import python
 from torch import nn
 
 from ltbench.errors import DataError, ParameterError
@@ -17,15 +17,6 @@ from ltbench.registry.registry import UnknownTechnique
 from ltbench_plugins.models._networks import timm_network
 from ltbench_plugins.models._networks._pointwise import StridedPointwise, with_safe_strides
 from ltbench_plugins.models._timm_names import timm_names
-
-
-def build(registry, text: str, channels: int = 3, size: int = 32, classes: int = 10) -> nn.Module:
-    with torch.device("meta"):
-        return registry.parse(text, "model").build(channels, size, classes)
-
-
-def shape(network: nn.Module, channels: int = 3, size: int = 32) -> tuple[int, ...]:
-    return tuple(network.eval()(torch.empty(2, channels, size, size, device="meta")).shape)
 
 
 def test_the_names_are_those_that_timm_lists_itself() -> None:
@@ -37,19 +28,12 @@ def test_a_model_of_timm_is_known_by_its_name_without_importing_torch_or_timm() 
         "import sys; from ltbench.registry.registry import Registry; model = Registry.load().parse('resnet50d[resize=64]', 'model');"
         "print(model.label, 'torch' in sys.modules, 'timm' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["resnet50d[resize=64]", "False", "False"]
+    assert python(code).stdout.split() == ["resnet50d[resize=64]", "False", "False"]
 
 
 def test_models_of_timm_are_not_among_the_registered_ones(registry) -> None:
     registry.parse("efficientnet_b0", "model")
     assert "efficientnet_b0" not in registry.of("model")
-
-
-def test_a_misspelled_model_of_timm_is_an_error_with_the_nearest(registry) -> None:
-    with pytest.raises(UnknownTechnique) as error:
-        registry.parse("resnet50dd")
-    assert "did you mean resnet50d" in str(error.value)
 
 
 def test_a_model_survives_the_way_to_a_worker(registry) -> None:
@@ -80,7 +64,7 @@ SWEEP = {
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_architectures_of_report_wong_are_there(registry, name: str) -> None:
     network = build(registry, name, classes=50)
-    assert sum(p.numel() for p in network.parameters()) == SWEEP[name]
+    assert parameters(network) == SWEEP[name]
     assert shape(network) == (2, 50)
 
 
@@ -159,21 +143,20 @@ def test_pretrained_weights_bring_their_mean_and_deviation(registry) -> None:
     assert registry.parse("resnet50d").mean_std(3) is None
 
 
-def test_a_tag_without_pretrained_is_an_error(registry) -> None:
-    with pytest.raises(ParameterError, match="pretrained is false") as error:
-        registry.parse("resnet50d[tag=ra2_in1k]")
-    assert "resnet50d[pretrained=true,tag=ra2_in1k]" in str(error.value)
-
-
-def test_an_unknown_tag_is_an_error_with_the_nearest(registry) -> None:
-    with pytest.raises(ParameterError, match=r"no pretrained weights 'resnet50d\.ra2_in'") as error:
-        build(registry, "resnet50d[pretrained=true,tag=ra2_in]")
-    assert "tag=ra2_in1k" in str(error.value)
-
-
-def test_a_model_without_pretrained_weights_says_so(registry) -> None:
-    with pytest.raises(ParameterError, match="no pretrained weights 'seresnet18'"):
-        build(registry, "seresnet18[pretrained=true]")
+@pytest.mark.parametrize(
+    ("text", "error", "what", "fix"),
+    [
+        ("resnet50dd", UnknownTechnique, "resnet50dd", "did you mean resnet50d"),
+        ("resnet50d[tag=ra2_in1k]", ParameterError, "pretrained is false", "resnet50d[pretrained=true,tag=ra2_in1k]"),
+        ("resnet50d[pretrained=true,tag=ra2_in]", ParameterError, "no pretrained weights 'resnet50d.ra2_in'", "=ra2_in1k"),
+        ("seresnet18[pretrained=true]", ParameterError, "no pretrained weights 'seresnet18'", ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_name_or_tag_is_an_error_with_what_to_write(registry, text: str, error, what: str, fix: str) -> None:
+    with pytest.raises(error) as caught:
+        build(registry, text)
+    assert what in str(caught.value)
+    assert fix in str(caught.value)
 
 
 @pytest.fixture

@@ -114,8 +114,3 @@ def test_no_classes_are_refused_and_a_huge_factor_is_not_a_crash(profile) -> Non
     with pytest.raises(DataError, match="empty"):
         profile.counts([], 10)
     assert profile.counts([100] * 3, 1e308)[-1] == 0
-
-
-def test_only_exp_is_the_baseline(registry) -> None:
-    assert registry.baseline("profile") == Exp()
-    assert [name for name, kind in registry.of("profile").items() if kind.baseline] == ["exp"]

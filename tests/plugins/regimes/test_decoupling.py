@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from ltbench import Phase
-from ltbench.errors import ParameterError
 from ltbench_plugins.regimes.decoupling import Decoupling
 
 
@@ -35,9 +34,3 @@ def test_all_of_it_is_a_parameter(params: dict, first: dict, second: dict) -> No
     )
     expected = [Phase(**default[0] | first), Phase(**default[1] | second)]
     assert Decoupling(**params).phases() == expected
-
-
-@pytest.mark.parametrize("at", [0, 1, 1.5])
-def test_both_stages_have_a_length(at: float) -> None:
-    with pytest.raises(ParameterError, match="at"):
-        Decoupling(at=at)

@@ -9,7 +9,3 @@ def test_everything_is_on_all_the_time() -> None:
     phase = OneStage().phases()[0]
     assert all((phase.sampler, phase.augment, phase.mix, phase.loss, phase.weight))
     assert phase.trainable == "all"
-
-
-def test_it_is_the_baseline() -> None:
-    assert OneStage.baseline

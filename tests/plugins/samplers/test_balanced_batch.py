@@ -4,7 +4,6 @@ import pytest
 import torch
 from plugins.checks import assert_distributed, epoch_of
 
-from ltbench.errors import ParameterError
 from ltbench_plugins.samplers.balanced_batch import BalancedBatch
 
 
@@ -57,8 +56,3 @@ def test_which_images_of_a_large_class_are_left_out_changes_from_epoch_to_epoch(
 def test_the_order_within_a_batch_is_random() -> None:
     indices, labels = epoch_of(BalancedBatch(per_class=1), [3000, 3000])
     assert_distributed(labels[indices][::2].bincount(), [1, 1])
-
-
-def test_fewer_than_no_image_per_class_is_refused() -> None:
-    with pytest.raises(ParameterError, match="per_class"):
-        BalancedBatch(per_class=-1)

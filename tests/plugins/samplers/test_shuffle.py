@@ -16,8 +16,3 @@ def test_an_epoch_visits_every_image_of_a_given_pool_and_no_other() -> None:
     labels, pool = torch.zeros(10, dtype=torch.int64), torch.tensor([8, 3, 3, 5])
     epoch = Shuffle().epoch(pool, labels, torch.tensor([10]), 2, generator())
     assert sorted(epoch.tolist()) == [3, 3, 5, 8]
-
-
-def test_it_is_the_baseline() -> None:
-    assert Shuffle.baseline
-    assert not Shuffle().params

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from ltbench.errors import ParameterError
 from ltbench_plugins.views.identity import Identity
 from ltbench_plugins.views.tta import Tta
 
@@ -57,8 +56,3 @@ def test_views_that_agree_change_no_prediction(merge_by: str) -> None:
     logits = np.random.default_rng(1).normal(size=(1, 40, 5))
     merged = Tta(merge_by=merge_by).merge(np.concatenate([logits, logits]))
     assert (merged.argmax(1) == Identity().merge(logits).argmax(1)).all()
-
-
-def test_another_way_of_merging_is_refused() -> None:
-    with pytest.raises(ParameterError, match="merge_by"):
-        Tta(merge_by="median")

@@ -4,7 +4,6 @@ import pytest
 import torch
 from plugins.checks import long_tail
 
-from ltbench.errors import ParameterError
 from ltbench_plugins.weights.ens import Ens
 from ltbench_plugins.weights.ins import Ins
 
@@ -46,8 +45,3 @@ def test_beta_near_one_is_the_inverse_number_of_images() -> None:
 
 def test_the_weights_are_scaled_to_the_number_of_classes_as_by_cui() -> None:
     assert float(Ens().weights(long_tail(100)).sum()) == pytest.approx(100, rel=1e-5)
-
-
-def test_beta_one_is_refused() -> None:
-    with pytest.raises(ParameterError, match="beta"):
-        Ens(beta=1)

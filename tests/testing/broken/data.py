@@ -41,24 +41,16 @@ class SoundData(Dataset, frozen=True):
         return Images(**parts)
 
 
-@breaks("images_match_info")
-class FewerImages(SoundData, frozen=True):
-    """Promise images that there are not. Source: none."""
-
-    name = "fewer_images"
-
-    def info(self, root):
-        return msgspec.structs.replace(INFO, train_counts=(50, 40, 30))
+@breaks("images_match_info", SoundData, "info")
+def fewer_images(self, root):
+    """Promise images that there are not."""
+    return msgspec.structs.replace(INFO, train_counts=(50, 40, 30))
 
 
-@breaks("pixel_statistics_match_info")
-class MeanOfBytes(SoundData, frozen=True):
-    """State the mean of bytes. Source: none."""
-
-    name = "mean_of_bytes"
-
-    def info(self, root):
-        return msgspec.structs.replace(INFO, mean=(127.5,))
+@breaks("pixel_statistics_match_info", SoundData, "info")
+def mean_of_bytes(self, root):
+    """State the mean of bytes."""
+    return msgspec.structs.replace(INFO, mean=(127.5,))
 
 
 @breaks("default_augmentation_exists")
@@ -69,14 +61,10 @@ class UnknownAugment(SoundData, frozen=True):
     augment = "crop_flop"
 
 
-@breaks("fingerprint_is_stable")
-class NoFingerprint(SoundData, frozen=True):
-    """Leave the fingerprint empty. Source: none."""
-
-    name = "no_fingerprint"
-
-    def info(self, root):
-        return msgspec.structs.replace(INFO, fingerprint="")
+@breaks("fingerprint_is_stable", SoundData, "info")
+def no_fingerprint(self, root):
+    """Leave the fingerprint empty."""
+    return msgspec.structs.replace(INFO, fingerprint="")
 
 
 # --- profiles ---------------------------------------------------------------------------------------------------
@@ -92,41 +80,25 @@ class SoundProfile(Profile, frozen=True):
         return [int(min(available) / imbalance_factor ** (label / last)) for label in range(len(available))]
 
 
-@breaks("counts_fit_the_available_images")
-class Greedy(SoundProfile, frozen=True):
-    """Keep more images than there are. Source: none."""
-
-    name = "greedy"
-
-    def counts(self, available, imbalance_factor):
-        return [2 * number for number in SoundProfile.counts(self, available, imbalance_factor)]
+@breaks("counts_fit_the_available_images", SoundProfile, "counts")
+def greedy(self, available, imbalance_factor):
+    """Keep more images than there are."""
+    return [2 * number for number in SoundProfile.counts(self, available, imbalance_factor)]
 
 
-@breaks("counts_fit_the_available_images")
-class EmptyTail(SoundProfile, frozen=True):
-    """Leave the last class without an image. Source: none."""
-
-    name = "empty_tail"
-
-    def counts(self, available, imbalance_factor):
-        return [*SoundProfile.counts(self, available, imbalance_factor)[:-1], 0]
+@breaks("counts_fit_the_available_images", SoundProfile, "counts")
+def empty_tail(self, available, imbalance_factor):
+    """Leave the last class without an image."""
+    return [*SoundProfile.counts(self, available, imbalance_factor)[:-1], 0]
 
 
-@breaks("counts_do_not_rise")
-class Rising(SoundProfile, frozen=True):
-    """Begin with the tail. Source: none."""
-
-    name = "rising"
-
-    def counts(self, available, imbalance_factor):
-        return SoundProfile.counts(self, available, imbalance_factor)[::-1]
+@breaks("counts_do_not_rise", SoundProfile, "counts")
+def rising(self, available, imbalance_factor):
+    """Begin with the tail."""
+    return SoundProfile.counts(self, available, imbalance_factor)[::-1]
 
 
-@breaks("imbalance_follows_the_factor")
-class OneFactor(SoundProfile, frozen=True):
-    """Know one imbalance alone. Source: none."""
-
-    name = "one_factor"
-
-    def counts(self, available, imbalance_factor):
-        return SoundProfile.counts(self, available, 10.0)
+@breaks("imbalance_follows_the_factor", SoundProfile, "counts")
+def one_factor(self, available, imbalance_factor):
+    """Know one imbalance alone."""
+    return SoundProfile.counts(self, available, 10.0)

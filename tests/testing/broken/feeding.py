@@ -20,14 +20,10 @@ class SoundSampler(Sampler, frozen=True):
         return pool[torch.randperm(len(pool), generator=generator)]
 
 
-@breaks("indices_are_training_images")
-class OneTooFar(SoundSampler, frozen=True):
-    """Count images from one. Source: none."""
-
-    name = "one_too_far"
-
-    def epoch(self, pool, labels, counts, batch_size, generator):
-        return SoundSampler.epoch(self, pool, labels, counts, batch_size, generator) + 1
+@breaks("indices_are_training_images", SoundSampler, "epoch")
+def one_too_far(self, pool, labels, counts, batch_size, generator):
+    """Count images from one."""
+    return SoundSampler.epoch(self, pool, labels, counts, batch_size, generator) + 1
 
 
 @breaks("indices_are_training_images")
@@ -45,37 +41,25 @@ class OutsideOfThePool(SoundSampler, frozen=True):
         return torch.randperm(len(labels), generator=generator)
 
 
-@breaks("epochs_have_equal_length")
-class LongAndShort(SoundSampler, frozen=True):
-    """Draw the length of an epoch. Source: none."""
+@breaks("epochs_have_equal_length", SoundSampler, "epoch")
+def long_and_short(self, pool, labels, counts, batch_size, generator):
+    """Draw the length of an epoch."""
+    import torch
 
-    name = "long_and_short"
-
-    def epoch(self, pool, labels, counts, batch_size, generator):
-        import torch
-
-        order = pool[torch.randperm(len(pool), generator=generator)]
-        return order[int(torch.randint(50, (), generator=generator)) :]
+    order = pool[torch.randperm(len(pool), generator=generator)]
+    return order[int(torch.randint(50, (), generator=generator)) :]
 
 
-@breaks("batch_size_is_valid")
-class HalfABatch(SoundSampler, frozen=True):
-    """Divide the size of a batch. Source: none."""
-
-    name = "half_a_batch"
-
-    def batch_size(self, batch_size, classes):
-        return batch_size / 2
+@breaks("batch_size_is_valid", SoundSampler, "batch_size")
+def half_a_batch(self, batch_size, classes):
+    """Divide the size of a batch."""
+    return batch_size / 2
 
 
-@breaks("draws_match_the_stated_shares")
-class NotBalanced(SoundSampler, frozen=True):
-    """State a balance that there is not. Source: none."""
-
-    name = "not_balanced"
-
-    def share(self, counts):
-        return (counts > 0).double() / (counts > 0).sum()
+@breaks("draws_match_the_stated_shares", SoundSampler, "share")
+def not_balanced(self, counts):
+    """State a balance that there is not."""
+    return (counts > 0).double() / (counts > 0).sum()
 
 
 @breaks("draws_match_the_stated_shares")
@@ -91,7 +75,7 @@ class NearlyBalanced(SoundSampler, frozen=True):
         weights[0] *= 1.25
         return pool[torch.multinomial(weights[labels[pool]], len(pool), replacement=True, generator=generator)]
 
-    share = NotBalanced.share
+    share = not_balanced.share
 
 
 # --- augmentations ----------------------------------------------------------------------------------------------
@@ -109,34 +93,22 @@ class SoundAugment(Augment, frozen=True):
         return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
-@breaks("images_keep_their_shape_and_range")
-class TooBright(SoundAugment, frozen=True):
-    """Leave the range of pixels. Source: none."""
-
-    name = "too_bright"
-
-    def apply(self, images, generator):
-        return 1.5 * SoundAugment.apply(self, images, generator)
+@breaks("images_keep_their_shape_and_range", SoundAugment, "apply")
+def too_bright(self, images, generator):
+    """Leave the range of pixels."""
+    return 1.5 * SoundAugment.apply(self, images, generator)
 
 
-@breaks("images_keep_their_shape_and_range")
-class Smaller(SoundAugment, frozen=True):
-    """Cut the border off. Source: none."""
-
-    name = "smaller"
-
-    def apply(self, images, generator):
-        return SoundAugment.apply(self, images, generator)[..., 1:-1, 1:-1]
+@breaks("images_keep_their_shape_and_range", SoundAugment, "apply")
+def smaller(self, images, generator):
+    """Cut the border off."""
+    return SoundAugment.apply(self, images, generator)[..., 1:-1, 1:-1]
 
 
-@breaks("batch_equals_apply")
-class FastAndElse(SoundAugment, frozen=True):
-    """Forget the mirror where it has to be fast. Source: none."""
-
-    name = "fast_and_else"
-
-    def batch(self, prepared, indices, generator):
-        return prepared[indices].float() / 255
+@breaks("batch_equals_apply", SoundAugment, "batch")
+def fast_and_else(self, prepared, indices, generator):
+    """Forget the mirror where it has to be fast."""
+    return prepared[indices].float() / 255
 
 
 @breaks("batch_does_not_share_memory")
@@ -155,17 +127,13 @@ class SharedMemory(SoundAugment, frozen=True):
         return prepared if len(indices) == len(prepared) else prepared[indices]
 
 
-@breaks("runs_on_the_device_of_its_inputs")
-class DrawnOnTheCpu(SoundAugment, frozen=True):
-    """Draw on the CPU with a generator of another device. Source: none."""
+@breaks("runs_on_the_device_of_its_inputs", SoundAugment, "apply")
+def drawn_on_the_cpu(self, images, generator):
+    """Draw on the CPU with a generator of another device."""
+    import torch
 
-    name = "drawn_on_the_cpu"
-
-    def apply(self, images, generator):
-        import torch
-
-        chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
-        return torch.where(chosen[:, None, None, None], images.flip(-1), images)
+    chosen = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
 # --- mixes ------------------------------------------------------------------------------------------------------
@@ -190,31 +158,19 @@ class SoundMix(Mix, frozen=True):
         return labels[partner]
 
 
-@breaks("blend_has_the_shape_of_its_batch")
-class MoreThanAll(SoundMix, frozen=True):
-    """Have a lambda over one. Source: none."""
-
-    name = "more_than_all"
-
-    def shares(self, images):
-        return images.new_full((len(images),), 1.5)
+@breaks("blend_has_the_shape_of_its_batch", SoundMix, "shares")
+def more_than_all(self, images):
+    """Have a lambda over one."""
+    return images.new_full((len(images),), 1.5)
 
 
-@breaks("blend_has_the_shape_of_its_batch")
-class OneLambda(SoundMix, frozen=True):
-    """Have one lambda for all images. Source: none."""
-
-    name = "one_lambda"
-
-    def shares(self, images):
-        return images.new_full((), 0.5)
+@breaks("blend_has_the_shape_of_its_batch", SoundMix, "shares")
+def one_lambda(self, images):
+    """Have one lambda for all images."""
+    return images.new_full((), 0.5)
 
 
-@breaks("blend_matches_its_two_labels")
-class LabelsOfOthers(SoundMix, frozen=True):
-    """Return labels of other images than were blended. Source: none."""
-
-    name = "labels_of_others"
-
-    def partners(self, labels, partner):
-        return labels.flip(0)
+@breaks("blend_matches_its_two_labels", SoundMix, "partners")
+def labels_of_others(self, labels, partner):
+    """Return labels of other images than were blended."""
+    return labels.flip(0)

@@ -29,86 +29,58 @@ class SoundView(View, frozen=True):
         return softmax(logits).mean(0)
 
 
-@breaks("views_keep_the_shape")
-class Centre(SoundView, frozen=True):
-    """Look at the centre alone. Source: none."""
-
-    name = "centre"
-
-    def views(self):
-        return {"centre": lambda images: images[..., 1:-1, 1:-1]}
+@breaks("views_keep_the_shape", SoundView, "views")
+def centre(self):
+    """Look at the centre alone."""
+    return {"centre": lambda images: images[..., 1:-1, 1:-1]}
 
 
-@breaks("identity_view_is_unchanged")
-class MirrorInDisguise(SoundView, frozen=True):
-    """Call a mirror image the image as it is. Source: none."""
-
-    name = "mirror_in_disguise"
-
-    def views(self):
-        return {"identity": lambda images: images.flip(-1)}
+@breaks("identity_view_is_unchanged", SoundView, "views")
+def mirror_in_disguise(self):
+    """Call a mirror image the image as it is."""
+    return {"identity": lambda images: images.flip(-1)}
 
 
-@breaks("does_not_use_global_randomness")
-class RandomShift(SoundView, frozen=True):
-    """Shift by chance. Source: none."""
+@breaks("does_not_use_global_randomness", SoundView, "views")
+def random_shift(self):
+    """Shift by chance."""
+    import torch
 
-    name = "random_shift"
-
-    def views(self):
-        import torch
-
-        return {"shifted": lambda images: images.roll(int(torch.randint(8, ())), -1)}
+    return {"shifted": lambda images: images.roll(int(torch.randint(8, ())), -1)}
 
 
-@breaks("merges_to_probabilities")
-class Logits(SoundView, frozen=True):
-    """Return logits where probabilities are expected. Source: none."""
-
-    name = "logits"
-
-    def merge(self, logits):
-        return logits.mean(0)
+@breaks("merges_to_probabilities", SoundView, "merge")
+def logits(self, logits):
+    """Return logits where probabilities are expected."""
+    return logits.mean(0)
 
 
-@breaks("merges_to_probabilities")
-class ExpOfAll(SoundView, frozen=True):
-    """Let the exponential overflow. Source: none."""
+@breaks("merges_to_probabilities", SoundView, "merge")
+def exp_of_all(self, logits):
+    """Let the exponential overflow."""
+    import numpy as np
 
-    name = "exp_of_all"
-
-    def merge(self, logits):
-        import numpy as np
-
-        with np.errstate(all="ignore"):
-            raised = np.exp(logits[0] * 2)
-            return raised / raised.sum(1, keepdims=True)
+    with np.errstate(all="ignore"):
+        raised = np.exp(logits[0] * 2)
+        return raised / raised.sum(1, keepdims=True)
 
 
 # --- posthoc ----------------------------------------------------------------------------------------------------
 
 
-@breaks("adjusted_logits_are_finite")
-class LogOfNothing(Posthoc, frozen=True):
-    """Take the logarithm of counts as they are. Source: none."""
+@breaks("adjusted_logits_are_finite", Posthoc, "adjust")
+def log_of_nothing(self, logits, counts):
+    """Take the logarithm of counts as they are."""
+    import numpy as np
 
-    name = "log_of_nothing"
-
-    def adjust(self, logits, counts):
-        import numpy as np
-
-        with np.errstate(divide="ignore"):
-            return logits - np.log(counts / counts.sum())
+    with np.errstate(divide="ignore"):
+        return logits - np.log(counts / counts.sum())
 
 
-@breaks("adjustment_is_per_image")
-class OfTheTestSet(Posthoc, frozen=True):
-    """Take the mean over the test images off. Source: none."""
-
-    name = "of_the_test_set"
-
-    def adjust(self, logits, counts):
-        return logits - logits.mean(0)
+@breaks("adjustment_is_per_image", Posthoc, "adjust")
+def of_the_test_set(self, logits, counts):
+    """Take the mean over the test images off."""
+    return logits - logits.mean(0)
 
 
 # --- ensembles --------------------------------------------------------------------------------------------------
@@ -126,14 +98,10 @@ class SoundEnsemble(Ensemble, frozen=True):
         return probabilities.mean(0)
 
 
-@breaks("members_are_distinct")
-class Twins(SoundEnsemble, frozen=True):
-    """Have two members that are one. Source: none."""
-
-    name = "twins"
-
-    def members(self, counts):
-        return [Member(), Member()]
+@breaks("members_are_distinct", SoundEnsemble, "members")
+def twins(self, counts):
+    """Have two members that are one."""
+    return [Member(), Member()]
 
 
 @breaks("members_are_distinct")
@@ -149,24 +117,16 @@ class NumbersOfMembers(SoundEnsemble, frozen=True):
         return probabilities.mean(0) if len(probabilities) else None
 
 
-@breaks("members_name_models")
-class AsksForItself(SoundEnsemble, frozen=True):
-    """Have itself for a member. Source: none."""
-
-    name = "asks_for_itself"
-
-    def members(self, counts):
-        return [Member(), Member(model="asks_for_itself[size=2]")]
+@breaks("members_name_models", SoundEnsemble, "members")
+def asks_for_itself(self, counts):
+    """Have itself for a member."""
+    return [Member(), Member(model="asks_for_itself[size=2]")]
 
 
-@breaks("members_name_models")
-class AsksForALoss(SoundEnsemble, frozen=True):
-    """Have a loss for a member. Source: none."""
-
-    name = "asks_for_a_loss"
-
-    def members(self, counts):
-        return [Member(), Member(model="focal")]
+@breaks("members_name_models", SoundEnsemble, "members")
+def asks_for_a_loss(self, counts):
+    """Have a loss for a member."""
+    return [Member(), Member(model="focal")]
 
 
 @breaks("bags_are_training_images")
@@ -184,52 +144,36 @@ class BagOfAll(SoundEnsemble, frozen=True):
         return np.arange(len(labels) + 1)
 
 
-@breaks("merges_to_probabilities")
-class SumOfMembers(SoundEnsemble, frozen=True):
-    """Add probabilities up. Source: none."""
-
-    name = "sum_of_members"
-
-    def merge(self, probabilities):
-        return probabilities.sum(0)
+@breaks("merges_to_probabilities", SoundEnsemble, "merge")
+def sum_of_members(self, probabilities):
+    """Add probabilities up."""
+    return probabilities.sum(0)
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------
 
 
-@breaks("values_are_finite_or_none")
-class MeanOfNothing(Metric, frozen=True):
-    """Average over the classes of no test image. Source: none."""
+@breaks("values_are_finite_or_none", Metric, "compute")
+def mean_of_nothing(self, probabilities, labels, counts):
+    """Average over the classes of no test image."""
+    import numpy as np
 
-    name = "mean_of_nothing"
-
-    def compute(self, probabilities, labels, counts):
-        import numpy as np
-
-        hits = probabilities.argmax(1) == labels
-        with np.errstate(all="ignore"):
-            support = np.bincount(labels, minlength=len(counts))
-            return {"mean_recall": float((np.bincount(labels, hits, len(counts)) / support).mean())}
+    hits = probabilities.argmax(1) == labels
+    with np.errstate(all="ignore"):
+        support = np.bincount(labels, minlength=len(counts))
+        return {"mean_recall": float((np.bincount(labels, hits, len(counts)) / support).mean())}
 
 
-@breaks("values_are_finite_or_none")
-class ListForTwo(Metric, frozen=True):
-    """Have two numbers per class, however many there are. Source: none."""
-
-    name = "list_for_two"
-
-    def compute(self, probabilities, labels, counts):
-        return {"per_class.share": [0.5, 0.5]}
+@breaks("values_are_finite_or_none", Metric, "compute")
+def list_for_two(self, probabilities, labels, counts):
+    """Have two numbers per class, however many there are."""
+    return {"per_class.share": [0.5, 0.5]}
 
 
-@breaks("metric_ignores_image_order")
-class FirstImage(Metric, frozen=True):
-    """Look at the first image. Source: none."""
-
-    name = "first_image"
-
-    def compute(self, probabilities, labels, counts):
-        return {"first": float(probabilities[0, labels[0]])}
+@breaks("metric_ignores_image_order", Metric, "compute")
+def first_image(self, probabilities, labels, counts):
+    """Look at the first image."""
+    return {"first": float(probabilities[0, labels[0]])}
 
 
 @breaks("columns_have_numbers")

@@ -136,25 +136,17 @@ class WordsWithCommas(Sound, frozen=True):
         return f"{self.name}[only=head,tail]"
 
 
-@breaks("works_with_any_number_of_classes")
-class FewClasses(Sound, frozen=True):
-    """Hold at most a hundred classes. Source: none."""
-
-    name = "few_classes"
-
-    def per_sample(self, logits, labels, counts):
-        table = logits.new_zeros(100)
-        return nll(logits + table[: len(counts)], labels)
+@breaks("works_with_any_number_of_classes", Sound, "per_sample")
+def few_classes(self, logits, labels, counts):
+    """Hold at most a hundred classes."""
+    table = logits.new_zeros(100)
+    return nll(logits + table[: len(counts)], labels)
 
 
-@breaks("works_with_any_number_of_classes")
-class ManyClasses(Sound, frozen=True):
-    """Look at the three most frequent classes. Source: none."""
-
-    name = "many_classes"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits + 0 * counts.topk(3)[0].sum(), labels)
+@breaks("works_with_any_number_of_classes", Sound, "per_sample")
+def many_classes(self, logits, labels, counts):
+    """Look at the three most frequent classes."""
+    return nll(logits + 0 * counts.topk(3)[0].sum(), labels)
 
 
 @breaks("uses_every_parameter")
@@ -165,72 +157,48 @@ class ForgottenParameter(Sound, frozen=True):
     gamma: Annotated[float, Meta(ge=0, description="nothing")] = 1.0
 
 
-@breaks("does_not_modify_inputs")
-class ChangedLogits(Sound, frozen=True):
-    """Shift logits in place. Source: none."""
-
-    name = "changed_logits"
-
-    def per_sample(self, logits, labels, counts):
-        logits += counts.clamp(min=1).log()
-        return nll(logits, labels)
+@breaks("does_not_modify_inputs", Sound, "per_sample")
+def changed_logits(self, logits, labels, counts):
+    """Shift logits in place."""
+    logits += counts.clamp(min=1).log()
+    return nll(logits, labels)
 
 
-@breaks("does_not_modify_inputs")
-class ChangedCounts(Sound, frozen=True):
-    """Clamp the class counts of everybody. Source: none."""
-
-    name = "changed_counts"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits + counts.clamp_(min=1).log(), labels)
+@breaks("does_not_modify_inputs", Sound, "per_sample")
+def changed_counts(self, logits, labels, counts):
+    """Clamp the class counts of everybody."""
+    return nll(logits + counts.clamp_(min=1).log(), labels)
 
 
-@breaks("does_not_use_global_randomness")
-class GlobalDraws(Sound, frozen=True):
-    """Draw from torch's global state. Source: none."""
+@breaks("does_not_use_global_randomness", Sound, "per_sample")
+def global_draws(self, logits, labels, counts):
+    """Draw from torch's global state."""
+    import torch
 
-    name = "global_draws"
-
-    def per_sample(self, logits, labels, counts):
-        import torch
-
-        return nll(logits, labels) + 1e-6 * torch.rand((), device=logits.device)
+    return nll(logits, labels) + 1e-6 * torch.rand((), device=logits.device)
 
 
-@breaks("does_not_use_global_randomness")
-class PythonDraws(Sound, frozen=True):
-    """Draw from Python's global state. Source: none."""
-
-    name = "python_draws"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits, labels) * (1 + 1e-6 * random.random())
+@breaks("does_not_use_global_randomness", Sound, "per_sample")
+def python_draws(self, logits, labels, counts):
+    """Draw from Python's global state."""
+    return nll(logits, labels) * (1 + 1e-6 * random.random())
 
 
-@breaks("does_not_use_global_randomness")
-class HiddenDraws(Sound, frozen=True):
-    """Draw from numpy's global state, and put it back. Source: none."""
+@breaks("does_not_use_global_randomness", Sound, "per_sample")
+def hidden_draws(self, logits, labels, counts):
+    """Draw from numpy's global state, and put it back."""
+    import numpy as np
 
-    name = "hidden_draws"
-
-    def per_sample(self, logits, labels, counts):
-        import numpy as np
-
-        state = np.random.get_state()  # noqa: NPY002
-        factor = 1 + 1e-6 * np.random.rand()  # noqa: NPY002
-        np.random.set_state(state)  # noqa: NPY002
-        return nll(logits, labels) * factor
+    state = np.random.get_state()  # noqa: NPY002
+    factor = 1 + 1e-6 * np.random.rand()  # noqa: NPY002
+    np.random.set_state(state)  # noqa: NPY002
+    return nll(logits, labels) * factor
 
 
-@breaks("is_deterministic")
-class Counting(Sound, frozen=True):
-    """Remember how often it was called. Source: none."""
-
-    name = "counting"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits, labels) * (1 + 1e-6 * next(CALLS))
+@breaks("is_deterministic", Sound, "per_sample")
+def counting(self, logits, labels, counts):
+    """Remember how often it was called."""
+    return nll(logits, labels) * (1 + 1e-6 * next(CALLS))
 
 
 def made_in_a_function():
@@ -246,11 +214,7 @@ def made_in_a_function():
 LOCAL = made_in_a_function()
 
 
-@breaks("is_the_same_in_another_process")
-class HashOfText(Sound, frozen=True):
-    """Depend on the hash of a text. Source: none."""
-
-    name = "hash_of_text"
-
-    def per_sample(self, logits, labels, counts):
-        return nll(logits, labels) * (1 + abs(hash("head")) % 1000)
+@breaks("is_the_same_in_another_process", Sound, "per_sample")
+def hash_of_text(self, logits, labels, counts):
+    """Depend on the hash of a text."""
+    return nll(logits, labels) * (1 + abs(hash("head")) % 1000)
