@@ -25,7 +25,7 @@ _RESTORE = "restore the file from version control, or remove it and run the suit
 
 Number = int | float | None
 BoardKey = tuple[str, str, str, str, bytes]
-S = TypeVar("S", bound=msgspec.Struct)
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,7 +126,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (*self.board, self.setting.imbalance_factor, self.techniques, *self.seeds)
 
 
-def sealed(made: S) -> S:
+def sealed(made: _Struct) -> _Struct:
     """Return a struct with its digest over everything else."""
     content = canonical(msgspec.structs.replace(made, digest=""))
     return msgspec.structs.replace(made, digest=checksums.digest(content, 32))
