@@ -18,8 +18,8 @@ ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
 _PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
     errno.EROFS: f"mount it writable, or {ELSEWHERE}",
-    errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then goes on",
-    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then goes on",
+    errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then continues",
+    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then continues",
     errno.EFBIG: f"raise the limit on the size of files, or {ELSEWHERE}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"make it readable and writable for this user, or {ELSEWHERE}"),
     errno.EIO: f"examine the disk, or {ELSEWHERE}",

@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
 }
 _PATIENCE = {"local": "1000d"}
-"""How long a worker may be gone before its batch job is submitted anew. A local worker is always restarted by its nanny.
+"""How long a worker may be gone before its batch job is submitted again. A local worker is always restarted by its nanny.
 
 Dask applies it to the worker that is gone when the time is over, which may have been restarted in between."""
 _NO_DASHBOARD = "127.0.0.1:0"
@@ -117,7 +117,7 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
 
 
 def keep(cluster: Cluster) -> None:
-    """Start workers anew whose batch job or nanny is lost. To be called now and then."""
+    """Restart workers whose batch job or nanny is lost. To be called now and then."""
     if isinstance(cluster, SpecCluster) and len(cluster.workers) < len(cluster.worker_spec):
         cluster.scale(len(cluster.worker_spec))  # type: ignore[no-untyped-call]
 

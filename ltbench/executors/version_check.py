@@ -56,7 +56,7 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
                 f"a worker has another version of {what} than the command",
                 where=where,
                 why=f"the worker has {_written(version)}, the command {_written(command.get(name, []))}",
-                fix="install the same version wherever workers run and start them anew; the same command then continues",
+                fix="install the same version wherever workers run and restart them; the same command then continues",
             )
 
 

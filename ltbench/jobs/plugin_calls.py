@@ -94,7 +94,7 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
         return call()
     except LtbenchError:
         raise
-    # Anything at all: a plugin is somebody else's code, and the other cells have to go on.
+    # Anything at all: a plugin is somebody else's code, and the other cells have to continue.
     except Exception as error:
         raise JobFailed(
             f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",

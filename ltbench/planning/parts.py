@@ -28,7 +28,7 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
     """Yield the plan of a suite in parts of about that many cells, simple combinations first; at least one part.
 
     The grid of every registered technique has more cells than fit in memory. Parts share equal trainings, and those
-    that go on from a state that an earlier part could foresee: the plain beginning of a deferred switch.
+    that continue from a state that an earlier part could foresee: the plain beginning of a deferred switch.
     """
     planner = Planner(suite, registry, data_root)
     combinations = suite_combinations(suite, registry)

@@ -25,7 +25,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repeated: frozenset[str] = frozenset()
     """Jobs that an earlier part of the same plan has as well."""
     foreseen: frozenset[str] = frozenset()
-    """Fits whose state a later part may go on from."""
+    """Fits whose state a later part may continue from."""
 
     def of_kind(self, kind: str) -> list[Job]:
         """Return the jobs of one kind, in order."""

@@ -11,7 +11,7 @@ from ltbench.running.run_counts import RunCounts
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened in a run. `counts` is live: it changes as the run goes on."""
+    """Something that happened in a run. `counts` is live: it changes during the run."""
 
     kind: Literal["begin", "handed", "tick", "done", "found", "busy", "failed", "retry", "remake", "stopping", "end"]
     counts: RunCounts

@@ -6,7 +6,7 @@ import msgspec
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a run goes on, what it tries again, and whether trainings are shared."""
+    """How long a run lasts, what it tries again, and whether trainings are shared."""
 
     budget: float | None = None
     """Seconds after which no new job is started."""

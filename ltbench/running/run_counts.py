@@ -13,7 +13,7 @@ from ltbench.timing.estimate import Prediction
 from ltbench.timing.makespan import makespan
 
 _CHEAP = 0.002
-"""Seconds of computing below which the end is estimated anew at every call."""
+"""Seconds of computing below which the end is estimated at every call."""
 _REUSE = 100
 """A more expensive estimate is reused for this many times its computing time."""
 _OVERDUE = 1.25
@@ -21,7 +21,7 @@ _OVERDUE = 1.25
 
 
 class RunCounts(msgspec.Struct, kw_only=True):
-    """Counts of a run while it goes on. For reading; the runner writes them."""
+    """Live counts of a run. For reading; the runner writes them."""
 
     cells: int
     """Cells of the plan."""

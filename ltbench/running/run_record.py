@@ -1,6 +1,6 @@
 """The record of a run: the command, its progress or result, and how well its time was predicted.
 
-    <store>/runs/<id>.json        written anew every few seconds while it runs, and once more at its end
+    <store>/runs/<id>.json        rewritten every few seconds while it runs, and once more at its end
     <store>/leases/run-<id>.lease while it runs: a run without it that did not end is dead
 
 The files are for people, and for improving the prediction. No run depends on one.
