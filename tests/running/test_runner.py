@@ -408,7 +408,10 @@ def test_a_command_killed_at_a_random_moment_loses_nothing_but_what_was_running(
         while not finished:
             before = len(journal_keys(store, "began"))
             process = command(root, seconds=0.05)
-            wait_for(lambda s=store, p=process, n=before: p.poll() is not None or len(journal_keys(s, "began")) > n)
+            # A kill while a lease is being written leaves it without an owner: it is free after its 60 s, not at once.
+            wait_for(
+                lambda s=store, p=process, n=before: p.poll() is not None or len(journal_keys(s, "began")) > n, 90.0
+            )
             try:
                 process.wait(timeout=chance.uniform(0.0, 0.5))
             except subprocess.TimeoutExpired:
