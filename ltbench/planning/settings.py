@@ -10,6 +10,7 @@ import msgspec
 
 from ltbench.core.spec import Spec
 from ltbench.executor import Techniques
+from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
 from ltbench.stages import Dataset, DatasetInfo, Model, Profile
 from ltbench.suite.suite import Suite
@@ -38,10 +39,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
     """Yield the settings of a suite. Raises `DataError` where a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
-        info = dataset.info(data_root)
+        with leaving_no_state(registry, dataset, "info"):
+            info = dataset.info(data_root)
         for profile in _each(registry, suite.profiles, "profile", Profile):
             for factor in suite.imbalance_factors:
-                counts = tuple(profile.counts(info.train_counts, factor))
+                with leaving_no_state(registry, profile, "counts"):
+                    counts = tuple(profile.counts(info.train_counts, factor))
                 check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
