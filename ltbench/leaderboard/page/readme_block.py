@@ -30,7 +30,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
     )
     yield (
         f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where it is "
-        f"significant; # is the rank, `=` where rows do not differ significantly; `≈` marks rows that do not differ "
-        f"significantly from the best. [The whole leaderboard]({page}) explains the columns and has the rest."
+        f"significant; # is the rank, one plus the rows that are significantly better; `≈` marks rows that may be the best. "
+        f"[The whole leaderboard]({page}) explains the columns and has the rest."
     )
     yield ""

@@ -155,8 +155,8 @@ def _footer(
     if records:
         yield ""
         yield (
-            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where it is significant; # rank, = where "
-            "rows do not differ significantly; ≈ no significant difference to the best. The page explains the columns and has "
+            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where it is significant; # rank, one "
+            "plus the rows that are significantly better; ≈ no row is significantly better. The page explains the columns and has "
             "the rest."
         )
     if records and trust.provenance:
