@@ -19,7 +19,7 @@ from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -45,7 +45,7 @@ _READING = """\
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a significant difference: a
+- **Δ** is the difference to {reference}, run by run, with its 95 % interval. `*` marks a significant difference: a
   paired t test, corrected for the number of rows (Holm, 5 %).
 - **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
   significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
@@ -138,7 +138,9 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 
 def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+    reference = escape(reference_text(boards[0].tables[0].reference))
+    text = _READING.format(scores="\n".join(_legend(columns)), protocols=protocols, reference=reference)
+    return text.splitlines()
 
 
 def _legend(columns: Iterable[Column]) -> Iterator[str]:

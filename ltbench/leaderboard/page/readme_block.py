@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import escape, table_lines
 from ltbench.leaderboard.tables.table import Board
 
@@ -26,7 +26,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bo
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )
     yield (
-        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where it is "
+        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to {escape(reference_text(table.reference))}, `*` where it is "
         f"significant; # is the rank, `=` where rows do not differ significantly; `≈` marks rows that do not differ "
         f"significantly from the best. [The whole leaderboard]({page}) explains the columns and has the rest."
     )
