@@ -15,7 +15,7 @@ from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.effects import interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
@@ -58,8 +58,8 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
     boards = [
-        _board(board, group, combinations, pool, rows)
-        for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
+        _board(board, group, title, combinations, pool, rows)
+        for board, group, title in zip(loaded.boards, group_records(loaded.records), titles(loaded.boards), strict=True)
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -101,7 +101,7 @@ def reference_of(loaded: SuiteFolder) -> str:
 
 
 def _board(
-    board: Board, group: RecordGroup, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
+    board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
     """Return a board, and add the rows of its tables to `rows`."""
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
@@ -123,7 +123,7 @@ def _board(
     if board.across:
         tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
     return {
-        "name": f"{board.dataset}, profile {board.profile}, {board.model}",
+        "name": title,
         "dataset": board.dataset,
         "recipe": ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items())),
         "protocol": board.protocol,

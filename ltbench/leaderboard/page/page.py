@@ -16,7 +16,7 @@ from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
-from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
@@ -101,8 +101,10 @@ def page(
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
     lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
-    for board, analysis in zip(boards, analyses, strict=True):
-        lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
+    if changed := other_images(boards):
+        lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
+    for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
+        lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
     lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
@@ -153,14 +155,15 @@ def _legend(columns: Iterable[Column]) -> Iterator[str]:
 
 
 def _board(
-    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup], *, several: bool
+    board: Board, title: str, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup],
+    *, several: bool
 ) -> Iterator[str]:  # fmt: skip
-    yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
+    yield f"## {escape(title)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} cells have several versions; the one of the highest revision counts."
+        yield f"{board.versions} records of earlier revisions of a technique are left out."
     yield ""
     if board.across:
         yield from (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
+from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import (
     FAILED,
@@ -72,8 +73,8 @@ def _parts(
     yield Text(facts.title or facts.name, style="bold")
     if not records:
         yield Text("no results yet")
-    for board in boards:
-        yield Text(f"{board.dataset}, profile {board.profile}, {board.model}")
+    for board, title in zip(boards, titles(boards), strict=True):
+        yield Text(title)
         for table in board.all_tables:
             yield from _table(table, width, most)
     yield from map(Text, _footer(facts, records, boards, trust))

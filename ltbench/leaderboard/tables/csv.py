@@ -50,7 +50,11 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
 
 
 def _place(of: BoardFields) -> dict[str, str]:
-    return {name: getattr(of, name) for name in _PLACE} | {"recipe": canonical(of.recipe).decode()}
+    fixed = {
+        "recipe": canonical(of.recipe).decode(),
+        "fingerprint": str(of.fixed.get("data", {}).get("fingerprint", "")),
+    }
+    return {name: getattr(of, name) for name in _PLACE} | fixed
 
 
 def _effect(effect: Effect) -> dict[str, str]:
