@@ -97,7 +97,8 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns())
-    marked = mark_self_reported(make_boards(content.records, facts.seeds, columns), content.records, status)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference)
+    marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,

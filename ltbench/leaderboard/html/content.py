@@ -17,6 +17,7 @@ from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.effects import interactions, main_effects
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
@@ -33,7 +34,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     """A row of a table of one factor, with its records."""
 
     place: int
-    """In its table, the baseline before all others."""
+    """In its table, the reference before all others."""
     order: list[int]
     records: list[Record]
 
@@ -67,6 +68,10 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     core = {
         "name": loaded.facts.name,
         "primary": PRIMARY,
+        "reference": {
+            "combination": combinations.get(reference_of(loaded)),
+            "text": reference_text(reference_of(loaded)),
+        },
         "stages": list(TECHNIQUE_STAGES),
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,
@@ -90,6 +95,11 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
 
 
+def reference_of(loaded: SuiteFolder) -> str:
+    """Return the label of the row that the differences of all tables are taken to."""
+    return next((table.reference for board in loaded.boards for table in board.tables), "baseline")
+
+
 def _board(
     board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
@@ -107,7 +117,7 @@ def _board(
             report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
         )
         rows += [
-            ReportRow(place if row.techniques else -1, table_classes.order, here[row.label])
+            ReportRow(-1 if row.label == table.reference else place, table_classes.order, here[row.label])
             for place, row in enumerate(table.rows)
         ]
     if board.across:

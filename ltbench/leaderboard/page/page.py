@@ -19,7 +19,7 @@ from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -45,12 +45,12 @@ _READING = """\
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval; `*` marks a significant one.
+- **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
 - **#** is the rank: one plus the number of rows that are significantly better. Few runs detect only large differences:
   a shared rank (`=`) does not mean *equal*.
 - **best** marks with `≈` every row that may be the best: no row is significantly better.
 - All three come from one family of tests, paired t tests of all pairs of rows, corrected together (Holm, 5 %); those
-  against the baseline carry half of the weight. What follows from two differences counts as well.
+  against {reference} carry half of the weight. What follows from two differences counts as well.
 - *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.
@@ -140,7 +140,9 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 
 def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+    reference = escape(reference_text(boards[0].tables[0].reference))
+    text = _READING.format(scores="\n".join(_legend(columns)), protocols=protocols, reference=reference)
+    return text.splitlines()
 
 
 def _legend(columns: Iterable[Column]) -> Iterator[str]:

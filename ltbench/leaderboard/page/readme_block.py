@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import escape, table_lines
 from ltbench.leaderboard.tables.table import Board
 
@@ -29,8 +29,9 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )
     yield (
-        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where it is "
-        f"significant; # is the rank, one plus the rows that are significantly better; `≈` marks rows that may be the best. "
-        f"[The whole leaderboard]({page}) explains the columns and has the rest."
+        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
+        f"{escape(reference_text(table.reference))}, `*` where it is significant; # is the rank, one plus the rows that are "
+        f"significantly better; `≈` marks rows that may be the best. [The whole leaderboard]({page}) explains the columns and "
+        f"has the rest."
     )
     yield ""

@@ -30,6 +30,7 @@ from ltbench.leaderboard.statistics.verdicts import Machines, Verdicts, verdicts
 from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.records.machines import machine_type, unlike_machines
 from ltbench.records.record import Record, combination_order, sort_key
+from ltbench.suite.published import Combination
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Estimate | None]
     """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
-    """Difference of the primary score to the baseline's, over the runs that both have."""
+    """Difference of the primary score to that of the table's reference, over the runs that both have."""
     separated: bool
-    """Whether the difference to the baseline is significant."""
+    """Whether the difference to the reference is significant."""
     p: float | None
     """Corrected p-value of that difference; None without a test."""
     effect: float | None
-    """`effect_size` of the difference to the baseline."""
+    """`effect_size` of the difference to the reference."""
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
@@ -83,6 +84,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """The scores, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
+    reference: str = "baseline"
+    """Label of the row that `delta` is taken to, whether or not the table has it."""
     pairs: int = 0
     """Pairs of rows over which the tests are corrected."""
     level: float = LEVEL
@@ -109,16 +112,21 @@ class Board(BoardFields, frozen=True, kw_only=True):
         return [*self.tables, *([self.across] if self.across else [])]
 
 
-def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
+def make_boards(
+    records: Iterable[Record],
+    seeds: Iterable[Pair] = (),
+    declared: Iterable[Column] = (),
+    reference: Combination = (),
+) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
     seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
-    declared: how scores are shown.
+    declared: how scores are shown; reference: the combination that differences are taken to, by default the baseline.
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
     wanted = set(seeds)
-    return [_make_board(group, wanted, columns) for group in group_records(records)]
+    return [_make_board(group, wanted, columns, reference) for group in group_records(records)]
 
 
 def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[str]) -> dict[str, Floats]:
@@ -139,12 +147,13 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
     return result
 
 
-def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
+def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...], reference: Combination) -> Board:
     current = group.records
     names = [column.name for column in columns if not column.per_class]
     runs = sorted(seeds.union(record.seeds for record in current))
     factors = group.factors
     by_label = _group(current)
+    reference_label = _label_of(reference, by_label)
     primary: dict[float, dict[str, Floats]] = {}
     tables = []
     for factor in factors:
@@ -154,11 +163,12 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
         primary[factor] = dict(zip(groups, scores[PRIMARY], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, tests = _rows(list(groups), scores, groups)
+        rows, tests = _rows(list(groups), scores, groups, reference_label)
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
+                reference=reference_label,
                 pairs=tests.pairs,
                 level=tests.level,
                 columns=columns,
@@ -177,7 +187,7 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
     return Board(
         **{name: getattr(group, name) for name in BoardFields.__struct_fields__},
         tables=tables,
-        across=_across(primary, by_label, runs, columns) if len(factors) > 1 else None,
+        across=_across(primary, by_label, runs, columns, reference_label) if len(factors) > 1 else None,
         missing=missing,
         versions=group.older,
     )
@@ -190,11 +200,19 @@ def _group(records: list[Record]) -> dict[str, list[Record]]:
     return groups
 
 
+def _label_of(combination: Combination, groups: dict[str, list[Record]]) -> str:
+    """Return the label that records have for a combination, whose techniques may be in any order."""
+    wanted = set(combination)
+    same = (label for label, group in groups.items() if {name for _, name in group[0].techniques} == wanted)
+    return next(same, " + ".join(combination) or "baseline")
+
+
 def _across(
     primary: dict[float, dict[str, Floats]],
     records: dict[str, list[Record]],
     runs: list[Pair],
     columns: tuple[Column, ...],
+    reference: str,
 ) -> Table:
     # A combination that lacks one factor has NaN there, and so no mean across factors.
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
@@ -203,9 +221,10 @@ def _across(
     scores = {factor_score(factor): part for factor, part in parts.items()}
     scores[PRIMARY] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
-    rows, tests = _rows(labels, scores, records)
+    rows, tests = _rows(labels, scores, records, reference)
     return Table(
-        factor=None, rows=rows, pairs=tests.pairs, level=tests.level, columns=columns, expected=len(runs)
+        factor=None, rows=rows, reference=reference, pairs=tests.pairs, level=tests.level, columns=columns,
+        expected=len(runs),
     )  # fmt: skip
 
 
@@ -214,14 +233,16 @@ def factor_score(factor: float) -> str:
     return f"{PRIMARY}@{written(factor)}"
 
 
-def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]) -> tuple[list[Row], Verdicts]:
+def _rows(
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], reference: str
+) -> tuple[list[Row], Verdicts]:
     """Return rows, best mean first, and the tests between them.
 
     Rows without a number come last, simple combinations first.
     """
     values = scores[PRIMARY]
     found = {name: estimates(matrix) for name, matrix in scores.items()}
-    base = labels.index("baseline") if "baseline" in labels else None
+    base = labels.index(reference) if reference in labels else None
     machines, environments = _machines([records[label] for label in labels])
     tests = verdicts(values, base, machines)
     shared = tied(tests.places)

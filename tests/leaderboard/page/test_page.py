@@ -221,7 +221,7 @@ def test_the_csv_is_whole_and_loads_in_one_line(quick: list[Record], tmp_path: P
     assert set(frame["imbalance_factor"]) == {"10", "50", "100", "all"}
     best = frame[frame["imbalance_factor"] == "100"].sort_values("top1").iloc[-1]
     assert best["sampler"] == "cb_sampler"
-    assert best["separated_from_baseline"] == "yes"
+    assert best["separated_from_reference"] == "yes"
     assert frame["few"].isna().sum() == 16 * 2
 
 

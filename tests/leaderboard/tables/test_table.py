@@ -152,13 +152,16 @@ def test_a_row_whose_runs_are_from_another_machine_is_not_called_paired(there: d
     base = [at(0.60 + 0.01 * seed, seed=seed, environment=HERE) for seed in range(4)]
     mine = [at(0.63 + 0.01 * seed, {"mix": "mixup"}, seed=seed, environment=HERE) for seed in range(4)]
     other = [
-        at(0.63 + 0.01 * seed, {"view": "tta"}, seed=seed, environment=there if seed == 2 else HERE) for seed in range(4)
+        at(0.63 + 0.01 * seed, {"view": "tta"}, seed=seed, environment=there if seed == 2 else HERE)
+        for seed in range(4)
     ]
     (board,) = boards([*base, *mine, *other])
     rows = {row.label: row for row in board.tables[0].rows}
     assert rows["mixup"].notes == ()
     assert rows["mixup"].delta.half == pytest.approx(0.0, abs=1e-12)
-    assert rows["tta"].notes == (f"not paired, as it was run on another type of machine: {said}; compared by Welch's test",)
+    assert rows["tta"].notes == (
+        f"not paired, as it was run on another type of machine: {said}; compared by Welch's test",
+    )
     # Means 0.645 and 0.615 of four runs with variance 0.0005 / 3: SE 0.009129, df 6, t 2.4469.
     assert rows["tta"].delta.mean == pytest.approx(0.03)
     assert rows["tta"].delta.half == pytest.approx(0.02234, rel=1e-3)
