@@ -12,9 +12,10 @@ import numpy as np
 
 from ltbench.core.spec import Job, Spec
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, merge_checked, shape_text
+from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
+from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, shape_text
 from ltbench.records.record import Provenance, seal
-from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
+from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
@@ -27,27 +28,29 @@ _STAGE_ORDER = list(STAGES)
 def derive(job: Job, context: Context) -> None:
     """Make the record of the cell `job` from the logits of its parents, and store it.
 
-    Raises `JobFailed`, naming the technique, where a plugin raises or returns a wrong shape or range.
+    A metric that fails costs only its own numbers: the record names it in `failed_metrics`. Raises `JobFailed`, naming
+    the technique, where another plugin raises or returns a wrong shape or range.
     """
     started = time.perf_counter()
     registry, store = context.registry, context.store
-    metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
     # Each fit and prediction costs once, even where members share it.
     fits = {key: store.meta(key) for key in dict.fromkeys(job.spec["members"])}
     predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
     labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
-    results = compute_metrics(registry, metrics, probabilities, labels, counts)
+    results = compute_metrics(registry, probabilities, labels, counts)
     first = fits[job.spec["members"][0]]
-    record = _common_fields(job) | results
+    record = _common_fields(job) | record_fields(results.by_name)
     record |= {
         "status": "ok",
         "data": first["data"] | {"counts": counts.tolist()},
         "cost": _cost(job, fits, predicts) | {"derive_seconds": time.perf_counter() - started},
         "environment": first.get("environment", {}),
-        "plugins": _provenance(job, [*fits.values(), *predicts.values()], metrics, registry),
+        "plugins": _provenance(job, [*fits.values(), *predicts.values()], results, registry),
         "curve": first.get("curve", {}),
     }
+    if results.failed:
+        record["failed_metrics"] = msgspec.to_builtins(results.failed)
     store.put_record(seal(record))
 
 
@@ -185,13 +188,12 @@ def _total(name: str, parts: Iterable[Mapping[str, Any]]) -> Any:
 
 
 def _provenance(
-    job: Job, metas: Iterable[Mapping[str, Any]], metrics: Iterable[Metric], registry: Techniques
+    job: Job, metas: Iterable[Mapping[str, Any]], results: MetricResults, registry: Techniques
 ) -> list[dict[str, Any]]:
     """Return the provenance of every technique of the cell: as recorded by the jobs that used it, else as installed."""
     recorded = [plugin for meta in metas for plugin in meta.get("plugins", [])]
     specs = [*job.extra["techniques"], *(job.spec[stage] for stage in ("view", "posthoc", "ensemble"))]
-    used = [registry.build(spec) for spec in specs if spec]
-    installed = [registry.provenance(technique) for technique in (*used, *metrics)]
+    installed = [*(registry.provenance(registry.build(spec)) for spec in specs if spec), *results.made_by.values()]
     by_place: dict[tuple[int, str], Provenance] = {}
     for plugin in (msgspec.convert(plugin, Provenance) for plugin in (*recorded, *installed)):
         by_place.setdefault((_STAGE_ORDER.index(plugin.stage), plugin.name), plugin)

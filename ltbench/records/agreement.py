@@ -75,9 +75,9 @@ def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list
 def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
-    Times, machine, versions, learning curve and error depend on when and where a cell ran, and are left out.
+    Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out.
     """
     common = msgspec.structs.replace(
-        record, cost={}, environment={}, curve={}, plugins=[], error=None, digest=""
-    )  # fmt: skip
+        record, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
+    )
     return digest(canonical(common), 32)

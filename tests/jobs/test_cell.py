@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from support import registry_with
 
 from ltbench.core.spec import Job
-from ltbench.errors import JobFailed, StoreError
+from ltbench.errors import DataError, JobFailed, StoreError
 from ltbench.executor import Context
 from ltbench.executors.execute import execute
 from ltbench.jobs.cell import derive, failed_record
@@ -117,17 +117,20 @@ class Extra(Metric):
     name = "extra"
 
     def compute(self, probabilities, labels, counts):
-        return RESULT["extra"]
+        result = RESULT["extra"]
+        if isinstance(result, BaseException):
+            raise result
+        return result(probabilities, labels, counts) if callable(result) else result
 
 
+OWN = (Few, Net, Shift, OddPosthoc, OddView, Two, SecondView, Pair, FirstMember, Bags)
 RESULT: dict[str, object] = {}
 
 
 @pytest.fixture
 def own() -> Registry:
     RESULT["extra"] = {"extra": np.float64(0.5)}
-    techniques = (Few, Net, Shift, OddPosthoc, OddView, Two, SecondView, Pair, FirstMember, Bags, Extra)
-    return registry_with(*techniques, distribution="own-pkg", version="1.2")
+    return registry_with(*OWN, Extra, distribution="own-pkg", version="1.2")
 
 
 class Bench:
@@ -291,13 +294,53 @@ def test_a_plugin_that_returns_nonsense_is_named_with_got_and_expected(
         ({"per_class.extra": [1, 2]}, "expected a list of 3"),
         ({"top1": 1.0}, "'top1', which 'classification' has returned already"),
         ([1, 2], "returned list; expected numbers by name"),
+        (None, "returned NoneType; expected numbers by name"),
+        ({"extra": True}, "'extra' = True; expected a finite number"),
+        ({"extra": 10**400}, "expected a finite number"),
+        ({"extra": 2**63}, "expected a finite number"),
+        ({"extra": 1j}, "expected a finite number"),
+        ({"extra": np.array([0.5, 0.5])}, "expected a finite number"),
+        ({"per_class.extra": [1, 2, float("inf")]}, "expected a list of 3"),
+        ({"confusion": np.full((3, 3), 0.5)}, "expected 3 lists of 3 counts"),
+        ({"confusion": -np.eye(3, dtype=int)}, "expected 3 lists of 3 counts"),
+        ({7: 0.5}, "a number with the name 7"),
+        ({"": 0.5}, "a number with the name ''"),
+        (ZeroDivisionError("division by zero"), "raised ZeroDivisionError: division by zero"),
+        (SystemExit(3), "raised SystemExit: 3"),
+        (DataError("no labels", fix="look"), "raised DataError: no labels"),
     ],
 )
-def test_a_metric_that_returns_nonsense_is_named(bench: Bench, result: object, expected: str) -> None:
+def test_a_metric_that_fails_costs_only_its_own_numbers_and_is_named(
+    bench: Bench, tmp_path: Path, result: object, expected: str
+) -> None:
     RESULT["extra"] = result
-    with pytest.raises(JobFailed, match=expected) as caught:
-        bench.record()
-    assert "metric 'extra' of own-pkg 1.2" in str(caught.value)
+    record = bench.record()
+    failure = record["failed_metrics"].pop("extra")
+    assert not record["failed_metrics"]
+    assert failure["message"].startswith("metric 'extra' of own-pkg 1.2 ")
+    assert expected in failure["message"]
+    assert "Traceback" in failure["log"]
+    assert str(Path(__file__).parent) not in failure["log"]
+    without = Bench(tmp_path / "other", registry_with(*OWN, distribution="own-pkg", version="1.2")).record()
+    assert record["status"] == "ok"
+    for field in ("metrics", "per_class", "confusion"):
+        assert record[field] == without[field]
+
+
+def test_a_metric_that_writes_into_its_arguments_changes_no_other_number(bench: Bench) -> None:
+    def vandal(*arrays):
+        for array in arrays:
+            array[...] = 0
+        return {"extra": 1.0}
+
+    plain = bench.record()
+    RESULT["extra"] = vandal
+    bench.context.store.discard(plain["id"])
+    assert bench.record()["metrics"] == plain["metrics"] | {"extra": 1.0}
+
+
+def test_a_record_without_a_failed_metric_does_not_mention_them(bench: Bench) -> None:
+    assert "failed_metrics" not in bench.record()
 
 
 def test_logits_that_cannot_be_right_are_refused(bench: Bench) -> None:
