@@ -28,9 +28,14 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def finished(job: Job, store: Store) -> bool:
+def stored(job: Job, store: Store) -> bool:
     """Whether the job's result is in the store: an artefact, or for a cell a record of success."""
     return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
+
+
+def finished(job: Job, store: Store) -> bool:
+    """Whether nothing is left to do for a job, as far as that can be seen without doing it."""
+    return not job.renew and stored(job, store)
 
 
 def prepared(work: str | Work) -> Work:
@@ -84,7 +89,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             if finished(job, store):
                 return Outcome(key=job.key, status="found")
             work(job, context)
-            if not finished(job, store):
+            if not stored(job, store):
                 raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
         return Outcome(

@@ -35,7 +35,7 @@ class MetricResults(NamedTuple):
     """The numbers of those that succeeded, by their own names."""
     failed: dict[str, Failure]
     made_by: dict[str, dict[str, Any]]
-    """The provenance of each metric that could be called."""
+    """The provenance of those that succeeded."""
 
     @property
     def by_name(self) -> dict[str, object]:
@@ -56,7 +56,6 @@ def compute_metrics(
     for kind in _in_order(registry):
         try:
             metric = kind()
-            results.made_by[kind.name] = registry.provenance(metric)
             # Copies, because a metric that writes into its arguments would change the numbers of the next one.
             numbers = checked_numbers(registry, metric, probabilities.copy(), labels.copy(), counts.copy())
             if taken := next((name for name in numbers if name in owners), None):
@@ -68,6 +67,7 @@ def compute_metrics(
             results.failed[kind.name] = _failure(registry, kind, error)
         else:
             results.numbers[kind.name] = numbers
+            results.made_by[kind.name] = registry.provenance(metric)
             owners |= dict.fromkeys(numbers, kind.name)
     return results
 

@@ -24,7 +24,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers are bit-identical."""
+    """Whether all numbers that both have are bit-identical: one may be made with more metrics than the other."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]
@@ -55,11 +55,28 @@ def agreement(first: Record, second: Record) -> Agreement:
     }
     before, after = metrics.get(PRIMARY, (None, None))
     return Agreement(
-        same=result_digest(first) == result_digest(second),
+        same=_same(first, second),
         expected="band" if unlike else "exact",
         unlike=unlike,
         metrics=metrics,
         gap=None if before is None or after is None else abs(float(after) - float(before)),
+    )
+
+
+def _same(first: Record, second: Record) -> bool:
+    # Without the primary number nothing of weight would be compared.
+    if (PRIMARY in first.metrics) != (PRIMARY in second.metrics):
+        return False
+    return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
+
+
+def _shared(record: Record, other: Record) -> Record:
+    """Return the record without the numbers that the other one lacks."""
+    return msgspec.structs.replace(
+        record,
+        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
+        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
+        confusion=record.confusion if other.confusion else [],
     )
 
 
