@@ -9,7 +9,8 @@ import msgspec
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import details, escape, fenced, last_lines
 from ltbench.leaderboard.tables.table import Board, Row, Table
-from ltbench.records.record import BoardKey, Failure, Record
+from ltbench.records.comparability import BoardKey
+from ltbench.records.record import Failure, Record
 
 LISTED = 20
 """Cells, and lines of a log, that are written out."""
