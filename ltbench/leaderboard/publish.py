@@ -17,6 +17,7 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
@@ -108,7 +109,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         facts=facts,
         records=content.records,
         columns=columns,
-        boards=marked,
+        boards=mark_missing_metrics(marked, missing_metrics(content.records)),
         records_file=content,
         trust=verification_notes(content, status),
     )

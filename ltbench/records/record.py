@@ -86,6 +86,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     curve: Spec = {}
     notes: list[str] = []
     error: Failure | None = None
+    failed_metrics: dict[str, Failure] | msgspec.UnsetType = msgspec.UNSET
+    """Why metrics of an ok cell have no numbers, by the name of the metric; left out where none failed."""
     digest: str = ""
     """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
 

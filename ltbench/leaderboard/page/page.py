@@ -12,6 +12,7 @@ from ltbench import longtail
 from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
+from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
@@ -106,7 +107,13 @@ def page(
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
         lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
-    lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
+    lines += [
+        *_missing(facts, boards),
+        *missing_metric_lines(missing_metrics(records)),
+        *withdrawn_lines(notes),
+        *_failures(failures),
+        *_plugins(records),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
