@@ -19,13 +19,9 @@ class Term(msgspec.Struct, frozen=True):
 
 
 COLUMNS = {
-    "#": Term(
-        "Rank", "By top-1 accuracy. Rows share a rank where they do not differ significantly (paired test, corrected)."
-    ),
+    "#": Term("Rank", "By top-1 accuracy: one plus the rows that are significantly better (paired tests, corrected)."),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
-    "best": Term(
-        "Like the best", "≈ where a row does not differ significantly from the best one (paired test, corrected)."
-    ),
+    "best": Term("Like the best", "≈ where no row is significantly better (paired tests, corrected)."),
     "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
     AREA: Term("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
     "mean": Term("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),

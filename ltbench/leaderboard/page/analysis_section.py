@@ -8,7 +8,7 @@ from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import (
     MISSING,
@@ -136,8 +136,8 @@ def more_runs(table: Table) -> list[str]:
     size = abs(gap.mean) / gap.sd
     also = ""
     if table.pairs > 1:
-        within = _count(runs_needed(size, LEVEL / table.pairs), gap.n)
-        also = f", {within} in the test of this table, which is corrected for {table.pairs:,} pairs of rows"
+        within = _count(runs_needed(size, table.level), gap.n)
+        also = f", {within} in the tests of this table, which are corrected for {table.pairs:,} pairs of rows"
     known = f" {gap.n} pairs give only the order of magnitude." if gap.n < 10 else ""
     gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
     return [

@@ -45,12 +45,12 @@ _READING = """\
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to {reference}, run by run, with its 95 % interval. `*` marks a significant difference: a
-  paired t test, corrected for the number of rows (Holm, 5 %).
-- **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
-  significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
-  detect only large differences: a shared rank does not mean *equal*.
-- **best** marks with `≈` every row that does not differ significantly from the row with the best mean.
+- **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
+- **#** is the rank: one plus the number of rows that are significantly better. Few runs detect only large differences:
+  a shared rank (`=`) does not mean *equal*.
+- **best** marks with `≈` every row that may be the best: no row is significantly better.
+- All three come from one family of tests, paired t tests of all pairs of rows, corrected together (Holm, 5 %); those
+  against {reference} carry half of the weight. What follows from two differences counts as well.
 - *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.

@@ -165,8 +165,8 @@ def _footer(
         yield ""
         reference = reference_text(boards[0].tables[0].reference)
         yield (
-            f"Accuracy in %, mean ± 95 % interval over the runs; Δ to {reference}, * where it is significant; # rank, = where "
-            "rows do not differ significantly; ≈ no significant difference to the best. The page explains the columns and has "
+            f"Accuracy in %, mean ± 95 % interval over the runs; Δ to {reference}, * where it is significant; # rank, one "
+            "plus the rows that are significantly better; ≈ no row is significantly better. The page explains the columns and has "
             "the rest."
         )
     if records and trust.provenance:
