@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -12,15 +12,22 @@ import numpy as np
 from ltbench.columns import PRIMARY
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
-from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, matching_groups
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimate, estimates, ranking
-from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.suite.published import ALL, Claim, Combination, Reported
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimates, pooled
+from ltbench.leaderboard.statistics.verdicts import Machines, verdicts
+from ltbench.leaderboard.tables.table import Board, Table, gaps_to, machines_of
+from ltbench.suite.published import ALL, Claim, Reported
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN = "holds", "does not hold", "undecided", "not tested", "not measured"
 DIRECTIONS: Final = (HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN)
 _STEPS = "the recipe counts steps, and the claim is about epochs"
 _UNCORRECTED = "not significant in the table, where the test is corrected"
+_FOLLOWS = "significant in the table, as it follows from differences to other rows"
+_OTHERWISE = {HOLDS: (False, _UNCORRECTED), FAILS: (False, _UNCORRECTED), OPEN: (True, _FOLLOWS)}
+"""Direction -> what a table finds that says otherwise, and how that is written."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +124,16 @@ def _is_about(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> boo
 
 def _verdict(case: _Case, published: float | None, table: Table | None, *, repeated: bool) -> Verdict:
     claim, group = case.claim, case.group
-    measured, direction, remark = (None, UNKNOWN, "") if group is None else _measured(claim, group, case.factors)
+    measured, direction, remark = (
+        (None, UNKNOWN, "")
+        if group is None
+        else _measured(claim, group, case.factors, "baseline" if table is None else table.reference)
+    )
     if claim.needs_epochs and group is not None and "steps" in group.recipe:
         direction, remark = NOT_TESTED, _STEPS
-    elif direction in (HOLDS, FAILS) and claim.within is None and _in_table(claim, table) is False:
-        remark = "; ".join(filter(None, (remark, _UNCORRECTED)))
+    elif claim.within is None and direction in _OTHERWISE and _in_table(claim, table) is not None:
+        expected, words = _OTHERWISE[direction]
+        remark = "; ".join(filter(None, (remark, words if _in_table(claim, table) is expected else "")))
     size, why = (NO_SIZE, direction) if direction in (NOT_TESTED, UNKNOWN) else size_of(measured, published)
     return Verdict(
         claim=claim, where=case.where, factor=case.factors[0] if len(case.factors) == 1 else None,
@@ -130,66 +142,67 @@ def _verdict(case: _Case, published: float | None, table: Table | None, *, repea
     )  # fmt: skip
 
 
-def _measured(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> tuple[Estimate | None, str, str]:
+def _measured(
+    claim: Claim, group: RecordGroup, factors: Sequence[float], reference: str
+) -> tuple[Estimate | None, str, str]:
     """Return the measured difference, the direction, and a remark on it."""
     if isinstance(claim.worse, str):
-        return _against_all(claim, group, factors)
-    gaps = _gaps(claim.better, claim.worse, claim.metric, group, factors)
-    measured = estimate(gaps)
+        return _against_all(claim, group, factors, reference)
+    values, machines = _matrix([claim.better, claim.worse], claim.metric, group, factors)
+    measured = gaps_to(values, 1, machines)[0]
     if measured is None:
         return None, UNKNOWN, ""
     if measured.half is None:
         return measured, OPEN, "one seed"
+    unlike = "not paired: other types of machines" if machines.differ(np.array([0]), np.array([1]))[0] else ""
     low, high = measured.mean - measured.half, measured.mean + measured.half
     if claim.within is not None:
         is_none = -claim.within <= low and high <= claim.within
-        return measured, HOLDS if is_none else FAILS if low > claim.within or high < -claim.within else OPEN, ""
-    if max(gaps) - min(gaps) <= CONSTANT:
+        return measured, HOLDS if is_none else FAILS if low > claim.within or high < -claim.within else OPEN, unlike
+    if measured.half <= CONSTANT:
         # Without spread the interval means nothing, as for the ranks of a table.
         return measured, OPEN, "the same in every run"
     low, high = (low, high) if claim.sign == "+" else (-high, -low)
-    return measured, HOLDS if low > 0 else FAILS if high < 0 else OPEN, ""
+    return measured, HOLDS if low > 0 else FAILS if high < 0 else OPEN, unlike
 
 
-def _gaps(
-    better: Combination, worse: Combination, metric: str, group: RecordGroup, factors: Sequence[float]
-) -> list[float]:
-    """Return `better` minus `worse` per run, as the mean over factors; runs that lack a factor are left out."""
-    by_factor: list[dict[Pair, float]] = []
-    for factor in factors:
-        first, second = (group.scores(side, factor, metric) for side in (better, worse))
-        by_factor.append({run: first[run] - second[run] for run in sorted(first.keys() & second.keys())})
-    runs = [run for run in (by_factor[0] if by_factor else {}) if all(run in gaps for gaps in by_factor)]
-    return [math.fsum(gaps[run] for gaps in by_factor) / len(by_factor) for run in runs]
-
-
-def _against_all(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> tuple[Estimate | None, str, str]:
-    """Judge whether a combination is the best of all, by the tests that rank a table: corrected for all pairs of rows."""
-    labels = {frozenset(label for _, label in record.techniques): record.label for record in group.records}
+def _matrix(
+    sides: Sequence[Iterable[str]], metric: str, group: RecordGroup, factors: Sequence[float]
+) -> tuple[Floats, Machines]:
+    """Return the scores of combinations, float [sides, runs], as means over factors, and where they were run."""
     runs = sorted({record.seeds for record in group.records})
-    by_factor = [[group.scores(side, factor, claim.metric) for side in labels] for factor in factors]
-    parts = [np.array([[row.get(run, np.nan) for run in runs] for row in rows]) for rows in by_factor]
-    values = np.mean(np.stack(parts), axis=0)
-    order = ranking(-values if claim.sign == "-" else values)
-    mine = list(labels).index(frozenset(claim.better)) if frozenset(claim.better) in labels else None
-    others = [row for row, place in enumerate(order.places) if place is not None and row != mine]
-    if mine is None or order.places[mine] is None or not others:
+    scores = [[group.scores(side, factor, metric) for side in sides] for factor in factors]
+    parts = [np.array([[row.get(run, np.nan) for run in runs] for row in rows]) for rows in scores]
+    records = [[record for factor in factors for record in group.ok_records(side, factor)] for side in sides]
+    return pooled(parts), machines_of(records)[0]
+
+
+def _against_all(
+    claim: Claim, group: RecordGroup, factors: Sequence[float], reference: str
+) -> tuple[Estimate | None, str, str]:
+    """Judge whether a combination is the best of all, by the tests of a table with this reference."""
+    labels = {frozenset(label for _, label in record.techniques): record.label for record in group.records}
+    sides, names = list(labels), list(labels.values())
+    values, machines = _matrix(sides, claim.metric, group, factors)
+    base = names.index(reference) if reference in names else None
+    tests = verdicts(-values if claim.sign == "-" else values, base, machines)
+    mine = sides.index(frozenset(claim.better)) if frozenset(claim.better) in labels else None
+    others = [row for row, place in enumerate(tests.places) if place is not None and row != mine]
+    if mine is None or tests.places[mine] is None or not others:
         return None, UNKNOWN, ""
     means = [math.nan if one is None else one.mean for one in estimates(values)]
     best = (min if claim.sign == "-" else max)(others, key=lambda row: means[row])
-    measured = estimates(values[[mine]] - values[best])[0]
-    name = list(labels.values())[best]
+    measured = gaps_to(values, best, machines)[mine]
     if measured is None:
-        return None, UNKNOWN, f"no run in common with {name}"
-    if order.best != mine:
-        if order.apart[mine]:
-            return measured, FAILS, f"{name} is better"
-        return measured, OPEN, "one seed" if measured.half is None else f"{name} is better, but not significantly"
-    alike = sum(not order.apart[row] for row in others)
-    if not alike:
-        return measured, HOLDS, f"the best other is {name}"
-    which = f"{alike} of {len(others)} others" if len(others) > 1 else name
-    return measured, OPEN, "one seed" if measured.half is None else f"not significantly different from {which}"
+        return None, UNKNOWN, f"no run in common with {names[best]}"
+    rivals = sum(not tests.apart[row] for row in others)
+    if tests.apart[mine]:
+        return measured, FAILS, f"{names[best]} is better"
+    if not rivals:
+        return measured, HOLDS, f"the best other is {names[best]}"
+    ahead = f"{names[best]} is better, but not significantly"
+    alike = f"{rivals} of {len(others)} others may be the best" if len(others) > 1 else ""
+    return measured, OPEN, "one seed" if measured.half is None else alike if tests.best == mine else ahead
 
 
 def _table(board: Board | None, factors: Sequence[float]) -> Table | None:
@@ -203,7 +216,7 @@ def _table(board: Board | None, factors: Sequence[float]) -> Table | None:
 
 
 def _in_table(claim: Claim, table: Table | None) -> bool | None:
-    """Return whether the table finds the difference between both sides significant; None where it has no such test."""
+    """Return whether the table finds the difference between both sides significant; None where it does not say."""
     if table is None or claim.metric != PRIMARY or isinstance(claim.worse, str):
         return None
     rows = {frozenset(label for _, label in row.techniques): row for row in table.rows}
@@ -213,6 +226,6 @@ def _in_table(claim: Claim, table: Table | None) -> bool | None:
             return None
         if one.label == table.reference and other.p is not None:
             return other.separated
-        if one.rank is not None and one.to_best is None and other.p_best is not None:
-            return not other.like_best
+        if one.rank is not None and one.to_best is None and other.p_best is not None and other.like_best:
+            return False
     return None

@@ -26,8 +26,8 @@ whole interval is on the claimed side of zero, *does not hold* where the whole i
 *undecided* otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the
 measured one is *smaller*, *larger* or *opposite* (the whole interval is on the other side of zero).
 A claim to be the best of all is tested against every other row, corrected for all pairs of rows, as the ranks of a
-table are. The others are judged one by one, without correction for their number; where the corrected test of a table
-does not find the same difference significant, the verdict says so."""
+table are. The others are judged one by one, without correction for their number; where the corrected tests of a table
+say otherwise, the verdict says so."""
 
 
 def published_lines(
