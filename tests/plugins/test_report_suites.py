@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-import torch
 
 from ltbench.leaderboard.page.claim_size import published_size
+from ltbench.longtail import thirds
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
 from ltbench.registry.registry import Registry
-from ltbench.stages import Ensemble, Sampler, Technique
+from ltbench.stages import Ensemble, Technique
 from ltbench.suite.published import Claim, Reported
 from ltbench.suite.suite import Suite, changed, find_suite
 
@@ -68,6 +69,22 @@ def test_what_is_printed_class_by_class_has_the_printed_mean(name: str, registry
             assert sum(one.per_class) / len(one.per_class) == pytest.approx(one.value, abs=2e-4), one.source
 
 
+@pytest.mark.parametrize("name", suites())
+def test_scores_of_parts_of_the_classes_are_those_of_the_classes_that_are_printed(
+    name: str, registry: Registry
+) -> None:
+    reported = find_suite(name, registry).reported
+    by_class = {(one.techniques, one.imbalance_factor): one.per_class for one in reported if one.per_class}
+    for one in reported:
+        if one.metric in ("head_third", "tail_third", "sd_classes"):
+            values = np.array(by_class[one.techniques, one.imbalance_factor])
+            # The profiles of both reports have the most images of the first class and the fewest of the last.
+            parts = {
+                f"{part}_third": values[members].mean() for part, members in thirds(range(len(values), 0, -1)).items()
+            }
+            assert one.number == pytest.approx((parts | {"sd_classes": values.std()})[one.metric], abs=6e-5), one.source
+
+
 METRICS = (
     (r"\b(tail|minority|cancer)", "tail_third"),
     (r"\b(head|majority)", "head_third"),
@@ -98,21 +115,16 @@ def test_a_difference_is_written_only_where_it_is_not_that_of_the_printed_number
             assert derived is None or (abs(derived - claim.difference) > 6e-4 and "own table" in claim.note), claim.text
 
 
-def changes_the_epoch(technique: Technique) -> bool:
-    """Return whether an epoch has other images, so that equal steps are not equal epochs."""
-    counts, labels = [600, 60], torch.tensor([0] * 600 + [1] * 60)
-    if isinstance(technique, Sampler):
-        return len(technique.pool(labels, torch.tensor(counts), torch.Generator())) != len(labels)
-    return isinstance(technique, Ensemble) and any(member.bag is not None for member in technique.members(counts))
+def has_bags(technique: Technique) -> bool:
+    """Return whether its networks have a part of the images, so that with equal steps they see it more often."""
+    return isinstance(technique, Ensemble) and any(member.bag is not None for member in technique.members([600, 60]))
 
 
 @pytest.mark.parametrize("name", suites())
-def test_a_claim_about_epochs_of_two_lengths_needs_epochs(name: str, registry: Registry) -> None:
+def test_a_claim_about_parts_of_the_images_needs_epochs(name: str, registry: Registry) -> None:
     for claim in find_suite(name, registry).claims:
         if claim.worse != "all":
-            differ = [
-                any(changes_the_epoch(registry.parse(one)) for one in side) for side in (claim.better, claim.worse)
-            ]
+            differ = [any(has_bags(registry.parse(one)) for one in side) for side in (claim.better, claim.worse)]
             assert claim.needs_epochs == any(differ), claim.text
 
 
