@@ -1,12 +1,12 @@
 """The state of a process that code can leave changed, and that would change the numbers of whatever runs next.
 
-A snapshot holds what Python, numpy and torch keep for the whole process or thread: `ltbench.core.python_state` and
-`ltbench.core.library_state` list it part by part. It takes a tenth of a millisecond, so it is taken around every job
-and around the first call of each technique. States of random generators are put back, never compared.
+A snapshot holds what Python, numpy and torch keep for the whole process or thread: `python_state`, `library_state` and
+`patched_functions` of this package list it part by part. It takes a tenth of a millisecond, so it is taken around every
+job and around the first call of each technique. States of random generators are put back, never compared.
 
 Out of reach is what Python cannot ask for: settings below Python (`setenv` of C, OpenMP), functions replaced elsewhere
-than in the modules of `library_state.PATCHABLE`, threads and processes that still run, options of other libraries, and
-what a technique keeps in its own module. `ltbench check` finds some of that, as results that differ between calls.
+than in the modules of `patched_functions.PATCHABLE`, threads and processes that still run, options of other libraries,
+and what a technique keeps in its own module. `ltbench check` finds some of that, as results that differ between calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from ltbench.core import library_state, python_state
+from ltbench.core import library_state, patched_functions, python_state
 from ltbench.core.state_part import UNKNOWN, Part
 
 
@@ -49,11 +49,7 @@ class ProcessState:
     def __init__(self, *, generators: bool = False) -> None:
         """Take a snapshot. generators: for a whole job, with the states of random generators."""
         self._modules = len(sys.modules)
-        self._values = {
-            part.name: part.last() if part.last and not generators else part.get()
-            for part in _parts()
-            if part.compared or generators
-        }
+        self._values = {part.name: part.get() for part in _parts() if part.compared or generators}
 
     def changes(self) -> list[Change]:
         """Return what differs now, without what imports in between have added."""
@@ -91,12 +87,11 @@ _watched: set[Hashable] = set()
 def forget_calls() -> None:
     """Watch first calls again, as a job begins."""
     _watched.clear()
-    library_state.PATCHES.get()  # what is replaced by now is no technique's doing
 
 
 @contextlib.contextmanager
 def unchanged(blame: Callable[[list[Change]], Exception], *, first: Hashable = None) -> Iterator[None]:
-    """Raise what `blame` returns where the block leaves the state of the process changed. An error in it goes first.
+    """Put the state back and raise what `blame` returns where the block leaves it changed. An error in it goes first.
 
     first: names the call; in one job only the first one with that name is watched.
     """
@@ -107,6 +102,7 @@ def unchanged(blame: Callable[[list[Change]], Exception], *, first: Hashable = N
     before = ProcessState()
     yield
     if changes := before.changes():
+        before.restore()
         raise blame(changes)
 
 
@@ -117,7 +113,7 @@ def written(changes: list[Change]) -> str:
 
 def _parts() -> Iterator[Part]:
     yield from python_state.PARTS
-    yield library_state.PATCHES
+    yield patched_functions.PART
     # A library that is not imported has no state, and most commands import neither.
     if "numpy" in sys.modules:
         yield from library_state.numpy_parts()

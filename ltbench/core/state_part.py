@@ -21,8 +21,6 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Sets a value that `get` returned; None where the system cannot."""
     first: Any = UNKNOWN
     """The value after its library is imported, for a library that was not there before."""
-    last: Callable[[], Any] | None = None
-    """Returns what `get` returned last, where that takes long and nothing but a technique changes it."""
     compared: bool = True
     """Whether a change is a fault. Otherwise the value is only put back."""
     imports_add: bool = False

@@ -6,17 +6,16 @@ import contextlib
 import functools
 import importlib
 import inspect
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ltbench.core import atomic_files
 from ltbench.core.process_state import Change, ProcessState, forget_calls, written
 from ltbench.core.spec import Job, label_of, techniques_in
+from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError
 from ltbench.executor import WORK, Outcome, Work
 from ltbench.store.training_states import remove_states
@@ -33,9 +32,14 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def finished(job: Job, store: Store) -> bool:
+def stored(job: Job, store: Store) -> bool:
     """Whether the job's result is in the store: an artefact, or for a cell a record of success."""
     return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
+
+
+def finished(job: Job, store: Store) -> bool:
+    """Whether nothing is left to do for a job, as far as that can be seen without doing it."""
+    return not job.renew and stored(job, store)
 
 
 def prepared(work: str | Work) -> Work:
@@ -99,7 +103,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
                 warm_up(context.device)
             with net:
                 work(job, context)
-            if not finished(job, store):
+            if not stored(job, store):
                 raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
         return Outcome(
@@ -108,7 +112,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             error=described(error, job, context.registry),
             seconds=time.perf_counter() - started,
             store_error=error if isinstance(error, StoreError) else None,
-            changed=bool(net.changes),
+            changed=bool(net.changes) or isinstance(error, StateChanged),
             left=net.left,
         )
     return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
@@ -154,7 +158,7 @@ def described(error: BaseException, job: Job, registry: Techniques | None) -> di
         if entry is not None:
             technique = entry.technique
             message = f"{technique.stage} '{technique.name}' of {entry.distribution} {entry.version} raised {text}"
-    return failure(type(error).__name__, message, job.key, without_machine("".join(traceback.format_exception(error))))
+    return failure(type(error).__name__, message, job.key, traceback_text(error))
 
 
 def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
@@ -176,12 +180,3 @@ def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
         if module.partition(".")[0] == "ltbench":
             return None
     return None
-
-
-def without_machine(log: str) -> str:
-    """Return a traceback with files relative to `sys.path`, so that records do not depend on a machine's folders."""
-    folders = {str(Path(entry).resolve()) for entry in sys.path if entry} | {str(Path.cwd()), sys.base_prefix}
-    for folder in sorted(folders, key=len, reverse=True):
-        if len(folder) > 1:
-            log = log.replace(f'File "{folder}/', 'File "')
-    return log.replace(f'File "{Path.home()}/', 'File "~/')

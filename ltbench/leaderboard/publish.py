@@ -7,7 +7,7 @@ A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.m
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,10 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
+from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
-from ltbench.leaderboard.page.readme_block import compact_block
+from ltbench.leaderboard.page.readme_block import claims_block, compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -27,7 +29,8 @@ from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.locations import published
-from ltbench.records.record import Record, merge, write_atomic
+from ltbench.records.merging import merge
+from ltbench.records.record import Record, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
@@ -35,6 +38,7 @@ from ltbench.records.verifications import read_verifications, verification_statu
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
+Refresh = Callable[[SuiteFacts], SuiteFacts]
 
 
 class SuiteFolder(msgspec.Struct, frozen=True):
@@ -50,19 +54,26 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     records_file: RecordsFile
     trust: VerificationNotes
 
+    def judged_claims(self) -> list[Verdict]:
+        """Return the verdicts on the claims of the suite, as on its page."""
+        return judge(self.facts.claims, self.facts.reported, group_records(self.records), self.boards)
 
-def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
-    """Return a records file with new records; withdrawn ones stay withdrawn."""
+
+def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = False) -> RecordsFile:
+    """Return a records file with new records; withdrawn ones stay withdrawn.
+
+    replace: whether a new record replaces one of the same cell that another type of machine has made.
+    """
     fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
-    return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
+    return records_file([*merge(old.records, fresh.records, replace=replace), *withdrawn], old.invalidations)
 
 
 def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
     """Write all files of a suite's folder; return their paths and the content."""
     # The sources first: if a later write fails, everything else can be rendered from them.
     write_records_file(folder / RECORDS, content)
-    write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    write_atomic(folder / FACTS, _facts_text(facts).encode())
     loaded = _suite_folder(folder, facts, content)
     files = render(loaded)
     for target, text in files.items():
@@ -72,9 +83,17 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> SuiteFolder:
-    """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _suite_folder(folder, *read_folder(folder))
+def _facts_text(facts: SuiteFacts) -> str:
+    return msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n"
+
+
+def load(folder: Path, metric: str = "") -> SuiteFolder:
+    """Read a suite's folder. Raises `RecordError` naming file, line and field.
+
+    metric: what to rank by, in place of what its suite says.
+    """
+    facts, content = read_folder(folder)
+    return _suite_folder(folder, msgspec.structs.replace(facts, metric=metric or facts.metric), content)
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
@@ -93,13 +112,14 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns())
-    marked = mark_self_reported(make_boards(content.records, facts.seeds, columns), content.records, status)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
+    marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,
         records=content.records,
         columns=columns,
-        boards=marked,
+        boards=mark_missing_metrics(marked, missing_metrics(content.records)),
         records_file=content,
         trust=verification_notes(content, status),
     )
@@ -123,7 +143,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = analyse(group_records(loaded.records))
+    analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
     figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
@@ -143,9 +163,12 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
     return sorted(there.difference(files))
 
 
-def update(root: Path, readme: Path | None = None) -> list[Path]:
-    """Render all suites below `root` and the tables of `readme`; return the changed files."""
-    files = list(_rendered_files(root, readme))
+def update(root: Path, readme: Path | None = None, refresh: Refresh | None = None) -> list[Path]:
+    """Render all suites below `root` and the tables of `readme`; return the changed files.
+
+    refresh: returns facts with what the file of the suite says now; by default they stay.
+    """
+    files = list(_rendered_files(root, readme, refresh))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
     for path in gone:
@@ -153,22 +176,28 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
     return changed + gone
 
 
-def check(root: Path, readme: Path | None = None) -> list[Path]:
+def check(root: Path, readme: Path | None = None, refresh: Refresh | None = None) -> list[Path]:
     """Return the generated files; raise `OutOfDate` with a diff and the command that fixes it if one is out of date."""
-    files = list(_rendered_files(root, readme))
+    files = list(_rendered_files(root, readme, refresh))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
         names = ", ".join(display_path(path) for path, _ in stale)
-        command = "ltbench leaderboard --update"
+        command = f"ltbench leaderboard --update{'' if refresh is None else ' --from-suites'}"
         command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
         command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
         raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=command)
     return [path for path, _ in files]
 
 
-def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
+def _rendered_files(root: Path, readme: Path | None, refresh: Refresh | None) -> Iterator[tuple[Path, str | None]]:
     """Yield (file, text) of all generated files; the text is None for a file to remove."""
-    suites = [load(folder) for folder in folders(root)]
+    suites = []
+    for folder in folders(root):
+        before, content = read_folder(folder)
+        facts = before if refresh is None else refresh(before)
+        suites.append(_suite_folder(folder, facts, content))
+        if facts != before:
+            yield folder / FACTS, _facts_text(facts)
     for loaded in suites:
         files = render(loaded)
         yield from files.items()
@@ -180,7 +209,19 @@ def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str
             if suite not in by_name:
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
             loaded = by_name[suite]
-            link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
-            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
+            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), _link(loaded, readme))
 
-        yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))
+        def claims(_: str) -> list[str]:
+            judged = [
+                (loaded.facts.name, _link(loaded, readme), loaded.judged_claims())
+                for loaded in suites
+                if loaded.facts.claims
+            ]
+            return claims_block(judged)
+
+        text = splice(read_text(readme), "leaderboard", block, display_path(readme))
+        yield readme, splice(text, "claims", claims, display_path(readme))
+
+
+def _link(loaded: SuiteFolder, readme: Path) -> str:
+    return Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()

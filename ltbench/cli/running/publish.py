@@ -26,13 +26,12 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
-    from ltbench.leaderboard.suite_facts import SuiteFacts
+    from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.record import validate
     from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
-    from ltbench.suite.published import as_recorded
 
     registry, store = context.registry, context.store
     keys = [cell.key for cell in plan.cells]
@@ -45,20 +44,14 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
     seeds = {*suite.seed_pairs(), *before.seeds}
     facts = SuiteFacts(
         name=suite.name,
-        title=suite.title,
-        question=suite.question,
-        notes=suite.notes,
         command=reproducing(_with_settings_of(suite, old.records), labels, seeds, registry),
         seeds=tuple(sorted(seeds)),
         unfinished=len(keys) - len(records),
-        reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
-        claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
-        figures=suite.figures,
         columns=columns_present(
             [*old.records, *records], join_columns(declared_columns(registry.of("metric")), before.columns)
         ),
-        highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
     )
+    facts = with_suite(facts, suite, registry)
     merged = add_records(old, records)
     verified = folder / VERIFIED
     parts = [encode(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
