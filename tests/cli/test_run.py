@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
+from support import call, suite_source
 
 from ltbench.cli.options import asked_suite
 from ltbench.cli.running.reproduce_command import reproducing
 from ltbench.cli.units import Size, Span
+from ltbench.core.atomic_files import check_writable
+from ltbench.errors import StoreError
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import changed, find_suite
 
@@ -73,3 +78,30 @@ def test_the_command_of_a_page_says_what_differs_from_the_suite(registry: Regist
     assert command(registry, imbalance_factors=[10, 20], seeds=[0, 7]).endswith("--imbalance-factors 10,20 --seeds 0,7")
     recipe = {"steps": 5, "precision": "fp32"}
     assert "--set steps=5" in command(registry, recipe=recipe)
+
+
+@pytest.mark.parametrize("place", ["a file", "a file on the way", "a folder that takes no file"])
+def test_a_leaderboard_that_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path, place: str) -> None:
+    folder = {
+        "a file": tmp_path / "boards",
+        "a file on the way": tmp_path / "file" / "boards",
+        "a folder that takes no file": Path("/proc/boards"),
+    }[place]
+    if place == "a folder that takes no file" and not Path("/proc").is_dir():
+        pytest.skip("this system has no /proc")
+    (tmp_path / "file").touch()
+    if place == "a file":
+        folder.mkdir()
+        (folder / "tiny").touch()
+    source = suite_source("tiny", {"steps": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, seeds=[0])
+    (tmp_path / "tiny.toml").write_text(source)
+    with pytest.raises(StoreError, match="the leaderboard cannot be written") as refused:
+        call("run", "--suite", tmp_path / "tiny.toml", "--executor", "inline", "--store", tmp_path / "store",
+             "--leaderboards", folder)  # fmt: skip
+    assert "--leaderboards FOLDER" in refused.value.fix
+    assert not list((tmp_path / "store").glob("jobs/*/*"))
+
+
+def test_looking_whether_a_leaderboard_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "tiny", "the leaderboard", fix="")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench.cli.running.prepare import prepare
 from ltbench.cli.running.publish import publish_suite
+from ltbench.core.atomic_files import check_writable
 from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -49,12 +50,17 @@ def run_parts(
     """Run the parts of a suite's plan as far as budget and signals allow.
 
     folder: where the suite's leaderboard is published. Once every part is done, no state of a training is left that
-    only a later part could have continued.
+    only a later part could have continued. Raises `StoreError` where that folder cannot be written.
     """
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
+    if options.sharing:
+        # Before the first training, not after the last one.
+        check_writable(
+            folder, "the leaderboard", fix="make that a folder that you may write to, or --leaderboards FOLDER"
+        )
     result = RunResult()
     parts = plan_parts(suite, context.registry, context.data_root)
     foreseen: set[str] = set()
