@@ -77,7 +77,7 @@ class Trial:
         assert ended.value.code == code
 
     def published(self) -> dict[str, bytes]:
-        return {name: (self.folder / "leaderboards" / "tiny" / name).read_bytes() for name in PUBLISHED}
+        return {name: (self.folder / "leaderboards" / "local" / "tiny" / name).read_bytes() for name in PUBLISHED}
 
     def lines(self, what: str) -> list[str]:
         """Return the keys of the journal's lines with this event, in order."""

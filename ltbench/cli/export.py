@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.core.folders import store_root
 from ltbench.errors import StoreError, UsageError
 
@@ -48,9 +48,7 @@ def command(
     SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. Withdrawn records
     are left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
-    from ltbench.records.locations import find_location
-
-    place = find_location(suite, leaderboards)
+    place = find_page(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
             raise UsageError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import find_folder, leaderboards_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import UsageError
 
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
 @click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
-    """Print the leaderboard of SUITE, or of every suite.
+    """Print the leaderboard of SUITE, or every leaderboard: published ones, then those of runs here.
 
-    Reads only the records below --leaderboards: needs no plugin, no data and no store.
+    Of two with the name SUITE the published one is printed; local/SUITE is that of runs here. --check and --update take
+    published ones. Reads only the records below --leaderboards: needs no plugin, no data and no store.
     """
     if is_check and is_update:
         raise UsageError("--check and --update exclude each other", fix="give one of them")
     if (is_check or is_update) and suite:
         raise UsageError("--check and --update take every suite at once", fix="drop the suite")
     from ltbench.leaderboard import publish
+    from ltbench.records.locations import pages
 
     if is_check or is_update:
         paths = (publish.check if is_check else publish.update)(leaderboards, readme)
@@ -54,14 +56,22 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
             what = "up to date" if is_check else "updated"
             click.echo(f"1 file is {what}" if len(paths) == 1 else f"{len(paths)} files are {what}", err=True)
         return
-    folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
+    folders = [find_folder(suite, leaderboards)] if suite else [each.path for each in pages(leaderboards)]
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
     suites = [publish.load(folder) for folder in folders]
     if as_json:
-        print_json([{"suite": each.facts, "boards": each.boards, "standing": each.trust} for each in suites])
+        print_json(
+            [
+                {"folder": str(each.folder), "suite": each.facts, "boards": each.boards, "standing": each.trust}
+                for each in suites
+            ]
+        )
         return
-    click.echo("\n".join(map(fitted_text, suites)), nl=False)
+    for number, each in enumerate(suites):
+        if not suite:
+            click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
+        click.echo(fitted_text(each), nl=False)
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:

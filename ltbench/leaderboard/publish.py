@@ -106,15 +106,8 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the folders of suites below `root`, by name."""
+    """Return the folders of published suites below `root`, by name."""
     return [place.path for place in published(root)]
-
-
-def folder_of(root: Path, suite: str) -> Path:
-    """Return the folder of a suite; raise `UnknownName` with the known suites."""
-    if (root / suite / RECORDS).is_file():
-        return root / suite
-    raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
 
 
 def render(loaded: SuiteFolder) -> dict[Path, str]:
@@ -144,7 +137,7 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
 
 
 def update(root: Path, readme: Path | None = None) -> list[Path]:
-    """Render all suites below `root` and the tables of `readme`; return the changed files."""
+    """Render all published suites below `root` and the tables of `readme`; return the changed files."""
     files = list(_rendered_files(root, readme))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
@@ -179,8 +172,21 @@ def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str
         def block(suite: str) -> list[str]:
             if suite not in by_name:
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
-            loaded = by_name[suite]
-            link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
-            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
+            return _block(by_name[suite], readme)
 
         yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))
+
+
+def update_readme(folder: Path, readme: Path) -> list[Path]:
+    """Renew the table of one suite in a README, where it has one; return the changed files."""
+    if not readme.is_file():
+        return []
+    loaded = load(folder)
+    text = splice(read_text(readme), "leaderboard",
+                  lambda suite: _block(loaded, readme) if suite == folder.name else None, display_path(readme))  # fmt: skip
+    return [readme] if write_atomic(readme, text.encode()) else []
+
+
+def _block(loaded: SuiteFolder, readme: Path) -> list[str]:
+    link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
+    return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
