@@ -61,11 +61,11 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     installed = registry.suites.get(base.name)
     own = base if installed is None else read_suite(installed)
     differs = _differences(_cells(asked, registry), _cells(own, registry))
-    shown = asked
     if own != base:
         # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
         differs |= {"file": digest(canonical(msgspec.to_builtins(base)))}
-    if asked != base or (differs and base.title == own.title):
+    shown = base
+    if differs and (asked != base or base.title == own.title):
         shown = _described(asked, base, differs)
     folder = leaderboards / LOCAL / (_derived(base.name, differs) if name is None else _checked(name))
     carried = installed is None or own != base
