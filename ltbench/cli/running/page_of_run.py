@@ -53,7 +53,8 @@ class PageOfRun(msgspec.Struct, frozen=True, kw_only=True):
 def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path, name: str | None) -> PageOfRun:  # fmt: skip
     """Return the page of a run.
 
-    asked: the suite of `file` with the changes of the command line; name: of the page, where the user has chosen one. Raises `UsageError` for a name that is no name.
+    asked: the suite of `file` with the changes of the command line; name: of the page, where the user has chosen one.
+    Raises `UsageError` for a name that cannot be that of a folder.
     """
     from ltbench.suite.suite import read_suite
 
@@ -139,9 +140,13 @@ def _described(asked: Suite, base: Suite, differs: Mapping[str, Any]) -> Suite:
         title = f"{_techniques(differs.get('techniques', asked.techniques))} on {', '.join(asked.datasets)}"
         details = [text for key, value in differs.items() if key not in {"techniques", "datasets"}
                    for _, text in _said({key: value})]  # fmt: skip
+    title = f"{title} ({', '.join(details)})" if details else title
+    if asked == base:
+        # Somebody's copy of an installed suite has texts of its own.
+        return changed(asked, title=title)
     return changed(
         asked,
-        title=f"{title} ({', '.join(details)})" if details else title,
+        title=title,
         question=f"The suite `{base.name}`, changed for this run; the command says how.",
         notes=base.notes if same_images and not any(key.startswith(("recipe", "sweep", "models")) for key in differs) else "",
         reported=asked.reported if same_images else (),
