@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.option("--readme", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="A file whose table of this leaderboard is renewed.  [default: README.md beside --leaderboards]")  # fmt: skip
 @click.option("--replace", "is_replaced", is_flag=True,
-              help="Publish the page in place of one with other cells under its name.")  # fmt: skip
+              help="Take the local records where the published page has those of another type of machine, or is the page "
+                   "of another suite or recipe.")  # fmt: skip
 @leaderboards_option
 def command(name: str, readme: Path | None, is_replaced: bool, leaderboards: Path) -> None:
     """Publish the local page NAME: merge leaderboards/local/NAME into leaderboards/NAME.
@@ -47,6 +48,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
     from ltbench.records import verifications
     from ltbench.records.locations import LOCAL, published
+    from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.record import write_atomic
     from ltbench.records.records_file import FILE
 
@@ -66,7 +68,14 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
                 why="the two pages would be mixed", fix=f"ltbench publish {name} --replace",
             )  # fmt: skip
         old = _only_withdrawn(old)
-    merged = _merged(old, content)
+    merged = _merged(old, content, is_replaced=is_replaced)
+    kept = [] if is_replaced else kept_from_other_machines(old.records, content.records)
+    if kept:
+        click.echo(
+            f"{len(kept)} cells keep their records of another type of machine, so that rows stay paired; --replace takes "
+            "those of this one",
+            err=True,
+        )
     more = {record.id for record in merged.records} > {record.id for record in content.records}
     facts = _facts(facts, before, merged, more, source / SUITE_FILE, target / SUITE_FILE)
     if (source / SUITE_FILE).is_file():
@@ -80,15 +89,15 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
 
 
-def _merged(old: RecordsFile, new: RecordsFile) -> RecordsFile:
-    from ltbench.records.record import merge
+def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> RecordsFile:
+    from ltbench.records.merging import merge
     from ltbench.records.records_file import records_file
 
     # What one of the pages withdraws is withdrawn on both.
     invalidations = [*old.invalidations, *new.invalidations]
     pages = [records_file(page.all_records, invalidations) for page in (old, new)]
     withdrawn = [record for page in pages for record in page.withdrawn]
-    return records_file([*merge(pages[0].records, pages[1].records), *withdrawn], invalidations)
+    return records_file([*merge(pages[0].records, pages[1].records, replace=is_replaced), *withdrawn], invalidations)
 
 
 def _only_withdrawn(page: RecordsFile) -> RecordsFile:

@@ -58,7 +58,9 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     if not records:
         return [], None
     before, old = read_folder(folder)
-    merged = add_records(_current(old, records, is_same=before.definition == page.definition), records)
+    kept = _current(old, records, is_same=before.definition == page.definition)
+    # The page shows what the store has, also after another machine has made it again.
+    merged = add_records(kept, records, replace=True)
     facts = SuiteFacts(
         name=folder.name,
         title=suite.title,
@@ -75,6 +77,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
             merged.records, join_columns(declared_columns(registry.of("metric")), before.columns)
         ),
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
+        reference=as_recorded(suite.reference, registry),
     )  # fmt: skip
     # So that version control of a project leaves trials alone; a published page is written by `ltbench publish`.
     write_atomic(folder.parent / ".gitignore", b"*\n")
