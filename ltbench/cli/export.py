@@ -102,9 +102,10 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
         )  # fmt: skip
     if output is not None:
         write_records_file(output / FILE, source)
-        if place.kind == "suite" and (place.path / "suite.json").is_file():
-            with os_errors_as_store_errors("the facts of the suite cannot be copied", output):
-                shutil.copyfile(place.path / "suite.json", output / "suite.json")
+        for name in ("suite.json", "suite.toml"):
+            if place.kind == "suite" and (place.path / name).is_file():
+                with os_errors_as_store_errors(f"{name} cannot be copied", output):
+                    shutil.copyfile(place.path / name, output / name)
     if missing:
         click.echo(f"the store lacks the predictions of {len(missing)} cells", err=True)
     click.echo(f"written: {count} predictions in {home / FOLDER}", err=True)
