@@ -53,7 +53,7 @@ class Training:
         self.network = build(self.model, subset.info, spec["seed"], device)
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)
-        self.average = None if self.recipe.ema is None else _average(self.network, self.recipe.ema)
+        self.average = _average(self.network, self.recipe)
         self.predictor = self.network if self.average is None else self.average.module
         """The network with the weights that predict: the last ones, or their average."""
         self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
@@ -171,12 +171,14 @@ class Training:
         set_random_state(tensors["random"], self.device)
 
 
-def _average(network: nn.Module, decay: float) -> Any:
-    """Return timm's moving average of weights and batch statistics with this decay.
+def _average(network: nn.Module, recipe: Recipe) -> Any:
+    """Return timm's moving average of weights and batch statistics; None for a recipe without one.
 
-    The decay rises to its value as 1 - (1 + step)^(-2/3), timm's warm-up: otherwise the average of a short training
-    would consist mostly of its initial weights.
+    The first step sets the average, whatever its decay. From there the decay of step t is min(ema, 1 - t^(-2/3))
+    (timm's warm-up), or ema throughout with `ema_warmup = false`.
     """
+    if recipe.ema is None:
+        return None
     from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
 
-    return ModelEmaV3(network, decay=decay, use_warmup=True)
+    return ModelEmaV3(network, decay=recipe.ema, use_warmup=recipe.ema_warmup)

@@ -19,6 +19,7 @@ from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
 from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, View
 from ltbench.suite.recipe import recipe_spec
+from ltbench.suite.recipe_notes import recipe_notes
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -66,8 +67,11 @@ class Planner:
         self.parts = 0
         self._done: set[bytes] = set()
         """Keys of the jobs of earlier parts, as bytes: a large grid has millions."""
-        self._recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
+        recipes = suite.recipes()
+        self._recipes = [recipe_spec(recipe.resolved()) for recipe in recipes]
         self._settings = list(settings(suite, registry, data_root))
+        images = [sum(setting.counts) for setting in self._settings]
+        self._notes = tuple(dict.fromkeys(note for recipe in recipes for note in recipe_notes(recipe, images)))
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._spec = functools.cache(registry.spec)
@@ -194,6 +198,7 @@ class Planner:
             passes=costs,
             repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
+            notes=() if self.parts else self._notes,
         )
         self._done.update(map(bytes.fromhex, jobs))
         self.parts += 1

@@ -473,6 +473,22 @@ def test_the_moving_average_predicts(context: Context) -> None:
     assert not torch.equal(last["head.weight"], mean["head.weight"])
 
 
+@pytest.mark.parametrize("warmup", [True, False])
+def test_the_decay_of_the_average_follows_its_law(context: Context, warmup: bool) -> None:
+    # Without random numbers in the network, a training of n steps passes through that of fewer.
+    steps, recipe = 6, {"epochs": None, "schedule": "constant"}
+    path = [
+        trained(context, fit_job(recipe=recipe | {"steps": step}, model=Net(dropout=0.0)))["head.weight"]
+        for step in range(1, steps + 1)
+    ]
+    expected = path[0]
+    for step, weight in enumerate(path[1:], 2):
+        decay = min(0.6, 1 - step ** (-2 / 3)) if warmup else 0.6
+        expected = decay * expected + (1 - decay) * weight
+    averaged = recipe | {"steps": steps, "ema": 0.6, "ema_warmup": warmup}
+    assert torch.allclose(trained(context, fit_job(recipe=averaged, model=Net(dropout=0.0)))["head.weight"], expected)
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 

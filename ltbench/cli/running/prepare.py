@@ -19,6 +19,8 @@ def prepare(plan: Plan, context: Context, prediction: Prediction, *, workers: in
     """Discard stale results if `rerun_stale`, prepare the data sets, and print what is to be done."""
     from ltbench.running.what_is_missing import plan_status
 
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)
     status = plan_status(plan, context, prediction, workers=workers)
     if status.stale:
         _report_stale(status, renewed=rerun_stale)
