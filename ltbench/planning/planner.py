@@ -84,10 +84,14 @@ class Planner:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
-        trajectories = {augment: self._builder.trajectory(combination, regime, augment) for augment in augments}
+        trajectories = {
+            (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
+            for augment in augments
+            for averaged in {"ema" in recipe for recipe in self._recipes}
+        }
         for recipe in self._recipes:
             template = self._template(combination, recipe)
-            trainings = [self._training(template, s, *trajectories[s.augment]) for s in self._settings]
+            trainings = [self._training(template, s, *trajectories[s.augment, "ema" in recipe]) for s in self._settings]
             for subset_seed, seed in self._seed_pairs:
                 for training in trainings:
                     self._add_cell(template, training, subset_seed, seed)

@@ -151,6 +151,17 @@ def test_a_decoupled_second_stage_resumes_from_the_plain_run_and_restarts_its_cu
     assert second.spec["segments"][1]["restart"]
 
 
+def test_an_average_restarts_with_the_second_stage_under_another_identity_than_one_that_went_on(
+    suite: Suite, own: Registry
+) -> None:
+    plan = plan_of(suite, own, "decoupled", "cb_sampler", sweep={"ema": [0.9], "epochs": [20]})
+    segments = [fit.spec["segments"] for fit in plan.of_kind("fit")]
+    assert {(len(parts), parts[-1].get("average")) for parts in segments} == {(1, None), (2, "restart")}
+    assert all("average" not in parts[0] for parts in segments)
+    without = plan_of(suite, own, "decoupled", "cb_sampler")
+    assert not any("average" in part for fit in without.of_kind("fit") for part in fit.spec["segments"])
+
+
 def _sampler(fit, segment: int) -> str:
     return fit.spec["segments"][segment]["sampler"]["name"]
 
