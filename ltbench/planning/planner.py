@@ -13,11 +13,12 @@ from ltbench.errors import DataError
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import prediction_passes, training_passes
+from ltbench.planning.larger_batches import larger_batches
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
-from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, View
+from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.recipe_notes import recipe_notes
 from ltbench.suite.suite import Suite
@@ -30,6 +31,7 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination under one recipe have in common."""
 
     ensemble: Ensemble
+    sampler: Sampler
     views: list[str]
     spec: Spec
     extra: Spec
@@ -45,6 +47,8 @@ class _Training(NamedTuple):
     foreseen: list[Segments]
     cost_unshared: float
     """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
+    notes: list[str]
+    """Notes for the leaderboard."""
 
 
 class _Part:
@@ -103,6 +107,7 @@ class Planner:
         ensemble = self._pick(combination, "ensemble", Ensemble)
         return _Template(
             ensemble=ensemble,
+            sampler=self._pick(combination, "sampler", Sampler),
             views=list(view.views()),
             spec={
                 "kind": "cell",
@@ -136,7 +141,8 @@ class Planner:
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
-        return _Training(setting, members, segments, foreseen, cost)
+        notes = [*template.extra["notes"], *larger_batches(template.sampler, template.extra["recipe"], setting)]
+        return _Training(setting, members, segments, foreseen, cost, notes)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
         part, setting = self.part, training.setting
@@ -154,6 +160,7 @@ class Planner:
             "setting": setting.labels | {"subset_seed": subset_seed, "seed": seed},
             "fits": [fit.spec for fit in fits],
             "views": template.views,
+            "notes": training.notes,
             "techniques": [*setting.techniques, *template.extra["techniques"]],
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting

@@ -14,7 +14,7 @@ from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
-from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime
+from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime, Sampler
 from ltbench.suite.suite import Suite, changed, find_suite
 
 
@@ -32,6 +32,16 @@ class Few(Dataset):
 
 class Net(Model):
     name = "some_net"
+
+
+LARGER = "balanced_batch[per_class=40]: batches of 120 images in place of 64, so each step sees 1.88 times as many"
+
+
+class Raising(Sampler):
+    name = "raising"
+
+    def batch_size(self, batch_size: int, classes: int) -> int:
+        raise ValueError("no size")
 
 
 class Late(Regime):
@@ -160,6 +170,22 @@ def test_an_average_restarts_with_the_second_stage_under_another_identity_than_o
     assert all("average" not in parts[0] for parts in segments)
     without = plan_of(suite, own, "decoupled", "cb_sampler")
     assert not any("average" in part for fit in without.of_kind("fit") for part in fit.spec["segments"])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "notes"),
+    [
+        ("balanced_batch", []),
+        ("balanced_batch[per_class=40]", [LARGER]),
+        ("raising", []),
+    ],
+)  # fmt: skip
+def test_a_row_with_larger_batches_says_so(suite: Suite, sampler: str, notes: list[str]) -> None:
+    registry = registry_with(Few, Net, Raising)
+    cells = {
+        cell.extra["combination"]["sampler"]: cell.extra["notes"] for cell in plan_of(suite, registry, sampler).cells
+    }
+    assert cells == {None: [], sampler: notes}
 
 
 def _sampler(fit, segment: int) -> str:
