@@ -28,5 +28,7 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     figures: tuple[str, ...] = ()
     """Figures of the page, names of `ltbench.suite.published.FIGURES`."""
     highlight: Combination | None = None
+    reference: Combination = ()
+    """The combination that differences are taken to; empty for the baseline."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""

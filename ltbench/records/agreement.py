@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from ltbench.columns import PRIMARY
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
+from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Record
 
 BAND: Final = 0.02
 """Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""
-# What may change the last bits of a result. Core count and memory do not, as threads per job are fixed.
-_MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
-
 Number = float | int | None
 
 
@@ -61,15 +58,6 @@ def agreement(first: Record, second: Record) -> Agreement:
         metrics=metrics,
         gap=None if before is None or after is None else abs(float(after) - float(before)),
     )
-
-
-def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Return the differences of two environments that may change numbers; unknown values are not compared."""
-    return [
-        f"{key} {first[key]} / {second[key]}"
-        for key in _MACHINE
-        if first.get(key) is not None and second.get(key) is not None and first[key] != second[key]
-    ]
 
 
 def result_digest(record: Record) -> str:

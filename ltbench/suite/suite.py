@@ -56,7 +56,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
     """Figures of the page, from `published.FIGURES`."""
     highlight: Combination | None = None
-    """The combination that figures compare with the baseline; by default the best of each factor."""
+    """The combination that figures compare with the reference; by default the best of each factor."""
+    reference: Combination = ()
+    """The row that every difference and its test are taken to; empty for the baseline."""
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:

@@ -58,6 +58,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
             [*old.records, *records], join_columns(declared_columns(registry.of("metric")), before.columns)
         ),
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
+        reference=as_recorded(suite.reference, registry),
     )
     merged = add_records(old, records)
     verified = folder / VERIFIED

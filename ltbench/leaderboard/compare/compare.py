@@ -9,11 +9,19 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
-from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, distinguishing_names, group_records
+from ltbench.leaderboard.statistics.record_groups import (
+    Pair,
+    RecordGroup,
+    distinguishing_names,
+    group_records,
+    other_images,
+)
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, zero_p
 from ltbench.records.agreement import Number, agreement, result_digest
+from ltbench.records.comparability import fixed_part
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
@@ -144,7 +152,13 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         metric=metric,
         lines=_finish(list(groups.values()), metric),
         only=(only[0], only[1]),
-        other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
+        other_spec=[
+            *sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
+            *(
+                f"{dataset}: other images on the two sides, so nothing is paired"
+                for dataset in other_images(group_records([*first, *second]))
+            ),
+        ],
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
         plugins=why_different.plugins(pairs),
     )
@@ -264,5 +278,6 @@ def _described(records: Iterable[Record]) -> list[str]:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """Return the key of a record without its recipe."""
-    return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)
+    """Return the key of a record without its recipe. Runs on other images are no pair."""
+    fixed = canonical(fixed_part(record.spec, record.fits))
+    return (record.protocol, *msgspec.structs.astuple(record.setting), fixed, record.techniques)

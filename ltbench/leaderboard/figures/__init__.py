@@ -99,7 +99,7 @@ def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
 
 def _across(facts: SuiteFacts, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:
     factors = group.factors
-    shown = choose_series(group, factors, _wanted(facts, group, factors))
+    shown = choose_series(group, factors, _wanted(facts, group, factors), facts.reference)
     data = bars.collect(shown, factors)
     if data is not None:
         alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
@@ -152,7 +152,7 @@ def _collected(name: str, threshold: int | None, facts: SuiteFacts, group: Recor
         pair = _pair(facts, group, factor)
         both = confusion.collect(pair) if len(pair) > 1 else None
         return both, confusion.draw, f"Confusion matrices before and after: {_names(pair)}"
-    shown = choose_series(group, [factor], _wanted(facts, group, [factor]))
+    shown = choose_series(group, [factor], _wanted(facts, group, [factor]), facts.reference)
     if name == "head_to_tail":
         said = {one.label: _printed(facts, group, factor, one) for one in shown}
         lines = head_to_tail.collect(shown, {label: values for label, values in said.items() if values})
@@ -171,9 +171,9 @@ def _wanted(facts: SuiteFacts, group: RecordGroup, factors: Sequence[float]) -> 
 
 
 def _pair(facts: SuiteFacts, group: RecordGroup, factor: float) -> list[Series]:
-    """Return the baseline and the highlighted combination, or the best other one, if they exist."""
+    """Return the reference and the highlighted combination, or the best other one, if they exist."""
     wanted = [] if facts.highlight is None else [facts.highlight]
-    return choose_series(group, [factor], wanted, most=2)
+    return choose_series(group, [factor], wanted, facts.reference, most=2)
 
 
 def _printed(facts: SuiteFacts, group: RecordGroup, factor: float, shown: Series) -> Sequence[float]:

@@ -1,4 +1,4 @@
-"""Confusion matrices: one, or the baseline and another combination side by side (as report jiang's Fig. 14 to 16)."""
+"""Confusion matrices: one, or the reference and another combination side by side (as report jiang's Fig. 14 to 16)."""
 
 from __future__ import annotations
 

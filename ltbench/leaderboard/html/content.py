@@ -15,8 +15,9 @@ from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.effects import interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
@@ -33,7 +34,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     """A row of a table of one factor, with its records."""
 
     place: int
-    """In its table, the baseline before all others."""
+    """In its table, the reference before all others."""
     order: list[int]
     records: list[Record]
 
@@ -57,8 +58,8 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
     boards = [
-        _board(board, group, combinations, pool, rows)
-        for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
+        _board(board, group, title, combinations, pool, rows)
+        for board, group, title in zip(loaded.boards, group_records(loaded.records), titles(loaded.boards), strict=True)
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -67,6 +68,10 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     core = {
         "name": loaded.facts.name,
         "primary": PRIMARY,
+        "reference": {
+            "combination": combinations.get(reference_of(loaded)),
+            "text": reference_text(reference_of(loaded)),
+        },
         "stages": list(TECHNIQUE_STAGES),
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,
@@ -90,8 +95,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
 
 
+def reference_of(loaded: SuiteFolder) -> str:
+    """Return the label of the row that the differences of all tables are taken to."""
+    return next((table.reference for board in loaded.boards for table in board.tables), "baseline")
+
+
 def _board(
-    board: Board, group: RecordGroup, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
+    board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
     """Return a board, and add the rows of its tables to `rows`."""
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
@@ -107,13 +117,13 @@ def _board(
             report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
         )
         rows += [
-            ReportRow(place if row.techniques else -1, table_classes.order, here[row.label])
+            ReportRow(-1 if row.label == table.reference else place, table_classes.order, here[row.label])
             for place, row in enumerate(table.rows)
         ]
     if board.across:
         tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
     return {
-        "name": f"{board.dataset}, profile {board.profile}, {board.model}",
+        "name": title,
         "dataset": board.dataset,
         "recipe": ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items())),
         "protocol": board.protocol,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ltbench.columns import PRIMARY, Column
+from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.columns import AREA
 
 
@@ -18,18 +19,10 @@ class Term(msgspec.Struct, frozen=True):
 
 
 COLUMNS = {
-    "#": Term(
-        "Rank", "By top-1 accuracy. Rows share a rank where they do not differ significantly (paired test, corrected)."
-    ),
+    "#": Term("Rank", "By top-1 accuracy: one plus the rows that are significantly better (paired tests, corrected)."),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
-    "best": Term(
-        "Like the best", "≈ where a row does not differ significantly from the best one (paired test, corrected)."
-    ),
+    "best": Term("Like the best", "≈ where no row is significantly better (paired tests, corrected)."),
     "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
-    "Δ": Term(
-        "Difference to the baseline",
-        "Of top-1 accuracy, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
-    ),
     AREA: Term("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
     "mean": Term("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),
 }
@@ -44,6 +37,14 @@ COSTS = {
     "peak_memory_bytes": Term("Peak memory, bytes"),
 }
 """Costs that a report offers; the first one that the records have is shown first."""
+
+
+def difference_term(reference: str) -> Term:
+    """Return name and description of the differences to the row with this label."""
+    return Term(
+        f"Difference to {reference_text(reference)}",
+        "Of top-1 accuracy, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
+    )
 
 
 def score_term(score: str, declared: Iterable[Column]) -> Term:

@@ -8,9 +8,18 @@ from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
-from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, runs_text, signed
+from ltbench.leaderboard.tables.cell_text import (
+    MISSING,
+    delta_title,
+    factor_text,
+    half_text,
+    percent,
+    reference_text,
+    runs_text,
+    signed,
+)
 from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
@@ -86,7 +95,7 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def versus_lines(table: Table) -> list[str]:
-    """Return the tests of the first rows, folded: each row against the baseline and against the best row."""
+    """Return the tests of the first rows, folded: each row against the reference and against the best row."""
     # One run cannot be tested, and `table.csv` has the differences.
     if not any(gap is not None and gap.half is not None for row in table.rows for gap in (row.delta, row.to_best)):
         return []
@@ -98,11 +107,13 @@ def versus_lines(table: Table) -> list[str]:
         ]
         for row in table.rows[:FOLD]
     ]
-    head = ["techniques", "Δ base", "p", "d", "Δ best", "p", "d", "n"]
+    base = "Δ base" if table.reference == "baseline" else escape(delta_title(table.reference))
+    head = ["techniques", base, "p", "d", "Δ best", "p", "d", "n"]
     lines = plain_table(head, rows, right=range(1, 8))
     if len(table.rows) > FOLD:
         lines += ["", f"[`table.csv`](table.csv) has the other {len(table.rows) - FOLD} rows."]
-    return [*details("Tests against the baseline and against the best row, with effect sizes", lines), ""]
+    against = escape(reference_text(table.reference))
+    return [*details(f"Tests against {against} and against the best row, with effect sizes", lines), ""]
 
 
 def more_runs(table: Table) -> list[str]:
@@ -125,8 +136,8 @@ def more_runs(table: Table) -> list[str]:
     size = abs(gap.mean) / gap.sd
     also = ""
     if table.pairs > 1:
-        within = _count(runs_needed(size, LEVEL / table.pairs), gap.n)
-        also = f", {within} in the test of this table, which is corrected for {table.pairs:,} pairs of rows"
+        within = _count(runs_needed(size, table.level), gap.n)
+        also = f", {within} in the tests of this table, which are corrected for {table.pairs:,} pairs of rows"
     known = f" {gap.n} pairs give only the order of magnitude." if gap.n < 10 else ""
     gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
     return [

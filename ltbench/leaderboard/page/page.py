@@ -16,10 +16,10 @@ from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
-from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -45,12 +45,12 @@ _READING = """\
 - **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a significant difference: a
-  paired t test, corrected for the number of rows (Holm, 5 %).
-- **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
-  significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
-  detect only large differences: a shared rank does not mean *equal*.
-- **best** marks with `≈` every row that does not differ significantly from the row with the best mean.
+- **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
+- **#** is the rank: one plus the number of rows that are significantly better. Few runs detect only large differences:
+  a shared rank (`=`) does not mean *equal*.
+- **best** marks with `≈` every row that may be the best: no row is significantly better.
+- All three come from one family of tests, paired t tests of all pairs of rows, corrected together (Holm, 5 %); those
+  against {reference} carry half of the weight. What follows from two differences counts as well.
 - *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.
@@ -101,8 +101,10 @@ def page(
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
     lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
-    for board, analysis in zip(boards, analyses, strict=True):
-        lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
+    if changed := other_images(boards):
+        lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
+    for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
+        lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
     lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
     return "\n".join(lines).rstrip() + "\n"
@@ -138,7 +140,9 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 
 def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+    reference = escape(reference_text(boards[0].tables[0].reference))
+    text = _READING.format(scores="\n".join(_legend(columns)), protocols=protocols, reference=reference)
+    return text.splitlines()
 
 
 def _legend(columns: Iterable[Column]) -> Iterator[str]:
@@ -151,14 +155,15 @@ def _legend(columns: Iterable[Column]) -> Iterator[str]:
 
 
 def _board(
-    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup], *, several: bool
+    board: Board, title: str, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup],
+    *, several: bool
 ) -> Iterator[str]:  # fmt: skip
-    yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
+    yield f"## {escape(title)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} cells have several versions; the one of the highest revision counts."
+        yield f"{board.versions} records of earlier revisions of a technique are left out."
     yield ""
     if board.across:
         yield from (

@@ -15,6 +15,9 @@ MISSING = "–"
 LIKE_BEST = "≈"
 NONE = "n/a"
 FAILED = "FAILED"
+DELTA = "Δ"
+_TITLE = 24
+"""Characters of a reference in the heading of a column."""
 _LEFT_OUT_LAST = 10_000
 """Above the priorities that metrics declare: first the columns of single factors, at twice this the difference."""
 
@@ -52,7 +55,7 @@ def columns(table: Table) -> list[TextColumn]:
     else:
         shown.append(_scored(table, primary, interval=True))
     shown.append(_plain("n", [runs_text(row, table.expected) for row in rows], 50))
-    shown.append(_plain("Δ", [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
+    shown.append(_plain(delta_title(table.reference), [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
     return [*shown, *shown_in(table, "main")]
 
 
@@ -84,8 +87,19 @@ def runs_text(row: Row, expected: int) -> str:
     return str(row.n) if row.n == expected else f"{row.n}/{expected} seeds"
 
 
+def delta_title(reference: str) -> str:
+    """Return the heading of the differences to a row: `Δ` for the baseline, else with the row's label, cut if long."""
+    short = reference if len(reference) <= _TITLE else f"{reference[: _TITLE - 1]}…"
+    return DELTA if reference == "baseline" else f"{DELTA} {short}"
+
+
+def reference_text(reference: str) -> str:
+    """Return a table's reference as it is written within a sentence."""
+    return "the baseline" if reference == "baseline" else reference
+
+
 def delta_text(row: Row) -> str:
-    """Return the difference to the baseline with its interval, and `*` if it is significant."""
+    """Return the difference to the reference with its interval, and `*` if it is significant."""
     if row.delta is None:
         return ""
     return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"

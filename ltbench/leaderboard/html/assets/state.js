@@ -10,7 +10,7 @@ const state = {
   text: "",
   columns: "first",
   whole: false,
-  ticked: new Map(), // combination -> number of its colour and marker, 0 for the baseline
+  ticked: new Map(), // combination -> number of its colour and marker, 0 for the reference
   compared: null, // factor that combinations are compared at where the table is across factors
   cost: "",
 };
@@ -39,7 +39,7 @@ function tick(combination, on) {
   else if (state.ticked.size < MOST_TICKED && !state.ticked.has(combination)) {
     const taken = new Set(state.ticked.values());
     const free = [1, 2, 3, 4, 5, 6].find((slot) => !taken.has(slot));
-    state.ticked.set(combination, isBaseline(combination) ? 0 : free);
+    state.ticked.set(combination, isReference(combination) ? 0 : free);
   }
 }
 
@@ -57,9 +57,9 @@ function open(boardNumber, tableNumber) {
   if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
 }
 
-/** Tick the baseline and the best, so that the first look shows a comparison. */
+/** Tick the reference and the best, so that the first look shows a comparison. */
 function tickFirst() {
   const ranked = table().combinations.filter((_, row) => table().n[row] > 0);
-  const baseline = ranked.find(isBaseline);
-  for (const one of [baseline, ranked.find((combination) => combination !== baseline)]) if (one !== undefined) tick(one, true);
+  const reference = ranked.find(isReference);
+  for (const one of [reference, ranked.find((combination) => combination !== reference)]) if (one !== undefined) tick(one, true);
 }
