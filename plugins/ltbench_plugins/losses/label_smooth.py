@@ -35,6 +35,9 @@ class LabelSmooth(Loss, frozen=True):
         Meta(description="spread over the other classes (k_minus_1) or over all classes (k)"),
     ] = "k_minus_1"
 
+    def without_effect(self) -> tuple[str, ...]:
+        return () if self.eps else ("off",)
+
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         log_p = logits.log_softmax(1)
