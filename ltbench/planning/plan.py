@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     foreseen: frozenset[str] = frozenset()
     """Fits whose state a later part may continue from."""
     notes: tuple[str, ...] = ()
-    """Lines on values of the suite's recipes that cannot take effect; the first part has them."""
+    """Lines on what cannot take effect or is unlike other rows, less those of earlier parts."""
 
     def of_kind(self, kind: str) -> list[Job]:
         """Return the jobs of one kind, in order."""

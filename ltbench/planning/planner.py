@@ -13,14 +13,14 @@ from ltbench.errors import DataError
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import prediction_passes, training_passes
-from ltbench.planning.larger_batches import larger_batches
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
+from ltbench.planning.training_notes import larger_batches, phases_without_steps
 from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
-from ltbench.suite.recipe import recipe_spec
-from ltbench.suite.recipe_notes import recipe_notes
+from ltbench.suite.recipe import Recipe, recipe_spec
+from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -31,6 +31,8 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination under one recipe have in common."""
 
     ensemble: Ensemble
+    recipe: Recipe
+    regime: Regime
     sampler: Sampler
     views: list[str]
     spec: Spec
@@ -61,6 +63,7 @@ class _Part:
         self.fits = SharedFits()
         self.predicts: dict[str, Job] = {}
         self.cells: dict[str, tuple[Job, Setting]] = {}
+        self.notes: dict[str, None] = {}
 
 
 class Planner:
@@ -71,11 +74,12 @@ class Planner:
         self.parts = 0
         self._done: set[bytes] = set()
         """Keys of the jobs of earlier parts, as bytes: a large grid has millions."""
-        recipes = suite.recipes()
-        self._recipes = [recipe_spec(recipe.resolved()) for recipe in recipes]
+        self._recipes = [recipe.resolved() for recipe in suite.recipes()]
         self._settings = list(settings(suite, registry, data_root))
         images = [sum(setting.counts) for setting in self._settings]
-        self._notes = tuple(dict.fromkeys(note for recipe in recipes for note in recipe_notes(recipe, images)))
+        self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
+        self._told: set[str] = set()
+        """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._spec = functools.cache(registry.spec)
@@ -91,22 +95,25 @@ class Planner:
         trajectories = {
             (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
             for augment in augments
-            for averaged in {"ema" in recipe for recipe in self._recipes}
+            for averaged in {recipe.ema is not None for recipe in self._recipes}
         }
         for recipe in self._recipes:
             template = self._template(combination, recipe)
-            trainings = [self._training(template, s, *trajectories[s.augment, "ema" in recipe]) for s in self._settings]
+            averaged = recipe.ema is not None
+            trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
             for subset_seed, seed in self._seed_pairs:
                 for training in trainings:
                     self._add_cell(template, training, subset_seed, seed)
 
-    def _template(self, combination: Combination, recipe: Spec) -> _Template:
+    def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
         posthoc = picked.get("posthoc")
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         return _Template(
             ensemble=ensemble,
+            recipe=recipe,
+            regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
             views=list(view.views()),
             spec={
@@ -118,7 +125,7 @@ class Planner:
             },
             extra={
                 "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
-                "recipe": recipe,
+                "recipe": recipe_spec(recipe),
                 "notes": combination.notes,
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
@@ -141,7 +148,11 @@ class Planner:
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
-        notes = [*template.extra["notes"], *larger_batches(template.sampler, template.extra["recipe"], setting)]
+        recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
+        notes = larger_batches(template.sampler, recipe, len(setting.counts))
+        notes += phases_without_steps(template.regime, segments, steps)
+        self.part.notes.update(dict.fromkeys(notes))
+        notes = [*template.extra["notes"], *notes]
         return _Training(setting, members, segments, foreseen, cost, notes)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
@@ -209,8 +220,9 @@ class Planner:
             passes=costs,
             repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
-            notes=() if self.parts else self._notes,
+            notes=tuple(note for note in part.notes if note not in self._told),
         )
         self._done.update(map(bytes.fromhex, jobs))
+        self._told.update(plan.notes)
         self.parts += 1
         return plan

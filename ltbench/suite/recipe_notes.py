@@ -21,7 +21,7 @@ def recipe_notes(recipe: Recipe, images: Collection[int]) -> list[str]:
 
     images: the sizes of the training subsets. Steps are those of plain shuffling; a sampler may have more or fewer.
     """
-    lengths = [_Length(_steps(recipe, number), number) for number in sorted(set(images))]
+    lengths = [_Length(plain_steps(recipe, number), number) for number in sorted(set(images))]
     return [*_switched_off(recipe), *_average(recipe, lengths), *_schedule(recipe, lengths), *_batches(recipe, lengths)]
 
 
@@ -34,7 +34,7 @@ def ema_limit(steps: int) -> float:
     return float(1 - steps ** (-2 / 3))
 
 
-def _steps(recipe: Recipe, images: int) -> int:
+def plain_steps(recipe: Recipe, images: int) -> int:
     """Return the steps of a training that shuffles so many images; a last batch of one image is dropped."""
     if recipe.epochs is None:
         assert recipe.steps is not None, "a recipe states its length"

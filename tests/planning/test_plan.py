@@ -182,10 +182,27 @@ def test_an_average_restarts_with_the_second_stage_under_another_identity_than_o
 )  # fmt: skip
 def test_a_row_with_larger_batches_says_so(suite: Suite, sampler: str, notes: list[str]) -> None:
     registry = registry_with(Few, Net, Raising)
-    cells = {
-        cell.extra["combination"]["sampler"]: cell.extra["notes"] for cell in plan_of(suite, registry, sampler).cells
-    }
+    plan = plan_of(suite, registry, sampler)
+    cells = {cell.extra["combination"]["sampler"]: cell.extra["notes"] for cell in plan.cells}
     assert cells == {None: [], sampler: notes}
+    assert list(plan.notes) == notes
+
+
+def test_a_phase_that_is_too_short_for_a_step_is_noted(suite: Suite, own: Registry) -> None:
+    def notes(at: float, **recipe: object) -> list[str]:
+        changes = {"recipe": {"steps": 10, "precision": "fp32", "batch_size": 64} | recipe}
+        return list(plan_of(suite, own, f"late[at={at}]", "focal", **changes).notes)
+
+    assert notes(0.94) == []
+    assert notes(0.96) == ["late[at=0.96]: a phase has no step in a training of 10 steps and changes nothing"]
+    assert "of 5 steps" in notes(0.95, steps=None, epochs=1)[0]  # 278 images are five batches
+
+
+def test_a_note_is_told_with_the_first_part_that_has_it(suite: Suite, own: Registry) -> None:
+    asked = changed(suite, techniques=["balanced_batch[per_class=40]", "mixup", "tta"])
+    parts = list(plan_parts(asked, own, Path(), cells=2))
+    assert len(parts) > 2
+    assert [note for part in parts for note in part.notes] == [LARGER]
 
 
 def _sampler(fit, segment: int) -> str:
