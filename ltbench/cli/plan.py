@@ -63,19 +63,21 @@ def command(
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
+    notes: list[str] = []
     status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
         part_status = plan_status(part, context, prediction, workers=workers or cores())
         status = part_status if status is None else status + part_status
         left_out += part.left_out
+        notes += part.notes
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, status, left_out) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, status, left_out, notes) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, status, left_out)
+        _print(suite, status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -83,7 +85,7 @@ def command(
             )
 
 
-def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "cells": status.jobs["cell"],
@@ -95,6 +97,7 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
         "metrics_to_derive": status.derivable,
         "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
+        "notes": list(notes),
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
         "predicted_for_workers": status.forecast.workers,
@@ -103,7 +106,7 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
     }
 
 
-def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
+def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
     jobs, missing = status.jobs, status.missing
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
@@ -136,6 +139,8 @@ def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> Non
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
+    for note in notes:
+        click.echo(f"note        {note}")
     click.echo(f"time        {_time(status)}")
 
 
