@@ -17,8 +17,9 @@ _HOMES = {
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
-            "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
+            "Augment", "DataReport", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member",
+            "Meta", "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "SkippedFiles",
+            "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
+    from ltbench.stages import DataReport as DataReport
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from ltbench.stages import Profile as Profile
     from ltbench.stages import Regime as Regime
     from ltbench.stages import Sampler as Sampler
+    from ltbench.stages import SkippedFiles as SkippedFiles
     from ltbench.stages import View as View
     from ltbench.stages import Weight as Weight
 
