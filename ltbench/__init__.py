@@ -13,13 +13,14 @@ from ltbench.version import __version__ as __version__
 
 _HOMES = {
     "Column": "ltbench.columns",
+    "DataReport": "ltbench.data_report",
     "ExecutorOffer": "ltbench.executors.builtin",
+    "SkippedFiles": "ltbench.data_report",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "DataReport", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member",
-            "Meta", "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "SkippedFiles",
-            "View", "Weight",
+            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member",
+            "Meta", "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -29,10 +30,11 @@ __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolve
 
 if TYPE_CHECKING:
     from ltbench.columns import Column as Column
+    from ltbench.data_report import DataReport as DataReport
+    from ltbench.data_report import SkippedFiles as SkippedFiles
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
-    from ltbench.stages import DataReport as DataReport
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
     from ltbench.stages import Profile as Profile
     from ltbench.stages import Regime as Regime
     from ltbench.stages import Sampler as Sampler
-    from ltbench.stages import SkippedFiles as SkippedFiles
     from ltbench.stages import View as View
     from ltbench.stages import Weight as Weight
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from ltbench.columns import Column
-from ltbench.data_report import DataReport, SkippedFiles
+from ltbench.data_report import DataReport
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     IntArray = npt.NDArray[np.int64]
 
 __all__ = [
-    "STAGES", "Augment", "Column", "DataReport", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
-    "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "SkippedFiles", "Stage", "Technique", "View",
-    "Weight",
+    "STAGES", "Augment", "Column", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix",
+    "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "Stage", "Technique", "View", "Weight",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.data_lines import dropped_lines
 from ltbench.cli.options import (
     asked_suite,
     cell_options,
@@ -71,6 +72,7 @@ def command(
     """
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
+    from ltbench.planning.settings import data_uses
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
@@ -90,6 +92,8 @@ def command(
 
         with offer.make(context, terms) as executor:
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
+    for line in dropped_lines(data_uses(suite, registry, data_root)):
+        click.echo(line, err=True)
     folder = leaderboards / suite.name
     with (
         reporting_damage(store) as damaged,

@@ -12,6 +12,7 @@ from ltbench import longtail
 from ltbench.columns import PRIMARY, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
+from ltbench.leaderboard.page.data_section import data_lines
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
@@ -104,7 +105,13 @@ def page(
     for board, analysis in zip(boards, analyses, strict=True):
         lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
-    lines += [*_missing(facts, boards), *withdrawn_lines(notes), *_failures(failures), *_plugins(records)]
+    lines += [
+        *data_lines(records),
+        *_missing(facts, boards),
+        *withdrawn_lines(notes),
+        *_failures(failures),
+        *_plugins(records),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 
