@@ -79,6 +79,7 @@ def _with_settings_of(suite: Suite, records: Sequence[Record]) -> Suite:
     return changed(
         suite,
         datasets=[*suite.datasets, *sorted({s.dataset for s in settings} - set(suite.datasets))],
+        profiles=[*suite.profiles, *sorted({s.profile for s in settings} - set(suite.profiles))],
         models=[*suite.models, *sorted({s.model for s in settings} - set(suite.models))],
         imbalance_factors=[
             *suite.imbalance_factors, *sorted({s.imbalance_factor for s in settings} - set(suite.imbalance_factors))

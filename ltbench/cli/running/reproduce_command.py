@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from ltbench.stages import Dataset
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
         words += ["--plugins", ",".join(sorted(labels))]
     for option, values, defaults in (
         ("--datasets", suite.datasets, own.datasets),
+        ("--profiles", suite.profiles, _profiles(suite, own, registry)),
         ("--models", suite.models, own.models),
         ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
     ):
@@ -42,3 +44,9 @@ def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], reg
         if value is not None and value != getattr(own.recipe, field):
             words += ["--set", f"{field}={written(value)}"]
     return shlex.join(words)
+
+
+def _profiles(suite: Suite, own: Suite, registry: Techniques) -> tuple[str, ...]:
+    """Return the profiles that a run has without `--profiles`; none where that depends on the data sets."""
+    named = [registry.parse(label, "dataset") for label in suite.datasets if set(suite.datasets) != set(own.datasets)]
+    return () if any(isinstance(dataset, Dataset) and dataset.profile for dataset in named) else own.profiles
