@@ -137,9 +137,11 @@ def _print(result: MergeResult, target: Path) -> None:
         click.echo(f"protocols {', '.join(result.protocols)}: each is ranked by itself")
     if result.other_versions:
         click.echo(
-            f"{result.other_versions} cells have several versions, made with other data or revisions; "
+            f"{result.other_versions} cells have several versions, made with other revisions of a technique; "
             "a table shows the one of the highest revision"
         )
+    for dataset in result.other_images:
+        click.echo(f"{dataset} had other images in some places: each is ranked by itself")
     if not result.conflicts:
         return
     click.echo(f"\n{len(result.conflicts)} cells have conflicting numbers:\n")

@@ -15,6 +15,11 @@ from ltbench.core.folders import package_root
 from ltbench.version import __version__
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy")
+_MODEL = ("vendor_id", "cpu family", "model", "cpu implementer", "cpu part")
+_INSTRUCTIONS = (
+    "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16",
+)  # fmt: skip
+"""Those by which oneDNN, MKL and OpenBLAS choose a kernel."""
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -24,8 +29,8 @@ def environment(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        # Processor names are vague on rented machines; the instruction set that torch uses is what can change bits.
+        **_processor(),
+        # The instruction set that torch itself uses; its libraries choose theirs by model and instructions.
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
@@ -42,13 +47,27 @@ def _version(distribution: str) -> str | None:
 
 
 @cache
-def _processor() -> str:
+def _processor() -> dict[str, str]:
+    """Return name, model and instructions of the processor.
+
+    A name such as "AMD EPYC" is all that a rented machine may say of five generations, whose last bits differ.
+    """
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+        text = ""
+    # The first processor; ARM names its fields otherwise.
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip().lower(), value.strip())
+    flags = set((fields.get("flags") or fields.get("features", "")).split())
+    model = [fields[name] for name in _MODEL if name in fields]
+    return {
+        "processor": fields.get("model name") or platform.processor() or platform.machine(),
+        "processor_model": " ".join(model) or platform.machine(),
+        "instructions": " ".join(name for name in _INSTRUCTIONS if name in flags),
+    }
 
 
 @cache

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
+from ltbench.leaderboard.statistics.record_groups import group_records, other_images
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import result_digest
@@ -47,7 +48,9 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: list[Conflict]
     protocols: list[str]
     other_versions: int
-    """Records that share a slot with another one, made with other data or revisions."""
+    """Records that share a slot with another one, made with other revisions."""
+    other_images: list[str]
+    """Data sets that had other images in some places."""
 
 
 def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, prefer: str | None = None) -> MergeResult:
@@ -86,6 +89,7 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
         conflicts=conflicts,
         protocols=sorted({record.protocol for record in kept}),
         other_versions=len(kept) - len({record.slot for record in kept}),
+        other_images=other_images(group_records(kept)),
     )
 
 
@@ -111,7 +115,7 @@ def _conflict(versions: Mapping[str, Mapping[str, Record]], chosen: str | None) 
         imbalance_factor=record.setting.imbalance_factor,
         seed=record.setting.seed,
         versions=[
-            Version(outcome=number, top1=next(iter(by_place.values())).score(PRIMARY), places=sorted(by_place))
+            Version(outcome=number, top1=next(iter(by_place.values())).score(TOP1), places=sorted(by_place))
             for number, by_place in sorted(versions.items())
         ],
         kept=chosen or "",

@@ -27,7 +27,8 @@ from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.locations import published
-from ltbench.records.record import Record, merge, write_atomic
+from ltbench.records.merging import merge
+from ltbench.records.record import Record, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
 from ltbench.records.verifications import FILE as VERIFIED
@@ -51,11 +52,14 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     trust: VerificationNotes
 
 
-def add_records(old: RecordsFile, new: Iterable[Record]) -> RecordsFile:
-    """Return a records file with new records; withdrawn ones stay withdrawn."""
+def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = False) -> RecordsFile:
+    """Return a records file with new records; withdrawn ones stay withdrawn.
+
+    replace: whether a new record replaces one of the same cell that another type of machine has made.
+    """
     fresh = records_file(new, old.invalidations)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
-    return records_file([*merge(old.records, fresh.records), *withdrawn], old.invalidations)
+    return records_file([*merge(old.records, fresh.records, replace=replace), *withdrawn], old.invalidations)
 
 
 def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple[list[Path], SuiteFolder]:
@@ -72,9 +76,13 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> SuiteFolder:
-    """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _suite_folder(folder, *read_folder(folder))
+def load(folder: Path, metric: str = "") -> SuiteFolder:
+    """Read a suite's folder. Raises `RecordError` naming file, line and field.
+
+    metric: what to rank by, in place of what its suite says.
+    """
+    facts, content = read_folder(folder)
+    return _suite_folder(folder, msgspec.structs.replace(facts, metric=metric or facts.metric), content)
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
@@ -93,7 +101,8 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns())
-    marked = mark_self_reported(make_boards(content.records, facts.seeds, columns), content.records, status)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
+    marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,
@@ -123,7 +132,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = analyse(group_records(loaded.records))
+    analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
     figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),

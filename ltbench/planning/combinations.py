@@ -49,7 +49,29 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
-    """Yield the combinations of a suite in anytime order: those of few techniques first."""
+    """Yield the combinations of a suite in anytime order: those of few techniques first.
+
+    Raises an error where no plugin offers a technique of its reference. A reference that is not among the
+    combinations is left out, at the end, with that reason.
+    """
+    found = _suite_combinations(suite, registry)
+    if not suite.reference:
+        return found
+    techniques = [registry.parse(text) for text in suite.reference]
+    kept = [technique for technique in techniques if not technique.baseline]
+    return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
+
+
+def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:
+    there = False
+    for one in found:
+        there = there or one == reference
+        yield one
+    if not there:
+        yield LeftOut(reference, "it is the suite's reference, and not planned: there are no differences to it")
+
+
+def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     if suite.combinations:
         alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
         # A sweep in a row is several techniques, so the row stands for several combinations.

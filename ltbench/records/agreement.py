@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
+from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Record
 
 BAND: Final = 0.02
 """Allowed difference of the top-1 accuracies of a cell on two types of machine, measured in docs/data-format.md."""
-# What may change the last bits of a result. Core count and memory do not, as threads per job are fixed.
-_MACHINE = ("device", "processor", "capability", "platform", "torch", "numpy")
-
 Number = float | int | None
 
 
@@ -53,9 +50,9 @@ def agreement(first: Record, second: Record) -> Agreement:
         name: (first.metrics.get(name), second.metrics.get(name))
         for name in sorted(first.metrics.keys() | second.metrics.keys())
     }
-    before, after = metrics.get(PRIMARY, (None, None))
+    before, after = metrics.get(TOP1, (None, None))
     return Agreement(
-        same=result_digest(first) == result_digest(second),
+        same=same_results(first, second),
         expected="band" if unlike else "exact",
         unlike=unlike,
         metrics=metrics,
@@ -63,13 +60,27 @@ def agreement(first: Record, second: Record) -> Agreement:
     )
 
 
-def unlike_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Return the differences of two environments that may change numbers; unknown values are not compared."""
-    return [
-        f"{key} {first[key]} / {second[key]}"
-        for key in _MACHINE
-        if first.get(key) is not None and second.get(key) is not None and first[key] != second[key]
-    ]
+def same_results(first: Record, second: Record) -> bool:
+    """Return whether two records of a cell have the same numbers; what only one of them has is not compared.
+
+    A metric that was installed between two runs changes none of the others.
+    """
+    if result_digest(first) == result_digest(second):
+        return True
+    metrics, per_class = first.metrics.keys() & second.metrics.keys(), first.per_class.keys() & second.per_class.keys()
+    if not metrics or (
+        metrics == first.metrics.keys() == second.metrics.keys() and per_class == first.per_class.keys()
+    ):
+        return False
+    one, two = (
+        msgspec.structs.replace(
+            record,
+            metrics={name: record.metrics[name] for name in metrics},
+            per_class={name: record.per_class[name] for name in per_class},
+        )
+        for record in (first, second)
+    )
+    return result_digest(one) == result_digest(two)
 
 
 def result_digest(record: Record) -> str:

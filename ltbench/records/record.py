@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from ltbench.columns import BALANCED, CLASS_ACCURACY
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.errors import RecordError, StoreError
+from ltbench.records import comparability
+from ltbench.records.comparability import BoardKey
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 Number = int | float | None
-BoardKey = tuple[str, str, str, str, bytes]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -108,7 +110,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def board(self) -> BoardKey:
         """Key of its board: records are compared within one protocol, data set, profile, model and recipe."""
         s = self.setting
-        return self.protocol, s.dataset, s.profile, s.model, canonical(self.recipe)
+        return comparability.board_key(
+            self.protocol, (s.dataset, s.profile, s.model), self.recipe, self.spec, self.fits
+        )  # fmt: skip
+
+    @cached_property
+    def components(self) -> dict[comparability.Component, comparability.Version]:
+        """The version of each technique that the cell was made with, model and baselines included."""
+        return dict(comparability.components(self.spec, self.fits))
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -118,6 +127,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def score(self, metric: str) -> float | None:
         """Return the number of a metric; None if it is undefined or missing."""
         value = self.metrics.get(metric)
+        if value is None and metric == BALANCED:
+            # Records from before that metric have all that it takes.
+            known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
+            return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
 
     @property
@@ -266,33 +279,6 @@ def sort_key(record: Record) -> tuple[object, ...]:
 def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:
     """Return the sort key of a combination: number of techniques, then stages and labels."""
     return len(techniques), [(TECHNIQUE_STAGES.index(stage), label) for stage, label in techniques]
-
-
-def merge(old: Iterable[Record], new: Iterable[Record]) -> list[Record]:
-    """Merge old and new records in a fixed order, one for each identity.
-
-    A new record replaces an old one of the same identity, except that a failed one never replaces an ok one. It also
-    replaces old ones of its slot, made before a technique or the data changed. Another recipe is another slot, as a
-    page has a table for each.
-    """
-    fresh = _unique(new)
-    slots = {record.slot for record in fresh.values()}
-    for record in _unique(old).values():
-        mine = fresh.get(record.id)
-        if mine is None:
-            if record.slot not in slots:
-                fresh[record.id] = record
-        elif mine.status == "failed" and record.status == "ok":
-            fresh[record.id] = record
-    return sorted(fresh.values(), key=sort_key)
-
-
-def _unique(records: Iterable[Record]) -> dict[str, Record]:
-    best: dict[str, Record] = {}
-    for record in records:
-        # Of equal status the lowest digest, so that the order does not matter.
-        best[record.id] = min(best.get(record.id, record), record, key=lambda one: (one.status != "ok", one.digest))
-    return best
 
 
 def write_atomic(path: Path, content: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import LtbenchError, SuiteError, did_you_mean
 from ltbench.stages import STAGES
 from ltbench.suite.recipe import Recipe
@@ -63,7 +63,7 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Place in the report: "Table 1", "Fig. 14"."""
     techniques: Combination = ()
     imbalance_factor: Annotated[float, Meta(ge=1)]
-    metric: str = PRIMARY
+    metric: str = TOP1
     value: float | None = None
     """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
     per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
@@ -80,8 +80,8 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"reported value {self.value} of {self.source} is no fraction",
                 fix=f"write a percentage of {self.value} as {self.value / 100:g}",
             )
-        if self.per_class and self.metric != PRIMARY:
-            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=PRIMARY)
+        if self.per_class and self.metric != TOP1:
+            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=TOP1)
 
     @property
     def number(self) -> float:
@@ -96,7 +96,7 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     better: Combination
     worse: Combination = ()
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
-    metric: str = PRIMARY
+    metric: str = TOP1
     sign: Literal["+", "-", "="] = "+"
     """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0

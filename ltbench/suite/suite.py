@@ -45,6 +45,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     recipe: Recipe
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
+    metric: str = ""
+    """What rows are ranked by, as `macro_f1`; by default top-1 accuracy, or balanced accuracy where the test split is
+    not balanced."""
     executor: str = ""
     """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()
@@ -56,7 +59,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
     """Figures of the page, from `published.FIGURES`."""
     highlight: Combination | None = None
-    """The combination that figures compare with the baseline; by default the best of each factor."""
+    """The combination that figures compare with the reference; by default the best of each factor."""
+    reference: Combination = ()
+    """The row that every difference and its test are taken to; empty for the baseline."""
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:

@@ -97,7 +97,7 @@ def test_protocols_are_never_in_one_ranking() -> None:
 
 def test_another_version_of_a_cell_is_counted() -> None:
     made = raw()
-    made["fits"][0]["data"]["fingerprint"] = "beef"
+    made["fits"][0]["model"]["revision"] = 2
     found = merge_records_files(records_file([record()]), {"a": records_file([identified(made)])})
     assert (len(found.records_file.records), found.other_versions, found.conflicts) == (2, 1, [])
 

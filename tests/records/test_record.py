@@ -13,7 +13,6 @@ from ltbench.core.spec import identity, label_of
 from ltbench.errors import RecordError, StoreError
 from ltbench.records.record import (  # fmt: skip
     check_identity,
-    merge,
     seal,
     validate,
     write_atomic,
@@ -190,40 +189,3 @@ def test_writing_the_same_content_leaves_the_file_alone(tmp_path: Path) -> None:
     before = (tmp_path / "a").stat().st_mtime_ns
     assert write_atomic(tmp_path / "a", b"x") is False
     assert (tmp_path / "a").stat().st_mtime_ns == before
-
-
-# --- merging ----------------------------------------------------------------------------------------------------
-
-
-def test_new_wins_over_old_of_the_same_identity() -> None:
-    old, new = record(scores={"top1": 0.5}), record(scores={"top1": 0.6})
-    assert old.id == new.id
-    assert merge([old], [new]) == [new]
-
-
-def test_ok_is_never_given_up_for_failed() -> None:
-    good, bad = record(), record(error=ERROR)
-    assert merge([good], [bad]) == merge([bad], [good]) == merge([], [bad, good]) == [good]
-
-
-def test_records_of_other_cells_stay() -> None:
-    old, new = record(seed=0), record({"mix": "mixup"}, seed=0)
-    assert [r.label for r in merge([new], [old])] == ["baseline", "mixup"]
-
-
-def test_a_new_identity_takes_the_slot_of_an_old_one() -> None:
-    old = record()
-    new = msgspec.structs.replace(old, id="f" * 32)  # as where its technique has a higher revision
-    assert merge([old], [new]) == [new]
-    assert merge([old], [record(seed=1)])[0] == old
-
-
-def test_another_recipe_takes_nothing_away() -> None:
-    whole, trial = record(epochs=20), record(epochs=5)
-    assert merge([trial], [whole]) == merge([whole], [trial])
-    assert len(merge([trial], [whole])) == 2
-
-
-def test_merging_does_not_depend_on_the_order_within_a_file() -> None:
-    records = [record(scores={"top1": 0.5}), record(scores={"top1": 0.6}), record(seed=1), record(error=ERROR)]
-    assert merge(records, []) == merge(records[::-1], [])

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ltbench.columns import BALANCED
+from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
-from ltbench.leaderboard.statistics.record_groups import Pair, RecordGroup, distinguishing_names, group_records
+from ltbench.leaderboard.statistics.record_groups import (
+    Pair,
+    RecordGroup,
+    distinguishing_names,
+    group_records,
+    other_images,
+)
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, zero_p
-from ltbench.records.agreement import Number, agreement, result_digest
+from ltbench.records.agreement import Number, agreement, same_results
+from ltbench.records.comparability import fixed_part
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
@@ -144,7 +153,13 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         metric=metric,
         lines=_finish(list(groups.values()), metric),
         only=(only[0], only[1]),
-        other_spec=sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
+        other_spec=[
+            *sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
+            *(
+                f"{dataset}: other images on the two sides, so nothing is paired"
+                for dataset in other_images(group_records([*first, *second]))
+            ),
+        ],
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
         plugins=why_different.plugins(pairs),
     )
@@ -221,7 +236,7 @@ def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
 
 
 def _same(first: Record, second: Record) -> bool:
-    return first.id == second.id and result_digest(first) == result_digest(second)
+    return first.id == second.id and same_results(first, second)
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -233,7 +248,7 @@ def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[s
 
 
 def _check_metric(metric: str, records: Iterable[Record]) -> None:
-    known = {name for record in records for name in record.metrics}
+    known = {name for record in records for name in (*record.metrics, BALANCED)}
     if known and metric not in known:
         raise UnknownName.of("metric", metric, known)
 
@@ -264,5 +279,6 @@ def _described(records: Iterable[Record]) -> list[str]:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    """Return the key of a record without its recipe."""
-    return (record.protocol, *msgspec.structs.astuple(record.setting), record.techniques)
+    """Return the key of a record without its recipe. Runs on other images are no pair."""
+    fixed = canonical(fixed_part(record.spec, record.fits))
+    return (record.protocol, *msgspec.structs.astuple(record.setting), fixed, record.techniques)

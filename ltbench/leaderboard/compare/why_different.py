@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ltbench.core.spec import canonical
-from ltbench.records.agreement import unlike_machines
+from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Provenance, Record
 from ltbench.registry.source_digest import is_other_source
 

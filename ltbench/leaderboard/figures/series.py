@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.records.record import Record, combination_order
 
@@ -25,22 +24,29 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose_series(
-    group: RecordGroup, factors: Sequence[float], wanted: Iterable[Iterable[str]], most: int = MOST
+    group: RecordGroup,
+    factors: Sequence[float],
+    wanted: Iterable[Iterable[str]],
+    reference: Iterable[str] = (),
+    most: int = MOST,
 ) -> list[Series]:
-    """Choose the combinations of a figure: the baseline, the wanted ones, then the best, up to `most`.
+    """Choose the combinations of a figure: the reference, the wanted ones, the baseline, then the best, up to `most`.
 
-    They are sorted: the baseline first, simple combinations before others.
+    They are sorted: the reference first, simple combinations before others. reference: empty for the baseline.
     """
     by_labels: dict[frozenset[str], list[Record]] = {}
     for record in group.records:
         if record.status == "ok" and record.setting.imbalance_factor in factors:
             by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
-    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], PRIMARY) or 0.0), sorted(labels)))
+    ranking = group.ranking
+    means = {labels: mean_of(records, ranking.name) for labels, records in by_labels.items()}
+    best = sorted(by_labels, key=lambda labels: (-ranking.sign * (means[labels] or 0.0), sorted(labels)))
     picked: list[frozenset[str]] = []
-    for labels in (frozenset[str](), *map(frozenset, wanted), *best):
+    first = frozenset(reference)
+    for labels in (first, *map(frozenset, wanted), frozenset[str](), *best):
         if labels in by_labels and labels not in picked and len(picked) < most:
             picked.append(labels)
-    picked.sort(key=lambda labels: combination_order(by_labels[labels][0].techniques))
+    picked.sort(key=lambda labels: (labels != first, combination_order(by_labels[labels][0].techniques)))
     return [Series(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.tables import ReportTable, number, report_table
@@ -15,8 +14,9 @@ from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.effects import interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
+from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
@@ -33,7 +33,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     """A row of a table of one factor, with its records."""
 
     place: int
-    """In its table, the baseline before all others."""
+    """In its table, the reference before all others."""
     order: list[int]
     records: list[Record]
 
@@ -57,8 +57,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
     boards = [
-        _board(board, group, combinations, pool, rows)
-        for board, group in zip(loaded.boards, group_records(loaded.records), strict=True)
+        _board(board, group, title, combinations, pool, rows)
+        for board, group, title in zip(
+            loaded.boards,
+            group_records(loaded.records, loaded.facts.metric, loaded.columns),
+            titles(loaded.boards),
+            strict=True,
+        )
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -66,7 +71,10 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     ]
     core = {
         "name": loaded.facts.name,
-        "primary": PRIMARY,
+        "reference": {
+            "combination": combinations.get(reference_of(loaded)),
+            "text": reference_text(reference_of(loaded)),
+        },
         "stages": list(TECHNIQUE_STAGES),
         "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
         "boards": boards,
@@ -90,8 +98,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
 
 
+def reference_of(loaded: SuiteFolder) -> str:
+    """Return the label of the row that the differences of all tables are taken to."""
+    return next((table.reference for board in loaded.boards for table in board.tables), "baseline")
+
+
 def _board(
-    board: Board, group: RecordGroup, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
+    board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
 ) -> dict[str, Any]:
     """Return a board, and add the rows of its tables to `rows`."""
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
@@ -107,29 +120,35 @@ def _board(
             report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
         )
         rows += [
-            ReportRow(place if row.techniques else -1, table_classes.order, here[row.label])
+            ReportRow(-1 if row.label == table.reference else place, table_classes.order, here[row.label])
             for place, row in enumerate(table.rows)
         ]
     if board.across:
         tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
     return {
-        "name": f"{board.dataset}, profile {board.profile}, {board.model}",
+        "name": title,
         "dataset": board.dataset,
         "recipe": ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items())),
         "protocol": board.protocol,
         "versions": board.versions,
+        "ranking": {
+            "score": board.ranking.name,
+            "title": board.ranking.column.title,
+            "words": board.ranking.words,
+            "why": board.ranking.why,
+        },
         "missing": [
             {"combination": combinations[label], "factor": factor, "runs": runs}
             for label, factor, runs in board.missing
         ],
         "tables": tables,
-        "effects": effects(group.records),
+        "effects": effects(group.records, board.ranking.name),
     }
 
 
-def effects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return the main effects and the interactions of comparable records, in percentage points."""
-    scores = ScoreArray.of(records)
+def effects(records: Sequence[Record], metric: str) -> list[dict[str, Any]]:
+    """Return the main effects and the interactions of comparable records on a metric, in percentage points."""
+    scores = ScoreArray.of(records, metric)
     return [
         {"techniques": effect.techniques, "factor": effect.factor, "n": effect.n, "contexts": effect.contexts}
         | {field: number(getattr(effect, field), "percent") for field in ("mean", "low", "high")}

@@ -7,10 +7,11 @@ import re
 from importlib import resources
 
 from ltbench import __version__
-from ltbench.leaderboard.html.content import report_content
+from ltbench.leaderboard.html.content import reference_of, report_content
 from ltbench.leaderboard.html.embedded_json import compressed, compressed_json, script_json
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.publish import SuiteFolder
+from ltbench.leaderboard.tables.cell_text import reference_text
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
@@ -32,6 +33,7 @@ def document(loaded: SuiteFolder) -> str:
         "question": _paragraph(facts.question, "question"),
         "notes": _paragraph(facts.notes, "notes"),
         "command": html.escape(facts.command or f"ltbench run --suite {facts.name}"),
+        "reference": html.escape(reference_text(reference_of(loaded))),
         "version": html.escape(__version__),
         "style": _asset("style.css"),
         "scripts": "\n".join(_asset(name) for name in SCRIPTS),

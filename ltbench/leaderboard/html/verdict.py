@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import msgspec
 
-from ltbench.columns import PRIMARY
-from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent
+from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent, reference_text
 from ltbench.leaderboard.tables.table import Row, Table
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The best row, and whether it differs significantly from others and from the baseline."""
+    """The best row, and whether it differs significantly from others and from the reference."""
 
     best: str = ""
     """Its techniques; empty where no row has a number."""
     score: str = ""
     interval: str = ""
     delta: str = ""
+    """Its difference to the reference."""
     runs: str = ""
     clear: bool = False
     """Whether the best differs significantly from every other row."""
     others: str
-    baseline: str = ""
+    reference: str = ""
+    """Whether it differs significantly from the reference."""
 
 
 def verdict(table: Table) -> Verdict:
@@ -30,7 +31,7 @@ def verdict(table: Table) -> Verdict:
     if not ranked:
         return Verdict(others="No combination has a number here yet.")
     best = ranked[0]
-    estimate = best.scores[PRIMARY]
+    estimate = best.scores[table.ranking.name]
     assert estimate is not None
     return Verdict(
         best=best.label,
@@ -40,7 +41,7 @@ def verdict(table: Table) -> Verdict:
         runs=f"{best.n} run" if best.n == 1 else f"{best.n} runs",
         clear=len(ranked) > 1 and sum(row.like_best for row in ranked) == 1,
         others=_others(ranked),
-        baseline=_baseline(best, table),
+        reference=_reference(best, table),
     )
 
 
@@ -58,13 +59,14 @@ def _others(ranked: list[Row]) -> str:
     return f"It does not differ significantly from {same} of the {len(ranked) - 1} others."
 
 
-def _baseline(best: Row, table: Table) -> str:
-    if not best.techniques:
-        return "It is the baseline itself."
-    if not any(not row.techniques for row in table.rows):
-        return "The table has no baseline to compare it with."
+def _reference(best: Row, table: Table) -> str:
+    reference = reference_text(table.reference)
+    if best.label == table.reference:
+        return f"It is {reference} itself."
+    if not any(row.label == table.reference for row in table.rows):
+        return f"The table does not have {reference}, to compare it with."
     if best.delta is None:
-        return "It has no run in common with the baseline."
+        return f"It has no run in common with {reference}."
     if best.separated:
-        return "It differs significantly from the baseline."
-    return "It does not differ significantly from the baseline, corrected for the number of combinations."
+        return f"It differs significantly from {reference}."
+    return f"It does not differ significantly from {reference}, corrected for the number of combinations."

@@ -8,14 +8,23 @@ from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
-from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, runs_text, signed
+from ltbench.leaderboard.tables.cell_text import (
+    MISSING,
+    delta_title,
+    factor_text,
+    half_text,
+    percent,
+    reference_text,
+    runs_text,
+    signed,
+)
 from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
 _ADDS = """\
-Percentage points of top-1 accuracy that switching a technique on adds, everything else as it was, averaged over every
+Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
 combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
 it is significant (paired t test, Holm over this column). *alone* is the difference to the baseline."""
 _TOGETHER = """\
@@ -27,7 +36,7 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     """Yield the sections on effects; nothing where the differences to the baseline say the same."""
     if not analysis.has_averages:
         return
-    yield from ("### What each technique adds", "", *_ADDS.splitlines(), "")
+    yield from ("### What each technique adds", "", *_ADDS.format(metric=analysis.group.ranking.words).splitlines(), "")
     yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
     if not analysis.pairs:
         return
@@ -86,7 +95,7 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def versus_lines(table: Table) -> list[str]:
-    """Return the tests of the first rows, folded: each row against the baseline and against the best row."""
+    """Return the tests of the first rows, folded: each row against the reference and against the best row."""
     # One run cannot be tested, and `table.csv` has the differences.
     if not any(gap is not None and gap.half is not None for row in table.rows for gap in (row.delta, row.to_best)):
         return []
@@ -98,11 +107,13 @@ def versus_lines(table: Table) -> list[str]:
         ]
         for row in table.rows[:FOLD]
     ]
-    head = ["techniques", "Δ base", "p", "d", "Δ best", "p", "d", "n"]
+    base = "Δ base" if table.reference == "baseline" else escape(delta_title(table.reference))
+    head = ["techniques", base, "p", "d", "Δ best", "p", "d", "n"]
     lines = plain_table(head, rows, right=range(1, 8))
     if len(table.rows) > FOLD:
         lines += ["", f"[`table.csv`](table.csv) has the other {len(table.rows) - FOLD} rows."]
-    return [*details("Tests against the baseline and against the best row, with effect sizes", lines), ""]
+    against = escape(reference_text(table.reference))
+    return [*details(f"Tests against {against} and against the best row, with effect sizes", lines), ""]
 
 
 def more_runs(table: Table) -> list[str]:
@@ -125,8 +136,8 @@ def more_runs(table: Table) -> list[str]:
     size = abs(gap.mean) / gap.sd
     also = ""
     if table.pairs > 1:
-        within = _count(runs_needed(size, LEVEL / table.pairs), gap.n)
-        also = f", {within} in the test of this table, which is corrected for {table.pairs:,} pairs of rows"
+        within = _count(runs_needed(size, table.level), gap.n)
+        also = f", {within} in the tests of this table, which are corrected for {table.pairs:,} pairs of rows"
     known = f" {gap.n} pairs give only the order of magnitude." if gap.n < 10 else ""
     gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
     return [

@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.columns import PRIMARY, Column
+from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.data_section import data_lines
@@ -17,10 +17,10 @@ from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
-from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -43,15 +43,15 @@ LISTED = 20
 _READING = """\
 <details><summary>How to read the tables</summary>
 
-- **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
+- **{title}** is {metric} on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to the baseline, run by run, with its 95 % interval. `*` marks a significant difference: a
-  paired t test, corrected for the number of rows (Holm, 5 %).
-- **#** is the rank. Rows that share one (`=`) form a group; a new group begins at the first row that differs
-  significantly from the first row of the group above, by a paired t test corrected for all pairs of rows. Few runs
-  detect only large differences: a shared rank does not mean *equal*.
-- **best** marks with `≈` every row that does not differ significantly from the row with the best mean.
+- **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
+- **#** is the rank: one plus the number of rows that are significantly better. Few runs detect only large differences:
+  a shared rank (`=`) does not mean *equal*.
+- **best** marks with `≈` every row that may be the best: no row is significantly better.
+- All three come from one family of tests, paired t tests of all pairs of rows, corrected together (Holm, 5 %); those
+  against {reference} carry half of the weight. What follows from two differences counts as well.
 - *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
 - **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
   a mean in which every doubling of the factor counts the same.
@@ -88,7 +88,7 @@ def page(
     `verification_notes` return for them.
     """
     if analyses is None:
-        analyses = analyse(group_records(records))
+        analyses = analyse(group_records(records, facts.metric, facts.columns))
     columns = next((table.columns for board in boards for table in board.tables), ())
     failures = group_failures(records)
     numbers = failure_numbers(failures)
@@ -102,8 +102,10 @@ def page(
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
     lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
-    for board, analysis in zip(boards, analyses, strict=True):
-        lines += _board(board, analysis, numbers, figures, several=len(boards) > 1)
+    if changed := other_images(boards):
+        lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
+    for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
+        lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
     lines += [
         *data_lines(records),
@@ -145,12 +147,19 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 
 def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    return _READING.format(scores="\n".join(_legend(columns)), protocols=protocols).splitlines()
+    reference = escape(reference_text(boards[0].tables[0].reference))
+    ranking = boards[0].ranking
+    metric = "accuracy" if ranking.name == TOP1 else ranking.words
+    text = _READING.format(
+        title=escape(ranking.column.title), metric=metric, scores="\n".join(_legend(columns, ranking.name)),
+        protocols=protocols, reference=reference,
+    )  # fmt: skip
+    return text.splitlines()
 
 
-def _legend(columns: Iterable[Column]) -> Iterator[str]:
+def _legend(columns: Iterable[Column], ranking: str) -> Iterator[str]:
     """Yield a line for each score of the tables, in the order in which the tables have them."""
-    declared = [column for column in columns if not column.per_class and column.name != PRIMARY]
+    declared = [column for column in columns if not column.per_class and column.name != ranking]
     for place in ("main", "folded"):
         for column in sorted((one for one in declared if one.shown == place), key=lambda one: one.order):
             name = "" if column.full_title.lower() == column.title.lower() else f" ({escape(column.full_title)})"
@@ -158,20 +167,23 @@ def _legend(columns: Iterable[Column]) -> Iterator[str]:
 
 
 def _board(
-    board: Board, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup], *, several: bool
+    board: Board, title: str, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup],
+    *, several: bool
 ) -> Iterator[str]:  # fmt: skip
-    yield f"## {escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}"
+    yield f"## {escape(title)}"
     yield ""
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
-        yield f"{board.versions} cells have several versions; the one of the highest revision counts."
+        yield f"{board.versions} records of earlier revisions of a technique are left out."
+    if board.ranking.why:
+        yield from ("", escape(board.ranking.why))
     yield ""
     if board.across:
         yield from (
             "### Across imbalance factors",
             "",
-            "Top-1 accuracy at each factor (IF), its mean, and the area under its line over log(IF).",
+            f"{escape(board.ranking.column.full_title)} at each factor (IF), its mean, and the area under its line over log(IF).",
             "",
         )
         yield from (*table_lines(board.across, failures), "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.statistics.record_groups import titles
+from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
 from ltbench.leaderboard.tables.markdown import escape, table_lines
 from ltbench.leaderboard.tables.table import Board
 
@@ -14,20 +15,23 @@ FOLD = 20
 
 def compact_block(boards: Sequence[Board], failures: Mapping[str, int], page: str) -> list[str]:
     """Return the README block of a suite: of each board the table across factors, or its only table."""
-    return ["", *(line for board in boards for line in _compact(board, failures, page, titled=len(boards) > 1))]
+    named = titles(boards) if len(boards) > 1 else [""] * len(boards)
+    both = zip(boards, named, strict=True)
+    return ["", *(line for board, title in both for line in _compact(board, failures, page, title))]
 
 
-def _compact(board: Board, failures: Mapping[str, int], page: str, *, titled: bool) -> Iterator[str]:
+def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -> Iterator[str]:
     table = board.across or board.tables[0]
-    if titled:
-        yield from (f"**{escape(board.dataset)}, profile {escape(board.profile)}, {escape(board.model)}**", "")
+    if title:
+        yield from (f"**{escape(title)}**", "")
     yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
     what = (
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )
     yield (
-        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to the baseline, `*` where it is "
-        f"significant; # is the rank, `=` where rows do not differ significantly; `≈` marks rows that do not differ "
-        f"significantly from the best. [The whole leaderboard]({page}) explains the columns and has the rest."
+        f"{escape(table.ranking.column.full_title)} in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
+        f"{escape(reference_text(table.reference))}, `*` where it is significant; # is the rank, one plus the rows that are "
+        f"significantly better; `≈` marks rows that may be the best. [The whole leaderboard]({page}) explains the columns and "
+        f"has the rest."
     )
     yield ""

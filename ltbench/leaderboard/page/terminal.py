@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
+from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import FAILED, MISSING, NONE, TextColumn, columns, factor_text, shown_in
+from ltbench.leaderboard.tables.cell_text import (
+    FAILED,
+    MISSING,
+    NONE,
+    TextColumn,
+    columns,
+    factor_text,
+    reference_text,
+    shown_in,
+)
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
@@ -33,7 +43,7 @@ def leaderboard_text(
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
 
-    most: rows shown of each table, besides the baseline.
+    most: rows shown of each table, besides the reference.
     """
     return printed(_parts(facts, records, boards, width, trust or VerificationNotes(), most), width, color=color)
 
@@ -63,8 +73,10 @@ def _parts(
     yield Text(facts.title or facts.name, style="bold")
     if not records:
         yield Text("no results yet")
-    for board in boards:
-        yield Text(f"{board.dataset}, profile {board.profile}, {board.model}")
+    for board, title in zip(boards, titles(boards), strict=True):
+        yield Text(title)
+        if board.ranking.why:
+            yield Text(board.ranking.why, style="dim")
         for table in board.all_tables:
             yield from _table(table, width, most)
     yield from map(Text, _footer(facts, records, boards, trust))
@@ -83,7 +95,7 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
     for column in shown:
         grid.add_column(column.name, justify="left" if column.name == "techniques" else "right", no_wrap=True)
-    rows = [i for i, row in enumerate(table.rows) if most is None or i < most or row.label == "baseline"]
+    rows = [i for i, row in enumerate(table.rows) if most is None or i < most or row.label == table.reference]
     for i in rows:
         cells = []
         for column in shown:
@@ -153,9 +165,10 @@ def _footer(
 ) -> Iterator[str]:
     if records:
         yield ""
+        reference = reference_text(boards[0].tables[0].reference)
         yield (
-            "Accuracy in %, mean ± 95 % interval over the runs; Δ to the baseline, * where it is significant; # rank, = where "
-            "rows do not differ significantly; ≈ no significant difference to the best. The page explains the columns and has "
+            f"Accuracy in %, mean ± 95 % interval over the runs; Δ to {reference}, * where it is significant; # rank, one "
+            "plus the rows that are significantly better; ≈ no row is significantly better. The page explains the columns and has "
             "the rest."
         )
     if records and trust.provenance:

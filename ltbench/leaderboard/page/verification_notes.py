@@ -9,7 +9,8 @@ import msgspec
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import BoardKey, Record
+from ltbench.records.comparability import BoardKey
+from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile
 from ltbench.records.verifications import Verification, VerificationStatus
 

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ltbench.columns import Column
+from ltbench.core.checksums import digest
 from ltbench.core.spec import Spec, canonical
-from ltbench.records.record import BoardKey, Record, sort_key
+from ltbench.leaderboard.statistics.ranking import Ranking, ranking_of
+from ltbench.records.comparability import BoardKey, Component, Version, fixed_part
+from ltbench.records.record import Record, sort_key
 from ltbench.suite.published import SettingFilter
 from ltbench.suite.recipe import Recipe
 from ltbench.technique import written
@@ -24,11 +28,15 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     model: str
     recipe: Spec
+    fixed: Spec
+    """What else their identities have in common, such as the fingerprint of the data set."""
+    ranking: Ranking
+    """What they are ranked by."""
 
     @property
     def key(self) -> BoardKey:
         """The `Record.board` of its records."""
-        return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe)
+        return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe), canonical(self.fixed)
 
 
 class RecordGroup(BoardFields, frozen=True, kw_only=True):
@@ -36,7 +44,7 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
 
     records: list[Record]
     older: int
-    """Records left out because another one of the same cell has a higher revision."""
+    """Records left out because one of their techniques has a higher revision in others."""
 
     @property
     def factors(self) -> list[float]:
@@ -74,17 +82,23 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
-def group_records(records: Iterable[Record]) -> list[RecordGroup]:
-    """Group comparable records, in the order in which a page shows them."""
+def group_records(records: Iterable[Record], metric: str = "", declared: Iterable[Column] = ()) -> list[RecordGroup]:
+    """Group comparable records, in the order in which a page shows them.
+
+    metric: what they are ranked by, by default what fits their test split; declared: the columns of metrics.
+    """
+    declared = tuple(declared)
     groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(record.board, []).append(record)
     result = []
-    for (protocol, dataset, profile, model, _), group in groups.items():
+    for (protocol, dataset, profile, model, _, _), group in groups.items():
         current = newest(group)
+        first = group[0]
         result.append(
             RecordGroup(
-                protocol=protocol, dataset=dataset, profile=profile, model=model, recipe=group[0].recipe,
+                protocol=protocol, dataset=dataset, profile=profile, model=model, recipe=first.recipe,
+                fixed=fixed_part(first.spec, first.fits), ranking=ranking_of(current, metric, declared),
                 records=current, older=len(group) - len(current),
             )
         )  # fmt: skip
@@ -92,16 +106,31 @@ def group_records(records: Iterable[Record]) -> list[RecordGroup]:
 
 
 def newest(records: list[Record]) -> list[Record]:
-    """Return the newest record of each slot, in their fixed order: that with the highest revisions."""
+    """Return the newest record of each slot, in their fixed order: that with the highest revisions.
+
+    A record whose technique has a higher revision in another one is left out, also where it is the only one of its
+    slot: numbers of two revisions are not compared, neither between rows nor between runs of one row.
+    """
     best: dict[tuple[object, ...], Record] = {}
     for record in records:
         best[record.slot] = max(best.get(record.slot, record), record, key=_version)
-    return sorted(best.values(), key=sort_key)
+    latest: dict[Component, Version] = {}
+    for record in best.values():
+        # A failure hides no numbers.
+        for component, version in record.components.items() if record.status == "ok" else ():
+            latest[component] = max(latest.get(component, version), version)
+    current = (
+        record
+        for record in best.values()
+        if all(version >= latest.get(component, version) for component, version in record.components.items())
+    )
+    return sorted(current, key=sort_key)
 
 
 def _version(record: Record) -> tuple[object, ...]:
     # A failure never hides numbers. The id breaks ties, so that the order of the records does not matter.
-    return record.status == "ok", sum(plugin.revision for plugin in record.plugins), record.id
+    revisions = sum(revision for revision, _ in record.components.values())
+    return record.status == "ok", revisions, sum(plugin.revision for plugin in record.plugins), record.id
 
 
 def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
@@ -110,9 +139,36 @@ def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     rows = []
     for group in groups:
         recipe = (f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for key in keys)
-        rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe))
+        rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe, *_fixed_words(group.fixed)))
     differing = [i for i, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
     return [", ".join(filter(None, (row[i] for i in differing))) for row in rows]
+
+
+def _fixed_words(fixed: Spec) -> tuple[str, str]:
+    """Return the data, and whatever else is fixed, in a few characters that differ where they differ."""
+    fingerprint = str(fixed.get("data", {}).get("fingerprint", ""))
+    rest = {**fixed, "data": {key: value for key, value in fixed.get("data", {}).items() if key != "fingerprint"}}
+    return f"images {fingerprint[:8]}" if fingerprint else "", f"data set and profile {digest(canonical(rest), 8)}"
+
+
+def titles(groups: Sequence[BoardFields]) -> list[str]:
+    """Return the heading of each group: data set, profile and model, and the images where these differ between groups."""
+    differing = [group.fixed for group in groups]
+    result = []
+    for group in groups:
+        rivals = [fixed for fixed, one in zip(differing, groups, strict=True) if one.key[:-1] == group.key[:-1]]
+        words = (f", {word}" for i, word in enumerate(_fixed_words(group.fixed))
+                 if len({_fixed_words(fixed)[i] for fixed in rivals}) > 1)  # fmt: skip
+        result.append(f"{group.dataset}, profile {group.profile}, {group.model}{''.join(words)}")
+    return result
+
+
+def other_images(groups: Sequence[BoardFields]) -> list[str]:
+    """Return the data sets that had other images in some groups."""
+    prints: dict[str, set[str]] = {}
+    for group in groups:
+        prints.setdefault(group.dataset, set()).add(_fixed_words(group.fixed)[0])
+    return sorted(dataset for dataset, found in prints.items() if len(found) > 1)
 
 
 def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> list[tuple[RecordGroup, str]]:

@@ -23,8 +23,6 @@ LEVEL = 0.05
 """Family-wise error of a table's tests, and one minus the confidence of its intervals."""
 CONSTANT = 1e-12
 """Spread of differences up to which they count as constant: rounding errors of fractions are smaller."""
-_BLOCK = 200_000
-"""Pairs of rows that are tested at once: all 125,000 pairs of 500 rows, within some tens of megabytes."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -77,87 +75,41 @@ def differences(values: Floats, reference: int) -> list[Estimate | None]:
     return estimates(values - values[reference])
 
 
-def holm(p: Floats) -> Floats:
+def holm(p: Floats, weights: Floats | None = None) -> Floats:
     """Return p-values corrected by Holm's step-down method, in the order given; NaN, for no test, stays NaN.
 
-    Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979).
+    weights: of each test, above zero; a test with twice the weight of another is rejected at twice its level.
+    Source: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6 (1979), section 5
+    for weights.
     """
     corrected = np.full(p.shape, np.nan)
     tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(factors * p[order]), 1.0)
+    share = np.ones(len(tested)) if weights is None else weights[tested]
+    by_evidence = np.argsort(p[tested] / share, kind="stable")
+    order, share = tested[by_evidence], share[by_evidence]
+    left = np.cumsum(share[::-1])[::-1]
+    corrected[order] = np.minimum(np.maximum.accumulate(left / share * p[order]), 1.0)
     return corrected
 
 
-def p_values_against(values: Floats, reference: int) -> Floats:
-    """Return the p-value of a paired t test of each row against the row `reference`, Holm-corrected over the others.
+def welch(first: Floats, second: Floats) -> tuple[Estimate | None, float]:
+    """Return the difference of two means of independent runs, first minus second, and the p-value of Welch's test.
 
-    The reference has to be chosen before looking, such as the baseline; for the best row use `ranking`.
+    Source: Welch, "The generalization of 'Student's' problem", Biometrika 34 (1947). NaN with fewer than two runs.
     """
-    p = zero_p(values - values[reference])
-    p[reference] = np.nan
-    return holm(p)
+    from scipy import stats
 
-
-class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """Ranks of the rows of a matrix, and their tests against the best row."""
-
-    places: list[int | None]
-    """Rank of each row; None for a row without a number."""
-    best: int | None
-    """The row with the best mean."""
-    p_best: list[float | None]
-    """Corrected p-value of each row against the best one; None for that one, and with too few runs."""
-    apart: list[bool]
-    """Whether the row is significantly worse than the best one, over the runs of both."""
-    pairs: int
-    """Pairs of rows over which the tests are corrected."""
-
-
-def ranking(values: Floats) -> Ranking:
-    """Return ranks, and which rows differ significantly from the best.
-
-    Rows are taken best mean first. A row has the rank of the first row of its group; a new group begins, with the
-    row's place as its rank, at a row that differs significantly from that first row. The paired t tests are
-    Holm-corrected over all pairs of rows, so the chance of even one false difference in a table of equals is at most
-    5 %. Correcting over the tests against the best row alone is not enough, because the best row is chosen by the same
-    numbers: it gave false differences in 11 to 20 of 100 tables of 16 equal rows.
-    """
-    means = [None if one is None else one.mean for one in estimates(values)]
-    order = sorted((row for row, mean in enumerate(means) if mean is not None), key=lambda row: -(means[row] or 0.0))
-    above, below = np.triu_indices(len(order), k=1)
-    lines = np.array(order, dtype=np.intp)
-    corrected = holm(_paired_p(values, lines[above], lines[below]))
-    apart = corrected < LEVEL
-    # Over the runs that both have, the upper row must be the better one too.
-    gaps = values[lines[above[apart]]] - values[lines[below[apart]]]
-    better = np.where(np.isfinite(gaps), gaps, 0.0).sum(axis=1) > 0
-    pairs = set(zip(above[apart][better].tolist(), below[apart][better].tolist(), strict=True))
-    places: list[int | None] = [None] * len(values)
-    first = 0
-    for place, row in enumerate(order):
-        if (first, place) in pairs:
-            first = place
-        places[row] = first + 1
-    p_best: list[float | None] = [None] * len(values)
-    worse_than_best = [False] * len(values)
-    # The pairs with the best row come first.
-    for place, p in enumerate(corrected[: max(0, len(order) - 1)].tolist(), 1):
-        p_best[order[place]] = p if np.isfinite(p) else None
-        worse_than_best[order[place]] = (0, place) in pairs
-    return Ranking(
-        places=places, best=order[0] if order else None, p_best=p_best, apart=worse_than_best, pairs=int(np.isfinite(corrected).sum())
-    )  # fmt: skip
-
-
-def _paired_p(values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> Floats:
-    """Return two-sided p-values of paired t tests between rows `first` and `second`; NaN with fewer than two runs."""
-    p = np.full(len(first), np.nan)
-    for start in range(0, len(first), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        p[block] = zero_p(values[first[block]] - values[second[block]])
-    return p
+    one, two = first[np.isfinite(first)], second[np.isfinite(second)]
+    if not len(one) or not len(two):
+        return None, np.nan
+    gap, n = float(one.mean() - two.mean()), min(len(one), len(two))
+    if n < 2:
+        return Estimate(gap, None, None, n), np.nan
+    if max(np.ptp(one), np.ptp(two)) <= CONSTANT:
+        return Estimate(gap, None, 0.0, n), 1.0
+    test = stats.ttest_ind(one, two, equal_var=False)
+    interval = test.confidence_interval(1 - LEVEL)
+    return Estimate(gap, None, float(interval.high - interval.low) / 2, n), float(test.pvalue)
 
 
 def zero_p(gaps: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from ltbench.columns import PRIMARY, Column, Unit
+from ltbench.columns import Column, Unit
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.columns import AREA
 from ltbench.leaderboard.tables.table import Row, Table
@@ -15,6 +15,9 @@ MISSING = "–"
 LIKE_BEST = "≈"
 NONE = "n/a"
 FAILED = "FAILED"
+DELTA = "Δ"
+_TITLE = 24
+"""Characters of a reference in the heading of a column."""
 _LEFT_OUT_LAST = 10_000
 """Above the priorities that metrics declare: first the columns of single factors, at twice this the difference."""
 
@@ -34,14 +37,14 @@ class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def columns(table: Table) -> list[TextColumn]:
-    """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, main scores."""
+    """Return the columns of a table from left to right: rank, techniques, ranking metric, runs, difference, main scores."""
     rows = table.rows
     shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
     if sum(row.rank is not None for row in rows) > 1:
         shown.append(_plain("best", [best_text(row) for row in rows], 20))
-    primary = next(column for column in table.columns if column.name == PRIMARY)
+    primary = ranking_column(table)
     if table.factor is None:
-        names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{PRIMARY}@")]
+        names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{primary.name}@")]
         for number, name in enumerate(names):
             # The lowest and the highest factor say most.
             place = len(names) if not number else len(names) + 1 if number == len(names) - 1 else number
@@ -52,8 +55,14 @@ def columns(table: Table) -> list[TextColumn]:
     else:
         shown.append(_scored(table, primary, interval=True))
     shown.append(_plain("n", [runs_text(row, table.expected) for row in rows], 50))
-    shown.append(_plain("Δ", [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
+    shown.append(_plain(delta_title(table.reference), [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
     return [*shown, *shown_in(table, "main")]
+
+
+def ranking_column(table: Table) -> Column:
+    """Return the column of the number that the rows are ranked by."""
+    own = table.ranking.column
+    return next((column for column in table.columns if column.name == own.name), own)
 
 
 def more_columns(table: Table) -> list[TextColumn]:
@@ -65,7 +74,9 @@ def shown_in(table: Table, place: str) -> list[TextColumn]:
     """Return the columns of the scores that metrics declare for a place, as `folded` or `report`; none across factors."""
     if table.factor is None:
         return []
-    declared = [one for one in table.columns if one.shown == place and one.name != PRIMARY and not one.per_class]
+    declared = [
+        one for one in table.columns if one.shown == place and one.name != table.ranking.name and not one.per_class
+    ]
     return [_scored(table, one) for one in sorted(declared, key=lambda one: one.order)]
 
 
@@ -84,8 +95,19 @@ def runs_text(row: Row, expected: int) -> str:
     return str(row.n) if row.n == expected else f"{row.n}/{expected} seeds"
 
 
+def delta_title(reference: str) -> str:
+    """Return the heading of the differences to a row: `Δ` for the baseline, else with the row's label, cut if long."""
+    short = reference if len(reference) <= _TITLE else f"{reference[: _TITLE - 1]}…"
+    return DELTA if reference == "baseline" else f"{DELTA} {short}"
+
+
+def reference_text(reference: str) -> str:
+    """Return a table's reference as it is written within a sentence."""
+    return "the baseline" if reference == "baseline" else reference
+
+
 def delta_text(row: Row) -> str:
-    """Return the difference to the baseline with its interval, and `*` if it is significant."""
+    """Return the difference to the reference with its interval, and `*` if it is significant."""
     if row.delta is None:
         return ""
     return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"

@@ -50,7 +50,11 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
 
 
 def _place(of: BoardFields) -> dict[str, str]:
-    return {name: getattr(of, name) for name in _PLACE} | {"recipe": canonical(of.recipe).decode()}
+    fixed = {
+        "recipe": canonical(of.recipe).decode(),
+        "fingerprint": str(of.fixed.get("data", {}).get("fingerprint", "")),
+    }
+    return {name: getattr(of, name) for name in _PLACE} | fixed
 
 
 def _effect(effect: Effect) -> dict[str, str]:
@@ -85,8 +89,9 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
         line[name] = _decimal(None if estimate is None else estimate.mean)
         line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)
         line[f"{name}_half95"] = _decimal(None if estimate is None else estimate.half)
-    line["separated_from_baseline"] = "" if row.delta is None else "yes" if row.separated else "no"
-    line["p_baseline"], line["effect_baseline"] = _decimal(row.p), _decimal(row.effect)
+    line["reference"] = table.reference
+    line["separated_from_reference"] = "" if row.delta is None else "yes" if row.separated else "no"
+    line["p_reference"], line["effect_reference"] = _decimal(row.p), _decimal(row.effect)
     line["like_best"] = "" if row.rank is None else "yes" if row.like_best else "no"
     line["p_best"], line["effect_best"] = _decimal(row.p_best), _decimal(row.effect_best)
     line |= {name: _whole(row.costs.get(name)) for name in COSTS}

@@ -28,7 +28,7 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
         lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
     ranked = [row.rank for row in table.rows if row.rank is not None]
     if len(ranked) > 1 and set(ranked) == {1}:
-        lines += ["", "No row differs significantly from the best."]
+        lines += ["", "No row is significantly better than another."]
     return lines
 
 

@@ -6,15 +6,16 @@ combination that lacks a cell has fewer runs, and no mean across factors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from ltbench.columns import CLASS_SUPPORT, PRIMARY, Column
+from ltbench.columns import CLASS_SUPPORT, Column
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import (
     LEVEL,
@@ -22,18 +23,21 @@ from ltbench.leaderboard.statistics.tests_and_intervals import (
     areas,
     differences,
     estimates,
-    p_values_against,
     pooled,
-    ranking,
     tied,
+    welch,
 )
+from ltbench.leaderboard.statistics.verdicts import Machines, Verdicts, verdicts
 from ltbench.leaderboard.tables.columns import AREA, columns_of
+from ltbench.records.machines import machine_type, unlike_machines
 from ltbench.records.record import Record, combination_order, sort_key
+from ltbench.suite.published import Combination
 from ltbench.technique import written
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
+NOT_PAIRED = "not paired, as it was run on another type of machine"
 COSTS = ("parameters", "macs", "samples")
 """Costs that do not depend on the machine; `samples` are training images seen."""
 
@@ -46,21 +50,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Estimate | None]
     """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
-    """Difference of the primary score to the baseline's, over the runs that both have."""
+    """Difference of the ranking metric to that of the table's reference, over the runs that both have."""
     separated: bool
-    """Whether the difference to the baseline is significant."""
+    """Whether the difference to the reference is significant."""
     p: float | None
-    """Corrected p-value of that test; None without a test."""
+    """Corrected p-value of that difference; None without a test."""
     effect: float | None
-    """`effect_size` of the difference to the baseline."""
+    """`effect_size` of the difference to the reference."""
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
     to_best: Estimate | None
-    """Difference of the primary score to the row with the best mean; None for that row."""
+    """Difference of the ranking metric to the row with the best mean; None for that row."""
     like_best: bool
-    """Whether the row does not differ significantly from the best one, corrected for all pairs; true for the best."""
+    """Whether no row is significantly better, so that this one may be the best."""
     p_best: float | None
+    """Corrected p-value that some row is better; None for the best row, and without a test."""
     effect_best: float | None
     n: int
     failed: tuple[str, ...]
@@ -80,8 +85,14 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """The scores, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
+    ranking: Ranking = DEFAULT
+    """What rows are ordered, compared and tested by."""
+    reference: str = "baseline"
+    """Label of the row that `delta` is taken to, whether or not the table has it."""
     pairs: int = 0
-    """Pairs of rows over which tests between rows are corrected."""
+    """Pairs of rows over which the tests are corrected."""
+    level: float = LEVEL
+    """The level of a single one of these tests."""
     data: Spec = {}
     """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
@@ -104,16 +115,23 @@ class Board(BoardFields, frozen=True, kw_only=True):
         return [*self.tables, *([self.across] if self.across else [])]
 
 
-def make_boards(records: Iterable[Record], seeds: Iterable[Pair] = (), declared: Iterable[Column] = ()) -> list[Board]:
+def make_boards(
+    records: Iterable[Record],
+    seeds: Iterable[Pair] = (),
+    declared: Iterable[Column] = (),
+    reference: Combination = (),
+    metric: str = "",
+) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
     seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
-    declared: how scores are shown.
+    declared: how scores are shown; reference: the combination that differences are taken to, by default the baseline;
+    metric: what rows are ranked by, by default what fits the test split.
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
     wanted = set(seeds)
-    return [_make_board(group, wanted, columns) for group in group_records(records)]
+    return [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
 
 
 def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[str]) -> dict[str, Floats]:
@@ -125,7 +143,7 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
     rows = [row for row, group in enumerate(groups.values()) for _ in group]
     places = {run: place for place, run in enumerate(runs)}
     columns = [places[record.seeds] for record in records]
-    numbers = {name: [record.metrics.get(name) for record in records] for name in names}
+    numbers = {name: [record.score(name) for record in records] for name in names}
     numbers |= {name: [record.cost.get(name) for record in records] for name in COSTS}
     result = {}
     for name, values in numbers.items():
@@ -134,27 +152,32 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
     return result
 
 
-def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...]) -> Board:
+def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...], reference: Combination) -> Board:
     current = group.records
-    names = [column.name for column in columns if not column.per_class]
+    ranking = group.ranking
+    names = list(dict.fromkeys([ranking.name, *(column.name for column in columns if not column.per_class)]))
     runs = sorted(seeds.union(record.seeds for record in current))
     factors = group.factors
     by_label = _group(current)
+    reference_label = _label_of(reference, by_label)
     primary: dict[float, dict[str, Floats]] = {}
     tables = []
     for factor in factors:
         here = [record for record in current if record.setting.imbalance_factor == factor]
         groups = _group(here)
         scores = matrices(groups, runs, names)
-        primary[factor] = dict(zip(groups, scores[PRIMARY], strict=True))
+        primary[factor] = dict(zip(groups, scores[ranking.name], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, pairs = _rows(list(groups), scores, groups)
+        rows, tests = _rows(list(groups), scores, groups, reference_label, ranking)
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
-                pairs=pairs,
+                ranking=ranking,
+                reference=reference_label,
+                pairs=tests.pairs,
+                level=tests.level,
                 columns=columns,
                 expected=len(runs),
                 data=data,
@@ -171,7 +194,7 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
     return Board(
         **{name: getattr(group, name) for name in BoardFields.__struct_fields__},
         tables=tables,
-        across=_across(primary, by_label, runs, columns) if len(factors) > 1 else None,
+        across=_across(primary, by_label, runs, columns, reference_label, ranking) if len(factors) > 1 else None,
         missing=missing,
         versions=group.older,
     )
@@ -184,45 +207,58 @@ def _group(records: list[Record]) -> dict[str, list[Record]]:
     return groups
 
 
+def _label_of(combination: Combination, groups: dict[str, list[Record]]) -> str:
+    """Return the label that records have for a combination, whose techniques may be in any order."""
+    wanted = set(combination)
+    same = (label for label, group in groups.items() if {name for _, name in group[0].techniques} == wanted)
+    return next(same, " + ".join(combination) or "baseline")
+
+
 def _across(
     primary: dict[float, dict[str, Floats]],
     records: dict[str, list[Record]],
     runs: list[Pair],
     columns: tuple[Column, ...],
+    reference: str,
+    ranking: Ranking,
 ) -> Table:
     # A combination that lacks one factor has NaN there, and so no mean across factors.
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
     nothing = np.full(len(runs), np.nan)
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
-    scores = {factor_score(factor): part for factor, part in parts.items()}
-    scores[PRIMARY] = pooled(list(parts.values()))
+    scores = {factor_score(ranking.name, factor): part for factor, part in parts.items()}
+    scores[ranking.name] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
-    rows, pairs = _rows(labels, scores, records)
-    return Table(factor=None, rows=rows, pairs=pairs, columns=columns, expected=len(runs))
+    rows, tests = _rows(labels, scores, records, reference, ranking)
+    return Table(
+        factor=None, rows=rows, ranking=ranking, reference=reference, pairs=tests.pairs, level=tests.level, columns=columns,
+        expected=len(runs),
+    )  # fmt: skip
 
 
-def factor_score(factor: float) -> str:
-    """Return the name of the primary score at one factor in the table across factors."""
-    return f"{PRIMARY}@{written(factor)}"
+def factor_score(metric: str, factor: float) -> str:
+    """Return the name of the ranking metric at one factor in the table across factors."""
+    return f"{metric}@{written(factor)}"
 
 
-def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]]) -> tuple[list[Row], int]:
-    """Return rows, best mean first, and the pairs of rows that were tested.
+def _rows(
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], reference: str, ranking: Ranking
+) -> tuple[list[Row], Verdicts]:
+    """Return rows, best mean first, and the tests between them.
 
     Rows without a number come last, simple combinations first.
     """
-    values = scores[PRIMARY]
+    metric, values = ranking.name, scores[ranking.name]
     found = {name: estimates(matrix) for name, matrix in scores.items()}
-    order = ranking(values)
-    places, best = order.places, order.best
-    shared = tied(places)
-    base = labels.index("baseline") if "baseline" in labels else None
-    deltas, to_best = _gaps(values, base), _gaps(values, best)
-    p = np.full(len(labels), np.nan) if base is None else p_values_against(values, base)
-    single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
+    base = labels.index(reference) if reference in labels else None
+    machines, environments = _machines([records[label] for label in labels])
+    tests = verdicts(ranking.sign * values, base, machines)
+    shared = tied(tests.places)
+    deltas, to_best = _gaps(values, base, machines), _gaps(values, tests.best, machines)
+    single = not any(name.startswith(f"{metric}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
-        mine, primary = records[label], found[PRIMARY][i]
+        mine, primary = records[label], found[metric][i]
         failures = [record for record in mine if record.status == "failed"]
         rows.append(
             Row(
@@ -230,39 +266,84 @@ def _rows(labels: list[str], scores: dict[str, Floats], records: dict[str, list[
                 techniques=mine[0].techniques,
                 scores={name: found[name][i] for name in found if name not in COSTS},
                 delta=deltas[i],
-                separated=bool(p[i] < LEVEL),
-                p=float(p[i]) if np.isfinite(p[i]) else None,
+                separated=tests.separated[i],
+                p=tests.p_reference[i],
                 effect=effect_size(deltas[i]),
-                rank=places[i],
+                rank=tests.places[i],
                 shared=shared[i],
                 to_best=to_best[i],
-                like_best=places[i] is not None and not order.apart[i],
-                p_best=order.p_best[i],
+                like_best=tests.places[i] is not None and not tests.apart[i],
+                p_best=tests.p_best[i],
                 effect_best=effect_size(to_best[i]),
                 n=0 if primary is None else primary.n,
                 failed=tuple(failure.id for failure in failures),
                 failed_scores={
                     score: failure.id
                     for failure in reversed(failures)
-                    for score in (factor_score(failure.setting.imbalance_factor), PRIMARY)
-                    if score in found and found[score][i] is None and (score != PRIMARY or single)
+                    for score in (factor_score(metric, failure.setting.imbalance_factor), metric)
+                    if score in found and found[score][i] is None and (score != metric or single)
                 },
-                notes=tuple(sorted({note for record in mine for note in record.notes})),
+                notes=(
+                    *sorted({note for record in mine for note in record.notes}),
+                    *_unpaired(machines, environments, i, tests.best if base is None else base),
+                ),
                 costs={
                     name: None if (cost := found[name][i]) is None else cost.mean for name in COSTS if name in found
                 },
             )
         )
-    return sorted(rows, key=_place), order.pairs
+    return sorted(rows, key=lambda row: _place(row, ranking)), tests
 
 
-def _gaps(values: Floats, reference: int | None) -> list[Estimate | None]:
-    """Return the difference of each row to row `reference`; None for that row."""
+def _machines(rows: Sequence[Sequence[Record]]) -> tuple[Machines, list[Spec]]:
+    """Return the types of machines on which the records of each row were run, and an environment of each type."""
+    numbers: dict[tuple[object, ...], int] = {}
+    environments: list[Spec] = []
+    places: dict[tuple[object, ...], int] = {}
+    entries: list[tuple[int, int, int]] = []
+    for row, records in enumerate(rows):
+        for record in records:
+            if record.status == "ok":
+                kind = machine_type(record.environment)
+                if kind not in numbers:
+                    numbers[kind] = len(environments)
+                    environments.append(record.environment)
+                place = places.setdefault((record.setting.imbalance_factor, record.seeds), len(places))
+                entries.append((row, place, numbers[kind]))
+    types = np.full((len(rows), len(places)), -1, dtype=np.intp)
+    for row, place, number in entries:
+        types[row, place] = number
+    unlike = [[bool(unlike_machines(one, two)) for two in environments] for one in environments]
+    return Machines(types, np.array(unlike, dtype=bool).reshape(len(unlike), len(unlike))), environments
+
+
+def _unpaired(machines: Machines, environments: Sequence[Spec], row: int, reference: int | None) -> Iterator[str]:
+    """Yield a note where a row was run on other machines than the row that it is compared with."""
+    rows = [np.array([index], dtype=np.intp) for index in (row, reference) if index is not None]
+    if len(rows) < 2 or not machines.differ(*rows)[0]:
+        return
+    pairs = {(one, two) for one, two in zip(*(machines.types[index[0]].tolist() for index in rows), strict=True)
+             if min(one, two) >= 0 and machines.unlike[one, two]}  # fmt: skip
+    found = sorted({text for one, two in pairs for text in unlike_machines(environments[two], environments[one])})
+    yield f"{NOT_PAIRED}: {', '.join(found)}; compared by Welch's test"
+
+
+def _gaps(values: Floats, reference: int | None, machines: Machines) -> list[Estimate | None]:
+    """Return the difference of each row to row `reference`, run by run on one machine; None for that row."""
     if reference is None:
         return [None] * len(values)
-    return [None if row == reference else gap for row, gap in enumerate(differences(values, reference))]
+    others = np.arange(len(values), dtype=np.intp)
+    apart = machines.differ(others, np.full(len(values), reference, dtype=np.intp))
+    return [
+        None if row == reference else welch(values[row], values[reference])[0] if apart[row] else gap
+        for row, gap in enumerate(differences(values, reference))
+    ]
 
 
-def _place(row: Row) -> tuple[object, ...]:
-    primary = row.scores[PRIMARY]
-    return (primary is None, 0.0 if primary is None else -primary.mean, *combination_order(row.techniques))
+def _place(row: Row, ranking: Ranking) -> tuple[object, ...]:
+    primary = row.scores[ranking.name]
+    return (
+        primary is None,
+        0.0 if primary is None else -ranking.sign * primary.mean,
+        *combination_order(row.techniques),
+    )

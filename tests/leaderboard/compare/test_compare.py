@@ -94,11 +94,19 @@ def test_what_only_one_side_has_is_listed_by_combination() -> None:
 
 def test_cells_of_one_place_and_another_identity_are_compared_with_what_differs() -> None:
     made = raw(environment={"torch": "3"})
-    made["fits"][0]["data"]["fingerprint"] = "beef"
+    made["fits"][0]["model"]["revision"] = 2
     found = compare_sets([record(environment={"torch": "2"})], [identified(made)], ("a", "b"), "top1")
-    assert found.other_spec == ["fits[0].data.fingerprint: f00d / beef"]
+    assert found.other_spec == ["fits[0].model.revision: 1 / 2"]
     assert found.machines == ["torch 2 / 3"]
     assert not found.same
+
+
+def test_runs_on_other_images_are_not_paired() -> None:
+    made = raw(scores={"top1": 0.9})
+    made["fits"][0]["data"]["fingerprint"] = "beef"
+    found = compare_sets([record()], [identified(made)], ("a", "b"), "top1")
+    assert (found.lines, [len(side) for side in found.only]) == ([], [1, 1])
+    assert found.other_spec == ["fashion_mini: other images on the two sides, so nothing is paired"]
 
 
 def test_two_cells_are_compared_metric_by_metric() -> None:

@@ -223,14 +223,14 @@ def test_a_lead_that_a_test_confirms_is_clear() -> None:
     found = said({"baseline": [0.0, 0.001, 0.002], "mixup": [0.1, 0.1012, 0.102]})
     assert (found.best, found.clear) == ("mixup", True)
     assert found.others == "It differs significantly from every other combination."
-    assert found.baseline == "It differs significantly from the baseline."
+    assert found.reference == "It differs significantly from the baseline."
 
 
 def test_a_lead_within_noise_is_none() -> None:
     found = said({"baseline": [0.0, 0.05, 0.02], "mixup": [0.03, 0.02, 0.04]})
     assert (found.best, found.clear) == ("mixup", False)
     assert "the order may be chance" in found.others
-    assert "does not differ significantly from the baseline" in found.baseline
+    assert "does not differ significantly from the baseline" in found.reference
 
 
 def test_one_run_of_each_tells_nothing() -> None:

@@ -221,12 +221,12 @@ def test_the_csv_is_whole_and_loads_in_one_line(quick: list[Record], tmp_path: P
     assert set(frame["imbalance_factor"]) == {"10", "50", "100", "all"}
     best = frame[frame["imbalance_factor"] == "100"].sort_values("top1").iloc[-1]
     assert best["sampler"] == "cb_sampler"
-    assert best["separated_from_baseline"] == "yes"
+    assert best["separated_from_reference"] == "yes"
     assert frame["few"].isna().sum() == 16 * 2
 
 
 def test_a_table_in_which_no_test_separates_anything_says_so(quick: list[Record]) -> None:
-    sentence = "No row differs significantly from the best."
+    sentence = "No row is significantly better than another."
     assert sentence in rendered([record(scores={"top1": 0.5}), record({"mix": "mixup"}, scores={"top1": 0.9})])
     assert sentence not in rendered(quick)
     assert sentence not in rendered([record()])

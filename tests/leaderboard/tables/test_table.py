@@ -135,3 +135,34 @@ def test_a_score_has_a_number_for_each_combination_and_run() -> None:
     top1 = matrices(groups, [(0, 0), (2, 2)], ["top1"])["top1"]
     assert np.isnan(top1).tolist() == [[True, False], [True, True]]
     assert top1[0, 1] == 0.5
+
+
+HERE = {"processor": "AMD EPYC", "processor_model": "AuthenticAMD 26 2", "device": "cpu", "torch": "2.15.0"}
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (HERE | {"processor_model": "AuthenticAMD 25 17"}, "processor model AuthenticAMD 26 2 / AuthenticAMD 25 17"),
+        (HERE | {"device": "NVIDIA H200"}, "device cpu / NVIDIA H200"),
+    ],
+    ids=["processor", "device"],
+)
+def test_a_row_whose_runs_are_from_another_machine_is_not_called_paired(there: dict[str, str], said: str) -> None:
+    base = [at(0.60 + 0.01 * seed, seed=seed, environment=HERE) for seed in range(4)]
+    mine = [at(0.63 + 0.01 * seed, {"mix": "mixup"}, seed=seed, environment=HERE) for seed in range(4)]
+    other = [
+        at(0.63 + 0.01 * seed, {"view": "tta"}, seed=seed, environment=there if seed == 2 else HERE)
+        for seed in range(4)
+    ]
+    (board,) = boards([*base, *mine, *other])
+    rows = {row.label: row for row in board.tables[0].rows}
+    assert rows["mixup"].notes == ()
+    assert rows["mixup"].delta.half == pytest.approx(0.0, abs=1e-12)
+    assert rows["tta"].notes == (
+        f"not paired, as it was run on another type of machine: {said}; compared by Welch's test",
+    )
+    # Means 0.645 and 0.615 of four runs with variance 0.0005 / 3: SE 0.009129, df 6, t 2.4469.
+    assert rows["tta"].delta.mean == pytest.approx(0.03)
+    assert rows["tta"].delta.half == pytest.approx(0.02234, rel=1e-3)
+    assert rows["tta"].effect is None

@@ -30,5 +30,7 @@ const matrixOf = (row) => part("matrices", row);
 const tracesOf = async (row) => (await part("cells", Math.floor(row / core.together)))[row % core.together];
 
 const labelOf = (combination) => core.combinations[combination].label;
+/** Whether differences are taken to it: the baseline, or another combination that the suite names. */
+const isReference = (combination) => combination === core.reference.combination;
 const isBaseline = (combination) => core.combinations[combination].techniques.length === 0;
 const classesOf = (table) => (table.classes === null ? { names: [], counts: [] } : core.pool[table.classes]);

@@ -4,13 +4,13 @@ const MOST_TICKED = 6;
 const state = {
   board: 0,
   table: 0,
-  score: core.primary,
+  score: null, // of the column that is drawn; the one that rows are ranked by until another is chosen
   sort: { heading: "#", down: false },
   stages: {},
   text: "",
   columns: "first",
   whole: false,
-  ticked: new Map(), // combination -> number of its colour and marker, 0 for the baseline
+  ticked: new Map(), // combination -> number of its colour and marker, 0 for the reference
   compared: null, // factor that combinations are compared at where the table is across factors
   cost: "",
 };
@@ -19,7 +19,7 @@ const board = () => core.boards[state.board];
 const table = () => board().tables[state.table];
 const columnOf = (one, heading) => one.columns.find((column) => column.heading === heading);
 const scoreColumn = (one = table()) =>
-  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === core.primary);
+  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === board().ranking.score);
 
 /** The table with the details of combinations: the shown one, or that of one factor if the shown one is across factors. */
 function detailTable() {
@@ -39,7 +39,7 @@ function tick(combination, on) {
   else if (state.ticked.size < MOST_TICKED && !state.ticked.has(combination)) {
     const taken = new Set(state.ticked.values());
     const free = [1, 2, 3, 4, 5, 6].find((slot) => !taken.has(slot));
-    state.ticked.set(combination, isBaseline(combination) ? 0 : free);
+    state.ticked.set(combination, isReference(combination) ? 0 : free);
   }
 }
 
@@ -53,13 +53,13 @@ function open(boardNumber, tableNumber) {
     state.ticked.clear();
     state.compared = null;
   }
-  state.score = scoreColumn()?.score ?? core.primary;
+  state.score = scoreColumn()?.score ?? board().ranking.score;
   if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
 }
 
-/** Tick the baseline and the best, so that the first look shows a comparison. */
+/** Tick the reference and the best, so that the first look shows a comparison. */
 function tickFirst() {
   const ranked = table().combinations.filter((_, row) => table().n[row] > 0);
-  const baseline = ranked.find(isBaseline);
-  for (const one of [baseline, ranked.find((combination) => combination !== baseline)]) if (one !== undefined) tick(one, true);
+  const reference = ranked.find(isReference);
+  for (const one of [reference, ranked.find((combination) => combination !== reference)]) if (one !== undefined) tick(one, true);
 }

@@ -148,7 +148,7 @@ function plotCell(column, row, axis) {
   const known = column.numbers.flatMap((value, i) => (value === null ? [] : [[value * column.sign, i]]));
   const best = known.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
   line("band", best, true);
-  line("base", table().combinations.findIndex(isBaseline), false);
+  line("base", table().combinations.findIndex(isReference), false);
   line("whisker", row, true);
   line("dot", row, false);
   cell.append(box);
