@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns
-from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
 
 FOLD = 30
 """Rows shown before the rest is folded."""
