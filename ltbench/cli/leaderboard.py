@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import SuiteError, UsageError
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --check or --update: title, notes, published numbers and claims are those of the installed suites.",
 )
+@metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     suite: str | None,
@@ -49,6 +50,7 @@ def command(
     is_update: bool,
     from_suites: bool,
     as_json: bool,
+    metric: str,
 ) -> None:
     """Print the leaderboard of SUITE, or of every suite.
 
@@ -61,6 +63,11 @@ def command(
         raise UsageError("--check and --update take every suite at once", fix="drop the suite")
     if from_suites and not (is_check or is_update):
         raise UsageError("--from-suites alone changes nothing", fix="ltbench leaderboard --update --from-suites")
+    if (is_check or is_update) and metric:
+        raise UsageError(
+            "--metric changes what is printed, and --check and --update take what each suite says",
+            fix="set the key `metric` of the suite",
+        )
     from ltbench.leaderboard import publish
 
     if is_check or is_update:
@@ -76,7 +83,7 @@ def command(
     folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
-    suites = [publish.load(folder) for folder in folders]
+    suites = [publish.load(folder, metric) for folder in folders]
     if as_json:
         print_json([{"suite": each.facts, "boards": each.boards, "standing": each.trust} for each in suites])
         return

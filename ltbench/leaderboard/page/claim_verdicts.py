@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from ltbench.columns import PRIMARY
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
@@ -223,7 +222,7 @@ def _table(board: Board | None, factors: Sequence[float]) -> Table | None:
 
 def _in_table(claim: Claim, table: Table | None) -> bool | None:
     """Return whether the table finds the difference between both sides significant; None where it does not say."""
-    if table is None or claim.metric != PRIMARY or isinstance(claim.worse, str):
+    if table is None or claim.metric != table.ranking.name or isinstance(claim.worse, str):
         return None
     rows = {frozenset(label for _, label in row.techniques): row for row in table.rows}
     pair = [rows.get(frozenset(side)) for side in (claim.better, claim.worse)]

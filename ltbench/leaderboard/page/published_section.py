@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ltbench.columns import CLASS_ACCURACY, PRIMARY, Column
+from ltbench.columns import CLASS_ACCURACY, TOP1, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import NO_SIZE
@@ -70,7 +70,7 @@ def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
 
 def metric_text(column: Column) -> str:
     """Return the name of a score as it is written within a line."""
-    title = column.title if column.name == PRIMARY else column.full_title
+    title = column.title if column.name == TOP1 else column.full_title
     # An abbreviation keeps its capitals.
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
