@@ -24,6 +24,8 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     notes: str = ""
     command: str = ""
     """The exact command that makes the records."""
+    definition: str = ""
+    """Digest of what decides about the cells of the suite; empty in files of earlier versions."""
     seeds: tuple[Pair, ...] = ()
     """The pairs (subset seed, training seed) that every combination is run with."""
     unfinished: int = 0
@@ -52,7 +54,7 @@ def with_suite(facts: SuiteFacts, suite: Suite, registry: Techniques) -> SuiteFa
         reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
         claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
+        metric=suite.metric,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
         reference=as_recorded(suite.reference, registry),
-        metric=suite.metric,
     )

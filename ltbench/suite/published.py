@@ -112,7 +112,7 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     better: Combination
     """The combination that it says is better."""
     worse: Combination | Literal["all"] = ()
-    """The competitor; "all" for a claim that `better` is the best of all combinations."""
+    """The combination that it is compared with, empty for the baseline; "all" if `better` is the best of all."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
     """Where it is judged, at each factor alone."""
     metric: str = TOP1
