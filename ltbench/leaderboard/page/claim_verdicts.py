@@ -11,10 +11,11 @@ import numpy as np
 
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
+from ltbench.leaderboard.statistics.pairing import gaps_to, machines_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimates, pooled
 from ltbench.leaderboard.statistics.verdicts import Machines, verdicts
-from ltbench.leaderboard.tables.table import Board, Table, gaps_to, machines_of
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.suite.published import ALL, Claim, Reported
 
 if TYPE_CHECKING:
