@@ -129,7 +129,8 @@ def formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    return tuple(name for name in Image.OPEN if name not in _NOT_DECODED)
+    # Formats that are known by their first bytes are tried before those that are not.
+    return tuple(sorted(set(Image.OPEN) - _NOT_DECODED, key=lambda name: (Image.OPEN[name][1] is None, name)))
 
 
 @cache

@@ -101,9 +101,23 @@ class ImageFolder(Folders, frozen=True):
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
         children = subfolders(folder)
-        train, tests = split_folders(children, TRAIN_NAMES), split_folders(children, TEST_NAMES)
+        (train, flat_train), (tests, flat_tests) = (
+            split_folders(children, names) for names in (TRAIN_NAMES, TEST_NAMES)
+        )
         for split in (train, tests):
             check_names(split, folder)
+        flat = (
+            flat_train
+            if flat_train and (tests or flat_tests)
+            else flat_tests
+            if train and not self.test_fraction
+            else []
+        )
+        if flat and not (train and tests):
+            raise DataError(
+                f"{plain(str(flat[0]))} has no folders; expected one for each class",
+                fix=f"{flat[0].name}/CLASS/IMAGE" + f", or {self._with(test_fraction=0.2)}" * bool(train),
+            )
         if train and tests:
             if self.test_fraction:
                 raise DataError(
