@@ -222,7 +222,7 @@ class ImageFolder(Folders, frozen=True):
         for item in items:
             members.setdefault(group_of[item.path], []).append(item.label)
         drawn = draw_groups(members, self.test_fraction, self.split_seed)
-        notes.append(f"{len(members) - len(drawn):,} groups for training, {len(drawn):,} others for testing")
+        notes.append(f"groups: {len(members) - len(drawn):,} for training, {len(drawn):,} for testing")
         return {item.path for item in items if group_of[item.path] in drawn}
 
     def _listing(
