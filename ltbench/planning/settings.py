@@ -59,7 +59,8 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
             once = profile.keeps_all and not all(other.keeps_all for other in profiles)
             for factor in (1.0,) if once else suite.imbalance_factors:
                 counts = tuple(profile.counts(info.train_counts, factor))
-                check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
+                where = f"{dataset.label}, profile {profile.label}, factor {factor:g}"
+                check_counts(counts, info.train_counts, where, hint=_hint(dataset, profile))
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
                         info=info,
@@ -80,6 +81,11 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
+
+
+def _hint(dataset: Dataset, profile: Profile) -> str:
+    """Return how to keep the images of a data set that has a profile of its own; empty for others."""
+    return f"--profiles {dataset.profile}" if dataset.profile not in {"", profile.label} else ""
 
 
 def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataUse]:

@@ -14,7 +14,7 @@ from ltbench.registry.registry import Registry
 from ltbench.suite.suite import find_suite, suite_path
 
 ASKED = dict.fromkeys(
-    ("plugins", "strategy", "max_techniques", "datasets", "models", "imbalance_factors", "seeds"), None
+    ("plugins", "strategy", "max_techniques", "datasets", "profiles", "models", "imbalance_factors", "seeds"), None
 ) | {"suite_name": "quick", "everything": False, "settings": ()}
 
 
