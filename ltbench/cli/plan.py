@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.data_lines import kept_lines, report_lines
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
@@ -15,6 +16,7 @@ from ltbench.core.units import duration
 
 if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
+    from ltbench.planning.settings import DataUse
     from ltbench.registry.discovery import PluginSelection
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
@@ -52,6 +54,7 @@ def command(
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
+    from ltbench.planning.settings import data_uses
     from ltbench.running.run_record import about
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
@@ -60,6 +63,7 @@ def command(
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+    uses = data_uses(suite, registry, data_root)
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
@@ -75,9 +79,9 @@ def command(
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, status, left_out, notes) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, uses, status, left_out, notes) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, status, left_out, notes)
+        _print(suite, uses, status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -85,9 +89,20 @@ def command(
             )
 
 
-def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> dict[str, Any]:
+def _facts(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
         "suite": suite.name,
+        "data": [
+            {
+                "dataset": use.dataset,
+                "training_images": sum(use.info.train_counts),
+                "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+                "report": use.info.report,
+            }
+            for use in uses
+        ],
         "cells": status.jobs["cell"],
         "cells_done": status.cells_done,
         "cells_failed_before": len(status.failed),
@@ -106,10 +121,15 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut], notes:
     }
 
 
-def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
+def _print(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> None:
     jobs, missing = status.jobs, status.missing
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
+    for use in uses:
+        for number, line in enumerate([*kept_lines(use), *report_lines(use.info)]):
+            click.echo(f"{'' if number else 'data':11} {line}")
     click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
