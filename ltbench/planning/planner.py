@@ -17,7 +17,7 @@ from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
-from ltbench.planning.training_notes import larger_batches, phases_without_steps
+from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
@@ -150,6 +150,7 @@ class Planner:
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
+        notes += single_member(template.ensemble, len(members))
         notes += phases_without_steps(template.regime, segments, steps)
         self.part.notes.update(dict.fromkeys(notes))
         notes = [*template.extra["notes"], *notes]

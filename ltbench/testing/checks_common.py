@@ -215,7 +215,8 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
     """Each value of a parameter gives other results than its default.
 
     Every value is another identity: one without effect gives rows of a leaderboard that are trained twice and are the
-    same. Tested also with class counts up to 5,000 and large logits, and with other values of the other parameters.
+    same. Tested also with class counts up to 5,000, large logits and larger images, and with other values of the other
+    parameters.
     """
     if reason := why_not_varied(on.technique, parameter):
         raise Skip(f"parameter '{parameter}': {reason}")
@@ -252,7 +253,7 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
 
 def _large(large: bool) -> Inputs:
     """Return the usual inputs, or some on which limits act that are beyond those."""
-    return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0) if large else Inputs()
+    return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0, pixels=32) if large else Inputs()
 
 
 CHECKS = (
