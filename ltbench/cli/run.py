@@ -80,6 +80,7 @@ def command(
     """
     from ltbench.cli.publish import print_published, publish_page
     from ltbench.cli.running.page_of_run import page_of_run
+    from ltbench.core.atomic_files import check_writable
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
@@ -110,6 +111,8 @@ def command(
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
+    if is_published:
+        check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,

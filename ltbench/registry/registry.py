@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -156,11 +157,27 @@ class Registry:
         self._raise_if_broken(name, "technique")
         if entry := self._from_family(name):
             return entry
+        if family_sizes := [len(family.names()) for source, family in self.families if source.plugin == name]:
+            raise UnknownTechnique(
+                f"'{name}' is a family of {sum(family_sizes):,} techniques, and one of them is expected",
+                fix=f"write the name of one; ltbench show {name} lists them",
+            )
+        if name in STAGES:
+            raise UnknownTechnique(f"'{name}' is a stage, and a technique is expected", fix=f"ltbench list {name}")
+        # With what other tools write before or after a name: timm/resnet18, resnet18.a1_in1k.
+        parts = [part for part in re.split(r"[/.:]", name) if part != name and self._is_known(part)]
+        if parts:
+            raise UnknownTechnique(
+                f"unknown technique '{name}'", fix=f"did you mean {parts[0]}? (ltbench show {parts[0]})"
+            )
         members = [member for _, family in self.families for member in family.names()]
         # A large family resembles almost any name, so only very close members are suggested.
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
         raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.entries or any(name in family.names() for _, family in self.families)
 
     def _in_distribution(self, name: str, distribution: str) -> Entry | None:
         """Return the technique of that name in a distribution."""

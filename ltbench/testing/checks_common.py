@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
+from ltbench.core.process_state import ProcessState, written
 from ltbench.errors import PluginError, nearest
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.parameter_help import parameters
@@ -189,6 +190,22 @@ def does_not_use_global_randomness(on: Subject) -> None:
 
 
 @per_setting
+def leaves_no_state_behind(on: Subject) -> None:
+    """The state of the process is as before: torch's defaults and modes, environment, working directory, and so on.
+
+    The next job of the process would otherwise compute in that state, and get other numbers under the same identity.
+    """
+    first = ProcessState()
+    on.result()  # once before, so that every library that it imports is loaded
+    first.restore()
+    before = ProcessState()
+    on.result()
+    if changes := before.changes():
+        raise failed(f"it changed {written(changes)}", "the state as before",
+                     "put it back before returning (with, or try and finally), or do without it")  # fmt: skip
+
+
+@per_setting
 def is_deterministic(on: Subject) -> None:
     """Equal inputs and generators give bit-identical results.
 
@@ -258,7 +275,7 @@ def _large(large: bool) -> Inputs:
 
 CHECKS = (
     has_a_unique_name, names_its_source, parameters_are_described, declares_valid_relations, round_trips_as_text,
-    uses_every_parameter, does_not_use_global_randomness, is_deterministic,
+    uses_every_parameter, does_not_use_global_randomness, leaves_no_state_behind, is_deterministic,
 )  # fmt: skip
 WITH_INPUTS = (works_with_any_number_of_classes, does_not_modify_inputs)
 """Checks of techniques whose methods have arguments; data sets and regimes have none."""
