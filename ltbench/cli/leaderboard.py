@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option, metric_option
+from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import SuiteError, UsageError
 
@@ -46,10 +46,11 @@ def command(
     suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, from_suites: bool,
     as_json: bool, metric: str
 ) -> None:  # fmt: skip
-    """Print the leaderboard of SUITE, or of every suite.
+    """Print the leaderboard of SUITE, or every leaderboard: published ones, then those of runs here.
 
-    Reads only the records below --leaderboards: needs no plugin, no data and no store. After a change of a suite's file,
-    --update --from-suites brings its page up to date without training.
+    Of two with the name SUITE the published one is printed; local/SUITE is that of runs here. --check and --update take
+    published ones. Reads only the records below --leaderboards: needs no plugin, no data and no store. After a change of
+    a suite's file, --update --from-suites brings its page up to date without training.
     """
     if is_check and is_update:
         raise UsageError("--check and --update exclude each other", fix="give one of them")
@@ -63,6 +64,7 @@ def command(
     if from_suites and not (is_check or is_update):
         raise UsageError("--from-suites alone changes nothing", fix="ltbench leaderboard --update --from-suites")
     from ltbench.leaderboard import publish
+    from ltbench.records.locations import pages
 
     if is_check or is_update:
         paths = (publish.check if is_check else publish.update)(
@@ -74,14 +76,22 @@ def command(
             what = "up to date" if is_check else "updated"
             click.echo(f"1 file is {what}" if len(paths) == 1 else f"{len(paths)} files are {what}", err=True)
         return
-    folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
+    folders = [find_folder(suite, leaderboards)] if suite else [each.path for each in pages(leaderboards)]
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
     suites = [publish.load(folder, metric) for folder in folders]
     if as_json:
-        print_json([{"suite": each.facts, "boards": each.boards, "standing": each.trust} for each in suites])
+        print_json(
+            [
+                {"folder": str(each.folder), "suite": each.facts, "boards": each.boards, "standing": each.trust}
+                for each in suites
+            ]
+        )
         return
-    click.echo("\n".join(map(fitted_text, suites)), nl=False)
+    for number, each in enumerate(suites):
+        if not suite:
+            click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
+        click.echo(fitted_text(each), nl=False)
 
 
 def _refresh() -> Refresh:

@@ -126,15 +126,8 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the folders of suites below `root`, by name."""
+    """Return the folders of published suites below `root`, by name."""
     return [place.path for place in published(root)]
-
-
-def folder_of(root: Path, suite: str) -> Path:
-    """Return the folder of a suite; raise `UnknownName` with the known suites."""
-    if (root / suite / RECORDS).is_file():
-        return root / suite
-    raise UnknownName.of("leaderboard", suite, [path.name for path in folders(root)], where=str(root))
 
 
 def render(loaded: SuiteFolder) -> dict[Path, str]:
@@ -164,7 +157,7 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
 
 
 def update(root: Path, readme: Path | None = None, refresh: Refresh | None = None) -> list[Path]:
-    """Render all suites below `root` and the tables of `readme`; return the changed files.
+    """Render all published suites below `root` and the tables of `readme`; return the changed files.
 
     refresh: returns facts with what the file of the suite says now; by default they stay.
     """
@@ -208,19 +201,33 @@ def _rendered_files(root: Path, readme: Path | None, refresh: Refresh | None) ->
         def block(suite: str) -> list[str]:
             if suite not in by_name:
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
-            loaded = by_name[suite]
-            return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), _link(loaded, readme))
-
-        def claims(_: str) -> list[str]:
-            judged = [
-                (loaded.facts.name, _link(loaded, readme), loaded.judged_claims())
-                for loaded in suites
-                if loaded.facts.claims
-            ]
-            return claims_block(judged)
+            return _block(by_name[suite], readme)
 
         text = splice(read_text(readme), "leaderboard", block, display_path(readme))
-        yield readme, splice(text, "claims", claims, display_path(readme))
+        yield readme, splice(text, "claims", lambda _: _claims(suites, readme), display_path(readme))
+
+
+def update_readme(folder: Path, readme: Path) -> list[Path]:
+    """Renew the table of one suite in a README, where it has one, and the table of claims; return the changed files."""
+    if not readme.is_file():
+        return []
+    loaded = load(folder)
+    text = splice(read_text(readme), "leaderboard",
+                  lambda suite: _block(loaded, readme) if suite == folder.name else None, display_path(readme))  # fmt: skip
+    if loaded.facts.claims:
+        suites = [load(path) for path in folders(folder.parent)]
+        text = splice(text, "claims", lambda _: _claims(suites, readme), display_path(readme))
+    return [readme] if write_atomic(readme, text.encode()) else []
+
+
+def _block(loaded: SuiteFolder, readme: Path) -> list[str]:
+    return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), _link(loaded, readme))
+
+
+def _claims(suites: Iterable[SuiteFolder], readme: Path) -> list[str]:
+    return claims_block(
+        [(each.facts.name, _link(each, readme), each.judged_claims()) for each in suites if each.facts.claims]
+    )
 
 
 def _link(loaded: SuiteFolder, readme: Path) -> str:

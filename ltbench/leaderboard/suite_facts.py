@@ -24,6 +24,8 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     notes: str = ""
     command: str = ""
     """The exact command that makes the records."""
+    definition: str = ""
+    """Digest of what decides about the cells of the suite; empty in files of earlier versions."""
     seeds: tuple[Pair, ...] = ()
     """The pairs (subset seed, training seed) that every combination is run with."""
     unfinished: int = 0
