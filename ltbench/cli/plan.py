@@ -10,6 +10,7 @@ import click
 
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
+from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
         "jobs": status.jobs,
         "missing": status.missing,
         **{name: getattr(status, name) for name in ("trainings", "trainings_naive", "passes", "passes_naive", "stale")},
+        "metrics_to_derive": status.derivable,
+        "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
@@ -125,6 +128,8 @@ def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> Non
         for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
         click.echo("            ltbench run --rerun-stale trains them again")
+    for number, line in enumerate(metric_lines(status)):
+        click.echo(f"{'' if number else 'metrics':12}{line}")
     if left_out:
         click.echo(f"left out    {len(left_out)} combinations:")
         for out in left_out[:SHOWN]:

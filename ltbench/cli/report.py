@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.options import find_folder, leaderboards_option
+from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 
 
 @click.command("report")
@@ -19,7 +19,8 @@ from ltbench.cli.options import find_folder, leaderboards_option
     help="Where to write it.  [default: report.html in the suite's folder]",
 )
 @leaderboards_option
-def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) -> None:
+@metric_option
+def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, metric: str) -> None:
     """Write the report of SUITE: one HTML file that works from disk, without a network.
 
     It sorts and filters the table, compares ticked rows, and shows configuration, environment and log of each cell.
@@ -35,7 +36,7 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) 
     is_empty = bool(suite) and empty.is_dir() and not named(suite, leaderboards)
     folder = empty if is_empty else find_folder(suite, leaderboards)
     path = output or folder / "report.html"
-    write_atomic(path, document(publish.load(folder)).encode())
+    write_atomic(path, document(publish.load(folder, metric)).encode())
     click.echo(path)
     if is_open:
         click.launch(path.resolve().as_uri())

@@ -16,6 +16,7 @@ from ltbench.cli.options import (
     leaderboards_option,
     leaderboards_words,
     load_registry,
+    metric_option,
     places_of,
     plugin_options,
     suite_options,
@@ -60,6 +61,7 @@ SHOWN = 20
               help="Name of the page.  [default: the suite's; what differs from the suite has a page of its own]")  # fmt: skip
 @click.option("--publish", "is_published", is_flag=True, help="Publish the page afterwards, as `ltbench publish` does.")
 @leaderboards_option
+@metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
 @cell_options
 @plugin_options
@@ -146,6 +148,7 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
         "cells": sum(s.cells for s in summaries),
         "done": sum(s.done for s in summaries),
         "failed": [key for s in summaries for key in s.failed],
+        "failed_metrics": {metric: sorted(cells) for metric, cells in sorted(result.failed_metrics.items())},
         "unfinished": sum(s.unfinished for s in summaries),
         "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
         "seconds": sum(s.seconds for s in summaries),
@@ -164,5 +167,9 @@ def _report(result: RunResult) -> int:
         click.echo(f"{unfinished} cells are left; the same command continues with them", err=True)
     if failed:
         click.echo(f"{failed} cells failed; the page has their logs", err=True)
-        return CELLS_FAILED
-    return 0
+    for metric, cells in sorted(result.failed_metrics.items()):
+        which = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        click.echo(
+            f"metric '{metric}' failed in {which}, whose other numbers are there: {min(cells.values())}", err=True
+        )
+    return CELLS_FAILED if failed or result.failed_metrics else 0

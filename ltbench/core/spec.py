@@ -90,6 +90,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...] = ()
     keep_state: bool = False
     """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
+    renew: bool = False
+    """For a cell: whether to derive the metrics that its record of success lacks."""
     extra: Spec = {}
     """What the job records and what cannot influence its numbers: for a cell, setting, labels and notes."""
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltbench.core import atomic_files
 from ltbench.core.spec import Job
+from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StoreError
 from ltbench.executor import WORK, Outcome, Work
 
@@ -29,9 +28,14 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def finished(job: Job, store: Store) -> bool:
+def stored(job: Job, store: Store) -> bool:
     """Whether the job's result is in the store: an artefact, or for a cell a record of success."""
     return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
+
+
+def finished(job: Job, store: Store) -> bool:
+    """Whether nothing is left to do for a job, as far as that can be seen without doing it."""
+    return not job.renew and stored(job, store)
 
 
 def prepared(work: str | Work) -> Work:
@@ -85,7 +89,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             if finished(job, store):
                 return Outcome(key=job.key, status="found")
             work(job, context)
-            if not finished(job, store):
+            if not stored(job, store):
                 raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
         return Outcome(
@@ -108,7 +112,7 @@ def described(error: BaseException, job: Job, registry: Techniques | None) -> di
         if entry is not None:
             technique = entry.technique
             message = f"{technique.stage} '{technique.name}' of {entry.distribution} {entry.version} raised {text}"
-    return failure(type(error).__name__, message, job.key, without_machine("".join(traceback.format_exception(error))))
+    return failure(type(error).__name__, message, job.key, traceback_text(error))
 
 
 def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
@@ -130,12 +134,3 @@ def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
         if module.partition(".")[0] == "ltbench":
             return None
     return None
-
-
-def without_machine(log: str) -> str:
-    """Return a traceback with files relative to `sys.path`, so that records do not depend on a machine's folders."""
-    folders = {str(Path(entry).resolve()) for entry in sys.path if entry} | {str(Path.cwd()), sys.base_prefix}
-    for folder in sorted(folders, key=len, reverse=True):
-        if len(folder) > 1:
-            log = log.replace(f'File "{folder}/', 'File "')
-    return log.replace(f'File "{Path.home()}/', 'File "~/')

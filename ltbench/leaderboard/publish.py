@@ -17,6 +17,7 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
@@ -76,9 +77,13 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> SuiteFolder:
-    """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _suite_folder(folder, *read_folder(folder))
+def load(folder: Path, metric: str = "") -> SuiteFolder:
+    """Read a suite's folder. Raises `RecordError` naming file, line and field.
+
+    metric: what to rank by, in place of what its suite says.
+    """
+    facts, content = read_folder(folder)
+    return _suite_folder(folder, msgspec.structs.replace(facts, metric=metric or facts.metric), content)
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
@@ -97,14 +102,14 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns())
-    boards = make_boards(content.records, facts.seeds, columns, facts.reference)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,
         records=content.records,
         columns=columns,
-        boards=marked,
+        boards=mark_missing_metrics(marked, missing_metrics(content.records)),
         records_file=content,
         trust=verification_notes(content, status),
     )
@@ -121,7 +126,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = analyse(group_records(loaded.records))
+    analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
     figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),

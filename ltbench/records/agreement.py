@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.machines import unlike_machines
@@ -21,7 +21,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers are bit-identical."""
+    """Whether all numbers that both have are bit-identical: one may be made with more metrics than the other."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]
@@ -50,9 +50,9 @@ def agreement(first: Record, second: Record) -> Agreement:
         name: (first.metrics.get(name), second.metrics.get(name))
         for name in sorted(first.metrics.keys() | second.metrics.keys())
     }
-    before, after = metrics.get(PRIMARY, (None, None))
+    before, after = metrics.get(TOP1, (None, None))
     return Agreement(
-        same=result_digest(first) == result_digest(second),
+        same=same_results(first, second),
         expected="band" if unlike else "exact",
         unlike=unlike,
         metrics=metrics,
@@ -60,12 +60,33 @@ def agreement(first: Record, second: Record) -> Agreement:
     )
 
 
+def same_results(first: Record, second: Record) -> bool:
+    """Return whether two records of a cell have the same numbers; what only one of them has is not compared.
+
+    A metric that was installed between two runs changes none of the others.
+    """
+    # Without top-1 accuracy nothing of weight would be compared.
+    if (TOP1 in first.metrics) != (TOP1 in second.metrics):
+        return False
+    return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
+
+
+def _shared(record: Record, other: Record) -> Record:
+    """Return the record without the numbers that the other one lacks."""
+    return msgspec.structs.replace(
+        record,
+        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
+        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
+        confusion=record.confusion if other.confusion else [],
+    )
+
+
 def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
-    Times, machine, versions, learning curve and error depend on when and where a cell ran, and are left out.
+    Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out.
     """
     common = msgspec.structs.replace(
-        record, cost={}, environment={}, curve={}, plugins=[], error=None, digest=""
-    )  # fmt: skip
+        record, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
+    )
     return digest(canonical(common), 32)

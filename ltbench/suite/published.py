@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import LtbenchError, SuiteError, did_you_mean
 from ltbench.stages import STAGES
 from ltbench.suite.recipe import Recipe
@@ -25,7 +25,7 @@ FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusi
 """Figures of a page. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
 _NAMING = ("dataset", "profile", "model")
 _COMBINATIONS = ("techniques", "better", "worse")
-_WITH_THRESHOLD = ("resampling", "bags")
+WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
 
@@ -33,8 +33,11 @@ class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Settings that a published number or claim applies to; omitted fields match all settings of the suite."""
 
     dataset: str | None = None
+    """One of the suite's data sets; all of them by default."""
     profile: str | None = None
+    """One of its profiles."""
     model: str | None = None
+    """One of its models."""
     recipe: dict[str, Any] = {}
     """Fields of the recipe with their values, where a suite has several recipes."""
 
@@ -62,13 +65,17 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
     source: str
     """Place in the report: "Table 1", "Fig. 14"."""
     techniques: Combination = ()
+    """The combination, techniques as on a command line; empty for the baseline."""
     imbalance_factor: Annotated[float, Meta(ge=1)]
-    metric: str = PRIMARY
+    """The imbalance factor of the number."""
+    metric: str = TOP1
+    """The score that the number is of: `top1`, `macro_f1`, `sd_classes`, `tail_third`."""
     value: float | None = None
     """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
     per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
     """Accuracy of each class, in label order."""
     note: str = ""
+    """A remark for the reader, such as that the number was read off a plot."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,8 +87,8 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"reported value {self.value} of {self.source} is no fraction",
                 fix=f"write a percentage of {self.value} as {self.value / 100:g}",
             )
-        if self.per_class and self.metric != PRIMARY:
-            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=PRIMARY)
+        if self.per_class and self.metric != TOP1:
+            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=TOP1)
 
     @property
     def number(self) -> float:
@@ -93,10 +100,15 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A conclusion of the report: one combination scores higher than another, or lower, or the same."""
 
     text: str
+    """The conclusion in words."""
     better: Combination
+    """The combination that it says is better."""
     worse: Combination = ()
+    """The combination that it is compared with; empty for the baseline."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
-    metric: str = PRIMARY
+    """Where it is judged, at each factor alone."""
+    metric: str = TOP1
+    """The score that it is judged by."""
     sign: Literal["+", "-", "="] = "+"
     """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -108,6 +120,7 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     pooled: bool = False
     """Judge the mean over the imbalance factors instead of each factor alone."""
     note: str = ""
+    """A remark for the reader."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,7 +160,7 @@ def check_figures(figures: Iterable[str]) -> None:
     names = set()
     for figure in figures:
         name, threshold = parse_figure(figure)
-        if (threshold is not None) != (name in _WITH_THRESHOLD):
+        if (threshold is not None) != (name in WITH_THRESHOLD):
             fix = f"{name}[threshold=300]" if threshold is None else name
             raise SuiteError(f"figure '{figure}' {'needs a' if threshold is None else 'takes no'} threshold", fix=fix)
         if name in names:

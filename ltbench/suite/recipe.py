@@ -21,18 +21,27 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     epochs: Annotated[int, Meta(ge=1)] | None = None
+    """Length in passes over the training images."""
     steps: Annotated[int, Meta(ge=1)] | None = None
     """Optimiser steps instead of epochs, so that every imbalance factor costs the same."""
     batch_size: Annotated[int, Meta(ge=2)] = 128
+    """Images of an optimiser step."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
+    """Optimiser, with the defaults of torch for what is not named here."""
     lr: Annotated[float, Meta(gt=0)] = 0.1
+    """Learning rate, the highest of the schedule."""
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    """Momentum of `sgd` and `rmsprop`."""
     nesterov: bool = False
+    """Nesterov momentum for `sgd`."""
     weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
+    """L2 penalty on the weights; decoupled from the gradient for `adamw`."""
     schedule: Literal["cosine", "multistep", "constant"] = "cosine"
+    """How the learning rate falls: along half a cosine, in steps at `milestones`, or not at all."""
     milestones: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = ()
     """Where `multistep` multiplies the learning rate by `decay`, as fractions of the training."""
     decay: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """Factor of the learning rate at each milestone."""
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the training in which the learning rate rises linearly from nearly zero."""
     ema: Annotated[float, Meta(gt=0, lt=1)] | None = None

@@ -24,27 +24,42 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A question: which data, which imbalance, which techniques, which recipe, which seeds."""
 
     schema: Literal[1]
+    """Version of this format."""
     name: Name
+    """Name of the suite, of its folder of results, and of its file without `.toml`."""
     title: str
+    """Heading of the page."""
     question: str
+    """What the suite asks, in a sentence or two below the heading."""
     notes: str = ""
     """Remarks for the reader of the leaderboard, such as that the trainings are short."""
     datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Data sets, written as on a command line: `cifar10`, `image_folder[path=photos]`."""
     profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
+    """Profiles of class counts: how many images of each class are kept for an imbalance factor."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
+    """Images of the most frequent class over those of the least frequent one; 1 is balanced."""
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Models to train, each with every data set."""
     techniques: tuple[str, ...] = ()
     """Techniques to combine: at most one per stage, the stage's baseline where none is picked."""
     combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
     """Explicit combinations to run beside the baseline, instead of a strategy over `techniques`."""
     strategy: Strategy = "all"
+    """Which combinations of `techniques` are run: all, each alone, pairs, one more each time, or all but one."""
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
+    """Most techniques of a combination; no limit by default."""
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    """Training seeds: initial weights, order of images, augmentation."""
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
     recipe: Recipe
+    """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
+    metric: str = ""
+    """What rows are ranked by, as `macro_f1`; by default top-1 accuracy, or balanced accuracy where the test split is
+    not balanced."""
     executor: str = ""
     """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()
@@ -54,7 +69,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     claims: tuple[Claim, ...] = ()
     """Conclusions of the report; the leaderboard judges each of them."""
     figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
-    """Figures of the page, from `published.FIGURES`."""
+    """Figures of the page, each once; see docs/suites.md."""
     highlight: Combination | None = None
     """The combination that figures compare with the reference; by default the best of each factor."""
     reference: Combination = ()

@@ -192,14 +192,14 @@ def values_are_finite_or_none(on: Subject) -> None:
 
     Tested also with classes without test images, classes that are never predicted, and only correct predictions.
     """
-    from ltbench.jobs.plugin_calls import compute_metrics
+    from ltbench.jobs.metrics import checked_numbers
 
     for inputs in (Inputs(), Inputs(2), Inputs(counts=with_rare())):
         probabilities = inputs.probabilities()
         best = probabilities.argmax(1)
         for labels in (inputs.batch_labels, 0 * inputs.batch_labels, best):
-            compute_metrics(
-                on.provenance, [on.technique], probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
+            checked_numbers(
+                on.provenance, on.technique, probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
             )
 
 

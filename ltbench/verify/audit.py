@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
 from ltbench.jobs.saved_predictions import (
     FOLDER,
@@ -153,7 +153,8 @@ class _Examiner:
         wrong, unknown = contradictions(record, recomputed)
         yield from (Finding("wrong", where, what) for what in wrong)
         if unknown:
-            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}")
+            failing = "".join(f"; {failure.message}" for failure in recomputed.failed.values())
+            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}{failing}")
         labels = self.test_labels(record)
         if isinstance(labels, str):
             yield Finding("note", record.setting.dataset, labels)
@@ -178,9 +179,9 @@ def _inner_contradictions(record: Record) -> Iterable[str]:
     """Yield contradictions between a record's own numbers."""
     right = sum(row[i] for i, row in enumerate(record.confusion))
     images = sum(map(sum, record.confusion))
-    said = record.metrics.get(PRIMARY)
+    said = record.metrics.get(TOP1)
     if images and said is not None and abs(said - right / images) > _CLOSE:
-        yield f"{PRIMARY} is {said}, and the confusion matrix says {right / images}"
+        yield f"{TOP1} is {said}, and the confusion matrix says {right / images}"
 
 
 def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:

@@ -83,7 +83,7 @@ def run_toml(block: Block, folder: Path) -> None:
     if "schema" in read:
         (folder / "suite.toml").write_text(block.text)
         read_suite(folder / "suite.toml")
-    elif "project" not in read:
+    elif not read.keys() & {"project", "rule"}:  # files of other tools
         missing = "".join(line for line in SUITE.splitlines(keepends=True) if line.split(" =")[0] not in read)
         text = missing + block.text + ("" if "recipe" in read else RECIPE)
         (folder / "part.toml").write_text(text)

@@ -73,6 +73,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
         reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
         claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
+        metric=suite.metric,
         columns=columns_present(
             merged.records, join_columns(declared_columns(registry.of("metric")), before.columns)
         ),

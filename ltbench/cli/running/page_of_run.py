@@ -62,6 +62,8 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     installed = registry.suites.get(base.name)
     own = base if installed is None else read_suite(installed)
     differs = _differences(_cells(asked, registry), _cells(own, registry))
+    if asked.metric != own.metric:
+        differs |= {"metric": asked.metric}
     if own != base:
         # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
         differs |= {"file": digest(canonical(msgspec.to_builtins(base)))}
@@ -186,6 +188,8 @@ def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"max{value}", f"at most {value} techniques"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
+            case "metric":
+                yield f"by-{value or 'default'}", f"ranked by {value or 'what fits the data'}"
             case "file":
                 yield "edited", "edited"
             case _ if key.startswith("recipe.") and value is not None:

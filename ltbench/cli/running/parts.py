@@ -34,6 +34,14 @@ class RunResult:
         self.stopped: Interrupted | None = None
         self.more = False
         """Whether parts are left that were not started."""
+        self.failed_metrics: dict[str, dict[str, str]] = {}
+        """Metric -> cell of a record without its numbers -> why it failed."""
+
+    def add_failed_metrics(self, plan: Plan, context: Context) -> None:
+        """Note which metrics failed, according to the records of a part."""
+        for cell in plan.cells:
+            for metric, message in context.store.failed_metrics(cell.key).items():
+                self.failed_metrics.setdefault(metric, {})[cell.key] = message
 
 
 def run_parts(
@@ -83,7 +91,7 @@ def _run_part(
     # Workers have to be started for the first part only.
     starts = log.run.executor if not result.summaries else None
     prediction = Prediction.of(plan, context, executor=starts)
-    prepare(plan, context, prediction, workers=executor.slots, rerun_stale=options.rerun_stale)
+    status = prepare(plan, context, prediction, workers=executor.slots, options=options)
     if deadline is not None:
         options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
     # One signal stops the run, but the page of what is done is still written.
@@ -95,12 +103,14 @@ def _run_part(
 
         try:
             summary = run(
-                plan, context, executor, options, prediction=prediction, keep_states=plan.foreseen, on_event=on_event
-            )
+                plan, context, executor, options,
+                prediction=prediction, keep_states=plan.foreseen, renew=status.derivable, on_event=on_event,
+            )  # fmt: skip
             result.summaries.append(summary)
         except Interrupted as error:
             result.stopped = error
             log.interrupted()
+        result.add_failed_metrics(plan, context)
         if options.sharing:
             paths, shown = write_local_page(page, plan, context)
             result.published, result.shown = paths or result.published, shown or result.shown

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
 from ltbench.leaderboard.statistics.record_groups import titles
@@ -75,6 +76,8 @@ def _parts(
         yield Text("no results yet")
     for board, title in zip(boards, titles(boards), strict=True):
         yield Text(title)
+        if board.ranking.why:
+            yield Text(board.ranking.why, style="dim")
         for table in board.all_tables:
             yield from _table(table, width, most)
     yield from map(Text, _footer(facts, records, boards, trust))
@@ -179,6 +182,8 @@ def _footer(
         yield f"{MISSING} cells of these combinations without a record: {missing}"
     if facts.unfinished:
         yield f"{MISSING} planned cells left unfinished by the last run: {facts.unfinished}"
+    for lacking in missing_metrics(records):
+        yield f"{NONE} {lacking.sentence.splitlines()[0]}"
     for failure in group_failures(records):
         cells = "1 cell" if len(failure.cells) == 1 else f"{len(failure.cells)} cells"
         yield f"{FAILED} {cells}: {failure.error.type}: {failure.error.message.splitlines()[0]}"
