@@ -22,6 +22,7 @@ from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
+from ltbench.technique import QuotedText
 
 T = TypeVar("T", bound=Technique)
 Part = TypeVar("Part")
@@ -236,7 +237,9 @@ class Registry:
                 f"{entry.distribution} revision {entry.technique.revision} is installed",
                 fix="install the version with that revision",
             )
-        return entry.technique.parse(spec["params"])
+        # A text of a spec is that text; only on a command line it may stand for a number or a list.
+        texts = {key: QuotedText(value) for key, value in spec["params"].items() if isinstance(value, str)}
+        return entry.technique.parse({**spec["params"], **texts})
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
         """Return the provenance of a technique for records; only its revision enters identities."""
