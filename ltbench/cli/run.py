@@ -77,6 +77,8 @@ def command(
     publishes it. A suite that is run with other techniques, data or seeds than its own has a page of its own. Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
     command. With --cell only one cell is trained, and its numbers are compared with those on record.
     """
+    import msgspec
+
     from ltbench.cli.publish import print_published, publish_page
     from ltbench.cli.running.page_of_run import page_of_run
     from ltbench.executor import Context, Terms
@@ -106,6 +108,7 @@ def command(
             "--publish has no effect with --no-sharing", why="no page is written", fix="leave one of them out"
         )
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
+    page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,

@@ -48,7 +48,7 @@ class Registry:
         """Techniques of different third parties with the same name."""
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
-        self._suite_sources: dict[str, PluginSource] = {}
+        self.suite_sources: dict[str, PluginSource] = {}
         self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = Loader()
@@ -103,7 +103,7 @@ class Registry:
         owners: dict[str, dict[str, str]] = {
             "technique": {name: entry.distribution for name, entry in self.entries.items()},
             "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
-            "suite": {name: owner.distribution for name, owner in self._suite_sources.items()},
+            "suite": {name: owner.distribution for name, owner in self.suite_sources.items()},
         }
         for kind, names in loaded.names().items():
             for name in names:
@@ -115,7 +115,7 @@ class Registry:
         for technique in loaded.techniques:
             self._register_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
         self.suites |= {path.stem: path for path in loaded.suites}
-        self._suite_sources |= {path.stem: source for path in loaded.suites}
+        self.suite_sources |= {path.stem: source for path in loaded.suites}
         self.families += [(source, family) for family in loaded.families]
         self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
 
