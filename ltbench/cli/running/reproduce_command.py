@@ -61,6 +61,8 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
         value = getattr(asked.recipe, field)
         if value is not None and (value != getattr(base.recipe, field) or field in swept):
             words += ["--set", f"{field}={_toml(value)}"]
+    if asked.metric != base.metric:
+        words += ["--metric", asked.metric]
     return shlex.join(words)
 
 
