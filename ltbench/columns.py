@@ -6,8 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
-PRIMARY: Final = "top1"
-"""The number that leaderboards rank by."""
+TOP1: Final = "top1"
+"""Top-1 accuracy, which leaderboards rank by where the test split is balanced."""
+BALANCED: Final = "balanced_accuracy"
+"""Balanced accuracy, the mean of the accuracies of the classes, which they rank by where it is not."""
 CLASS_ACCURACY: Final = "accuracy"
 """The number per class that figures and published tables show."""
 CLASS_SUPPORT: Final = "support"

@@ -19,10 +19,11 @@ from ltbench.records.record import Record, check_identity, seal, validate
 from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.records.verifications import Rerun, Verification, seal_verification
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
+from ltbench_plugins.metrics.balanced_accuracy import BalancedAccuracy
 from ltbench_plugins.metrics.calibration import Calibration
 from ltbench_plugins.metrics.classification import Classification
 
-COLUMNS = declared_columns({kind.name: kind for kind in (Calibration, Classification)})
+COLUMNS = declared_columns({kind.name: kind for kind in (BalancedAccuracy, Calibration, Classification)})
 """What the built-in metrics declare."""
 
 SCORES = {

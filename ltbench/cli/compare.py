@@ -9,7 +9,7 @@ import click
 
 from ltbench.cli.options import leaderboards_option
 from ltbench.cli.output import print_json, terminal_width
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", default=PRIMARY, show_default=True, metavar="NAME", help="The metric to compare.")
+@click.option("--metric", default=TOP1, show_default=True, metavar="NAME", help="The metric to compare.")
 @click.option("--cells", is_flag=True, help="Show every run, not only means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.errors import UsageError
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     help="Exit with 5, a diff and the command that fixes it if a generated file is out of date.",
 )
 @click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables.")
+@metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool) -> None:  # fmt: skip
+def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool, metric: str) -> None:  # fmt: skip
     """Print the leaderboard of SUITE, or of every suite.
 
     Reads only the records below --leaderboards: needs no plugin, no data and no store.
@@ -44,6 +45,11 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         raise UsageError("--check and --update exclude each other", fix="give one of them")
     if (is_check or is_update) and suite:
         raise UsageError("--check and --update take every suite at once", fix="drop the suite")
+    if (is_check or is_update) and metric:
+        raise UsageError(
+            "--metric changes what is printed, and --check and --update take what each suite says",
+            fix="set the key `metric` of the suite",
+        )
     from ltbench.leaderboard import publish
 
     if is_check or is_update:
@@ -57,7 +63,7 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
     folders = [publish.folder_of(leaderboards, suite)] if suite else publish.folders(leaderboards)
     if not folders and not as_json:
         click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
-    suites = [publish.load(folder) for folder in folders]
+    suites = [publish.load(folder, metric) for folder in folders]
     if as_json:
         print_json([{"suite": each.facts, "boards": each.boards, "standing": each.trust} for each in suites])
         return

@@ -99,6 +99,15 @@ def store_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def metric_option(function: F) -> F:
+    """Add the option for the metric that leaderboards rank by."""
+    return click.option(
+        "--metric", default="", metavar="NAME",
+        help="Rank by this metric: top1, balanced_accuracy, macro_f1, or any fraction that a metric declares.  [default: "
+             "the suite's, else top1, or balanced_accuracy where the test split is not balanced]",
+    )(function)  # fmt: skip
+
+
 def cell_options(function: F) -> F:
     """Add the options that select a single cell."""
     cell = click.option("--cell", metavar="ID", help="Only this cell, given by the first characters of its identity.")
@@ -158,6 +167,7 @@ def asked_suite(
     imbalance_factors: str | None,
     seeds: str | None,
     settings: Sequence[str],
+    metric: str = "",
 ) -> Suite:
     """Return the suite with the changes of the command line."""
     from ltbench.suite.suite import changed, find_suite
@@ -192,9 +202,21 @@ def asked_suite(
         if fixed & {"epochs", "steps"}:
             fixed |= {"epochs", "steps"}
         changes["sweep"] = {field: values for field, values in suite.sweep.items() if field not in fixed}
+    if metric:
+        changes["metric"] = metric
+    if metric or suite.metric:
+        _check_metric(metric or suite.metric, registry)
     if suite.combinations and ("techniques" in changes or "strategy" in changes):
         changes["combinations"] = []
     return changed(suite, **changes) if changes else suite
+
+
+def _check_metric(metric: str, registry: Registry) -> None:
+    """Raise `UnknownName` or `UsageError` before anything is trained for a metric that cannot rank."""
+    from ltbench.leaderboard.statistics.ranking import ranking_column
+    from ltbench.leaderboard.tables.columns import declared_columns
+
+    ranking_column(metric, declared_columns(registry.of("metric")))
 
 
 def every_technique(registry: Registry) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import leaderboards_option, metric_option
 
 
 @click.command("report")
@@ -19,7 +19,8 @@ from ltbench.cli.options import leaderboards_option
     help="Where to write it.  [default: report.html in the suite's folder]",
 )
 @leaderboards_option
-def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) -> None:
+@metric_option
+def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, metric: str) -> None:
     """Write the report of SUITE: one HTML file that works from disk, without a network.
 
     It sorts and filters the table, compares ticked rows, and shows configuration, environment and log of each cell.
@@ -34,7 +35,7 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path) 
         leaderboards / suite if suite and (leaderboards / suite).is_dir() else publish.folder_of(leaderboards, suite)
     )
     path = output or folder / "report.html"
-    write_atomic(path, document(publish.load(folder)).encode())
+    write_atomic(path, document(publish.load(folder, metric)).encode())
     click.echo(path)
     if is_open:
         click.launch(path.resolve().as_uri())

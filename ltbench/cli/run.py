@@ -14,6 +14,7 @@ from ltbench.cli.options import (
     cell_options,
     leaderboards_option,
     load_registry,
+    metric_option,
     places_of,
     plugin_options,
     suite_options,
@@ -55,6 +56,7 @@ SHOWN = 20
 )
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
 @leaderboards_option
+@metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
 @cell_options
 @plugin_options

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
@@ -115,7 +115,7 @@ def _conflict(versions: Mapping[str, Mapping[str, Record]], chosen: str | None) 
         imbalance_factor=record.setting.imbalance_factor,
         seed=record.setting.seed,
         versions=[
-            Version(outcome=number, top1=next(iter(by_place.values())).score(PRIMARY), places=sorted(by_place))
+            Version(outcome=number, top1=next(iter(by_place.values())).score(TOP1), places=sorted(by_place))
             for number, by_place in sorted(versions.items())
         ],
         kept=chosen or "",

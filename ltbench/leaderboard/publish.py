@@ -77,9 +77,13 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     return [*files, folder / RECORDS, folder / FACTS], loaded
 
 
-def load(folder: Path) -> SuiteFolder:
-    """Read a suite's folder. Raises `RecordError` naming file, line and field."""
-    return _suite_folder(folder, *read_folder(folder))
+def load(folder: Path, metric: str = "") -> SuiteFolder:
+    """Read a suite's folder. Raises `RecordError` naming file, line and field.
+
+    metric: what to rank by, in place of what its suite says.
+    """
+    facts, content = read_folder(folder)
+    return _suite_folder(folder, msgspec.structs.replace(facts, metric=metric or facts.metric), content)
 
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
@@ -98,7 +102,7 @@ def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns())
-    boards = make_boards(content.records, facts.seeds, columns, facts.reference)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
@@ -129,7 +133,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = analyse(group_records(loaded.records))
+    analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
     figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),

@@ -30,5 +30,7 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     highlight: Combination | None = None
     reference: Combination = ()
     """The combination that differences are taken to; empty for the baseline."""
+    metric: str = ""
+    """What rows are ranked by; empty for what fits the test split: top-1 or balanced accuracy."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.machines import unlike_machines
@@ -50,9 +50,9 @@ def agreement(first: Record, second: Record) -> Agreement:
         name: (first.metrics.get(name), second.metrics.get(name))
         for name in sorted(first.metrics.keys() | second.metrics.keys())
     }
-    before, after = metrics.get(PRIMARY, (None, None))
+    before, after = metrics.get(TOP1, (None, None))
     return Agreement(
-        same=_same(first, second),
+        same=same_results(first, second),
         expected="band" if unlike else "exact",
         unlike=unlike,
         metrics=metrics,
@@ -60,21 +60,30 @@ def agreement(first: Record, second: Record) -> Agreement:
     )
 
 
-def _same(first: Record, second: Record) -> bool:
-    # Without the primary number nothing of weight would be compared.
-    if (PRIMARY in first.metrics) != (PRIMARY in second.metrics):
+def same_results(first: Record, second: Record) -> bool:
+    """Return whether two records of a cell have the same numbers; what only one of them has is not compared.
+
+    A metric that was installed between two runs changes none of the others.
+    """
+    if result_digest(first) == result_digest(second):
+        return True
+    metrics, per_class = first.metrics.keys() & second.metrics.keys(), first.per_class.keys() & second.per_class.keys()
+    # Without the accuracy nothing of weight would be compared.
+    if (
+        not metrics
+        or (TOP1 in first.metrics) != (TOP1 in second.metrics)
+        or (metrics == first.metrics.keys() == second.metrics.keys() and per_class == first.per_class.keys())
+    ):
         return False
-    return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
-
-
-def _shared(record: Record, other: Record) -> Record:
-    """Return the record without the numbers that the other one lacks."""
-    return msgspec.structs.replace(
-        record,
-        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
-        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
-        confusion=record.confusion if other.confusion else [],
+    one, two = (
+        msgspec.structs.replace(
+            record,
+            metrics={name: record.metrics[name] for name in metrics},
+            per_class={name: record.per_class[name] for name in per_class},
+        )
+        for record in (first, second)
     )
+    return result_digest(one) == result_digest(two)
 
 
 def result_digest(record: Record) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from ltbench.columns import BALANCED, CLASS_ACCURACY
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.core.words import with_article
@@ -129,6 +130,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def score(self, metric: str) -> float | None:
         """Return the number of a metric; None if it is undefined or missing."""
         value = self.metrics.get(metric)
+        if value is None and metric == BALANCED:
+            # Records from before that metric have all that it takes.
+            known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
+            return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
 
     @property

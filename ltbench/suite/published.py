@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import LtbenchError, SuiteError, did_you_mean
 from ltbench.stages import STAGES
 from ltbench.suite.recipe import Recipe
@@ -68,7 +68,7 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The combination, techniques as on a command line; empty for the baseline."""
     imbalance_factor: Annotated[float, Meta(ge=1)]
     """The imbalance factor of the number."""
-    metric: str = PRIMARY
+    metric: str = TOP1
     """The score that the number is of: `top1`, `macro_f1`, `sd_classes`, `tail_third`."""
     value: float | None = None
     """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
@@ -87,8 +87,8 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"reported value {self.value} of {self.source} is no fraction",
                 fix=f"write a percentage of {self.value} as {self.value / 100:g}",
             )
-        if self.per_class and self.metric != PRIMARY:
-            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=PRIMARY)
+        if self.per_class and self.metric != TOP1:
+            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=TOP1)
 
     @property
     def number(self) -> float:
@@ -107,7 +107,7 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The combination that it is compared with; empty for the baseline."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
     """Where it is judged, at each factor alone."""
-    metric: str = PRIMARY
+    metric: str = TOP1
     """The score that it is judged by."""
     sign: Literal["+", "-", "="] = "+"
     """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""

@@ -57,6 +57,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
+    metric: str = ""
+    """What rows are ranked by, as `macro_f1`; by default top-1 accuracy, or balanced accuracy where the test split is
+    not balanced."""
     executor: str = ""
     """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()

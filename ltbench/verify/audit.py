@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
 from ltbench.jobs.saved_predictions import (
     FOLDER,
@@ -179,9 +179,9 @@ def _inner_contradictions(record: Record) -> Iterable[str]:
     """Yield contradictions between a record's own numbers."""
     right = sum(row[i] for i, row in enumerate(record.confusion))
     images = sum(map(sum, record.confusion))
-    said = record.metrics.get(PRIMARY)
+    said = record.metrics.get(TOP1)
     if images and said is not None and abs(said - right / images) > _CLOSE:
-        yield f"{PRIMARY} is {said}, and the confusion matrix says {right / images}"
+        yield f"{TOP1} is {said}, and the confusion matrix says {right / images}"
 
 
 def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:

@@ -83,7 +83,7 @@ def test_figures_have_the_numbers_of_the_records() -> None:
     assert {"13", "87"} <= set(texts(found["confusion"]))
     assert "14.6" in texts(found["bars"])  # the baseline: 14.5 and 14.7
     # The population SD of 10, 11 ... 19 is the root of 99 / 12.
-    assert {"mean 14.6", "SD 2.9"} <= set(texts(found["spread"]))
+    assert {"mean 14.5", "SD 2.9"} <= set(texts(found["spread"]))
     assert "×0.2" in texts(found["resampling"])  # 120 of 600 images
     assert "600" in texts(found["histogram"])
 

@@ -54,6 +54,7 @@ def publish_suite(folder: Path, suite: Suite, plan: Plan, context: Context) -> t
         reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
         claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
         figures=suite.figures,
+        metric=suite.metric,
         columns=columns_present(
             [*old.records, *records], join_columns(declared_columns(registry.of("metric")), before.columns)
         ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ltbench.columns import BALANCED
 from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
@@ -20,7 +21,7 @@ from ltbench.leaderboard.statistics.record_groups import (
     other_images,
 )
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, zero_p
-from ltbench.records.agreement import Number, agreement, result_digest
+from ltbench.records.agreement import Number, agreement, same_results
 from ltbench.records.comparability import fixed_part
 from ltbench.records.record import Record, sort_key
 
@@ -235,7 +236,7 @@ def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
 
 
 def _same(first: Record, second: Record) -> bool:
-    return first.id == second.id and result_digest(first) == result_digest(second)
+    return first.id == second.id and same_results(first, second)
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -247,7 +248,7 @@ def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[s
 
 
 def _check_metric(metric: str, records: Iterable[Record]) -> None:
-    known = {name for record in records for name in record.metrics}
+    known = {name for record in records for name in (*record.metrics, BALANCED)}
     if known and metric not in known:
         raise UnknownName.of("metric", metric, known)
 

@@ -63,7 +63,7 @@ def place_figures(
     """
     wanted = [parse_figure(figure) for figure in facts.figures]
     if analyses is None:
-        analyses = analyse(group_records(records)) if wanted else []
+        analyses = analyse(group_records(records, facts.metric, facts.columns)) if wanted else []
     groups = [one.group for one in analyses] if wanted else []
     datasets = list(dict.fromkeys(group.dataset for group in groups))
     result = []
@@ -100,9 +100,9 @@ def _over_datasets(groups: Sequence[RecordGroup]) -> Iterator[FigureGroup]:
 def _across(facts: SuiteFacts, group: RecordGroup, prefix: str) -> Iterator[FigureGroup]:
     factors = group.factors
     shown = choose_series(group, factors, _wanted(facts, group, factors), facts.reference)
-    data = bars.collect(shown, factors)
+    data = bars.collect(shown, factors, group.ranking)
     if data is not None:
-        alt = f"Top-1 accuracy by imbalance factor: {_names(shown)}"
+        alt = f"{group.ranking.column.full_title} by imbalance factor: {_names(shown)}"
         drawing = Drawing(kind="bars", name=f"{prefix}bars.svg", alt=alt, data=data, draw=bars.draw)
         # Without a table across factors, it is below that of the only factor.
         yield FigureGroup(group=group, factor=None if len(factors) > 1 else factors[0], drawings=[drawing])
@@ -112,9 +112,13 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
     if not analysis.has_averages:
         return
     names = list(dict.fromkeys(effect.techniques[0] for effect in analysis.effects))
-    adds, pairs = effects.collect(analysis.effects), interactions.collect(analysis.pairs, analysis.factor, names)
+    metric = analysis.group.ranking.words
+    adds, pairs = (
+        effects.collect(analysis.effects, metric),
+        interactions.collect(analysis.pairs, analysis.factor, names),
+    )
     figures: list[_Figure] = [
-        (adds, effects.draw, "What each technique adds to top-1 accuracy"),
+        (adds, effects.draw, f"What each technique adds to {metric}"),
         (pairs, interactions.draw, "What pairs of techniques add beyond the sum of each"),
     ]
     for kind, (data, draw, what) in zip(("effects", "interactions"), figures, strict=True):

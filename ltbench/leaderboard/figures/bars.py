@@ -1,4 +1,4 @@
-"""Top-1 accuracy of combinations by imbalance factor (as the bar chart of report wong)."""
+"""The ranking metric of combinations by imbalance factor (as the bar chart of report wong)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.figures.canvas import color, figure, legend, legend_height
 from ltbench.leaderboard.figures.series import Series, runs_of
+from ltbench.leaderboard.statistics.ranking import Ranking
 from ltbench.leaderboard.statistics.tests_and_intervals import estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, percent
 
@@ -24,7 +24,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     half: float | None
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`bars` has a list for each label, with an entry for each factor; None without a run."""
 
     factors: list[float]
@@ -32,18 +32,20 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     bars: list[list[Bar | None]]
     n: str
     """Pairs of seeds."""
+    metric: str = "top-1 accuracy"
 
 
-def collect(shown: Sequence[Series], factors: Sequence[float]) -> Data | None:
+def collect(shown: Sequence[Series], factors: Sequence[float], ranking: Ranking) -> Data | None:
     """Return the data of the figure; None without a number."""
-    bars = [[_bar(one, factor) for factor in factors] for one in shown]
+    bars = [[_bar(one, factor, ranking.name) for factor in factors] for one in shown]
     if not any(bar for row in bars for bar in row):
         return None
-    return Data(factors=list(factors), labels=[one.label for one in shown], bars=bars, n=runs_of(shown))
+    labels = [one.label for one in shown]
+    return Data(factors=list(factors), labels=labels, bars=bars, n=runs_of(shown), metric=ranking.words)
 
 
-def _bar(shown: Series, factor: float) -> Bar | None:
-    values = [r.score(PRIMARY) for r in shown.records if r.setting.imbalance_factor == factor]
+def _bar(shown: Series, factor: float, metric: str) -> Bar | None:
+    values = [r.score(metric) for r in shown.records if r.setting.imbalance_factor == factor]
     found = estimate(sorted(value for value in values if value is not None))
     if found is None:
         return None
@@ -73,9 +75,14 @@ def draw(data: Data) -> Figure:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_xticks(range(len(data.factors)), [factor_text(factor) for factor in data.factors])
     axes.set_xlabel("imbalance factor")
-    axes.set_ylabel("top-1 accuracy, %")
+    axes.set_ylabel(f"{data.metric}, %")
     several = any(bar.half is not None for row in data.bars for bar in row if bar is not None)
-    axes.set_title("Top-1 accuracy" + (", mean with its 95 % interval" if several else "") + f" (n = {data.n})")
+    axes.set_title(
+        data.metric[:1].upper()
+        + data.metric[1:]
+        + (", mean with its 95 % interval" if several else "")
+        + f" (n = {data.n})"
+    )
     axes.set_xlim(-0.5, len(data.factors) - 0.5)
     legend(made, axes)
     return made

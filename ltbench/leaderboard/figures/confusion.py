@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
@@ -47,7 +47,7 @@ def collect(shown: Sequence[Series]) -> Data | None:
     matrices = [
         Matrix(
             label=one.label,
-            top1=mean_of(records, PRIMARY),
+            top1=mean_of(records, TOP1),
             runs=len(records),
             images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
         )

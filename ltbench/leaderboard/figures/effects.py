@@ -30,7 +30,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
 
 
-class Data(msgspec.Struct, frozen=True, kw_only=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Techniques from top to bottom; `points` has a list for each with an entry for each place."""
 
     techniques: list[str]
@@ -40,9 +40,10 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     n: str
     left_out: int
     """Techniques that are not shown."""
+    metric: str = "top-1 accuracy"
 
 
-def collect(effects: Sequence[Effect], most: int = MOST) -> Data | None:
+def collect(effects: Sequence[Effect], metric: str = "top-1 accuracy", most: int = MOST) -> Data | None:
     """Return the data of the figure; None if there is no effect."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
     places: list[float | None] = [*factors, *([None] if len(factors) > 1 else [])]
@@ -56,6 +57,7 @@ def collect(effects: Sequence[Effect], most: int = MOST) -> Data | None:
         points=[[_point(by_place.get((name, place))) for place in places] for name in names],
         n=runs_text(effect.n for effect in effects),
         left_out=len({effect.techniques for effect in effects}) - len(names),
+        metric=metric,
     )
 
 
@@ -101,7 +103,7 @@ def draw(data: Data) -> Figure:
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     for line in range(1, many):
         axes.axhline(line - 0.5, color="#eeeeee", linewidth=0.8)
-    axes.set_xlabel("percentage points of top-1 accuracy")
+    axes.set_xlabel(f"percentage points of {data.metric}")
     more = f", the {many} largest of {many + data.left_out}" if data.left_out else ""
     axes.set_title(f"What each technique adds, with its 95 % interval (n = {data.n}){more}")
     legend(made, axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ltbench.columns import CLASS_SUPPORT, PER_CLASS, PRIMARY, Column, Unit
+from ltbench.columns import CLASS_SUPPORT, PER_CLASS, TOP1, Column, Unit
 from ltbench.leaderboard.figures.canvas import LABELLED
 from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, mean, mean_of
 from ltbench.leaderboard.tables.cell_text import NONE, number_text
@@ -53,7 +53,7 @@ def _table(one: Series, scores: dict[Column, list[float | None]], support: list[
     trained = f"{sum(counts):,}" if any(counts) else NONE
     means = [_text(mean(values), column.unit) for column, values in scores.items()]
     rows.append(["*mean of the classes*", trained, *means, total])
-    top1 = _text(mean_of(one.records, PRIMARY), "percent")
+    top1 = _text(mean_of(one.records, TOP1), "percent")
     # Below the middle one of three, as the report prints it.
     place = len(scores) // 2
     rows.append(["*top-1*", "", *(top1 if i == place else "" for i in range(len(scores))), total])

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.records.record import Record, combination_order
 
@@ -39,7 +38,9 @@ def choose_series(
     for record in group.records:
         if record.status == "ok" and record.setting.imbalance_factor in factors:
             by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
-    best = sorted(by_labels, key=lambda labels: (-(mean_of(by_labels[labels], PRIMARY) or 0.0), sorted(labels)))
+    ranking = group.ranking
+    means = {labels: mean_of(records, ranking.name) for labels, records in by_labels.items()}
+    best = sorted(by_labels, key=lambda labels: (-ranking.sign * (means[labels] or 0.0), sorted(labels)))
     picked: list[frozenset[str]] = []
     first = frozenset(reference)
     for labels in (first, *map(frozenset, wanted), frozenset[str](), *best):

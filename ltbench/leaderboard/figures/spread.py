@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.columns import CLASS_ACCURACY, PRIMARY
+from ltbench.columns import BALANCED, CLASS_ACCURACY
 from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
 from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, runs_of
 from ltbench.leaderboard.tables.cell_text import percent
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination: accuracies of its classes, and means over runs of top-1 and SD."""
+    """A combination: accuracies of its classes, and means over runs of their mean and SD."""
 
     label: str
     values: list[float]
-    top1: float | None
+    mean: float | None
     spread: float | None
 
 
@@ -41,7 +41,7 @@ def collect(shown: Sequence[Series]) -> Data | None:
         Box(
             label=one.label,
             values=[value for value in by_class(one.records, CLASS_ACCURACY) if value is not None],
-            top1=mean_of(one.records, PRIMARY),
+            mean=mean_of(one.records, BALANCED),
             spread=mean(_spread(record) for record in one.records),
         )
         for one in shown
@@ -72,9 +72,9 @@ def draw(data: Data) -> Figure:
         axes.plot(
             [sum(values) / len(values)], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000"
         )
-        top1 = "" if box.top1 is None else f"mean {percent(box.top1)}"
+        center = "" if box.mean is None else f"mean {percent(box.mean)}"
         spread = "" if box.spread is None else f"SD {percent(box.spread)}"
-        axes.text(101.5, number, "\n".join(filter(None, (top1, spread))), va="center", fontsize=8)
+        axes.text(101.5, number, "\n".join(filter(None, (center, spread))), va="center", fontsize=8)
     percent_axis(axes, "x")
     axes.set_yticks(range(many), ["\n".join(wrapped(box.label, 34)) for box in data.boxes])
     axes.set_ylim(many - 0.4, -0.6)

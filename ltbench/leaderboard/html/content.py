@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.tables import ReportTable, number, report_table
@@ -59,7 +58,12 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     rows: list[ReportRow] = []
     boards = [
         _board(board, group, title, combinations, pool, rows)
-        for board, group, title in zip(loaded.boards, group_records(loaded.records), titles(loaded.boards), strict=True)
+        for board, group, title in zip(
+            loaded.boards,
+            group_records(loaded.records, loaded.facts.metric, loaded.columns),
+            titles(loaded.boards),
+            strict=True,
+        )
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -67,7 +71,6 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     ]
     core = {
         "name": loaded.facts.name,
-        "primary": PRIMARY,
         "reference": {
             "combination": combinations.get(reference_of(loaded)),
             "text": reference_text(reference_of(loaded)),
@@ -128,18 +131,24 @@ def _board(
         "recipe": ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items())),
         "protocol": board.protocol,
         "versions": board.versions,
+        "ranking": {
+            "score": board.ranking.name,
+            "title": board.ranking.column.title,
+            "words": board.ranking.words,
+            "why": board.ranking.why,
+        },
         "missing": [
             {"combination": combinations[label], "factor": factor, "runs": runs}
             for label, factor, runs in board.missing
         ],
         "tables": tables,
-        "effects": effects(group.records),
+        "effects": effects(group.records, board.ranking.name),
     }
 
 
-def effects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return the main effects and the interactions of comparable records, in percentage points."""
-    scores = ScoreArray.of(records)
+def effects(records: Sequence[Record], metric: str) -> list[dict[str, Any]]:
+    """Return the main effects and the interactions of comparable records on a metric, in percentage points."""
+    scores = ScoreArray.of(records, metric)
     return [
         {"techniques": effect.techniques, "factor": effect.factor, "n": effect.n, "contexts": effect.contexts}
         | {field: number(getattr(effect, field), "percent") for field in ("mean", "low", "high")}

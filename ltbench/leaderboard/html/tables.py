@@ -10,7 +10,7 @@ from ltbench import longtail
 from ltbench.columns import Unit
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.verdict import Verdict, verdict
-from ltbench.leaderboard.html.wording import COLUMNS, COSTS, difference_term, score_term
+from ltbench.leaderboard.html.wording import COSTS, column_term, difference_term, score_term
 from ltbench.leaderboard.tables.cell_text import DELTA, TextColumn, columns, factor_text, half_text, shown_in
 from ltbench.leaderboard.tables.table import Row, Table
 from ltbench.records.record import Record
@@ -87,9 +87,13 @@ def report_table(
 def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn:
     rows, sign = table.rows, 1
     unit: Unit = "percent"
-    word = difference_term(table.reference) if column.name.startswith(DELTA) else COLUMNS.get(column.name)
+    word = (
+        difference_term(table.reference, table.ranking)
+        if column.name.startswith(DELTA)
+        else column_term(column.name, table.ranking)
+    )
     if column.score:
-        word = word or score_term(column.score, table.columns)
+        word = word or score_term(column.score, table.columns, table.ranking)
         if declared := next((one for one in table.columns if one.name == column.score), None):
             unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from ltbench.columns import PRIMARY
 from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent, reference_text
 from ltbench.leaderboard.tables.table import Row, Table
 
@@ -32,7 +31,7 @@ def verdict(table: Table) -> Verdict:
     if not ranked:
         return Verdict(others="No combination has a number here yet.")
     best = ranked[0]
-    estimate = best.scores[PRIMARY]
+    estimate = best.scores[table.ranking.name]
     assert estimate is not None
     return Verdict(
         best=best.label,

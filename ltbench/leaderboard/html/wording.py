@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ltbench.columns import PRIMARY, Column
+from ltbench.columns import Column
+from ltbench.leaderboard.statistics.ranking import Ranking
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.columns import AREA
 
@@ -18,13 +19,13 @@ class Term(msgspec.Struct, frozen=True):
     about: str = ""
 
 
-COLUMNS = {
-    "#": Term("Rank", "By top-1 accuracy: one plus the rows that are significantly better (paired tests, corrected)."),
+_COLUMNS = {
+    "#": Term("Rank", "By {metric}: one plus the rows that are significantly better (paired tests, corrected)."),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
     "best": Term("Like the best", "≈ where no row is significantly better (paired tests, corrected)."),
     "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
-    AREA: Term("Area", "Area under the line of top-1 accuracy over the logarithm of the imbalance factor."),
-    "mean": Term("Mean top-1 accuracy", "Top-1 accuracy, the mean over all imbalance factors of each run."),
+    AREA: Term("Area", "Area under the line of {metric} over the logarithm of the imbalance factor."),
+    "mean": Term("Mean {metric}", "The mean of {metric} over all imbalance factors of each run."),
 }
 COSTS = {
     "train_seconds": Term(
@@ -39,18 +40,25 @@ COSTS = {
 """Costs that a report offers; the first one that the records have is shown first."""
 
 
-def difference_term(reference: str) -> Term:
+def column_term(name: str, ranking: Ranking) -> Term | None:
+    """Return name and description of a column that no metric declares; None for others."""
+    term = _COLUMNS.get(name)
+    words = ranking.words
+    return None if term is None else Term(term.name.format(metric=words), term.about.format(metric=words))
+
+
+def difference_term(reference: str, ranking: Ranking) -> Term:
     """Return name and description of the differences to the row with this label."""
     return Term(
         f"Difference to {reference_text(reference)}",
-        "Of top-1 accuracy, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
+        f"Of {ranking.words}, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
     )
 
 
-def score_term(score: str, declared: Iterable[Column]) -> Term:
+def score_term(score: str, declared: Iterable[Column], ranking: Ranking) -> Term:
     """Return name and description of a score."""
-    if score.startswith(f"{PRIMARY}@"):
-        factor = score.partition("@")[2]
-        return Term(f"Top-1 at factor {factor}", f"Top-1 accuracy at imbalance factor {factor}.")
-    column = next(column for column in declared if column.name == score)
+    if score.startswith(f"{ranking.name}@"):
+        factor, title = score.partition("@")[2], ranking.column.full_title
+        return Term(f"{title} at factor {factor}", f"{title} at imbalance factor {factor}.")
+    column = next((column for column in declared if column.name == score), ranking.column)
     return Term(column.full_title, column.full_description)

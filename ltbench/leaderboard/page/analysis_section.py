@@ -24,7 +24,7 @@ from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_tab
 from ltbench.leaderboard.tables.table import Board, Row, Table
 
 _ADDS = """\
-Percentage points of top-1 accuracy that switching a technique on adds, everything else as it was, averaged over every
+Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
 combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
 it is significant (paired t test, Holm over this column). *alone* is the difference to the baseline."""
 _TOGETHER = """\
@@ -36,7 +36,7 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     """Yield the sections on effects; nothing where the differences to the baseline say the same."""
     if not analysis.has_averages:
         return
-    yield from ("### What each technique adds", "", *_ADDS.splitlines(), "")
+    yield from ("### What each technique adds", "", *_ADDS.format(metric=analysis.group.ranking.words).splitlines(), "")
     yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
     if not analysis.pairs:
         return

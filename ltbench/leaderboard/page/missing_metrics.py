@@ -50,7 +50,8 @@ def missing_metrics(records: Iterable[Record]) -> list[MissingMetric]:
         failed = {} if record.failed_metrics is msgspec.UNSET else record.failed_metrics
         for name in sorted(latest.keys() | failed.keys()):
             error, own = failed.get(name), found.get(name)
-            if error is None and own == latest[name]:
+            # The number of that name may follow from others of the record.
+            if error is None and (own == latest[name] or (own is None and record.score(name) is not None)):
                 continue
             key = name, "" if error is None else error.message, own or 0
             groups.setdefault(key, MissingMetric(name, error, own, [])).cells.append(record)

@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.columns import PRIMARY, Column
+from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
@@ -43,7 +43,7 @@ LISTED = 20
 _READING = """\
 <details><summary>How to read the tables</summary>
 
-- **top-1** is accuracy on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
+- **{title}** is {metric} on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
   seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
   order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
 - **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
@@ -88,7 +88,7 @@ def page(
     `verification_notes` return for them.
     """
     if analyses is None:
-        analyses = analyse(group_records(records))
+        analyses = analyse(group_records(records, facts.metric, facts.columns))
     columns = next((table.columns for board in boards for table in board.tables), ())
     failures = group_failures(records)
     numbers = failure_numbers(failures)
@@ -148,13 +148,18 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
     protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
     reference = escape(reference_text(boards[0].tables[0].reference))
-    text = _READING.format(scores="\n".join(_legend(columns)), protocols=protocols, reference=reference)
+    ranking = boards[0].ranking
+    metric = "accuracy" if ranking.name == TOP1 else ranking.words
+    text = _READING.format(
+        title=escape(ranking.column.title), metric=metric, scores="\n".join(_legend(columns, ranking.name)),
+        protocols=protocols, reference=reference,
+    )  # fmt: skip
     return text.splitlines()
 
 
-def _legend(columns: Iterable[Column]) -> Iterator[str]:
+def _legend(columns: Iterable[Column], ranking: str) -> Iterator[str]:
     """Yield a line for each score of the tables, in the order in which the tables have them."""
-    declared = [column for column in columns if not column.per_class and column.name != PRIMARY]
+    declared = [column for column in columns if not column.per_class and column.name != ranking]
     for place in ("main", "folded"):
         for column in sorted((one for one in declared if one.shown == place), key=lambda one: one.order):
             name = "" if column.full_title.lower() == column.title.lower() else f" ({escape(column.full_title)})"
@@ -171,12 +176,14 @@ def _board(
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
         yield f"{board.versions} records of earlier revisions of a technique are left out."
+    if board.ranking.why:
+        yield from ("", escape(board.ranking.why))
     yield ""
     if board.across:
         yield from (
             "### Across imbalance factors",
             "",
-            "Top-1 accuracy at each factor (IF), its mean, and the area under its line over log(IF).",
+            f"{escape(board.ranking.column.full_title)} at each factor (IF), its mean, and the area under its line over log(IF).",
             "",
         )
         yield from (*table_lines(board.across, failures), "")

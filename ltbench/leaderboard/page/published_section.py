@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from ltbench.columns import CLASS_ACCURACY, PRIMARY, Column
+from ltbench.columns import CLASS_ACCURACY, TOP1, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
@@ -50,7 +50,7 @@ def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
 
 def metric_text(column: Column) -> str:
     """Return the name of a score as it is written within a line."""
-    title = column.title if column.name == PRIMARY else column.full_title
+    title = column.title if column.name == TOP1 else column.full_title
     # An abbreviation keeps its capitals.
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 

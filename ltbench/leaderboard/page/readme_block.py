@@ -29,7 +29,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
         "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
     )
     yield (
-        f"Top-1 accuracy in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
+        f"{escape(table.ranking.column.full_title)} in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
         f"{escape(reference_text(table.reference))}, `*` where it is significant; # is the rank, one plus the rows that are "
         f"significantly better; `≈` marks rows that may be the best. [The whole leaderboard]({page}) explains the columns and "
         f"has the rest."

@@ -76,6 +76,8 @@ def _parts(
         yield Text("no results yet")
     for board, title in zip(boards, titles(boards), strict=True):
         yield Text(title)
+        if board.ranking.why:
+            yield Text(board.ranking.why, style="dim")
         for table in board.all_tables:
             yield from _table(table, width, most)
     yield from map(Text, _footer(facts, records, boards, trust))

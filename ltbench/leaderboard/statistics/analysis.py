@@ -37,5 +37,5 @@ def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
     return [
         Analysis(group=group, effects=main_effects(scores), pairs=interactions(scores), variances=variances(scores))
         for group in groups
-        for scores in [ScoreArray.of(group.records)]
+        for scores in [ScoreArray.of(group.records, group.ranking.name)]
     ]

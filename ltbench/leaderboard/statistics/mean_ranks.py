@@ -93,9 +93,9 @@ def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats
 
 
 def _means(group: RecordGroup) -> dict[Combined, float]:
-    """Return the mean score of each combination over the runs that it has at every factor."""
-    scores = ScoreArray.of(group.records)
-    values = scores.at(None)
+    """Return the mean score of each combination over the runs that it has at every factor; high is good."""
+    scores = ScoreArray.of(group.records, group.ranking.name)
+    values = group.ranking.sign * scores.at(None)
     known = np.isfinite(values)
     return {
         combination: float(values[row][known[row]].mean())

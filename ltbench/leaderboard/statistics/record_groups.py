@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ltbench.columns import Column
 from ltbench.core.checksums import digest
 from ltbench.core.spec import Spec, canonical
+from ltbench.leaderboard.statistics.ranking import Ranking, ranking_of
 from ltbench.records.comparability import BoardKey, Component, Version, fixed_part
 from ltbench.records.record import Record, sort_key
 from ltbench.suite.published import SettingFilter
@@ -28,6 +30,8 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Spec
     fixed: Spec
     """What else their identities have in common, such as the fingerprint of the data set."""
+    ranking: Ranking
+    """What they are ranked by."""
 
     @property
     def key(self) -> BoardKey:
@@ -78,8 +82,12 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
-def group_records(records: Iterable[Record]) -> list[RecordGroup]:
-    """Group comparable records, in the order in which a page shows them."""
+def group_records(records: Iterable[Record], metric: str = "", declared: Iterable[Column] = ()) -> list[RecordGroup]:
+    """Group comparable records, in the order in which a page shows them.
+
+    metric: what they are ranked by, by default what fits their test split; declared: the columns of metrics.
+    """
+    declared = tuple(declared)
     groups: dict[BoardKey, list[Record]] = {}
     for record in sorted(records, key=sort_key):
         groups.setdefault(record.board, []).append(record)
@@ -90,7 +98,8 @@ def group_records(records: Iterable[Record]) -> list[RecordGroup]:
         result.append(
             RecordGroup(
                 protocol=protocol, dataset=dataset, profile=profile, model=model, recipe=first.recipe,
-                fixed=fixed_part(first.spec, first.fits), records=current, older=len(group) - len(current),
+                fixed=fixed_part(first.spec, first.fits), ranking=ranking_of(current, metric, declared),
+                records=current, older=len(group) - len(current),
             )
         )  # fmt: skip
     return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ltbench.columns import PRIMARY
+from ltbench.columns import TOP1
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.records.record import Record
 
@@ -35,8 +35,8 @@ class ScoreArray:
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> Self:
-        """Return the scores of the records of one board."""
+    def of(cls, records: Iterable[Record], metric: str = TOP1) -> Self:
+        """Return the scores of the records of one board by a metric."""
         current = newest(list(records))
         made = cls(
             list(dict.fromkeys(frozenset(record.techniques) for record in current)),
@@ -45,7 +45,7 @@ class ScoreArray:
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
-            score = record.score(PRIMARY)
+            score = record.score(metric)
             if record.status == "ok" and score is not None:
                 row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
                 made.values[row, factor, runs[record.seeds]] = score

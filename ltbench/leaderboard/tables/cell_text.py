@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from ltbench.columns import PRIMARY, Column, Unit
+from ltbench.columns import Column, Unit
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.columns import AREA
 from ltbench.leaderboard.tables.table import Row, Table
@@ -37,14 +37,14 @@ class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def columns(table: Table) -> list[TextColumn]:
-    """Return the columns of a table from left to right: rank, techniques, primary score, runs, difference, main scores."""
+    """Return the columns of a table from left to right: rank, techniques, ranking metric, runs, difference, main scores."""
     rows = table.rows
     shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
     if sum(row.rank is not None for row in rows) > 1:
         shown.append(_plain("best", [best_text(row) for row in rows], 20))
-    primary = next(column for column in table.columns if column.name == PRIMARY)
+    primary = ranking_column(table)
     if table.factor is None:
-        names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{PRIMARY}@")]
+        names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{primary.name}@")]
         for number, name in enumerate(names):
             # The lowest and the highest factor say most.
             place = len(names) if not number else len(names) + 1 if number == len(names) - 1 else number
@@ -59,6 +59,12 @@ def columns(table: Table) -> list[TextColumn]:
     return [*shown, *shown_in(table, "main")]
 
 
+def ranking_column(table: Table) -> Column:
+    """Return the column of the number that the rows are ranked by."""
+    own = table.ranking.column
+    return next((column for column in table.columns if column.name == own.name), own)
+
+
 def more_columns(table: Table) -> list[TextColumn]:
     """Return the columns of the folded table of one factor: techniques, and the scores that are no main ones."""
     return [_names(table), *shown_in(table, "folded")]
@@ -68,7 +74,9 @@ def shown_in(table: Table, place: str) -> list[TextColumn]:
     """Return the columns of the scores that metrics declare for a place, as `folded` or `report`; none across factors."""
     if table.factor is None:
         return []
-    declared = [one for one in table.columns if one.shown == place and one.name != PRIMARY and not one.per_class]
+    declared = [
+        one for one in table.columns if one.shown == place and one.name != table.ranking.name and not one.per_class
+    ]
     return [_scored(table, one) for one in sorted(declared, key=lambda one: one.order)]
 
 

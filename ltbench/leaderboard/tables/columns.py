@@ -7,22 +7,21 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ltbench.columns import PER_CLASS, PRIMARY, Column
+from ltbench.columns import PER_CLASS, TOP1, Column
+from ltbench.leaderboard.statistics.ranking import BUILT_IN
 from ltbench.records.record import Record
 
 AREA: Final = "area"
-"""Area under the line of the primary score over the logarithm of the imbalance factor, in the table across factors."""
-_PRIMARY: Final = Column(name=PRIMARY, title="top-1", long_title="Top-1 accuracy", shown="main")
-"""The primary column, if no metric declares it."""
+"""Area under the line of the ranking metric over the logarithm of the imbalance factor, in the table across factors."""
 HEADINGS: Final = ("#", "techniques", "best", "n", "Δ", "mean", AREA)
 """Titles of the columns that no metric declares."""
 
 
 def declared_columns(metrics: Mapping[str, type[Any]]) -> tuple[Column, ...]:
-    """Return the columns of metrics: those of the metric with the primary score, then by name. metrics: by name."""
+    """Return the columns of metrics: those of the metric with top-1 accuracy, then by name. metrics: by name."""
 
     def place(name: str) -> tuple[bool, str]:
-        return all(column.name != PRIMARY for column in metrics[name].columns), name
+        return all(column.name != TOP1 for column in metrics[name].columns), name
 
     # By name, because the order in which plugins are loaded must not change a page.
     return join_columns(*(metrics[name].columns for name in sorted(metrics, key=place)))
@@ -44,17 +43,17 @@ def join_columns(*sides: Iterable[Column]) -> tuple[Column, ...]:
 
 
 def columns_present(records: Iterable[Record], declared: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns whose number some record has, and the primary one; all if no record has a number.
+    """Return the columns whose number some record has, and top-1 accuracy; all if no record has a number.
 
     A metric that was installed after the records were made would only add a column of n/a.
     """
     names = _names(records)
-    return tuple(column for column in declared if not names or column.name in {*names, PRIMARY})
+    return tuple(column for column in declared if not names or column.name in {*names, TOP1})
 
 
 def columns_of(records: Sequence[Record], declared: Iterable[Column]) -> tuple[Column, ...]:
     """Return the columns of a leaderboard: the declared ones, and a hidden one for each undeclared number."""
-    known = columns_present(records, join_columns(declared, [_PRIMARY]))
+    known = columns_present(records, join_columns(declared, BUILT_IN))
     undeclared = sorted(_names(records) - {column.name for column in known})
     rest = [Column(name=name, title=name.removeprefix(PER_CLASS), unit="plain", shown="export") for name in undeclared]
     return tuple(_with_unique_titles([*known, *rest]))
@@ -64,6 +63,7 @@ def _names(records: Iterable[Record]) -> set[str]:
     names: set[str] = set()
     for record in records:
         names.update(record.metrics, (f"{PER_CLASS}{name}" for name in record.per_class))
+        names.update(column.name for column in BUILT_IN if record.score(column.name) is not None)
     return names
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.columns import CLASS_SUPPORT, PRIMARY, Column
+from ltbench.columns import CLASS_SUPPORT, Column
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import (
     LEVEL,
@@ -49,7 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Estimate | None]
     """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
-    """Difference of the primary score to that of the table's reference, over the runs that both have."""
+    """Difference of the ranking metric to that of the table's reference, over the runs that both have."""
     separated: bool
     """Whether the difference to the reference is significant."""
     p: float | None
@@ -60,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool
     """Whether other rows have the same rank."""
     to_best: Estimate | None
-    """Difference of the primary score to the row with the best mean; None for that row."""
+    """Difference of the ranking metric to the row with the best mean; None for that row."""
     like_best: bool
     """Whether no row is significantly better, so that this one may be the best."""
     p_best: float | None
@@ -84,6 +85,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """The scores, and how they are shown."""
     expected: int
     """Runs that a complete row has."""
+    ranking: Ranking = DEFAULT
+    """What rows are ordered, compared and tested by."""
     reference: str = "baseline"
     """Label of the row that `delta` is taken to, whether or not the table has it."""
     pairs: int = 0
@@ -117,16 +120,18 @@ def make_boards(
     seeds: Iterable[Pair] = (),
     declared: Iterable[Column] = (),
     reference: Combination = (),
+    metric: str = "",
 ) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
     seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
-    declared: how scores are shown; reference: the combination that differences are taken to, by default the baseline.
+    declared: how scores are shown; reference: the combination that differences are taken to, by default the baseline;
+    metric: what rows are ranked by, by default what fits the test split.
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared)
     wanted = set(seeds)
-    return [_make_board(group, wanted, columns, reference) for group in group_records(records)]
+    return [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
 
 
 def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[str]) -> dict[str, Floats]:
@@ -138,7 +143,7 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
     rows = [row for row, group in enumerate(groups.values()) for _ in group]
     places = {run: place for place, run in enumerate(runs)}
     columns = [places[record.seeds] for record in records]
-    numbers = {name: [record.metrics.get(name) for record in records] for name in names}
+    numbers = {name: [record.score(name) for record in records] for name in names}
     numbers |= {name: [record.cost.get(name) for record in records] for name in COSTS}
     result = {}
     for name, values in numbers.items():
@@ -149,7 +154,8 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
 
 def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...], reference: Combination) -> Board:
     current = group.records
-    names = [column.name for column in columns if not column.per_class]
+    ranking = group.ranking
+    names = list(dict.fromkeys([ranking.name, *(column.name for column in columns if not column.per_class)]))
     runs = sorted(seeds.union(record.seeds for record in current))
     factors = group.factors
     by_label = _group(current)
@@ -160,14 +166,15 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
         here = [record for record in current if record.setting.imbalance_factor == factor]
         groups = _group(here)
         scores = matrices(groups, runs, names)
-        primary[factor] = dict(zip(groups, scores[PRIMARY], strict=True))
+        primary[factor] = dict(zip(groups, scores[ranking.name], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, tests = _rows(list(groups), scores, groups, reference_label)
+        rows, tests = _rows(list(groups), scores, groups, reference_label, ranking)
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
+                ranking=ranking,
                 reference=reference_label,
                 pairs=tests.pairs,
                 level=tests.level,
@@ -187,7 +194,7 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
     return Board(
         **{name: getattr(group, name) for name in BoardFields.__struct_fields__},
         tables=tables,
-        across=_across(primary, by_label, runs, columns, reference_label) if len(factors) > 1 else None,
+        across=_across(primary, by_label, runs, columns, reference_label, ranking) if len(factors) > 1 else None,
         missing=missing,
         versions=group.older,
     )
@@ -213,44 +220,45 @@ def _across(
     runs: list[Pair],
     columns: tuple[Column, ...],
     reference: str,
+    ranking: Ranking,
 ) -> Table:
     # A combination that lacks one factor has NaN there, and so no mean across factors.
     labels = sorted(records, key=lambda label: combination_order(records[label][0].techniques))
     nothing = np.full(len(runs), np.nan)
     parts = {factor: np.stack([rows.get(label, nothing) for label in labels]) for factor, rows in primary.items()}
-    scores = {factor_score(factor): part for factor, part in parts.items()}
-    scores[PRIMARY] = pooled(list(parts.values()))
+    scores = {factor_score(ranking.name, factor): part for factor, part in parts.items()}
+    scores[ranking.name] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
-    rows, tests = _rows(labels, scores, records, reference)
+    rows, tests = _rows(labels, scores, records, reference, ranking)
     return Table(
-        factor=None, rows=rows, reference=reference, pairs=tests.pairs, level=tests.level, columns=columns,
+        factor=None, rows=rows, ranking=ranking, reference=reference, pairs=tests.pairs, level=tests.level, columns=columns,
         expected=len(runs),
     )  # fmt: skip
 
 
-def factor_score(factor: float) -> str:
-    """Return the name of the primary score at one factor in the table across factors."""
-    return f"{PRIMARY}@{written(factor)}"
+def factor_score(metric: str, factor: float) -> str:
+    """Return the name of the ranking metric at one factor in the table across factors."""
+    return f"{metric}@{written(factor)}"
 
 
 def _rows(
-    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], reference: str
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], reference: str, ranking: Ranking
 ) -> tuple[list[Row], Verdicts]:
     """Return rows, best mean first, and the tests between them.
 
     Rows without a number come last, simple combinations first.
     """
-    values = scores[PRIMARY]
+    metric, values = ranking.name, scores[ranking.name]
     found = {name: estimates(matrix) for name, matrix in scores.items()}
     base = labels.index(reference) if reference in labels else None
     machines, environments = _machines([records[label] for label in labels])
-    tests = verdicts(values, base, machines)
+    tests = verdicts(ranking.sign * values, base, machines)
     shared = tied(tests.places)
     deltas, to_best = _gaps(values, base, machines), _gaps(values, tests.best, machines)
-    single = not any(name.startswith(f"{PRIMARY}@") for name in scores)
+    single = not any(name.startswith(f"{metric}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
-        mine, primary = records[label], found[PRIMARY][i]
+        mine, primary = records[label], found[metric][i]
         failures = [record for record in mine if record.status == "failed"]
         rows.append(
             Row(
@@ -272,8 +280,8 @@ def _rows(
                 failed_scores={
                     score: failure.id
                     for failure in reversed(failures)
-                    for score in (factor_score(failure.setting.imbalance_factor), PRIMARY)
-                    if score in found and found[score][i] is None and (score != PRIMARY or single)
+                    for score in (factor_score(metric, failure.setting.imbalance_factor), metric)
+                    if score in found and found[score][i] is None and (score != metric or single)
                 },
                 notes=(
                     *sorted({note for record in mine for note in record.notes}),
@@ -284,7 +292,7 @@ def _rows(
                 },
             )
         )
-    return sorted(rows, key=_place), tests
+    return sorted(rows, key=lambda row: _place(row, ranking)), tests
 
 
 def _machines(rows: Sequence[Sequence[Record]]) -> tuple[Machines, list[Spec]]:
@@ -332,6 +340,10 @@ def _gaps(values: Floats, reference: int | None, machines: Machines) -> list[Est
     ]
 
 
-def _place(row: Row) -> tuple[object, ...]:
-    primary = row.scores[PRIMARY]
-    return (primary is None, 0.0 if primary is None else -primary.mean, *combination_order(row.techniques))
+def _place(row: Row, ranking: Ranking) -> tuple[object, ...]:
+    primary = row.scores[ranking.name]
+    return (
+        primary is None,
+        0.0 if primary is None else -ranking.sign * primary.mean,
+        *combination_order(row.techniques),
+    )

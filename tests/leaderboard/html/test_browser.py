@@ -60,7 +60,7 @@ def quick() -> list[Record]:
 def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content, "effects", lambda records: EFFECTS)
+        patch.setattr(content, "effects", lambda records, metric: EFFECTS)
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
 

@@ -13,7 +13,7 @@ function drawEffects() {
   names.sort((a, b) => sum(b) - sum(a));
   const where = factor === null ? "over all imbalance factors" : `at imbalance factor ${table().name}`;
   body.replaceChildren(
-    el("p", { class: "fine" }, `Percentage points of top-1 accuracy ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
+    el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
       + "elsewhere, what a pair adds beyond the sum of the two. Bold where the 95 % interval leaves out zero."),
     el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)));
 }

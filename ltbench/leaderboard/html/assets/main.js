@@ -13,6 +13,7 @@ function drawAbout() {
   const one = board();
   const about = [el("p", {}, `${one.name}. Recipe: ${one.recipe || "as it comes"}. Protocol ${one.protocol}.`)];
   if (core.provenance.length) about.push(el("p", { class: "provenance" }, core.provenance.map((text) => withCode(`${text} `))));
+  if (one.ranking.why) about.push(el("p", {}, one.ranking.why));
   if (one.versions) about.push(el("p", {}, `${pluralised(one.versions, "record of an earlier revision of a technique is", "records of earlier revisions of a technique are")} left out.`));
   if (one.missing.length) {
     const lines = one.missing.map(({ combination, factor, runs }) => [labelOf(combination), factor, runs.map(([subset, seed]) => (subset === seed ? `seed ${seed}` : `subset ${subset} seed ${seed}`)).join(", ")]);
@@ -56,7 +57,7 @@ byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("theme").setAttribute("aria-pressed", String(isDark()));
 
 if (core.boards.length) {
-  state.score = scoreColumn()?.score ?? core.primary;
+  state.score = scoreColumn()?.score ?? board().ranking.score;
   tickFirst();
   drawControls();
   drawAll();

@@ -4,7 +4,7 @@ const MOST_TICKED = 6;
 const state = {
   board: 0,
   table: 0,
-  score: core.primary,
+  score: null, // of the column that is drawn; the one that rows are ranked by until another is chosen
   sort: { heading: "#", down: false },
   stages: {},
   text: "",
@@ -19,7 +19,7 @@ const board = () => core.boards[state.board];
 const table = () => board().tables[state.table];
 const columnOf = (one, heading) => one.columns.find((column) => column.heading === heading);
 const scoreColumn = (one = table()) =>
-  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === core.primary);
+  one.columns.find((column) => column.score === state.score) ?? one.columns.find((column) => column.score === board().ranking.score);
 
 /** The table with the details of combinations: the shown one, or that of one factor if the shown one is across factors. */
 function detailTable() {
@@ -53,7 +53,7 @@ function open(boardNumber, tableNumber) {
     state.ticked.clear();
     state.compared = null;
   }
-  state.score = scoreColumn()?.score ?? core.primary;
+  state.score = scoreColumn()?.score ?? board().ranking.score;
   if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
 }
 

@@ -9,7 +9,7 @@ function drawVerdict() {
   }
   const number = el("p", { class: "number" },
     el("span", { class: "big" }, verdict.score, el("span", { class: "unit" }, " %")),
-    el("span", { class: "half" }, `${verdict.interval} top-1, ${verdict.runs}`),
+    el("span", { class: "half" }, `${verdict.interval} ${board().ranking.title}, ${verdict.runs}`),
     verdict.delta ? el("span", { class: "half" }, `${verdict.delta} to ${core.reference.text}`) : null);
   byId("verdict").replaceChildren(
     number,
