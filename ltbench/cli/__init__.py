@@ -14,7 +14,7 @@ from ltbench.core.signals import SIGNALS, StopNow
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
-    "run": "Train what is missing of a suite and publish its leaderboard.",
+    "run": "Train what is missing of a suite and show its leaderboard.",
     "plan": "Show what a run would do, before anything runs.",
     "status": "Show what is running on a store, and how the last runs ended.",
     "list": "List the techniques by stage.",
@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Check a technique against the requirements of its stage.",
     "leaderboard": "Print, check or render leaderboards from their records.",
     "report": "Write a leaderboard as one HTML file for a browser.",
+    "publish": "Publish the leaderboard of runs on this machine.",
     "cache": "Show what the store holds, and remove what is no longer needed.",
     "data": "Show where the data sets are and which are missing.",
     "plugins": "List the plugins and what each offers.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import find_page, leaderboards_option
 from ltbench.cli.output import print_json, terminal_width
 from ltbench.columns import TOP1
 from ltbench.errors import UsageError
@@ -39,7 +39,6 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
     """
     from ltbench.leaderboard.compare import compare
     from ltbench.leaderboard.compare.terminal import comparison_text
-    from ltbench.records.locations import find_location
 
     if len(what) not in (2, 3):
         raise UsageError(
@@ -47,11 +46,11 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
             fix='ltbench compare SUITE OTHER_SUITE, or ltbench compare SUITE "a" "a + b"',
         )
     if len(what) == 2:
-        first, second = (find_location(name, leaderboards) for name in what)
+        first, second = (find_page(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
         comparison = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
     else:
-        place = find_location(what[0], leaderboards)
+        place = find_page(what[0], leaderboards)
         records = place.records_file().records
         comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
             records, what[1], what[2], metric

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltbench.cli.options import leaderboards_option, places_of, records_option
+from ltbench.cli.options import leaderboards_option, leaderboards_words, places_of, records_option
 from ltbench.cli.output import print_json
 from ltbench.core.folders import store_root
 from ltbench.technique import written
@@ -40,8 +40,8 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
     found = find_cell(cell, places_of(records, leaderboards))
     record = found.record
     again = command_of(record, records)
-    if records is None and leaderboards != Path("leaderboards"):
-        again += f" --leaderboards {shlex.quote(str(leaderboards))}"
+    if records is None and leaderboards_words(leaderboards):
+        again += f" {shlex.join(leaderboards_words(leaderboards))}"
     log = _log(record, Store(store_root()))
     if only_log:
         if as_json:

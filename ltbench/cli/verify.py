@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
 from ltbench.core.folders import data_root as default_root
 from ltbench.errors import CELLS_FAILED, DONE, PLUGIN_UNAVAILABLE, WRONG_USAGE
@@ -79,11 +79,10 @@ def command(
     one and nothing is wrong, verified.json beside the records lists the valid cells, and pages say so. Exits 1 if
     something is wrong, 4 if a plugin is missing or has another revision.
     """
-    from ltbench.records.locations import find_location
     from ltbench.verify.audit import examine
     from ltbench.verify.rerun import drawn, parts_of
 
-    place = find_location(path, leaderboards)
+    place = find_page(path, leaderboards)
     registry = load_registry(choice)
     registry.executor(executor_name)  # fails early: examining the records takes a while
     click.echo(f"examining {place.path}", err=True)

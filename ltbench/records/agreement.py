@@ -65,25 +65,20 @@ def same_results(first: Record, second: Record) -> bool:
 
     A metric that was installed between two runs changes none of the others.
     """
-    if result_digest(first) == result_digest(second):
-        return True
-    metrics, per_class = first.metrics.keys() & second.metrics.keys(), first.per_class.keys() & second.per_class.keys()
-    # Without the accuracy nothing of weight would be compared.
-    if (
-        not metrics
-        or (TOP1 in first.metrics) != (TOP1 in second.metrics)
-        or (metrics == first.metrics.keys() == second.metrics.keys() and per_class == first.per_class.keys())
-    ):
+    # Without top-1 accuracy nothing of weight would be compared.
+    if (TOP1 in first.metrics) != (TOP1 in second.metrics):
         return False
-    one, two = (
-        msgspec.structs.replace(
-            record,
-            metrics={name: record.metrics[name] for name in metrics},
-            per_class={name: record.per_class[name] for name in per_class},
-        )
-        for record in (first, second)
+    return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
+
+
+def _shared(record: Record, other: Record) -> Record:
+    """Return the record without the numbers that the other one lacks."""
+    return msgspec.structs.replace(
+        record,
+        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
+        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
+        confusion=record.confusion if other.confusion else [],
     )
-    return result_digest(one) == result_digest(two)
 
 
 def result_digest(record: Record) -> str:

@@ -115,11 +115,16 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def find_suite(name: str | Path, registry: Techniques) -> Suite:
     """Return the suite with this name, or of this file."""
+    return read_suite(suite_path(name, registry))
+
+
+def suite_path(name: str | Path, registry: Techniques) -> Path:
+    """Return the file of an installed suite, or the path that is given; raise `UnknownName` for neither."""
     path = Path(name)
     if str(name) in registry.suites:
-        return read_suite(registry.suites[str(name)])
+        return registry.suites[str(name)]
     if path.suffix == ".toml" or path.parent != Path():
-        return read_suite(path)
+        return path
     raise UnknownName.of("suite", str(name), registry.suites, where="a suite is a name or the path of a .toml file")
 
 

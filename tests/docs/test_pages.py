@@ -133,7 +133,7 @@ def test_every_substitution_is_needed(rule) -> None:
 
 
 def test_what_a_page_says_of_its_length_comes_after_what_is_put_there() -> None:
-    assert substituted("ltbench run --seeds 1").endswith("--seeds 0 --seeds 1")
+    assert substituted("ltbench run --seeds 1").endswith("--seeds 0 --name quick --seeds 1")
 
 
 def test_what_a_reader_has_done_before_is_needed() -> None:

@@ -101,7 +101,7 @@ def page(
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns, boards)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):

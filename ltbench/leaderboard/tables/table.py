@@ -251,10 +251,10 @@ def _rows(
     metric, values = ranking.name, scores[ranking.name]
     found = {name: estimates(matrix) for name, matrix in scores.items()}
     base = labels.index(reference) if reference in labels else None
-    machines, environments = _machines([records[label] for label in labels])
+    machines, environments = machines_of([records[label] for label in labels])
     tests = verdicts(ranking.sign * values, base, machines)
     shared = tied(tests.places)
-    deltas, to_best = _gaps(values, base, machines), _gaps(values, tests.best, machines)
+    deltas, to_best = gaps_to(values, base, machines), gaps_to(values, tests.best, machines)
     single = not any(name.startswith(f"{metric}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
@@ -295,7 +295,7 @@ def _rows(
     return sorted(rows, key=lambda row: _place(row, ranking)), tests
 
 
-def _machines(rows: Sequence[Sequence[Record]]) -> tuple[Machines, list[Spec]]:
+def machines_of(rows: Sequence[Sequence[Record]]) -> tuple[Machines, list[Spec]]:
     """Return the types of machines on which the records of each row were run, and an environment of each type."""
     numbers: dict[tuple[object, ...], int] = {}
     environments: list[Spec] = []
@@ -328,7 +328,7 @@ def _unpaired(machines: Machines, environments: Sequence[Spec], row: int, refere
     yield f"{NOT_PAIRED}: {', '.join(found)}; compared by Welch's test"
 
 
-def _gaps(values: Floats, reference: int | None, machines: Machines) -> list[Estimate | None]:
+def gaps_to(values: Floats, reference: int | None, machines: Machines) -> list[Estimate | None]:
     """Return the difference of each row to row `reference`, run by run on one machine; None for that row."""
     if reference is None:
         return [None] * len(values)
