@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from ltbench.leaderboard.page.claim_size import published_size
 from ltbench.longtail import thirds
@@ -18,6 +19,8 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import Ensemble, Technique
 from ltbench.suite.published import Claim, Reported
 from ltbench.suite.suite import Suite, changed, find_suite
+from ltbench_plugins.profiles.exp import Exp
+from ltbench_plugins.weights.ens import Ens
 
 REPORTS = ("wong", "jiang", "schmidt", "park", "rivadeneira")
 
@@ -126,6 +129,33 @@ def test_a_claim_about_parts_of_the_images_needs_epochs(name: str, registry: Reg
         if claim.worse != "all":
             differ = [any(has_bags(registry.parse(one)) for one in side) for side in (claim.better, claim.worse)]
             assert claim.needs_epochs == any(differ), claim.text
+
+
+AUGMENTATIONS = {"crop_flip": "crop and flip", "flip": "mirrors images"}
+
+
+@pytest.mark.parametrize("name", suites())
+def test_a_suite_names_the_augmentation_of_its_rows_and_a_decay_that_is_not_reached(
+    name: str, registry: Registry, tmp_path: Path
+) -> None:
+    suite = find_suite(name, registry)
+    for text in suite.datasets:
+        assert AUGMENTATIONS[registry.parse(text, "dataset").augment] in suite.notes
+    unreached = [note for note in plan_of(suite, registry, tmp_path).notes if note.startswith("ema = ")]
+    assert ("0.9999" in suite.notes and "rises to its value" in suite.notes) == bool(unreached)
+
+
+def test_the_unscaled_weights_of_report_park_make_the_loss_as_much_smaller_as_its_suites_say(
+    registry: Registry,
+) -> None:
+    for suite in (find_suite(name, registry) for name in ("report-park", "report-park-fast")):
+        factors = [1 / unscaled_mean(factor) for factor in suite.imbalance_factors]
+        assert "{:.0f}, {:.0f} and {:.0f} times smaller".format(*factors) in suite.notes
+
+
+def unscaled_mean(factor: float) -> float:
+    counts = torch.tensor(Exp().counts([5000] * 10, factor))
+    return float(Ens(normalize="none").weights(counts).mean())
 
 
 @pytest.mark.parametrize("name", [name for name in suites() if name.endswith("-fast")])

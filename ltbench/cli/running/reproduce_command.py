@@ -14,6 +14,7 @@ import msgspec
 from ltbench.cli.options import every_technique, load_registry
 from ltbench.core.generated_files import display_path
 from ltbench.errors import LtbenchError
+from ltbench.stages import Dataset
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -36,16 +37,15 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
     chosen, own = labels(asked.techniques), labels(base.techniques)
     listed = bool(base.combinations) and not asked.combinations
     ordered = asked.strategy == "cumulative"
-    others_profiles = set(labels(asked.profiles)) != set(labels(base.profiles))
-    if (chosen != own if ordered else set(chosen) != set(own)) or others_profiles:
-        profiles = labels(asked.profiles) if others_profiles else []
-        if set(chosen) == set(labels(every_technique(registry))) and not profiles:
+    if chosen != own if ordered else set(chosen) != set(own):
+        if set(chosen) == set(labels(every_technique(registry))):
             words.append("--all")
         else:
-            words += ["--plugins", ",".join([*(chosen if ordered else sorted(chosen)), *profiles])]
+            words += ["--plugins", ",".join(chosen if ordered else sorted(chosen))]
         listed = False
     for option, values, defaults in (
         ("--datasets", labels(asked.datasets), labels(base.datasets)),
+        ("--profiles", labels(asked.profiles), labels(_profiles(asked, base, registry))),
         ("--models", labels(asked.models), labels(base.models)),
         ("--imbalance-factors", asked.imbalance_factors, base.imbalance_factors),
         ("--seeds", asked.seeds, base.seeds),
@@ -125,3 +125,10 @@ def _command_of(facts: SuiteFacts, own: Suite, records: Sequence[Record], regist
 
 def _labels(texts: Iterable[str], registry: Registry) -> set[str]:
     return {technique.label for text in texts for technique in registry.parse_all(text)}
+
+
+def _profiles(asked: Suite, base: Suite, registry: Registry) -> tuple[str, ...]:
+    """Return the profiles that a run has without `--profiles`; none where that depends on the data sets."""
+    changed = set(asked.datasets) != set(base.datasets)
+    named = [registry.parse(label, "dataset") for label in asked.datasets if changed]
+    return () if any(isinstance(dataset, Dataset) and dataset.profile for dataset in named) else base.profiles

@@ -11,10 +11,11 @@ import numpy as np
 
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
+from ltbench.leaderboard.statistics.pairing import gaps_to, machines_of
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimates, pooled
 from ltbench.leaderboard.statistics.verdicts import Machines, verdicts
-from ltbench.leaderboard.tables.table import Board, Table, gaps_to, machines_of
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.suite.published import ALL, Claim, Reported
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
         own = (claim.dataset, claim.profile, claim.model, canonical(claim.recipe))
         return pair, claim.metric, self.factors, own if self.group is None else self.group.key
 
+    @property
+    def orientation(self) -> int:
+        """Return -1 where the claim names the pair the other way round than `key`."""
+        if self.claim.sign != "=":
+            return -1 if self.claim.sign == "-" else 1
+        return 1 if sorted(self.claim.better) < sorted(self.claim.worse) else -1
+
 
 def judge(
     claims: Iterable[Claim],
@@ -80,33 +88,32 @@ def judge(
 ) -> list[Verdict]:
     """Return the verdict on each claim at each of its factors and in each matching group.
 
-    boards: those of the page, where a verdict says whether the table's test finds the same.
+    boards: those of the page, so that a verdict can say where the tests of a table find otherwise.
     """
     cases = [case for claim in claims for case in _cases(claim, groups)]
     printed: dict[tuple[object, ...], float] = {}
     for case in cases:
         size = published_size(case.claim, reported, case.factors, case.group)
         if size is not None:
-            # Relative to the claimed side, as another claim may name the same pair the other way round.
-            printed.setdefault(case.key, -size if case.claim.sign == "-" else size)
+            printed.setdefault(case.key, size * case.orientation)
     by_key = {board.key: board for board in boards}
     seen = set[tuple[object, ...]]()
-    verdicts = []
+    judged = []
     for case in cases:
-        own = published_size(case.claim, reported, case.factors, case.group)
-        shared = printed.get(case.key)
-        if own is None and shared is not None:
-            own = -shared if case.claim.sign == "-" else shared
+        size = published_size(case.claim, reported, case.factors, case.group)
+        if size is None and case.key in printed:
+            # What another claim prints about the same comparison.
+            size = printed[case.key] * case.orientation
         table = None if case.group is None else _table(by_key.get(case.group.key), case.factors)
-        verdicts.append(_verdict(case, own, table, repeated=case.key in seen))
+        judged.append(_verdict(case, size, table, repeated=case.key in seen))
         seen.add(case.key)
-    return verdicts
+    return judged
 
 
 def _cases(claim: Claim, groups: Sequence[RecordGroup]) -> Iterator[_Case]:
     matching = matching_groups(claim, groups)
-    known = sorted({factor for group, _ in matching for factor in group.factors})
-    factors = tuple(known if claim.imbalance_factors == "all" else claim.imbalance_factors)
+    known = {factor for group, _ in matching for factor in group.factors}
+    factors = tuple(sorted(known if claim.imbalance_factors == "all" else set(claim.imbalance_factors)))
     steps = [factors] if claim.pooled or not factors else [(factor,) for factor in factors]
     for step in steps:
         here = [(group, name) for group, name in matching if _is_about(claim, group, step)]

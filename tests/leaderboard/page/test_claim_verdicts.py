@@ -292,6 +292,18 @@ def test_what_differs_in_pair_metric_or_setting_is_another_comparison(other: dic
     assert len({one.repeated for one in verdicts[1:]}) == 1
 
 
+def test_no_difference_is_the_same_comparison_either_way_round_and_in_any_order_of_factors() -> None:
+    made = runs({"cb_sampler": UP}) + runs({"cb_sampler": UP}, factor=10.0)
+    way = {"sign": "=", "within": 0.02, "pooled": True}
+    claims = [
+        claim(**way, difference=0.1, imbalance_factors=(10.0, 100.0)),
+        claim(**way, text="back", better=(), worse=("cb_sampler",), imbalance_factors=(100.0, 10.0, 100.0)),
+    ]
+    first, second = judged(claims, made)
+    assert (first.published, second.published, second.repeated) == (0.1, -0.1, True)
+    assert (first.size, second.size) == (WITHIN, WITHIN)
+
+
 def test_what_no_record_has_is_counted_once_too() -> None:
     verdicts = judged([claim(better=("mixup",)), claim(text="again", better=("mixup",))], runs({"cb_sampler": UP}))
     assert [(one.direction, one.repeated) for one in verdicts] == [(UNKNOWN, False), (UNKNOWN, True)]
