@@ -11,7 +11,16 @@ from ltbench.columns import CLASS_SUPPORT, Unit
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.verdict import Verdict, verdict
 from ltbench.leaderboard.html.wording import COSTS, PASSES, column_term, difference_term, score_term
-from ltbench.leaderboard.tables.cell_text import DELTA, TextColumn, columns, factor_text, half_text, shown_in
+from ltbench.leaderboard.tables.cell_text import (
+    DELTA,
+    OWN_COUNTS,
+    TextColumn,
+    columns,
+    factor_text,
+    half_text,
+    place_text,
+    shown_in,
+)
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Table
 from ltbench.planning.compute_cost import STEP
@@ -48,6 +57,8 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
 
     factor: float | None
     name: str
+    place: str
+    """In words: `imbalance factor 100`."""
     verdict: Verdict
     facts: list[str]
     expected: int
@@ -69,9 +80,11 @@ def report_table(
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
     first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
+    place = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     return ReportTable(
         factor=table.factor,
-        name="all" if table.factor is None else factor_text(table.factor),
+        name="all" if table.factor is None else "own counts" if place == OWN_COUNTS else factor_text(table.factor),
+        place=place,
         verdict=verdict(table),
         facts=_facts(table),
         expected=table.expected,
