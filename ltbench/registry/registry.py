@@ -14,6 +14,7 @@ import msgspec
 
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
+from ltbench.core.words import with_article
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
@@ -218,7 +219,7 @@ class Registry:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
         technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
-            raise UsageError(f"'{text}' is a {technique.stage}, and a {stage} is expected here")
+            raise UsageError(f"'{text}' is {with_article(technique.stage)}, and {with_article(stage)} is expected here")
         return technique
 
     def executor(self, text: str) -> ExecutorOffer:
@@ -274,7 +275,9 @@ class Registry:
         """Return the technique of a spec. Raises `JobFailed` unless it is of the expected stage."""
         technique = self.build(spec)
         if not isinstance(technique, kind):
-            raise JobFailed(f"'{technique.name}' is a {technique.stage}, and a {kind.stage} is expected here")
+            raise JobFailed(
+                f"'{technique.name}' is {with_article(technique.stage)}, and {with_article(kind.stage)} is expected here"
+            )
         return technique
 
 
