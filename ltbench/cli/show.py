@@ -11,6 +11,7 @@ import click
 
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table, terminal_width
+from ltbench.core.words import with_article
 from ltbench.errors import nearest
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def command(
     if as_json:
         print_json(facts)
         return
-    click.echo(f"{kind.name}: a {kind.stage} technique" + (", the stage's baseline" if kind.baseline else ""))
+    click.echo(
+        f"{kind.name}: {with_article(kind.stage)} technique" + (", the stage's baseline" if kind.baseline else "")
+    )
     click.echo(f"{entry.distribution} {entry.version}, plugin {entry.plugin}, revision {kind.revision}\n")
     click.echo(facts["about"] + "\n")
     if facts["parameters"]:

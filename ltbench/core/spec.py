@@ -29,7 +29,7 @@ from typing import Any
 import msgspec
 
 from ltbench.core.checksums import digest
-from ltbench.technique import written
+from ltbench.technique import label_text
 
 PROTOCOL = "ltb1"
 """Version of the numbers: raised when the same spec would give other numbers."""
@@ -53,8 +53,7 @@ def label_of(technique: Mapping[str, Any] | None) -> str:
     """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
     if not technique:
         return ""
-    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])
+    return label_text(technique["name"], dict(sorted(technique["params"].items())))
 
 
 def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:

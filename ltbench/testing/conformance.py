@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench import stages
 from ltbench.core.process_state import ProcessState, forget_calls
+from ltbench.core.words import with_article
 from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh_process
@@ -82,7 +83,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self._finding(
             "failed",
             f"the return value cannot be used: {raised}",
-            f"return the shapes and dtypes that ltbench/stages.py states for a {self.technique.stage}",
+            f"return the shapes and dtypes that ltbench/stages.py states for {with_article(self.technique.stage)}",
         )
 
     def _finding(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:

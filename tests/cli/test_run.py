@@ -7,7 +7,7 @@ import click
 import pytest
 from support import call, suite_source
 
-from ltbench.cli.options import asked_suite
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.running.page_of_run import page_of_run
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.cli.units import Size, Span
@@ -18,7 +18,7 @@ from ltbench.suite.suite import find_suite, suite_path
 
 ASKED = dict.fromkeys(
     ("plugins", "strategy", "max_techniques", "datasets", "profiles", "models", "imbalance_factors", "seeds"), None
-) | {"suite_name": "quick", "everything": False, "settings": ()}
+) | {"suite_name": "quick", "everything": False, "settings": (), "metric": ""}
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,9 @@ COMMANDS = (
     {"plugins": "mixup[alpha=0.2,1],focal"}, {"plugins": "tta,exp50,convnet[width=4]"}, {"plugins": "linear"},
     {"strategy": "cumulative", "plugins": "tta,mixup,cb_sampler"}, {"strategy": "pairs"}, {"everything": True},
     {"datasets": "cifar10,fashion_mini"}, {"models": "convnet[width=4],resnet20"}, {"max_techniques": 0},
-    {"profiles": "step"}, {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")}, {"settings": ("ema=0.9", "nesterov=false")},
-    {"suite_name": "report-wong-fast", "strategy": "all"}, {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"profiles": "step"}, {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")},
+    {"settings": ("ema=0.9", "nesterov=false")}, {"metric": "macro_f1"}, {"suite_name": "report-wong-fast", "strategy": "all"},
+    {"suite_name": "report-wong-fast", "plugins": "mixup"},
     {"suite_name": "report-jiang-fast", "settings": ("epochs=1",), "seeds": "5"},
 )  # fmt: skip
 
