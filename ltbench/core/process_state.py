@@ -49,7 +49,7 @@ class ProcessState:
     def __init__(self, *, generators: bool = False) -> None:
         """Take a snapshot. generators: for a whole job, with the states of random generators."""
         self._modules = len(sys.modules)
-        self._values = {part.name: part.get() for part in _parts() if part.compared or generators}
+        self._values = {part.name: _read(part) for part in _parts() if part.compared or generators}
 
     def changes(self) -> list[Change]:
         """Return what differs now, without what imports in between have added."""
@@ -58,7 +58,7 @@ class ProcessState:
             before = self._values.get(part.name, part.first)
             if not part.compared or before is UNKNOWN:
                 continue
-            after = part.get()
+            after = _read(part)
             if not _equal(before, after) and not (part.imports_add and self._is_of_import(before, after)):
                 found.append(Change(part, before, after))
         return found
@@ -73,7 +73,7 @@ class ProcessState:
             before = self._values.get(part.name, part.first)
             if part.put is None or before is UNKNOWN:
                 continue
-            after = part.get() if part.compared else UNKNOWN
+            after = _read(part) if part.compared else UNKNOWN
             if not _equal(before, after) and not (part.keeps_added and self._is_of_import(before, after)):
                 with contextlib.suppress(Exception):  # what could not be put back is in the answer
                     part.put(before)
@@ -121,6 +121,13 @@ def _parts() -> Iterator[Part]:
         yield from library_state.torch_parts()
 
 
+def _read(part: Part) -> Any:
+    try:
+        return part.get()
+    except Exception as error:  # noqa: BLE001 - a technique may have put anything in the place of what is read
+        return f"something that raises {type(error).__name__}"
+
+
 def _text(key: object) -> str:
     return os.fsdecode(key) if isinstance(key, bytes) else str(key)
 
@@ -141,6 +148,8 @@ def _same(one: Mapping[Any, Any], other: Mapping[Any, Any], key: Any) -> bool:
 def _only_adds(before: Any, after: Any) -> bool:
     """Whether everything in `before` is in `after`, in the same order."""
     if isinstance(before, Mapping):
-        return all(_same(before, after, key) for key in before)
+        return isinstance(after, Mapping) and all(_same(before, after, key) for key in before)
+    if not isinstance(after, list):
+        return False
     rest = iter(after)
     return all(any(_equal(item, other) for other in rest) for item in before)
