@@ -35,6 +35,7 @@ class BreastHistopathology(Folders, frozen=True):
 
     name = "breast_histopathology"
     augment = "flip"
+    profile = "natural"
     licence = "as Kaggle states it"
     home = HOME
 
