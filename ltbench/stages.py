@@ -253,7 +253,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """Whether images are unaugmented, even by the default of the data set."""
     trainable: Literal["all", "classifier"] = "all"
     restart: bool = False
-    """Whether optimiser state and learning-rate curve restart with this phase."""
+    """Whether optimiser state, learning-rate curve and moving average of the weights restart with this phase."""
     lr_scale: float = 1.0
     """Factor on the learning rate of the recipe."""
 

@@ -50,7 +50,7 @@ def trained(tmp_path_factory) -> Path:
     )  # fmt: skip
     (folder / "tiny.toml").write_text(tiny)
     at = [f"--{option}={folder / name}" for option, name in (("store", "store"), ("leaderboards", "leaderboards"))]
-    assert call("run", "--suite", folder / "tiny.toml", "--executor", "inline", *at).return_value == 0
+    assert call("run", "--suite", folder / "tiny.toml", "--executor", "inline", "--publish", *at).return_value == 0
     return folder
 
 

@@ -46,7 +46,7 @@ def test_a_plugin_of_an_older_version_offers_every_hook_and_runs(name: str, tmp_
     done = CliRunner().invoke(group, ["run", *options, "--json"], catch_exceptions=False, standalone_mode=False)
     facts = json.loads(done.stdout)
     assert (facts["cells"], facts["failed"]) == (4, []), facts
-    records = records_of(tmp_path / "leaderboards" / "frozen")
+    records = records_of(tmp_path / "leaderboards" / "local" / "frozen")
     (record,) = [record for record in records if "frozen_member" in json.dumps(record["combination"])]
     assert 0 < record["metrics"]["frozen_sure"] <= 1
 

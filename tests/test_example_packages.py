@@ -60,12 +60,13 @@ def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], 
     short = ["--seeds", "0", "--set", "steps=10", "--executor", "inline"]
     done = ltbench("run", "--suite", "shapes_lt", *plugins, *short, *at, env=import_path_env(*installed), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    records = records_of(tmp_path / "boards" / "shapes_lt")
+    (folder,) = (tmp_path / "boards" / "local").glob("shapes_lt-*")
+    records = records_of(folder)
     assert len(records) == 5
     assert all(0 <= record["metrics"]["gmean"] <= record["metrics"]["top1"] for record in records)
     makers = {made["distribution"] for record in records for made in record["plugins"]}
     assert makers == {"ltbench", *(project["name"] for project in projects())}
-    page = (tmp_path / "boards" / "shapes_lt" / "README.md").read_text()
+    page = (folder / "README.md").read_text()
     assert "log_pool" in page
     assert any("worst |" in line and line.endswith("G-mean |") for line in page.splitlines())
 
@@ -86,6 +87,6 @@ def test_installed_by_pip_they_pass_their_tests_and_the_suite_runs_to_a_leaderbo
     assert {project["name"] for project in projects()} <= {one["distribution"] for one in found["plugins"]}
     at = ["--store", str(tmp_path / "store"), "--leaderboards", str(tmp_path / "boards")]
     env.run("-m", "ltbench", "run", "--suite", "shapes_lt", *at, cwd=tmp_path)
-    scores = [record["metrics"]["top1"] for record in records_of(tmp_path / "boards" / "shapes_lt")]
+    scores = [record["metrics"]["top1"] for record in records_of(tmp_path / "boards" / "local" / "shapes_lt")]
     assert len(scores) == 8
     assert min(scores) > 1.5 / 6, "a network has learnt next to nothing"

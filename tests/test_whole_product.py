@@ -47,7 +47,7 @@ class Workspace:
 
     @property
     def page(self) -> bytes:
-        return (self.folder / "leaderboards" / "tiny" / "README.md").read_bytes()
+        return (self.folder / "leaderboards" / "local" / "tiny" / "README.md").read_bytes()
 
     def is_working(self) -> bool:
         """Whether a job has a lease; leases of runs have other names."""
@@ -151,10 +151,10 @@ def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
     install(tmp_path / "site", "bad-pkg", "1.0", BAD_PLUGINS)
     env = {"PYTHONPATH": str(tmp_path / "site")}
     names = "cb_sampler,breaks_in_training,gives_nan,gives_a_scalar"
-    completed = workspace.run("--plugins", names, "--retries", "0", env=env)
+    completed = workspace.run("--plugins", names, "--retries", "0", "--name", "tiny", env=env)
     assert completed.returncode == 1, completed.stderr
     assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in completed.stderr
-    records = records_of(workspace.folder / "leaderboards/tiny")
+    records = records_of(workspace.folder / "leaderboards/local/tiny")
     state = {frozenset(v for v in r["combination"].values() if v): r["status"] for r in records}
     assert state == {
         frozenset(): "ok",

@@ -11,10 +11,11 @@ import click
 
 from ltbench import __version__
 from ltbench.core.signals import SIGNALS, StopNow
+from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
-    "run": "Train what is missing of a suite and publish its leaderboard.",
+    "run": "Train what is missing of a suite and show its leaderboard.",
     "plan": "Show what a run would do, before anything runs.",
     "status": "Show what is running on a store, and how the last runs ended.",
     "list": "List the techniques by stage.",
@@ -22,6 +23,7 @@ COMMANDS = {
     "check": "Check a technique against the requirements of its stage.",
     "leaderboard": "Print, check or render leaderboards from their records.",
     "report": "Write a leaderboard as one HTML file for a browser.",
+    "publish": "Publish the leaderboard of runs on this machine.",
     "cache": "Show what the store holds, and remove what is no longer needed.",
     "data": "Show where the data sets are and which are missing.",
     "plugins": "List the plugins and what each offers.",
@@ -86,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(argv: list[str] | None) -> int:
+    spell_what_cannot_be_encoded()
     try:
         code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option, load_registry, plugin_options
+from ltbench.cli.options import find_page, leaderboards_option, load_registry, plugin_options
 from ltbench.core.folders import store_root
 from ltbench.errors import StoreError, UsageError
 
@@ -48,9 +48,7 @@ def command(
     SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. Withdrawn records
     are left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
-    from ltbench.records.locations import find_location
-
-    place = find_location(suite, leaderboards)
+    place = find_page(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
             raise UsageError(
@@ -104,9 +102,10 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
         )  # fmt: skip
     if output is not None:
         write_records_file(output / FILE, source)
-        if place.kind == "suite" and (place.path / "suite.json").is_file():
-            with os_errors_as_store_errors("the facts of the suite cannot be copied", output):
-                shutil.copyfile(place.path / "suite.json", output / "suite.json")
+        for name in ("suite.json", "suite.toml"):
+            if place.kind == "suite" and (place.path / name).is_file():
+                with os_errors_as_store_errors(f"{name} cannot be copied", output):
+                    shutil.copyfile(place.path / name, output / name)
     if missing:
         click.echo(f"the store lacks the predictions of {len(missing)} cells", err=True)
     click.echo(f"written: {count} predictions in {home / FOLDER}", err=True)

@@ -29,7 +29,7 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
     from ltbench.records import locations
     from ltbench.records.records_file import invalidate, records_file, write_records_file
 
-    among = locations.published(leaderboards) if records is None else [locations.location(records)]
+    among = locations.pages(leaderboards) if records is None else [locations.location(records)]
     if any(place.kind == "store" for place in among):
         raise UsageError("a store has no pages: withdraw the cell where it is published", fix="--records FOLDER")
     found = locations.find_cell(cell, among)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import find_page, leaderboards_option
 from ltbench.cli.output import print_json, print_table
-from ltbench.errors import CELLS_FAILED, DONE, LtbenchError, UsageError
+from ltbench.errors import CELLS_FAILED, DONE, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.merge import MergeResult
-    from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.records.locations import RecordsLocation
-    from ltbench.records.record import Record
 
 SHOWN = 20
 
@@ -40,14 +38,14 @@ def command(
     listed, and the exit code is 1. The order of paths does not matter; records of different protocols are never ranked
     together.
     """
+    from ltbench.cli.running.reproduce_command import with_records
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.merge import merge_facts, merge_records_files
-    from ltbench.records.locations import find_location
     from ltbench.records.records_file import FILE, read_records_file, records_file
     from ltbench.records.verifications import FILE as VERIFIED
     from ltbench.records.verifications import read_verifications, write_verifications
 
-    places = {str(place.path): place for place in (find_location(path, leaderboards) for path in paths)}
+    places = {str(place.path): place for place in (find_page(path, leaderboards) for path in paths)}
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
         raise UsageError(f"{target} is the merge target", fix="drop it from PATH: its records are kept anyway")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
@@ -55,7 +53,7 @@ def command(
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     source_facts = [publish.read_folder(place.path)[0] for place in places.values() if place.kind == "suite"]
     target_facts = publish.read_folder(target)[0] if (target / publish.FACTS).exists() else None
-    facts = _with_command(merge_facts(target.name, target_facts, source_facts), result.records_file.records)
+    facts = with_records(merge_facts(target.name, target_facts, source_facts), result.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [entry for folder in beside for entry in read_verifications(folder / VERIFIED)]
@@ -80,50 +78,14 @@ def _same(one: Path, other: Path) -> bool:
 
 def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, leaderboards: Path) -> str:
     """Return the name of the place that is preferred, as `merged` knows it."""
-    from ltbench.records.locations import find_location
-
     if _same(Path(text), target):
         return ""
     if text in places:
         return text
-    name = str(find_location(text, leaderboards).path)
+    name = str(find_page(text, leaderboards).path)
     if name not in places:
         raise UsageError(f"--prefer names {text}, which is not merged", fix=f"one of {', '.join(places)}, or {target}")
     return name
-
-
-def _with_command(facts: SuiteFacts, records: Sequence[Record]) -> SuiteFacts:
-    """Return the facts with the seeds, the columns and, if the suite is installed, the command of these records."""
-    import msgspec
-
-    from ltbench.cli.options import load_registry
-    from ltbench.cli.running.reproduce_command import reproducing
-    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
-    from ltbench.registry.discovery import PluginSelection
-    from ltbench.suite.suite import changed, find_suite
-
-    registry = load_registry(PluginSelection())
-    seeds = {record.seeds for record in records} | set(facts.seeds)
-    # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
-    columns = columns_present(records, join_columns(facts.columns, declared_columns(registry.of("metric"))))
-    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
-    if facts.name not in registry.suites or not facts.command:
-        return facts
-    own = find_suite(facts.name, registry)
-    # The merged records may have data sets, models or factors that the command of the target does not make.
-    settings = [record.setting for record in records]
-    union = {
-        "datasets": sorted({s.dataset for s in settings}),
-        "models": sorted({s.model for s in settings}),
-        "imbalance_factors": sorted({s.imbalance_factor for s in settings}),
-    }
-    labels = {label for record in records for _, label in record.techniques}
-    try:
-        command = reproducing(changed(own, **union), labels, seeds, registry)
-    except LtbenchError as error:
-        click.echo(f"the command of the page stays as it is: {error.what}", err=True)
-        return facts
-    return msgspec.structs.replace(facts, command=command)
 
 
 def _print(result: MergeResult, target: Path) -> None:

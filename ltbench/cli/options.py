@@ -134,11 +134,37 @@ def leaderboards_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def leaderboards_words(leaderboards: Path) -> list[str]:
+    """Return the option that a printed command needs to find the same leaderboards."""
+    return [] if leaderboards == Path("leaderboards") else ["--leaderboards", str(leaderboards)]
+
+
 def places_of(records: Path | None, leaderboards: Path) -> list[RecordsLocation]:
     """Return where to look for records of cells."""
     from ltbench.records import locations
 
     return locations.places(leaderboards, store_root()) if records is None else [locations.location(records)]
+
+
+def find_page(text: str, leaderboards: Path) -> RecordsLocation:
+    """Return the location of a leaderboard's name or of a path; print which one where there are two of that name."""
+    from ltbench.records import locations
+
+    place = locations.find_location(text, leaderboards)
+    if len(both := locations.named(text, leaderboards)) > 1:
+        local = both[1].relative_to(leaderboards).as_posix()
+        click.echo(f"'{text}' is the published {both[0]}; '{local}' is the page of runs here", err=True)
+    return place
+
+
+def find_folder(text: str, leaderboards: Path) -> Path:
+    """Return the folder of a leaderboard's name or of a path, as `find_page`. Raises `UsageError` for records without one."""
+    place = find_page(text, leaderboards)
+    if place.kind != "suite":
+        raise UsageError(
+            f"{place.path} is a {place.kind} and has no page", fix="the name or the folder of a leaderboard"
+        )
+    return place.path
 
 
 def load_registry(choice: PluginSelection) -> Registry:

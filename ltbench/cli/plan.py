@@ -11,6 +11,7 @@ import click
 from ltbench.cli.data_lines import kept_lines, report_lines
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
+from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import duration
 
 if TYPE_CHECKING:
@@ -66,19 +67,21 @@ def command(
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
+    notes: list[str] = []
     status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
         part_status = plan_status(part, context, prediction, workers=workers or cores())
         status = part_status if status is None else status + part_status
         left_out += part.left_out
+        notes += part.notes
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, uses, status, left_out) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, uses, status, left_out, notes) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, uses, status, left_out)
+        _print(suite, uses, status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -86,7 +89,9 @@ def command(
             )
 
 
-def _facts(suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "data": [
@@ -105,7 +110,10 @@ def _facts(suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: 
         "jobs": status.jobs,
         "missing": status.missing,
         **{name: getattr(status, name) for name in ("trainings", "trainings_naive", "passes", "passes_naive", "stale")},
+        "metrics_to_derive": status.derivable,
+        "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
+        "notes": list(notes),
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
         "predicted_for_workers": status.forecast.workers,
@@ -114,7 +122,9 @@ def _facts(suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: 
     }
 
 
-def _print(suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
+def _print(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> None:
     jobs, missing = status.jobs, status.missing
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
@@ -142,12 +152,16 @@ def _print(suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: 
         for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
         click.echo("            ltbench run --rerun-stale trains them again")
+    for number, line in enumerate(metric_lines(status)):
+        click.echo(f"{'' if number else 'metrics':12}{line}")
     if left_out:
         click.echo(f"left out    {len(left_out)} combinations:")
         for out in left_out[:SHOWN]:
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
+    for note in notes:
+        click.echo(f"note        {note}")
     click.echo(f"time        {_time(status)}")
 
 

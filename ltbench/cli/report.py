@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ltbench.cli.options import leaderboards_option, metric_option
+from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 
 
 @click.command("report")
@@ -28,12 +28,13 @@ def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, 
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
+    from ltbench.records.locations import named
     from ltbench.records.record import write_atomic
 
     # A suite that has not run yet has a folder without records; its report says so.
-    folder = (
-        leaderboards / suite if suite and (leaderboards / suite).is_dir() else publish.folder_of(leaderboards, suite)
-    )
+    empty = leaderboards / suite
+    is_empty = bool(suite) and empty.is_dir() and not named(suite, leaderboards)
+    folder = empty if is_empty else find_folder(suite, leaderboards)
     path = output or folder / "report.html"
     write_atomic(path, document(publish.load(folder, metric)).encode())
     click.echo(path)

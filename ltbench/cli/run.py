@@ -1,7 +1,8 @@
-"""`ltbench run`: train what is missing of a suite and publish its leaderboard."""
+"""`ltbench run`: train what is missing of a suite and show its leaderboard."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ltbench.cli.options import (
     asked_suite,
     cell_options,
     leaderboards_option,
+    leaderboards_words,
     load_registry,
     metric_option,
     places_of,
@@ -24,7 +26,7 @@ from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
 from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.cli.units import Size, Span
-from ltbench.errors import CELLS_FAILED
+from ltbench.errors import CELLS_FAILED, UsageError
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
@@ -53,9 +55,12 @@ SHOWN = 20
 @click.option("--retry-failed/--keep-failed", default=True, show_default=True,
               help="Whether cells that failed in an earlier run are tried again.")  # fmt: skip
 @click.option(
-    "--no-sharing", is_flag=True, help="Train every cell by itself and publish nothing: to measure what sharing saves."
+    "--no-sharing", is_flag=True, help="Train every cell by itself and write no page: to measure what sharing saves."
 )
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
+@click.option("--name", metavar="NAME",
+              help="Name of the page.  [default: the suite's; what differs from the suite has a page of its own]")  # fmt: skip
+@click.option("--publish", "is_published", is_flag=True, help="Publish the page afterwards, as `ltbench publish` does.")
 @leaderboards_option
 @metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
@@ -64,20 +69,27 @@ SHOWN = 20
 def command(
     choice: PluginSelection, data_root: Path, store_path: Path, budget: float | None, executor_name: str | None,
     workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
-    no_sharing: bool, rerun_stale: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
+    no_sharing: bool, rerun_stale: bool, name: str | None, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
-    """Train what is missing of a suite, show the progress, and publish the leaderboard.
+    """Train what is missing of a suite, show the progress, and print the leaderboard.
 
-    Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
+    The page is written below leaderboards/local, which version control ignores; --publish or `ltbench publish`
+    publishes it. A suite that is run with other techniques, data or seeds than its own has a page of its own. Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
     command. With --cell only one cell is trained, and its numbers are compared with those on record.
     """
+    import msgspec
+
+    from ltbench.cli.publish import print_published, publish_page
+    from ltbench.cli.running.page_of_run import page_of_run
+    from ltbench.core.atomic_files import check_writable
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
+    from ltbench.suite.suite import suite_path
 
     registry = load_registry(choice)
     store = Store(store_path)
@@ -94,9 +106,16 @@ def command(
 
         with offer.make(context, terms) as executor:
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
+    if is_published and no_sharing:
+        raise UsageError(
+            "--publish has no effect with --no-sharing", why="no page is written", fix="leave one of them out"
+        )
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
-    folder = leaderboards / suite.name
+    page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
+    page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
+    if is_published:
+        check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,
@@ -104,17 +123,22 @@ def command(
             store, command=["ltbench", *sys.argv[1:]], suite=suite.name, executor=offer.name, workers=executor.slots
         ) as log,
     ):
-        result = run_parts(suite, context, executor, options, log=log, folder=folder)
+        result = run_parts(suite, context, executor, options, log=log, page=page)
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
         print_json(_facts(result, damaged()))
     elif result.shown is not None:
         _show(result.shown, result.published)
-    elif (page := folder / "README.md").is_file() and options.sharing:
-        click.echo(f"up to date: {page}; ltbench leaderboard {suite.name} prints it", err=True)
+    elif page.file.is_file() and options.sharing:
+        command = ["ltbench", "leaderboard", page.folder.relative_to(leaderboards).as_posix()]
+        click.echo(
+            f"up to date: {page.file}; {shlex.join([*command, *leaderboards_words(leaderboards)])} prints it", err=True
+        )
     if result.stopped is not None:
         raise result.stopped
+    if is_published and page.file.is_file():
+        print_published(publish_page(page.folder.name, leaderboards, None))
     return _report(result)
 
 
@@ -123,8 +147,9 @@ def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
 
     click.echo(fitted_text(loaded, most=SHOWN), nl=False)
     drawn = sum(path.suffix == ".svg" for path in published)
-    names = [str(path) for path in published if path.suffix != ".svg"] + [f"{drawn} figures"] * bool(drawn)
-    click.echo(f"written: {', '.join(names)}", err=True)
+    beside = [path.name for path in published if path.suffix != ".svg" and path.name != "README.md"]
+    beside += [f"{drawn} figures"] * bool(drawn)
+    click.echo(f"written: {loaded.folder / 'README.md'}, beside it {', '.join(beside)}", err=True)
 
 
 def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
@@ -133,6 +158,7 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
         "cells": sum(s.cells for s in summaries),
         "done": sum(s.done for s in summaries),
         "failed": [key for s in summaries for key in s.failed],
+        "failed_metrics": {metric: sorted(cells) for metric, cells in sorted(result.failed_metrics.items())},
         "unfinished": sum(s.unfinished for s in summaries),
         "executed": {kind: sum(s.ran.get(kind, 0) for s in summaries) for kind in ("fit", "predict", "cell")},
         "seconds": sum(s.seconds for s in summaries),
@@ -151,5 +177,9 @@ def _report(result: RunResult) -> int:
         click.echo(f"{unfinished} cells are left; the same command continues with them", err=True)
     if failed:
         click.echo(f"{failed} cells failed; the page has their logs", err=True)
-        return CELLS_FAILED
-    return 0
+    for metric, cells in sorted(result.failed_metrics.items()):
+        which = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        click.echo(
+            f"metric '{metric}' failed in {which}, whose other numbers are there: {min(cells.values())}", err=True
+        )
+    return CELLS_FAILED if failed or result.failed_metrics else 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ltbench.cli.options import leaderboards_option, places_of, records_option
+from ltbench.cli.options import leaderboards_option, leaderboards_words, places_of, records_option
 from ltbench.cli.output import print_json
 from ltbench.core.folders import store_root
 from ltbench.data_report import DataReport
@@ -42,8 +42,8 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
     found = find_cell(cell, places_of(records, leaderboards))
     record = found.record
     again = command_of(record, records)
-    if records is None and leaderboards != Path("leaderboards"):
-        again += f" --leaderboards {shlex.quote(str(leaderboards))}"
+    if records is None and leaderboards_words(leaderboards):
+        again += f" {shlex.join(leaderboards_words(leaderboards))}"
     log = _log(record, Store(store_root()))
     if only_log:
         if as_json:
@@ -74,6 +74,8 @@ def _log(record: Record, store: Any) -> dict[str, str]:
     logs = {key: text for key in (record.id, *record.spec["members"]) if (text := store.log(key))}
     if record.error is not None and record.error.log:
         logs[record.error.job or record.id] = record.error.log
+    if record.failed_metrics is not msgspec.UNSET:
+        logs |= {f"metric {name}": failure.log for name, failure in record.failed_metrics.items() if failure.log}
     return logs
 
 
@@ -116,6 +118,8 @@ def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) ->
             "failure", {"type": record.error.type, "message": record.error.message, "job": record.error.job}
         )
     yield from _block("metrics", record.metrics)
+    failed = {} if record.failed_metrics is msgspec.UNSET else record.failed_metrics
+    yield from _block("metrics that failed", {name: failure.message for name, failure in failed.items()})
     yield from _per_class(record)
     apart = {"counts", "classes", "report"}
     yield from _block("data", {key: value for key, value in record.data.items() if key not in apart})

@@ -13,8 +13,8 @@ from ltbench.errors import UsageError
 _DIFF_LINES = 60
 
 
-def splice(text: str, kind: str, block: Callable[[str], Sequence[str]], where: str) -> str:
-    """Return the text with the lines between each pair of markers replaced by `block(name)`.
+def splice(text: str, kind: str, block: Callable[[str], Sequence[str] | None], where: str) -> str:
+    """Return the text with the lines between each pair of markers replaced by `block(name)`, kept where that is None.
 
     Markers are lines: `<!-- ltbench:KIND NAME -->`, the name where there are several, and `<!-- /ltbench:KIND -->`.
     Raises `UsageError` naming `where` and the line of a marker without its partner.
@@ -23,16 +23,18 @@ def splice(text: str, kind: str, block: Callable[[str], Sequence[str]], where: s
     closing = re.compile(rf"<!-- /ltbench:{kind} -->\s*")
     lines: list[str] = []
     opened: tuple[int, str] | None = None
+    new_lines: Sequence[str] | None = None
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         start, end = opening.fullmatch(line), closing.fullmatch(line)
         if (start and opened) or (end and not opened):
             raise _unpaired(kind, where, number, line)
         if start:
             opened = (number, line)
-            lines += [line, *(f"{new}\n" for new in block(start[1] or ""))]
+            new_lines = block(start[1] or "")
+            lines += [line, *(f"{new}\n" for new in new_lines or ())]
         elif end:
             opened = None
-        if start is None and opened is None:
+        if start is None and (opened is None or new_lines is None):
             lines.append(line)
     if opened:
         raise _unpaired(kind, where, *opened)

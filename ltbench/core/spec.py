@@ -10,7 +10,8 @@ The specs:
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
-                "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale"}
+                "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
+                "average": "restart" where the recipe averages weights and the segment restarts, else left out}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
                 {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
@@ -22,13 +23,13 @@ whose segments begin alike pass through the same states, so one can resume from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from ltbench.core.checksums import digest
-from ltbench.technique import written
+from ltbench.technique import label_text
 
 PROTOCOL = "ltb1"
 """Version of the numbers: raised when the same spec would give other numbers."""
@@ -52,8 +53,19 @@ def label_of(technique: Mapping[str, Any] | None) -> str:
     """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
     if not technique:
         return ""
-    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])
+    return label_text(technique["name"], dict(sorted(technique["params"].items())))
+
+
+def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the specs of techniques anywhere in a spec or a list of specs."""
+    if isinstance(value, Mapping):
+        if "revision" in value and "distribution" in value:
+            yield value
+        for part in value.values():
+            yield from techniques_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from techniques_in(part)
 
 
 def stream_seed(seed: int, purpose: str) -> int:
@@ -90,6 +102,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...] = ()
     keep_state: bool = False
     """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
+    renew: bool = False
+    """For a cell: whether to derive the metrics that its record of success lacks."""
     extra: Spec = {}
     """What the job records and what cannot influence its numbers: for a cell, setting, labels and notes."""
 

@@ -23,11 +23,12 @@ import msgspec
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.core.spec import Job
+from ltbench.core.tracebacks import without_machine
 from ltbench.errors import ClusterError, StoreError, WorkerRefused
 from ltbench.executor import TASK_LEASE, Context, Outcome, Terms, Work
 from ltbench.executors.job_output import Output, last_words, output_path, remove_outputs
 from ltbench.executors.limits import check_enforceable, enforced, exceeded, memory_exceeded
-from ltbench.executors.perform import described, failure, finished, perform, prepared, without_machine
+from ltbench.executors.perform import described, failure, finished, perform, prepared
 from ltbench.executors.version_check import Versions, greet, versions
 from ltbench.registry.registry import Registry
 from ltbench.registry.source_digest import source_digest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,10 +11,19 @@ import msgspec
 import numpy as np
 
 from ltbench.core.spec import Job, Spec
+from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.plugin_calls import adjust_checked, compute_metrics, merge_checked, shape_text
-from ltbench.records.record import Provenance, seal
-from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Metric, Posthoc, Profile, View
+from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
+from ltbench.jobs.missing_metrics import (
+    installed_metrics,
+    missing_metrics,
+    with_missing_metrics,
+    without_missing_metrics,
+)
+from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, shape_text
+from ltbench.records.from_store import valid_record
+from ltbench.records.record import Failure, Provenance, Record, seal, validate
+from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
@@ -27,28 +36,59 @@ _STAGE_ORDER = list(STAGES)
 def derive(job: Job, context: Context) -> None:
     """Make the record of the cell `job` from the logits of its parents, and store it.
 
-    Raises `JobFailed`, naming the technique, where a plugin raises or returns a wrong shape or range.
+    A cell with a record of success gets the metrics that it lacks, and nothing else of it changes. A metric that fails
+    costs only its own numbers: the record names it in `failed_metrics`. Raises `JobFailed`, naming the technique, where
+    another plugin raises or returns a wrong shape or range.
     """
+    before = valid_record(job.key, context.store)
+    if before is None or before["status"] != "ok":
+        _make_record(job, context)
+    elif missing := missing_metrics(before, installed_metrics(context.registry)):
+        context.store.put_record(_renewed_record(job, context, validate(before), missing))
+
+
+def _make_record(job: Job, context: Context) -> None:
     started = time.perf_counter()
-    registry, store = context.registry, context.store
-    metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
-    # Each fit and prediction costs once, even where members share it.
-    fits = {key: store.meta(key) for key in dict.fromkeys(job.spec["members"])}
-    predicts = {key: store.meta(key) for key in dict.fromkeys(job.parents)}
-    labels, probabilities = _predict(job, context, fits)
-    counts = _training_counts(job, context, fits)
-    results = compute_metrics(registry, metrics, probabilities, labels, counts)
+    fits, predicts = _metas(job, context)
+    results, counts = _results(job, context, fits)
     first = fits[job.spec["members"][0]]
-    record = _common_fields(job) | results
+    record = _common_fields(job) | record_fields(results.by_name)
     record |= {
         "status": "ok",
         "data": first["data"] | {"counts": counts.tolist()},
         "cost": _cost(job, fits, predicts) | {"derive_seconds": time.perf_counter() - started},
         "environment": first.get("environment", {}),
-        "plugins": _provenance(job, [*fits.values(), *predicts.values()], metrics, registry),
+        "plugins": _provenance(job, [*fits.values(), *predicts.values()], results, context.registry),
         "curve": first.get("curve", {}),
     }
-    store.put_record(seal(record))
+    if results.failed:
+        record["failed_metrics"] = msgspec.to_builtins(results.failed)
+    context.store.put_record(seal(record))
+
+
+def _renewed_record(job: Job, context: Context, before: Record, missing: Collection[str]) -> dict[str, Any]:
+    fits, _ = _metas(job, context)
+    try:
+        results, _ = _results(job, context, fits)
+    except (JobFailed, DataError) as error:
+        # The record is as good as it was; only what it lacks cannot be computed.
+        failure = Failure(type=type(error).__name__, message=error.what, log=traceback_text(error))
+        return without_missing_metrics(before, missing, failure)
+    return with_missing_metrics(before, results, missing)
+
+
+def _metas(job: Job, context: Context) -> tuple[dict[str, Spec], dict[str, Spec]]:
+    """Return the metadata of the fits and of the predictions of a cell, by key."""
+    # Each fit and prediction costs once, even where members share it.
+    fits = {key: context.store.meta(key) for key in dict.fromkeys(job.spec["members"])}
+    return fits, {key: context.store.meta(key) for key in dict.fromkeys(job.parents)}
+
+
+def _results(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[MetricResults, IntArray]:
+    """Return what the metrics of a cell come to, and the class counts of its training subset, int64 [C]."""
+    labels, probabilities = _predict(job, context, fits)
+    counts = _training_counts(job, context, fits)
+    return compute_metrics(context.registry, probabilities, labels, counts), counts
 
 
 def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,13 +225,12 @@ def _total(name: str, parts: Iterable[Mapping[str, Any]]) -> Any:
 
 
 def _provenance(
-    job: Job, metas: Iterable[Mapping[str, Any]], metrics: Iterable[Metric], registry: Techniques
+    job: Job, metas: Iterable[Mapping[str, Any]], results: MetricResults, registry: Techniques
 ) -> list[dict[str, Any]]:
     """Return the provenance of every technique of the cell: as recorded by the jobs that used it, else as installed."""
     recorded = [plugin for meta in metas for plugin in meta.get("plugins", [])]
     specs = [*job.extra["techniques"], *(job.spec[stage] for stage in ("view", "posthoc", "ensemble"))]
-    used = [registry.build(spec) for spec in specs if spec]
-    installed = [registry.provenance(technique) for technique in (*used, *metrics)]
+    installed = [*(registry.provenance(registry.build(spec)) for spec in specs if spec), *results.made_by.values()]
     by_place: dict[tuple[int, str], Provenance] = {}
     for plugin in (msgspec.convert(plugin, Provenance) for plugin in (*recorded, *installed)):
         by_place.setdefault((_STAGE_ORDER.index(plugin.stage), plugin.name), plugin)

@@ -10,22 +10,21 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 
-from ltbench.columns import PER_CLASS
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import canonical, identity, predict_spec
 from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
-from ltbench.jobs.plugin_calls import compute_metrics
-from ltbench.records.record import Record
-from ltbench.stages import Metric, View
+from ltbench.jobs.metrics import close, compute_metrics, numbers_on_record
+from ltbench.records.record import Failure, Record
+from ltbench.stages import View
 from ltbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FOLDER: Final = "predictions"
 _COUNTS = "counts.json"
-_CLOSE = 1e-9
-"""Processors may round the last bit of an exponential differently; a changed logit moves more than that."""
 
 
 class Predictions(Protocol):
@@ -117,8 +114,10 @@ class Recomputed(NamedTuple):
     """Labels and metrics of a cell, computed from its predictions."""
 
     labels: IntArray
-    parts: dict[str, Any]
-    """`metrics`, `per_class` and `confusion`, as a record has them."""
+    numbers: dict[str, object]
+    """By name: `top1`, `per_class.f1`, `confusion`."""
+    failed: dict[str, Failure]
+    """Metrics that failed here."""
 
 
 def recompute(record: Record, registry: Techniques, stored: Predictions) -> Recomputed | None:
@@ -142,36 +141,20 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
             content[key] = logits
     # The same function as in a run, so an audit checks the numbers and not a second implementation.
     labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
-    metrics = [kind() for kind in registry.of("metric").values() if issubclass(kind, Metric)]
-    return Recomputed(labels, compute_metrics(registry, metrics, probabilities, labels, whole))
+    results = compute_metrics(registry, probabilities, labels, whole)
+    return Recomputed(labels, results.by_name, results.failed)
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
     """Return the numbers of a record that contradict its predictions, and those that no installed metric computes."""
     wrong, unknown = [], []
-    computed = {"confusion": None} | _by_name(**again.parts)
-    for name, value in _by_name(record.metrics, record.per_class, record.confusion or None).items():
-        if name not in computed:
+    for name, value in numbers_on_record(record).items():
+        if name not in again.numbers:
             unknown.append(name)
-        elif not _close(value, computed[name]):
-            shown = f" is {value} on record and {computed[name]} by the predictions" if name in record.metrics else ""
+        elif not close(value, again.numbers[name]):
+            shown = f" is {value} on record and {again.numbers[name]} by the predictions" * (name in record.metrics)
             wrong.append(f"{name}{shown}")
     return wrong, unknown
-
-
-def _by_name(
-    metrics: Mapping[str, object], per_class: Mapping[str, object], confusion: object = None
-) -> dict[str, object]:
-    numbers = {**metrics, **{PER_CLASS + name: values for name, values in per_class.items()}}
-    return numbers if confusion is None else numbers | {"confusion": confusion}
-
-
-def _close(recorded: object, computed: object) -> bool:
-    if isinstance(recorded, list) and isinstance(computed, list):
-        return len(recorded) == len(computed) and all(map(_close, recorded, computed))
-    if isinstance(recorded, (int, float)) and isinstance(computed, (int, float)):
-        return abs(recorded - computed) <= _CLOSE
-    return recorded is computed
 
 
 def export(records: Iterable[Record], store: Store, registry: Techniques, folder: Path) -> tuple[int, list[Record]]:

@@ -21,7 +21,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers are bit-identical."""
+    """Whether all numbers that both have are bit-identical: one may be made with more metrics than the other."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]
@@ -65,32 +65,30 @@ def same_results(first: Record, second: Record) -> bool:
 
     A metric that was installed between two runs changes none of the others.
     """
-    if result_digest(first) == result_digest(second):
-        return True
-    metrics, per_class = first.metrics.keys() & second.metrics.keys(), first.per_class.keys() & second.per_class.keys()
-    if not metrics or (
-        metrics == first.metrics.keys() == second.metrics.keys() and per_class == first.per_class.keys()
-    ):
+    # Without top-1 accuracy nothing of weight would be compared.
+    if (TOP1 in first.metrics) != (TOP1 in second.metrics):
         return False
-    one, two = (
-        msgspec.structs.replace(
-            record,
-            metrics={name: record.metrics[name] for name in metrics},
-            per_class={name: record.per_class[name] for name in per_class},
-        )
-        for record in (first, second)
+    return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
+
+
+def _shared(record: Record, other: Record) -> Record:
+    """Return the record without the numbers that the other one lacks."""
+    return msgspec.structs.replace(
+        record,
+        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
+        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
+        confusion=record.confusion if other.confusion else [],
     )
-    return result_digest(one) == result_digest(two)
 
 
 def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
-    Times, machine, versions, learning curve and error depend on when and where a cell ran, and are left out. So is the
+    Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out. So is the
     report on files, as it also tells of those that were not read.
     """
     data = {key: value for key, value in record.data.items() if key != "report"}
     common = msgspec.structs.replace(
-        record, data=data, cost={}, environment={}, curve={}, plugins=[], error=None, digest=""
+        record, data=data, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
     )  # fmt: skip
     return digest(canonical(common), 32)

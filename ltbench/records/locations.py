@@ -16,6 +16,8 @@ from ltbench.store.store import Store
 
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
 _LISTED = 10
+LOCAL = "local"
+"""The folder below that of leaderboards with the pages of runs on this machine; the others are published ones."""
 
 
 class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,31 +70,52 @@ def location(path: Path) -> RecordsLocation:
 
 
 def find_location(text: str, leaderboards: Path) -> RecordsLocation:
-    """Return the location of a leaderboard's name or of a path.
+    """Return the location of a leaderboard's name or of a path; of two pages with one name the published one.
 
     Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
     """
-    if (leaderboards / text / FILE).is_file():
-        return location(leaderboards / text)
+    if folders := named(text, leaderboards):
+        return location(folders[0])
     path = Path(text)
     if path.exists() or path.parent != Path() or path.suffix:
         return location(path)
-    raise UnknownName.of(
-        "leaderboard", text, (each.path.name for each in published(leaderboards)), where=str(leaderboards)
-    )
+    raise unknown_leaderboard(text, leaderboards)
+
+
+def named(name: str, leaderboards: Path) -> list[Path]:
+    """Return the folders with records of a leaderboard's name: the published one, then the local one.
+
+    `local/NAME` names the local one alone.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        return []
+    candidates = (leaderboards / name, leaderboards / LOCAL / name)
+    return [folder for folder in candidates if (folder / FILE).is_file()]
+
+
+def unknown_leaderboard(name: str, leaderboards: Path) -> UnknownName:
+    """Return the error for a name without a leaderboard, with the nearest ones."""
+    known = (place.path.relative_to(leaderboards).as_posix() for place in pages(leaderboards))
+    return UnknownName.of("leaderboard", name, known, where=str(leaderboards))
 
 
 def published(leaderboards: Path) -> list[RecordsLocation]:
-    """Return the folders of suites below a folder, by name."""
+    """Return the folders of published leaderboards below a folder, by name."""
     if not leaderboards.is_dir():
         return []
     return [RecordsLocation(path=path.parent, kind="suite") for path in sorted(leaderboards.glob(f"*/{FILE}"))]
 
 
+def pages(leaderboards: Path) -> list[RecordsLocation]:
+    """Return the folders of all leaderboards below a folder: published ones, then those of runs on this machine."""
+    return [*published(leaderboards), *published(leaderboards / LOCAL)]
+
+
 def places(leaderboards: Path, store: Path) -> list[RecordsLocation]:
-    """Return the default locations of a cell: the leaderboards, then the store."""
+    """Return the default locations of a cell: published leaderboards, local ones, then the store."""
     return [
-        *published(leaderboards),
+        *pages(leaderboards),
         *([RecordsLocation(path=store, kind="store")] if (store / "records").is_dir() else []),
     ]
 

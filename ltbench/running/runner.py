@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from ltbench.core.signals import SignalCount, StopNow, catch_signals
 from ltbench.core.spec import Job
 from ltbench.errors import Interrupted
@@ -46,18 +48,20 @@ def run(
     *,
     prediction: Prediction | None = None,
     keep_states: Collection[str] = (),
+    renew: Collection[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Summary:
     """Run the jobs that a plan still lacks. What the store has, records or artefacts, is not made again.
 
     prediction: the known durations of jobs; it learns from this run. keep_states: fits whose state a later plan
-    continues; every other state is removed once no job that is left needs it. on_event: called in this thread.
+    continues; every other state is removed once no job that is left needs it. renew: cells with a record of success
+    that lacks metrics, which are derived from stored logits and never trained for. on_event: called in this thread.
 
     Raises `Interrupted` after SIGINT or SIGTERM (one: running jobs are finished; two: they are killed), and
     `StoreError` where the store cannot be written.
     """
     pruning = Pruning(plan.jobs, context.store, keep_states)
-    walk = _Run(plan, context, executor, options, prediction or Prediction(), pruning, on_event)
+    walk = _Run(plan, context, executor, options, prediction or Prediction(), pruning, renew, on_event)
     try:
         with catch_signals() as walk.signals:
             return walk.until_done()
@@ -69,7 +73,7 @@ def run(
 class _Run:
     def __init__(
         self, plan: Jobs, context: Context, executor: Executor, options: RunOptions, prediction: Prediction,
-        pruning: Pruning, on_event: Callable[[Event], None],
+        pruning: Pruning, renew: Collection[str], on_event: Callable[[Event], None],
     ) -> None:  # fmt: skip
         self.plan, self.store, self.executor = plan, context.store, executor
         self.options, self.pruning, self.on_event = options, pruning, on_event
@@ -77,12 +81,16 @@ class _Run:
         status = {cell.key: valid_status(cell.key, self.store) for cell in cells}
         failed = [key for key, state in status.items() if state == "failed"]
         settled = {key for key, state in status.items() if state == "ok"}
+        renewed = {key: msgspec.structs.replace(plan.jobs[key], renew=True) for key in settled.intersection(renew)}
+        # Logits may have been cleaned away since the plan was compared with the store.
+        renewed = {key: job for key, job in renewed.items() if all(map(self.store.has, job.reads))}
+        settled -= renewed.keys()
         self.counts = RunCounts(cells=len(cells), slots=executor.slots, prediction=prediction)
         self.counts.cached = self.counts.done = len(settled)
         if not options.retry_failed:
             self.counts.failed += failed
             settled.update(failed)
-        jobs = jobs_to_run(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store)
+        jobs = jobs_to_run(plan.jobs, [cell for cell in cells if cell.key not in settled], self.store) | renewed
         self.ready = ReadyQueue(plan.jobs, jobs)
         self.counts.add(jobs.values())
         self.tasks: list[set[str]] = []
@@ -213,6 +221,9 @@ class _Run:
 
     def after_failure(self, job: Job, outcome: Outcome) -> None:
         lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
+        if lost and job.renew:
+            self.fail(job, outcome.error or {})  # its record stays, and nothing is trained for a metric
+            return
         if lost and self.remakes[job.key] < _REMAKES:
             # A parent was quarantined as damaged, or someone removed it: recompute it, then try this job again.
             self.remakes[job.key] += 1

@@ -10,6 +10,7 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.executor import Context
+from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
 from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.planning.plan import Plan
 from ltbench.records.from_store import valid_record
@@ -30,6 +31,10 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Cells that failed before; a run tries them again."""
     stale: dict[str, list[str]]
     """Cells whose record was made by another version of a plugin, with the differences."""
+    derivable: dict[str, dict[str, str]]
+    """Cells whose record lacks metrics that stored logits give: cell -> metric -> what is to be said of it."""
+    underivable: dict[str, dict[str, str]]
+    """The same for cells whose logits are gone."""
     trainings: int
     """Trainings of the cells. A training may consist of several jobs, as another one may branch off in between."""
     trainings_naive: int
@@ -50,6 +55,8 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
             passes_naive=self.passes_naive + other.passes_naive,
             failed=self.failed + other.failed,
             stale=self.stale | other.stale,
+            derivable=self.derivable | other.derivable,
+            underivable=self.underivable | other.underivable,
             trainings=self.trainings + other.trainings,
             trainings_naive=self.trainings_naive + other.trainings_naive,
             forecast=self.forecast + other.forecast,
@@ -57,19 +64,24 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_done(self) -> int:
-        """Cells with a valid record of success."""
-        return self.jobs["cell"] - self.missing["cell"]
+        """Cells with a valid record of success, whatever metrics it lacks."""
+        return self.jobs["cell"] - self.missing["cell"] + len(self.derivable)
 
 
-def plan_status(plan: Plan, context: Context, prediction: Prediction, *, workers: int) -> PlanStatus:
+def plan_status(
+    plan: Plan, context: Context, prediction: Prediction, *, workers: int, retry_failed: bool = True
+) -> PlanStatus:
     """Compare a plan with the store. Nothing runs, but records are examined and damaged ones quarantined.
 
-    workers: how many the predicted run has.
+    workers: how many the predicted run has. retry_failed: whether it computes metrics again that failed before.
     """
     store = context.store
     failed: list[str] = []
     stale: dict[str, list[str]] = {}
+    derivable: dict[str, dict[str, str]] = {}
+    underivable: dict[str, dict[str, str]] = {}
     wanted: list[Job] = []
+    metrics = installed_metrics(context.registry)
     current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
         record = valid_record(cell.key, store)
@@ -77,19 +89,31 @@ def plan_status(plan: Plan, context: Context, prediction: Prediction, *, workers
             wanted.append(cell)
             if record is not None:
                 failed.append(cell.key)
-        elif changes := differences(record["plugins"], context.registry, current):
+            continue
+        if missing := missing_metrics(record, metrics, retry_failed=retry_failed):
+            if all(map(store.has, cell.reads)):
+                wanted.append(cell)
+                derivable[cell.key] = missing
+            else:
+                underivable[cell.key] = missing
+        # What a removed metric computed stays, and what is missing is said above.
+        current_metrics = metrics.keys() - missing.keys()
+        others = [p for p in record["plugins"] if p["stage"] != "metric" or p["name"] in current_metrics]
+        if changes := differences(others, context.registry, current):
             stale[cell.key] = changes
-    missing = {key: job for key, job in jobs_to_run(plan.jobs, wanted, store).items() if key not in plan.repeated}
+    to_run = {key: job for key, job in jobs_to_run(plan.jobs, wanted, store).items() if key not in plan.repeated}
     return PlanStatus(
         jobs=_by_kind(job for key, job in plan.jobs.items() if key not in plan.repeated),
-        missing=_by_kind(missing.values()),
+        missing=_by_kind(to_run.values()),
         passes=plan.passes_shared,
         passes_naive=plan.passes_naive,
         failed=failed,
         stale=stale,
+        derivable=derivable,
+        underivable=underivable,
         trainings=len(plan.trainings),
         trainings_naive=plan.trainings_naive,
-        forecast=prediction.forecast(missing, workers=workers),
+        forecast=prediction.forecast(to_run, workers=workers),
     )
 
 

@@ -36,9 +36,14 @@ META = "meta.json"
 _log = logging.getLogger("ltbench.store.store")
 
 
+class _Message(msgspec.Struct, frozen=True):
+    message: str
+
+
 class _Head(msgspec.Struct, frozen=True):
     id: str
     status: str
+    failed_metrics: dict[str, _Message] = {}
 
 
 class Store:
@@ -208,10 +213,19 @@ class Store:
 
     def status(self, cell: str) -> str | None:
         """Return `ok`, `failed`, or None where there is no record; faster than reading the record."""
+        head = self._head(cell)
+        return None if head is None else head.status
+
+    def failed_metrics(self, cell: str) -> dict[str, str]:
+        """Return why metrics failed in a cell that succeeded, by the name of the metric; empty without a record."""
+        head = self._head(cell)
+        return {} if head is None else {name: failure.message for name, failure in head.failed_metrics.items()}
+
+    def _head(self, cell: str) -> _Head | None:
         content = self._record_content(cell)
         with contextlib.suppress(msgspec.MsgspecError):
             if content is not None and (head := msgspec.json.decode(content, type=_Head)).id == cell:
-                return head.status
+                return head
         return None
 
     def cells(self, beginning: str = "") -> list[str]:

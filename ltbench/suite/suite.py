@@ -24,25 +24,37 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A question: which data, which imbalance, which techniques, which recipe, which seeds."""
 
     schema: Literal[1]
+    """Version of this format."""
     name: Name
+    """Name of the suite, of its folder of results, and of its file without `.toml`."""
     title: str
+    """Heading of the page."""
     question: str
+    """What the suite asks, in a sentence or two below the heading."""
     notes: str = ""
     """Remarks for the reader of the leaderboard, such as that the trainings are short."""
     datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Data sets, written as on a command line: `cifar10`, `image_folder[path=photos]`."""
     profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
+    """Profiles of class counts: how many images of each class are kept for an imbalance factor."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
+    """Images of the most frequent class over those of the least frequent one; 1 is balanced."""
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Models to train, each with every data set."""
     techniques: tuple[str, ...] = ()
     """Techniques to combine: at most one per stage, the stage's baseline where none is picked."""
     combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
     """Explicit combinations to run beside the baseline, instead of a strategy over `techniques`."""
     strategy: Strategy = "all"
+    """Which combinations of `techniques` are run: all, each alone, pairs, one more each time, or all but one."""
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
+    """Most techniques of a combination; no limit by default."""
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    """Training seeds: initial weights, order of images, augmentation."""
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
     recipe: Recipe
+    """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
     metric: str = ""
@@ -57,7 +69,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     claims: tuple[Claim, ...] = ()
     """Conclusions of the report; the leaderboard judges each of them."""
     figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
-    """Figures of the page, from `published.FIGURES`."""
+    """Figures of the page, each once; see docs/suites.md."""
     highlight: Combination | None = None
     """The combination that figures compare with the reference; by default the best of each factor."""
     reference: Combination = ()
@@ -103,21 +115,30 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def find_suite(name: str | Path, registry: Techniques) -> Suite:
     """Return the suite with this name, or of this file."""
+    return read_suite(suite_path(name, registry))
+
+
+def suite_path(name: str | Path, registry: Techniques) -> Path:
+    """Return the file of an installed suite, or the path that is given; raise `UnknownName` for neither."""
     path = Path(name)
     if str(name) in registry.suites:
-        return read_suite(registry.suites[str(name)])
+        return registry.suites[str(name)]
     if path.suffix == ".toml" or path.parent != Path():
-        return read_suite(path)
+        return path
     raise UnknownName.of("suite", str(name), registry.suites, where="a suite is a name or the path of a .toml file")
 
 
 def read_suite(path: Path) -> Suite:
     """Read a suite file. Raises `SuiteError` naming the file, the key and the allowed values."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin a file with a mark
     except OSError as error:
         raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SuiteError(
+            f"suite file {path} is not TOML", why=str(error), fix="save it in the encoding UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
     _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ltbench.core.words import with_article
 from ltbench.errors import LtbenchError
 from ltbench.stages import LinearClassifier, Member
 from ltbench.testing.check import per_setting
@@ -156,7 +157,7 @@ def members_name_models(on: Subject) -> None:
         except LtbenchError as error:
             raise failed(f"it names the member '{member.model}': {error.what}", "an installed model", fix) from None
         if stage != "model":
-            raise failed(f"it names '{member.model}', a {stage}, as a member", "a model", fix)
+            raise failed(f"it names '{member.model}', {with_article(stage)}, as a member", "a model", fix)
 
 
 @per_setting
@@ -192,14 +193,14 @@ def values_are_finite_or_none(on: Subject) -> None:
 
     Tested also with classes without test images, classes that are never predicted, and only correct predictions.
     """
-    from ltbench.jobs.plugin_calls import compute_metrics
+    from ltbench.jobs.metrics import checked_numbers
 
     for inputs in (Inputs(), Inputs(2), Inputs(counts=with_rare())):
         probabilities = inputs.probabilities()
         best = probabilities.argmax(1)
         for labels in (inputs.batch_labels, 0 * inputs.batch_labels, best):
-            compute_metrics(
-                on.provenance, [on.technique], probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
+            checked_numbers(
+                on.provenance, on.technique, probabilities.copy(), inputs.array("labels", labels), inputs.class_counts
             )
 
 

@@ -153,7 +153,8 @@ class _Examiner:
         wrong, unknown = contradictions(record, recomputed)
         yield from (Finding("wrong", where, what) for what in wrong)
         if unknown:
-            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}")
+            failing = "".join(f"; {failure.message}" for failure in recomputed.failed.values())
+            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}{failing}")
         labels = self.test_labels(record)
         if isinstance(labels, str):
             yield Finding("note", record.setting.dataset, labels)

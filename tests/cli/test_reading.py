@@ -59,6 +59,36 @@ def test_show_of_nothing_known_names_the_nearest() -> None:
     assert "mixup" in result.exception.fix
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("quikc", "did you mean quick?"),
+        ("lcoal", "did you mean local?"),
+        ("loss", "ltbench list loss"),
+        ("timm/resnet18", "did you mean resnet18?"),
+        ("resnet18.a1_in1k", "did you mean resnet18?"),
+    ],
+)
+def test_show_leads_on_from_what_is_no_technique(name: str, fix: str) -> None:
+    result = call("show", name)
+    assert isinstance(result.exception, LtbenchError)
+    assert result.exception.exit_code == 4
+    assert fix in result.exception.fix
+
+
+def test_show_lists_a_family() -> None:
+    text = printed("show", "timm")
+    assert text.startswith("timm: a family of 1,")
+    assert "\nThe models of timm.\n" in text
+    assert "resnet18," in text
+    facts = json.loads(printed("show", "timm", "--json"))
+    assert {"resnet18", "vit_tiny_patch16_224"} < set(facts["names"])
+    result = call("plan", "--plugins", "timm")
+    assert isinstance(result.exception, LtbenchError)
+    assert "is a family of 1," in result.exception.what
+    assert "ltbench show timm" in result.exception.fix
+
+
 def test_a_plugin_file_is_listed(tmp_path: Path) -> None:
     file = tmp_path / "my_loss.py"
     file.write_text(loss_source("my_loss"))
@@ -102,9 +132,19 @@ def test_plan_says_what_is_left_out_and_why(planned: tuple[str, ...]) -> None:
     assert "needs" in reasons["drw"]
 
 
+def test_plan_and_run_say_once_what_of_a_recipe_cannot_take_effect(planned: tuple[str, ...], tmp_path: Path) -> None:
+    asked = ("--plugins", "mixup", "--set", "steps=2", "--set", "ema=0.9", "--set", "warmup=0.0")
+    note = "ema = 0.9 is not reached in 2 steps"
+    assert [text[:35] for text in json.loads(printed(*planned, *asked, "--json"))["notes"]] == [note]
+    assert printed(*planned, *asked).count(f"note        {note}") == 1
+    run = ("run", *planned[1:], *asked, "--executor", "inline", "--leaderboards", tmp_path / "pages")
+    assert call(*run).stderr.count(f"note: {note}") == 1
+
+
 def test_plan_of_everything_in_pairs_is_made_in_parts(planned: tuple[str, ...]) -> None:
     facts = json.loads(printed(*planned, "--json", "--all", "--max-techniques", "2"))
     assert facts["cells"] > 300
+    assert facts["notes"] == []
     assert facts["jobs"]["cell"] == facts["cells"]
 
 

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 import pytest
+from support import call, suite_source
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.running.reproduce_command import reproducing
+from ltbench.cli.running.page_of_run import page_of_run
+from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.cli.units import Size, Span
+from ltbench.core.atomic_files import check_writable
+from ltbench.errors import StoreError
 from ltbench.registry.registry import Registry
-from ltbench.suite.suite import changed, find_suite
+from ltbench.suite.suite import find_suite, suite_path
 
 ASKED = dict.fromkeys(
     ("plugins", "strategy", "max_techniques", "datasets", "profiles", "models", "imbalance_factors", "seeds"), None
-) | {"suite_name": "quick", "everything": False, "settings": ()}
+) | {"suite_name": "quick", "everything": False, "settings": (), "metric": ""}
 
 
 @pytest.mark.parametrize(
@@ -59,17 +66,85 @@ def test_a_setting_changes_the_recipe_and_epochs_and_steps_replace_each_other(re
     assert (suite.recipe.steps, suite.recipe.epochs, suite.recipe.lr) == (7, None, 0.5)
 
 
-def command(registry: Registry, labels: set[str] | None = None, **changes: object) -> str:
-    suite = changed(find_suite("quick", registry), **changes)
-    labels = set(suite.techniques) if labels is None else labels
-    return reproducing(suite, labels, set(suite.seed_pairs()), registry)
+def command(registry: Registry, suite_name: str = "quick", file: Path | None = None, **options: object) -> str:
+    base = find_suite(suite_name, registry)
+    return suite_command(asked_suite(registry, **ASKED | {"suite_name": suite_name} | options), base, registry, file)
 
 
 def test_the_command_of_a_page_says_what_differs_from_the_suite(registry: Registry) -> None:
     assert command(registry) == "ltbench run --suite quick"
-    assert command(registry, techniques=["tta", "mixup"]) == "ltbench run --suite quick --plugins mixup,tta"
-    assert command(registry, {"focal", "mixup"}).endswith("--plugins focal,mixup")
-    assert command(registry, imbalance_factors=[10]) == "ltbench run --suite quick --imbalance-factors 10"
-    assert command(registry, imbalance_factors=[10, 20], seeds=[0, 7]).endswith("--imbalance-factors 10,20 --seeds 0,7")
-    recipe = {"steps": 5, "precision": "fp32"}
-    assert "--set steps=5" in command(registry, recipe=recipe)
+    assert command(registry, plugins="cb_sampler,tta,label_smooth,mixup") == "ltbench run --suite quick"
+    assert command(registry, plugins="tta,mixup") == "ltbench run --suite quick --plugins mixup,tta"
+    assert command(registry, plugins="") == "ltbench run --suite quick --plugins ''"
+    assert command(registry, imbalance_factors="10") == "ltbench run --suite quick --imbalance-factors 10"
+    assert command(registry, imbalance_factors="10,20", seeds="0,7").endswith("--imbalance-factors 10,20 --seeds 0,7")
+    assert command(registry, settings=("steps=5",)).endswith("--set steps=5")
+    assert command(registry, everything=True, max_techniques=2) == "ltbench run --suite quick --all --max-techniques 2"
+    assert command(registry, file=Path("my suites/a.toml")) == "ltbench run --suite 'my suites/a.toml'"
+
+
+COMMANDS = (
+    {"plugins": "mixup[alpha=0.2,1],focal"}, {"plugins": "tta,exp50,convnet[width=4]"}, {"plugins": "linear"},
+    {"strategy": "cumulative", "plugins": "tta,mixup,cb_sampler"}, {"strategy": "pairs"}, {"everything": True},
+    {"datasets": "cifar10,fashion_mini"}, {"models": "convnet[width=4],resnet20"}, {"max_techniques": 0},
+    {"profiles": "step"}, {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")},
+    {"settings": ("ema=0.9", "nesterov=false")}, {"metric": "macro_f1"}, {"suite_name": "report-wong-fast", "strategy": "all"},
+    {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"suite_name": "report-jiang-fast", "settings": ("epochs=1",), "seeds": "5"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("options", COMMANDS, ids=str)
+def test_the_command_of_a_page_asks_for_what_was_asked(registry: Registry, options: dict[str, object]) -> None:
+    """The printed command is read by the command line itself: it makes the same cells under the same name."""
+    from ltbench.cli.run import command as run
+
+    once = command(registry, **options)
+    with run.make_context("run", shlex.split(once)[2:]) as context:
+        read = {name: context.params[name] for name in ASKED}
+    assert command(registry, **read) == once
+    pages = [
+        page_of_run(asked_suite(registry, **ASKED | asked), suite_path(str(asked.get("suite_name", "quick")), registry), registry,
+                    Path("leaderboards"), None)
+        for asked in (options, read)
+    ]  # fmt: skip
+    assert pages[0].folder == pages[1].folder
+    assert pages[0].definition == pages[1].definition
+
+
+@pytest.mark.parametrize("place", ["a file", "a file on the way", "a folder that takes no file"])
+def test_a_leaderboard_that_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path, place: str) -> None:
+    folder = {
+        "a file": tmp_path / "boards",
+        "a file on the way": tmp_path / "file" / "boards",
+        "a folder that takes no file": Path("/proc/boards"),
+    }[place]
+    if place == "a folder that takes no file" and not Path("/proc").is_dir():
+        pytest.skip("this system has no /proc")
+    (tmp_path / "file").touch()
+    if place == "a file":
+        (folder / "local").mkdir(parents=True)
+        (folder / "local" / "tiny").touch()
+    source = suite_source("tiny", {"steps": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, seeds=[0])
+    (tmp_path / "tiny.toml").write_text(source)
+    with pytest.raises(StoreError, match="the leaderboard cannot be written") as refused:
+        call("run", "--suite", tmp_path / "tiny.toml", "--executor", "inline", "--store", tmp_path / "store",
+             "--leaderboards", folder)  # fmt: skip
+    assert "--leaderboards FOLDER" in refused.value.fix
+    assert not list((tmp_path / "store").glob("jobs/*/*"))
+
+
+def test_a_page_that_cannot_be_published_is_found_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "tiny").touch()
+    source = suite_source("tiny", {"steps": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, seeds=[0])
+    (tmp_path / "tiny.toml").write_text(source)
+    with pytest.raises(StoreError, match="the published page cannot be written"):
+        call("run", "--suite", tmp_path / "tiny.toml", "--executor", "inline", "--store", tmp_path / "store", "--publish",
+             "--leaderboards", tmp_path / "boards")  # fmt: skip
+    assert not list((tmp_path / "store").glob("jobs/*/*"))
+
+
+def test_looking_whether_a_leaderboard_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "tiny", "the leaderboard", fix="")
+    assert list(tmp_path.iterdir()) == []

@@ -168,6 +168,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
 
     from ltbench.core import checksums
     from ltbench.core.folders import data_root
+    from ltbench.jobs.metrics import record_fields
     from ltbench.jobs.saved_predictions import recompute
     from ltbench.records.locations import location
     from ltbench.registry.registry import Registry
@@ -188,7 +189,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
 
         again = recompute(record, registry, FolderPredictions(folder))
         assert again is not None
-        records.append(seal(msgspec.to_builtins(record) | again.parts))
+        records.append(seal(msgspec.to_builtins(record) | record_fields(again.numbers)))
     (bundle / "records.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
     findings = examine(location(bundle), registry, data_root()).findings
     assert {f.what for f in findings if f.level == "wrong"} == {

@@ -30,7 +30,7 @@ RULES = (
     Rule(r"python3 -m venv \S+ && \. \S+/bin/activate", "true", "the environment of the tests is one"),
     Rule(
         r"\bltbench run\b",
-        "ltbench run --executor inline --set steps=4 --imbalance-factors 100 --seeds 0",
+        "ltbench run --executor inline --set steps=4 --imbalance-factors 100 --seeds 0 --name quick",
         "four steps of every training in this process: options of the page come later and win",
     ),
     Rule(r"--set epochs=5\b", "", "see above"),
@@ -39,7 +39,7 @@ RULES = (
     Rule(r" --open\b", "", "there is nobody to look at it"),
     Rule(
         r"\b3f85e2\b",
-        '$(grep -ohm1 \'"id":"......\' leaderboards/*/records.jsonl | tail -c7)',
+        '$(grep -rohm1 --include=records.jsonl \'"id":"......\' leaderboards | tail -c7)',
         "a cell of a run of four steps has another identity",
     ),
 )

@@ -83,7 +83,7 @@ def run_toml(block: Block, folder: Path) -> None:
     if "schema" in read:
         (folder / "suite.toml").write_text(block.text)
         read_suite(folder / "suite.toml")
-    elif "project" not in read:
+    elif not read.keys() & {"project", "rule"}:  # files of other tools
         missing = "".join(line for line in SUITE.splitlines(keepends=True) if line.split(" =")[0] not in read)
         text = missing + block.text + ("" if "recipe" in read else RECIPE)
         (folder / "part.toml").write_text(text)
@@ -133,7 +133,7 @@ def test_every_substitution_is_needed(rule) -> None:
 
 
 def test_what_a_page_says_of_its_length_comes_after_what_is_put_there() -> None:
-    assert substituted("ltbench run --seeds 1").endswith("--seeds 0 --seeds 1")
+    assert substituted("ltbench run --seeds 1").endswith("--seeds 0 --name quick --seeds 1")
 
 
 def test_what_a_reader_has_done_before_is_needed() -> None:

@@ -7,9 +7,9 @@ from fakes import WORK, make
 from support import make_executor
 
 from ltbench.core.plugins import PluginOrigin
+from ltbench.core.tracebacks import without_machine
 from ltbench.errors import JobFailed, StoreError, UsageError
 from ltbench.executor import Terms
-from ltbench.executors import perform
 from ltbench.executors.inline import Inline
 
 
@@ -125,4 +125,4 @@ def test_logs_name_files_as_python_finds_them(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path / "home")
     log = f'  File "{tmp_path}/site/pack/mod.py", line 1\n  File "{tmp_path}/home/own/x.py", line 2\n'
-    assert perform.without_machine(log) == '  File "pack/mod.py", line 1\n  File "~/own/x.py", line 2\n'
+    assert without_machine(log) == '  File "pack/mod.py", line 1\n  File "~/own/x.py", line 2\n'

@@ -32,13 +32,13 @@ def test_one_signal_lets_the_page_be_written(
     number: signal.Signals, undisturbed: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = Trial(tmp_path, store=undisturbed.root)
-    publish = parts.publish_suite
+    publish = parts.write_local_page
 
     def disturbed(*args: object) -> list[Path]:
         signal.raise_signal(number)
         return publish(*args)
 
-    monkeypatch.setattr(parts, "publish_suite", disturbed)
+    monkeypatch.setattr(parts, "write_local_page", disturbed)
     trial.publish(code=INTERRUPTED)
     assert trial.published() == undisturbed.published()
 

@@ -27,10 +27,12 @@ def again(place: Path) -> str:
 
 def test_a_second_run_says_that_the_page_is_up_to_date_and_writes_nothing(place: Path) -> None:
     assert "written: " in again(place)  # nobody has noted anything of this copy
-    page = place / "leaderboards" / "tiny" / "README.md"
+    page = place / "leaderboards" / "local" / "tiny" / "README.md"
     before = {path: path.stat().st_mtime_ns for path in page.parent.rglob("*")}
     said = again(place)
-    assert f"up to date: {page}; ltbench leaderboard tiny prints it" in said
+    assert (
+        f"up to date: {page}; ltbench leaderboard local/tiny --leaderboards {place / 'leaderboards'} prints it" in said
+    )
     assert "written: " not in said
     assert {path: path.stat().st_mtime_ns for path in page.parent.rglob("*")} == before
 
@@ -38,7 +40,7 @@ def test_a_second_run_says_that_the_page_is_up_to_date_and_writes_nothing(place:
 @pytest.mark.parametrize("name", NAMES[:2])
 def test_a_file_that_was_changed_or_is_gone_is_made_again(name: str, place: Path) -> None:
     again(place)
-    file = place / "leaderboards" / "tiny" / name
+    file = place / "leaderboards" / "local" / "tiny" / name
     whole = file.read_bytes()
     file.write_bytes(whole + b" ")
     assert "written: " in again(place)
@@ -50,7 +52,7 @@ def test_a_file_that_was_changed_or_is_gone_is_made_again(name: str, place: Path
 
 def test_a_figure_that_does_not_belong_there_goes(place: Path) -> None:
     again(place)
-    stray = place / "leaderboards" / "tiny" / "figures" / "stray.svg"
+    stray = place / "leaderboards" / "local" / "tiny" / "figures" / "stray.svg"
     stray.write_text("<svg/>")
     again(place)
     assert not stray.exists()

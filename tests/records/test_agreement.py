@@ -37,3 +37,11 @@ def test_without_top1_there_is_no_band() -> None:
     found = agreement(then, now)
     assert (found.gap, found.within(1.0)) == (None, False)
     assert found.metrics["top1"] == (None, 0.7)
+
+
+def test_a_metric_that_one_of_them_was_made_without_is_no_difference() -> None:
+    then, now = record(environment=HERE), record(scores={"gmean": 0.5, "top1": 0.7}, environment=HERE)
+    assert agreement(then, now).same
+    assert agreement(now, then).same
+    lost = record(metrics={"ece": 0.08}, environment=HERE)
+    assert not agreement(then, lost).same

@@ -25,14 +25,14 @@ from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
 
 
-def inline(here, what, on_event=lambda event: None, **options):
+def inline(here, what, on_event=lambda event: None, renew=(), **options):
     with Inline(here, Terms(work=WORK)) as executor:
-        return run(what, here, executor, RunOptions(**options), on_event=on_event)
+        return run(what, here, executor, RunOptions(**options), renew=renew, on_event=on_event)
 
 
-def local(here, what, workers=2, timeout=None, on_event=lambda event: None, **options):
+def local(here, what, workers=2, timeout=None, on_event=lambda event: None, renew=(), **options):
     with Local(here, Terms(workers=workers, work=WORK, timeout=timeout)) as executor:
-        return run(what, here, executor, RunOptions(**options), on_event=on_event)
+        return run(what, here, executor, RunOptions(**options), renew=renew, on_event=on_event)
 
 
 def test_everything_is_done_once_and_in_order(here):
@@ -438,3 +438,33 @@ def test_a_small_job_costs_little(here):
         run(what, here, executor)
         seconds = time.perf_counter() - started
     assert seconds / 600 < 0.020
+
+
+# --- metrics that are added later -----------------------------------------------------------------------------------
+
+
+def test_a_cell_is_derived_again_where_its_logits_are_and_trained_for_never(here):
+    inline(here, family())
+    summary = inline(here, family(), renew=["cell1"])
+    assert (summary.done, summary.cached, summary.ran) == (1, 0, {"cell": 1})
+    shutil.rmtree(here.store.path("fit1"))
+    summary = inline(here, family(), renew=["cell1"])
+    assert (summary.done, summary.cached, summary.ran) == (1, 1, {})
+
+
+@pytest.mark.parametrize("execute", [inline, local])
+def test_logits_that_are_found_damaged_while_a_metric_is_derived_cost_no_training_and_no_record(here, execute):
+    inline(here, family())
+    (here.store.path("fit1") / "meta.json").write_text("{ }")
+    fresh = context(here.store.root)
+    summary = execute(fresh, family(), renew=["cell1"])
+    assert (summary.failed, summary.ran) == (("cell1",), {})
+    assert fresh.store.status("cell1") == "ok"
+
+
+def test_a_cell_that_another_process_is_deriving_is_derived_here_too(here):
+    """Whether that one finishes cannot be seen, as the cell has a record before and after."""
+    inline(here, family())
+    lease = here.store.lease("cell1")
+    threading.Timer(1.0, lease.__exit__, (None, None, None)).start()
+    assert inline(here, family(), renew=["cell1"]).ran == {"cell": 1}

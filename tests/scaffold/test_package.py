@@ -61,9 +61,9 @@ def run(folder: Path, kinds: list[str], env: dict[str, str]) -> list[dict]:
     at = ["--store", str(folder / "store"), "--leaderboards", str(folder / "leaderboards")]
     done = ltbench("run", "--suite", str(folder / "tiny.toml"), *at, env=env, cwd=folder)
     assert done.returncode == 0, done.stderr
-    page = (folder / "leaderboards" / "tiny" / "README.md").read_text()
+    page = (folder / "leaderboards" / "local" / "tiny" / "README.md").read_text()
     assert all(name in page for names in combinations for name in names)
-    records = records_of(folder / "leaderboards" / "tiny")
+    records = records_of(folder / "leaderboards" / "local" / "tiny")
     assert len(records) == 1 + len(combinations)
     assert all(record["status"] == "ok" for record in records)
     return records

@@ -6,7 +6,7 @@ import pytest
 from support import suite_source
 
 from ltbench.cli.options import asked_suite
-from ltbench.cli.running.reproduce_command import reproducing
+from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
@@ -138,14 +138,20 @@ def test_the_command_line_overrides_a_list(
     assert len(make_plan(suite, registry, tmp_path).cells) == cells
 
 
-def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Path) -> None:
+def test_a_page_names_the_command_that_leaves_a_list_for_a_strategy(tmp_path: Path, registry: Registry) -> None:
     own = written(tmp_path, combinations=[["mixup", "tta"]])
-    registry = Registry.load()
-    registry.suites["mine"] = tmp_path / "mine.toml"
     asked_for = changed(own, combinations=[], strategy="all")
-    seeds = set(own.seed_pairs())
-    assert reproducing(asked_for, {"mixup", "tta"}, seeds, registry) == "ltbench run --suite mine --strategy all"
-    assert reproducing(own, {"mixup", "tta"}, seeds, registry) == "ltbench run --suite mine"
+    assert suite_command(asked_for, own, registry) == "ltbench run --suite mine --strategy all"
+    assert suite_command(own, own, registry) == "ltbench run --suite mine"
+
+
+def test_a_page_names_the_command_that_leaves_a_sweep_for_one_value(tmp_path: Path, registry: Registry) -> None:
+    written(tmp_path, combinations=[["mixup", "tta"]])
+    swept = tmp_path / "swept.toml"
+    swept.write_text((tmp_path / "mine.toml").read_text() + "\n[sweep]\nlr = [0.1, 0.2]\n")
+    own = read_suite(swept)
+    assert own.recipe.lr == 0.1
+    assert suite_command(asked(registry, swept, settings=("lr=0.1",)), own, registry).endswith("--set lr=0.1")
 
 
 def test_an_unknown_field_of_a_sweep_is_a_wrong_name() -> None:

@@ -1,4 +1,4 @@
-"""Runs a suite's plan part by part: each part is planned, prepared, run and published."""
+"""Runs a suite's plan part by part: each part is planned, prepared, run and shown on the page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
-from ltbench.cli.running.publish import publish_suite
+from ltbench.core.atomic_files import check_writable
 from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
+    from ltbench.cli.running.page_of_run import PageOfRun
     from ltbench.executor import Context, Executor
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
@@ -33,20 +35,34 @@ class RunResult:
         self.stopped: Interrupted | None = None
         self.more = False
         """Whether parts are left that were not started."""
+        self.failed_metrics: dict[str, dict[str, str]] = {}
+        """Metric -> cell of a record without its numbers -> why it failed."""
+
+    def add_failed_metrics(self, plan: Plan, context: Context) -> None:
+        """Note which metrics failed, according to the records of a part."""
+        for cell in plan.cells:
+            for metric, message in context.store.failed_metrics(cell.key).items():
+                self.failed_metrics.setdefault(metric, {})[cell.key] = message
 
 
 def run_parts(
-    suite: Suite, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, folder: Path
+    suite: Suite, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
 ) -> RunResult:
     """Run the parts of a suite's plan as far as budget and signals allow.
 
-    folder: where the suite's leaderboard is published. Once every part is done, no state of a training is left that
-    only a later part could have continued.
+    page: where its records are shown. Once every part is done, no state of a training is left that only a later part could
+    have continued. Raises `StoreError` where the folder of the page cannot be written.
     """
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
+    if options.sharing:
+        # Before the first training, not after the last one.
+        check_writable(
+            page.folder, "the leaderboard", fix="make that a folder that you may write to, or --leaderboards FOLDER"
+        )
+        check_page(page, context.store)
     result = RunResult()
     parts = plan_parts(suite, context.registry, context.data_root)
     foreseen: set[str] = set()
@@ -58,7 +74,7 @@ def run_parts(
             break
         if not options.sharing:
             plan = without_sharing(plan)
-        _run_part(plan, suite, context, executor, options, deadline, log=log, folder=folder, result=result)
+        _run_part(plan, context, executor, options, deadline, log=log, page=page, result=result)
         foreseen |= plan.foreseen
     result.more = result.stopped is None and next(parts, None) is not None
     if result.stopped is None and not result.more:
@@ -68,8 +84,8 @@ def run_parts(
 
 
 def _run_part(
-    plan: Plan, suite: Suite, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
-    *, log: RunLog, folder: Path, result: RunResult,
+    plan: Plan, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
+    *, log: RunLog, page: PageOfRun, result: RunResult,
 ) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
     from ltbench.planning.without_sharing import compare_with_shared
@@ -80,7 +96,7 @@ def _run_part(
     # Workers have to be started for the first part only.
     starts = log.run.executor if not result.summaries else None
     prediction = Prediction.of(plan, context, executor=starts)
-    prepare(plan, context, prediction, workers=executor.slots, rerun_stale=options.rerun_stale)
+    status = prepare(plan, context, prediction, workers=executor.slots, options=options)
     if deadline is not None:
         options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
     # One signal stops the run, but the page of what is done is still written.
@@ -92,14 +108,16 @@ def _run_part(
 
         try:
             summary = run(
-                plan, context, executor, options, prediction=prediction, keep_states=plan.foreseen, on_event=on_event
-            )
+                plan, context, executor, options,
+                prediction=prediction, keep_states=plan.foreseen, renew=status.derivable, on_event=on_event,
+            )  # fmt: skip
             result.summaries.append(summary)
         except Interrupted as error:
             result.stopped = error
             log.interrupted()
+        result.add_failed_metrics(plan, context)
         if options.sharing:
-            paths, shown = publish_suite(folder, suite, plan, context)
+            paths, shown = write_local_page(page, plan, context)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)

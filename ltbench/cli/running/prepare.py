@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,20 +13,31 @@ from ltbench.core.units import duration
 if TYPE_CHECKING:
     from ltbench.executor import Context
     from ltbench.planning.plan import Plan
+    from ltbench.running.options import RunOptions
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.timing.estimate import Prediction
 
 
-def prepare(plan: Plan, context: Context, prediction: Prediction, *, workers: int, rerun_stale: bool) -> None:
-    """Discard stale results if `rerun_stale`, prepare the data sets, and print what is to be done."""
+def prepare(
+    plan: Plan, context: Context, prediction: Prediction, *, workers: int, options: RunOptions
+) -> PlanStatus:  # fmt: skip
+    """Discard stale results if asked to, prepare the data sets, and print what is to be done; return what is missing."""
     from ltbench.running.what_is_missing import plan_status
 
-    status = plan_status(plan, context, prediction, workers=workers)
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)
+
+    def look() -> PlanStatus:
+        return plan_status(plan, context, prediction, workers=workers, retry_failed=options.retry_failed)
+
+    status = look()
     if status.stale:
-        _report_stale(status, renewed=rerun_stale)
-        if rerun_stale:
-            discard_stale(plan, status, context)
-            status = plan_status(plan, context, prediction, workers=workers)
+        _report_stale(status, renewed=options.rerun_stale)
+    if options.rerun_stale and (status.stale or status.underivable):
+        discard_stale(plan, status, context)
+        status = look()
+    for line in metric_lines(status):
+        click.echo(line, err=True)
     if status.missing["fit"]:
         _fetch(plan, context)
     missing = status.missing
@@ -34,10 +47,30 @@ def prepare(plan: Plan, context: Context, prediction: Prediction, *, workers: in
         + ("" if status.forecast.elapsed is None else f"; about {duration(status.forecast.elapsed)}"),
         err=True,
     )
+    return status
+
+
+def metric_lines(status: PlanStatus) -> list[str]:
+    """Return a line for each metric that cells lack: whether it is derived, or why it cannot be."""
+    lines = []
+    for name, count in _count(status.derivable):
+        lines.append(f"{count} {'cell lacks' if count == 1 else 'cells lack'} {name}: derived without training")
+    for name, count in _count(status.underivable):
+        cells = "1 cell" if count == 1 else f"{count} cells"
+        lines.append(f"{name} is missing from {cells}, whose logits are gone; --rerun-stale trains them again")
+    return lines
+
+
+def _count(lacking: Mapping[str, Mapping[str, str]]) -> list[tuple[str, int]]:
+    found = Counter(item for missing in lacking.values() for item in missing.items())
+    return [(f"metric '{name}'" + f" ({about})" * bool(about), count) for (name, about), count in sorted(found.items())]
 
 
 def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
-    """Discard the records of stale cells, and those of their trainings and predictions that are stale themselves."""
+    """Discard the records of cells that are stale or lack a metric whose logits are gone.
+
+    Their trainings and predictions go, too, where they are stale themselves.
+    """
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
     from ltbench.store.training_states import remove_states
@@ -45,7 +78,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
     store = context.store
     current: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        if cell.key not in status.stale:
+        if cell.key not in status.stale and cell.key not in status.underivable:
             continue
         store.discard(cell.key)
         for predict in cell.parents:

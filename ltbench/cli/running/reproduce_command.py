@@ -1,52 +1,136 @@
-"""The command on a page that reproduces its records."""
+"""The command on a page that makes its records."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import click
+import msgspec
+
+from ltbench.cli.options import every_technique, load_registry
+from ltbench.core.generated_files import display_path
+from ltbench.errors import LtbenchError
 from ltbench.stages import Dataset
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.executor import Techniques
+    from ltbench.leaderboard.suite_facts import SuiteFacts
+    from ltbench.records.record import Record
+    from ltbench.registry.registry import Registry
     from ltbench.suite.suite import Suite
 
 
-def reproducing(suite: Suite, labels: set[str], seeds: set[tuple[int, int]], registry: Techniques) -> str:
-    """Return one command that reproduces the records of a page, which several commands may have made.
+def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | None = None) -> str:
+    """Return the command that runs a suite with the changes of a command line.
 
-    labels, seeds: every technique and every pair of seeds on the page or in the suite.
+    base: the suite as installed, or as in `file`; asked: with the changes.
     """
-    from ltbench.suite.suite import find_suite
 
-    installed = suite.name in registry.suites
-    own = find_suite(suite.name, registry) if installed else suite
-    words = ["ltbench", "run", "--suite", suite.name if installed else f"{suite.name}.toml"]
-    if labels != {t.label for text in own.techniques for t in registry.parse_all(text)}:
-        words += ["--plugins", ",".join(sorted(labels))]
+    def labels(texts: Iterable[str]) -> list[str]:
+        return [technique.label for text in texts for technique in registry.parse_all(text)]
+
+    words = ["ltbench", "run", "--suite", base.name if file is None else display_path(file)]
+    chosen, own = labels(asked.techniques), labels(base.techniques)
+    listed = bool(base.combinations) and not asked.combinations
+    ordered = asked.strategy == "cumulative"
+    if chosen != own if ordered else set(chosen) != set(own):
+        if set(chosen) == set(labels(every_technique(registry))):
+            words.append("--all")
+        else:
+            words += ["--plugins", ",".join(chosen if ordered else sorted(chosen))]
+        listed = False
     for option, values, defaults in (
-        ("--datasets", suite.datasets, own.datasets),
-        ("--profiles", suite.profiles, _profiles(suite, own, registry)),
-        ("--models", suite.models, own.models),
-        ("--imbalance-factors", suite.imbalance_factors, own.imbalance_factors),
+        ("--datasets", labels(asked.datasets), labels(base.datasets)),
+        ("--profiles", labels(asked.profiles), labels(_profiles(asked, base, registry))),
+        ("--models", labels(asked.models), labels(base.models)),
+        ("--imbalance-factors", asked.imbalance_factors, base.imbalance_factors),
+        ("--seeds", asked.seeds, base.seeds),
     ):
         if set(values) != set(defaults):
-            words += [option, ",".join(written(value) for value in values)]
-    if (suite.strategy, bool(suite.combinations)) != (own.strategy, bool(own.combinations)):
-        words += ["--strategy", suite.strategy]
-    if suite.max_techniques != own.max_techniques:
-        words += ["--max-techniques", str(suite.max_techniques)]
-    if seeds != set(own.seed_pairs()):
-        words += ["--seeds", ",".join(str(seed) for seed in sorted({seed for _, seed in seeds}))]
-    for field in own.recipe.__struct_fields__:
-        value = getattr(suite.recipe, field)
-        if value is not None and value != getattr(own.recipe, field):
-            words += ["--set", f"{field}={written(value)}"]
+            words += [option, ",".join(map(written, values))]
+    if asked.strategy != base.strategy or listed:
+        words += ["--strategy", asked.strategy]
+    if asked.max_techniques is not None and asked.max_techniques != base.max_techniques:
+        words += ["--max-techniques", str(asked.max_techniques)]
+    swept = base.sweep.keys() - asked.sweep.keys()
+    for field in base.recipe.__struct_fields__:
+        value = getattr(asked.recipe, field)
+        if value is not None and (value != getattr(base.recipe, field) or field in swept):
+            words += ["--set", f"{field}={_toml(value)}"]
+    if asked.metric != base.metric:
+        words += ["--metric", asked.metric]
     return shlex.join(words)
 
 
-def _profiles(suite: Suite, own: Suite, registry: Techniques) -> tuple[str, ...]:
+def _toml(value: object) -> str:
+    """Return a value as `--set` reads it."""
+    return json.dumps(value) if isinstance(value, tuple) else written(value)
+
+
+def with_suite_file(command: str, old: Path, new: Path) -> str:
+    """Return the command with another place of its suite file."""
+    words = shlex.split(command)
+    return shlex.join(display_path(new) if word == display_path(old) else word for word in words)
+
+
+def with_records(facts: SuiteFacts, records: Sequence[Record], *, is_whole: bool = False) -> SuiteFacts:
+    """Return the facts with the seeds and columns of records, and if the suite is installed, the command for them.
+
+    is_whole: whether the command makes the whole suite, also where it has no records yet.
+    """
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.suite.suite import find_suite
+
+    registry = load_registry(PluginSelection())
+    # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
+    columns = columns_present(records, join_columns(facts.columns, declared_columns(registry.of("metric"))))
+    seeds = {record.seeds for record in records} | set(facts.seeds)
+    facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
+    if facts.name not in registry.suites or not facts.command:
+        return facts
+    try:
+        command = _command_of(facts, find_suite(facts.name, registry), records, registry, is_whole=is_whole)
+    except LtbenchError as error:
+        click.echo(f"the command of the page stays as it is: {error.what}", err=True)
+        return facts
+    return msgspec.structs.replace(facts, command=command)
+
+
+def _command_of(facts: SuiteFacts, own: Suite, records: Sequence[Record], registry: Registry, *, is_whole: bool) -> str:
+    """Return the command that makes the records of a page, which several commands may have made."""
+    from ltbench.suite.suite import changed
+
+    settings = [record.setting for record in records]
+    found: dict[str, set[Any]] = {
+        "datasets": {s.dataset for s in settings},
+        "profiles": {s.profile for s in settings},
+        "models": {s.model for s in settings},
+        "imbalance_factors": {s.imbalance_factor for s in settings},
+        "seeds": {seed for _, seed in facts.seeds},
+        "techniques": {label for record in records for _, label in record.techniques},
+    }
+    changes: dict[str, object] = {}
+    for field, values in found.items():
+        stated = getattr(own, field)
+        mine = _labels(stated, registry) if isinstance(stated[0] if stated else "", str) else set(stated)
+        if mine != values and not (is_whole and values <= mine):
+            changes[field] = sorted(values | (mine if is_whole else set()))
+    if "techniques" in changes:
+        changes["combinations"] = []
+    return suite_command(changed(own, **changes), own, registry)
+
+
+def _labels(texts: Iterable[str], registry: Registry) -> set[str]:
+    return {technique.label for text in texts for technique in registry.parse_all(text)}
+
+
+def _profiles(asked: Suite, base: Suite, registry: Registry) -> tuple[str, ...]:
     """Return the profiles that a run has without `--profiles`; none where that depends on the data sets."""
-    named = [registry.parse(label, "dataset") for label in suite.datasets if set(suite.datasets) != set(own.datasets)]
-    return () if any(isinstance(dataset, Dataset) and dataset.profile for dataset in named) else own.profiles
+    changed = set(asked.datasets) != set(base.datasets)
+    named = [registry.parse(label, "dataset") for label in asked.datasets if changed]
+    return () if any(isinstance(dataset, Dataset) and dataset.profile for dataset in named) else base.profiles

@@ -26,7 +26,7 @@ from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, place_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
 from ltbench.suite.published import Combination, parse_figure
@@ -115,7 +115,7 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
     metric = analysis.group.ranking.words
     adds, pairs = (
         effects.collect(analysis.effects, metric),
-        interactions.collect(analysis.pairs, analysis.factor, names),
+        interactions.collect(analysis.pairs, analysis.factor, names, data=analysis.group.data_at(analysis.factor)),
     )
     figures: list[_Figure] = [
         (adds, effects.draw, f"What each technique adds to {metric}"),
@@ -133,7 +133,7 @@ def _at(
 ) -> Iterator[Drawing]:
     data, draw, alt = _collected(name, threshold, facts, group, factor)
     if data is not None:
-        text = f"{alt}, imbalance factor {factor_text(factor)}"
+        text = f"{alt}, {place_text(factor, group.data_at(factor))}"
         yield Drawing(kind=name, name=f"{name}-{tail}.svg", alt=text, data=data, draw=draw)
 
 
@@ -170,7 +170,8 @@ def _wanted(facts: SuiteFacts, group: RecordGroup, factors: Sequence[float]) -> 
     """Return the combinations to show first: highlighted, published, claimed."""
     first = [] if facts.highlight is None else [facts.highlight]
     printed = [one.techniques for one in facts.reported if one.imbalance_factor in factors and group.matches(one)]
-    claimed = [side for claim in facts.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    sides = [side for claim in facts.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    claimed = [side for side in sides if not isinstance(side, str)]
     return [*first, *printed, *claimed]
 
 

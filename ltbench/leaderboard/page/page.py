@@ -13,6 +13,7 @@ from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.data_section import data_lines
+from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
@@ -20,7 +21,7 @@ from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
+from ltbench.leaderboard.tables.cell_text import place_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -31,7 +32,7 @@ from ltbench.leaderboard.tables.markdown import (
     table_lines,
 )
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.plugins_needed import plugin_words, requirements
+from ltbench.records.plugins_needed import requirements, with_plugins
 from ltbench.records.record import Failure, Record
 from ltbench.stages import STAGES
 from ltbench.technique import written
@@ -101,7 +102,7 @@ def page(
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns, boards)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
@@ -110,6 +111,7 @@ def page(
     lines += [
         *data_lines(records),
         *_missing(facts, boards),
+        *missing_metric_lines(missing_metrics(records)),
         *withdrawn_lines(notes),
         *_failures(failures),
         *_plugins(records),
@@ -140,7 +142,7 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
         return []
     needed = requirements(records)
     command = [f"pip install {shlex.join(needed)}"] if needed else []
-    command.append(" ".join([facts.command, *map(shlex.quote, plugin_words(records))]))
+    command.append(with_plugins(facts.command, records))
     where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
     return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
@@ -191,7 +193,8 @@ def _board(
         yield from _figures(board, None, figures)
         yield from _sections(board, analysis, figures)
     for table in board.tables:
-        yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
+        place = place_text(table.factor or 1, table.data)
+        yield from (f"### {place[0].upper()}{place[1:]}", "", _about(table), "")
         yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
         yield from more_lines(table, failures)
         yield from _figures(board, table.factor, figures)
@@ -255,7 +258,7 @@ def _about(table: Table) -> str:
 
 def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     cells = [
-        f"{escape(label)} at imbalance factor {factor_text(factor)} ({escape(board.dataset)}): "
+        f"{escape(label)} at {_place(board, factor)} ({escape(board.dataset)}): "
         + ", ".join(f"seed {seed}" if subset == seed else f"subset {subset} seed {seed}" for subset, seed in runs)
         for board in boards
         for label, factor, runs in board.missing
@@ -274,6 +277,11 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     return lines
 
 
+def _place(board: Board, factor: float) -> str:
+    data = next((table.data for table in board.tables if table.factor == factor), {})
+    return place_text(factor, data)
+
+
 def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     if not failures:
         return []
@@ -281,7 +289,7 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     for number, failure in enumerate(failures, 1):
         first, *others = failure.cells
         cells = [
-            f"- `{cell.id}` {escape(cell.label)}, imbalance factor {factor_text(cell.setting.imbalance_factor)}, "
+            f"- `{cell.id}` {escape(cell.label)}, {place_text(cell.setting.imbalance_factor, cell.data)}, "
             f"seed {cell.setting.seed}"
             for cell in (first, *others[: LISTED - 1])
         ]

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
 from ltbench.leaderboard.statistics.record_groups import titles
@@ -16,7 +17,7 @@ from ltbench.leaderboard.tables.cell_text import (
     NONE,
     TextColumn,
     columns,
-    factor_text,
+    place_text,
     reference_text,
     shown_in,
 )
@@ -86,7 +87,7 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
     from rich.table import Table as Grid
     from rich.text import Text
 
-    title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
+    title = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     candidates = [*columns(table), *shown_in(table, "folded")]
     runs_text, candidates = _without_constant_columns(table, candidates)
     shown = fit_columns(candidates, width)
@@ -181,6 +182,8 @@ def _footer(
         yield f"{MISSING} cells of these combinations without a record: {missing}"
     if facts.unfinished:
         yield f"{MISSING} planned cells left unfinished by the last run: {facts.unfinished}"
+    for lacking in missing_metrics(records):
+        yield f"{NONE} {lacking.sentence.splitlines()[0]}"
     for failure in group_failures(records):
         cells = "1 cell" if len(failure.cells) == 1 else f"{len(failure.cells)} cells"
         yield f"{FAILED} {cells}: {failure.error.type}: {failure.error.message.splitlines()[0]}"

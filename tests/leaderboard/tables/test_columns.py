@@ -59,7 +59,7 @@ def test_the_file_of_a_metric_is_all_that_its_columns_need(trained: Path, tmp_pa
     (tmp_path / "confidence.py").write_text(METRIC)
     at = ["--store", str(tmp_path / "store"), "--leaderboards", str(tmp_path / "leaderboards")]
     asked = ["--suite", str(trained / "tiny.toml"), "--plugin-file", str(tmp_path / "confidence.py")]
-    done = CliRunner().invoke(group, ["run", *asked, "--executor", "inline", *at], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(group, ["run", *asked, "--executor", "inline", "--publish", *at], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     folder = tmp_path / "leaderboards" / "tiny"
     # From here on nobody has the plugin.

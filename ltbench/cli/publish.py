@@ -1,0 +1,121 @@
+"""`ltbench publish NAME`: the page of runs on this machine becomes a published one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltbench.cli.options import leaderboards_option
+from ltbench.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from ltbench.leaderboard.suite_facts import SuiteFacts
+    from ltbench.records.records_file import RecordsFile
+
+
+@click.command("publish")
+@click.argument("name")
+@click.option("--readme", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="A file whose table of this leaderboard is renewed.  [default: README.md beside --leaderboards]")  # fmt: skip
+@click.option("--replace", "is_replaced", is_flag=True,
+              help="Take the local records where the published page has those of another type of machine, or is the page "
+                   "of another suite or recipe.")  # fmt: skip
+@leaderboards_option
+def command(name: str, readme: Path | None, is_replaced: bool, leaderboards: Path) -> None:
+    """Publish the local page NAME: merge leaderboards/local/NAME into leaderboards/NAME.
+
+    `ltbench run` writes local pages only, so that no trial changes what is published. Records that the published page
+    has besides stay. The table of the leaderboard in the README is renewed where there is one.
+    """
+    print_published(publish_page(name, leaderboards, readme, is_replaced=is_replaced))
+
+
+def print_published(written: Sequence[Path]) -> None:
+    """Print what was published, without its figures."""
+    click.echo(f"published: {', '.join(str(path) for path in written if path.suffix != '.svg')}", err=True)
+
+
+def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_replaced: bool = False) -> list[Path]:
+    """Write the published page of a local one, and its table in the README; return the files written.
+
+    Raises `UnknownName` if there is no such local page, and `UsageError` if the published page has cells of another
+    suite and is not replaced.
+    """
+    from ltbench.cli.running.page_of_run import SUITE_FILE
+    from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
+    from ltbench.records import verifications
+    from ltbench.records.locations import LOCAL, published
+    from ltbench.records.merging import kept_from_other_machines
+    from ltbench.records.record import write_atomic
+    from ltbench.records.records_file import FILE
+
+    name = name.removeprefix(f"{LOCAL}/")
+    source, target = leaderboards / LOCAL / name, leaderboards / name
+    if not name or not (source / FILE).is_file():
+        raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
+                             where=str(source.parent))  # fmt: skip
+    if name == LOCAL:
+        raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
+                         fix="--name OTHER when it is run")  # fmt: skip
+    (facts, content), (before, old) = read_folder(source), read_folder(target)
+    if before.definition not in {"", facts.definition}:
+        if not is_replaced:
+            raise UsageError(
+                f"{target} has cells of another suite or recipe", where=before.command,
+                why="the two pages would be mixed", fix=f"ltbench publish {name} --replace",
+            )  # fmt: skip
+        old = _only_withdrawn(old)
+    merged = _merged(old, content, is_replaced=is_replaced)
+    kept = [] if is_replaced else kept_from_other_machines(old.records, content.records)
+    if kept:
+        click.echo(
+            f"{len(kept)} cells keep their records of another type of machine, so that rows stay paired; --replace takes "
+            "those of this one",
+            err=True,
+        )
+    more = {record.id for record in merged.records} > {record.id for record in content.records}
+    facts = _facts(facts, before, merged, more, source / SUITE_FILE, target / SUITE_FILE)
+    if (source / SUITE_FILE).is_file():
+        write_atomic(target / SUITE_FILE, (source / SUITE_FILE).read_bytes())
+    known = [
+        entry for folder in (target, source) for entry in verifications.read_verifications(folder / verifications.FILE)
+    ]
+    if known:
+        verifications.write_verifications(target / verifications.FILE, known)
+    written, _ = write_folder(target, facts, merged)
+    return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
+
+
+def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> RecordsFile:
+    from ltbench.records.merging import merge
+    from ltbench.records.records_file import records_file
+
+    # What one of the pages withdraws is withdrawn on both.
+    invalidations = [*old.invalidations, *new.invalidations]
+    pages = [records_file(page.all_records, invalidations) for page in (old, new)]
+    withdrawn = [record for page in pages for record in page.withdrawn]
+    return records_file([*merge(pages[0].records, pages[1].records, replace=is_replaced), *withdrawn], invalidations)
+
+
+def _only_withdrawn(page: RecordsFile) -> RecordsFile:
+    from ltbench.records.records_file import records_file
+
+    return records_file(page.withdrawn, page.invalidations)
+
+
+def _facts(facts: SuiteFacts, before: SuiteFacts, merged: RecordsFile, more: bool, source: Path, target: Path) -> SuiteFacts:  # fmt: skip
+    """Return the facts of the published page. more: whether it has records besides those of the local page."""
+    import msgspec
+
+    from ltbench.cli.running.reproduce_command import with_records, with_suite_file
+    from ltbench.leaderboard.tables.columns import join_columns
+
+    facts = msgspec.structs.replace(
+        facts,
+        command=with_suite_file(facts.command, source, target),
+        columns=join_columns(facts.columns, before.columns),
+    )
+    return with_records(facts, merged.records, is_whole=True) if more else facts

@@ -1,0 +1,101 @@
+"""Writes the page of a run: its records in the store, rendered below `leaderboards/local/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ltbench.cli.running.page_of_run import SUITE_FILE
+from ltbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.executor import Context
+    from ltbench.leaderboard.publish import SuiteFolder
+    from ltbench.planning.plan import Plan
+    from ltbench.records.record import Record
+    from ltbench.records.records_file import RecordsFile
+    from ltbench.store.store import Store
+
+
+def check_page(page: PageOfRun, store: Store) -> None:
+    """Raise `UsageError` if the page of another run would be replaced whose records the store does not have."""
+    from ltbench.leaderboard.publish import read_folder
+
+    before, old = read_folder(page.folder)
+    lost = [] if before.definition == page.definition else [r for r in old.records if store.status(r.id) is None]
+    if lost:
+        raise UsageError(
+            f"{len(lost)} records of {page.folder} would be lost",
+            why=f"it is the page of another run ({before.command}), and the store {store.root} does not have them",
+            fix="--name OTHER gives this run a page of its own",
+        )
+
+
+def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[list[Path], SuiteFolder | None]:
+    """Write the records of a plan on the page of its run; return the files written and what they show.
+
+    Records of earlier parts and runs of the same cells stay. Nothing is written without a record, or where the page is
+    up to date.
+    """
+    from ltbench.leaderboard import render_cache
+    from ltbench.leaderboard.publish import add_records, read_folder, write_folder
+    from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
+    from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
+    from ltbench.records.from_store import valid_records
+    from ltbench.records.plugins_needed import with_plugins
+    from ltbench.records.record import validate, write_atomic
+    from ltbench.records.records_file import encode
+    from ltbench.records.verifications import FILE as VERIFIED
+
+    registry, store, folder, suite = context.registry, context.store, page.folder, page.suite
+    keys = [cell.key for cell in plan.cells]
+    records = [validate(record) for record in valid_records(keys, store)]
+    if not records:
+        return [], None
+    before, old = read_folder(folder)
+    kept = _current(old, records, is_same=before.definition == page.definition)
+    # The page shows what the store has, also after another machine has made it again.
+    merged = add_records(kept, records, replace=True)
+    facts = SuiteFacts(
+        name=folder.name,
+        command=with_plugins(page.command, merged.records, page.plugin_files),
+        definition=page.definition,
+        seeds=tuple(sorted(suite.seed_pairs())),
+        unfinished=len(keys) - len(records),
+        columns=columns_present(
+            merged.records, join_columns(declared_columns(registry.of("metric")), before.columns)
+        ),
+    )  # fmt: skip
+    facts = with_suite(facts, suite, registry)
+    # So that version control of a project leaves trials alone; a published page is written by `ltbench publish`.
+    write_atomic(folder.parent / ".gitignore", b"*\n")
+    if page.suite_file is not None:
+        write_atomic(folder / SUITE_FILE, page.suite_file)
+    verified = folder / VERIFIED
+    parts = [encode(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    # The figures of a page take seconds, and a second run mostly changes nothing.
+    source = render_cache.source_digest(parts)
+    if render_cache.is_current(store.root, folder, source):
+        return [], None
+    paths, shown = write_folder(folder, facts, merged)
+    render_cache.remember(store.root, folder, source, paths)
+    return paths, shown
+
+
+def _current(old: RecordsFile, records: Sequence[Record], *, is_same: bool) -> RecordsFile:
+    """Return the records of a page without those that the run replaces: of other cells, or of data since changed."""
+    from ltbench.core.spec import canonical
+    from ltbench.records.records_file import records_file
+
+    def what(record: Record) -> object:
+        return record.setting, record.techniques, canonical(record.recipe)
+
+    new = {what(record) for record in records}
+    ids = {record.id for record in records}
+    kept = [r for r in old.all_records if is_same and (r.id in ids or what(r) not in new)]
+    return records_file(kept, old.invalidations)

@@ -1,0 +1,171 @@
+"""Compute the metrics of a cell: each alone, so that one that fails costs its own numbers and no other's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ltbench.columns import PER_CLASS
+from ltbench.core.plugins import BUILT_IN
+from ltbench.core.tracebacks import traceback_text
+from ltbench.errors import JobFailed, LtbenchError
+from ltbench.jobs.named_technique import full_name
+from ltbench.jobs.plugin_calls import call_plugin, wrong_result
+from ltbench.records.record import Failure, Record
+from ltbench.stages import Metric
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.stages import FloatArray, IntArray
+
+CONFUSION = "confusion"
+_CLOSE = 1e-9
+"""Processors may round the last bit of an exponential differently; a changed logit moves more than that."""
+_INT64 = 2**63
+"""JSON of records has integers of 64 bits."""
+
+
+class MetricResults(NamedTuple):
+    """What the installed metrics came to, by the name of the metric."""
+
+    numbers: dict[str, dict[str, object]]
+    """The numbers of those that succeeded, by their own names."""
+    failed: dict[str, Failure]
+    made_by: dict[str, dict[str, Any]]
+    """The provenance of those that succeeded."""
+
+    @property
+    def by_name(self) -> dict[str, object]:
+        """Every number by its own name, as in `top1`, `per_class.f1` and `confusion`."""
+        return {name: value for numbers in self.numbers.values() for name, value in numbers.items()}
+
+
+def compute_metrics(
+    registry: Techniques, probabilities: FloatArray, labels: IntArray, counts: IntArray
+) -> MetricResults:
+    """Compute every installed metric with its default parameters.
+
+    probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset. A metric fails alone
+    where it raises, returns a wrong shape or no finite number, or a name that a metric before it has returned.
+    """
+    results = MetricResults({}, {}, {})
+    owners: dict[str, str] = {}
+    for kind in _in_order(registry):
+        try:
+            metric = kind()
+            # Copies, because a metric that writes into its arguments would change the numbers of the next one.
+            numbers = checked_numbers(registry, metric, probabilities.copy(), labels.copy(), counts.copy())
+            if taken := next((name for name in numbers if name in owners), None):
+                raise JobFailed(
+                    f"{full_name(registry, metric)} returned '{taken}', which '{owners[taken]}' has returned already"
+                )
+        # Anything at all: a plugin is somebody else's code, and the other numbers of the cell are as good as ever.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+            results.failed[kind.name] = _failure(registry, kind, error)
+        else:
+            results.numbers[kind.name] = numbers
+            results.made_by[kind.name] = registry.provenance(metric)
+            owners |= dict.fromkeys(numbers, kind.name)
+    return results
+
+
+def checked_numbers(
+    registry: Techniques, metric: Metric, probabilities: FloatArray, labels: IntArray, counts: IntArray
+) -> dict[str, object]:
+    """Return the numbers of one metric by name, as plain Python values.
+
+    Raises `JobFailed`, naming the metric, where it raises or returns something else than finite numbers or None, lists
+    of one number per class as `per_class.NAME`, and a square matrix of counts as `confusion`.
+    """
+    results = call_plugin(registry, metric, partial(metric.compute, probabilities, labels, counts))
+    if not isinstance(results, Mapping):
+        raise wrong_result(registry, metric, type(results).__name__, "numbers by name")
+    classes = len(counts)
+    numbers: dict[str, object] = {}
+    for name, returned in results.items():
+        if not isinstance(name, str) or name in ("", PER_CLASS):
+            raise wrong_result(registry, metric, f"a number with the name {name!r}", "a text that is not empty")
+        value = _plain(returned)
+        if name == CONFUSION:
+            fine, wanted = _is_matrix(value, classes), f"{classes} lists of {classes} counts"
+        elif name.startswith(PER_CLASS):
+            fine, wanted = _is_list(value, classes), f"a list of {classes}, each a finite number or None"
+        else:
+            fine, wanted = _is_number(value), "a finite number or None"
+        if not fine:
+            raise wrong_result(registry, metric, f"'{name}' = {str(value)[:80]}", wanted)
+        numbers[name] = value
+    return numbers
+
+
+def record_fields(numbers: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a record that numbers fill, by their names: `metrics`, `per_class` and `confusion`."""
+    return {
+        "metrics": {n: value for n, value in numbers.items() if n != CONFUSION and not n.startswith(PER_CLASS)},
+        "per_class": {n.removeprefix(PER_CLASS): value for n, value in numbers.items() if n.startswith(PER_CLASS)},
+        "confusion": numbers.get(CONFUSION, []),
+    }
+
+
+def numbers_on_record(record: Record) -> dict[str, object]:
+    """Return the numbers of a record by name: `top1`, `per_class.f1`, `confusion`."""
+    numbers: dict[str, object] = {**record.metrics, **{PER_CLASS + n: values for n, values in record.per_class.items()}}
+    return numbers | ({CONFUSION: record.confusion} if record.confusion else {})
+
+
+def close(recorded: object, computed: object) -> bool:
+    """Whether a number of a record, or a list of them, is the computed one but for its last bits."""
+    if isinstance(recorded, list) and isinstance(computed, list):
+        return len(recorded) == len(computed) and all(map(close, recorded, computed))
+    if isinstance(recorded, (int, float)) and isinstance(computed, (int, float)):
+        return abs(recorded - computed) <= _CLOSE
+    return recorded is computed
+
+
+def _in_order(registry: Techniques) -> Iterable[type[Metric]]:
+    """Return the metrics, built-in ones first: a third party's cannot take the name of one of their numbers."""
+    kinds = [kind for kind in registry.of("metric").values() if issubclass(kind, Metric)]
+    return sorted(kinds, key=lambda kind: registry.entry(kind.name).distribution != BUILT_IN)
+
+
+def _failure(registry: Techniques, kind: type[Metric], error: BaseException) -> Failure:
+    if isinstance(error, JobFailed):
+        message = error.what
+    else:
+        entry = registry.entry(kind.name)
+        said = error.what if isinstance(error, LtbenchError) else str(error)
+        raised = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        message = f"metric '{kind.name}' of {entry.distribution} {entry.version} raised {raised}"
+    return Failure(type=type(error).__name__, message=message, log=traceback_text(error))
+
+
+def _plain(value: object) -> object:
+    """Return numpy's numbers and arrays as Python's, at any depth."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _is_number(value: object) -> bool:
+    if value is None or (isinstance(value, float) and math.isfinite(value)):
+        return True
+    # Python counts True as an integer; a record does not.
+    return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
+
+
+def _is_list(value: object, classes: int) -> bool:
+    return isinstance(value, list) and len(value) == classes and all(map(_is_number, value))
+
+
+def _is_matrix(value: object, classes: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == classes
+        and all(_is_list(row, classes) and all(type(count) is int and count >= 0 for count in row) for row in value)
+    )

@@ -1,0 +1,309 @@
+"""A trial is not a publication: `run` writes local pages, `publish` makes them published ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+from support import call, suite_source
+
+from ltbench.cli.running.page_of_run import page_of_run
+from ltbench.errors import UnknownName, UsageError
+from ltbench.leaderboard.publish import read_folder
+from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.records.locations import LOCAL
+from ltbench.registry.registry import Registry
+from ltbench.store.store import Store
+from ltbench.suite.suite import changed, find_suite
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = ("--executor", "inline", "--set", "steps=1", "--imbalance-factors", "100", "--seeds", "0")
+TINY = {"steps": 1, "batch_size": 8, "lr": 0.1, "precision": "fp32"}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with the committed leaderboard and README, as a reader has it, and a store that has its records."""
+    for name in ("leaderboards/quick", "README.md", ".gitignore"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, tmp_path / name)
+    for path in (tmp_path / "leaderboards").glob("*/report.html"):
+        path.unlink()
+    monkeypatch.chdir(tmp_path)
+    store = Store(tmp_path.with_name(f"{tmp_path.name}-store"))
+    monkeypatch.setenv("LTBENCH_STORE", str(store.root))
+    monkeypatch.setenv("LTBENCH_DATA", str(store.root / "data"))
+    for record in read_folder(tmp_path / "leaderboards/quick")[1].records:
+        store.put_record(msgspec.to_builtins(record))
+    git("init", "-q")
+    git("add", "-A")
+    git("-c", "user.name=reader", "-c", "user.email=reader@localhost", "commit", "-qm", "As it is")
+    return tmp_path
+
+
+def git(*args: str) -> str:
+    return subprocess.run(["git", *args], check=True, capture_output=True, text=True).stdout
+
+
+def pages() -> dict[str, SuiteFacts]:
+    """Return the local pages by name."""
+    return {
+        path.parent.name: read_folder(path.parent)[0] for path in Path("leaderboards/local").glob("*/records.jsonl")
+    }
+
+
+def edited_copy() -> list[str]:
+    text = call("show", "quick").stdout
+    Path("../edited.toml").write_text(text.replace("epochs = 20", "steps = 1").replace("[0, 1, 2]", "[0]"))
+    return ["--suite", "../edited.toml", "--executor", "inline"]
+
+
+def other_claims() -> list[str]:
+    text = call("show", "quick").stdout
+    Path("../claims.toml").write_text(re.sub(r'question = """.*?"""', 'question = "Another?"', text, flags=re.DOTALL))
+    return ["--suite", "../claims.toml", "--executor", "inline", "--budget", "1s"]
+
+
+def own_suite() -> list[str]:
+    Path("../mine.toml").write_text(suite_source("mine", TINY, techniques=["tta"]))
+    return ["--suite", "../mine.toml", "--executor", "inline"]
+
+
+def own_photos() -> list[str]:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for name in ("cat", "dog"):
+            folder = Path(os.environ["LTBENCH_DATA"], "photos", split, name)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    changes = [
+        "--plugins",
+        "cb_sampler",
+        "--executor",
+        "inline",
+        "--set",
+        "steps=1",
+        "--imbalance-factors",
+        "1",
+        "--seeds",
+        "0",
+    ]
+    return ["--datasets", "image_folder[path=photos]", *changes]
+
+
+TRIALS: dict[str, Callable[[], list[str]]] = {
+    "the first command of the README": lambda: [
+        "--plugins", "cb_sampler,mixup,label_smooth,tta", "--executor", "inline"],
+    "a technique of the suite": lambda: ["--plugins", "cb_sampler", *SHORT],
+    "another technique": lambda: ["--plugins", "focal[gamma=1.5]", *SHORT],
+    "fewer seeds": lambda: ["--seeds", "0", "--executor", "inline"],
+    "fewer factors": lambda: ["--imbalance-factors", "100", "--executor", "inline"],
+    "another model": lambda: ["--models", "convnet[width=4]", "--plugins", "tta", *SHORT],
+    "another profile": lambda: ["--plugins", "tta,step", *SHORT],
+    "a strategy": lambda: ["--strategy", "each", *SHORT],
+    "every technique": lambda: ["--all", "--max-techniques", "0", *SHORT],
+    "a chosen name": lambda: ["--plugins", "tta", "--name", "my-trial", *SHORT],
+    "without sharing": lambda: ["--plugins", "tta", "--no-sharing", *SHORT],
+    "an edited copy": edited_copy,
+    "a copy with another question": other_claims,
+    "a suite of one's own": own_suite,
+    "one's own photos": own_photos,
+}  # fmt: skip
+
+
+def test_no_trial_changes_what_is_committed(clone: Path) -> None:
+    names: dict[str, str] = {}
+    for kind, options in TRIALS.items():
+        before = set(pages())
+        done = call("run", *options())
+        assert git("status", "--porcelain") == "", kind
+        new = set(pages()) - before
+        assert len(new) == (kind != "without sharing"), (kind, new)
+        for name in new:
+            names[kind] = name
+            assert f"written: leaderboards/local/{name}/README.md" in done.stderr
+            assert (clone / "leaderboards/local" / name / "README.md").is_file()
+    assert names["the first command of the README"] == "quick"
+    assert pages()["quick"].command == "ltbench run --suite quick"
+    assert len(set(names.values())) == len(TRIALS) - 1
+    titles = {kind: pages()[name].title for kind, name in names.items()}
+    assert (
+        len({titles[kind] for kind in titles if kind not in {"a technique of the suite", "a chosen name"}})
+        == len(titles) - 2
+    )
+    assert titles["one's own photos"] == (
+        "cb_sampler on image_folder[path=photos] (imbalance factor 1, seed 0, steps 1)"
+    )
+    assert titles["every technique"].startswith("Every technique on fashion_mini (")
+    assert titles["a suite of one's own"] == "Mine"
+    assert "(" in titles["an edited copy"]
+    assert names["a suite of one's own"] == "mine"
+    assert names["a chosen name"] == "my-trial"
+    assert all(re.fullmatch("[a-z0-9][a-z0-9_-]{0,99}", name) for name in names.values())
+    # The suite's own page has cells of the suite only.
+    quick = read_folder(clone / "leaderboards/local/quick")[1].records
+    assert {(r.recipe["epochs"], r.setting.dataset, r.setting.profile) for r in quick} == {(20, "fashion_mini", "exp")}
+
+
+def test_the_same_command_has_the_same_page_and_the_published_one_is_found_first(clone: Path) -> None:
+    for _ in range(2):
+        call("run", "--plugins", "tta", *SHORT)
+    (name,) = pages()
+    call(
+        "run",
+        "--plugins",
+        "tta,tta",
+        "--executor",
+        "inline",
+        "--seeds",
+        "0",
+        "--set",
+        "steps=1",
+        "--imbalance-factors",
+        "100.0",
+    )
+    assert list(pages()) == [name]
+    shutil.copytree(clone / "leaderboards/local" / name, clone / "leaderboards/local/quick")
+    shown = call("leaderboard", "quick")
+    assert "cb_sampler + mixup" in shown.stdout
+    assert "'quick' is the published leaderboards/quick; 'local/quick' is the page of runs here" in shown.stderr
+    mine = call("leaderboard", "local/quick")
+    assert "cb_sampler" not in mine.stdout
+    assert mine.stderr == ""
+    assert call("leaderboard", name).stdout == mine.stdout
+    every = call("leaderboard").stdout.splitlines()
+    assert [line for line in every if line in {"quick", "local/quick", f"local/{name}"}] == [
+        "quick",
+        "local/quick",
+        f"local/{name}",
+    ]
+    for command in (["export"], ["report"], ["verify", "--dry"]):
+        assert call(*command, "local/quick").exit_code == 0
+    cell = read_folder(clone / "leaderboards/local" / name)[1].records[0]
+    assert f"leaderboards/local/{name}" in call("show-cell", cell.id).stdout
+    call("invalidate", cell.id, "--reason", "a trial")
+    assert len(read_folder(clone / "leaderboards/local" / name)[1].withdrawn) == 1
+    with pytest.raises(UnknownName) as caught:
+        call("leaderboard", "quik")
+    assert "quick" in caught.value.fix
+    assert git("status", "--porcelain") == ""
+
+
+def test_publish_writes_the_page_and_the_table_of_the_readme_and_nothing_else(clone: Path) -> None:
+    call("run", "--plugins", "tta", *SHORT)
+    (name,) = pages()
+    done = call("publish", name)
+    assert f"published: leaderboards/{name}/README.md" in done.stderr
+    assert {line.split()[1].split("/")[1] for line in git("status", "--porcelain").splitlines()} == {name}
+    local, published = (clone / folder / name for folder in ("leaderboards/local", "leaderboards"))
+    for path in local.rglob("*"):
+        assert path.is_dir() or (published / path.relative_to(local)).read_bytes() == path.read_bytes()
+    Path("README.md").write_text(f"<!-- ltbench:leaderboard {name} -->\n<!-- /ltbench:leaderboard -->\n"
+                                 "<!-- ltbench:leaderboard quick -->\nas it was\n<!-- /ltbench:leaderboard -->\n")  # fmt: skip
+    call("publish", f"local/{name}")
+    text = Path("README.md").read_text()
+    assert f"(leaderboards/{name}/README.md)" in text
+    assert "as it was" in text
+
+
+def test_a_run_with_publish_does_both(clone: Path) -> None:
+    call("run", *own_suite(), "--publish")
+    facts = read_folder(clone / "leaderboards/mine")[0]
+    assert facts.command == "ltbench run --suite leaderboards/mine/suite.toml"
+    assert (
+        read_folder(clone / "leaderboards/local/mine")[0].command
+        == "ltbench run --suite leaderboards/local/mine/suite.toml"
+    )
+    assert (clone / "leaderboards/mine/suite.toml").read_bytes() == Path("../mine.toml").read_bytes()
+    before = {path: path.read_bytes() for path in Path("leaderboards").rglob("*") if path.is_file()}
+    call("run", "--suite", "leaderboards/mine/suite.toml", "--executor", "inline", "--publish")
+    assert {path: path.read_bytes() for path in Path("leaderboards").rglob("*") if path.is_file()} == before
+    with pytest.raises(UsageError, match="no effect"):
+        call("run", *own_suite(), "--publish", "--no-sharing")
+
+
+def test_what_others_have_added_to_a_published_page_stays(clone: Path) -> None:
+    facts, content = read_folder(clone / "leaderboards/quick")
+    rows = {record.label for record in content.records}
+    call("run", "--executor", "inline")
+    call("publish", "quick")
+    now, after = read_folder(clone / "leaderboards/quick")
+    assert {record.label for record in after.records} == rows
+    assert {record.id for record in after.records} == {record.id for record in content.records}
+    assert after.records == content.records
+    assert (now.title, now.command, now.seeds) == (facts.title, facts.command, facts.seeds)
+
+
+def test_a_page_of_another_suite_is_replaced_only_if_asked(clone: Path) -> None:
+    call("run", *own_suite(), "--publish")
+    Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
+    call("run", "--suite", "../mine.toml", "--executor", "inline")
+    assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {2}
+    with pytest.raises(UsageError, match="another suite") as caught:
+        call("publish", "mine")
+    assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/mine")[1].records} == {1}
+    call(*caught.value.fix.split()[1:])
+    assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/mine")[1].records} == {2}
+
+
+def test_records_that_the_store_does_not_have_are_not_lost(clone: Path) -> None:
+    call("run", *own_suite())
+    Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
+    with pytest.raises(UsageError, match="2 records of leaderboards/local/mine would be lost"):
+        call("run", "--suite", "../mine.toml", "--executor", "inline", "--store", "../other-store")
+    assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {1}
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "local"])
+def test_what_is_no_local_page_is_not_published(clone: Path, name: str) -> None:
+    with pytest.raises(UnknownName):
+        call("publish", name)
+
+
+def test_the_folder_of_local_pages_is_no_page(clone: Path) -> None:
+    call("run", "--plugins", "", "--name", LOCAL, *SHORT)
+    with pytest.raises(UsageError, match="cannot be published"):
+        call("publish", LOCAL)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "A", ".hidden", "", "x" * 101, "a b", "-x"])
+def test_a_name_that_is_no_folder_is_refused_before_anything_runs(clone: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of a page"):
+        call("run", f"--name={name}", *SHORT)
+    assert not Path("leaderboards/local").exists()
+
+
+def test_names_are_short_and_differ_where_the_cells_do(registry: Registry) -> None:
+    quick = find_suite("quick", registry)
+    many = [f"mixup[alpha={number}]" for number in range(1, 60)]
+    changes = [
+        {"techniques": many}, {"techniques": many[:-1]}, {"seeds": list(range(99))}, {"seeds": [12]}, {"seeds": [1, 2]},
+        {"imbalance_factors": [12]}, {"imbalance_factors": [1, 2]}, {"techniques": ["mixup[alpha=0.12]"]},
+        {"techniques": ["mixup[alpha=0.1]"]}, {"strategy": "cumulative"}, {"datasets": ["image_folder[path=Ä b]"]},
+        {"strategy": "cumulative", "techniques": ["tta", "mixup", "cb_sampler", "label_smooth"]},
+    ]  # fmt: skip
+    names = [
+        page_of_run(
+            changed(quick, **change), registry.suites["quick"], registry, Path("leaderboards"), None
+        ).folder.name
+        for change in changes
+    ]
+    assert len(set(names)) == len(changes)
+    assert all(re.fullmatch("quick-[a-z0-9_-]{1,94}", name) for name in names)
+
+
+def test_facts_of_earlier_versions_are_read(clone: Path) -> None:
+    raw = json.loads((ROOT / "leaderboards/quick/suite.json").read_text())
+    raw.pop("definition", None)
+    Path("leaderboards/quick/suite.json").write_text(json.dumps(raw))
+    assert read_folder(clone / "leaderboards/quick")[0].definition == ""
