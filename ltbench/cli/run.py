@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import dropped_lines
 from ltbench.cli.options import (
-    asked_suite,
     cell_options,
     leaderboards_option,
     leaderboards_words,

@@ -7,7 +7,7 @@ import click
 import pytest
 from support import call, suite_source
 
-from ltbench.cli.options import asked_suite
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.running.page_of_run import page_of_run
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.cli.units import Size, Span
