@@ -59,13 +59,15 @@ class ProcessState:
             if not part.compared or before is UNKNOWN:
                 continue
             after = _read(part)
-            if not _equal(before, after) and not (part.imports_add and self._is_of_import(before, after)):
+            if not _equal(before, after) and not (part.imports_add and self._is_of_import(part, before, after)):
                 found.append(Change(part, before, after))
         return found
 
-    def _is_of_import(self, before: Any, after: Any) -> bool:
+    def _is_of_import(self, part: Part, before: Any, after: Any) -> bool:
         """Whether the change may be what the import of a library has added."""
-        return len(sys.modules) != self._modules and _only_adds(before, after)
+        if len(sys.modules) == self._modules or not _only_adds(before, after):
+            return False
+        return not any(key in after and key not in before for key in part.never_added)
 
     def restore(self) -> list[Change]:
         """Put everything back that can be, and return what still differs."""
@@ -74,7 +76,7 @@ class ProcessState:
             if part.put is None or before is UNKNOWN:
                 continue
             after = _read(part) if part.compared else UNKNOWN
-            if not _equal(before, after) and not (part.keeps_added and self._is_of_import(before, after)):
+            if not _equal(before, after) and not (part.keeps_added and self._is_of_import(part, before, after)):
                 with contextlib.suppress(Exception):  # what could not be put back is in the answer
                     part.put(before)
         return self.changes()

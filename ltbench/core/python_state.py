@@ -35,6 +35,13 @@ _SIGNALS = {
     )
 }
 """Those that a library or a run may handle; asking for all takes longer than the rest of a snapshot."""
+_CHANGES_NUMBERS = frozenset({
+    b"ATEN_CPU_CAPABILITY", b"CUBLAS_WORKSPACE_CONFIG", b"DNNL_MAX_CPU_ISA", b"MKL_CBWR", b"MKL_DEBUG_CPU_TYPE",
+    b"MKL_ENABLE_INSTRUCTIONS", b"MKL_NUM_THREADS", b"NPY_DISABLE_CPU_FEATURES", b"NPY_ENABLE_CPU_FEATURES",
+    b"NVIDIA_TF32_OVERRIDE", b"OMP_NUM_THREADS", b"ONEDNN_MAX_CPU_ISA", b"OPENBLAS_CORETYPE", b"OPENBLAS_NUM_THREADS",
+    b"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+})  # fmt: skip
+"""Environment variables that choose kernels, precision or threads, from the manuals of these libraries."""
 _ENVIRON = os.environ
 _last_umask = os.umask(0o022)
 os.umask(_last_umask)
@@ -160,7 +167,13 @@ def _list(name: str, owner: Any, attribute: str, *, keeps_added: bool) -> Part:
 
 
 PARTS = (
-    Part(name="the environment variable", get=_environment, put=_put_environment, imports_add=True),
+    Part(
+        name="the environment variable",
+        get=_environment,
+        put=_put_environment,
+        imports_add=True,
+        never_added=_CHANGES_NUMBERS,
+    ),
     Part(
         name="os.environ",
         get=lambda: "itself" if os.environ is _ENVIRON else "another object",

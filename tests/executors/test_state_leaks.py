@@ -399,13 +399,20 @@ def test_a_technique_that_changes_the_state_as_the_plan_is_made_is_named(kept, t
         run(tmp_path, ["leaky_regime"])
 
 
-def test_a_plugin_that_changes_the_state_as_it_is_imported_is_refused(kept, tmp_path):
-    plugin = tmp_path / "sets_the_dtype.py"
-    plugin.write_text("import torch\ntorch.set_default_dtype(torch.float64)\n" + loss_source("sets_the_dtype"))
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("import torch; torch.set_default_dtype(torch.float64)", "torch's default dtype from torch.float32 to"),
+        ("import os; os.environ['ATEN_CPU_CAPABILITY'] = 'default'", "the environment variable ATEN_CPU_CAPABILITY"),
+    ],
+)
+def test_a_plugin_that_changes_the_state_as_it_is_imported_is_refused(kept, tmp_path, statement, said):
+    plugin = tmp_path / "sets_it_for_all.py"
+    plugin.write_text(f"{statement}\n{loss_source('sets_it_for_all')}")
     state = ProcessState()
     with pytest.raises(PluginError) as refused:
         Registry.load(PluginOrigin(plugin_files=(str(plugin),)))
-    assert "importing it changes torch's default dtype from torch.float32 to torch.float64" in str(refused.value)
+    assert f"importing it changes {said}" in str(refused.value)
     assert state.changes() == []
 
 
