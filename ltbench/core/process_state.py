@@ -15,7 +15,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -69,17 +69,30 @@ class ProcessState:
             return False
         return not any(key in after and key not in before for key in part.never_added)
 
-    def restore(self) -> list[Change]:
-        """Put everything back that can be, and return what still differs."""
+    def restore(self) -> Restored:
+        """Put everything back that can be; return what had changed, and what of it still differs."""
+        changed = []
         for part in _parts():
             before = self._values.get(part.name, part.first)
-            if part.put is None or before is UNKNOWN:
+            if before is UNKNOWN:
                 continue
             after = _read(part) if part.compared else UNKNOWN
-            if not _equal(before, after) and not (part.keeps_added and self._is_of_import(part, before, after)):
+            if _equal(before, after):
+                continue
+            is_of_import = part.imports_add and self._is_of_import(part, before, after)
+            if part.compared and not is_of_import:
+                changed.append(Change(part, before, after))
+            if part.put is not None and not (is_of_import and part.keeps_added):
                 with contextlib.suppress(Exception):  # what could not be put back is in the answer
                     part.put(before)
-        return self.changes()
+        return Restored(changed, self.changes() if changed else [])
+
+
+class Restored(NamedTuple):
+    """What had changed, and what of that could not be put back."""
+
+    changed: list[Change]
+    left: list[Change]
 
 
 _watched: set[Hashable] = set()

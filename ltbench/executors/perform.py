@@ -135,8 +135,8 @@ class _Net:
         self.state = ProcessState(generators=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.changes = self.state.changes()
-        self.left = written(self.state.restore())
+        self.changes, left = self.state.restore()
+        self.left = written(left)
         if not self.changes:
             return
         # A result that was made in a changed state is no result.

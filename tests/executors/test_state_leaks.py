@@ -241,7 +241,7 @@ def test_every_kind_is_noticed_named_and_put_back(kept, name):
     exec(LEAKS[name], {"np": np, "torch": torch})
     changes = state.changes()
     assert any(name in str(change) for change in changes), list(map(str, changes))
-    assert state.restore() == []
+    assert state.restore().left == []
     assert ProcessState().changes() == []
 
 
@@ -420,7 +420,7 @@ def test_what_is_left_where_a_list_was_is_noticed_and_put_back(kept, monkeypatch
     state = ProcessState()
     monkeypatch.setattr("sys.path", None)
     assert list(map(str, state.changes())) == ["sys.path"]
-    assert state.restore() == []
+    assert state.restore().left == []
 
 
 def test_a_library_that_is_imported_in_between_is_compared_with_its_defaults():
@@ -432,6 +432,6 @@ def test_a_library_that_is_imported_in_between_is_compared_with_its_defaults():
         "torch.set_default_dtype(torch.float64)\n"
         "numpy.seterr(all='ignore')\n"
         "assert len(state.changes()) == 2\n"
-        "assert state.restore() == []\n"
+        "assert state.restore().left == []\n"
         "assert torch.get_default_dtype() == torch.float32"
     )
