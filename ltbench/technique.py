@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import re
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import msgspec
 
-from ltbench.errors import ParameterError, did_you_mean
+from ltbench.errors import ParameterError, UsageError, did_you_mean
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BARE = re.compile(r'(?:[^\[\],"\x00-\x1f]|\[[^\[\]"\x00-\x1f]*\])+')
+"""A text without quotes: commas only in brackets, which close again."""
 
 
 @cache
@@ -74,7 +80,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, params: Mapping[str, object]) -> Self:
-        """Construct from names and values; values may be strings of a command line."""
+        """Construct from names and values; values may be strings of a command line, of which a `QuotedText` is a text."""
         known = {field.name: field for field in fields(cls)}
         values: dict[str, object] = {}
         for key, raw in params.items():
@@ -83,11 +89,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 raise ParameterError(f"{cls.stage} '{cls.name}' has no parameter '{key}'", fix=fix)
             value = raw
             if isinstance(raw, str):
-                try:
-                    value = msgspec.convert(raw, known[key].type, strict=False)
-                except msgspec.ValidationError:
-                    # A list is written a+b+c on a command line; construction refuses what is neither.
-                    value = _from_list(raw, known[key].type)
+                value = _from_text(raw, known[key].type)
             values[key] = value
         return cls(**values)
 
@@ -104,10 +106,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """The notation on a command line: `focal` or `focal[gamma=1.5]`."""
-        params, name = self.params, self.qualified or self.name
-        if not params:
-            return name
-        return f"{name}[{','.join(f'{k}={written(v)}' for k, v in params.items())}]"
+        return label_text(self.qualified or self.name, self.params)
 
 
 class Technique(Parametrized, frozen=True, kw_only=True):
@@ -134,9 +133,30 @@ def _plain(message: str) -> str:
     return message[0].lower() + message[1:] if message else message
 
 
+class QuotedText(str):
+    """A value that stands in double quotes on a command line: a text, whatever it looks like without them."""
+
+    __slots__ = ()
+
+
+def _from_text(raw: str, kind: object) -> object:
+    if isinstance(raw, QuotedText):
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(str(raw), kind)
+        return [str(raw)]
+    if raw == "null":
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(None, kind)
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError:
+        # A list is written a+b+c on a command line; construction refuses what is neither.
+        return _from_list(raw, kind)
+
+
 def _from_list(raw: str, kind: object) -> object:
     try:
-        return msgspec.convert(raw.split("+"), kind, strict=False)
+        return msgspec.convert([] if raw == "[]" else split_outside(raw, "+"), kind, strict=False)
     except msgspec.ValidationError:
         for number in (int, float):
             with contextlib.suppress(ValueError):
@@ -153,6 +173,85 @@ def written(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)
+
+
+def label_text(name: str, params: Mapping[str, object]) -> str:
+    """Return the notation of a technique with parameters: `focal[gamma=1.5]`."""
+    written_params = ",".join(f"{key}={_parameter(value)}" for key, value in params.items())
+    return f"{name}[{written_params}]" if params else name
+
+
+def _parameter(value: object) -> str:
+    """Return a value as `Parametrized.parse` reads it."""
+    if value is None:
+        return "null"
+    if isinstance(value, (list, tuple)):
+        return "+".join(_part(one) for one in value) or "[]"
+    return _text(value) if isinstance(value, str) else written(value)
+
+
+def _part(value: object) -> str:
+    """Return a value of a list."""
+    if not isinstance(value, str):
+        return written(value).replace("e+", "e")
+    text = _text(value)
+    return _quoted(value) if value == "[]" or (text == value and len(split_outside(text, "+")) > 1) else text
+
+
+def _text(value: str) -> str:
+    """Return a text, in double quotes where it would be read as something else without."""
+    is_bare = _BARE.fullmatch(value) and value == value.strip() and " + " not in value and value != "null"
+    return value if is_bare else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def unquoted(text: str) -> QuotedText:
+    """Return the text in double quotes. Raises `UsageError` if there is more, or an escape that JSON does not have."""
+    try:
+        return QuotedText(json.loads(text))
+    except ValueError:
+        raise UsageError(f"cannot read the quoted text {text}", why="it is read as JSON reads a string",
+                         fix=r'"..." with \" for a quote and \\ for a backslash') from None  # fmt: skip
+
+
+def split_outside(text: str, mark: str) -> list[str]:
+    """Split a text at a mark outside brackets and double quotes. Raises `UsageError` where one is not closed."""
+    ends = [position for position, character in outside(text) if character == mark]
+    starts = [0, *(end + 1 for end in ends)]
+    return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
+
+
+def outside(text: str) -> Iterator[tuple[int, str]]:
+    """Yield position and character of what is outside brackets and double quotes, which begin a value or a part of one.
+
+    Raises `UsageError` where one is not closed.
+    """
+    depth, position, begins = 0, 0, True
+    while position < len(text):
+        character = text[position]
+        if character == '"' and begins:
+            quoted = _QUOTED.match(text, position)
+            if quoted is None:
+                raise _syntax_error(text, "a double quote is not closed")
+            position, begins = quoted.end(), False
+            continue
+        depth -= character == "]"
+        if depth < 0:
+            raise _syntax_error(text, "a bracket is not opened")
+        if depth == 0 and character != "]":
+            yield position, character
+        depth += character == "["
+        begins = character in "=,+[" or (begins and character == " ")
+        position += 1
+    if depth:
+        raise _syntax_error(text, "a bracket is not closed")
+
+
+def _syntax_error(text: str, why: str) -> UsageError:
+    return UsageError(f"syntax error in '{text}'", why=why, fix='name,name[parameter=value],name[parameter="a, b"]')
 
 
 def allowed(kind: Any) -> str:

@@ -58,16 +58,14 @@ def _offered(registry: Registry) -> list[str]:
 
 def _separate(names: Iterable[str]) -> list[str]:
     """Split words such as `a,b[x=1]` into single names."""
-    from ltbench.registry.notation import parse_selection
+    from ltbench.technique import split_outside
 
     separate: list[str] = []
     for text in names:
         if text.endswith(".toml"):
             separate.append(text)
             continue
-        for choice in parse_selection(text):
-            params = [f"{key}={','.join(values)}" for key, values in choice.params.items()]
-            separate.append(f"{choice.name}[{','.join(params)}]" if params else choice.name)
+        separate += [part.strip() for part in split_outside(text, ",")]
     return list(dict.fromkeys(separate))
 
 

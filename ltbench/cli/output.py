@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -17,8 +19,13 @@ _READABLE, _NARROWEST = 36, 20
 
 
 def print_json(data: object) -> None:
-    """Print indented JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    """Print indented JSON, with escapes for the characters that stdout cannot encode."""
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found.group())[1:-1], text)
+    click.echo(text)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, optional: Sequence[str] = ()) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import kept_lines, report_lines
-from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import duration

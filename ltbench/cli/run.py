@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import dropped_lines
 from ltbench.cli.options import (
-    asked_suite,
     cell_options,
     leaderboards_option,
     leaderboards_words,
@@ -78,8 +78,11 @@ def command(
     publishes it. A suite that is run with other techniques, data or seeds than its own has a page of its own. Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
     command. With --cell only one cell is trained, and its numbers are compared with those on record.
     """
+    import msgspec
+
     from ltbench.cli.publish import print_published, publish_page
     from ltbench.cli.running.page_of_run import page_of_run
+    from ltbench.core.atomic_files import check_writable
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
@@ -110,6 +113,9 @@ def command(
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
+    page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
+    if is_published:
+        check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,

@@ -23,13 +23,13 @@ whose segments begin alike pass through the same states, so one can resume from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from ltbench.core.checksums import digest
-from ltbench.technique import written
+from ltbench.technique import label_text
 
 PROTOCOL = "ltb1"
 """Version of the numbers: raised when the same spec would give other numbers."""
@@ -53,8 +53,19 @@ def label_of(technique: Mapping[str, Any] | None) -> str:
     """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
     if not technique:
         return ""
-    params = ",".join(f"{key}={written(value)}" for key, value in sorted(technique["params"].items()))
-    return f"{technique['name']}[{params}]" if params else str(technique["name"])
+    return label_text(technique["name"], dict(sorted(technique["params"].items())))
+
+
+def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the specs of techniques anywhere in a spec or a list of specs."""
+    if isinstance(value, Mapping):
+        if "revision" in value and "distribution" in value:
+            yield value
+        for part in value.values():
+            yield from techniques_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from techniques_in(part)
 
 
 def stream_seed(seed: int, purpose: str) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltbench.core.plugins import BUILT_IN
@@ -21,6 +23,20 @@ def plugin_words(records: Iterable[Record]) -> list[str]:
     modules = sorted(name for kind, name, _ in _origins(records) if kind == "module")
     words = [["--plugin-file", file] for file in plugin_files(records)] + [["-p", module] for module in modules]
     return [word for pair in words for word in pair]
+
+
+def with_plugins(command: str, records: Iterable[Record], paths: Iterable[str] = ()) -> str:
+    """Return a command with the options that load the plugin files and modules of records, unless it has them.
+
+    paths: where plugin files are, if that is known; a record only has their names.
+    """
+    words = shlex.split(command)
+    known = {Path(path).name: path for path in [*words, *paths]}
+    options = plugin_words(records)
+    for option, name in zip(options[::2], options[1::2], strict=True):
+        if name not in words and known.get(name, "") not in words:
+            words += [option, known.get(name, name)]
+    return shlex.join(words)
 
 
 def requirements(records: Iterable[Record]) -> list[str]:

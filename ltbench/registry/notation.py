@@ -1,6 +1,7 @@
 """The notation of techniques: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
 
-A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`.
+A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`. A text
+that would be read as something else stands in double quotes, with the escapes of JSON: `image_folder[path="a, b"]`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from collections.abc import Iterator
 import msgspec
 
 from ltbench.errors import UsageError
+from ltbench.technique import outside, split_outside, unquoted
 
-_TECHNIQUE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>(?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*(?:,|\Z)")
-_OUTER_COMMA = re.compile(r",(?![^\[]*\])")
+_TECHNIQUE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>.*)\])?\s*", re.DOTALL)
+
+Value = str | list[str]
+"""As written; a list where a part of it is in quotes."""
 
 
 class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
     """A technique name with the written values of each parameter; several values are a sweep."""
 
     name: str
-    params: dict[str, tuple[str, ...]]
+    params: dict[str, tuple[Value, ...]]
 
-    def expanded(self) -> Iterator[dict[str, str]]:
+    def expanded(self) -> Iterator[dict[str, Value]]:
         """Yield the parameters of each technique of the sweep."""
         for values in itertools.product(*self.params.values()):
             yield dict(zip(self.params, values, strict=True))
@@ -32,30 +36,39 @@ class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
 def parse_selection(text: str) -> list[TechniqueText]:
     """Parse text into techniques, in order. Raises `UsageError` for a syntax error."""
     choices = []
-    position = 0
-    while position < len(text):
-        match = _TECHNIQUE.match(text, position)
+    parts = split_outside(text, ",")
+    if not parts[-1].strip():
+        parts.pop()
+    for part in parts:
+        match = _TECHNIQUE.fullmatch(part)
         if match is None:
             raise UsageError(
-                f"syntax error in '{text}' at '{text[position:]}'",
-                fix="name,name[parameter=value],name[parameter=1,2]",
+                f"syntax error in '{text}' at '{part}'", fix="name,name[parameter=value],name[parameter=1,2]"
             )
         choices.append(TechniqueText(name=match["name"], params=_params(match["params"] or "", match["name"])))
-        position = match.end()
     return choices
 
 
-def _params(text: str, name: str) -> dict[str, tuple[str, ...]]:
-    params: dict[str, tuple[str, ...]] = {}
+def _params(text: str, name: str) -> dict[str, tuple[Value, ...]]:
+    params: dict[str, tuple[Value, ...]] = {}
     key = ""
-    for part in filter(None, (p.strip() for p in _OUTER_COMMA.split(text))):
-        if "=" in part:
-            key, _, value = (p.strip() for p in part.partition("="))
+    for part in filter(None, (p.strip() for p in split_outside(text, ","))):
+        sign = next((position for position, character in outside(part) if character == "="), None)
+        if sign is not None:
+            key, value = part[:sign].strip(), part[sign + 1 :].strip()
             if not key or not value or key in params:
                 raise UsageError(f"cannot read '{part}' in '{name}[{text}]'", fix=f"{name}[parameter=value]")
-            params[key] = (value,)
+            params[key] = (_value(value),)
         elif key:
-            params[key] = (*params[key], part)
+            params[key] = (*params[key], _value(part))
         else:
             raise UsageError(f"'{part}' in '{name}[{text}]' belongs to no parameter", fix=f"{name}[parameter={part}]")
     return params
+
+
+def _value(text: str) -> Value:
+    parts = [part.strip() for part in split_outside(text, "+")]
+    if not any(part.startswith('"') for part in parts):
+        return text
+    read = [unquoted(part) if part.startswith('"') else part for part in parts]
+    return [str(one) for one in read] if len(read) > 1 else read[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from ltbench.registry.loading import Loaded, Loader, check_technique
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
+from ltbench.technique import QuotedText
 
 T = TypeVar("T", bound=Technique)
 Part = TypeVar("Part")
@@ -48,7 +50,7 @@ class Registry:
         """Techniques of different third parties with the same name."""
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
-        self._suite_sources: dict[str, PluginSource] = {}
+        self.suite_sources: dict[str, PluginSource] = {}
         self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = Loader()
@@ -103,7 +105,7 @@ class Registry:
         owners: dict[str, dict[str, str]] = {
             "technique": {name: entry.distribution for name, entry in self.entries.items()},
             "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
-            "suite": {name: owner.distribution for name, owner in self._suite_sources.items()},
+            "suite": {name: owner.distribution for name, owner in self.suite_sources.items()},
         }
         for kind, names in loaded.names().items():
             for name in names:
@@ -115,7 +117,7 @@ class Registry:
         for technique in loaded.techniques:
             self._register_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
         self.suites |= {path.stem: path for path in loaded.suites}
-        self._suite_sources |= {path.stem: source for path in loaded.suites}
+        self.suite_sources |= {path.stem: source for path in loaded.suites}
         self.families += [(source, family) for family in loaded.families]
         self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
 
@@ -157,11 +159,27 @@ class Registry:
         self._raise_if_broken(name, "technique")
         if entry := self._from_family(name):
             return entry
+        if family_sizes := [len(family.names()) for source, family in self.families if source.plugin == name]:
+            raise UnknownTechnique(
+                f"'{name}' is a family of {sum(family_sizes):,} techniques, and one of them is expected",
+                fix=f"write the name of one; ltbench show {name} lists them",
+            )
+        if name in STAGES:
+            raise UnknownTechnique(f"'{name}' is a stage, and a technique is expected", fix=f"ltbench list {name}")
+        # With what other tools write before or after a name: timm/resnet18, resnet18.a1_in1k.
+        parts = [part for part in re.split(r"[/.:]", name) if part != name and self._is_known(part)]
+        if parts:
+            raise UnknownTechnique(
+                f"unknown technique '{name}'", fix=f"did you mean {parts[0]}? (ltbench show {parts[0]})"
+            )
         members = [member for _, family in self.families for member in family.names()]
         # A large family resembles almost any name, so only very close members are suggested.
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
         raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.entries or any(name in family.names() for _, family in self.families)
 
     def _in_distribution(self, name: str, distribution: str) -> Entry | None:
         """Return the technique of that name in a distribution."""
@@ -237,7 +255,9 @@ class Registry:
                 f"{entry.distribution} revision {entry.technique.revision} is installed",
                 fix="install the version with that revision",
             )
-        return entry.technique.parse(spec["params"])
+        # A text of a spec is that text; only on a command line it may stand for a number or a list.
+        texts = {key: QuotedText(value) for key, value in spec["params"].items() if isinstance(value, str)}
+        return entry.technique.parse({**spec["params"], **texts})
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
         """Return the provenance of a technique for records; only its revision enters identities."""

@@ -47,6 +47,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
+    from ltbench.records.plugins_needed import with_plugins
     from ltbench.records.record import validate, write_atomic
     from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
@@ -62,7 +63,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     merged = add_records(kept, records, replace=True)
     facts = SuiteFacts(
         name=folder.name,
-        command=page.command,
+        command=with_plugins(page.command, merged.records, page.plugin_files),
         definition=page.definition,
         seeds=tuple(sorted(suite.seed_pairs())),
         unfinished=len(keys) - len(records),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.cli.options import every_technique
+from ltbench.cli.asked_suite import every_technique
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.core.checksums import digest
+from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.locations import LOCAL
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ltbench.suite.suite import Suite
 
 SUITE_FILE = "suite.toml"
-"""The file of a suite that is not installed, beside the page, so that the command of the page can name it."""
+"""The file of a suite that is not built in, beside the page, so that the command of the page can name it."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}\Z")
 _READABLE = 40
 _LISTED = 4
@@ -42,7 +43,9 @@ class PageOfRun(msgspec.Struct, frozen=True, kw_only=True):
     definition: str
     """Digest of what decides about the cells."""
     suite_file: bytes | None = None
-    """The file of the suite if it is not installed."""
+    """The file of the suite unless it is built in."""
+    plugin_files: tuple[str, ...] = ()
+    """Files of plugins as the user gave them."""
 
     @property
     def file(self) -> Path:
@@ -62,6 +65,8 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     installed = registry.suites.get(base.name)
     own = base if installed is None else read_suite(installed)
     differs = _differences(_cells(asked, registry), _cells(own, registry))
+    if asked.metric != own.metric:
+        differs |= {"metric": asked.metric}
     if own != base:
         # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
         differs |= {"file": digest(canonical(msgspec.to_builtins(base)))}
@@ -69,7 +74,8 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     if differs and (asked != base or base.title == own.title):
         shown = _described(asked, base, differs)
     folder = leaderboards / LOCAL / (_derived(base.name, differs) if name is None else _checked(name))
-    carried = installed is None or own != base
+    # A suite of somebody's plugin has its file beside the page, too: no record says where the suite is from.
+    carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(
         folder=folder,
         suite=shown,
@@ -186,6 +192,8 @@ def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"max{value}", f"at most {value} techniques"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
+            case "metric":
+                yield f"by-{value or 'default'}", f"ranked by {value or 'what fits the data'}"
             case "file":
                 yield "edited", "edited"
             case _ if key.startswith("recipe.") and value is not None:

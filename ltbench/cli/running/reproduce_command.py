@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ltbench.cli.options import every_technique, load_registry
+from ltbench.cli.asked_suite import every_technique
+from ltbench.cli.options import load_registry
 from ltbench.core.generated_files import display_path
 from ltbench.errors import LtbenchError
 from ltbench.stages import Dataset
@@ -61,6 +62,8 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
         value = getattr(asked.recipe, field)
         if value is not None and (value != getattr(base.recipe, field) or field in swept):
             words += ["--set", f"{field}={_toml(value)}"]
+    if asked.metric != base.metric:
+        words += ["--metric", asked.metric]
     return shlex.join(words)
 
 

@@ -12,6 +12,7 @@ from ltbench.leaderboard.html.embedded_json import compressed, compressed_json, 
 from ltbench.leaderboard.html.vega import library
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.tables.cell_text import reference_text
+from ltbench.records.plugins_needed import with_plugins
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
@@ -32,7 +33,7 @@ def document(loaded: SuiteFolder) -> str:
         "title": html.escape(facts.title or facts.name),
         "question": _paragraph(facts.question, "question"),
         "notes": _paragraph(facts.notes, "notes"),
-        "command": html.escape(facts.command or f"ltbench run --suite {facts.name}"),
+        "command": html.escape(with_plugins(facts.command or f"ltbench run --suite {facts.name}", loaded.records)),
         "reference": html.escape(reference_text(reference_of(loaded))),
         "version": html.escape(__version__),
         "style": _asset("style.css"),

@@ -32,7 +32,7 @@ from ltbench.leaderboard.tables.markdown import (
     table_lines,
 )
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.plugins_needed import plugin_words, requirements
+from ltbench.records.plugins_needed import requirements, with_plugins
 from ltbench.records.record import Failure, Record
 from ltbench.stages import STAGES
 from ltbench.technique import written
@@ -142,7 +142,7 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
         return []
     needed = requirements(records)
     command = [f"pip install {shlex.join(needed)}"] if needed else []
-    command.append(" ".join([facts.command, *map(shlex.quote, plugin_words(records))]))
+    command.append(with_plugins(facts.command, records))
     where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
     return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 

@@ -82,7 +82,7 @@ class BreastHistopathology(Folders, frozen=True):
             train=train,
             test=test,
             skipped=[Skipped(label, CLASSES[label], part) for (label, _), part in sorted(skipped.items())],
-            notes=[f"{len(patients) - number} patients for training, {number} others for testing"],
+            notes=[f"patients: {len(patients) - number} for training, {number} for testing"],
         )
 
     def _folder(self, root: Path) -> Path:

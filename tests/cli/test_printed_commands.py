@@ -1,0 +1,154 @@
+"""Every command that is printed runs, in bash and in zsh, in a fresh store."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import call, import_path_env, loss_source, suite_source
+
+from ltbench.leaderboard.publish import read_folder
+from ltbench.records.agreement import result_digest
+
+TINY = {"steps": 1, "batch_size": 8, "lr": 0.1, "precision": "fp32"}
+FAST = ("--executor", "inline", "--set", "steps=1", "--imbalance-factors", "100", "--seeds", "0")
+SHELLS = [name for name in ("bash", "zsh") if shutil.which(name)]
+ODD = 'it\'s, [odd] "ü" = 1 + $x'
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with a store and data of its own, and `ltbench` on the path."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ltbench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ltbench "$@"\n')
+    (programs / "ltbench").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def typed(shell: str, command: str, place: Path) -> str:
+    """Run a command as a reader does, with a store that is empty; return what it says."""
+    done = subprocess.run(
+        [shell, "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+        env=os.environ | import_path_env() | {"LTBENCH_STORE": str(place / f"store-of-{shell}"), "HOME": str(place)},
+    )  # fmt: skip
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def own_suite() -> list[str]:
+    folder = Path(ODD)
+    folder.mkdir()
+    (folder / "My suite.toml").write_text(suite_source("mine", TINY, techniques=["mixup[alpha=0.5]"]))
+    return ["--suite", str(folder / "My suite.toml"), "--executor", "inline"]
+
+
+def photos() -> list[str]:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 2)):
+        for name in ("cat", "dog"):
+            folder = Path(os.environ["LTBENCH_DATA"], ODD, split, name)
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    path = ODD.replace("\\", "\\\\").replace('"', '\\"')
+    return [
+        "--datasets",
+        f'image_folder[path="{path}"]',
+        "--plugins",
+        "tta",
+        *FAST[:4],
+        "--imbalance-factors",
+        "1",
+        "--seeds",
+        "0",
+    ]
+
+
+def plugin_file() -> list[str]:
+    folder = Path("my plug-ins")
+    folder.mkdir()
+    (folder / "mine.py").write_text(loss_source("my_loss"))
+    return ["--plugin-file", "my plug-ins/mine.py", "--plugins", "my_loss", *FAST]
+
+
+def suite_of_a_plugin_file() -> list[str]:
+    Path("own_suite.toml").write_text(suite_source("own_suite", TINY))
+    Path("suites.py").write_text("from pathlib import Path\nfrom ltbench import hookimpl\n\n@hookimpl\ndef ltbench_suites():\n"
+                                 '    return [Path(__file__).with_name("own_suite.toml")]\n')  # fmt: skip
+    return ["--plugin-file", "suites.py", "--suite", "own_suite", "--executor", "inline"]
+
+
+def edited_copy() -> list[str]:
+    Path("quick.toml").write_text(call("show", "quick").stdout.replace("epochs = 20", "steps = 1").replace("[0, 1, 2]", "[0]")
+                                  .replace("[10, 50, 100]", "[100]"))  # fmt: skip
+    return ["--suite", "quick.toml", "--plugins", "tta,mixup[alpha=0.5]", "--executor", "inline"]
+
+
+RUNS: dict[str, Callable[[], list[str]]] = {
+    "a suite of one's own at an odd place": own_suite,
+    "photos at an odd place": photos,
+    "a plugin file in a folder": plugin_file,
+    "a suite of a plugin file": suite_of_a_plugin_file,
+    "an edited copy of a suite": edited_copy,
+    "sweeps and a schedule": lambda: ["--plugins", "mixup[alpha=0.5,1],step", *FAST, "--set", "schedule=multistep",
+                                      "--set", "milestones=[0.5]"],
+    "leaderboards elsewhere": lambda: [*own_suite(), "--leaderboards", f"../{ODD}"],
+    "an absolute path": lambda: [*own_suite(), "--leaderboards", str(Path.cwd().parent / "boards")],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_command_of_a_page_makes_its_records(place: Path, kind: str) -> None:
+    options = RUNS[kind]()
+    assert call("run", *options).return_value == 0
+    (page,) = [path for path in place.rglob("local/*/README.md") if "store" not in path.parts]
+    said = page.read_text()
+    command = re.search(r"```sh\n(.*?)\n```", said, re.DOTALL)[1]
+    outcomes = {record.id: result_digest(record) for record in read_folder(page.parent)[1].records}
+    leaderboards = page.parents[2]
+    for shell in SHELLS:
+        shutil.rmtree(page.parent / "figures", ignore_errors=True)
+        for name in ("records.jsonl", "README.md"):
+            (page.parent / name).unlink()
+        more = "" if leaderboards == Path.cwd() / "leaderboards" else " --leaderboards " + _quoted(leaderboards)
+        typed(shell, f"{command} --executor inline{more}", place)
+        assert {record.id: result_digest(record) for record in read_folder(page.parent)[1].records} == outcomes
+        assert page.read_text() == said
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "'\\''") + "'"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["photos at an odd place", "leaderboards elsewhere"])
+def test_the_commands_that_a_reader_is_told_run(place: Path, kind: str) -> None:
+    """That of `show-cell`, that of a run that is up to date, and that of a stale page."""
+    options = RUNS[kind]()
+    call("run", *options)
+    again = call("run", *options).stderr
+    (page,) = [path for path in place.rglob("local/*/README.md") if "store" not in path.parts]
+    at = ["--leaderboards", str(page.parents[2])]
+    cell = read_folder(page.parent)[1].records[-1].id
+    rerun = call("show-cell", cell, *at).stdout.splitlines()[-1].strip()
+    shown = re.search(r"; (ltbench leaderboard .*) prints it", again)[1]
+    for shell in SHELLS:
+        assert "Every number is bit-identical." in typed(shell, f"{rerun} --executor inline", place)
+        shutil.rmtree(f"rerun-{cell[:8]}")
+        assert "baseline" in typed(shell, shown, place)
