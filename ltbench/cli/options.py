@@ -70,7 +70,7 @@ def suite_options(function: F) -> F:
                          help="At most N techniques in a combination."),
             click.option("--datasets", metavar="NAMES", help="Data sets in place of the suite's."),
             click.option("--profiles", metavar="NAMES",
-                         help="Profiles in place of the suite's: exp,natural.  [default with --datasets: their own, if "
+                         help="Profiles in place of the suite's.  [default with --datasets: their own, if "
                               "they have one and no imbalance factor is given]"),
             click.option("--models", metavar="NAMES", help="Models in place of the suite's."),
             click.option("--imbalance-factors", metavar="NUMBERS", help="Imbalance factors in place of the suite's: 10,100."),

@@ -100,6 +100,7 @@ def _facts(
                 "dataset": use.dataset,
                 "training_images": sum(use.info.train_counts),
                 "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+                "class_names": use.info.classes,
                 "report": use.info.report,
             }
             for use in uses
@@ -129,7 +130,7 @@ def _print(
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
-        for number, line in enumerate([*kept_lines(use), *report_lines(use.info)]):
+        for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
             click.echo(f"{'' if number else 'data':11} {line}")
     click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
     if jobs["fit"]:

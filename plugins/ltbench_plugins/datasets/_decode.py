@@ -108,7 +108,7 @@ class Readings(msgspec.Struct):
             for key, text in _SENTENCES.items()
             if (number := self.images[key])
         ]
-        if self.images["deep"] and not rules.white and self.deepest < 65535 / 2:
+        if self.images["deep"] and not rules.white and 0 < self.deepest < 65535 / 2:
             lines.append(
                 f"the highest 16-bit value is {self.deepest:g} of 65535, so the images are dark: "
                 f"white={2 ** int(self.deepest).bit_length() - 1} uses the whole range"

@@ -106,14 +106,12 @@ class ImageFolder(Folders, frozen=True):
         )
         for split in (train, tests):
             check_names(split, folder)
-        flat = (
-            flat_train
-            if flat_train and (tests or flat_tests)
-            else flat_tests
-            if train and not self.test_fraction
-            else []
-        )
-        if flat and not (train and tests):
+        flat: list[Path] = []
+        if not train and (tests or flat_tests):
+            flat = flat_train
+        elif train and not tests and not self.test_fraction:
+            flat = flat_tests
+        if flat:
             raise DataError(
                 f"{plain(str(flat[0]))} has no folders; expected one for each class",
                 fix=f"{flat[0].name}/CLASS/IMAGE" + f", or {self._with(test_fraction=0.2)}" * bool(train),
@@ -235,7 +233,7 @@ class ImageFolder(Folders, frozen=True):
                 why="no class has two images" + " of different groups" * bool(self.groups)
                 if self.test_fraction
                 else "",
-                fix="put images into test/CLASS/" if not self.test_fraction else "more images, or train/ and test/",
+                fix="more images, or train/ and test/" if self.test_fraction else "put images into test/CLASS/",
             )
         return Listing(
             folder=folder,
