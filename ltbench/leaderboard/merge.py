@@ -63,7 +63,11 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
     places = {"": old, **new}
     invalidations = [entry for place in places.values() for entry in place.invalidations]
     # An invalidation of one place withdraws the record in all of them.
-    everything = {name: records_file(place.all_records, invalidations) for name, place in places.items()}
+    known = records_file([record for place in places.values() for record in place.all_records], invalidations).withdrawn
+    everything = {
+        name: records_file(place.all_records, invalidations, withdrawn_elsewhere=known)
+        for name, place in places.items()
+    }
     by_cell: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
         for record in everything[name].records:
