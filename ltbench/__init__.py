@@ -13,12 +13,14 @@ from ltbench.version import __version__ as __version__
 
 _HOMES = {
     "Column": "ltbench.columns",
+    "DataReport": "ltbench.data_report",
     "ExecutorOffer": "ltbench.executors.builtin",
+    "SkippedFiles": "ltbench.data_report",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member", "Meta",
-            "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
+            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member",
+            "Meta", "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -28,6 +30,8 @@ __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # names are resolve
 
 if TYPE_CHECKING:
     from ltbench.columns import Column as Column
+    from ltbench.data_report import DataReport as DataReport
+    from ltbench.data_report import SkippedFiles as SkippedFiles
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment

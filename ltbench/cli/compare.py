@@ -9,7 +9,6 @@ import click
 
 from ltbench.cli.options import find_page, leaderboards_option
 from ltbench.cli.output import print_json, terminal_width
-from ltbench.columns import TOP1
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", default=TOP1, show_default=True, metavar="NAME", help="The metric to compare.")
+@click.option("--metric", metavar="NAME", help="The metric to compare.  [default: top1, or balanced_accuracy where a test split is not balanced]")  # fmt: skip
 @click.option("--cells", is_flag=True, help="Show every run, not only means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")
-def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path, as_json: bool) -> None:
+def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards: Path, as_json: bool) -> None:
     """Compare two sets of records, or two combinations, run by run with a paired test.
 
     Two names are two sets of records: leaderboards, suites' folders, records files or stores.
@@ -48,10 +47,13 @@ def command(what: tuple[str, ...], metric: str, cells: bool, leaderboards: Path,
     if len(what) == 2:
         first, second = (find_page(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
-        comparison = compare.compare_sets(first.records_file().records, second.records_file().records, names, metric)
+        sides = first.records_file().records, second.records_file().records
+        metric = metric or compare.default_metric([*sides[0], *sides[1]])
+        comparison = compare.compare_sets(*sides, names, metric)
     else:
         place = find_page(what[0], leaderboards)
         records = place.records_file().records
+        metric = metric or compare.default_metric(records)
         comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
             records, what[1], what[2], metric
         )

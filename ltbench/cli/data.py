@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from ltbench.cli.data_lines import report_lines
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table
+from ltbench.data_report import DataReport
 from ltbench.errors import DataError, LtbenchError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Row(msgspec.Struct, kw_only=True):
     licence: str = ""
     source: str = ""
     fingerprint: str = ""
+    report: DataReport | None = None
+    """What was found in its files, for a data set that is described by reading them."""
     about: str = ""
 
 
@@ -65,6 +69,8 @@ def command(name: str | None, download: bool, as_json: bool, data_root: Path, ch
         print_json(rows)
     elif not (name and not rows[0].here):
         _print(rows)
+        if name and rows[0].report is not None:
+            click.echo("\n" + "\n".join(report_lines(datasets[0].info(data_root), None)))
     if name and not rows[0].here:
         datasets[0].locate(data_root)
         raise DataError(rows[0].problem)
@@ -83,6 +89,7 @@ def examine(dataset: Dataset, root: Path) -> Row:
         row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
         row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
         row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
+        row.report = info.report
     except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
         row.problem = row.problem or _problem(dataset, error)
         row.here = False

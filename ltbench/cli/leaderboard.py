@@ -10,10 +10,11 @@ import click
 
 from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 from ltbench.cli.output import print_json, terminal_width
-from ltbench.errors import UsageError
+from ltbench.errors import SuiteError, UsageError
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.publish import SuiteFolder
+    from ltbench.leaderboard.publish import Refresh, SuiteFolder
+    from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
 @click.command("leaderboard")
@@ -34,13 +35,22 @@ if TYPE_CHECKING:
     help="Exit with 5, a diff and the command that fixes it if a generated file is out of date.",
 )
 @click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables.")
+@click.option(
+    "--from-suites",
+    is_flag=True,
+    help="With --check or --update: title, notes, published numbers and claims are those of the installed suites.",
+)
 @metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, as_json: bool, metric: str) -> None:  # fmt: skip
+def command(
+    suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, from_suites: bool,
+    as_json: bool, metric: str
+) -> None:  # fmt: skip
     """Print the leaderboard of SUITE, or every leaderboard: published ones, then those of runs here.
 
     Of two with the name SUITE the published one is printed; local/SUITE is that of runs here. --check and --update take
-    published ones. Reads only the records below --leaderboards: needs no plugin, no data and no store.
+    published ones. Reads only the records below --leaderboards: needs no plugin, no data and no store. After a change of
+    a suite's file, --update --from-suites brings its page up to date without training.
     """
     if is_check and is_update:
         raise UsageError("--check and --update exclude each other", fix="give one of them")
@@ -51,11 +61,15 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
             "--metric changes what is printed, and --check and --update take what each suite says",
             fix="set the key `metric` of the suite",
         )
+    if from_suites and not (is_check or is_update):
+        raise UsageError("--from-suites alone changes nothing", fix="ltbench leaderboard --update --from-suites")
     from ltbench.leaderboard import publish
     from ltbench.records.locations import pages
 
     if is_check or is_update:
-        paths = (publish.check if is_check else publish.update)(leaderboards, readme)
+        paths = (publish.check if is_check else publish.update)(
+            leaderboards, readme, _refresh() if from_suites else None
+        )
         if as_json:
             print_json({"current" if is_check else "changed": [str(path) for path in paths]})
         else:
@@ -78,6 +92,27 @@ def command(suite: str | None, leaderboards: Path, readme: Path, is_check: bool,
         if not suite:
             click.echo("\n" * bool(number) + each.folder.relative_to(leaderboards).as_posix())
         click.echo(fitted_text(each), nl=False)
+
+
+def _refresh() -> Refresh:
+    """Return what brings the facts of a suite up to date with its file, where it is installed."""
+    from ltbench.cli.options import load_registry
+    from ltbench.leaderboard.suite_facts import with_suite
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.suite.suite import find_suite
+
+    registry = load_registry(PluginSelection())
+
+    def refresh(facts: SuiteFacts) -> SuiteFacts:
+        if facts.name not in registry.suites:
+            return facts
+        try:
+            return with_suite(facts, find_suite(facts.name, registry), registry)
+        except SuiteError as error:
+            click.echo(f"the page of {facts.name} keeps its claims and notes: {error.what}", err=True)
+            return facts
+
+    return refresh
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:

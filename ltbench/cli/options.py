@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -70,6 +70,9 @@ def suite_options(function: F) -> F:
             click.option("--max-techniques", type=click.IntRange(min=0), metavar="N",
                          help="At most N techniques in a combination."),
             click.option("--datasets", metavar="NAMES", help="Data sets in place of the suite's."),
+            click.option("--profiles", metavar="NAMES",
+                         help="Profiles in place of the suite's: exp,natural.  [default with --datasets: their own, if "
+                              "they have one and no imbalance factor is given]"),
             click.option("--models", metavar="NAMES", help="Models in place of the suite's."),
             click.option("--imbalance-factors", metavar="NUMBERS", help="Imbalance factors in place of the suite's: 10,100."),
             click.option("--seeds", metavar="NUMBERS", help="Training seeds in place of the suite's: 0,1,2."),
@@ -189,6 +192,7 @@ def asked_suite(
     strategy: str | None,
     max_techniques: int | None,
     datasets: str | None,
+    profiles: str | None,
     models: str | None,
     imbalance_factors: str | None,
     seeds: str | None,
@@ -216,10 +220,12 @@ def asked_suite(
         changes["max_techniques"] = max_techniques
     if datasets:
         changes["datasets"] = [t.label for t in registry.parse_all(datasets)]
+    if profiles:
+        changes["profiles"] = [t.label for t in registry.parse_all(profiles)]
     if models:
         changes["models"] = [t.label for t in registry.parse_all(models)]
-    if imbalance_factors:
-        changes["imbalance_factors"] = _numbers(imbalance_factors, float, "--imbalance-factors")
+    factors = _numbers(imbalance_factors, float, "--imbalance-factors") if imbalance_factors else None
+    changes |= _counts_of_data(registry, changes, factors)
     if seeds:
         changes["seeds"] = _numbers(seeds, int, "--seeds")
     if settings:
@@ -266,6 +272,28 @@ def _fields_of_plugins(registry: Registry, plugins: str) -> dict[str, object]:
         field = "techniques" if role == "technique" else f"{technique.stage}s"
         changes.setdefault(field, []).append(technique.label)
     return {field: list(dict.fromkeys(labels)) for field, labels in changes.items()}
+
+
+def _counts_of_data(
+    registry: Registry, changes: Mapping[str, Any], factors: list[int | float] | None
+) -> dict[str, object]:
+    """Return the profiles and imbalance factors of a suite with these changes.
+
+    Data sets that are named alone have their own profile, if they have one; with factors that make an imbalance, the
+    suite's profiles make it. Where every profile keeps all images, no factor is left but 1.
+    """
+    from ltbench.stages import Dataset, Profile
+
+    fields: dict[str, object] = {} if factors is None else {"imbalance_factors": factors}
+    named = [registry.parse(label, "dataset") for label in changes.get("datasets", ())]
+    own = {dataset.profile for dataset in named if isinstance(dataset, Dataset)}
+    labels = changes.get("profiles")
+    if labels is None and len(own) == 1 and own != {""} and set(factors or [1]) == {1}:
+        labels = fields["profiles"] = list(own)
+    profiles = [registry.parse(label, "profile") for label in labels or ()]
+    if profiles and factors is None and all(isinstance(one, Profile) and one.keeps_all for one in profiles):
+        fields["imbalance_factors"] = [1.0]
+    return fields
 
 
 def _numbers(text: str, kind: type[int | float], option: str) -> list[int | float]:

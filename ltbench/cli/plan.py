@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.data_lines import kept_lines, report_lines
 from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
@@ -15,6 +16,7 @@ from ltbench.core.units import duration
 
 if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
+    from ltbench.planning.settings import DataUse
     from ltbench.registry.discovery import PluginSelection
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
@@ -52,6 +54,7 @@ def command(
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
+    from ltbench.planning.settings import data_uses
     from ltbench.running.run_record import about
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
@@ -60,22 +63,25 @@ def command(
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
+    uses = data_uses(suite, registry, data_root)
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
+    notes: list[str] = []
     status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
         part_status = plan_status(part, context, prediction, workers=workers or cores())
         status = part_status if status is None else status + part_status
         left_out += part.left_out
+        notes += part.notes
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     if as_json:
-        print_json(_facts(suite, status, left_out) | ({"list": cells} if with_cells else {}))
+        print_json(_facts(suite, uses, status, left_out, notes) | ({"list": cells} if with_cells else {}))
     else:
-        _print(suite, status, left_out)
+        _print(suite, uses, status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -83,9 +89,20 @@ def command(
             )
 
 
-def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def _facts(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
         "suite": suite.name,
+        "data": [
+            {
+                "dataset": use.dataset,
+                "training_images": sum(use.info.train_counts),
+                "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+                "report": use.info.report,
+            }
+            for use in uses
+        ],
         "cells": status.jobs["cell"],
         "cells_done": status.cells_done,
         "cells_failed_before": len(status.failed),
@@ -95,6 +112,7 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
         "metrics_to_derive": status.derivable,
         "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
+        "notes": list(notes),
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
         "predicted_for_workers": status.forecast.workers,
@@ -103,10 +121,15 @@ def _facts(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> dic
     }
 
 
-def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> None:
+def _print(
+    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
+) -> None:
     jobs, missing = status.jobs, status.missing
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
+    for use in uses:
+        for number, line in enumerate([*kept_lines(use), *report_lines(use.info)]):
+            click.echo(f"{'' if number else 'data':11} {line}")
     click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
@@ -136,6 +159,8 @@ def _print(suite: Suite, status: PlanStatus, left_out: Sequence[LeftOut]) -> Non
             click.echo(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
             click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
+    for note in notes:
+        click.echo(f"note        {note}")
     click.echo(f"time        {_time(status)}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.data_lines import dropped_lines
 from ltbench.cli.options import (
     asked_suite,
     cell_options,
@@ -83,6 +84,7 @@ def command(
     from ltbench.cli.running.page_of_run import page_of_run
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
+    from ltbench.planning.settings import data_uses
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
     from ltbench.store.store import Store
@@ -107,6 +109,8 @@ def command(
         raise UsageError(
             "--publish has no effect with --no-sharing", why="no page is written", fix="leave one of them out"
         )
+    for line in dropped_lines(data_uses(suite, registry, data_root)):
+        click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
     page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
     with (

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ltbench.cli.options import leaderboards_option, leaderboards_words, places_of, records_option
 from ltbench.cli.output import print_json
 from ltbench.core.folders import store_root
+from ltbench.data_report import DataReport
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -115,7 +117,11 @@ def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) ->
         )
     yield from _block("metrics", record.metrics)
     yield from _per_class(record)
-    yield from _block("data", {key: value for key, value in record.data.items() if key not in {"counts", "classes"}})
+    apart = {"counts", "classes", "report"}
+    yield from _block("data", {key: value for key, value in record.data.items() if key not in apart})
+    if "report" in record.data:
+        report = msgspec.convert(record.data["report"], DataReport)
+        yield from _block("files", dict(enumerate([report.summary(), *report.remarks()], 1)))
     yield from _block("cost", record.cost)
     yield from _block("environment", record.environment)
     made = {f"{p.stage} {p.name}": f"{p.distribution} {p.version}, revision {p.revision}" for p in record.plugins}

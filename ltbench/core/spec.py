@@ -10,7 +10,8 @@ The specs:
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
-                "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale"}
+                "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
+                "average": "restart" where the recipe averages weights and the segment restarts, else left out}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
                 {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,

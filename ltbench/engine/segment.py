@@ -24,6 +24,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     trainable: Literal["all", "classifier"]
     restart: bool
     lr_scale: float
+    average: Literal["continue", "restart"] = "continue"
+    """Whether a moving average of the weights begins anew with the segment."""
     has_fixed_images: bool
     """Whether a frozen backbone gets the same images in every epoch."""
 

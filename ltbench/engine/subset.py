@@ -53,6 +53,7 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "classes": list(self.info.classes),
             "size": self.info.size,
             "channels": self.info.channels,
+            **({} if self.info.report is None else {"report": msgspec.to_builtins(self.info.report)}),
         }
 
 

@@ -53,7 +53,7 @@ class Training:
         self.network = build(self.model, subset.info, spec["seed"], device)
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)
-        self.average = None if self.recipe.ema is None else _average(self.network, self.recipe.ema)
+        self.average = _average(self.network, self.recipe)
         self.predictor = self.network if self.average is None else self.average.module
         """The network with the weights that predict: the last ones, or their average."""
         self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
@@ -96,6 +96,7 @@ class Training:
         objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
         network, optimizer, feed = self.network, self.optimizer, self.feed
         trained, total = network, sum(map(len, self.spans))
+        before_average = self._steps_before_average(number)
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
             trained = network.get_classifier()  # type: ignore[operator]
@@ -109,10 +110,15 @@ class Training:
             set_learning_rate(optimizer, rates[step - span.first])
             optimizer.step()
             if self.average is not None:
-                self.average.update(network, self.steps + 1)
+                self.average.update(network, self.steps + 1 - before_average)
             self._record_step(number, step, loss, logits, batch)
             if self.steps < total:
                 after_step(self)
+
+    def _steps_before_average(self, number: int) -> int:
+        """Return the steps of the segments before the one with which the average of a segment began."""
+        starts = [n for n, segment in enumerate(self.segments[: number + 1]) if segment.average == "restart"]
+        return sum(map(len, self.spans[: starts[-1]])) if starts else 0
 
     def _features(self) -> Tensor | None:
         """Return the features of all training images, or None if the backbone has to run in every step."""
@@ -171,12 +177,14 @@ class Training:
         set_random_state(tensors["random"], self.device)
 
 
-def _average(network: nn.Module, decay: float) -> Any:
-    """Return timm's moving average of weights and batch statistics with this decay.
+def _average(network: nn.Module, recipe: Recipe) -> Any:
+    """Return timm's moving average of weights and batch statistics; None for a recipe without one.
 
-    The decay rises to its value as 1 - (1 + step)^(-2/3), timm's warm-up: otherwise the average of a short training
-    would consist mostly of its initial weights.
+    Its first step sets the average, whatever the decay. From there the decay of step t is min(ema, 1 - t^(-2/3))
+    (timm's warm-up), or ema throughout with `ema_warmup = false`.
     """
+    if recipe.ema is None:
+        return None
     from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
 
-    return ModelEmaV3(network, decay=decay, use_warmup=True)
+    return ModelEmaV3(network, decay=recipe.ema, use_warmup=recipe.ema_warmup)

@@ -7,7 +7,7 @@ A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.m
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,9 +17,10 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
-from ltbench.leaderboard.page.readme_block import compact_block
+from ltbench.leaderboard.page.readme_block import claims_block, compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -37,6 +38,7 @@ from ltbench.records.verifications import read_verifications, verification_statu
 
 FACTS, PAGE = "suite.json", "README.md"
 SHEET, EFFECTS = "table.csv", "effects.csv"
+Refresh = Callable[[SuiteFacts], SuiteFacts]
 
 
 class SuiteFolder(msgspec.Struct, frozen=True):
@@ -51,6 +53,10 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     boards: list[Board]
     records_file: RecordsFile
     trust: VerificationNotes
+
+    def judged_claims(self) -> list[Verdict]:
+        """Return the verdicts on the claims of the suite, as on its page."""
+        return judge(self.facts.claims, self.facts.reported, group_records(self.records), self.boards)
 
 
 def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = False) -> RecordsFile:
@@ -67,7 +73,7 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     """Write all files of a suite's folder; return their paths and the content."""
     # The sources first: if a later write fails, everything else can be rendered from them.
     write_records_file(folder / RECORDS, content)
-    write_atomic(folder / FACTS, msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    write_atomic(folder / FACTS, _facts_text(facts).encode())
     loaded = _suite_folder(folder, facts, content)
     files = render(loaded)
     for target, text in files.items():
@@ -75,6 +81,10 @@ def write_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> tuple
     for path in _surplus_figures(loaded, files):
         path.unlink(missing_ok=True)
     return [*files, folder / RECORDS, folder / FACTS], loaded
+
+
+def _facts_text(facts: SuiteFacts) -> str:
+    return msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n"
 
 
 def load(folder: Path, metric: str = "") -> SuiteFolder:
@@ -146,9 +156,12 @@ def _surplus_figures(loaded: SuiteFolder, files: Iterable[Path]) -> list[Path]:
     return sorted(there.difference(files))
 
 
-def update(root: Path, readme: Path | None = None) -> list[Path]:
-    """Render all published suites below `root` and the tables of `readme`; return the changed files."""
-    files = list(_rendered_files(root, readme))
+def update(root: Path, readme: Path | None = None, refresh: Refresh | None = None) -> list[Path]:
+    """Render all published suites below `root` and the tables of `readme`; return the changed files.
+
+    refresh: returns facts with what the file of the suite says now; by default they stay.
+    """
+    files = list(_rendered_files(root, readme, refresh))
     changed = [path for path, text in files if text is not None and write_atomic(path, text.encode())]
     gone = [path for path, text in files if text is None]
     for path in gone:
@@ -156,22 +169,28 @@ def update(root: Path, readme: Path | None = None) -> list[Path]:
     return changed + gone
 
 
-def check(root: Path, readme: Path | None = None) -> list[Path]:
+def check(root: Path, readme: Path | None = None, refresh: Refresh | None = None) -> list[Path]:
     """Return the generated files; raise `OutOfDate` with a diff and the command that fixes it if one is out of date."""
-    files = list(_rendered_files(root, readme))
+    files = list(_rendered_files(root, readme, refresh))
     stale = [(path, text) for path, text in files if text is None or read_text(path) != text]
     if stale:
         names = ", ".join(display_path(path) for path, _ in stale)
-        command = "ltbench leaderboard --update"
+        command = f"ltbench leaderboard --update{'' if refresh is None else ' --from-suites'}"
         command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
         command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
         raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=command)
     return [path for path, _ in files]
 
 
-def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str | None]]:
+def _rendered_files(root: Path, readme: Path | None, refresh: Refresh | None) -> Iterator[tuple[Path, str | None]]:
     """Yield (file, text) of all generated files; the text is None for a file to remove."""
-    suites = [load(folder) for folder in folders(root)]
+    suites = []
+    for folder in folders(root):
+        before, content = read_folder(folder)
+        facts = before if refresh is None else refresh(before)
+        suites.append(_suite_folder(folder, facts, content))
+        if facts != before:
+            yield folder / FACTS, _facts_text(facts)
     for loaded in suites:
         files = render(loaded)
         yield from files.items()
@@ -184,19 +203,32 @@ def _rendered_files(root: Path, readme: Path | None) -> Iterator[tuple[Path, str
                 raise UnknownName.of("leaderboard", suite, by_name, where=f"{display_path(readme)} asks for it")
             return _block(by_name[suite], readme)
 
-        yield readme, splice(read_text(readme), "leaderboard", block, display_path(readme))
+        text = splice(read_text(readme), "leaderboard", block, display_path(readme))
+        yield readme, splice(text, "claims", lambda _: _claims(suites, readme), display_path(readme))
 
 
 def update_readme(folder: Path, readme: Path) -> list[Path]:
-    """Renew the table of one suite in a README, where it has one; return the changed files."""
+    """Renew the table of one suite in a README, where it has one, and the table of claims; return the changed files."""
     if not readme.is_file():
         return []
     loaded = load(folder)
     text = splice(read_text(readme), "leaderboard",
                   lambda suite: _block(loaded, readme) if suite == folder.name else None, display_path(readme))  # fmt: skip
+    if loaded.facts.claims:
+        suites = [load(path) for path in folders(folder.parent)]
+        text = splice(text, "claims", lambda _: _claims(suites, readme), display_path(readme))
     return [readme] if write_atomic(readme, text.encode()) else []
 
 
 def _block(loaded: SuiteFolder, readme: Path) -> list[str]:
-    link = Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()
-    return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), link)
+    return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), _link(loaded, readme))
+
+
+def _claims(suites: Iterable[SuiteFolder], readme: Path) -> list[str]:
+    return claims_block(
+        [(each.facts.name, _link(each, readme), each.judged_claims()) for each in suites if each.facts.claims]
+    )
+
+
+def _link(loaded: SuiteFolder, readme: Path) -> str:
+    return Path(os.path.relpath(loaded.folder / PAGE, readme.parent)).as_posix()

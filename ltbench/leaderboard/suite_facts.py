@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from ltbench.columns import Column
 from ltbench.leaderboard.statistics.record_groups import Pair
-from ltbench.suite.published import Claim, Combination, Reported
+from ltbench.suite.published import Claim, Combination, Reported, as_recorded
+
+if TYPE_CHECKING:
+    from ltbench.executor import Techniques
+    from ltbench.suite.suite import Suite
 
 
 class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,3 +42,19 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What rows are ranked by; empty for what fits the test split: top-1 or balanced accuracy."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
+
+
+def with_suite(facts: SuiteFacts, suite: Suite, registry: Techniques) -> SuiteFacts:
+    """Return the facts with what the file of the suite says; what its runs say, as command and seeds, stays."""
+    return msgspec.structs.replace(
+        facts,
+        title=suite.title,
+        question=suite.question,
+        notes=suite.notes,
+        reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
+        claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
+        figures=suite.figures,
+        metric=suite.metric,
+        highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
+        reference=as_recorded(suite.reference, registry),
+    )

@@ -26,6 +26,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs that an earlier part of the same plan has as well."""
     foreseen: frozenset[str] = frozenset()
     """Fits whose state a later part may continue from."""
+    notes: tuple[str, ...] = ()
+    """Lines on what cannot take effect or is unlike other rows, less those of earlier parts."""
 
     def of_kind(self, kind: str) -> list[Job]:
         """Return the jobs of one kind, in order."""

@@ -17,8 +17,10 @@ from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
-from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, View
-from ltbench.suite.recipe import recipe_spec
+from ltbench.planning.training_notes import larger_batches, phases_without_steps
+from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
+from ltbench.suite.recipe import Recipe, recipe_spec
+from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -29,6 +31,9 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     """What all cells of a combination under one recipe have in common."""
 
     ensemble: Ensemble
+    recipe: Recipe
+    regime: Regime
+    sampler: Sampler
     views: list[str]
     spec: Spec
     extra: Spec
@@ -44,6 +49,8 @@ class _Training(NamedTuple):
     foreseen: list[Segments]
     cost_unshared: float
     """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
+    notes: list[str]
+    """Notes for the leaderboard."""
 
 
 class _Part:
@@ -56,6 +63,7 @@ class _Part:
         self.fits = SharedFits()
         self.predicts: dict[str, Job] = {}
         self.cells: dict[str, tuple[Job, Setting]] = {}
+        self.notes: dict[str, None] = {}
 
 
 class Planner:
@@ -66,8 +74,12 @@ class Planner:
         self.parts = 0
         self._done: set[bytes] = set()
         """Keys of the jobs of earlier parts, as bytes: a large grid has millions."""
-        self._recipes = [recipe_spec(recipe.resolved()) for recipe in suite.recipes()]
+        self._recipes = [recipe.resolved() for recipe in suite.recipes()]
         self._settings = list(settings(suite, registry, data_root))
+        images = [sum(setting.counts) for setting in self._settings]
+        self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
+        self._told: set[str] = set()
+        """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._spec = functools.cache(registry.spec)
@@ -80,21 +92,29 @@ class Planner:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
-        trajectories = {augment: self._builder.trajectory(combination, regime, augment) for augment in augments}
+        trajectories = {
+            (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
+            for augment in augments
+            for averaged in {recipe.ema is not None for recipe in self._recipes}
+        }
         for recipe in self._recipes:
             template = self._template(combination, recipe)
-            trainings = [self._training(template, s, *trajectories[s.augment]) for s in self._settings]
+            averaged = recipe.ema is not None
+            trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
             for subset_seed, seed in self._seed_pairs:
                 for training in trainings:
                     self._add_cell(template, training, subset_seed, seed)
 
-    def _template(self, combination: Combination, recipe: Spec) -> _Template:
+    def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
         posthoc = picked.get("posthoc")
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         return _Template(
             ensemble=ensemble,
+            recipe=recipe,
+            regime=self._pick(combination, "regime", Regime),
+            sampler=self._pick(combination, "sampler", Sampler),
             views=list(view.views()),
             spec={
                 "kind": "cell",
@@ -105,7 +125,7 @@ class Planner:
             },
             extra={
                 "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
-                "recipe": recipe,
+                "recipe": recipe_spec(recipe),
                 "notes": combination.notes,
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
@@ -128,7 +148,12 @@ class Planner:
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
-        return _Training(setting, members, segments, foreseen, cost)
+        recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
+        notes = larger_batches(template.sampler, recipe, len(setting.counts))
+        notes += phases_without_steps(template.regime, segments, steps)
+        self.part.notes.update(dict.fromkeys(notes))
+        notes = [*template.extra["notes"], *notes]
+        return _Training(setting, members, segments, foreseen, cost, notes)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
         part, setting = self.part, training.setting
@@ -146,6 +171,7 @@ class Planner:
             "setting": setting.labels | {"subset_seed": subset_seed, "seed": seed},
             "fits": [fit.spec for fit in fits],
             "views": template.views,
+            "notes": training.notes,
             "techniques": [*setting.techniques, *template.extra["techniques"]],
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
@@ -194,7 +220,9 @@ class Planner:
             passes=costs,
             repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
+            notes=tuple(note for note in part.notes if note not in self._told),
         )
         self._done.update(map(bytes.fromhex, jobs))
+        self._told.update(plan.notes)
         self.parts += 1
         return plan

@@ -24,15 +24,20 @@ class SegmentBuilder:
         """regimes: those of the suite, without the baseline; parse, spec: as a registry's."""
         self._regimes, self._baselines, self._parse, self._spec = regimes, baselines, parse, spec
 
-    def trajectory(self, combination: Combination, regime: Regime, augment: str) -> tuple[Segments, list[Segments]]:
+    def trajectory(
+        self, combination: Combination, regime: Regime, augment: str, *, averaged: bool
+    ) -> tuple[Segments, list[Segments]]:
         """Return the segments of a training, and states on its way that trainings of a later part may resume from.
 
         Equal neighbours are one segment. The states are the ends of first phases of the suite's regimes.
         augment: the data set's own augmentation, as written on a command line; empty for none.
+        averaged: whether the recipe has a moving average of the weights, which then restarts with a segment that does.
         """
         segments: list[Spec] = []
         for phase in regime.phases():
             segment = self._segment(combination, phase, augment)
+            if averaged and phase.restart and segments:
+                segment["average"] = "restart"  # left out elsewhere, as most identities are older than this key
             # A switch of a technique that is not picked changes nothing; the plain training has the same segment.
             if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
                 segments[-1] = segment

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from ltbench.core.spec import Spec
+from ltbench.errors import DataError
 from ltbench.executor import Techniques
 from ltbench.longtail import check_counts
 from ltbench.stages import Dataset, DatasetInfo, Model, Profile
@@ -16,6 +17,17 @@ from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
 T = TypeVar("T", bound=Technique)
+
+
+class DataUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set of a suite, and how many of its training images are used."""
+
+    dataset: str
+    profile: str
+    """The data set's own profile; empty for none."""
+    info: DatasetInfo
+    kept: dict[str, dict[float, int]]
+    """Profile -> imbalance factor -> training images of the subset"""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +51,13 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
     """Yield the settings of a suite. Raises `DataError` where a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         info = dataset.info(data_root)
-        for profile in _each(registry, suite.profiles, "profile", Profile):
-            for factor in suite.imbalance_factors:
+        if len(info.classes) < 2:
+            raise DataError(f"data set '{dataset.label}' has one class: there is nothing to tell apart")
+        profiles = list(_each(registry, suite.profiles, "profile", Profile))
+        for profile in profiles:
+            # Beside other profiles, one that no factor changes is planned once; alone, it refuses factors itself.
+            once = profile.keeps_all and not all(other.keeps_all for other in profiles)
+            for factor in (1.0,) if once else suite.imbalance_factors:
                 counts = tuple(profile.counts(info.train_counts, factor))
                 check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
                 for model in _each(registry, suite.models, "model", Model):
@@ -63,6 +80,18 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
+
+
+def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataUse]:
+    """Return the data sets of a suite and what each profile keeps of them. Raises `DataError` as `settings` does."""
+    uses: dict[str, DataUse] = {}
+    for setting in settings(suite, registry, data_root):
+        dataset, labels = registry.build_as(setting.data["dataset"], Dataset), setting.labels
+        use = uses.setdefault(
+            dataset.label, DataUse(dataset=dataset.label, profile=dataset.profile, info=setting.info, kept={})
+        )
+        use.kept.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = sum(setting.counts)
+    return list(uses.values())
 
 
 def _each(registry: Techniques, texts: Sequence[str], stage: str, kind: type[T]) -> Iterator[T]:

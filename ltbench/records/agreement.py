@@ -84,9 +84,11 @@ def _shared(record: Record, other: Record) -> Record:
 def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
-    Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out.
+    Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out. So is the
+    report on files, as it also tells of those that were not read.
     """
+    data = {key: value for key, value in record.data.items() if key != "report"}
     common = msgspec.structs.replace(
-        record, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
-    )
+        record, data=data, cost={}, environment={}, curve={}, plugins=[], error=None, failed_metrics=msgspec.UNSET, digest=""
+    )  # fmt: skip
     return digest(canonical(common), 32)

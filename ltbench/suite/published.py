@@ -25,6 +25,8 @@ FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusi
 """Figures of a page. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
 _NAMING = ("dataset", "profile", "model")
 _COMBINATIONS = ("techniques", "better", "worse")
+ALL = "all"
+"""In place of a combination: every other one."""
 WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
@@ -54,7 +56,9 @@ class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             field: _label(text, registry) for field in _NAMING if (text := getattr(self, field, None)) is not None
         }
         changes |= {
-            field: as_recorded(getattr(self, field), registry) for field in _COMBINATIONS if hasattr(self, field)
+            field: as_recorded(techniques, registry)
+            for field in _COMBINATIONS
+            if not isinstance(techniques := getattr(self, field, ALL), str)
         }
         return msgspec.structs.replace(self, **changes)
 
@@ -97,14 +101,18 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conclusion of the report: one combination scores higher than another, or lower, or the same."""
+    """A conclusion of the report: one combination scores higher than another, or lower, or the same.
+
+    It is judged twice: its direction, and its size where the report prints one. That is `difference`, `at_least`, or
+    the difference of the two numbers in the suite's `reported`.
+    """
 
     text: str
     """The conclusion in words."""
     better: Combination
     """The combination that it says is better."""
-    worse: Combination = ()
-    """The combination that it is compared with; empty for the baseline."""
+    worse: Combination | Literal["all"] = ()
+    """The combination that it is compared with, empty for the baseline; "all" if `better` is the best of all."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
     """Where it is judged, at each factor alone."""
     metric: str = TOP1
@@ -112,21 +120,24 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
     sign: Literal["+", "-", "="] = "+"
     """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Minimum difference that the claim states, as a fraction."""
+    """Minimum difference that the report prints, as a fraction."""
     within: Annotated[float, Meta(gt=0, le=1)] | None = None
     """For "=": the largest difference that counts as none, as a fraction."""
     difference: Fraction | None = None
-    """The published difference, where the report prints it instead of both numbers; shown, not judged."""
+    """The published difference with its sign, where the report prints it and not both numbers."""
     pooled: bool = False
     """Judge the mean over the imbalance factors instead of each factor alone."""
+    needs_epochs: bool = False
+    """Whether it depends on how often data is seen, so that it is not tested where the recipe counts steps."""
     note: str = ""
     """A remark for the reader."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for combination in (self.better, self.worse):
-            _check_once(combination, f"claim '{self.text}'")
-        if set(self.better) == set(self.worse):
+            if not isinstance(combination, str):
+                _check_once(combination, f"claim '{self.text}'")
+        if self.worse != ALL and set(self.better) == set(self.worse):
             raise SuiteError(f"claim '{self.text}' compares a combination with itself")
         if (self.sign == "=") != (self.within is not None):
             raise SuiteError(
@@ -135,6 +146,22 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
             )
         if self.at_least and self.sign == "=":
             raise SuiteError(f"claim '{self.text}' has at_least for no difference", fix="use within")
+        if self.worse == ALL and self.sign == "=":
+            raise SuiteError(
+                f"claim '{self.text}' says that nothing differs from all others", fix="name one of them as `worse`"
+            )
+        sizes = [name for name in ("at_least", "difference") if getattr(self, name)]
+        if len(sizes) > 1:
+            raise SuiteError(f"claim '{self.text}' has at_least and difference", fix="give the one that is printed")
+        if self.worse == ALL and sizes:
+            raise SuiteError(
+                f"claim '{self.text}' has {sizes[0]} to all others", fix="a claim of its own, with one `worse`"
+            )
+        if self.difference and self.sign != "=" and (self.difference < 0) != (self.sign == "-"):
+            raise SuiteError(
+                f"claim '{self.text}' has sign '{self.sign}' and difference {self.difference:g}",
+                fix="difference is better minus worse: give both the same sign",
+            )
 
 
 def as_recorded(techniques: Combination, registry: Techniques) -> Combination:

@@ -46,6 +46,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Share of the training in which the learning rate rises linearly from nearly zero."""
     ema: Annotated[float, Meta(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the weights, which then predicts."""
+    ema_warmup: bool = True
+    """Whether that decay rises to its value: step t has min(ema, 1 - t^(-2/3)), so 0.99 is reached at step 1,000 and
+    0.9999 at step 1,000,000. `false` in a short training predicts with little more than its first weights."""
     precision: Literal["fp32", "bf16", "auto"] = "auto"
     """`auto`: bf16 on a processor or GPU with native support, else fp32; resolved before the identity is computed."""
 
@@ -56,12 +59,30 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("schedule 'multistep' needs milestones", fix="milestones = [0.8, 0.9]")
         if self.milestones and self.schedule != "multistep":
             raise UsageError(f"milestones change nothing under schedule '{self.schedule}'", fix="remove them")
+        if self.nesterov and self.optimizer == "sgd" and not self.momentum:
+            raise UsageError("nesterov = true needs momentum", fix="momentum = 0.9, or nesterov = false")
+        # In any order they are the same training.
+        msgspec.structs.force_setattr(self, "milestones", tuple(sorted(self.milestones)))
 
     def resolved(self) -> Recipe:
         """Return the recipe with `precision` decided for this machine."""
         if self.precision != "auto":
             return self
         return msgspec.structs.replace(self, precision="bf16" if native_bf16() else "fp32")
+
+
+def fields_switched_off(recipe: Recipe) -> dict[str, str]:
+    """Return the fields that cannot matter beside the others, whatever their value, each with the reason."""
+    off: dict[str, str] = {}
+    if recipe.optimizer != "sgd":
+        off["nesterov"] = f"optimizer '{recipe.optimizer}' has no Nesterov momentum"
+    if recipe.optimizer in {"adam", "adamw"}:
+        off["momentum"] = f"optimizer '{recipe.optimizer}' has decays of its own"
+    if recipe.schedule != "multistep":
+        off["decay"] = f"schedule '{recipe.schedule}' has no milestones"
+    if recipe.ema is None:
+        off["ema_warmup"] = "there is no moving average without ema"
+    return off
 
 
 def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
@@ -91,13 +112,16 @@ def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Rec
 
 
 def recipe_spec(recipe: Recipe) -> dict[str, Any]:
-    """Return the part of a recipe that enters identities: fields that differ from the defaults, and always precision."""
+    """Return the part of a recipe that enters identities: fields that differ from the defaults, and always precision.
+
+    A field that another one switches off is left out, too: momentum under Adam makes no other training.
+    """
     # Omitted defaults keep old identities valid when a field is added.
-    defaults = Recipe(steps=1)
+    defaults, off = Recipe(steps=1), fields_switched_off(recipe)
     spec: dict[str, Any] = {
         field: msgspec.to_builtins(value)
         for field in recipe.__struct_fields__
-        if (value := getattr(recipe, field)) != getattr(defaults, field) or field == "steps"
+        if field not in off and ((value := getattr(recipe, field)) != getattr(defaults, field) or field == "steps")
     }
     return {k: v for k, v in (spec | {"precision": recipe.precision}).items() if v is not None}
 

@@ -212,27 +212,47 @@ def works_with_any_number_of_classes(on: Subject, classes: int) -> None:
 
 @per_parameter
 def uses_every_parameter(on: Subject, parameter: str) -> None:
-    """Each parameter changes some result.
+    """Each value of a parameter gives other results than its default.
 
-    A parameter without effect gives rows of a leaderboard that differ by chance alone.
+    Every value is another identity: one without effect gives rows of a leaderboard that are trained twice and are the
+    same. Tested also with class counts up to 5,000 and large logits, and with other values of the other parameters.
     """
     if reason := why_not_varied(on.technique, parameter):
         raise Skip(f"parameter '{parameter}': {reason}")
     others = [name for name in on.technique.__struct_fields__ if name != parameter]
     # A parameter may act only where another one has a certain value, such as the size of a step that is switched off.
     contexts = [on.technique, *(other for name in others for other in variations(on.technique, name))]
-    tried: list[str] = []
-    for context in contexts:
-        plain = Subject(context, on.registry).default_result
+    tried = [getattr(other, parameter) for other in variations(on.technique, parameter)]
+    same = list(tried)
+    for context, large in [
+        (on.technique, False),
+        (on.technique, True),
+        *((context, False) for context in contexts[1:]),
+    ]:
+        plain = on.result(_large(large), technique=context)
         for other in variations(context, parameter):
-            tried.append(msgspec.json.encode(getattr(other, parameter)).decode())
-            if difference(plain, on.result(technique=other)):
-                return
+            value = getattr(other, parameter)
+            if value in same and difference(plain, on.result(_large(large), technique=other)):
+                same.remove(value)
+        if not same:
+            return
+    values = ", ".join(msgspec.json.encode(value).decode() for value in same)
+    now = f"the same results as {getattr(on.technique, parameter)!r}"
+    if same == tried:
+        raise failed(
+            f"parameter '{parameter}' has no effect: {values} give {now}",
+            "other results", f"use self.{parameter}, or remove the parameter",
+        )  # fmt: skip
     raise failed(
-        f"parameter '{parameter}' has no effect: {', '.join(dict.fromkeys(tried))} give the same results as "
-        f"{getattr(on.technique, parameter)!r}",
-        "other results", f"use self.{parameter}, or remove the parameter",
-    )  # fmt: skip
+        f"parameter '{parameter}' changes the identity and nothing that the technique returns: {values} gives {now}",
+        "other results, or no such value",
+        "narrow the range of the parameter to where it acts, or name it in without_effect() where others switch it off",
+    )
+
+
+def _large(large: bool) -> Inputs:
+    """Return the usual inputs, or some on which limits act that are beyond those."""
+    return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0) if large else Inputs()
 
 
 CHECKS = (

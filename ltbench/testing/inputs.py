@@ -24,9 +24,12 @@ BATCH = 24
 class Inputs:
     """Arguments for techniques. Tensors lie on `device`, which may be a simulated one."""
 
-    def __init__(self, classes: int = 10, *, counts: Sequence[int] | None = None, device: Any = "cpu") -> None:
+    def __init__(
+        self, classes: int = 10, *, counts: Sequence[int] | None = None, device: Any = "cpu", size: float = 2.0
+    ) -> None:
+        """size: standard deviation of the logits."""
         self.counts = long_tail(classes) if counts is None else list(counts)
-        self.classes, self.device = len(self.counts), device
+        self.classes, self.device, self.size = len(self.counts), device, size
         self._given: list[tuple[str, Any, Any]] = []
 
     # --- tracked arguments ---------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ class Inputs:
 
     def logits(self, images: int = BATCH, seed: int = 1) -> FloatArray:
         """Logits float64 [images, C]."""
-        return 2 * self.rng(seed).standard_normal((images, self.classes))
+        return self.size * self.rng(seed).standard_normal((images, self.classes))
 
     def probabilities(self, images: int = BATCH, seed: int = 1) -> FloatArray:
         """Probabilities float64 [images, C]."""

@@ -40,7 +40,7 @@ def variations(technique: Technique, parameter: str) -> list[Technique]:
     kind = next(field.type for field in fields(type(technique)) if field.name == parameter)
     now = getattr(technique, parameter)
     others: list[Technique] = []
-    for value in _values(kind, now):
+    for value in values_of(kind, now):
         if value != now or type(value) is not type(now):
             try:
                 other = msgspec.structs.replace(technique, **{parameter: value})
@@ -51,20 +51,23 @@ def variations(technique: Technique, parameter: str) -> list[Technique]:
     return others
 
 
-def _values(kind: Any, now: object) -> Iterator[object]:
-    """Yield values of a type, the ends of its range first; some may be out of range."""
+def values_of(kind: Any, now: object) -> Iterator[object]:
+    """Yield values of a type other than `now`, the ends of its range first; some may be out of range."""
     origin = get_origin(kind)
     if origin is Annotated:
         base, *metas = get_args(kind)
         for meta in metas:
             if isinstance(meta, msgspec.Meta):
                 yield from (end for end in (meta.ge, meta.le) if end is not None)
-        yield from _values(base, now)
+        yield from values_of(base, now)
     elif origin is Literal:
         yield from get_args(kind)
+    elif origin is tuple:
+        first = now[0] if isinstance(now, tuple) and now else None
+        yield from ((value,) for value in values_of(get_args(kind)[0], first))
     elif origin in {typing.Union, types.UnionType}:
         for part in get_args(kind):
-            yield from _values(part, now)
+            yield from values_of(part, now)
     elif kind is bool:
         yield from (True, False)
     elif kind is int:

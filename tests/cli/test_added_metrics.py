@@ -63,7 +63,7 @@ def numbers(record: dict) -> dict:
 
 
 def published() -> dict[str, dict]:
-    return {record["id"]: record for record in records_of(Path("leaderboards/two"))}
+    return {record["id"]: record for record in records_of(Path("leaderboards/local/two"))}
 
 
 def test_a_metric_that_is_added_later_is_derived_without_training(run: Run) -> None:
@@ -71,17 +71,17 @@ def test_a_metric_that_is_added_later_is_derived_without_training(run: Run) -> N
     code, out, _ = run(*plugin(), command="plan")
     assert (code, "metrics     2 cells lack metric 'later': derived without training" in out) == (0, True)
     assert "to train    0 of 1" in out
-    code, out, err = run(*plugin())
+    code, _, err = run(*plugin())
     assert code == 0
     assert "2 cells lack metric 'later': derived without training" in err
     assert "0 trainings, 0 predictions, 2 cells to derive" in err
-    assert "Later" in out
     after = published()
     for cell, record in after.items():
         assert record["metrics"].pop("later") == 0.5
         assert numbers(record) == numbers(before[cell])
-    page = Path("leaderboards/two/README.md").read_text()
+    page = Path("leaderboards/local/two/README.md").read_text()
     assert "Missing metrics" not in page
+    assert " Later |" in page.replace("\u00a0", " ")
     assert "lack metric" not in run(*plugin())[2], "it is there now"
     assert "lack metric" not in run()[2], "a metric that is removed is not missed"
     assert all("later" in record["metrics"] for record in published().values())
@@ -102,11 +102,11 @@ def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run
     assert "1 cell lacks metric 'later': derived without training" in err
     assert "metric 'later' is missing from 1 cell, whose logits are gone; --rerun-stale trains them again" in err
     assert "0 trainings, 0 predictions, 1 cells to derive" in err
-    page = Path("leaderboards/two/README.md").read_text()
+    page = Path("leaderboards/local/two/README.md").read_text()
     assert "metric 'later' is missing from 1 cell, which was made without it\n  - tta at imbalance factor 10" in page
     assert run(*plugin(), "--rerun-stale")[0] == 0
     assert all("later" in record["metrics"] for record in published().values())
-    assert "Missing metrics" not in Path("leaderboards/two/README.md").read_text()
+    assert "Missing metrics" not in Path("leaderboards/local/two/README.md").read_text()
 
 
 def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(run: Run) -> None:
@@ -119,7 +119,7 @@ def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(run: Run) ->
     assert "n/a metric 'later' failed in 2 cells" in " ".join(out.split())
     after = published()
     assert {cell: numbers(record) for cell, record in after.items()} == {c: numbers(r) for c, r in before.items()}
-    page = Path("leaderboards/two/README.md").read_text()
+    page = Path("leaderboards/local/two/README.md").read_text()
     assert "metric 'later' failed in 2 cells" in page
     assert 'raise RuntimeError("no luck")' in page
     code, out, _ = run(*broken, "--json")
@@ -129,4 +129,4 @@ def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(run: Run) ->
     code, _, err = run(*plugin(folder="three"))
     assert (code, "2 cells lack metric 'later' (failed before): derived" in err) == (0, True)
     assert all(record["metrics"]["later"] == 0.5 for record in published().values())
-    assert "failed" not in Path("leaderboards/two/README.md").read_text().partition("<details>")[0]
+    assert "failed" not in Path("leaderboards/local/two/README.md").read_text().partition("<details>")[0]

@@ -9,6 +9,7 @@ from support import call, imported, main_result
 from synthetic import publish
 
 from ltbench.errors import OutOfDate, UnknownName, UsageError
+from ltbench.leaderboard.publish import read_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 
 
@@ -74,7 +75,34 @@ def test_update_mends_what_check_finds(place: Path) -> None:
     assert "mixup + tta" in (place / "README.md").read_text()
 
 
-@pytest.mark.parametrize("args", [("--check", "--update"), ("--check", "first")])
+def test_a_changed_suite_file_is_found_and_rendered_without_training(place: Path) -> None:
+    folder = place / "leaderboards" / "report-park-fast"
+    (place / "leaderboards" / "second").rename(folder)
+    facts = SuiteFacts(name="report-park-fast", title="As it was", seeds=((0, 0), (7, 7)), unfinished=3, command="ltbench run")  # fmt: skip
+    publish(folder, facts, ())
+    (place / "README.md").write_text("<!-- ltbench:claims -->\n<!-- /ltbench:claims -->\n")
+    call("leaderboard", "--update")
+    assert "As it was" in (folder / "README.md").read_text()
+    call("leaderboard", "--check")
+    with pytest.raises(OutOfDate, match=r"suite\.json") as caught:
+        call("leaderboard", "--check", "--from-suites")
+    assert caught.value.fix == "ltbench leaderboard --update --from-suites"
+    call("leaderboard", "--update", "--from-suites")
+    call("leaderboard", "--check", "--from-suites")
+    after = read_folder(folder)[0]
+    assert after.title.startswith("Report park on two cores")
+    assert len(after.claims) == 10
+    # What its runs say stays.
+    assert (after.seeds, after.unfinished, after.command) == (facts.seeds, 3, "ltbench run")
+    assert after.columns
+    assert "### Claims" in (folder / "README.md").read_text()
+    rows = [line for line in (place / "README.md").read_text().splitlines() if "report-park-fast](" in line]
+    assert [row.split("|")[2].strip() for row in rows] == ["10"]
+    # A suite that is not installed stays as it is.
+    assert read_folder(place / "leaderboards" / "first")[0].title == "The first"
+
+
+@pytest.mark.parametrize("args", [("--check", "--update"), ("--check", "first"), ("--from-suites",)])
 def test_what_makes_no_sense_together_is_refused(place: Path, args: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         call("leaderboard", *args)

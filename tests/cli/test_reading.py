@@ -102,9 +102,19 @@ def test_plan_says_what_is_left_out_and_why(planned: tuple[str, ...]) -> None:
     assert "needs" in reasons["drw"]
 
 
+def test_plan_and_run_say_once_what_of_a_recipe_cannot_take_effect(planned: tuple[str, ...], tmp_path: Path) -> None:
+    asked = ("--plugins", "mixup", "--set", "steps=2", "--set", "ema=0.9", "--set", "warmup=0.0")
+    note = "ema = 0.9 is not reached in 2 steps"
+    assert [text[:35] for text in json.loads(printed(*planned, *asked, "--json"))["notes"]] == [note]
+    assert printed(*planned, *asked).count(f"note        {note}") == 1
+    run = ("run", *planned[1:], *asked, "--executor", "inline", "--leaderboards", tmp_path / "pages")
+    assert call(*run).stderr.count(f"note: {note}") == 1
+
+
 def test_plan_of_everything_in_pairs_is_made_in_parts(planned: tuple[str, ...]) -> None:
     facts = json.loads(printed(*planned, "--json", "--all", "--max-techniques", "2"))
     assert facts["cells"] > 300
+    assert facts["notes"] == []
     assert facts["jobs"]["cell"] == facts["cells"]
 
 

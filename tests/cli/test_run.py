@@ -14,7 +14,7 @@ from ltbench.registry.registry import Registry
 from ltbench.suite.suite import find_suite, suite_path
 
 ASKED = dict.fromkeys(
-    ("plugins", "strategy", "max_techniques", "datasets", "models", "imbalance_factors", "seeds"), None
+    ("plugins", "strategy", "max_techniques", "datasets", "profiles", "models", "imbalance_factors", "seeds"), None
 ) | {"suite_name": "quick", "everything": False, "settings": (), "metric": ""}
 
 
@@ -85,7 +85,9 @@ COMMANDS = (
     {"strategy": "cumulative", "plugins": "tta,mixup,cb_sampler"}, {"strategy": "pairs"}, {"everything": True},
     {"datasets": "cifar10,fashion_mini"}, {"models": "convnet[width=4],resnet20"}, {"max_techniques": 0},
     {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")}, {"settings": ("ema=0.9", "nesterov=false")},
-    {"metric": "macro_f1"}, {"suite_name": "report-wong-fast", "strategy": "all"}, {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"metric": "macro_f1"}, {"profiles": "natural"}, {"profiles": "step", "imbalance_factors": "10,50,100"},
+    {"datasets": "image_folder[path=x]"}, {"datasets": "image_folder[path=x]", "profiles": "exp"},
+    {"datasets": "image_folder[path=x]", "imbalance_factors": "10"}, {"profiles": "natural", "imbalance_factors": "10,50,100"}, {"suite_name": "report-wong-fast", "strategy": "all"}, {"suite_name": "report-wong-fast", "plugins": "mixup"},
     {"suite_name": "report-jiang-fast", "settings": ("epochs=1",), "seeds": "5"},
 )  # fmt: skip
 

@@ -254,7 +254,9 @@ class Accident(Exception):
 
 
 @pytest.mark.parametrize("at", [1, 7, 13, 20])
-@pytest.mark.parametrize("later", [{}, {"loss": LabelSmooth(), "sampler": Half()}, {"restart": True, "mix": Mixup()}])
+@pytest.mark.parametrize(
+    "later", [{}, {"loss": LabelSmooth(), "sampler": Half()}, {"restart": True, "average": "restart", "mix": Mixup()}]
+)
 def test_a_training_resumed_from_a_snapshot_is_bit_identical(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, later: dict[str, object]
 ) -> None:
@@ -471,6 +473,38 @@ def test_the_moving_average_predicts(context: Context) -> None:
     last, mean = trained(context, plain_job), trained(context, averaged)
     assert last.keys() == mean.keys()
     assert not torch.equal(last["head.weight"], mean["head.weight"])
+
+
+@pytest.mark.parametrize("warmup", [True, False])
+def test_the_decay_of_the_average_follows_its_law(context: Context, warmup: bool) -> None:
+    # Without random numbers in the network, a training of n steps passes through that of fewer.
+    steps, recipe = 6, {"epochs": None, "schedule": "constant"}
+    path = [
+        trained(context, fit_job(recipe=recipe | {"steps": step}, model=Net(dropout=0.0)))["head.weight"]
+        for step in range(1, steps + 1)
+    ]
+    expected = path[0]
+    for step, weight in enumerate(path[1:], 2):
+        decay = min(0.6, 1 - step ** (-2 / 3)) if warmup else 0.6
+        expected = decay * expected + (1 - decay) * weight
+    averaged = recipe | {"steps": steps, "ema": 0.6, "ema_warmup": warmup}
+    assert torch.allclose(trained(context, fit_job(recipe=averaged, model=Net(dropout=0.0)))["head.weight"], expected)
+
+
+@pytest.mark.parametrize("average", ["restart", "continue"])
+def test_the_average_restarts_with_a_segment_that_says_so(context: Context, average: str) -> None:
+    recipe = {"epochs": None, "steps": 8, "ema": 0.7}
+    job = fit_job(plain(0.5), plain(trainable="classifier", restart=True, average=average), recipe=recipe)
+    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    path: list[torch.Tensor] = []
+    training.run(lambda now: path.append(now.network.head.weight.detach().clone()))
+    path.append(training.network.head.weight.detach())
+    began = path[4:] if average == "restart" else path
+    expected = began[0]
+    for step, weight in enumerate(began[1:], 2):
+        decay = min(0.7, 1 - step ** (-2 / 3))
+        expected = decay * expected + (1 - decay) * weight
+    assert torch.allclose(training.predictor.head.weight, expected)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from synthetic import boards, publish, raw
 
 from ltbench.errors import UnknownName, UsageError
+from ltbench.leaderboard.compare.compare import default_metric
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.publish import load
@@ -108,3 +109,9 @@ def test_page_terminal_and_report_say_by_what_they_rank_and_why(tmp_path: Path) 
     assert (board["ranking"]["score"], board["ranking"]["why"]) == ("balanced_accuracy", loaded.boards[0].ranking.why)
     by_top1 = load(tmp_path / "s", "top1")
     assert by_top1.boards[0].tables[0].rows[0].label == "baseline"
+
+
+def test_comparisons_take_the_metric_that_fits_too() -> None:
+    assert default_metric(always_head()) == "balanced_accuracy"
+    assert default_metric([synthetic.record()]) == "top1"
+    assert default_metric([]) == "top1"

@@ -71,6 +71,8 @@ def test_a_table_without_its_reference_has_no_differences_and_names_it() -> None
     table = boards(made)[0].tables[0]
     assert table.reference == "mixup"
     assert [row.delta for row in table.rows] == [None] * 3
+    assert "There are no differences to mixup, which has no row here." in page(FACTS, made, boards(made))
+    assert "There are no differences" not in page(FACTS, records(), boards(records()))
     assert report_content(loaded(made, facts=FACTS)).core["reference"] == {"combination": None, "text": "mixup"}
 
 

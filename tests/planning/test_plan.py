@@ -14,7 +14,7 @@ from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
-from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime
+from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime, Sampler
 from ltbench.suite.suite import Suite, changed, find_suite
 
 
@@ -32,6 +32,16 @@ class Few(Dataset):
 
 class Net(Model):
     name = "some_net"
+
+
+LARGER = "balanced_batch[per_class=40]: batches of 120 images in place of 64, so each step sees 1.88 times as many"
+
+
+class Raising(Sampler):
+    name = "raising"
+
+    def batch_size(self, batch_size: int, classes: int) -> int:
+        raise ValueError("no size")
 
 
 class Late(Regime):
@@ -149,6 +159,50 @@ def test_a_decoupled_second_stage_resumes_from_the_plain_run_and_restarts_its_cu
     first = plan.jobs[second.parents[0]]
     assert (_sampler(first, 0), first.spec["segments"][0]["until"]) == ("shuffle", 0.5)
     assert second.spec["segments"][1]["restart"]
+
+
+def test_an_average_restarts_with_the_second_stage_under_another_identity_than_one_that_went_on(
+    suite: Suite, own: Registry
+) -> None:
+    plan = plan_of(suite, own, "decoupled", "cb_sampler", sweep={"ema": [0.9], "epochs": [20]})
+    segments = [fit.spec["segments"] for fit in plan.of_kind("fit")]
+    assert {(len(parts), parts[-1].get("average")) for parts in segments} == {(1, None), (2, "restart")}
+    assert all("average" not in parts[0] for parts in segments)
+    without = plan_of(suite, own, "decoupled", "cb_sampler")
+    assert not any("average" in part for fit in without.of_kind("fit") for part in fit.spec["segments"])
+
+
+@pytest.mark.parametrize(
+    ("sampler", "notes"),
+    [
+        ("balanced_batch", []),
+        ("balanced_batch[per_class=40]", [LARGER]),
+        ("raising", []),
+    ],
+)  # fmt: skip
+def test_a_row_with_larger_batches_says_so(suite: Suite, sampler: str, notes: list[str]) -> None:
+    registry = registry_with(Few, Net, Raising)
+    plan = plan_of(suite, registry, sampler)
+    cells = {cell.extra["combination"]["sampler"]: cell.extra["notes"] for cell in plan.cells}
+    assert cells == {None: [], sampler: notes}
+    assert list(plan.notes) == notes
+
+
+def test_a_phase_that_is_too_short_for_a_step_is_noted(suite: Suite, own: Registry) -> None:
+    def notes(at: float, **recipe: object) -> list[str]:
+        changes = {"recipe": {"steps": 10, "precision": "fp32", "batch_size": 64} | recipe}
+        return list(plan_of(suite, own, f"late[at={at}]", "focal", **changes).notes)
+
+    assert notes(0.94) == []
+    assert notes(0.96) == ["late[at=0.96]: a phase has no step in a training of 10 steps and changes nothing"]
+    assert "of 5 steps" in notes(0.95, steps=None, epochs=1)[0]  # 278 images are five batches
+
+
+def test_a_note_is_told_with_the_first_part_that_has_it(suite: Suite, own: Registry) -> None:
+    asked = changed(suite, techniques=["balanced_batch[per_class=40]", "mixup", "tta"])
+    parts = list(plan_parts(asked, own, Path(), cells=2))
+    assert len(parts) > 2
+    assert [note for part in parts for note in part.notes] == [LARGER]
 
 
 def _sampler(fit, segment: int) -> str:

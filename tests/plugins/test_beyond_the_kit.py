@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from plugins.checks import both_sizes, epoch_of, generator, labels_of, long_tail
 
 from ltbench.core.plugins import BUILT_IN
-from ltbench.errors import ParameterError
+from ltbench.errors import JobFailed, ParameterError
 from ltbench.registry.registry import Registry
+from ltbench.stages import STAGES
+from ltbench.testing.flat_values import flat
+from ltbench.testing.inputs import Inputs
+from ltbench.testing.parameter_values import settings
+from ltbench.testing.stage_calls import call_all
 
 
-def of_stage(stage: str, *less: str):
-    """Run a test with every built-in technique of a stage."""
+def of_stages(*stages: str):
+    """Run a test with every built-in technique of these stages."""
     entries = Registry.load().entries.values()
-    kinds = [e.technique for e in entries if e.distribution == BUILT_IN and e.technique.stage == stage]
-    chosen = [kind for kind in kinds if kind.name not in less]
+    chosen = [e.technique for e in entries if e.distribution == BUILT_IN and e.technique.stage in stages]
     return pytest.mark.parametrize("technique", [kind() for kind in chosen], ids=[kind.name for kind in chosen])
 
 
@@ -35,7 +40,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(registry: Registry, text: s
 
 
 @both_sizes
-@of_stage("loss")
+@of_stages("loss")
 def test_no_loss_is_negative_and_every_gradient_is_finite(technique, classes: int) -> None:
     labels = torch.randint(classes, (32,), generator=generator())
     for size in (1.0, 100.0, 10_000.0):
@@ -48,8 +53,25 @@ def test_no_loss_is_negative_and_every_gradient_is_finite(technique, classes: in
         assert logits.grad.any()
 
 
+FEW = ([5], [1], [5, 1], [5, 0], [0, 5], [1, 1], [3, 3], [60, 30, 10, 1, 0], [1] * 10)
+"""Class counts of one class and of two, and with classes of one image and of none."""
+
+
+@pytest.mark.parametrize("counts", FEW, ids=str)
+@of_stages(*(stage for stage in STAGES if stage not in {"dataset", "model"}))
+def test_few_classes_and_few_images_give_finite_numbers_or_a_clear_error(technique, counts: list[int]) -> None:
+    for setting in settings(technique):
+        if len(counts) == 1 and setting.name == "label_smooth" and "off" not in setting.params:
+            with pytest.raises(JobFailed, match="needs at least two classes"):
+                call_all(setting, Inputs(counts=counts))
+            continue
+        results = flat(call_all(setting, Inputs(counts=counts)))
+        numbers = [value for value in results.values() if getattr(value, "dtype", np.dtype(int)).kind == "f"]
+        assert all(np.isfinite(value).all() for value in numbers), setting.label
+
+
 @both_sizes
-@of_stage("weight")
+@of_stages("weight")
 def test_a_rarer_class_weighs_no_less(technique, classes: int) -> None:
     weights = technique.weights(long_tail(classes))
     assert weights.dtype == torch.float32
@@ -57,7 +79,7 @@ def test_a_rarer_class_weighs_no_less(technique, classes: int) -> None:
 
 
 @both_sizes
-@of_stage("mix")
+@of_stages("mix")
 def test_the_first_label_is_the_image_s_own_and_the_second_one_of_the_batch_each_once(technique, classes: int) -> None:
     images = torch.randn(24, 3, 8, 8, generator=generator(2))
     labels = torch.randint(classes, (24,), generator=generator())
@@ -68,7 +90,7 @@ def test_the_first_label_is_the_image_s_own_and_the_second_one_of_the_batch_each
 
 
 @both_sizes
-@of_stage("sampler")
+@of_stages("sampler")
 def test_every_epoch_has_another_order(technique, classes: int) -> None:
     counts = long_tail(classes)
     labels, stream = labels_of(counts), generator(1)
@@ -76,7 +98,7 @@ def test_every_epoch_has_another_order(technique, classes: int) -> None:
     assert not torch.equal(*(technique.epoch(pool, labels, counts, 64, stream) for _ in range(2)))
 
 
-@of_stage("sampler")
+@of_stages("sampler")
 def test_every_class_is_visited(technique) -> None:
     indices, labels = epoch_of(technique, [60, 30, 10], 64)
     assert set(labels[indices].tolist()) == {0, 1, 2}

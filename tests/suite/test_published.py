@@ -82,6 +82,19 @@ BAD = {
     "a claim about nothing": ('better = ["mixup"]', "better = []", "with itself"),
     "no difference without a margin": ("within = 0.01", "", "within missing"),
     "a margin for a difference": ('sign = "="', 'sign = "+"', "within set"),
+    "nothing but itself and all": ('worse = ["isns"]', 'worse = "every"', "claims[1].worse"),
+    "no difference to all": ('worse = ["isns"]', 'worse = "all"', "name one of them"),
+    "a size of all": (
+        'better = ["mixup"]',
+        'better = ["mixup"]\nworse = "all"\ndifference = 0.1',
+        "difference to all others",
+    ),
+    "two sizes": (
+        'better = ["mixup"]',
+        'better = ["mixup"]\nat_least = 0.1\ndifference = 0.1',
+        "the one that is printed",
+    ),
+    "a size of the other sign": ('better = ["mixup"]', 'better = ["mixup"]\ndifference = -0.1', "the same sign"),
     "two margins": ("within = 0.01", "within = 0.01\nat_least = 0.1", "use within"),
     "unknown sign": ('sign = "="', 'sign = "<"', "sign"),
     "a factor below one": ("imbalance_factor = 10\nvalue", "imbalance_factor = 0.1\nvalue", "imbalance_factor"),
@@ -112,6 +125,6 @@ def test_the_suites_of_ltbench_name_existing_techniques_in_numbers_and_claims(re
     for name in registry.suites:
         suite = find_suite(name, registry)
         sides = [suite.highlight or (), *(r.techniques for r in suite.reported)]
-        sides += [side for claim in suite.claims for side in (claim.better, claim.worse)]
+        sides += [side for claim in suite.claims for side in (claim.better, claim.worse) if side != "all"]
         for technique in {technique for side in sides for technique in side}:
             assert registry.parse(technique), (name, technique)

@@ -29,7 +29,7 @@ def labels(plan: Plan) -> list[str]:
 
 def asked(registry: Registry, file: Path, **options: object) -> Suite:
     nothing = dict.fromkeys(
-        ("plugins", "strategy", "max_techniques", "datasets", "models", "imbalance_factors", "seeds")
+        ("plugins", "strategy", "max_techniques", "datasets", "profiles", "models", "imbalance_factors", "seeds")
     )
     given = nothing | {"suite_name": str(file), "everything": False, "settings": ()} | options
     return asked_suite(registry, **given)  # type: ignore[arg-type]

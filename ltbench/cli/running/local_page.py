@@ -44,14 +44,13 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
-    from ltbench.leaderboard.suite_facts import SuiteFacts
+    from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
     from ltbench.records.plugins_needed import with_plugins
     from ltbench.records.record import validate, write_atomic
     from ltbench.records.records_file import encode
     from ltbench.records.verifications import FILE as VERIFIED
-    from ltbench.suite.published import as_recorded
 
     registry, store, folder, suite = context.registry, context.store, page.folder, page.suite
     keys = [cell.key for cell in plan.cells]
@@ -64,23 +63,15 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     merged = add_records(kept, records, replace=True)
     facts = SuiteFacts(
         name=folder.name,
-        title=suite.title,
-        question=suite.question,
-        notes=suite.notes,
         command=with_plugins(page.command, merged.records, page.plugin_files),
         definition=page.definition,
         seeds=tuple(sorted(suite.seed_pairs())),
         unfinished=len(keys) - len(records),
-        reported=tuple(number.with_recorded_labels(registry) for number in suite.reported),
-        claims=tuple(claim.with_recorded_labels(registry) for claim in suite.claims),
-        figures=suite.figures,
-        metric=suite.metric,
         columns=columns_present(
             merged.records, join_columns(declared_columns(registry.of("metric")), before.columns)
         ),
-        highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
-        reference=as_recorded(suite.reference, registry),
     )  # fmt: skip
+    facts = with_suite(facts, suite, registry)
     # So that version control of a project leaves trials alone; a published page is written by `ltbench publish`.
     write_atomic(folder.parent / ".gitignore", b"*\n")
     if page.suite_file is not None:

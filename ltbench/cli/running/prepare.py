@@ -24,6 +24,9 @@ def prepare(
     """Discard stale results if asked to, prepare the data sets, and print what is to be done; return what is missing."""
     from ltbench.running.what_is_missing import plan_status
 
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)
+
     def look() -> PlanStatus:
         return plan_status(plan, context, prediction, workers=workers, retry_failed=options.retry_failed)
 

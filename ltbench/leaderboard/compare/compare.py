@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from ltbench.columns import BALANCED
+from ltbench.columns import BALANCED, TOP1
 from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
@@ -82,6 +82,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether both sides have the same cells with the same numbers."""
         cells = [cell for line in self.lines for cell in line.cells]
         return not any(self.only) and all(cell.same for cell in cells) and not any(any(n.only) for n in self.lines)
+
+
+def default_metric(records: Iterable[Record]) -> str:
+    """Return the metric that fits the test splits of records: balanced accuracy where one of them is not balanced."""
+    return BALANCED if any(group.ranking.name == BALANCED for group in group_records(records)) else TOP1
 
 
 def compare_combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:

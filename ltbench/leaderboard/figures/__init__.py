@@ -170,7 +170,8 @@ def _wanted(facts: SuiteFacts, group: RecordGroup, factors: Sequence[float]) -> 
     """Return the combinations to show first: highlighted, published, claimed."""
     first = [] if facts.highlight is None else [facts.highlight]
     printed = [one.techniques for one in facts.reported if one.imbalance_factor in factors and group.matches(one)]
-    claimed = [side for claim in facts.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    sides = [side for claim in facts.claims if group.matches(claim) for side in (claim.better, claim.worse)]
+    claimed = [side for side in sides if not isinstance(side, str)]
     return [*first, *printed, *claimed]
 
 

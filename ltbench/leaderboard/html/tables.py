@@ -12,7 +12,8 @@ from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.verdict import Verdict, verdict
 from ltbench.leaderboard.html.wording import COSTS, column_term, difference_term, score_term
 from ltbench.leaderboard.tables.cell_text import DELTA, TextColumn, columns, factor_text, half_text, shown_in
-from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
 from ltbench.records.record import Record
 
 Number = float | int | None

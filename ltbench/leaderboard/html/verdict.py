@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ltbench.leaderboard.tables.cell_text import delta_text, half_text, percent, reference_text
-from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ from ltbench.leaderboard.tables.cell_text import (
     signed,
 )
 from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
-from ltbench.leaderboard.tables.table import Board, Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Board, Table
 
 _ADDS = """\
 Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every

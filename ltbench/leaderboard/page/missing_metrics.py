@@ -8,7 +8,8 @@ import msgspec
 
 from ltbench.leaderboard.tables.cell_text import factor_text
 from ltbench.leaderboard.tables.markdown import details, escape, fenced, last_lines
-from ltbench.leaderboard.tables.table import Board, Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.comparability import BoardKey
 from ltbench.records.record import Failure, Record
 

@@ -12,6 +12,7 @@ from ltbench import longtail
 from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
+from ltbench.leaderboard.page.data_section import data_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
@@ -101,13 +102,14 @@ def page(
         lines += ["No results yet.", ""]
     else:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns, boards)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
         lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += _over_datasets(analyses, figures)
     lines += [
+        *data_lines(records),
         *_missing(facts, boards),
         *missing_metric_lines(missing_metrics(records)),
         *withdrawn_lines(notes),

@@ -3,40 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
 
 from ltbench.columns import CLASS_ACCURACY, TOP1, Column
 from ltbench.leaderboard.figures.series import classes_of
-from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, UNKNOWN, Verdict, judge
+from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
+from ltbench.leaderboard.page.claim_size import NO_SIZE
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict, judge
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
+from ltbench.leaderboard.tables.table import Board
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.published import Claim, Combination, Reported
 
-_ORDER: Final = (HOLDS, FAILS, OPEN, UNKNOWN)
 _READING = """\
-Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs. A claim is
-measured by the difference between its two combinations, run by run: it **holds** where the whole interval is on the
-claimed side, and **does not hold** where the whole interval is on the other; otherwise the difference is not
-significant (*not separated*).
-Claims are judged one by one, without correction for their number."""
+Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs."""
+_JUDGED = """\
+A claim is judged twice by the difference between its two combinations, run by run. **Direction**: it *holds* where the
+whole interval is on the claimed side of zero, *does not hold* where the whole interval is on the other side, and is
+*undecided* otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the
+measured one is *smaller*, *larger* or *opposite* (the whole interval is on the other side of zero).
+A claim to be the best of all is tested against every other row, corrected for all pairs of rows, as the ranks of a
+table are. The others are judged one by one, without correction for their number; where the corrected tests of a table
+say otherwise, the verdict says so."""
 
 
 def published_lines(
-    reported: Sequence[Reported], claims: Sequence[Claim], groups: Sequence[RecordGroup], columns: Iterable[Column] = ()
+    reported: Sequence[Reported],
+    claims: Sequence[Claim],
+    groups: Sequence[RecordGroup],
+    columns: Iterable[Column] = (),
+    boards: Iterable[Board] = (),
 ) -> list[str]:
-    """Return the section of a page on the numbers and claims of a report; empty if the suite has none."""
+    """Return the section of a page on the numbers and claims of a report; empty if the suite has none.
+
+    boards: the tables of the page, which are to agree with the verdicts.
+    """
     titles = {column.name: metric_text(column) for column in columns}
     if not reported and not claims:
         return []
-    judged = [verdict for claim in claims for verdict in judge(claim, reported, groups)]
+    judged = judge(claims, reported, groups, boards)
     lines = ["## Against the report", "", *_READING.splitlines(), ""]
     if judged:
-        lines += ["### Claims", "", _summary(judged), "", *_claim_table(judged, stage_order(groups), titles), ""]
+        lines += [
+            "### Claims",
+            "",
+            *_JUDGED.splitlines(),
+            "",
+            counts_text(count_claims(judged)),
+            "",
+            *_claim_table(judged, stage_order(groups), titles),
+            "",
+        ]
     if reported:
         lines += ["### Numbers", "", *_number_table(reported, groups, titles), ""]
         lines += [*_by_class(reported, groups)]
@@ -61,21 +81,6 @@ def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
     return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}
 
 
-def _summary(judged: Sequence[Verdict]) -> str:
-    counts = Counter(verdict.verdict for verdict in judged)
-    words = [f"{counts[word]} {_plural(word, counts[word])}" for word in _ORDER if counts[word]]
-    claims = len({verdict.claim.text for verdict in judged})
-    many = "1 claim" if claims == 1 else f"{claims} claims"
-    tests = "1 comparison" if len(judged) == 1 else f"{len(judged)} comparisons"
-    return f"{many} in {tests}: {', '.join(words)}."
-
-
-def _plural(word: str, count: int) -> str:
-    if count == 1:
-        return {OPEN: "is not separated", UNKNOWN: "is not measured"}.get(word, word)
-    return {HOLDS: "hold", FAILS: "do not hold", OPEN: "are not separated", UNKNOWN: "are not measured"}[word]
-
-
 def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:
     several = any(one.where for one in judged)
     rows, before = [], None
@@ -83,27 +88,44 @@ def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Ma
         claim = one.claim
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
         sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
-        sides = f"{label(claim.better, order)} {sign} {label(claim.worse, order)}"
+        worse = "all others" if isinstance(claim.worse, str) else label(claim.worse, order)
+        sides = f"{label(claim.better, order)} {sign} {worse}"
         factor = factor_text(one.factor) if one.factor is not None else "mean" if claim.pooled else MISSING
-        size = f" ± {percent(claim.within)}" if claim.within else ""
-        size = f" by {percent(claim.at_least)}" if claim.at_least else size
-        verdict = one.verdict if one.verdict in (OPEN, UNKNOWN) else f"**{one.verdict}**"
+        margin = f" ± {percent(claim.within)}" if claim.within else ""
+        least = "≥ " if claim.at_least else ""
         rows.append(
             [
                 text,
-                f"{escape(sides)}{size}, {escape(titles.get(claim.metric, claim.metric))}",
+                f"{escape(sides)}{margin}, {escape(titles.get(claim.metric, claim.metric))}",
                 *([escape(one.where)] if several else []),
                 factor,
-                MISSING if one.published is None else unbroken(signed(one.published)),
+                MISSING if one.published is None else unbroken(least + signed(one.published)),
                 MISSING if one.measured is None else unbroken(signed(one.measured.mean) + half_text(one.measured)),
                 str(0 if one.measured is None else one.measured.n),
-                verdict + (f" ({one.remark})" if one.remark else ""),
+                _direction(one),
+                one.why_no_size if one.size == NO_SIZE else f"**{one.size}**",
             ]
         )
         before = claim
-    head = ["claim", "as measured", *(["where"] if several else []), "IF", "reported Δ", "measured Δ", "n", "verdict"]
+    head = [
+        "claim",
+        "as measured",
+        *(["where"] if several else []),
+        "IF",
+        "reported Δ",
+        "measured Δ",
+        "n",
+        "direction",
+        "size",
+    ]
     wide = len(head)
-    return plain_table(head, rows, right=range(wide - 5, wide - 1))
+    return plain_table(head, rows, right=range(wide - 6, wide - 2))
+
+
+def _direction(one: Verdict) -> str:
+    words = f"**{one.direction}**" if one.direction in (HOLDS, FAILS) else one.direction
+    remarks = [*([escape(one.remark)] if one.remark else []), *(["counted above"] if one.repeated else [])]
+    return words + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
 def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str]) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltbench.leaderboard.page.claim_counts import count_claims
+from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SMALLER, WITHIN
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
-from ltbench.leaderboard.tables.markdown import escape, table_lines
+from ltbench.leaderboard.tables.markdown import escape, plain_table, table_lines
 from ltbench.leaderboard.tables.table import Board
 
 FOLD = 20
@@ -35,3 +38,33 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
         f"has the rest."
     )
     yield ""
+
+
+def claims_block(suites: Sequence[tuple[str, str, Sequence[Verdict]]]) -> list[str]:
+    """Return the README block of the claims of reports: a line for each suite, and what does not hold.
+
+    suites: name, path of the page, and the verdicts on all claims of a suite.
+    """
+    rows, failing = [], list[str]()
+    for name, page, judged in suites:
+        counts = count_claims(judged)
+        ways = (HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN), (WITHIN, SMALLER, LARGER, OPPOSITE, NO_SIZE)
+        numbers = [counts.directions[word] for word in ways[0]] + [counts.sizes[word] for word in ways[1]]
+        rows.append([f"[{escape(name)}]({page})", str(counts.claims), str(counts.comparisons), *map(str, numbers)])
+        failing += [f"- {escape(name)}: {text}" for text in _failing(judged)]
+    head = [
+        "suite", "claims", "comparisons", "holds", "does not hold", "undecided", "not tested", "not measured",
+        "size: within", "smaller", "larger", "opposite", "no size",
+    ]  # fmt: skip
+    lines = ["", *plain_table(head, rows, right=range(1, len(head))), ""]
+    return [*lines, *(["What does not hold:", "", *failing, ""] if failing else [])]
+
+
+def _failing(judged: Sequence[Verdict]) -> Iterator[str]:
+    """Yield each claim that does not hold, with the imbalance factors."""
+    where: dict[str, list[str]] = {}
+    for one in judged:
+        if one.direction == FAILS and not one.repeated:
+            factor = "the mean over the factors" if one.factor is None else f"factor {factor_text(one.factor)}"
+            where.setdefault(one.claim.text, []).append(f"{factor}, {one.where}" if one.where else factor)
+    yield from (f"{escape(text)} ({escape('; '.join(places))})" for text, places in where.items())

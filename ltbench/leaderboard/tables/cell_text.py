@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from ltbench.columns import Column, Unit
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.columns import AREA
-from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
 from ltbench.technique import written
 
 MISSING = "–"

@@ -10,7 +10,8 @@ from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import BoardFields
 from ltbench.leaderboard.tables.columns import AREA
-from ltbench.leaderboard.tables.table import COSTS, Board, Row, Table
+from ltbench.leaderboard.tables.rows import COSTS, Row
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
 

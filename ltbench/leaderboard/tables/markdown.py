@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns
-from ltbench.leaderboard.tables.table import Row, Table
+from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns, reference_text
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
 
 FOLD = 30
 """Rows shown before the rest is folded."""
@@ -26,6 +27,8 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
         lines += ["", *details(f"{len(table.rows) - fold} more rows", rest)]
     if notes:
         lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
+    if len(table.rows) > 1 and all(row.label != table.reference for row in table.rows):
+        lines += ["", f"There are no differences to {escape(reference_text(table.reference))}, which has no row here."]
     ranked = [row.rank for row in table.rows if row.rank is not None]
     if len(ranked) > 1 and set(ranked) == {1}:
         lines += ["", "No row is significantly better than another."]

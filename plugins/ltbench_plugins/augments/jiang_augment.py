@@ -37,6 +37,11 @@ class JiangAugment(Augment, frozen=True):
     hue: Annotated[float, Meta(ge=0, le=0.5, description="largest turn of the colour circle to either side")] = 0.2
     fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels that come in from outside")] = 0.5
 
+    def without_effect(self) -> tuple[str, ...]:
+        if not self.chance:
+            return ("translate", "degrees", "jitter", "hue", "fill")
+        return () if self.translate or self.degrees else ("fill",)
+
     def apply(self, images: Tensor, generator: Generator) -> Tensor:
         """Return the transformed images. images: float [B, channels, size, size] in [0, 1]."""
         return self.recolour(self.move(images, generator), generator)

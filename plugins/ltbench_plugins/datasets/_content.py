@@ -1,10 +1,21 @@
-"""A digest of the decoded content of a data set, independent of its file format."""
+"""The decoded content of a data set, independent of its file format: digest, moments, images that occur twice."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ltbench import Images
+from ltbench.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_LEAST_STD = 1 / 255
+_BLOCK = 256
+"""Images whose pixels are counted at once."""
 
 
 def fingerprint(images: Images) -> str:
@@ -20,3 +31,63 @@ def fingerprint(images: Images) -> str:
         digest.update(np.ascontiguousarray(pixels).data)
         digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
     return digest.hexdigest()[:32]
+
+
+def copies(images: Images) -> list[str]:
+    """Return remarks on images that are equal as they are read: in both splits, under two classes, or repeated."""
+    training: dict[bytes, set[int]] = {}
+    for pixels, label in zip(images.train_images, images.train_labels, strict=True):
+        training.setdefault(_digest(pixels), set()).add(int(label))
+    shared = other = 0
+    for pixels, label in zip(images.test_images, images.test_labels, strict=True):
+        labels = training.get(_digest(pixels))
+        shared += labels is not None
+        other += labels is not None and int(label) not in labels
+    lines = []
+    if shared:
+        total = len(images.test_labels)
+        lines.append(
+            f"{shared:,} of {total:,} test images equal a training image"
+            + (f", {other:,} of them one of another class" if other else "")
+        )
+    if repeated := len(images.train_labels) - len(training):
+        lines.append(f"{repeated:,} of {len(images.train_labels):,} training images repeat another one")
+    if several := sum(len(labels) > 1 for labels in training.values()):
+        lines.append(f"{several:,} different training images are in more than one class")
+    return lines
+
+
+def moments(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and population standard deviation per channel of pixels / 255, to six digits.
+
+    A deviation is at least one step of a byte, so that noise in a channel that is constant is not blown up.
+    """
+    import numpy as np
+
+    mean, std = [], []
+    values = np.arange(256) / 255
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(images), _BLOCK):
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(images[start : start + _BLOCK, channel].ravel(), minlength=256)
+    for count in counts:
+        share = count / count.sum()
+        middle = float(share @ values)
+        mean.append(round(middle, 6))
+        std.append(round(max(float(share @ (values - middle) ** 2) ** 0.5, _LEAST_STD), 6))
+    return tuple(mean), tuple(std)
+
+
+def check_contrast(std: Sequence[float], what: str) -> None:
+    """Raise `DataError` where the pixels of no channel deviate by more than the least deviation of `moments`."""
+    if max(std) <= round(_LEAST_STD, 6):
+        raise DataError(
+            f"all training images of {what} are alike: their pixels deviate by less than one of 256 levels",
+            why="normalised by that, a network would learn from noise alone",
+            fix="look at the files; 12-bit images stored as 16 need white=4095, and white shapes on a transparent "
+            "ground need background=0",
+        )
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

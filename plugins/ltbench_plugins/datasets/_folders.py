@@ -11,26 +11,19 @@ import hashlib
 import logging
 import os
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
-from ltbench import Dataset, DatasetInfo, Images, Meta
+from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._content import fingerprint
+from ltbench_plugins.datasets._content import check_contrast, copies, fingerprint, moments
+from ltbench_plugins.datasets._decode import RULES, Readings, Rules, decode, empty_images
+from ltbench_plugins.datasets._files import LeftOut
+from ltbench_plugins.datasets._names import plain
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from PIL.Image import Image
-
-    Bytes = npt.NDArray[np.uint8]
-
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_LEAST_STD = 1 / 255
 _described: dict[str, DatasetInfo] = {}
 """Cache of descriptions by digest of the listing, for data roots that cannot be written."""
 _log = logging.getLogger(__name__)
@@ -43,6 +36,14 @@ class Item(msgspec.Struct, frozen=True):
     label: int
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """What was left out in a folder, relative to that of the data set; of a class, or None."""
+
+    label: int | None
+    place: str
+    part: LeftOut
+
+
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a data set, in the order of its images."""
 
@@ -50,6 +51,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...]
     train: Sequence[Item]
     test: Sequence[Item]
+    skipped: Sequence[Skipped] = ()
+    notes: Sequence[str] = ()
+    """Remarks of the report on the choice of files."""
 
 
 class Folders(Dataset, frozen=True):
@@ -69,37 +73,50 @@ class Folders(Dataset, frozen=True):
         """Channels of an image: 1 is grey, 3 is colour."""
         return 3
 
+    @property
+    def rules(self) -> Rules:
+        """How files are read."""
+        return Rules(channels=self.depth, size=self.size)
+
     def info(self, root: Path) -> DatasetInfo:
         listing = self.listing(root)
         digest = _digest(listing, self.label)
         if digest not in _described:
             file = root / "prepared" / f"{self.name}-{digest}.json"
             _described[digest] = _read(file) or self._describe(listing, root, file)
-        return _described[digest]
+        info = _described[digest]
+        # What was left out may change without the images, and does not have them read again.
+        assert info.report is not None, "a description has what was met in reading"
+        return msgspec.structs.replace(info, report=_report(listing, info.report.notes))
 
     def locate(self, root: Path) -> str:
         listing = self.listing(root)
-        return f"{listing.folder} ({len(listing.train) + len(listing.test)} images)"
+        return f"{plain(str(listing.folder))} ({len(listing.train) + len(listing.test)} images)"
 
     def load(self, root: Path) -> Images:
-        return self._images(self.listing(root))
+        return self._images(self.listing(root), root, Readings())
 
-    def _images(self, listing: Listing) -> Images:
+    def _images(self, listing: Listing, root: Path, met: Readings) -> Images:
         import numpy as np
 
         _log.info("%s: reading %d images", self.label, len(listing.train) + len(listing.test))
+        pixels, labels = [], []
+        for items in (listing.train, listing.test):
+            pixels.append(empty_images(len(items), self.rules, root / "prepared"))
+            labels.append(np.array([item.label for item in items], np.int64))
+            decode([item.path for item in items], pixels[-1], self.rules, met)
         return Images(
-            train_images=decode([item.path for item in listing.train], self.depth, self.size),
-            train_labels=np.array([item.label for item in listing.train], np.int64),
-            test_images=decode([item.path for item in listing.test], self.depth, self.size),
-            test_labels=np.array([item.label for item in listing.test], np.int64),
-        )
+            train_images=pixels[0], train_labels=labels[0], test_images=pixels[1], test_labels=labels[1]
+        )  # fmt: skip
 
     def _describe(self, listing: Listing, root: Path, file: Path) -> DatasetInfo:
         from ltbench.engine.dataset_arrays import keep
 
-        images = self._images(listing)
+        met = Readings()
+        images = self._images(listing, root, met)
+        met.check_effect(self.rules, self.label)
         mean, std = moments(images.train_images)
+        check_contrast(std, self.label)
         info = DatasetInfo(
             classes=listing.classes,
             train_counts=_counts(listing.train, len(listing.classes)),
@@ -111,7 +128,10 @@ class Folders(Dataset, frozen=True):
             fingerprint=fingerprint(images),
             licence=self.licence,
             source=self.home,
-        )
+            report=DataReport(
+                files=(), train=(), test=(), notes=(*met.sentences(self.rules), *copies(images)),
+            ),
+        )  # fmt: skip
         keep(self, images, info, root)
         _write(file, info)
         return info
@@ -122,72 +142,23 @@ def find(root: Path, path: str) -> Path:
     return root / Path(path).expanduser()
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted by name; hidden and other files are skipped."""
-    files: list[Path] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(parent, name) for name in names if name.lower().endswith(EXTENSIONS) and name[0] != "."]
-    return sorted(files, key=os.fsencode)
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted by name; hidden ones are skipped."""
-    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(folders, key=lambda path: plain(path.name))
-
-
-def plain(name: str) -> str:
-    """Return a file name as text: composed whatever form the file system uses for accents, without invalid bytes."""
-    return unicodedata.normalize("NFC", name).encode("utf-8", "replace").decode("utf-8")
-
-
-def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """Return the names in a pseudo-random order that depends only on names and seed."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{plain(name)}".encode()).digest())
-
-
-def decode(files: Sequence[Path], channels: int, size: int) -> Bytes:
-    """Return images uint8 [N, channels, size, size]. Raises `DataError` for a file that is no image."""
-    import numpy as np
-    from PIL import Image
-
-    images = np.empty((len(files), channels, size, size), np.uint8)
-    for image, file in zip(images, files, strict=True):
-        try:
-            with Image.open(file) as opened:
-                square = _square(opened.convert("L" if channels == 1 else "RGB"), size)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            # Pillow raises any of these for a corrupt file.
-            raise DataError(
-                f"{file} cannot be read as an image",
-                why=f"{type(error).__name__}: {error}",
-                fix="repair or remove the file",
-            ) from error
-        image[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
-    return images
-
-
-def _square(image: Image, size: int) -> Image:
-    from PIL.Image import Resampling
-
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side)).resize((size, size), Resampling.BICUBIC)
-
-
-def moments(images: Bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and population standard deviation per channel of pixels / 255, to six digits; the latter is never 0."""
-    import numpy as np
-
-    mean, std = [], []
-    values = np.arange(256) / 255
-    for channel in range(images.shape[1]):
-        share = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
-        middle = float(share @ values)
-        mean.append(round(middle, 6))
-        std.append(round(max(float(share @ (values - middle) ** 2) ** 0.5, _LEAST_STD), 6))
-    return tuple(mean), tuple(std)
+def _report(listing: Listing, notes: Sequence[str]) -> DataReport:
+    """Return the report on a listing; notes: those on the images."""
+    train, test = (_counts(items, len(listing.classes)) for items in (listing.train, listing.test))
+    files = [sum(read) for read in zip(train, test, strict=True)]
+    for skipped in listing.skipped:
+        if skipped.label is not None:
+            files[skipped.label] += skipped.part.number
+    return DataReport(
+        files=tuple(files),
+        train=train,
+        test=test,
+        skipped=tuple(
+            SkippedFiles(place=one.place, reason=one.part.reason, number=one.part.number, example=one.part.example)
+            for one in listing.skipped
+        ),
+        notes=(*listing.notes, *notes),
+    )
 
 
 def _counts(items: Iterable[Item], classes: int) -> tuple[int, ...]:
@@ -198,16 +169,17 @@ def _counts(items: Iterable[Item], classes: int) -> tuple[int, ...]:
 
 
 def _digest(listing: Listing, label: str) -> str:
-    """Return a digest of names, sizes and modification times of the files."""
-    digest = hashlib.sha256(label.encode())
+    """Return a digest of the rules of reading and of names, sizes and modification times of the files."""
+    digest = hashlib.sha256(f"{RULES}/{label}".encode())
+    within = len(os.fsencode(listing.folder))
     for items in (listing.train, listing.test):
         digest.update(f"/{len(items)}/".encode())
         for item in items:
             try:
                 stat = item.path.stat()
             except OSError as error:
-                raise DataError(f"{item.path} cannot be read", why=str(error.strerror)) from error
-            digest.update(os.fsencode(item.path.relative_to(listing.folder)))
+                raise DataError(f"{plain(str(item.path))} cannot be read", why=str(error.strerror)) from error
+            digest.update(os.fsencode(item.path)[within:])
             digest.update(f"/{item.label}/{stat.st_size}/{stat.st_mtime_ns}/".encode())
     digest.update("/".join(listing.classes).encode())
     return digest.hexdigest()[:32]

@@ -9,7 +9,9 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, find, image_files, shuffled, subfolders
+from ltbench_plugins.datasets._files import LeftOut, find_images, subfolders
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find
+from ltbench_plugins.datasets._names import plain, shuffled
 
 CLASSES = ("IDC(-)", "IDC(+)")
 HOME = "https://www.kaggle.com/paultimothymooney/breast-histopathology-images"
@@ -53,7 +55,8 @@ class BreastHistopathology(Folders, frozen=True):
 
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
-        patients = {path.name: items for path in subfolders(folder) if (items := _patches(path))}
+        skipped: dict[tuple[int, str], LeftOut] = {}
+        patients = {path.name: items for path in subfolders(folder) if (items := _patches(path, skipped))}
         if len(patients) < 2:
             raise self._missing(folder, f"it has {len(patients)} patients, and a split needs two")
         number = min(max(round(self.test_fraction * len(patients)), 1), len(patients) - 1)
@@ -69,10 +72,18 @@ class BreastHistopathology(Folders, frozen=True):
                     fix="another split_seed or test_fraction, or more patients",
                 )
         if self.counts:
-            train = self._cut(train, self.counts)
+            train = self._cut(train, self.counts, "training patches beyond counts", skipped)
         if self.balanced_test:
-            test = self._cut(test, [min(_number(test, label) for label in range(len(CLASSES)))] * len(CLASSES))
-        return Listing(folder=folder, classes=CLASSES, train=train, test=test)
+            rarest = min(_number(test, label) for label in range(len(CLASSES)))
+            test = self._cut(test, [rarest] * len(CLASSES), "test patches beyond the rarer class", skipped)
+        return Listing(
+            folder=folder,
+            classes=CLASSES,
+            train=train,
+            test=test,
+            skipped=[Skipped(label, CLASSES[label], part) for (label, _), part in sorted(skipped.items())],
+            notes=[f"{len(patients) - number} patients for training, {number} others for testing"],
+        )
 
     def _folder(self, root: Path) -> Path:
         folder = find(root, self.path)
@@ -89,8 +100,10 @@ class BreastHistopathology(Folders, frozen=True):
             "or name the folder: breast_histopathology[path=FOLDER]",
         )
 
-    def _cut(self, items: Sequence[Item], counts: Sequence[int]) -> list[Item]:
-        """Return `counts` patches of each class, drawn by name, in their original order."""
+    def _cut(
+        self, items: Sequence[Item], counts: Sequence[int], why: str, skipped: dict[tuple[int, str], LeftOut]
+    ) -> list[Item]:
+        """Return `counts` patches of each class, drawn by name, in their original order; note the others as skipped."""
         kept: set[str] = set()
         for label, number in enumerate(counts):
             names = [_key(item) for item in items if item.label == label]
@@ -99,15 +112,24 @@ class BreastHistopathology(Folders, frozen=True):
                     f"counts keeps {number} training patches of {CLASSES[label]}, and there are {len(names)}",
                     fix="smaller counts, or a smaller test_fraction",
                 )
-            kept.update(shuffled(names, self.split_seed)[:number])
+            drawn = shuffled(names, self.split_seed)
+            kept.update(drawn[:number])
+            if beyond := drawn[number:]:
+                skipped[label, why] = LeftOut(why, len(beyond), beyond[0])
         return [item for item in items if _key(item) in kept]
 
 
-def _patches(patient: Path) -> list[Item]:
+def _patches(patient: Path, skipped: dict[tuple[int, str], LeftOut]) -> list[Item]:
     """Return the patches of a patient; raise `DataError` where a name contradicts its folder."""
     items = []
     for label in range(len(CLASSES)):
-        for file in image_files(patient / str(label)):
+        if not (folder := patient / str(label)).is_dir():
+            continue
+        found = find_images(folder)
+        for part in found.left_out:
+            example = f"{plain(patient.name)}/{label}/{part.example}"
+            skipped.setdefault((label, part.reason), LeftOut(part.reason, 0, example)).number += part.number
+        for file in found.files:
             named = _LABEL.search(file.name)
             if named is None or int(named[1]) != label:
                 raise DataError(

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ltbench import Dataset, Meta, hookimpl
-from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, find, image_files, plain, shuffled, subfolders
+import msgspec
 
-TEST_NAMES = ("test", "val", "valid", "validation")
+from ltbench import Dataset, Meta, hookimpl
+from ltbench.errors import DataError, ParameterError, nearest
+from ltbench_plugins.datasets._decode import WHITE, Rules
+from ltbench_plugins.datasets._files import is_inside, subfolders
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find
+from ltbench_plugins.datasets._groups import draw_groups, group_of_each, pattern
+from ltbench_plugins.datasets._layout import (
+    alike,
+    beside_classes,
+    check_names,
+    class_folders,
+    class_images,
+    nested,
+    split_folders,
+    training_classes,
+    untested,
+    unused,
+    wrapped,
+)
+from ltbench_plugins.datasets._names import plain, shuffled
+
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 
 
 class ImageFolder(Folders, frozen=True):
     """Images in a folder for each class, the layout of torchvision's ImageFolder, cropped square and resized.
 
-    Either `path` has the folders train/ and test/ (or val/) with a folder per class in each, or it has the folders of
-    the classes, and `test_fraction` of the images of each class, drawn by name, are for testing. Classes are numbered
-    in the order of their names; the first is the head. A relative `path` is under the data root, so that the same data
-    set has the same name on another machine.
+    Either `path` has the folders train/ (or training/) and test/ (or testing/, val/, valid/, validation/) with a folder
+    per class in each, or it has the folders of the classes, or only train/ with them, and `test_fraction` of the images
+    of each class, drawn by name, are for testing. With `groups`, images of one group (a patient, a place) are on one
+    side: a CSV or TSV below `path` with the columns path and group, or a regular expression whose first group or match
+    in the path of a file is the group. Classes are numbered in the order of their names. A class may have no test
+    images; its recall is undefined then. A relative `path` is under the data root, so that the same data set has the
+    same name on another machine.
+
+    Every format that Pillow decodes is read, the first frame of several, upright by its EXIF orientation. Transparent
+    parts are laid on grey of level `background`; 16-bit grey is scaled so that `white` (65535) becomes 255. Hidden
+    files, links to folders and links into the other split are left out and listed (`ltbench data`); a file that cannot
+    be read is an error. On a command line every image is kept (profile `natural`) unless another profile or an
+    imbalance factor is given.
     Source: none; the layout is that of torchvision.datasets.ImageFolder.
     """
 
     name = "image_folder"
     augment = "crop_flip"
+    profile = "natural"
     licence = "that of the images"
+    revision = 2
 
     path: Annotated[str, Meta(description="the folder, under the data root or absolute")] = ""
     channels: Annotated[Literal[1, 3], Meta(description="1 for grey, 3 for colour")] = 3
@@ -33,88 +65,172 @@ class ImageFolder(Folders, frozen=True):
         float, Meta(ge=0, lt=1, description="share of each class for testing where there is no test/; 0 with test/")
     ] = 0.0
     split_seed: Annotated[int, Meta(ge=0, description="which images test_fraction draws")] = 0
+    groups: Annotated[
+        str, Meta(description="what test_fraction keeps on one side: FILE.csv (path, group) or a regular expression")
+    ] = ""
+    background: Annotated[int, Meta(ge=0, le=255, description="grey behind transparent parts: 0 black, 255 white")] = (
+        WHITE
+    )
+    white: Annotated[
+        float, Meta(ge=0, description="value of 16-bit, 32-bit and float grey read as 255; 0: 65535, an error, 1")
+    ] = 0.0
 
     def check(self) -> None:
-        if self.split_seed and not self.test_fraction:
+        for name, given in (("split_seed", self.split_seed), ("groups", self.groups)):
+            if given and not self.test_fraction:
+                raise ParameterError(
+                    f"image_folder has {name} = {given} and nothing to split",
+                    fix=f"give test_fraction too, or leave {name} out",
+                )
+        if self.groups:
+            pattern(self.groups)
+        if plain(self.path) != self.path and "\\x" in plain(self.path):
             raise ParameterError(
-                f"image_folder has split_seed = {self.split_seed} and nothing to split",
-                fix="give test_fraction too, or leave split_seed out",
+                f"image_folder has a path that is no text: {self.path!a}",
+                fix="rename the folder, or name a link to it: no bytes but UTF-8, no control characters",
             )
 
     @property
     def depth(self) -> int:
         return self.channels
 
+    @property
+    def rules(self) -> Rules:
+        return Rules(channels=self.channels, size=self.size, background=self.background, white=self.white)
+
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
-        train = folder / "train"
-        tests = [folder / name for name in TEST_NAMES if (folder / name).is_dir()]
-        if self.test_fraction:
-            if train.is_dir() and tests:
+        children = subfolders(folder)
+        train, tests = split_folders(children, TRAIN_NAMES), split_folders(children, TEST_NAMES)
+        for split in (train, tests):
+            check_names(split, folder)
+        if train and tests:
+            if self.test_fraction:
                 raise DataError(
-                    f"{folder} has {train.name}/ and {tests[0].name}/, and test_fraction would split it again",
-                    fix=f"image_folder[path={self.path}], or the path of one of the two folders",
+                    f"{plain(str(folder))} has {train[0].name}/ and {tests[0].name}/, and test_fraction would split it "
+                    "again",
+                    fix=f"{self._with(test_fraction=0.0, split_seed=0, groups='')}, or the path of one of the two folders",
                 )
-            return self._split(folder)
-        if not train.is_dir() or not tests:
+            return self._given(folder, train[0], tests[0], unused(children, (train[0], tests[0])))
+        if tests:
             raise DataError(
-                f"{folder} has no {'train' if not train.is_dir() else 'test'}/",
-                fix=f"put train/CLASS/IMAGE and test/CLASS/IMAGE there, or split it: "
-                f"image_folder[path={self.path},test_fraction=0.2]",
+                f"{plain(str(folder))} has {tests[0].name}/ and no train/",
+                fix=f"put train/CLASS/IMAGE there; or split {tests[0].name}/ itself: "
+                f"{self._with(path=self._below(tests[0], folder), test_fraction=self.test_fraction or 0.2)}",
             )
-        return self._given(folder, train, tests[0])
+        if not train and (inner := wrapped(folder)):
+            raise DataError(
+                f"{plain(str(folder))} has one folder, {plain(children[0].name)}/, and that holds the data set",
+                fix=self._with(path=self._below(inner, folder)),
+            )
+        if self.test_fraction:
+            base = train[0] if train else folder
+            return self._split(folder, base, unused(children, train) if train else [])
+        raise DataError(
+            f"{plain(str(folder))} has no {'test' if train else 'train'}/",
+            fix=f"put train/CLASS/IMAGE and test/CLASS/IMAGE there, or split it: {self._with(test_fraction=0.2)}",
+        )
+
+    def _with(self, **changes: object) -> str:
+        return msgspec.structs.replace(self, **changes).label
+
+    def _below(self, inner: Path, folder: Path) -> str:
+        return str(Path(self.path) / inner.relative_to(folder))
 
     def _folder(self, root: Path) -> Path:
         if not self.path:
             raise DataError("image_folder has no path", fix="image_folder[path=FOLDER]")
         folder = find(root, self.path)
+        if folder.is_file():
+            raise DataError(f"{plain(str(folder))} is a file", fix="unpack it, and give the folder")
         if not folder.is_dir():
             raise DataError(
-                f"there is no folder {folder}", fix="put CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE there"
+                f"there is no folder {plain(str(folder))}",
+                fix="put CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE there",
             )
         return folder
 
-    def _given(self, folder: Path, train: Path, test: Path) -> Listing:
-        by_split = [_files_by_class(split) for split in (train, test)]
-        for here, there, split in ((0, 1, test), (1, 0, train)):
-            if missing := sorted(set(by_split[here]) - set(by_split[there])):
-                raise DataError(
-                    f"{split} has no class '{missing[0]}'", where=str(folder), fix="put the same classes in both"
-                )
-        classes = tuple(by_split[0])
-        train_items, test_items = (
-            [Item(file, label) for label, name in enumerate(classes) for file in files[name]] for files in by_split
+    def _given(self, folder: Path, train: Path, test: Path, notes: list[str]) -> Listing:
+        splits = [os.path.realpath(split) for split in (train, test)]
+        if is_inside(splits[0], splits[1]) or is_inside(splits[1], splits[0]):
+            raise DataError(
+                f"{train.name}/ and {test.name}/ are one folder", where=plain(str(folder)), fix="remove the link"
+            )
+        classes = training_classes(train, splits)
+        names = list(classes)
+        tests = class_folders(test, splits)
+        if unknown := [name for name in tests if name not in classes]:
+            near = nearest(unknown[0], names, n=1)
+            raise DataError(
+                f"{plain(str(train))} has no class '{unknown[0]}', which {test.name}/ has",
+                where=plain(str(folder)),
+                fix=(f"is it '{near[0]}' in {train.name}/? " if near else "") + "a class needs images for training",
+            )
+        skipped = beside_classes(folder, train, test)
+        train_items = class_images(classes, names, folder, splits, skipped)
+        test_items = class_images(tests, names, folder, splits, skipped, required=False)
+        without = sorted(set(range(len(names))) - {item.label for item in test_items})
+        return self._listing(
+            folder, names, train_items, test_items, skipped, [*notes, *untested(names, without)], train
         )
-        return Listing(folder=folder, classes=classes, train=train_items, test=test_items)
 
-    def _split(self, folder: Path) -> Listing:
-        by_class = _files_by_class(folder)
-        train: list[Item] = []
-        test: list[Item] = []
-        for label, (name, files) in enumerate(by_class.items()):
-            if len(files) < 2:
-                raise DataError(f"class '{name}' of {folder} has one image; a split needs two")
-            of = {file.relative_to(folder).as_posix(): file for file in files}
-            number = min(max(round(self.test_fraction * len(files)), 1), len(files) - 1)
-            drawn = set(shuffled(of, self.split_seed)[:number])
-            train += [Item(file, label) for key, file in of.items() if key not in drawn]
-            test += [Item(file, label) for key, file in of.items() if key in drawn]
-        return Listing(folder=folder, classes=tuple(by_class), train=train, test=test)
+    def _split(self, folder: Path, base: Path, notes: list[str]) -> Listing:
+        splits = [os.path.realpath(base)]
+        classes = training_classes(base, splits)
+        names = list(classes)
+        skipped = beside_classes(folder, base)
+        items = class_images(classes, names, folder, splits, skipped)
+        drawn = self._drawn_groups(items, folder, notes) if self.groups else self._drawn(items, names, base)
+        train = [item for item in items if item.path not in drawn]
+        test = [item for item in items if item.path in drawn]
+        without = sorted(set(range(len(names))) - {item.label for item in test})
+        return self._listing(folder, names, train, test, skipped, [*notes, *untested(names, without)], base)
 
+    def _drawn(self, items: Sequence[Item], names: Sequence[str], base: Path) -> set[Path]:
+        """Return the files for testing: the share of each class, at least one and not all."""
+        by_class: list[dict[str, Path]] = [{} for _ in names]
+        within = len(str(base)) + 1
+        for item in items:
+            # A slice, because `relative_to` takes seconds for a hundred thousand files.
+            inside = str(item.path)[within:].partition(os.sep)[2].replace(os.sep, "/")
+            by_class[item.label][inside] = item.path
+        drawn: set[Path] = set()
+        for of in by_class:
+            number = min(max(round(self.test_fraction * len(of)), 1), len(of) - 1)
+            drawn.update(of[key] for key in shuffled(of, self.split_seed)[:number])
+        return drawn
 
-def _files_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class, classes sorted by name. Raises `DataError` for a class without images."""
-    classes = {plain(path.name): path for path in subfolders(folder)}
-    if not classes:
-        raise DataError(f"{folder} has no folders; expected one for each class")
-    files = {name: image_files(path) for name, path in classes.items()}
-    if empty := _first_empty(files.items()):
-        raise DataError(f"{classes[empty]} has no images", fix="put images there, or remove the folder")
-    return files
+    def _drawn_groups(
+        self, items: Sequence[Item], folder: Path, notes: list[str]
+    ) -> set[Path]:  # fmt: skip
+        group_of = group_of_each(self.groups, [item.path for item in items], folder)
+        members: dict[str, list[int]] = {}
+        for item in items:
+            members.setdefault(group_of[item.path], []).append(item.label)
+        drawn = draw_groups(members, self.test_fraction, self.split_seed)
+        notes.append(f"{len(members) - len(drawn):,} groups for training, {len(drawn):,} others for testing")
+        return {item.path for item in items if group_of[item.path] in drawn}
 
-
-def _first_empty(classes: Iterable[tuple[str, list[Path]]]) -> str:
-    return next((name for name, files in classes if not files), "")
+    def _listing(
+        self, folder: Path, names: Sequence[str], train: Sequence[Item], test: Sequence[Item],
+        skipped: Sequence[Skipped], notes: Sequence[str], base: Path,
+    ) -> Listing:  # fmt: skip
+        if not test:
+            raise DataError(
+                f"{plain(str(folder))} has no test images",
+                why="no class has two images" + " of different groups" * bool(self.groups)
+                if self.test_fraction
+                else "",
+                fix="put images into test/CLASS/" if not self.test_fraction else "more images, or train/ and test/",
+            )
+        return Listing(
+            folder=folder,
+            classes=tuple(names),
+            train=train,
+            test=test,
+            skipped=skipped,
+            notes=[*notes, *alike(names), *nested(train, base)],
+        )
 
 
 @hookimpl

@@ -29,6 +29,8 @@ class Focal(Loss, frozen=True):
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
+        if not self.gamma:  # 0 times the logarithm below is undefined where 1 - p is zero, as for a single class
+            return nll(logits, labels)
         others = logits.scatter(1, labels[:, None], -math.inf)
         # In logarithms 1 - p keeps its precision for p close to 1, and its power a finite gradient for gamma < 1.
         log_rest = others.logsumexp(1) - logits.logsumexp(1)

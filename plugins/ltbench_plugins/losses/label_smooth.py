@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ltbench import Loss, Meta, hookimpl
+from ltbench.errors import JobFailed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,7 @@ class LabelSmooth(Loss, frozen=True):
         off = "k"          true class 1 - eps + eps/K,  every other class eps / K         (Szegedy et al., torch)
 
     The second with eps equals the first with eps (K - 1) / K. The default eps of 0.2 was best in report schmidt.
-    With eps = 0 both are cross entropy.
+    With eps = 0 both are cross entropy. The first needs two classes: with one there is none to spread the rest over.
 
     Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7; report
     schmidt, "Advanced Loss Function with Label Smoothing".
@@ -34,6 +35,9 @@ class LabelSmooth(Loss, frozen=True):
         Meta(description="spread over the other classes (k_minus_1) or over all classes (k)"),
     ] = "k_minus_1"
 
+    def without_effect(self) -> tuple[str, ...]:
+        return () if self.eps else ("off",)
+
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         log_p = logits.log_softmax(1)
@@ -42,6 +46,12 @@ class LabelSmooth(Loss, frozen=True):
         classes = logits.shape[1]
         if self.off == "k":
             return -(1 - self.eps) * of_true - self.eps / classes * of_all
+        if classes == 1:
+            raise JobFailed(
+                "loss 'label_smooth' needs at least two classes",
+                why="it spreads a share of the target over the other classes, and there are none",
+                fix="leave label_smooth out",
+            )
         return -(1 - self.eps) * of_true - self.eps / (classes - 1) * (of_all - of_true)
 
 

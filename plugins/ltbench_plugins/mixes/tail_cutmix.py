@@ -33,6 +33,9 @@ class TailCutmix(Mix, frozen=True):
         if self.lam is not None and self.alpha != 1:
             raise ParameterError(f"mix '{self.name}' takes alpha or lam, not both: a fixed lam leaves nothing to draw")
 
+    def without_effect(self) -> tuple[str, ...]:
+        return ("tail",) if self.lam == 1 else ()  # every image is kept whole
+
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
         """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
         import torch

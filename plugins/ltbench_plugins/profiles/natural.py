@@ -12,13 +12,14 @@ from ltbench.longtail import check_imbalance_factor
 class Natural(Profile, frozen=True):
     """Keep every training image and with it the imbalance of the data set.
 
-    It accepts only imbalance factor 1, which here means "unchanged"; other factors would have no effect. The realised
-    imbalance is in the record.
+    It accepts only imbalance factor 1, which here means "unchanged"; other factors would have no effect, and beside
+    other profiles it is planned once. The realised imbalance is in the record.
 
     Source: none; data sets such as breast histopathology (report jiang) are naturally long-tailed.
     """
 
     name = "natural"
+    keeps_all = True
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
         if check_imbalance_factor(imbalance_factor) != 1:

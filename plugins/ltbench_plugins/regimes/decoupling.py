@@ -11,8 +11,8 @@ class Decoupling(Regime, frozen=True):
     """Train the whole network on the original distribution, then only the classifier on a balanced one.
 
     The first stage leaves the sampler off, so that the backbone learns from the true distribution. The second freezes
-    the backbone, switches the sampler on and the mix off, and restarts optimiser and learning-rate curve. Each of these
-    is a parameter; the switches name the stages in which a technique is on, and its baseline replaces it elsewhere. The
+    the backbone, switches the sampler on and the mix off, and restarts optimiser, learning-rate curve and, if the recipe
+    has one, the moving average of the weights. Each of these is a parameter; the switches name the stages in which a technique is on, and its baseline replaces it elsewhere. The
     default `at` of two thirds is that of the report's 20 and 10 epochs.
 
     With `still`, and without mix in the second stage, the frozen backbone computes features of each image only once,
@@ -35,7 +35,7 @@ class Decoupling(Regime, frozen=True):
     weight: Annotated[Literal["both", "second"], Meta(description="stages in which the weight is on")] = "both"
     still: Annotated[bool, Meta(description="whether the second stage shows images as they are, unaugmented")] = False
     freeze: Annotated[bool, Meta(description="whether the second stage trains the classifier alone")] = True
-    restart: Annotated[bool, Meta(description="whether optimiser and learning-rate curve begin anew")] = True
+    restart: Annotated[bool, Meta(description="whether optimiser, learning-rate curve and average begin anew")] = True
     lr_scale: Annotated[float, Meta(gt=0, description="factor on the learning rate in the second stage")] = 1.0
 
     def phases(self) -> list[Phase]:

@@ -15,8 +15,11 @@ class BalancedBatch(Sampler, frozen=True):
 
     A batch has `per_class` images of each of the C classes, in random order. `per_class = 0` means as many as fit into
     the recipe's batch size, at least one; where C does not divide the batch size, batches are smaller. An epoch has as
-    many batches as without this sampler: the total does not grow, large classes are under-sampled and small ones
-    over-sampled.
+    many batches as without this sampler; large classes are under-sampled and small ones over-sampled.
+
+    The total does not grow, as the report says, while `per_class` * C is at most the recipe's batch size. With a larger
+    `per_class`, or more classes than that batch size, each step has more images, and so has an epoch: 1.56 times as
+    many for 100 classes and a batch size of 64, 7.8 times for 1,000 classes and 128. Rows with larger batches say so.
 
     The images of a class are dealt from a shuffled deck that is reshuffled when empty: visits to images of a class
     differ by at most one, and no image of a large class is visited twice in an epoch.

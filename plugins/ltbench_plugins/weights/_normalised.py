@@ -44,6 +44,15 @@ class NormalisedWeight(Weight, frozen=True):
                 fix="leave normalize out",
             )
 
+    def without_effect(self) -> tuple[str, ...]:
+        if not self.all_are_one():
+            return ()
+        return ("reduction",) if self.normalize == "sum_one" else ("reduction", "normalize")
+
+    def all_are_one(self) -> bool:
+        """Return whether the formula gives one for every class, whatever the counts."""
+        return False
+
     def formula(self, counts: Tensor) -> Tensor:
         """Return the weights before scaling, float64 [C]. counts: float64 [C], at least 1."""
         raise NotImplementedError

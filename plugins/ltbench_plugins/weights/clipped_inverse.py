@@ -29,6 +29,9 @@ class ClippedInverse(NormalisedWeight, frozen=True):
     normalize: Normalize = "none"
     power: Annotated[float, Meta(ge=0, description="the largest weight is the number of classes to this power")] = 0.25
 
+    def all_are_one(self) -> bool:
+        return not self.power
+
     def formula(self, counts: Tensor) -> Tensor:
         frequency = counts.sum() / (counts * len(counts))
         return frequency.clamp(min=1, max=len(counts) ** self.power)

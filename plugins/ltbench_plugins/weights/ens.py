@@ -32,6 +32,9 @@ class Ens(NormalisedWeight, frozen=True):
 
     beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; towards 1: inverse number of images")] = 0.9999
 
+    def all_are_one(self) -> bool:
+        return not self.beta
+
     def formula(self, counts: Tensor) -> Tensor:
         return (1 - self.beta) / (1 - self.beta**counts)
 

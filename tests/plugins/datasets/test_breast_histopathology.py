@@ -96,7 +96,12 @@ def test_files_that_are_no_patches_are_left_out(root: Path) -> None:
     (root / "idc" / "notes" / "0").mkdir(parents=True)
     (root / "idc" / "10000" / "0" / "desktop.ini").write_text("x")
     (root / "idc" / "10000" / "2").mkdir()
-    assert BreastHistopathology().info(root) == before
+    after = BreastHistopathology().info(root)
+    assert (after.fingerprint, after.report.train, after.report.test) == (before.fingerprint, (24, 12), (4, 4))
+    assert after.report.files == (4 * PATIENTS + 1, 2 * PATIENTS)
+    assert [(one.place, one.reason) for one in after.report.skipped] == [
+        ("IDC(-)", "hidden, or of the system"), ("IDC(-)", "test patches beyond the rarer class"),
+    ]  # fmt: skip
 
 
 def test_a_patch_in_the_wrong_class_is_named(root: Path) -> None:

@@ -105,7 +105,7 @@ def test_class_names_may_be_in_any_script(tmp_path: Path) -> None:
     for split in ("train", "test"):
         for name in names:
             spelled = unicodedata.normalize("NFD", name) if split == "test" else name
-            paint(tmp_path / "Bilder für alle" / split / spelled / "ein Bild é.png")
+            paint(tmp_path / "Bilder für alle" / split / spelled / "ein Bild é.png", (10 * len(name), 0, 0))
     dataset = ImageFolder(path="Bilder für alle", size=4)
     assert dataset.info(tmp_path).classes == tuple(sorted(names))
     _folders._described.clear()
@@ -141,10 +141,11 @@ def test_the_split_depends_on_names_and_seed_alone(unsplit: Path, tmp_path_facto
     assert dataset.info(unsplit).fingerprint != other.info(unsplit).fingerprint
 
 
-def test_a_class_with_one_image_cannot_be_split(unsplit: Path) -> None:
+def test_a_class_with_one_image_keeps_it_for_training(unsplit: Path) -> None:
     (unsplit / "one" / "c" / "01.png").unlink()
-    with pytest.raises(DataError, match=r"class 'c' .* has one image"):
-        ImageFolder(path="one", test_fraction=0.2).info(unsplit)
+    info = ImageFolder(path="one", test_fraction=0.2).info(unsplit)
+    assert (info.train_counts, info.test_counts) == ((16, 4, 1), (4, 1, 0))
+    assert "no test images, and so no recall: 'c'" in info.report.notes
 
 
 def test_a_tree_that_is_split_is_not_split_again(root: Path) -> None:
@@ -169,19 +170,30 @@ def test_a_corrupt_image_is_named(root: Path) -> None:
         assert str(broken) in str(error.value)
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_an_empty_class_folder_is_named(root: Path, split: str) -> None:
-    (root / "pets" / split / "newt").mkdir()
+def test_an_empty_class_folder_is_named(root: Path) -> None:
+    (root / "pets" / "train" / "newt").mkdir()
+    (root / "pets" / "train" / "newt" / "1.heic").write_bytes(b"x")
     with pytest.raises(DataError, match="has no images") as error:
         PETS.info(root)
-    assert str(root / "pets" / split / "newt") in str(error.value)
+    assert str(root / "pets" / "train" / "newt") in str(error.value)
+    assert "1 of no format that is read (.heic), 1.heic" in error.value.why
 
 
-@pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
-def test_a_class_that_one_split_lacks_is_named(root: Path, split: str, other: str) -> None:
-    paint(root / "pets" / split / "newt" / "0.png")
-    with pytest.raises(DataError, match=f"{other} has no class 'newt'"):
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_class_without_test_images_is_allowed_and_said(root: Path, empty: bool) -> None:
+    paint(root / "pets" / "train" / "newt" / "0.png")
+    if empty:
+        (root / "pets" / "test" / "newt").mkdir()
+    info = PETS.info(root)
+    assert (info.train_counts, info.test_counts) == ((3, 2, 1), (1, 2, 0))
+    assert "no test images, and so no recall: 'newt'" in info.report.notes
+
+
+def test_a_class_without_training_images_is_named_with_the_nearest(root: Path) -> None:
+    (root / "pets" / "test" / "cat").rename(root / "pets" / "test" / "Cat")
+    with pytest.raises(DataError, match="train has no class 'Cat'") as error:
         PETS.info(root)
+    assert "is it 'cat' in train/?" in error.value.fix
 
 
 def test_a_missing_folder_says_what_to_put_where(tmp_path: Path) -> None:
@@ -192,6 +204,7 @@ def test_a_missing_folder_says_what_to_put_where(tmp_path: Path) -> None:
         ImageFolder().locate(tmp_path)
     assert "image_folder[path=FOLDER]" in str(error.value)
     paint(tmp_path / "pets" / "cat" / "0.png")
+    paint(tmp_path / "pets" / "dog" / "0.png")
     with pytest.raises(DataError, match="has no train/") as error:
         PETS.locate(tmp_path)
     assert "test_fraction=0.2" in str(error.value)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ltbench_plugins.losses.ldam import Ldam
+from ltbench_plugins.weights.ens import Ens
 
 
 def test_by_hand() -> None:
@@ -15,6 +16,17 @@ def test_by_hand() -> None:
     assert losses.tolist() == pytest.approx([math.log1p(math.exp(-0.75)), math.log1p(math.exp(1.5))])
     losses = Ldam(scale=2).per_sample(logits, labels, counts)
     assert losses.tolist() == pytest.approx([math.log1p(math.exp(-1.5)), math.log1p(math.exp(3))])
+
+
+def test_the_authors_mean_of_a_batch_is_that_of_the_weight_with_a_weighted_mean() -> None:
+    counts = torch.tensor([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
+    labels = torch.arange(10).repeat_interleave(counts)
+    weight = Ens(reduction="weighted_mean")
+    losses = Ldam().per_sample(torch.zeros(len(labels), 10), labels, counts)
+    weights = weight.weights(counts)
+    mean, weighted = (one.reduce(losses * weights[labels], weights[labels]) for one in (Ens(), weight))
+    assert float(weighted) == pytest.approx(float((losses * weights[labels]).sum() / weights[labels].sum()))
+    assert float(weighted / mean) == pytest.approx(5.8, abs=0.1)
 
 
 def test_the_margin_is_taken_off_the_true_class_alone() -> None:

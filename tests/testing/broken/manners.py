@@ -81,6 +81,17 @@ class NoRange(Sound, frozen=True):
         return nll(logits, labels) + self.shift
 
 
+@breaks("uses_every_parameter")
+class Clamped(Sound, frozen=True):
+    """Keep a parameter within limits that its range does not state. Source: none."""
+
+    name = "clamped"
+    gamma: Annotated[float, Meta(gt=0, description="factor on the logits, at most 2")] = 2.0
+
+    def per_sample(self, logits, labels, counts):
+        return nll(min(self.gamma, 2.0) * logits, labels)
+
+
 @breaks("declares_valid_relations")
 class ConflictWithNobody(Sound, frozen=True):
     """Misspell the other technique. Source: none."""

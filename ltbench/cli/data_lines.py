@@ -1,0 +1,60 @@
+"""What `plan`, `run` and `data` say of the data: images read, left out and dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ltbench.data_report import COLUMNS
+
+if TYPE_CHECKING:
+    from ltbench.planning.settings import DataUse
+    from ltbench.stages import DatasetInfo
+
+SHOWN = 20
+"""Classes, and remarks, that a plan lists."""
+
+
+def kept_lines(use: DataUse) -> Iterator[str]:
+    """Yield a line for each profile: how many training images it keeps, and how to keep those that it drops."""
+    available = sum(use.info.train_counts)
+    for profile, by_factor in use.kept.items():
+        kept = ", ".join(f"{images:,} (factor {factor:g})" for factor, images in by_factor.items())
+        if set(by_factor.values()) == {available}:
+            yield f"{use.dataset}: {profile} keeps all {available:,} training images"
+        else:
+            hint = f"; --profiles {use.profile} keeps all" if use.profile else ""
+            yield f"{use.dataset}: {profile} keeps {kept} of {available:,} training images{hint}"
+
+
+def report_lines(info: DatasetInfo, most: int | None = SHOWN) -> Iterator[str]:
+    """Yield what was found in the files of a data set: totals, a table of the classes, remarks. most: of each."""
+    report = info.report
+    if report is None:
+        return
+    yield report.summary()
+    rows = report.rows(info.classes)[:most]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    for row in ([*COLUMNS], *rows):
+        numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([row[0].ljust(widths[0]), *numbers])
+    yield from _more(len(info.classes) - len(rows), "classes")
+    remarks = report.remarks()
+    yield from remarks[:most]
+    yield from _more(len(remarks) - len(remarks[:most]), "remarks")
+
+
+def dropped_lines(uses: Sequence[DataUse]) -> Iterator[str]:
+    """Yield a line for each data set of which images are left out, or dropped against its own profile."""
+    for use in uses:
+        available = sum(use.info.train_counts)
+        if use.profile and any(n < available for kept in use.kept.values() for n in kept.values()):
+            yield from kept_lines(use)
+        report = use.info.report
+        if report is not None and report.skipped:
+            yield f"{use.dataset}: {report.summary()} (ltbench data NAME lists them)"
+
+
+def _more(number: int, what: str) -> Iterator[str]:
+    if number > 0:
+        yield f"and {number:,} more {what} (ltbench data NAME shows all)"

@@ -1,0 +1,34 @@
+"""Notes on what a training of a combination does that its row does not show."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ltbench.core.spec import Spec
+from ltbench.planning.shared_fits import Segments
+from ltbench.stages import Regime, Sampler
+from ltbench.suite.recipe import Recipe
+
+
+def larger_batches(sampler: Sampler, recipe: Spec, classes: int) -> list[str]:
+    """Return the note on a sampler with larger batches than the recipe's, if it has. recipe: leaves out defaults."""
+    usual = recipe.get("batch_size", Recipe(steps=1).batch_size)
+    try:
+        own: object = sampler.batch_size(usual, classes)
+    except Exception:  # noqa: BLE001 - it fails the trainings that use it, which name the technique
+        return []
+    if not isinstance(own, int) or own <= usual:
+        return []
+    times = f"{own / usual:.3g} times as many"
+    return [f"{sampler.label}: batches of {own} images in place of {usual}, so each step sees {times}"]
+
+
+def phases_without_steps(regime: Regime, segments: Segments, steps: int) -> list[str]:
+    """Return the note on a regime some of whose phases begin and end at the same step, if there are such.
+
+    steps: of the whole training.
+    """
+    ends = [round(steps * segment["until"]) for segment in segments.specs]
+    if all(start < end for start, end in pairwise([0, *ends])):
+        return []
+    return [f"{regime.label}: a phase has no step in a training of {steps:,} steps and changes nothing"]

@@ -1,0 +1,300 @@
+"""Image files as arrays of bytes, by rules that are the same for every file and are stated with the data.
+
+Every image becomes 8-bit grey or RGB, upright, opaque, its central square resized:
+
+- turned as its EXIF orientation says; of several frames or pages the first is read;
+- what is transparent is laid on grey of the level `background`;
+- 16-bit grey is scaled so that `white` (65,535) becomes 255, and floats so that 1 does; integers of 32 bits, floats
+  outside of [0, 1] and values above a `white` that is given have no such scale and are refused;
+- colour profiles are ignored, CMYK is converted by its complement.
+
+What cannot be read by these rules is refused by name. This module does not need torch.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ltbench.errors import DataError
+from ltbench_plugins.datasets._names import plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+    Bytes = npt.NDArray[np.uint8]
+
+RULES = 2
+"""Version of the rules above; raised when one changes."""
+WHITE = 255
+_NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow recognises and leaves to other programs."""
+_ORIENTATION = 0x0112
+_UPRIGHT = (
+    "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"
+)  # fmt: skip
+"""What makes an image of EXIF orientation 2, 3, ... 8 upright."""
+_IN_MEMORY = 1 << 28
+"""Arrays of more bytes are mapped from a temporary file."""
+_LISTED = 5
+_ENOUGH = 20
+"""Reading ends after so many files that cannot be read."""
+_SENTENCES = {
+    "oblong": "not square: the central square is read",
+    "turned": "turned as the EXIF orientation says",
+    "exif": "with damaged EXIF data: read as stored",
+    "frames": "of several frames or pages: the first is read",
+    "clear": "transparent in part: laid on grey of level {background} (0 is black, 255 white)",
+    "deep": "of 16 bits of grey: {white} is read as 255",
+    "colour": "of 16 bits a colour: the upper 8 are read",
+    "wide": "of 32-bit integers: {white} is read as 255",
+    "float": "of floating-point numbers: {unit} is read as 255",
+    "cmyk": "in CMYK: converted without a colour profile",
+    "flat": "of one colour",
+}
+"""What is said of the images that a rule was applied to."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pixels of a data set are read as."""
+
+    channels: int
+    """1: grey, 3: RGB"""
+    size: int
+    background: int = WHITE
+    white: float = 0.0
+    """0 for the default of each kind of number"""
+
+
+class Readings(msgspec.Struct):
+    """What was met while files were read."""
+
+    images: Counter[str] = msgspec.field(default_factory=Counter)
+    """Keys of `_SENTENCES` -> images"""
+    warned: Counter[str] = msgspec.field(default_factory=Counter)
+    """Warnings of Pillow -> images"""
+    deepest: float = 0.0
+    """The highest value of 16-bit grey"""
+
+    def check_effect(self, rules: Rules, what: str) -> None:
+        """Raise `DataError` for a rule that is given and that no image needs."""
+        numbers = sum(self.images[key] for key in ("deep", "wide", "float"))
+        for name, given, used, of in (
+            ("white", rules.white != 0, numbers, "16-bit, 32-bit or floating-point grey"),
+            ("background", rules.background != WHITE, self.images["clear"], "transparent parts"),
+        ):
+            if given and not used:
+                raise DataError(f"{name} of {what} changes nothing: no image has {of}", fix=f"leave {name} out")
+
+    def sentences(self, rules: Rules) -> list[str]:
+        """Return what was met, in sentences without a full stop."""
+        words = {
+            "background": rules.background, "white": f"{rules.white or 65535:g}", "unit": f"{rules.white or 1:g}",
+        }  # fmt: skip
+        lines = [
+            f"{_images(number)} {text.format(**words)}"
+            for key, text in _SENTENCES.items()
+            if (number := self.images[key])
+        ]
+        if self.images["deep"] and not rules.white and self.deepest < 65535 / 2:
+            lines.append(
+                f"the highest 16-bit value is {self.deepest:g} of 65535, so the images are dark: "
+                f"white={2 ** int(self.deepest).bit_length() - 1} uses the whole range"
+            )
+        return [*lines, *(f"{_images(number)}: {text}" for text, number in sorted(self.warned.items()))]
+
+
+class _Refused(Exception):
+    """Why a file cannot be read, and what to do."""
+
+    def __init__(self, why: str, fix: str = "repair or remove the file") -> None:
+        super().__init__(why)
+        self.fix = fix
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return the formats that Pillow decodes here."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _NOT_DECODED)
+
+
+@cache
+def endings() -> frozenset[str]:
+    """Return the endings of files of these formats, in lower case with a dot."""
+    from PIL import Image
+
+    read = formats()
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in read)
+
+
+def empty_images(number: int, rules: Rules, folder: Path) -> Bytes:
+    """Return an array uint8 [number, channels, size, size]; a large one is mapped from a deleted file in `folder`."""
+    import numpy as np
+
+    shape = (number, rules.channels, rules.size, rules.size)
+    if (total := int(np.prod(shape))) > _IN_MEMORY and hasattr(os, "posix_fallocate"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                # Reserved, because a page that a full disk cannot take ends the process.
+                os.posix_fallocate(file.fileno(), 0, total)
+                return np.memmap(file, np.uint8, "r+", shape=shape)
+        except OSError:
+            pass  # no room, or read-only: memory has to do
+    return np.empty(shape, np.uint8)
+
+
+def decode(files: Sequence[Path], into: Bytes, rules: Rules, met: Readings) -> None:
+    """Read images into uint8 [N, channels, size, size]. Raises `DataError` naming the files that cannot be read."""
+    import numpy as np
+
+    refused: list[tuple[Path, _Refused]] = []
+    for image, file in zip(into, files, strict=True):
+        try:
+            pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
+        except _Refused as why:
+            refused.append((file, why))
+            if len(refused) == _ENOUGH:
+                break
+            continue
+        image[:] = pixels.transpose(2, 0, 1)
+        met.images["flat"] += bool((pixels == pixels[0, 0]).all())
+    if refused:
+        raise _error(refused)
+
+
+def _error(refused: Sequence[tuple[Path, _Refused]]) -> DataError:
+    (first, why), *others = refused
+    more = f", nor can {len(others)} others" + " or more" * (len(refused) == _ENOUGH) if others else ""
+    listed = "; ".join(f"{plain(str(file))}: {text}" for file, text in others[: _LISTED - 1])
+    return DataError(
+        f"{plain(str(first))} cannot be read as an image{more}",
+        why=f"{why}" + (f"\n       {listed}" if listed else ""),
+        fix=why.fix,
+    )
+
+
+def _read(file: Path, rules: Rules, met: Readings) -> Image:
+    """Return the image of a file, mode L or RGB, [size, size]."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with Image.open(file, formats=formats()) as opened:
+                # Pillow keeps the upper byte of such colours, and grey of 16 bits whole.
+                deep_colour = ";16" in str(getattr(opened, "tile", "")) and not _is_number(opened.mode)
+                if deep_colour and rules.white:
+                    raise _Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
+                met.images["colour"] += deep_colour
+                image = _upright(opened, met)
+                met.images["oblong"] += image.width != image.height
+                square = _square(_bytes(image, opened.format or "", rules, met), rules.size)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        # Pillow raises any of these for a corrupt file.
+        detail = str(error).replace(repr(os.fspath(file)), "the file")
+        raise _Refused(f"{type(error).__name__}: {plain(detail)}") from error
+    met.warned.update({plain(str(one.message)) for one in warned})
+    return square
+
+
+def _upright(opened: Image, met: Readings) -> Image:
+    """Return the pixels of an opened file, turned as they are meant to be seen."""
+    from PIL import Image
+
+    met.images["frames"] += bool(getattr(opened, "is_animated", False))
+    stored = _orientation(opened, met)
+    opened.load()
+    if not 2 <= stored <= 8:
+        return opened
+    met.images["turned"] += 1
+    # Pillow turns some formats itself while it loads them, and then forgets the orientation.
+    left = _orientation(opened, met)
+    return opened.transpose(Image.Transpose[_UPRIGHT[left - 2]]) if 2 <= left <= 8 else opened
+
+
+def _orientation(opened: Image, met: Readings) -> int:
+    try:
+        stored = opened.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        met.images["exif"] += 1
+        return 1
+    return stored if isinstance(stored, int) else 1
+
+
+def _is_number(mode: str) -> bool:
+    return mode == "F" or mode.startswith("I")
+
+
+def _bytes(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
+    """Return an image of mode L or RGB."""
+    from PIL import Image
+
+    info = image.info
+    if _is_number(image.mode):
+        image = _scaled(image, kind, rules, met)
+    elif image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in info:
+        whole = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
+        if whole.getchannel("A").getextrema()[0] != 255:
+            met.images["clear"] += 1
+            grey = (rules.background,) * 3
+            whole = Image.alpha_composite(Image.new("RGBA", whole.size, (*grey, 255)), whole)
+        image = whole.convert("RGB")
+    met.images["cmyk"] += image.mode == "CMYK"
+    return image.convert("L" if rules.channels == 1 else "RGB")
+
+
+def _scaled(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
+    """Return an image of 16-bit, 32-bit or floating-point grey as one of mode L."""
+    import numpy as np
+    from PIL import Image
+
+    values: npt.NDArray[Any] = np.asarray(image)
+    # Older versions of Pillow open 16-bit PNG, and all open PGM of more than 8 bits, as 32-bit integers.
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and kind in {"PNG", "PPM"})
+    name = "deep" if deep else "float" if image.mode == "F" else "wide"
+    if not np.isfinite(values).all():
+        raise _Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
+    low, high = float(values.min()), float(values.max())
+    top = rules.white or {"deep": 65535.0, "float": 1.0}.get(name, 0.0)
+    if not 0 <= low <= high <= top:
+        what = {"deep": "16-bit", "float": "floating-point", "wide": "32-bit"}[name]
+        expected = f"expected 0 to {top:g}" if top else "which of them is white is not known"
+        raise _Refused(
+            f"it has {what} values from {low:g} to {high:g}; {expected}",
+            "store it as 8 bits" if low < 0 else f"name the value that is white, as in image_folder[white={high:g}]",
+        )
+    met.images[name] += 1
+    if deep:
+        met.deepest = max(met.deepest, high)
+    scaled = np.floor(values * (255 / top) + 0.5).astype(np.uint8)
+    if isinstance(clear := image.info.get("transparency"), int) and (values == clear).any():
+        met.images["clear"] += 1
+        scaled[values == clear] = rules.background
+    return Image.fromarray(scaled)
+
+
+def _square(image: Image, size: int) -> Image:
+    from PIL.Image import Resampling
+
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Resampling.BICUBIC)
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number:,} images"

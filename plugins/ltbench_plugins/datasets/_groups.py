@@ -1,0 +1,135 @@
+"""Groups of images that belong on one side of a split: the patients, lesions or places that they are of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ltbench.errors import DataError, ParameterError
+from ltbench_plugins.datasets._names import plain, shuffled
+
+TABLES = (".csv", ".tsv")
+_COLUMNS = ("path", "group")
+_LISTED = 3
+
+
+def pattern(groups: str) -> re.Pattern[str] | None:
+    """Return the regular expression that a parameter is; None for the name of a table. Raises `ParameterError`."""
+    if groups.lower().endswith(TABLES):
+        return None
+    try:
+        return re.compile(groups)
+    except re.error as error:
+        raise ParameterError(
+            f"groups = {groups!r} is no regular expression: {error}",
+            fix=r"groups=FILE.csv with the columns path and group, or an expression such as groups=^\w+?_",
+        ) from None
+
+
+def group_of_each(groups: str, files: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """Return the group of each file. Raises `DataError` where a file has none.
+
+    groups: a table (CSV or TSV) with the columns path and group, below `folder`; or a regular expression, searched in
+    the path below `folder`: its first group, or without one the whole match, is the group.
+    """
+    found = pattern(groups)
+    lookup = _in_table(folder / groups) if found is None else _by_pattern(found)
+    within = len(str(folder)) + 1
+    named = {file: lookup(plain(str(file)[within:].replace(os.sep, "/"))) for file in files}
+    if missing := [file for file, group in named.items() if not group]:
+        listed = ", ".join(plain(file.relative_to(folder).as_posix()) for file in missing[:_LISTED])
+        where = f"the table {groups}" if found is None else f"groups={groups}"
+        raise DataError(
+            f"{len(missing)} of {len(files)} images have no group by {where}: {listed}",
+            where=plain(str(folder)),
+            fix="add a row for each of them" if found is None else "an expression that matches every path",
+        )
+    return named
+
+
+def _by_pattern(found: re.Pattern[str]) -> Callable[[str], str]:
+    def group(path: str) -> str:
+        match = found.search(path)
+        return "" if match is None else (match[1] if found.groups else match[0]) or ""
+
+    return group
+
+
+def _in_table(table: Path) -> Callable[[str], str]:
+    rows = _read(table)
+
+    def group(path: str) -> str:
+        name = path.rpartition("/")[2]
+        # A table of a data set mostly has the name alone, often without the ending.
+        keys = (path, path.partition("/")[2], name, name.rpartition(".")[0])
+        return next((rows[key] for key in keys if key in rows), "")
+
+    return group
+
+
+def _read(table: Path) -> dict[str, str]:
+    """Return the groups of a table by path."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the table of groups {plain(str(table))} cannot be read", why=str(error)) from None
+    head = text.partition("\n")[0]
+    delimiter = max("\t;,", key=head.count) if table.suffix.lower() == ".csv" else "\t"
+    rows: dict[str, str] = {}
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="")
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in _COLUMNS if name not in reader.fieldnames]:
+        raise DataError(
+            f"the table of groups {plain(str(table))} has no column '{missing[0]}'",
+            why=f"its columns are {', '.join(reader.fieldnames) or 'none'}",
+            fix="name the two columns path and group",
+        )
+    for row in reader:
+        path, group = (plain((row[name] or "").strip()) for name in _COLUMNS)
+        if path and rows.setdefault(path.removeprefix("./"), group) != group:
+            raise DataError(
+                f"the table of groups {plain(str(table))} has two groups for {path}: {rows[path]} and {group}"
+            )
+    return rows
+
+
+def draw_groups(members: Mapping[str, Sequence[int]], fraction: float, seed: int) -> set[str]:
+    """Return the groups whose images are for testing, so that each class comes near its share.
+
+    Groups are tried in a pseudo-random order, those of the rarest class first; one is drawn where it brings the classes
+    nearer to their shares, relative to these, and leaves every class an image for training. A class of which none was
+    drawn gets its smallest group that does so; one whose images are all of one group stays without test images.
+
+    members: group -> the label of each of its images.
+    """
+    counts = {group: Counter(labels) for group, labels in members.items()}
+    totals = Counter(label for labels in members.values() for label in labels)
+    shares = {label: max(fraction * total, 1.0) for label, total in totals.items()}
+    drawn: set[str] = set()
+    test: Counter[int] = Counter()
+    order = shuffled(members, seed)
+
+    def fits(group: str) -> bool:
+        return group not in drawn and all(test[c] + n < totals[c] for c, n in counts[group].items())
+
+    def gain(group: str) -> float:
+        each = ((c, abs(test[c] - shares[c]) - abs(test[c] + n - shares[c])) for c, n in counts[group].items())
+        return sum(nearer / shares[c] for c, nearer in each)
+
+    def draw(group: str) -> None:
+        drawn.add(group)
+        test.update(counts[group])
+
+    for label in sorted(totals, key=lambda c: (totals[c], c)):
+        own = [group for group in order if counts[group][label]]
+        for group in own:
+            if fits(group) and gain(group) > 0:
+                draw(group)
+        if not test[label] and (left := [group for group in own if fits(group)]):
+            draw(min(left, key=lambda group: counts[group].total()))
+    return drawn

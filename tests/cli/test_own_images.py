@@ -1,0 +1,153 @@
+"""A user's own images on the command line: all of them are kept, and what is not is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support import call, records_of
+from synthetic import raw
+
+from ltbench.errors import DataError, UsageError
+from ltbench.leaderboard.publish import check
+from ltbench.records.agreement import result_digest
+from ltbench.records.record import seal, validate
+
+COMMON, RARE = 60, 6
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The data set of a folder with 60 and 6 training images, and test images of the common class alone."""
+    for name, count, level in (("common", COMMON, 60), ("rare", RARE, 160)):
+        for number in range(count):
+            paint(tmp_path / "data" / "photos" / "train" / name / f"{number}.png", level + number)
+    for number in range(4):
+        paint(tmp_path / "data" / "photos" / "test" / "common" / f"{number}.png", 62 + number)
+    (tmp_path / "data" / "photos" / "train" / "rare" / "notes.txt").write_text("x")
+    monkeypatch.setenv("LTBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return "image_folder[path=photos,size=8]"
+
+
+def paint(file: Path, level: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (level, 0, 0)).save(file)
+
+
+def plan(*options: str) -> dict[str, object]:
+    said = call("plan", "--store", "store", "--plugins", "cb_sampler", "--seeds", "0", "--json", *options)
+    facts = json.loads(said.stdout)
+    assert isinstance(facts, dict)
+    return facts
+
+
+@pytest.mark.parametrize("option", ["--datasets", "--plugins"])
+def test_every_image_is_kept_where_no_imbalance_is_asked_for(photos: str, option: str) -> None:
+    facts = plan(option, photos if option == "--datasets" else f"{photos},cb_sampler")
+    (data,) = facts["data"]
+    assert (data["dataset"], data["training_images"], data["kept"]) == (photos, 66, {"natural": {"1": 66}})
+    assert facts["cells"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (["--imbalance-factors", "2"], {"exp": {"2": 12 + 6}}),
+        (["--imbalance-factors", "1"], {"natural": {"1": 66}}),
+        (["--profiles", "exp", "--imbalance-factors", "1,2"], {"exp": {"1": 12, "2": 18}}),
+        (["--profiles", "natural"], {"natural": {"1": 66}}),
+        (
+            ["--profiles", "exp,natural", "--imbalance-factors", "2,3"],
+            {"exp": {"2": 18, "3": 24}, "natural": {"1": 66}},
+        ),
+    ],
+)
+def test_a_profile_or_a_factor_may_be_asked_for(photos: str, options: list[str], kept: object) -> None:
+    facts = plan("--datasets", photos, *options)
+    assert facts["data"][0]["kept"] == kept
+    assert facts["cells"] == 2 * sum(len(factors) for factors in kept.values())
+
+
+def test_factors_that_change_nothing_are_refused(photos: str) -> None:
+    with pytest.raises(UsageError, match="imbalance factor 10 would change nothing"):
+        plan("--datasets", photos, "--profiles", "natural", "--imbalance-factors", "10")
+
+
+def test_a_data_set_without_a_profile_of_its_own_has_the_suites(photos: str) -> None:
+    assert set(plan("--datasets", "fashion_mini")["data"][0]["kept"]) == {"exp"}
+    both = {
+        use["dataset"]: use["kept"]
+        for use in plan("--datasets", f"fashion_mini,{photos}", "--imbalance-factors", "2")["data"]
+    }
+    assert set(both[photos]) == {"exp"}
+
+
+def test_a_plan_says_what_is_kept_and_what_is_left_out(photos: str) -> None:
+    said = call("plan", "--store", "store", "--datasets", photos, "--imbalance-factors", "2").stdout
+    assert f"{photos}: exp keeps 18 (factor 2) of 66 training images; --profiles natural keeps all" in said
+    assert "71 files: 66 for training, 4 for testing, 1 left out" in said
+    assert "train/rare: 1 left out, of no format that is read (.txt), such as notes.txt" in said
+    assert "no test images, and so no recall: 'rare'" in said
+
+
+def test_data_prints_the_report_and_json_has_it(photos: str) -> None:
+    said = call("data", photos).stdout
+    assert "rare        7         6     0         1" in said
+    assert "common     64        60     4         0" in said
+    (row,) = json.loads(call("data", photos, "--json").stdout)
+    assert row["report"]["files"] == [64, 7]
+
+
+def test_a_run_says_it_before_and_the_record_and_the_page_have_it(photos: str) -> None:
+    options = ("--plugins", "cb_sampler", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=2")
+    at = ("--store", "store", "--executor", "inline")
+    run = call("run", "--datasets", photos, *options, *at)
+    assert run.return_value == 0
+    assert f"{photos}: 71 files: 66 for training, 4 for testing, 1 left out" in run.stderr
+    (folder,) = {page.parent for page in Path("leaderboards").rglob("records.jsonl")}
+    for record in records_of(folder):
+        assert record["data"]["counts"] == [COMMON, RARE]
+        assert record["data"]["report"]["test"] == [4, 0]
+        assert record["per_class"]["recall"][1] is None
+    page = (folder / "README.md").read_text()
+    assert "| rare    |       7 |          6 |      0 |          1 |" in page
+    assert "- train/rare: 1 left out, of no format that is read (.txt), such as notes.txt" in page
+    assert "--profiles natural" in page
+    check(folder.parent)
+    assert (
+        "71 files: 66 for training" in call("show-cell", records_of(folder)[0]["id"], "--records", str(folder)).stdout
+    )
+
+
+def test_a_run_says_how_many_images_a_profile_drops(photos: str) -> None:
+    options = ("--plugins", "cb_sampler", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=2")
+    at = ("--store", "store", "--executor", "inline", "--budget", "1s")
+    said = call("run", "--datasets", photos, "--imbalance-factors", "2", *options, *at).stderr
+    assert "exp keeps 18 (factor 2) of 66 training images; --profiles natural keeps all" in said
+
+
+def test_a_report_does_not_make_two_results_differ() -> None:
+    plain = raw()
+    report = {"files": [1], "train": [1], "test": [0]}
+    told = plain | {"data": {**plain["data"], "report": report}}
+    assert result_digest(validate(seal(told))) == result_digest(validate(seal(plain)))
+
+
+def test_a_data_set_of_one_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(
+        "from ltbench import Dataset, DatasetInfo, hookimpl\n\n\n"
+        "class One(Dataset):\n"
+        '    """One class. Source: none."""\n\n'
+        '    name = "one_class"\n\n'
+        "    def info(self, root):\n"
+        "        return DatasetInfo(classes=('a',), train_counts=(5,), test_counts=(5,), channels=1, size=8,\n"
+        "                           mean=(0.5,), std=(0.2,), fingerprint='one')\n\n\n"
+        "@hookimpl\n"
+        "def ltbench_datasets():\n"
+        "    return [One]\n"
+    )
+    with pytest.raises(DataError, match="'one_class' has one class"):
+        call("plan", "--plugin-file", tmp_path / "one.py", "--plugins", "one_class", "--store", tmp_path / "store")

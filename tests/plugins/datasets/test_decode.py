@@ -1,0 +1,307 @@
+"""Image files as bytes: every kind of pixel by a stated rule, or refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from ltbench.errors import DataError
+from ltbench_plugins.datasets import _decode
+from ltbench_plugins.datasets._content import copies, moments
+from ltbench_plugins.datasets._decode import Readings, Rules, decode, empty_images
+
+SIZE = 8
+RAMP = np.linspace(0, 65535, SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
+IN_BYTES = ((RAMP.astype(np.int64) * 255 * 2 + 65535) // (2 * 65535)).astype(np.uint8)
+
+
+def read(file: Path, channels: int = 1, **rules: Any) -> tuple[np.ndarray, Readings]:
+    met = Readings()
+    pixels = np.zeros((1, channels, SIZE, SIZE), np.uint8)
+    decode([file], pixels, Rules(channels=channels, size=SIZE, **rules), met)
+    return pixels[0], met
+
+
+def save(image: Image.Image, file: Path, **options: Any) -> Path:
+    image.save(file, **options)
+    return file
+
+
+# --- grey of more than eight bits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["ramp.png", "ramp.tif", "ramp.pgm", "ramp.jp2"])
+def test_16_bits_are_scaled_to_the_whole_range(tmp_path: Path, name: str, channels: int) -> None:
+    options = {"irreversible": False} if name.endswith("jp2") else {}
+    pixels, met = read(save(Image.fromarray(RAMP), tmp_path / name, **options), channels)
+    for channel in pixels:
+        assert np.abs(channel.astype(int) - IN_BYTES).max() <= (1 if name.endswith("jp2") else 0)
+    assert met.images["deep"] == 1
+    assert met.deepest == 65535
+
+
+def test_half_of_16_bits_is_half_of_8() -> None:
+    assert IN_BYTES.min() == 0
+    assert IN_BYTES.max() == 255
+    assert np.floor(32768 * (255 / 65535) + 0.5) == 128
+
+
+def test_big_endian_16_bits_are_the_same_numbers(tmp_path: Path) -> None:
+    raw = Image.frombytes("I;16B", (SIZE, SIZE), RAMP.astype(">u2").tobytes())
+    pixels, _ = read(save(raw, tmp_path / "big.tif"))
+    assert (pixels[0] == IN_BYTES).all()
+
+
+def test_12_bits_in_16_are_said_and_scaled_by_white(tmp_path: Path) -> None:
+    file = save(Image.fromarray(RAMP // 16), tmp_path / "twelve.png")
+    dark, met = read(file)
+    assert dark.max() == 16
+    assert "white=4095 uses the whole range" in met.sentences(Rules(channels=1, size=SIZE))[-1]
+    whole, _ = read(file, white=4095)
+    assert (whole.min(), whole.max()) == (0, 255)
+    with pytest.raises(DataError, match=r"twelve.png cannot be read as an image") as error:
+        read(file, white=1000)
+    assert "16-bit values from 0 to 4095; expected 0 to 1000" in error.value.why
+
+
+def test_floats_from_0_to_1_are_scaled_and_others_are_refused(tmp_path: Path) -> None:
+    unit = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
+    pixels, met = read(save(Image.fromarray(unit), tmp_path / "unit.tif"))
+    assert (pixels[0] == np.floor(unit * 255 + 0.5)).all()
+    assert met.images["float"] == 1
+    for name, values in (("high", unit * 3), ("low", unit - 0.5), ("nan", np.full_like(unit, np.nan))):
+        with pytest.raises(DataError, match=name):
+            read(save(Image.fromarray(values), tmp_path / f"{name}.tif"))
+    pixels, _ = read(tmp_path / "high.tif", white=3)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+
+
+def test_32_bit_integers_need_white(tmp_path: Path) -> None:
+    file = save(Image.fromarray(RAMP.astype(np.int32) * 100), tmp_path / "wide.tif")
+    with pytest.raises(DataError) as error:
+        read(file)
+    assert "32-bit values from 0 to 6.5535e+06; which of them is white is not known" in error.value.why
+    assert "white=6.5535e+06" in error.value.fix
+    pixels, _ = read(file, white=6553500)
+    assert (pixels[0] == IN_BYTES).all()
+
+
+def test_16_bits_a_colour_are_read_by_their_upper_8(tmp_path: Path) -> None:
+    # Pillow writes no such file: a PNG of 8 x 8 pixels of the colour (0x8040, 0x4020, 0x2010).
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    line = b"\0" + struct.pack(">3H", 0x8040, 0x4020, 0x2010) * SIZE
+    head = struct.pack(">IIBBBBB", SIZE, SIZE, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(line * SIZE)), chunk(b"IEND", b""))
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    pixels, met = read(tmp_path / "deep.png", channels=3)
+    assert pixels[:, 0, 0].tolist() == [0x80, 0x40, 0x20]
+    assert met.images["colour"] == 1
+    with pytest.raises(DataError, match=r"deep\.png"):
+        read(tmp_path / "deep.png", channels=3, white=4095)
+
+
+# --- transparency -------------------------------------------------------------------------------------------------
+
+
+def shapes(mode: str, colour: int = 0) -> Image.Image:
+    """An image of one colour, opaque in its upper half."""
+    rgba = np.full((SIZE, SIZE, 4), colour, np.uint8)
+    rgba[..., 3] = 0
+    rgba[: SIZE // 2, :, 3] = 255
+    return Image.fromarray(rgba).convert(mode)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("mode", "name"), [("RGBA", "a.png"), ("LA", "a.png"), ("RGBA", "a.webp"), ("RGBA", "a.tif"),
+                                            ("RGBA", "a.gif"), ("RGBA", "a.tga"), ("RGBA", "a.ico")])  # fmt: skip
+def test_transparent_parts_are_laid_on_the_background(tmp_path: Path, mode: str, name: str, channels: int) -> None:
+    options = {"lossless": True} if name.endswith("webp") else {"sizes": [(SIZE, SIZE)]} if name.endswith("ico") else {}
+    file = save(shapes(mode), tmp_path / name, **options)
+    pixels, met = read(file, channels)
+    assert (pixels[:, : SIZE // 2] == 0).all()
+    assert (pixels[:, SIZE // 2 :] == 255).all()
+    assert met.images["clear"] == 1
+    assert (read(file, channels, background=0)[0] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "1"])
+def test_a_transparent_colour_is_laid_on_the_background(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGB", (SIZE, SIZE))
+    image.paste((255, 255, 255), (0, 0, SIZE, SIZE // 2))
+    image = image.convert(mode)
+    clear = image.getpixel((0, SIZE - 1))
+    pixels, met = read(save(image, tmp_path / "a.png", transparency=clear), background=100)
+    assert (pixels[0, 0, 0], pixels[0, -1, -1]) == (255, 100)
+    assert met.images["clear"] == 1
+
+
+def test_a_palette_may_be_transparent_by_degrees(tmp_path: Path) -> None:
+    image = Image.fromarray(np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE))
+    palette = image.convert("P")
+    file = save(palette, tmp_path / "a.png", transparency=bytes([0, 128, *[255] * 254]))
+    pixels, _ = read(file)
+    assert pixels[0, 0, :3].tolist() == [255, 128, 2]
+
+
+def test_a_transparent_level_of_16_bits_is_laid_on_the_background(tmp_path: Path) -> None:
+    pixels, met = read(save(Image.fromarray(RAMP), tmp_path / "a.png", transparency=0))
+    assert pixels[0, 0, :2].tolist() == [255, IN_BYTES[0, 1]]
+    assert met.images["clear"] == 1
+
+
+def test_an_opaque_image_with_alpha_is_as_one_without(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    with_alpha = np.dstack([colours, np.full((SIZE, SIZE), 255, np.uint8)])
+    pixels, met = read(save(Image.fromarray(with_alpha), tmp_path / "a.png"), channels=3)
+    assert (pixels.transpose(1, 2, 0) == colours).all()
+    assert not met.images["clear"]
+
+
+# --- colours, orientation, frames ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("YCbCr", "a.tif"), ("P", "a.png"),
+                                            ("P", "a.gif"), ("RGB", "a.bmp"), ("RGB", "a.ppm")])  # fmt: skip
+def test_colours_are_kept_whatever_the_mode(tmp_path: Path, mode: str, name: str) -> None:
+    options = {"quality": 100} if name.endswith("jpg") else {}
+    file = save(Image.new("RGB", (SIZE, SIZE), (204, 102, 51)).convert(mode), tmp_path / name, **options)
+    pixels, met = read(file, channels=3)
+    assert np.abs(pixels[:, 0, 0].astype(int) - [204, 102, 51]).max() <= 2
+    assert met.images["cmyk"] == (mode == "CMYK")
+
+
+def test_a_mode_without_a_conversion_is_refused(tmp_path: Path) -> None:
+    file = save(Image.new("LAB", (SIZE, SIZE)), tmp_path / "lab.tif")
+    with pytest.raises(DataError, match=r"lab\.tif cannot be read as an image"):
+        read(file)
+
+
+FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if features.check("avif") else [])]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", FORMATS)
+def test_images_are_turned_as_their_orientation_says(tmp_path: Path, ending: str, orientation: int) -> None:
+    corners = np.zeros((32, 32), np.uint8)
+    corners[:16, :16], corners[:16, 16:], corners[16:, :16] = 240, 160, 80
+    upright = Image.fromarray(corners).convert("RGB")
+    # What a camera stores: the inverse of what a viewer is told to do.
+    back = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
+            7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
+    stored = upright.transpose(Image.Transpose[back[orientation]]) if orientation in back else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, met = read(save(stored, tmp_path / f"a.{ending}", exif=exif, quality=100))
+    assert [round(float(pixels[0, y, x]), -1) for y, x in ((1, 1), (1, -2), (-2, 1), (-2, -2))] == [240, 160, 80, 0]
+    assert met.images["turned"] == (orientation > 1)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels, met = read(save(Image.fromarray(IN_BYTES), tmp_path / "a.png", exif=exif))
+    assert (pixels[0] == IN_BYTES).all()
+    assert not met.images["turned"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"Exif\0\0garbage", False),
+        (b"Exif\0\0II*\0\xff\xff\xff\xff", True),
+        (b"Exif\0\0MM\0*\0\0\0\x08\0\x09", True),
+    ],
+)
+def test_damaged_exif_data_does_not_spoil_the_pixels(tmp_path: Path, content: bytes, said: bool) -> None:
+    pixels, met = read(save(Image.fromarray(IN_BYTES), tmp_path / "a.jpg", exif=content, quality=100))
+    assert np.abs(pixels[0].astype(int) - IN_BYTES).max() <= 3
+    assert bool(met.images["exif"] or met.warned) == said
+    assert not met.images["turned"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp", "a.tif"])
+def test_the_first_frame_of_several_is_read_and_said(tmp_path: Path, name: str) -> None:
+    frames = [Image.new("RGB", (SIZE, SIZE), (level,) * 3) for level in (200, 100, 0)]
+    options = {"lossless": True} if name.endswith("webp") else {}
+    pixels, met = read(save(frames[0], tmp_path / name, save_all=True, append_images=frames[1:], **options))
+    assert (pixels == 200).all()
+    assert met.images["frames"] == 1
+    assert "1 image of several frames or pages: the first is read" in met.sentences(Rules(channels=1, size=SIZE))
+
+
+# --- files that are no images -------------------------------------------------------------------------------------
+
+
+def test_every_file_that_cannot_be_read_is_named_at_once(tmp_path: Path) -> None:
+    good = save(Image.fromarray(IN_BYTES), tmp_path / "good.png")
+    bad = []
+    for name, content in (("empty.png", b""), ("text.png", b"hello"), ("short.png", good.read_bytes()[:50]),
+                          ("eps.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")):  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        bad.append(tmp_path / name)
+    into = np.zeros((5, 1, SIZE, SIZE), np.uint8)
+    with pytest.raises(DataError, match=r"empty.png cannot be read as an image, nor can 3 others") as error:
+        decode([*bad, good], into, Rules(channels=1, size=SIZE), Readings())
+    for name in ("text.png", "short.png", "eps.png"):
+        assert name in str(error.value)
+
+
+def test_reading_ends_after_many_bad_files(tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.png" for n in range(50)]
+    for file in files:
+        file.write_bytes(b"x")
+    with pytest.raises(DataError, match=f"nor can {_decode._ENOUGH - 1} others or more"):
+        decode(files, np.zeros((50, 1, SIZE, SIZE), np.uint8), Rules(channels=1, size=SIZE), Readings())
+
+
+def test_formats_of_other_programs_are_not_opened() -> None:
+    assert {".png", ".jpg", ".jfif", ".jpe", ".pgm", ".ppm", ".bmp", ".webp", ".tif"} <= _decode.endings()
+    assert not _decode.endings() & {".eps", ".ps", ".pdf", ".wmf", ".mpg", ".h5"}
+
+
+# --- arrays -------------------------------------------------------------------------------------------------------
+
+
+def test_large_arrays_are_mapped_from_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_decode, "_IN_MEMORY", 100)
+    large = empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "prepared")
+    assert isinstance(large, np.memmap)
+    assert list((tmp_path / "prepared").iterdir()) == []
+    large[:] = 7
+    (tmp_path / "file").write_text("")
+    assert type(empty_images(3, Rules(channels=1, size=SIZE), tmp_path / "file" / "prepared")) is np.ndarray
+
+
+def test_moments_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 4), np.uint8)
+    whole = moments(images)
+    monkeypatch.setattr("ltbench_plugins.datasets._content._BLOCK", 3)
+    assert moments(images) == whole
+
+
+def test_copies_are_counted_by_split_and_class() -> None:
+    from ltbench import Images
+
+    def solid(*levels: int) -> np.ndarray:
+        return np.array(levels, np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 2), np.uint8)
+
+    images = Images(
+        train_images=solid(1, 1, 2, 3, 3), train_labels=np.array([0, 0, 0, 0, 1]),
+        test_images=solid(1, 2, 9), test_labels=np.array([0, 1, 1]),
+    )  # fmt: skip
+    assert copies(images) == [
+        "2 of 3 test images equal a training image, 1 of them one of another class",
+        "2 of 5 training images repeat another one",
+        "1 different training images are in more than one class",
+    ]

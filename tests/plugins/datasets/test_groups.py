@@ -1,0 +1,133 @@
+"""Groups that a split keeps together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ltbench.errors import DataError, ParameterError
+from ltbench_plugins.datasets import _folders
+from ltbench_plugins.datasets._groups import draw_groups
+from ltbench_plugins.datasets.image_folder import ImageFolder
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_folders, "_described", {})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Moles of 12 patients, three images each: patients below 4 have one malign one."""
+    for patient in range(12):
+        for number in range(3):
+            label = "malign" if patient < 4 and number == 0 else "benign"
+            file = tmp_path / "moles" / label / f"P{patient}_{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (20 * patient, number, 0)).save(file)
+    return tmp_path
+
+
+def moles(groups: str, **fields: object) -> ImageFolder:
+    return ImageFolder(path="moles", size=8, test_fraction=0.25, groups=groups, **fields)
+
+
+def patients(items: object) -> set[str]:
+    return {item.path.name.partition("_")[0] for item in items}
+
+
+@pytest.mark.parametrize("split_seed", range(5))
+@pytest.mark.parametrize("groups", [r"P\d+", r"(P\d+)_\d", r"/(P\d+)_"])
+def test_no_group_is_on_both_sides_and_each_class_is_on_both(root: Path, groups: str, split_seed: int) -> None:
+    listing = moles(groups, split_seed=split_seed).listing(root)
+    assert not patients(listing.train) & patients(listing.test)
+    assert len(patients(listing.test)) in range(2, 5)
+    assert {item.label for item in listing.test} == {item.label for item in listing.train} == {0, 1}
+    assert any("others for testing" in note for note in listing.notes)
+
+
+def test_without_groups_patients_are_on_both_sides(root: Path) -> None:
+    listing = ImageFolder(path="moles", size=8, test_fraction=0.25).listing(root)
+    assert patients(listing.train) & patients(listing.test)
+
+
+@pytest.mark.parametrize("head", ["path,group", "group;path", "Path\tother\tGroup"])
+@pytest.mark.parametrize("column", ["path", "name", "stem"])
+def test_groups_may_be_in_a_table(root: Path, head: str, column: str) -> None:
+    sign = next(one for one in "\t;," if one in head)
+    names = head.lower().split(sign)
+    lines = [head]
+    for file in sorted((root / "moles").rglob("*.png")):
+        shown = {"path": file.relative_to(root / "moles").as_posix(), "name": file.name, "stem": file.stem}[column]
+        row = {"path": shown, "group": file.name.partition("_")[0], "other": "x"}
+        lines.append(sign.join(row[name] for name in names))
+    (root / "moles" / "patients.csv").write_text("\ufeff" + "\r\n".join(lines))
+    assert moles("patients.csv").listing(root).test == moles(r"P\d+").listing(root).test
+
+
+def test_a_table_may_name_paths_of_the_data_set_with_its_train_folder(root: Path) -> None:
+    files = sorted((root / "moles").rglob("*.png"))
+    lines = [f"train/{file.relative_to(root / 'moles').as_posix()}\t{file.name[:2]}" for file in files]
+    (root / "train").mkdir()
+    for folder in (root / "moles").iterdir():
+        folder.rename(root / "train" / folder.name)
+    (root / "train").rename(root / "moles" / "train")
+    (root / "moles" / "patients.tsv").write_text("\n".join(["path\tgroup", *lines]))
+    listing = moles("patients.tsv").listing(root)
+    assert not {item.path.name[:2] for item in listing.train} & {item.path.name[:2] for item in listing.test}
+
+
+@pytest.mark.parametrize(
+    ("groups", "table", "message"),
+    [
+        (r"P1\d", None, r"have no group by groups=P1\\d: benign/P0_1.png"),
+        ("p.csv", None, "p.csv cannot be read"),
+        ("p.csv", "path,patient\n", "has no column 'group'"),
+        ("p.csv", "path,group\nP0_1.png,a\n", r"35 of 36 images have no group by the table p.csv"),
+        ("p.csv", "path,group\nP0_1.png,a\nP0_1.png,b\n", "has two groups for P0_1.png: a and b"),
+        ("p.csv", "", "has no column 'path'"),
+    ],
+)
+def test_a_file_without_a_group_is_an_error(root: Path, groups: str, table: str | None, message: str) -> None:
+    if table is not None:
+        (root / "moles" / "p.csv").write_text(table)
+    with pytest.raises(DataError, match=message):
+        moles(groups).listing(root)
+
+
+def test_groups_that_cannot_be_are_refused_at_once() -> None:
+    with pytest.raises(ParameterError, match="is no regular expression"):
+        moles("(")
+    with pytest.raises(ParameterError, match="nothing to split"):
+        ImageFolder(path="moles", groups="P")
+
+
+def test_one_group_in_all_leaves_nothing_to_test(root: Path) -> None:
+    with pytest.raises(DataError, match="no test images"):
+        moles("P").listing(root)
+
+
+def test_another_split_is_another_fingerprint(root: Path) -> None:
+    fingerprints = {moles(r"P\d+", split_seed=seed).info(root).fingerprint for seed in range(3)}
+    assert len(fingerprints) == 3
+
+
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1),
+    st.floats(0.05, 0.9),
+    st.integers(0, 5),
+)  # fmt: skip
+def test_every_class_keeps_training_images_and_is_tested_if_it_can_be(
+    members: dict[str, list[int]], fraction: float, seed: int
+) -> None:
+    totals = Counter(label for labels in members.values() for label in labels)
+    drawn = draw_groups(members, fraction, seed)
+    test = Counter(label for group in drawn for label in members[group])
+    for label, total in totals.items():
+        assert test[label] < total
+    assert draw_groups(dict(reversed(members.items())), fraction, seed) == drawn
