@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import leaderboards_option, leaderboards_words
 from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         if not is_replaced:
             raise UsageError(
                 f"{target} has cells of another suite or recipe", where=before.command,
-                why="the two pages would be mixed", fix=f"ltbench publish {name} --replace",
+                why="the two pages would be mixed", fix=shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)]),
             )  # fmt: skip
         old = _only_withdrawn(old)
     merged = _merged(old, content, is_replaced=is_replaced)
