@@ -100,6 +100,21 @@ class JobFailed(LtbenchError):
     exit_code = CELLS_FAILED
 
 
+class StateChanged(JobFailed):
+    """A technique that left the state of its process changed, which would change the numbers of whatever runs next."""
+
+    @classmethod
+    def by(cls, who: str, changed: str, *, where: str = "", left: str = "") -> StateChanged:
+        """Return the error. changed: what is different, in words; left: what of that cannot be put back."""
+        return cls(
+            f"{who} changed {changed}",
+            where=where,
+            why="it would change the numbers of the jobs that this process runs next"
+            + (f"; it cannot be put back: {left}" if left else ""),
+            fix="put it back before the method returns (with, or try and finally), or do without it",
+        )
+
+
 class CheckFailed(LtbenchError):
     """A technique that violates a check of `ltbench.testing` (exit code 1).
 

@@ -120,6 +120,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     store_error: StoreError | None = None
     """Set if the store failed, and not the job."""
+    changed: bool = False
+    """Whether it left the state of its process changed: no further job may run in that process."""
+    left: str = ""
+    """What of that could not be put back, in words."""
 
 
 class Executor(Protocol):

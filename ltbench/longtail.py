@@ -34,10 +34,10 @@ def check_imbalance_factor(imbalance_factor: float) -> float:
     return factor
 
 
-def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "") -> None:
+def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "", *, hint: str = "") -> None:
     """Raise `DataError` unless every class keeps at least one image and at most the available ones.
 
-    counts: images to keep per class; available: images per class; where: for the message.
+    counts: images to keep per class; available: images per class; where, hint: for the message.
     """
     wanted, present = [int(n) for n in counts], [int(n) for n in available]
     if sum(present) <= 0:
@@ -58,7 +58,7 @@ def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "
             f"class {empty[0]} would keep no training image{_and_others(empty)}",
             where=where,
             why="a class without images cannot be learnt",
-            fix="a smaller imbalance factor",
+            fix="a smaller imbalance factor" + (f", or {hint}" if hint else ""),
         )
 
 

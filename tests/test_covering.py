@@ -17,7 +17,7 @@ import pytest
 from support import make_executor, registry_with
 
 from ltbench import Dataset, DatasetInfo, Images
-from ltbench.cli.options import every_technique
+from ltbench.cli.asked_suite import every_technique
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.planning.combinations import Combination, reason_left_out

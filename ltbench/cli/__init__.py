@@ -11,6 +11,7 @@ import click
 
 from ltbench import __version__
 from ltbench.core.signals import SIGNALS, StopNow
+from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
@@ -87,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(argv: list[str] | None) -> int:
+    spell_what_cannot_be_encoded()
     try:
         code = group.main(argv, prog_name="ltbench", standalone_mode=False)
     except LtbenchError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltbench.cli.options import load_registry, plugin_options
-from ltbench.cli.output import print_json, print_table
+from ltbench.cli.output import print_json, print_table, print_wrapped
 from ltbench.errors import CELLS_FAILED, UsageError
 
 SHOWN = 3
@@ -88,19 +88,22 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
         text = next(finding.text for finding in each if finding.state == state)
         rows.append([check, state, len(each), "see below" if state == "failed" else text])
     click.echo(f"{name}\n")
-    print_table(["check", "state", "runs", "requirement, or why it was skipped"], rows)
+    print_table(["check", "state", "runs", "requirement, or why it was skipped"], rows, optional=["runs"])
     failed = [finding for finding in findings if finding.state == "failed"]
     # By cause: the same error in the plugin's code, or the same check.
     for each in _grouped(failed, lambda finding: finding.text if finding.raised else finding.check).values():
         checks = ", ".join(dict.fromkeys(finding.check for finding in each))
         settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
         more = f" and {len(settings) - SHOWN} more" if len(settings) > SHOWN else ""
-        click.echo(f"\nfailed  {checks}\n  with  {'; '.join(settings[:SHOWN])}{more}\n  seen  {each[0].text}")
-        if each[0].fix:
-            click.echo(f"  try   {each[0].fix}")
+        click.echo("")
+        lines = [("failed", checks), ("  with", f"{'; '.join(settings[:SHOWN])}{more}"), ("  seen", each[0].text)]
+        for word, text in [*lines, *([("  try ", each[0].fix)] if each[0].fix else [])]:
+            print_wrapped(f"{word}  {text}", indent=" " * 8)
     skipped = sum(_worst(each) == "skipped" for each in by_check.values())
     wrong = len({finding.check for finding in failed})
-    click.echo(f"\n{len(by_check)} checks, run {len(findings)} times: {wrong} failed, {skipped} skipped\n")
+    click.echo("")
+    print_wrapped(f"{len(by_check)} checks, run {len(findings)} times: {wrong} failed, {skipped} skipped")
+    click.echo("")
 
 
 def _worst(findings: Iterable[Finding]) -> str:

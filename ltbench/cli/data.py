@@ -30,6 +30,7 @@ class Row(msgspec.Struct, kw_only=True):
     problem: str = ""
     """Why it is missing, where it belongs and what to put there; empty where it is present."""
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
     train_images: int | None = None
     test_images: int | None = None
     channels: int | None = None
@@ -70,7 +71,7 @@ def command(name: str | None, download: bool, as_json: bool, data_root: Path, ch
     elif not (name and not rows[0].here):
         _print(rows)
         if name and rows[0].report is not None:
-            click.echo("\n" + "\n".join(report_lines(datasets[0].info(data_root), None)))
+            click.echo("\n" + "\n".join(report_lines(rows[0].report, rows[0].class_names, None)))
     if name and not rows[0].here:
         datasets[0].locate(data_root)
         raise DataError(rows[0].problem)
@@ -89,7 +90,7 @@ def examine(dataset: Dataset, root: Path) -> Row:
         row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
         row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
         row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
-        row.report = info.report
+        row.class_names, row.report = info.classes, info.report
     except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
         row.problem = row.problem or _problem(dataset, error)
         row.here = False

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltbench.data_report import COLUMNS
+from ltbench.data_report import COLUMNS, DataReport
 
 if TYPE_CHECKING:
     from ltbench.planning.settings import DataUse
-    from ltbench.stages import DatasetInfo
 
 SHOWN = 20
 """Classes, and remarks, that a plan lists."""
@@ -27,18 +26,17 @@ def kept_lines(use: DataUse) -> Iterator[str]:
             yield f"{use.dataset}: {profile} keeps {kept} of {available:,} training images{hint}"
 
 
-def report_lines(info: DatasetInfo, most: int | None = SHOWN) -> Iterator[str]:
+def report_lines(report: DataReport | None, classes: Sequence[str], most: int | None = SHOWN) -> Iterator[str]:
     """Yield what was found in the files of a data set: totals, a table of the classes, remarks. most: of each."""
-    report = info.report
     if report is None:
         return
     yield report.summary()
-    rows = report.rows(info.classes)[:most]
+    rows = report.rows(classes)[:most]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     for row in ([*COLUMNS], *rows):
         numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         yield "  ".join([row[0].ljust(widths[0]), *numbers])
-    yield from _more(len(info.classes) - len(rows), "classes")
+    yield from _more(len(classes) - len(rows), "classes")
     remarks = report.remarks()
     yield from remarks[:most]
     yield from _more(len(remarks) - len(remarks[:most]), "remarks")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.options import load_registry, plugin_options
-from ltbench.cli.output import print_json, print_table
+from ltbench.cli.output import print_json, print_table, print_wrapped
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -62,7 +62,10 @@ def command(
     if as_json:
         print_json(rows)
         return
-    print_table(["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows])
+    print_table(
+        ["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows],
+        optional=["plugin", "parameters"],
+    )  # fmt: skip
     _families(registry, stage)
 
 
@@ -93,7 +96,7 @@ def _families(registry: Registry, stage: str | None) -> None:
     for source, family in registry.families:
         names = sorted(family.names())
         if stage in {None, "model"} and names:
-            click.echo(
+            print_wrapped(
                 f"and {len(names):,} more by name from plugin '{source.plugin}' of {source.distribution} {source.version}: "
                 f"{names[0]} ... {names[-1]}",
                 err=True,

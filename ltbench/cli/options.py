@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ltbench.records.locations import RecordsLocation
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
-    from ltbench.suite.suite import Suite
 
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "LTBENCH_PLUGINS"
@@ -71,7 +70,7 @@ def suite_options(function: F) -> F:
                          help="At most N techniques in a combination."),
             click.option("--datasets", metavar="NAMES", help="Data sets in place of the suite's."),
             click.option("--profiles", metavar="NAMES",
-                         help="Profiles in place of the suite's: exp,natural.  [default with --datasets: their own, if "
+                         help="Profiles in place of the suite's.  [default with --datasets: their own, if "
                               "they have one and no imbalance factor is given]"),
             click.option("--models", metavar="NAMES", help="Models in place of the suite's."),
             click.option("--imbalance-factors", metavar="NUMBERS", help="Imbalance factors in place of the suite's: 10,100."),
@@ -181,147 +180,3 @@ def load_registry(choice: PluginSelection) -> Registry:
         for note in loaded.notes:
             click.echo(f"warning: plugin '{loaded.source.plugin}' of {loaded.source.distribution}: {note}", err=True)
     return registry
-
-
-def asked_suite(
-    registry: Registry,
-    *,
-    suite_name: str,
-    plugins: str | None,
-    everything: bool,
-    strategy: str | None,
-    max_techniques: int | None,
-    datasets: str | None,
-    profiles: str | None,
-    models: str | None,
-    imbalance_factors: str | None,
-    seeds: str | None,
-    settings: Sequence[str],
-    metric: str = "",
-) -> Suite:
-    """Return the suite with the changes of the command line."""
-    from ltbench.suite.suite import changed, find_suite
-
-    suite = find_suite(suite_name, registry)
-    if suite.required_plugins:
-        from ltbench.registry.requirements import check_required
-
-        check_required(suite.required_plugins, f"suite '{suite.name}'", registry)
-    changes: dict[str, object] = {}
-    if everything and plugins:
-        raise UsageError("--all and --plugins exclude each other", fix="give one of them")
-    if everything:
-        changes["techniques"] = every_technique(registry)
-    if plugins is not None:
-        changes |= _fields_of_plugins(registry, plugins)
-    if strategy:
-        changes["strategy"] = strategy
-    if max_techniques is not None:
-        changes["max_techniques"] = max_techniques
-    if datasets:
-        changes["datasets"] = [t.label for t in registry.parse_all(datasets)]
-    if profiles:
-        changes["profiles"] = [t.label for t in registry.parse_all(profiles)]
-    if models:
-        changes["models"] = [t.label for t in registry.parse_all(models)]
-    factors = _numbers(imbalance_factors, float, "--imbalance-factors") if imbalance_factors else None
-    changes |= _counts_of_data(registry, changes, factors)
-    if seeds:
-        changes["seeds"] = _numbers(seeds, int, "--seeds")
-    if settings:
-        changes["recipe"] = _recipe(suite, settings)
-        fixed = {setting.partition("=")[0] for setting in settings}
-        if fixed & {"epochs", "steps"}:
-            fixed |= {"epochs", "steps"}
-        changes["sweep"] = {field: values for field, values in suite.sweep.items() if field not in fixed}
-    if metric:
-        changes["metric"] = metric
-    if metric or suite.metric:
-        _check_metric(metric or suite.metric, registry)
-    if suite.combinations and ("techniques" in changes or "strategy" in changes):
-        changes["combinations"] = []
-    return changed(suite, **changes) if changes else suite
-
-
-def _check_metric(metric: str, registry: Registry) -> None:
-    """Raise `UnknownName` or `UsageError` before anything is trained for a metric that cannot rank."""
-    from ltbench.leaderboard.statistics.ranking import ranking_column
-    from ltbench.leaderboard.tables.columns import declared_columns
-
-    ranking_column(metric, declared_columns(registry.of("metric")))
-
-
-def every_technique(registry: Registry) -> list[str]:
-    """Return the names of all techniques that a combination can pick."""
-    from ltbench.stages import TECHNIQUE_STAGES
-
-    return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
-
-
-def _fields_of_plugins(registry: Registry, plugins: str) -> dict[str, object]:
-    """Return the suite fields that `--plugins` changes: data sets, profiles and models have fields of their own."""
-    from ltbench.stages import STAGES
-
-    changes: dict[str, list[str]] = {"techniques": []}
-    for technique in registry.parse_all(plugins):
-        role = STAGES[technique.stage].role
-        if role == "metric":
-            raise UsageError(
-                f"'{technique.name}' is a metric: every metric is computed for every cell", fix="leave it out"
-            )
-        field = "techniques" if role == "technique" else f"{technique.stage}s"
-        changes.setdefault(field, []).append(technique.label)
-    return {field: list(dict.fromkeys(labels)) for field, labels in changes.items()}
-
-
-def _counts_of_data(
-    registry: Registry, changes: Mapping[str, Any], factors: list[int | float] | None
-) -> dict[str, object]:
-    """Return the profiles and imbalance factors of a suite with these changes.
-
-    Data sets that are named alone have their own profile, if they have one; with factors that make an imbalance, the
-    suite's profiles make it. Where every profile keeps all images, no factor is left but 1.
-    """
-    from ltbench.stages import Dataset, Profile
-
-    fields: dict[str, object] = {} if factors is None else {"imbalance_factors": factors}
-    named = [registry.parse(label, "dataset") for label in changes.get("datasets", ())]
-    own = {dataset.profile for dataset in named if isinstance(dataset, Dataset)}
-    labels = changes.get("profiles")
-    if labels is None and len(own) == 1 and own != {""} and set(factors or [1]) == {1}:
-        labels = fields["profiles"] = list(own)
-    profiles = [registry.parse(label, "profile") for label in labels or ()]
-    if profiles and factors is None and all(isinstance(one, Profile) and one.keeps_all for one in profiles):
-        fields["imbalance_factors"] = [1.0]
-    return fields
-
-
-def _numbers(text: str, kind: type[int | float], option: str) -> list[int | float]:
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} takes numbers with commas between them, not '{text}'") from None
-
-
-def _recipe(suite: Suite, settings: Sequence[str]) -> dict[str, object]:
-    import tomllib
-
-    import msgspec
-
-    from ltbench.errors import UnknownName
-    from ltbench.suite.recipe import Recipe
-
-    recipe: dict[str, object] = {k: v for k, v in msgspec.to_builtins(suite.recipe).items() if v is not None}
-    for setting in settings:
-        key, sign, value = setting.partition("=")
-        if not sign:
-            raise UsageError(f"--set takes KEY=VALUE, not '{setting}'", fix="--set epochs=5")
-        if key not in Recipe.__struct_fields__:
-            raise UnknownName.of("field of the recipe", key, Recipe.__struct_fields__)
-        try:
-            recipe[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            recipe[key] = value
-        if key in {"epochs", "steps"}:
-            recipe.pop("steps" if key == "epochs" else "epochs", None)
-    return recipe

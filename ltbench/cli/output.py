@@ -2,28 +2,97 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import click
 import msgspec
 
+_GAP, _INDENT = "  ", "    "
+_READABLE, _NARROWEST = 36, 20
+"""Columns of text that are comfortable to read, and the fewest into which it is wrapped beside others."""
+
 
 def print_json(data: object) -> None:
-    """Print indented JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    """Print indented JSON, with escapes for the characters that stdout cannot encode."""
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found.group())[1:-1], text)
+    click.echo(text)
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print columns; on a terminal, lines are cut at the width of the window."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(head)]
-    window = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 0
-    lines: list[list[str]] = [list(head), ["-" * width for width in widths], *cells]
-    for row in lines:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        click.echo(line if not window or len(line) <= window else line[: window - 1] + "…")
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, optional: Sequence[str] = ()) -> None:
+    """Print columns that fit the window; without one, as in a pipe, every line is as long as it has to be.
+
+    The texts of the last column are wrapped, below the line where it would be too narrow. optional: columns that are
+    left out before, the first one first; stderr says which.
+    """
+    shown = list(range(len(head)))
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in shown]
+    window, dropped = window_width(), []
+    if window:
+        for name in optional:
+            if _room(widths, shown, window) < min(_READABLE, widths[-1]):
+                shown.remove(head.index(name))
+                dropped.append(name)
+    for row in (cells[0], ["-" * width for width in widths], *cells[1:]):
+        for line in _lines([row[i] for i in shown], [widths[i] for i in shown], window):
+            click.echo(line)
+    if dropped:
+        print_wrapped(f"left out in {window} columns: {', '.join(dropped)}", err=True)
+
+
+def print_wrapped(text: str, *, indent: str = "", err: bool = False) -> None:
+    """Print a paragraph in lines that fit the window, after the first with an indent."""
+    window = window_width()
+    click.echo(
+        textwrap.fill(text, window, subsequent_indent=indent, break_on_hyphens=False) if window else text, err=err
+    )
+
+
+def _room(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
+    return window - sum(widths[i] + len(_GAP) for i in shown[:-1])
+
+
+def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str]:
+    """Return a row as lines: columns that do not fit beside each other, and the rest of the last one, are below.
+
+    window: 0 for no limit.
+    """
+    *others, last = cells
+    padded = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
+    room = _room(widths, range(len(widths)), window)
+    is_rule = set(last) == {"-"}
+    if not window or room >= min(_NARROWEST, widths[-1]):
+        parts = _wrapped(last, room) if window and not is_rule else [last[: room if window else None]]
+        blank = [" " * len(cell) for cell in padded]
+        starts = [padded, *[blank] * (len(parts) - 1)]
+        return [_GAP.join([*start, part]).rstrip() for start, part in zip(starts, parts or [""], strict=True)]
+    lines = [""]
+    for cell in padded:
+        if lines[-1] and len(lines[-1]) + len(_GAP) + len(cell) > window:
+            lines.append(_INDENT.removesuffix(_GAP))
+        lines[-1] += (_GAP if lines[-1] else "") + cell
+    below = [] if is_rule else _wrapped(last, max(window - len(_INDENT), 1))
+    return [*(line.rstrip()[:window] for line in lines), *(f"{_INDENT}{part}" for part in below)]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    # Names of techniques and options stay in one piece.
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def window_width() -> int:
+    """Return the columns of the window, or of $COLUMNS; 0 in a pipe without it, where lines may have any length."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
 
 
 def terminal_width() -> int:

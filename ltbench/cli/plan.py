@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import kept_lines, report_lines
-from ltbench.cli.options import asked_suite, load_registry, plugin_options, suite_options
+from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import duration
@@ -99,6 +100,7 @@ def _facts(
                 "dataset": use.dataset,
                 "training_images": sum(use.info.train_counts),
                 "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+                "class_names": use.info.classes,
                 "report": use.info.report,
             }
             for use in uses
@@ -128,7 +130,7 @@ def _print(
     again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
-        for number, line in enumerate([*kept_lines(use), *report_lines(use.info)]):
+        for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
             click.echo(f"{'' if number else 'data':11} {line}")
     click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
     if jobs["fit"]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import dropped_lines
 from ltbench.cli.options import (
-    asked_suite,
     cell_options,
     leaderboards_option,
     leaderboards_words,
@@ -82,6 +82,7 @@ def command(
 
     from ltbench.cli.publish import print_published, publish_page
     from ltbench.cli.running.page_of_run import page_of_run
+    from ltbench.core.atomic_files import check_writable
     from ltbench.executor import Context, Terms
     from ltbench.executors.debugger import chosen_work
     from ltbench.planning.settings import data_uses
@@ -113,6 +114,8 @@ def command(
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
     page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
+    if is_published:
+        check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,

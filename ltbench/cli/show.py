@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
-from ltbench.cli.output import print_json, print_table
+from ltbench.cli.output import print_json, print_table, terminal_width
+from ltbench.core.words import with_article
+from ltbench.errors import nearest
 
 if TYPE_CHECKING:
+    from ltbench.core.plugins import PluginSource
+    from ltbench.hookspecs import Family
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.parameter_help import Parameter
     from ltbench.registry.registry import Registry
@@ -31,7 +35,7 @@ def command(
 ) -> None:
     """Explain a technique: what it does, its parameters with ranges and defaults, its source.
 
-    Also explains an executor with its options and prints the text of a suite.
+    Also explains an executor with its options, lists a family such as timm, and prints the text of a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -43,11 +47,22 @@ def command(
     if name in registry.executors and name not in registry.entries:
         _show_executor(name, registry, as_json)
         return
+    families = [(source, family) for source, family in registry.families if source.plugin == name]
+    if families and name not in registry.entries:
+        _show_families(name, families, as_json)
+        return
     from ltbench.registry.notation import parse_selection
     from ltbench.registry.parameter_help import parameters
+    from ltbench.registry.registry import UnknownTechnique
 
     choices = parse_selection(name)
-    entry = registry.entry(choices[0].name if choices else name)
+    bare = choices[0].name if choices else name
+    try:
+        entry = registry.entry(bare)
+    except UnknownTechnique as error:
+        if near := nearest(bare, [*registry.suites, *registry.executors]):
+            raise UnknownTechnique(error.what, fix=f"did you mean {' or '.join(near)}?") from None
+        raise
     kind = entry.technique
     facts: dict[str, Any] = {
         "name": kind.name,
@@ -66,7 +81,9 @@ def command(
     if as_json:
         print_json(facts)
         return
-    click.echo(f"{kind.name}: a {kind.stage} technique" + (", the stage's baseline" if kind.baseline else ""))
+    click.echo(
+        f"{kind.name}: {with_article(kind.stage)} technique" + (", the stage's baseline" if kind.baseline else "")
+    )
     click.echo(f"{entry.distribution} {entry.version}, plugin {entry.plugin}, revision {kind.revision}\n")
     click.echo(facts["about"] + "\n")
     if facts["parameters"]:
@@ -76,6 +93,19 @@ def command(
     for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
+
+
+def _show_families(name: str, families: Sequence[tuple[PluginSource, Family]], as_json: bool) -> None:
+    names = sorted({member for _, family in families for member in family.names()})
+    source, family = families[0]
+    about = inspect.getdoc(type(family)) or ""
+    if as_json:
+        facts = {"name": name, "stage": "family", "distribution": source.distribution, "version": source.version}
+        print_json(facts | {"about": about, "names": names})
+        return
+    click.echo(f"{name}: a family of {len(names):,} techniques of {source.distribution} {source.version}\n\n{about}\n")
+    click.echo(click.wrap_text(", ".join(names), width=min(terminal_width(), 100)))
+    click.echo(f"\nEach is written by its own name: ltbench show {names[0]}")
 
 
 def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
@@ -117,4 +147,4 @@ def _show_suite(name: str, registry: Registry, as_json: bool) -> None:
     if as_json:
         print_json(suite)
     else:
-        click.echo(registry.suites[name].read_text(encoding="utf-8").rstrip())
+        click.echo(registry.suites[name].read_text(encoding="utf-8-sig").rstrip())

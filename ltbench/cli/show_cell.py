@@ -74,6 +74,8 @@ def _log(record: Record, store: Any) -> dict[str, str]:
     logs = {key: text for key in (record.id, *record.spec["members"]) if (text := store.log(key))}
     if record.error is not None and record.error.log:
         logs[record.error.job or record.id] = record.error.log
+    if record.failed_metrics is not msgspec.UNSET:
+        logs |= {f"metric {name}": failure.log for name, failure in record.failed_metrics.items() if failure.log}
     return logs
 
 
@@ -116,6 +118,8 @@ def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) ->
             "failure", {"type": record.error.type, "message": record.error.message, "job": record.error.job}
         )
     yield from _block("metrics", record.metrics)
+    failed = {} if record.failed_metrics is msgspec.UNSET else record.failed_metrics
+    yield from _block("metrics that failed", {name: failure.message for name, failure in failed.items()})
     yield from _per_class(record)
     apart = {"counts", "classes", "report"}
     yield from _block("data", {key: value for key, value in record.data.items() if key not in apart})

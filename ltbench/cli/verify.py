@@ -44,7 +44,7 @@ class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
 @click.command("verify")
 @click.argument("path")
 @click.option("--rerun", "count", type=click.IntRange(min=0), default=0, show_default=True, metavar="K",
-              help="Rerun K cells, drawn at random from the valid ones.")  # fmt: skip
+              help="Rerun K of the valid cells, drawn at random: one of each technique before a second of any.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
               help="Draw the cells of the verification with this seed.  [default: random]")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0, max=1), metavar="T",
@@ -80,7 +80,7 @@ def command(
     something is wrong, 4 if a plugin is missing or has another revision.
     """
     from ltbench.verify.audit import examine
-    from ltbench.verify.rerun import drawn
+    from ltbench.verify.rerun import drawn, parts_of
 
     place = find_page(path, leaderboards)
     registry = load_registry(choice)
@@ -92,6 +92,7 @@ def command(
     chosen = drawn(examined.sound, count, drawn_with)
     made = _retrained(chosen, registry, data_root, executor_name, workers)
     again = [_report(record, made.get(record.id), tolerance) for record in chosen]
+    missed = sorted(set().union(*map(parts_of, examined.sound)).difference(*map(parts_of, chosen)))
     levels = {finding.level for finding in examined.findings}
     failed = "wrong" in levels or not all(one.agrees for one in again)
     verification = None
@@ -102,10 +103,10 @@ def command(
         print_json({
             "path": str(place.path), "records": len(examined.records), "sound": len(examined.sound),
             "recomputed": len(examined.recomputed), "findings": examined.findings, "seed": drawn_with,
-            "rerun": again, "verification": verification, "written": None if written is None else str(written),
+            "rerun": again, "not_rerun": missed, "verification": verification, "written": None if written is None else str(written),
         })  # fmt: skip
     else:
-        _print(examined, again, drawn_with)
+        _print(examined, again, drawn_with, missed)
         if failed:
             click.echo("NOT VERIFIED")
         elif verification is None:
@@ -193,7 +194,7 @@ def _write(place: RecordsLocation, verification: Verification | None, reruns: Se
     return None if verification is None else path
 
 
-def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int) -> None:
+def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int, missed: Sequence[str]) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
         f"records       {len(examined.records)} readable" + (f", {failed} of them of failed cells" * bool(failed))
@@ -205,6 +206,10 @@ def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int) -> None
         rows = [(one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)) for one in reruns]
         print_table(["cell", "techniques", "factor", "seed", "outcome"], rows)
         click.echo("")
+        if missed:
+            click.echo(
+                f"not rerun: {', '.join(missed[:SHOWN])}" + (f" and {len(missed) - SHOWN} more" * (len(missed) > SHOWN))
+            )
     for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
         findings = [finding for finding in examined.findings if finding.level == level]
         for finding in findings[:SHOWN]:

@@ -53,6 +53,23 @@ def os_errors_as_store_errors(
         raise StoreError(what, where=str(where), why=why, fix=_FIXES.get(number, ELSEWHERE)) from error
 
 
+def check_writable(folder: Path, what: str, *, fix: str) -> None:
+    """Raise `StoreError` where no file can be written in a folder, which need not exist; leave nothing behind.
+
+    what: is going to be written there, as in "the leaderboard". fix: what to do otherwise.
+    """
+    place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
+    probe = place / f".ltbench-{uuid.uuid4().hex}"
+    try:
+        write(probe, bytes(4096))  # a whole block, as a full disk may still accept an empty file
+    except OSError as error:
+        raise StoreError(
+            f"{what} cannot be written", where=str(place), why=os.strerror(error.errno or 0), fix=fix
+        ) from error
+    finally:
+        remove(probe)
+
+
 def is_disk_full(error: StoreError) -> bool:
     """Whether further writes are bound to fail: the disk is full, read-only, over quota or broken."""
     cause = error.__cause__

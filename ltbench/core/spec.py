@@ -23,7 +23,7 @@ whose segments begin alike pass through the same states, so one can resume from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -54,6 +54,18 @@ def label_of(technique: Mapping[str, Any] | None) -> str:
     if not technique:
         return ""
     return label_text(technique["name"], dict(sorted(technique["params"].items())))
+
+
+def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the specs of techniques anywhere in a spec or a list of specs."""
+    if isinstance(value, Mapping):
+        if "revision" in value and "distribution" in value:
+            yield value
+        for part in value.values():
+            yield from techniques_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from techniques_in(part)
 
 
 def stream_seed(seed: int, purpose: str) -> int:

@@ -117,21 +117,26 @@ class Feed:
         indices = torch.arange(min(_TRIAL_IMAGES, len(self._labels)), device=device)
         # A technique that wrongly draws from torch's global generator must not advance the dropout stream here.
         with torch.random.fork_rng(devices=[]):
-            images = self._read(indices, generator(0, "trial", device))
-            if augment is not None:
+            if augment is None:
+                images = self._read(indices, generator(0, "trial", device))
+            else:
+                with output_checks.leaving_no_state(augment):
+                    images = self._read(indices, generator(0, "trial", device))
                 output_checks.check_tensor(
                     augment, "images", images, torch.float32, [len(indices), *self._images.shape[1:]]
                 )
             if mix is not None:
                 images = self._normalise(images)
-                mixed = mix.mix(images, self._labels[indices], self._counts, generator(0, "trial", device))
+                with output_checks.leaving_no_state(mix):
+                    mixed = mix.mix(images, self._labels[indices], self._counts, generator(0, "trial", device))
                 output_checks.check_mixed(mix, mixed, images, len(self._counts))
 
 
 def _reader(images: Tensor, augment: Augment | None) -> Read:
     if augment is None:
         return lambda indices, _stream: images[indices].float().mul_(1 / 255)
-    prepared = augment.prepare(images)
+    with output_checks.leaving_no_state(augment):
+        prepared = augment.prepare(images)
     return lambda indices, stream: augment.batch(prepared, indices, stream)
 
 

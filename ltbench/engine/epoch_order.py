@@ -25,15 +25,18 @@ class EpochOrder:
         self.sampler = sampler
         self.labels, self.counts = labels, counts
         self.recipe_batch_size = batch_size
-        size: object = sampler.batch_size(batch_size, len(counts))
+        with output_checks.leaving_no_state(sampler):
+            size: object = sampler.batch_size(batch_size, len(counts))
         if not (isinstance(size, int) and size >= 2):
             raise output_checks.wrong_output(sampler, f"batch size {size!r}", "a whole number of at least 2")
         self.batch_size = size
-        pool = sampler.pool(labels, counts, generator(seed, "pool"))
+        with output_checks.leaving_no_state(sampler):
+            pool = sampler.pool(labels, counts, generator(seed, "pool"))
         self.pool = output_checks.check_indices(sampler, "pool", pool, len(labels))
         self.images_per_epoch = 0
         # Draw an epoch from a copy of the stream: only the sampler knows the length of its epochs.
-        self.images_per_epoch = len(self.draw_epoch(generator(seed, "order")))
+        with output_checks.leaving_no_state(sampler):
+            self.images_per_epoch = len(self.draw_epoch(generator(seed, "order")))
         usable = self.images_per_epoch - (self.images_per_epoch % self.batch_size == 1)
         self.batches_per_epoch = -(-usable // self.batch_size)  # rounded up
         if not self.batches_per_epoch:

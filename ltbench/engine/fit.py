@@ -20,9 +20,9 @@ from ltbench.core.spec import Job, Spec, stream_seed
 from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
 from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
-from ltbench.engine.output_checks import check_indices, naming_techniques
+from ltbench.engine.output_checks import check_indices, leaving_no_state, naming_techniques
 from ltbench.engine.resume import Snapshots, resume, store_state
-from ltbench.engine.subset import Subset, load, select_images
+from ltbench.engine.subset import Subset, load, select_images, unmodified
 from ltbench.engine.tensor_files import write_json, write_tensors
 from ltbench.engine.training import Training
 from ltbench.stages import TRAINING_STAGES, Ensemble
@@ -47,9 +47,10 @@ def fit(job: Job, context: Context) -> None:
     subset = training_subset(spec, context)
     plugins = provenance(spec, context.registry)
     with naming_techniques(), reproducible(device), seeded(spec["seed"], "dropout", device):
-        training = Training(spec, subset, context.registry, device)
-        resumed = resume(training, job, context.store, partial(provenance, registry=context.registry))
-        training.run(Snapshots(job, context.store, plugins, context.snapshot_seconds))
+        with unmodified(subset, spec):
+            training = Training(spec, subset, context.registry, device)
+            resumed = resume(training, job, context.store, partial(provenance, registry=context.registry))
+            training.run(Snapshots(job, context.store, plugins, context.snapshot_seconds))
         meta = {
             "spec": spec,
             "data": subset.summary(),
@@ -79,7 +80,7 @@ def training_subset(spec: Spec, context: Context) -> Subset:
     # The same stream for every bag, so that an ensemble can partition the subset into disjoint bags.
     rng = np.random.default_rng(stream_seed(spec["seed"], "members"))
     number = spec["bag"]["number"]
-    with naming_techniques():
+    with naming_techniques(), leaving_no_state(ensemble):
         indices = torch.as_tensor(ensemble.bag(number, subset.labels.numpy(), rng))
     return select_images(subset, check_indices(ensemble, f"bag {number}", indices, len(subset.labels)))
 

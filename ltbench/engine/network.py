@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ltbench.engine import output_checks
 from ltbench.engine.determinism import seeded
 from ltbench.engine.measured_cost import multiply_adds
-from ltbench.errors import JobFailed
+from ltbench.errors import JobFailed, StateChanged
 from ltbench.stages import DatasetInfo, Model
 
 
@@ -20,7 +20,7 @@ def build(model: Model, info: DatasetInfo, seed: int, device: torch.device) -> n
     Raises `JobFailed` if the model returns no network, or a network without `get_classifier()`.
     """
     # Always initialised on the CPU, so that the initial weights do not depend on the device.
-    with seeded(seed, "init", torch.device("cpu")):
+    with seeded(seed, "init", torch.device("cpu")), output_checks.leaving_no_state(model):
         network = model.build(info.channels, info.size, len(info.classes))
     if not isinstance(network, nn.Module):
         raise output_checks.wrong_output(model, output_checks.describe(network), "a torch.nn.Module")
@@ -38,7 +38,8 @@ def normaliser(model: Model, info: DatasetInfo, device: torch.device) -> Callabl
 
     Mean and SD are the model's if it has any, else the data set's.
     """
-    means, deviations = model.mean_std(info.channels) or (info.mean, info.std)
+    with output_checks.leaving_no_state(model):
+        means, deviations = model.mean_std(info.channels) or (info.mean, info.std)
     if len(means) != info.channels or len(deviations) != info.channels or min(deviations) <= 0:
         raise output_checks.wrong_output(
             model, f"mean and deviation {means}, {deviations}", f"{info.channels} of each, the latter > 0"
@@ -71,7 +72,10 @@ def measure(model: Model, network: nn.Module, info: DatasetInfo) -> int:
     device = next(network.parameters()).device
     image = torch.zeros(1, info.channels, info.size, info.size, device=device)
     try:
-        macs, logits = multiply_adds(network, image)
+        with output_checks.leaving_no_state(model):
+            macs, logits = multiply_adds(network, image)
+    except StateChanged:
+        raise
     except Exception as error:
         raise JobFailed(
             f"the network of model '{model.label}' fails on an image {list(image.shape[1:])}: {error}",

@@ -30,7 +30,9 @@ def make_objective(loss: Loss, weight: Weight | None, mix: Mix | None, counts: T
     if weight is None:
         table = torch.ones(len(counts), device=counts.device)
     else:
-        table = output_checks.check_class_weights(weight, weight.weights(counts), len(counts)).float()
+        with output_checks.leaving_no_state(weight):
+            weights_of_classes = weight.weights(counts)
+        table = output_checks.check_class_weights(weight, weights_of_classes, len(counts)).float()
     reduce = _mean if weight is None else weight.reduce
     _check_outputs(loss, weight, table, reduce, counts)
 
@@ -68,7 +70,11 @@ def _check_outputs(
     labels = torch.tensor([0, len(counts) - 1], device=counts.device)
     logits = torch.zeros(2, len(counts), device=counts.device)
     with torch.random.fork_rng(devices=[]):  # a loss that draws must not advance the dropout stream here
-        losses = output_checks.check_tensor(loss, "losses", loss.per_sample(logits, labels, counts), None, [2])
-        reduced = reduce(table[labels] * losses, table[labels])
-    if weight is not None:
+        with output_checks.leaving_no_state(loss):
+            returned = loss.per_sample(logits, labels, counts)
+        losses = output_checks.check_tensor(loss, "losses", returned, None, [2])
+        if weight is None:
+            return
+        with output_checks.leaving_no_state(weight):
+            reduced = reduce(table[labels] * losses, table[labels])
         output_checks.check_tensor(weight, "a reduced loss", reduced, None, [])

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ltbench.errors import JobFailed, LtbenchError
+from ltbench.core.process_state import unchanged, written
+from ltbench.errors import JobFailed, LtbenchError, StateChanged
 from ltbench.stages import Mixed, Technique
 
 
@@ -90,6 +91,17 @@ def naming_techniques(running: Technique | None = None) -> Iterator[None]:
             where=type(technique).__module__,
             fix="its traceback is in the log of the job",
         ) from error
+
+
+@contextmanager
+def leaving_no_state(technique: Technique) -> Iterator[None]:
+    """Raise `StateChanged` where a technique, called in the block, leaves the state of the process changed.
+
+    For the first call of each of its methods in a job; a change in a later call is found at the end of the job.
+    """
+    name, module = _name(technique), type(technique).__module__
+    with unchanged(lambda changes: StateChanged.by(name, written(changes), where=module)):
+        yield
 
 
 def _technique_in(error: Exception) -> Technique | None:

@@ -65,7 +65,10 @@ def predict(job: Job, context: Context) -> None:
                 logits: Tensor = network(viewed.contiguous(memory_format=torch.channels_last))
             return logits.float().cpu()
 
-        logits = torch.cat([logits_of(images) for images in torch.split(subset.test_images, _BATCH)])
+        first, *rest = torch.split(subset.test_images, _BATCH)
+        with output_checks.leaving_no_state(model):
+            first_logits = logits_of(first)
+        logits = torch.cat([first_logits, *map(logits_of, rest)])
         classifier = linear_classifier(network, lambda: logits_of(subset.test_images[:2]))
     if not bool(logits.isfinite().all()):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
@@ -107,13 +110,14 @@ def _view(spec: str | Mapping[str, Any], registry: Techniques) -> tuple[View | N
     if isinstance(spec, str):
         return None, lambda images: images
     technique = registry.build_as(spec["technique"], View)
-    views = technique.views()
+    with output_checks.leaving_no_state(technique):
+        views = technique.views()
     if spec["name"] not in views:
         raise output_checks.wrong_output(technique, f"views {', '.join(views)}", f"a view named {spec['name']}")
     view = views[spec["name"]]
 
     def view_images(images: Tensor) -> Tensor:
-        with output_checks.naming_techniques(technique):
+        with output_checks.naming_techniques(technique), output_checks.leaving_no_state(technique):
             viewed = view(images)
         return output_checks.check_tensor(technique, "images", viewed, images.dtype, list(images.shape))
 

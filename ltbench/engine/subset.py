@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import msgspec
 import torch
 from torch import Tensor
 
+from ltbench.core.spec import Spec, label_of, techniques_in
 from ltbench.engine.dataset_arrays import prepare
-from ltbench.errors import DataError
+from ltbench.engine.output_checks import leaving_no_state
+from ltbench.errors import DataError, JobFailed
 from ltbench.longtail import (
     check_counts,
     check_imbalance_factor,
@@ -64,7 +67,8 @@ def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) ->
     """
     dataset = registry.build_as(data_spec["dataset"], Dataset)
     profile = registry.build_as(data_spec["profile"], Profile)
-    fingerprint = dataset.info(data_root).fingerprint
+    with leaving_no_state(dataset):
+        fingerprint = dataset.info(data_root).fingerprint
     if fingerprint != data_spec["fingerprint"]:
         raise DataError(
             f"data set '{dataset.label}' has changed since the plan was made",
@@ -84,6 +88,33 @@ def select_images(subset: Subset, indices: Tensor) -> Subset:
     )
 
 
+@contextmanager
+def unmodified(subset: Subset, spec: Spec) -> Iterator[None]:
+    """Raise `JobFailed` where the block modifies the subset in place; then no later training gets these tensors.
+
+    A change of the images through numpy, which shares their memory, is not noticed. spec: of the fit, for the message.
+    """
+    tensors = {name: getattr(subset, name) for name in ("images", "labels", "counts", "test_images", "test_labels")}
+    versions = {name: tensor._version for name, tensor in tensors.items()}  # noqa: SLF001 - torch counts changes
+    copies = {name: tensors[name].clone() for name in ("labels", "counts")}
+    modified: list[str] = []
+    try:
+        yield
+    finally:
+        modified += [name for name, tensor in tensors.items() if tensor._version != versions[name]]  # noqa: SLF001
+        modified += [name for name, copy in copies.items() if name not in modified and not copy.equal(tensors[name])]
+        if modified:
+            _subset.cache_clear()
+            _images.cache_clear()
+    if modified:
+        names = ", ".join(dict.fromkeys(map(label_of, techniques_in(spec))))
+        raise JobFailed(
+            f"one of the techniques of this fit ({names}) modified {' and '.join(modified)} in place",
+            why="later trainings of this process get the same tensors",
+            fix="work on a copy: methods that end with _ modify a tensor; ltbench check names the technique",
+        )
+
+
 _images = lru_cache(maxsize=4)(prepare)
 
 
@@ -91,10 +122,12 @@ _images = lru_cache(maxsize=4)(prepare)
 @lru_cache(maxsize=4)
 def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, root: Path) -> Subset:
     info = dataset.info(root)
-    counts = profile.counts(info.train_counts, imbalance_factor)
+    with leaving_no_state(profile):
+        counts = profile.counts(info.train_counts, imbalance_factor)
     where = f"{dataset.label}, profile {profile.label}, imbalance factor {imbalance_factor:g}"
     check_counts(counts, info.train_counts, where)
-    images = _images(dataset, root)
+    with leaving_no_state(dataset):
+        images = _images(dataset, root)
     indices = subset_indices(images.train_labels, counts, seed)
     labels = images.train_labels[indices]
     return Subset(

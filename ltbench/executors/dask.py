@@ -194,7 +194,17 @@ class Dask:
         if "refused" in answer:
             what, where, why, fix = answer["refused"]
             raise WorkerRefused(what, where=where, why=why, fix=fix)
+        if address := answer.get("replace"):
+            assert self._client is not None, "it has brought the answer"
+            # Released before the worker ends, or the scheduler would have the task run again to have its answer.
+            running.future.release()  # type: ignore[no-untyped-call]
+            _in_loop(self._client, self._replace, self._client, address)
         return list(answer["outcomes"])
+
+    async def _replace(self, client: Client, address: str) -> None:
+        """End a worker whose state a technique has changed; its nanny starts another one."""
+        with contextlib.suppress(OSError, TimeoutError):  # it ends itself before it runs another task
+            await client.run(dask_worker.leave, workers=[address], wait=False, on_error="ignore")
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Collection
 from functools import cache
 from typing import Any
@@ -19,27 +20,36 @@ from ltbench.errors import LtbenchError, StoreError, WorkerRefused
 from ltbench.executors.remote import run_task
 
 Answer = dict[str, Any]
-"""`outcomes` of the jobs, none where another worker has started the task; or `refused`, an error in plain words, which
-another version of ltbench can read, too."""
+"""`outcomes` of the jobs, none where another worker has started the task, and `replace`, the address of a worker whose
+process has to be replaced; or `refused`, an error in plain words, which another version of ltbench can read, too."""
 _STDERR = 2
 _running = ""
 """The task that this process runs."""
+_changed = False
+"""Whether a technique has changed the state of this process, so that no further job may run in it."""
+_LEAVE_SECONDS = 5.0
+"""How long the command may take to end a process whose state has changed, before that ends itself."""
 _stopped: set[str] = set()
 """Tasks of commands that were stopped, which may still be on their way here."""
 
 
 def run(name: str, message: bytes) -> Answer:
     """Run the task of that name; see `run_task`."""
-    global _running  # noqa: PLW0603 - a process runs one task at a time
+    global _running, _changed  # noqa: PLW0603 - a process runs one task at a time
     here = get_worker()
     where = f"worker {here.address} on {socket.gethostname()}"
     _running = name  # from here on, `end` ends this process
     try:
         if name in _stopped:
             return {"outcomes": []}
+        if _changed:
+            time.sleep(_LEAVE_SECONDS)
+            os._exit(1)  # the task was not started, so it is handed out again
         _check_process(here, where)
         _keep_logs_apart()
-        return {"outcomes": run_task(message, where)}
+        outcomes = run_task(message, where)
+        _changed = any(outcome.changed for outcome in outcomes)
+        return {"outcomes": outcomes, "replace": here.address if _changed else ""}
     except StoreError:
         raise
     except WorkerRefused as error:
@@ -60,6 +70,11 @@ async def end(tasks: Collection[str]) -> None:
     _stopped.update(tasks)
     if _running in tasks:
         os._exit(1)
+
+
+async def leave() -> None:
+    """End this process; the nanny starts another one."""
+    os._exit(1)
 
 
 def _check_process(here: Any, where: str) -> None:

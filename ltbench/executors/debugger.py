@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ def debugged(work: str | Work) -> Work:
     """
     plain = prepared(work)
 
+    @functools.wraps(plain)
     def stopping(job: Job, context: Context) -> None:
         try:
             plain(job, context)

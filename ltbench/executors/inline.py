@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from ltbench.core.spec import Job
-from ltbench.errors import UsageError
+from ltbench.errors import UsageError, WorkerRefused
 from ltbench.executor import DEFAULTS, Outcome, Terms
 from ltbench.executors.perform import perform, prepared
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Inline:
     """Does a task within `wait`. A debugger works, and a job that kills its process kills the run.
 
-    It has one worker, however many are asked for. Raises `UsageError` for a limit.
+    The state of the process is put back after each job; where that is impossible, no further job is done. It has one
+    worker, however many are asked for. Raises `UsageError` for a limit.
     """
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
@@ -35,6 +36,8 @@ class Inline:
         self.context = context
         self.work = prepared(terms.work)
         self._tasks: deque[Sequence[Job]] = deque()
+        self._left = ""
+        """What a technique has changed in this process that cannot be put back."""
 
     @property
     def slots(self) -> int:
@@ -50,10 +53,17 @@ class Inline:
         if not self._tasks:
             time.sleep(timeout)
             return []
+        if self._left:
+            raise WorkerRefused(
+                "no more jobs can run in this process",
+                why=f"a technique has changed {self._left}, which cannot be put back; the cells that failed name it",
+                fix="leave it out, or use --executor local, which starts a new process after such a job",
+            )
         # stdout is for data, and what a plugin prints is not.
         with contextlib.redirect_stdout(sys.stderr):
             outcomes = list(perform(self._tasks.popleft(), self.context, self.work))
         for outcome in outcomes:
+            self._left = outcome.left or self._left
             if outcome.error:
                 self.context.store.put_log(outcome.key, outcome.error["log"])
         return outcomes

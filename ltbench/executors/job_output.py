@@ -12,6 +12,7 @@ from typing import Self
 
 from ltbench.core import atomic_files
 from ltbench.core.processes import process_start
+from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.store.store import Store
 
 LOG_LIMIT = 200_000
@@ -46,6 +47,7 @@ class Output:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        spell_what_cannot_be_encoded()  # what a technique prints must not fail its job
         self._file: int | None = None
         # The descriptors, not Python's streams: libraries and child processes print to those.
         self._before = (os.dup(1), os.dup(2))

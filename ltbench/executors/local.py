@@ -102,6 +102,8 @@ class Local:
             self._running.discard(running)
             return self._remote.after_error(running.task, error)
         self._running.discard(running)
+        if any(outcome.changed for outcome in outcomes):
+            running.slot.end()  # a new worker has a state that nobody has changed
         return outcomes
 
     def _lost(self) -> list[Outcome]:

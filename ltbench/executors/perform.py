@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import inspect
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ltbench.core import atomic_files
-from ltbench.core.spec import Job
+from ltbench.core.process_state import Change, ProcessState, forget_calls, written
+from ltbench.core.spec import Job, label_of, techniques_in
 from ltbench.core.tracebacks import traceback_text
-from ltbench.errors import JobFailed, LtbenchError, StoreError
+from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError
 from ltbench.executor import WORK, Outcome, Work
+from ltbench.store.training_states import remove_states
 
 if TYPE_CHECKING:
     from ltbench.core.plugins import Entry
@@ -39,17 +43,21 @@ def finished(job: Job, store: Store) -> bool:
 
 
 def prepared(work: str | Work) -> Work:
-    """Return the function that does a job. The real one first limits torch to one thread."""
-    if work != WORK:
-        return resolve(work) if isinstance(work, str) else work
-    execute: Work = resolve(WORK)
+    """Return the function that does a job."""
+    return resolve(work) if isinstance(work, str) else work
 
-    def with_one_thread(job: Job, context: Context) -> None:
-        if job.kind != "cell":
-            one_thread()
-        execute(job, context)
 
-    return with_one_thread
+@functools.cache
+def warm_up(device: str) -> None:
+    """Import what trainings need, and set what they leave set, so that none of it looks like a technique's doing."""
+    one_thread()
+    import torch
+
+    from ltbench.engine import fit, predict  # noqa: F401
+    from ltbench.engine.determinism import reproducible
+
+    with reproducible(torch.device(device)):
+        pass
 
 
 @functools.cache
@@ -65,22 +73,25 @@ def one_thread() -> None:
 def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
     """Do the jobs in order and yield their outcomes.
 
-    A job is skipped if a parent among them did not succeed, and so are all jobs that are left once the disk is full.
+    A job is skipped if a parent among them did not succeed, and so are all jobs that are left once the disk is full or
+    a technique has changed the state of the process.
     """
     unsuccessful: set[str] = set()
-    full = False
+    stopped = False
     for job in jobs:
-        skipped = full or unsuccessful.intersection(job.reads)
+        skipped = stopped or unsuccessful.intersection(job.reads)
         outcome = Outcome(key=job.key, status="skipped") if skipped else _perform(job, context, work)
         if outcome.status not in ("done", "found"):
             unsuccessful.add(job.key)
-        full = full or (outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error))
+        full = outcome.store_error is not None and atomic_files.is_disk_full(outcome.store_error)
+        stopped = stopped or full or outcome.changed
         yield outcome
 
 
 def _perform(job: Job, context: Context, work: Work) -> Outcome:
     started = time.perf_counter()
     store = context.store
+    net = _Net(job, context)
     try:
         lease = store.lease(job.key)
         if lease is None:
@@ -88,7 +99,10 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
         with lease:
             if finished(job, store):
                 return Outcome(key=job.key, status="found")
-            work(job, context)
+            if job.kind != "cell" and inspect.unwrap(work) is resolve(WORK):
+                warm_up(context.device)
+            with net:
+                work(job, context)
             if not stored(job, store):
                 raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
@@ -98,8 +112,40 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             error=described(error, job, context.registry),
             seconds=time.perf_counter() - started,
             store_error=error if isinstance(error, StoreError) else None,
+            changed=bool(net.changes) or isinstance(error, StateChanged),
+            left=net.left,
         )
     return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
+
+
+class _Net:
+    """Puts the state of the process back after a job, and fails the job where a technique has left it changed.
+
+    Most techniques are watched in their first call, which names them; what is left changed later is found here.
+    """
+
+    def __init__(self, job: Job, context: Context) -> None:
+        self.job, self.context = job, context
+        self.changes: list[Change] = []
+        self.left = ""
+        """What could not be put back."""
+
+    def __enter__(self) -> None:
+        forget_calls()
+        self.state = ProcessState(generators=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.changes = self.state.changes()
+        self.left = written(self.state.restore())
+        if not self.changes:
+            return
+        # A result that was made in a changed state is no result.
+        self.context.store.discard(self.job.key)
+        remove_states(self.job.key, self.context.store)
+        if error is None:
+            names = ", ".join(dict.fromkeys(map(label_of, techniques_in([self.job.spec, self.job.extra]))))
+            who = f"one of the techniques of this {self.job.kind} ({names})" if names else f"the {self.job.kind}"
+            raise StateChanged.by(who, written(self.changes), left=self.left)
 
 
 def described(error: BaseException, job: Job, registry: Techniques | None) -> dict[str, Any]:

@@ -5,14 +5,13 @@ Versions are plain lists of strings, so that versions of ltbench that differ can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from ltbench.core.checksums import digest
 from ltbench.core.folders import package_root
 from ltbench.core.plugins import BUILT_IN
-from ltbench.core.spec import Job
+from ltbench.core.spec import Job, techniques_in
 from ltbench.errors import LtbenchError, WorkerRefused
 from ltbench.executor import Techniques
 from ltbench.version import __version__
@@ -37,7 +36,7 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
     """Return the versions of ltbench here and of every technique that the jobs use."""
     names: set[str] = set()
     for job in jobs:
-        names.update(_named([job.spec, job.extra]))
+        names.update(spec["name"] for spec in techniques_in([job.spec, job.extra]))
         if job.kind == "cell":
             names.update(registry.of("metric"))
     return _here(sorted(names), registry)
@@ -78,15 +77,3 @@ def _written(version: Sequence[str]) -> str:
         return "none"
     distribution, number, source = version
     return f"{distribution} {number} (source {source or 'unknown'})"
-
-
-def _named(value: Any) -> Iterator[str]:
-    """Yield the names of the techniques whose specs are anywhere in `value`."""
-    if isinstance(value, Mapping):
-        if "revision" in value and "distribution" in value:
-            yield value["name"]
-        for part in value.values():
-            yield from _named(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _named(part)

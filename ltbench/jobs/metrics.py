@@ -13,7 +13,8 @@ from ltbench.columns import PER_CLASS
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError
-from ltbench.jobs.plugin_calls import call_plugin, full_name, wrong_result
+from ltbench.jobs.named_technique import full_name
+from ltbench.jobs.plugin_calls import call_plugin, wrong_result
 from ltbench.records.record import Failure, Record
 from ltbench.stages import Metric
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltbench.errors import JobFailed, LtbenchError
+from ltbench.jobs.named_technique import full_name, leaving_no_state
 from ltbench.stages import LinearClassifier, Posthoc, Technique
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ def merge_checked(
 
 
 def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], object]) -> object:
-    """Return the result of a plugin's method; an exception becomes `JobFailed`, which names the technique."""
+    """Return the result of a plugin's method.
+
+    An exception becomes `JobFailed`, and a change of the process's state `StateChanged`; both name the technique.
+    """
     try:
-        return call()
+        with leaving_no_state(registry, technique, "call"):
+            return call()
     except LtbenchError:
         raise
     # Anything at all: a plugin is somebody else's code, and the other cells have to continue.
@@ -61,12 +66,6 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
             f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",
             fix="its traceback is in the log of the cell",
         ) from error
-
-
-def full_name(registry: Techniques, technique: Technique) -> str:
-    """Return stage, label, distribution and version of a technique, for an error message."""
-    made = registry.provenance(technique)
-    return f"{technique.stage} '{technique.label}' of {made['distribution']} {made['version']}"
 
 
 def shape_text(array: FloatArray) -> str:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import prediction_passes, training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
-from ltbench.planning.training_notes import larger_batches, phases_without_steps
+from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
@@ -70,6 +73,8 @@ class Planner:
     """Collects combinations, and returns them as the parts of a plan."""
 
     def __init__(self, suite: Suite, registry: Techniques, data_root: Path) -> None:
+        forget_calls()
+        self._registry = registry
         self.part = _Part()
         self.parts = 0
         self._done: set[bytes] = set()
@@ -86,17 +91,21 @@ class Planner:
         self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
         regimes = [t for text in texts for t in registry.parse_all(text) if isinstance(t, Regime)]
+        for regime in regimes:
+            with self._first_call(regime):
+                regime.phases()  # every trajectory asks them all, so a change would be blamed on another one
         self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
-        trajectories = {
-            (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
-            for augment in augments
-            for averaged in {recipe.ema is not None for recipe in self._recipes}
-        }
+        with self._first_call(regime):
+            trajectories = {
+                (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
+                for augment in augments
+                for averaged in {recipe.ema is not None for recipe in self._recipes}
+            }
         for recipe in self._recipes:
             template = self._template(combination, recipe)
             averaged = recipe.ema is not None
@@ -110,12 +119,14 @@ class Planner:
         posthoc = picked.get("posthoc")
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
+        with self._first_call(view):
+            views = list(view.views())
         return _Template(
             ensemble=ensemble,
             recipe=recipe,
             regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
-            views=list(view.views()),
+            views=views,
             spec={
                 "kind": "cell",
                 "protocol": PROTOCOL,
@@ -131,9 +142,15 @@ class Planner:
             },
         )
 
+    def _first_call(self, technique: Technique) -> AbstractContextManager[None]:
+        """Watch the first call of a technique: the process of the command runs jobs, too, and starts the workers."""
+        return leaving_no_state(self._registry, technique, "plan")
+
     def _training(
         self, template: _Template, setting: Setting, segments: Segments, foreseen: list[Segments]
     ) -> _Training:
+        with self._first_call(template.ensemble):
+            picked = list(template.ensemble.members(setting.counts))
         members: list[Spec] = [
             {
                 "kind": "fit",
@@ -144,12 +161,13 @@ class Planner:
                 "recipe": template.extra["recipe"],
                 "seed": member.seed_offset,
             }
-            for member in template.ensemble.members(setting.counts)
+            for member in picked
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
         cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
+        notes += single_member(template.ensemble, len(members))
         notes += phases_without_steps(template.regime, segments, steps)
         self.part.notes.update(dict.fromkeys(notes))
         notes = [*template.extra["notes"], *notes]

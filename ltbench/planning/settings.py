@@ -11,6 +11,7 @@ import msgspec
 from ltbench.core.spec import Spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
 from ltbench.stages import Dataset, DatasetInfo, Model, Profile
 from ltbench.suite.suite import Suite
@@ -50,7 +51,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
     """Yield the settings of a suite. Raises `DataError` where a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
-        info = dataset.info(data_root)
+        with leaving_no_state(registry, dataset, "info"):
+            info = dataset.info(data_root)
         if len(info.classes) < 2:
             raise DataError(f"data set '{dataset.label}' has one class: there is nothing to tell apart")
         profiles = list(_each(registry, suite.profiles, "profile", Profile))
@@ -58,8 +60,10 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
             # Beside other profiles, one that no factor changes is planned once; alone, it refuses factors itself.
             once = profile.keeps_all and not all(other.keeps_all for other in profiles)
             for factor in (1.0,) if once else suite.imbalance_factors:
-                counts = tuple(profile.counts(info.train_counts, factor))
-                check_counts(counts, info.train_counts, f"{dataset.label}, profile {profile.label}, factor {factor:g}")
+                with leaving_no_state(registry, profile, "counts"):
+                    counts = tuple(profile.counts(info.train_counts, factor))
+                where = f"{dataset.label}, profile {profile.label}, factor {factor:g}"
+                check_counts(counts, info.train_counts, where, hint=_hint(dataset, profile))
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
                         info=info,
@@ -80,6 +84,11 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
+
+
+def _hint(dataset: Dataset, profile: Profile) -> str:
+    """Return how to keep the images of a data set that has a profile of its own; empty for others."""
+    return f"--profiles {dataset.profile}" if dataset.profile not in {"", profile.label} else ""
 
 
 def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataUse]:

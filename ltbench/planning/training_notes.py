@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from ltbench.core.spec import Spec
 from ltbench.planning.shared_fits import Segments
-from ltbench.stages import Regime, Sampler
+from ltbench.stages import Ensemble, Regime, Sampler
 from ltbench.suite.recipe import Recipe
 
 
@@ -21,6 +21,13 @@ def larger_batches(sampler: Sampler, recipe: Spec, classes: int) -> list[str]:
         return []
     times = f"{own / usual:.3g} times as many"
     return [f"{sampler.label}: batches of {own} images in place of {usual}, so each step sees {times}"]
+
+
+def single_member(ensemble: Ensemble, members: int) -> list[str]:
+    """Return the note on an ensemble, other than the baseline, that has one member for these class counts."""
+    if ensemble.baseline or members > 1:
+        return []
+    return [f"{ensemble.label}: one member at these class counts, which is no ensemble"]
 
 
 def phases_without_steps(regime: Regime, segments: Segments, steps: int) -> list[str]:

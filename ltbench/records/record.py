@@ -18,6 +18,7 @@ import msgspec
 from ltbench.columns import BALANCED, CLASS_ACCURACY
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import Spec, canonical, identity, label_of
+from ltbench.core.words import with_article
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
 from ltbench.records.comparability import BoardKey
@@ -262,7 +263,9 @@ def parse_object(line: bytes, where: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecordError("a line is not JSON", where=where, why=str(error), fix=_RESTORE) from None
     if not isinstance(raw, dict):
-        raise RecordError("a line is not a record", where=where, why=f"it is a {type(raw).__name__}", fix=_RESTORE)
+        raise RecordError(
+            "a line is not a record", where=where, why=f"it is {with_article(type(raw).__name__)}", fix=_RESTORE
+        )
     return raw
 
 

@@ -96,7 +96,7 @@ def _declared(file: Path) -> list[EntryPoint] | None:
     import tomllib
 
     try:
-        project = tomllib.loads(file.read_text(encoding="utf-8")).get("project")
+        project = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("project")
         if project is None or "entry-points" in project.get("dynamic", ()):
             return None
         points = msgspec.convert(project.get("entry-points", {}).get(GROUP, {}), dict[str, str])

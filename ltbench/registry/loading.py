@@ -20,7 +20,8 @@ import pluggy
 
 from ltbench import hookspecs
 from ltbench.columns import Column
-from ltbench.core.plugins import PluginSource
+from ltbench.core.plugins import BUILT_IN, PluginSource
+from ltbench.core.process_state import ProcessState, written
 from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
@@ -73,7 +74,18 @@ class Loader:
         try:
             # stdout is for the data of commands.
             with contextlib.redirect_stdout(sys.stderr):
-                return self._register(source, module(), start)
+                state = ProcessState()
+                imported = module()
+                loaded = self._register(source, imported, start)
+                # Built-in plugins are checked by the tests of ltbench, and every command loads them all.
+                if source.distribution != BUILT_IN and (changes := state.changes()):
+                    state.restore()
+                    self._manager.unregister(imported)
+                    raise PluginError(
+                        f"importing it changes {written(changes)}, and with that the numbers of every technique",
+                        fix="put it back at the end of the module, or set it in the method that needs it and put it back there",
+                    )
+                return loaded
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
             return Broken.by(error, source)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
+from ltbench.core.words import with_article
 from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
@@ -157,11 +159,27 @@ class Registry:
         self._raise_if_broken(name, "technique")
         if entry := self._from_family(name):
             return entry
+        if family_sizes := [len(family.names()) for source, family in self.families if source.plugin == name]:
+            raise UnknownTechnique(
+                f"'{name}' is a family of {sum(family_sizes):,} techniques, and one of them is expected",
+                fix=f"write the name of one; ltbench show {name} lists them",
+            )
+        if name in STAGES:
+            raise UnknownTechnique(f"'{name}' is a stage, and a technique is expected", fix=f"ltbench list {name}")
+        # With what other tools write before or after a name: timm/resnet18, resnet18.a1_in1k.
+        parts = [part for part in re.split(r"[/.:]", name) if part != name and self._is_known(part)]
+        if parts:
+            raise UnknownTechnique(
+                f"unknown technique '{name}'", fix=f"did you mean {parts[0]}? (ltbench show {parts[0]})"
+            )
         members = [member for _, family in self.families for member in family.names()]
         # A large family resembles almost any name, so only very close members are suggested.
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
         raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.entries or any(name in family.names() for _, family in self.families)
 
     def _in_distribution(self, name: str, distribution: str) -> Entry | None:
         """Return the technique of that name in a distribution."""
@@ -201,7 +219,7 @@ class Registry:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
         technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
-            raise UsageError(f"'{text}' is a {technique.stage}, and a {stage} is expected here")
+            raise UsageError(f"'{text}' is {with_article(technique.stage)}, and {with_article(stage)} is expected here")
         return technique
 
     def executor(self, text: str) -> ExecutorOffer:
@@ -257,7 +275,9 @@ class Registry:
         """Return the technique of a spec. Raises `JobFailed` unless it is of the expected stage."""
         technique = self.build(spec)
         if not isinstance(technique, kind):
-            raise JobFailed(f"'{technique.name}' is a {technique.stage}, and a {kind.stage} is expected here")
+            raise JobFailed(
+                f"'{technique.name}' is {with_article(technique.stage)}, and {with_article(kind.stage)} is expected here"
+            )
         return technique
 
 

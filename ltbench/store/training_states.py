@@ -37,7 +37,7 @@ def fit_of(key: str) -> str | None:
 
 
 def remove_states(fit: str, store: Store) -> None:
-    """Remove the end state and the snapshots of a fit."""
+    """Remove the end state and the snapshots of a fit; a job of another kind has none."""
     for key in (end_state(fit), *snapshots(fit)):
         if store.has(key):
             store.discard(key)

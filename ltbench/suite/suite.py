@@ -131,10 +131,14 @@ def suite_path(name: str | Path, registry: Techniques) -> Path:
 def read_suite(path: Path) -> Suite:
     """Read a suite file. Raises `SuiteError` naming the file, the key and the allowed values."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin a file with a mark
     except OSError as error:
         raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SuiteError(
+            f"suite file {path} is not TOML", why=str(error), fix="save it in the encoding UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
     _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")

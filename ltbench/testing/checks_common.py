@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
+from ltbench.core.process_state import ProcessState, written
 from ltbench.errors import PluginError, nearest
 from ltbench.registry.notation import parse_selection
 from ltbench.registry.parameter_help import parameters
@@ -189,6 +190,22 @@ def does_not_use_global_randomness(on: Subject) -> None:
 
 
 @per_setting
+def leaves_no_state_behind(on: Subject) -> None:
+    """The state of the process is as before: torch's defaults and modes, environment, working directory, and so on.
+
+    The next job of the process would otherwise compute in that state, and get other numbers under the same identity.
+    """
+    first = ProcessState()
+    on.result()  # once before, so that every library that it imports is loaded
+    first.restore()
+    before = ProcessState()
+    on.result()
+    if changes := before.changes():
+        raise failed(f"it changed {written(changes)}", "the state as before",
+                     "put it back before returning (with, or try and finally), or do without it")  # fmt: skip
+
+
+@per_setting
 def is_deterministic(on: Subject) -> None:
     """Equal inputs and generators give bit-identical results.
 
@@ -215,7 +232,8 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
     """Each value of a parameter gives other results than its default.
 
     Every value is another identity: one without effect gives rows of a leaderboard that are trained twice and are the
-    same. Tested also with class counts up to 5,000 and large logits, and with other values of the other parameters.
+    same. Tested also with class counts up to 5,000, large logits and larger images, and with other values of the other
+    parameters.
     """
     if reason := why_not_varied(on.technique, parameter):
         raise Skip(f"parameter '{parameter}': {reason}")
@@ -252,12 +270,12 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
 
 def _large(large: bool) -> Inputs:
     """Return the usual inputs, or some on which limits act that are beyond those."""
-    return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0) if large else Inputs()
+    return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0, pixels=32) if large else Inputs()
 
 
 CHECKS = (
     has_a_unique_name, names_its_source, parameters_are_described, declares_valid_relations, round_trips_as_text,
-    uses_every_parameter, does_not_use_global_randomness, is_deterministic,
+    uses_every_parameter, does_not_use_global_randomness, leaves_no_state_behind, is_deterministic,
 )  # fmt: skip
 WITH_INPUTS = (works_with_any_number_of_classes, does_not_modify_inputs)
 """Checks of techniques whose methods have arguments; data sets and regimes have none."""

@@ -59,16 +59,18 @@ def pixel_statistics_match_info(on: Subject) -> None:
 
 
 @per_setting
-def default_augmentation_exists(on: Subject) -> None:
-    """`augment` is empty or names an augmentation, written as on a command line.
+def defaults_exist(on: Subject) -> None:
+    """`augment` and `profile` are empty or name an augmentation and a profile, written as on a command line.
 
-    It is the default of combinations that pick no augmentation.
+    They are the defaults of combinations that pick no augmentation, and of command lines that name no profile.
     """
-    if on.technique.augment:
+    for stage in ("augment", "profile"):
+        text = getattr(on.technique, stage)
         try:
-            on.registry.parse(on.technique.augment, "augment")
+            if text:
+                on.registry.parse(text, stage)
         except LtbenchError as error:
-            raise failed(f"augment = '{on.technique.augment}': {error.what}", "an augmentation", error.fix) from None
+            raise failed(f"{stage} = '{text}': {error.what}", f"a technique of stage {stage}", error.fix) from None
 
 
 @per_setting
@@ -88,7 +90,7 @@ def fingerprint_is_stable(on: Subject) -> None:
         )
 
 
-DATASET = (images_match_info, pixel_statistics_match_info, default_augmentation_exists, fingerprint_is_stable)
+DATASET = (images_match_info, pixel_statistics_match_info, defaults_exist, fingerprint_is_stable)
 
 # --- profiles ---------------------------------------------------------------------------------------------------
 
@@ -156,4 +158,15 @@ def imbalance_follows_the_factor(on: Subject) -> None:
             )
 
 
-PROFILE = (counts_fit_the_available_images, counts_do_not_rise, imbalance_follows_the_factor)
+@per_setting
+def keeps_all_is_true(on: Subject) -> None:
+    """A profile that says `keeps_all` keeps every image at factor 1.
+
+    It is planned once beside other profiles, and own data sets are not cut by it.
+    """
+    for available, factor, counts in _profiles(on) if on.technique.keeps_all else ():
+        if counts != available:
+            raise failed(f"at factor {factor:g} it keeps {counts} of {available}", "all", "remove keeps_all")
+
+
+PROFILE = (counts_fit_the_available_images, counts_do_not_rise, imbalance_follows_the_factor, keeps_all_is_true)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ltbench.core.words import with_article
 from ltbench.errors import LtbenchError
 from ltbench.stages import LinearClassifier, Member
 from ltbench.testing.check import per_setting
@@ -156,7 +157,7 @@ def members_name_models(on: Subject) -> None:
         except LtbenchError as error:
             raise failed(f"it names the member '{member.model}': {error.what}", "an installed model", fix) from None
         if stage != "model":
-            raise failed(f"it names '{member.model}', a {stage}, as a member", "a model", fix)
+            raise failed(f"it names '{member.model}', {with_article(stage)}, as a member", "a model", fix)
 
 
 @per_setting

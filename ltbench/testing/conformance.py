@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench import stages
+from ltbench.core.process_state import ProcessState, forget_calls
+from ltbench.core.words import with_article
 from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh_process
@@ -44,8 +46,15 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(filter(None, (self.check.name, self.technique.label, self.about.replace(" ", "_"))))
 
     def run(self, registry: Registry | None = None) -> Finding:
-        """Run the check. Whatever the technique raises becomes a finding."""
-        subject = Subject(self.technique, registry)
+        """Run the check. Whatever the technique raises becomes a finding, and the process's state is put back."""
+        forget_calls()
+        state = ProcessState(generators=True)
+        try:
+            return self._run(Subject(self.technique, registry))
+        finally:
+            state.restore()  # or the checks that follow would run in what this one left, and find no change
+
+    def _run(self, subject: Subject) -> Finding:
         try:
             self.check.run(subject, *([] if self.argument is None else [self.argument]))
         except Skip as reason:
@@ -74,7 +83,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self._finding(
             "failed",
             f"the return value cannot be used: {raised}",
-            f"return the shapes and dtypes that ltbench/stages.py states for a {self.technique.stage}",
+            f"return the shapes and dtypes that ltbench/stages.py states for {with_article(self.technique.stage)}",
         )
 
     def _finding(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ltbench.core.words import with_article
+
 Flat = dict[str, Any]
 """Numpy arrays and plain values by their place in a result, such as `epochs[0]`."""
 
@@ -38,7 +40,7 @@ def plain(value: object) -> object:
         return detach().cpu().numpy()
     if type(value).__module__ == "numpy" or value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return f"a {type(value).__name__}"
+    return with_article(type(value).__name__)
 
 
 def difference(first: Flat, second: Flat, *, tolerance: float = 0.0) -> str:

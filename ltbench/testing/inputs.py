@@ -25,11 +25,17 @@ class Inputs:
     """Arguments for techniques. Tensors lie on `device`, which may be a simulated one."""
 
     def __init__(
-        self, classes: int = 10, *, counts: Sequence[int] | None = None, device: Any = "cpu", size: float = 2.0
+        self,
+        classes: int = 10,
+        *,
+        counts: Sequence[int] | None = None,
+        device: Any = "cpu",
+        size: float = 2.0,
+        pixels: int = 8,
     ) -> None:
-        """size: standard deviation of the logits."""
+        """size: standard deviation of the logits; pixels: height of normalised images, half of that of others."""
         self.counts = long_tail(classes) if counts is None else list(counts)
-        self.classes, self.device, self.size = len(self.counts), device, size
+        self.classes, self.device, self.size, self.pixels = len(self.counts), device, size, pixels
         self._given: list[tuple[str, Any, Any]] = []
 
     # --- tracked arguments ---------------------------------------------------------------------------------------

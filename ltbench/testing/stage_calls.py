@@ -88,8 +88,8 @@ def sampler(technique: Sampler, inputs: Inputs) -> Result:
 def augment(technique: Augment, inputs: Inputs) -> Result:
     results: Result = {}
     for channels in (3, 1):
-        stored = inputs.tensor("stored images", inputs.images(12, channels, 16))
-        images = inputs.tensor("images", inputs.images(12, channels, 16) / 255).float()
+        stored = inputs.tensor("stored images", inputs.images(12, channels, 2 * inputs.pixels))
+        images = inputs.tensor("images", inputs.images(12, channels, 2 * inputs.pixels) / 255).float()
         inputs.track("images", images)
         results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
         indices = inputs.tensor("indices", [5, 1, 1, 11])
@@ -99,7 +99,9 @@ def augment(technique: Augment, inputs: Inputs) -> Result:
 
 
 def mix(technique: Mix, inputs: Inputs) -> Result:
-    images = inputs.tensor("images", inputs.rng(2).standard_normal((BATCH, 3, 8, 8)).astype("float32"))
+    images = inputs.tensor(
+        "images", inputs.rng(2).standard_normal((BATCH, 3, inputs.pixels, inputs.pixels)).astype("float32")
+    )
     labels = inputs.tensor("labels", inputs.batch_labels)
     counts = inputs.tensor("counts", inputs.class_counts)
     return {"mixed": technique.mix(images, labels, counts, inputs.generator(3))}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,10 +129,37 @@ def command_of(record: Record, where: Path | None = None) -> str:
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
-    """Return `count` records drawn at random, independent of their order; all of them if there are fewer."""
-    by_id = {record.id: record for record in records}
+    """Return `count` records drawn at random, independent of their order; all of them if there are fewer.
+
+    Every technique, data set and model has a cell in the draw before any has a second one, as far as there are cells
+    that allow it. Cells of a technique that is in few of them would hardly ever be drawn otherwise.
+    """
     rng = random.Random(seed)  # noqa: S311 - whoever cannot know the seed beforehand cannot know the draw
-    return [by_id[key] for key in rng.sample(sorted(by_id), min(count, len(by_id)))]
+    by_id = {record.id: record for record in records}
+    left = {key: parts_of(by_id[key]) for key in sorted(by_id)}
+    parts = sorted(set().union(*left.values()))
+    rank = {part: place for place, part in enumerate(rng.sample(parts, len(parts)))}
+    times: Counter[str] = Counter()
+    chosen: list[Record] = []
+
+    def again(key: str) -> int:
+        return sum(times[part] for part in left[key])
+
+    while left and len(chosen) < count:
+        part = min(set().union(*left.values()), key=lambda part: (times[part], rank[part]))
+        having = [key for key in left if part in left[key]]
+        fewest = min(map(again, having))
+        key = rng.choice([key for key in having if again(key) == fewest])
+        chosen.append(by_id[key])
+        times.update(left.pop(key))
+    return chosen
+
+
+def parts_of(record: Record) -> set[str]:
+    """Return what a draw of cells has to cover: the techniques of a record, or that it is a baseline, its data and model."""
+    setting = record.setting
+    techniques = {label for _, label in record.techniques} or {"baseline"}
+    return techniques | {setting.dataset, setting.profile, setting.model}
 
 
 def retrain(

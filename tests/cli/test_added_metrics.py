@@ -109,7 +109,9 @@ def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run
     assert "Missing metrics" not in Path("leaderboards/local/two/README.md").read_text()
 
 
-def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(run: Run) -> None:
+def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = published()
     broken = plugin('raise RuntimeError("no luck")')
     code, out, err = run(*broken)
@@ -122,6 +124,10 @@ def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(run: Run) ->
     page = Path("leaderboards/local/two/README.md").read_text()
     assert "metric 'later' failed in 2 cells" in page
     assert 'raise RuntimeError("no luck")' in page
+    cell = next(iter(before))
+    shown = main_result(capsys, "show-cell", cell, "--records", "store")[1]
+    assert "metrics that failed\n  later  metric 'later' of file:later" in shown
+    assert 'raise RuntimeError("no luck")' in main_result(capsys, "show-cell", cell, "--records", "store", "--log")[1]
     code, out, _ = run(*broken, "--json")
     assert (code, list(json.loads(out)["failed_metrics"])) == (CELLS_FAILED, ["later"])
     assert "0 cells to derive" in run(*broken, "--keep-failed")[2]

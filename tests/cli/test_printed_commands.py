@@ -247,6 +247,8 @@ TOLD: dict[str, tuple[Callable[[], object], str, str]] = {
         lambda: call("leaderboard", "--from-suites"), "ltbench leaderboard --update --from-suites",
         "ltbench leaderboard --update --from-suites"),
     "ltbench list {}--update {}": (stale_catalogue, "ltbench list --no-plugins --update 'my list.md'", ""),
+    "ltbench show {} lists them": (lambda: call("plan", "--models", "timm"), "ltbench show timm", "ltbench show timm"),
+    "ltbench list {}": (lambda: call("plan", "--plugins", "loss"), "ltbench list loss", ""),
     "ltbench list shows all": (lambda: call("plan", "--plugins", "xyzzy"), "ltbench list", "ltbench list"),
     "ltbench plugins lists the installed ones": (
         lambda: call("list", "-p", "xyzzy"), "ltbench plugins", "ltbench plugins"),
@@ -259,6 +261,7 @@ TOLD: dict[str, tuple[Callable[[], object], str, str]] = {
 """Each: what raises the error; the command in it; what is typed for it, where a word stands for another one or for
 the whole line. Nothing is downloaded."""
 ELSEWHERE = {
+    "ltbench check names the technique": "'ltbench check NAME', for each technique that the error names",
     "ltbench run recomputes it": "the command that was run before, with its own options",
     "ltbench run --suite {}": "test_the_command_of_a_page_makes_its_records",
     "ltbench leaderboard {}": "test_the_commands_that_a_reader_is_told_run",

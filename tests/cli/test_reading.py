@@ -59,6 +59,36 @@ def test_show_of_nothing_known_names_the_nearest() -> None:
     assert "mixup" in result.exception.fix
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("quikc", "did you mean quick?"),
+        ("lcoal", "did you mean local?"),
+        ("loss", "ltbench list loss"),
+        ("timm/resnet18", "did you mean resnet18?"),
+        ("resnet18.a1_in1k", "did you mean resnet18?"),
+    ],
+)
+def test_show_leads_on_from_what_is_no_technique(name: str, fix: str) -> None:
+    result = call("show", name)
+    assert isinstance(result.exception, LtbenchError)
+    assert result.exception.exit_code == 4
+    assert fix in result.exception.fix
+
+
+def test_show_lists_a_family() -> None:
+    text = printed("show", "timm")
+    assert text.startswith("timm: a family of 1,")
+    assert "\nThe models of timm.\n" in text
+    assert "resnet18," in text
+    facts = json.loads(printed("show", "timm", "--json"))
+    assert {"resnet18", "vit_tiny_patch16_224"} < set(facts["names"])
+    result = call("plan", "--plugins", "timm")
+    assert isinstance(result.exception, LtbenchError)
+    assert "is a family of 1," in result.exception.what
+    assert "ltbench show timm" in result.exception.fix
+
+
 def test_a_plugin_file_is_listed(tmp_path: Path) -> None:
     file = tmp_path / "my_loss.py"
     file.write_text(loss_source("my_loss"))

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import click
 import pytest
+from support import call, suite_source
 
-from ltbench.cli.options import asked_suite
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.running.page_of_run import page_of_run
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.cli.units import Size, Span
+from ltbench.core.atomic_files import check_writable
+from ltbench.errors import StoreError
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import find_suite, suite_path
 
@@ -84,10 +87,13 @@ COMMANDS = (
     {"plugins": "mixup[alpha=0.2,1],focal"}, {"plugins": "tta,exp50,convnet[width=4]"}, {"plugins": "linear"},
     {"strategy": "cumulative", "plugins": "tta,mixup,cb_sampler"}, {"strategy": "pairs"}, {"everything": True},
     {"datasets": "cifar10,fashion_mini"}, {"models": "convnet[width=4],resnet20"}, {"max_techniques": 0},
-    {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")}, {"settings": ("ema=0.9", "nesterov=false")},
-    {"metric": "macro_f1"}, {"profiles": "natural"}, {"profiles": "step", "imbalance_factors": "10,50,100"},
-    {"datasets": "image_folder[path=x]"}, {"datasets": "image_folder[path=x]", "profiles": "exp"},
-    {"datasets": "image_folder[path=x]", "imbalance_factors": "10"}, {"profiles": "natural", "imbalance_factors": "10,50,100"}, {"suite_name": "report-wong-fast", "strategy": "all"}, {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"datasets": "image_folder[path=a b]"}, {"datasets": "image_folder[path=a]", "profiles": "exp"},
+    {"datasets": "image_folder[path=a]", "imbalance_factors": "1,2"}, {"plugins": "image_folder[path=a],natural,tta"},
+    {"datasets": "image_folder[path=a],cifar10"}, {"datasets": "cifar10", "profiles": "exp,natural"},
+    {"profiles": "step"}, {"profiles": "natural"}, {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")},
+    {"settings": ("ema=0.9", "nesterov=false")}, {"metric": "macro_f1"}, {"suite_name": "report-wong-fast", "strategy": "all"},
+    {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"profiles": "step", "imbalance_factors": "10,50,100"}, {"profiles": "natural", "imbalance_factors": "10,50,100"},
     {"suite_name": "report-jiang-fast", "settings": ("epochs=1",), "seeds": "5"},
 )  # fmt: skip
 
@@ -108,3 +114,41 @@ def test_the_command_of_a_page_asks_for_what_was_asked(registry: Registry, optio
     ]  # fmt: skip
     assert pages[0].folder == pages[1].folder
     assert pages[0].definition == pages[1].definition
+
+
+@pytest.mark.parametrize("place", ["a file", "a file on the way", "a folder that takes no file"])
+def test_a_leaderboard_that_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path, place: str) -> None:
+    folder = {
+        "a file": tmp_path / "boards",
+        "a file on the way": tmp_path / "file" / "boards",
+        "a folder that takes no file": Path("/proc/boards"),
+    }[place]
+    if place == "a folder that takes no file" and not Path("/proc").is_dir():
+        pytest.skip("this system has no /proc")
+    (tmp_path / "file").touch()
+    if place == "a file":
+        (folder / "local").mkdir(parents=True)
+        (folder / "local" / "tiny").touch()
+    source = suite_source("tiny", {"steps": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, seeds=[0])
+    (tmp_path / "tiny.toml").write_text(source)
+    with pytest.raises(StoreError, match="the leaderboard cannot be written") as refused:
+        call("run", "--suite", tmp_path / "tiny.toml", "--executor", "inline", "--store", tmp_path / "store",
+             "--leaderboards", folder)  # fmt: skip
+    assert "--leaderboards FOLDER" in refused.value.fix
+    assert not list((tmp_path / "store").glob("jobs/*/*"))
+
+
+def test_a_page_that_cannot_be_published_is_found_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "tiny").touch()
+    source = suite_source("tiny", {"steps": 2, "batch_size": 16, "lr": 0.1, "precision": "fp32"}, seeds=[0])
+    (tmp_path / "tiny.toml").write_text(source)
+    with pytest.raises(StoreError, match="the published page cannot be written"):
+        call("run", "--suite", tmp_path / "tiny.toml", "--executor", "inline", "--store", tmp_path / "store", "--publish",
+             "--leaderboards", tmp_path / "boards")  # fmt: skip
+    assert not list((tmp_path / "store").glob("jobs/*/*"))
+
+
+def test_looking_whether_a_leaderboard_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "tiny", "the leaderboard", fix="")
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import importlib.metadata
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,3 +85,14 @@ def test_peak_memory_without_proc_is_since_the_start_of_the_process(
     monkeypatch.setattr(measured_cost, "_PROC", tmp_path / "none")
     reset_peak_memory(CPU)
     assert peak_memory(CPU) > 10e6
+
+
+def test_peak_memory_is_in_bytes_on_macos_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Linux and the BSDs count in kibibytes, macOS counts in bytes (getrusage(2))."""
+    monkeypatch.setattr(measured_cost, "_PROC", tmp_path / "none")
+    used = SimpleNamespace(ru_maxrss=123_000_000)
+    monkeypatch.setattr(measured_cost.resource, "getrusage", lambda _: used)
+    monkeypatch.setattr(measured_cost.sys, "platform", "darwin")
+    assert peak_memory(CPU) == 123_000_000
+    monkeypatch.setattr(measured_cost.sys, "platform", "freebsd14")
+    assert peak_memory(CPU) == 123_000_000 * 1024

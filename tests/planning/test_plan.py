@@ -198,6 +198,13 @@ def test_a_phase_that_is_too_short_for_a_step_is_noted(suite: Suite, own: Regist
     assert "of 5 steps" in notes(0.95, steps=None, epochs=1)[0]  # 278 images are five batches
 
 
+def test_an_ensemble_of_one_member_is_noted(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "bagging[threshold=60]", "pair", imbalance_factors=[1, 10])
+    assert plan.notes == ()
+    (note,) = plan_of(suite, own, "bagging[threshold=150]", "pair", imbalance_factors=[1, 10]).notes
+    assert note == "bagging[threshold=150]: one member at these class counts, which is no ensemble"
+
+
 def test_a_note_is_told_with_the_first_part_that_has_it(suite: Suite, own: Registry) -> None:
     asked = changed(suite, techniques=["balanced_batch[per_class=40]", "mixup", "tta"])
     parts = list(plan_parts(asked, own, Path(), cells=2))

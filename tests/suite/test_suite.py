@@ -23,6 +23,28 @@ def test_a_users_own_suite_is_read(tmp_path: Path) -> None:
     assert (suite.name, suite.seeds, suite.profiles, suite.recipe.epochs) == ("mine", (0,), ("exp",), 2)
 
 
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        GOOD.encode("utf-8-sig"),
+        GOOD.replace("\n", "\r\n").encode(),
+        b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode(),
+    ],
+)
+def test_a_suite_of_an_editor_on_windows_is_the_same_suite(encoded: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(encoded)
+    assert read_suite(path) == read_suite(write(tmp_path, GOOD))
+
+
+def test_a_suite_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(GOOD.encode("utf-16"))
+    with pytest.raises(SuiteError, match="is not TOML") as refused:
+        read_suite(path)
+    assert refused.value.fix == "save it in the encoding UTF-8"
+
+
 BAD = {
     "unknown key": ("imbalance_factors", "imbalance_factor", "did you mean imbalance_factors?"),
     "unknown key of the recipe": ("epochs = 2", "epochs = 2\nbatchsize = 3", "did you mean recipe.batch_size?"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import suite_source
 
-from ltbench.cli.options import asked_suite
+from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.errors import LtbenchError, SuiteError, UnknownName, UsageError
 from ltbench.planning.parts import make_plan

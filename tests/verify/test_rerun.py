@@ -4,13 +4,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import synthetic
 
 from ltbench.errors import PluginError
 from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
 from ltbench.records.record import Record, seal, validate
 from ltbench.suite.suite import changed, find_suite
-from ltbench.verify.rerun import command_of, drawn, plan_of, techniques_of
+from ltbench.verify.rerun import command_of, drawn, parts_of, plan_of, techniques_of
 
 ERROR = {"type": "E", "message": "m"}
 
@@ -86,6 +87,26 @@ def test_the_draw_depends_on_the_seed_and_on_nothing_else(plan) -> None:
     assert drawn(made, 5, 1) != drawn(made, 5, 2)
     assert len({r.id for r in drawn(made, 5, 1)}) == 5
     assert len(drawn(made, 500, 1)) == len(made)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_technique_in_few_cells_is_drawn_before_others_are_drawn_again(seed: int) -> None:
+    """One cell of 201 has the new technique; drawn with equal chances, three cells would have it once in 67 times."""
+    made = [synthetic.record({} if n % 2 else {"mix": "mixup"}, factor=1.0 + n) for n in range(200)]
+    made += [synthetic.record({"loss": "focal"}), synthetic.record(dataset="cifar10")]
+    first = drawn(made, 4, seed)
+    assert {one.label for one in first} == {"baseline", "mixup", "focal"}
+    assert "cifar10" in {one.setting.dataset for one in first}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_technique_is_drawn_twice_before_every_one_is_drawn_once(plan, seed: int) -> None:
+    singles = [one for one in records(plan) if len(one.techniques) <= 1]
+    labels = {one.label for one in singles}
+    assert {one.label for one in drawn(singles, len(labels), seed)} == labels
+    made = records(plan)
+    everything = set().union(*map(parts_of, made))
+    assert set().union(*map(parts_of, drawn(made, len(everything), seed))) == everything
 
 
 def test_the_command_names_what_the_record_needs(plan) -> None:

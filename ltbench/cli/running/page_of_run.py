@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.cli.options import every_technique
+from ltbench.cli.asked_suite import every_technique
 from ltbench.cli.running.reproduce_command import suite_command
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN

@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench.cli.running.local_page import check_page, write_local_page
 from ltbench.cli.running.prepare import prepare
+from ltbench.core.atomic_files import check_writable
 from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -49,14 +50,18 @@ def run_parts(
 ) -> RunResult:
     """Run the parts of a suite's plan as far as budget and signals allow.
 
-    page: where its records are shown. Once every part is done, no state of a training is left that
-    only a later part could have continued.
+    page: where its records are shown. Once every part is done, no state of a training is left that only a later part could
+    have continued. Raises `StoreError` where the folder of the page cannot be written.
     """
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
     if options.sharing:
+        # Before the first training, not after the last one.
+        check_writable(
+            page.folder, "the leaderboard", fix="make that a folder that you may write to, or --leaderboards FOLDER"
+        )
         check_page(page, context.store)
     result = RunResult()
     parts = plan_parts(suite, context.registry, context.data_root)

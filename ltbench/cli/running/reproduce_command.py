@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ltbench.cli.options import every_technique, load_registry
+from ltbench.cli.asked_suite import every_technique
+from ltbench.cli.options import load_registry
 from ltbench.core.generated_files import display_path
 from ltbench.errors import LtbenchError
 from ltbench.stages import Dataset

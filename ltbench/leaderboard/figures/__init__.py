@@ -26,7 +26,7 @@ from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, place_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.records.record import Record
 from ltbench.suite.published import Combination, parse_figure
@@ -115,7 +115,7 @@ def _effects(analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
     metric = analysis.group.ranking.words
     adds, pairs = (
         effects.collect(analysis.effects, metric),
-        interactions.collect(analysis.pairs, analysis.factor, names),
+        interactions.collect(analysis.pairs, analysis.factor, names, data=analysis.group.data_at(analysis.factor)),
     )
     figures: list[_Figure] = [
         (adds, effects.draw, f"What each technique adds to {metric}"),
@@ -133,7 +133,7 @@ def _at(
 ) -> Iterator[Drawing]:
     data, draw, alt = _collected(name, threshold, facts, group, factor)
     if data is not None:
-        text = f"{alt}, imbalance factor {factor_text(factor)}"
+        text = f"{alt}, {place_text(factor, group.data_at(factor))}"
         yield Drawing(kind=name, name=f"{name}-{tail}.svg", alt=text, data=data, draw=draw)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ltbench.leaderboard.figures.canvas import WIDTH, figure, shortened
 from ltbench.leaderboard.figures.series import runs_text
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.tables.cell_text import factor_text, signed
+from ltbench.leaderboard.tables.cell_text import place_text, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,8 +44,10 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int
 
 
-def collect(pairs: Sequence[Effect], factor: float | None, order: Sequence[str], most: int = MOST) -> Data | None:
-    """Return the data at a factor; None with too few pairs. order: labels in the order of the rows."""
+def collect(
+    pairs: Sequence[Effect], factor: float | None, order: Sequence[str], most: int = MOST, data: Mapping[str, Any] = {}
+) -> Data | None:
+    """Return the data at a factor; None with too few pairs. order: labels in the order of the rows; data: of a record."""
     here = [effect for effect in pairs if effect.factor == factor]
     known = {name for effect in here for name in effect.techniques}
     size = {
@@ -69,7 +71,7 @@ def collect(pairs: Sequence[Effect], factor: float | None, order: Sequence[str],
             )
     if len(squares) < FEWEST:
         return None
-    where = "mean over the imbalance factors" if factor is None else f"imbalance factor {factor_text(factor)}"
+    where = "mean over the imbalance factors" if factor is None else place_text(factor, data)
     return Data(
         techniques=names,
         squares=squares,

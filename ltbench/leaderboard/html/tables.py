@@ -7,13 +7,23 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ltbench import longtail
-from ltbench.columns import Unit
+from ltbench.columns import CLASS_SUPPORT, Unit
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.verdict import Verdict, verdict
-from ltbench.leaderboard.html.wording import COSTS, column_term, difference_term, score_term
-from ltbench.leaderboard.tables.cell_text import DELTA, TextColumn, columns, factor_text, half_text, shown_in
+from ltbench.leaderboard.html.wording import COSTS, PASSES, column_term, difference_term, score_term
+from ltbench.leaderboard.tables.cell_text import (
+    DELTA,
+    OWN_COUNTS,
+    TextColumn,
+    columns,
+    factor_text,
+    half_text,
+    place_text,
+    shown_in,
+)
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Table
+from ltbench.planning.compute_cost import STEP
 from ltbench.records.record import Record
 
 Number = float | int | None
@@ -47,6 +57,8 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
 
     factor: float | None
     name: str
+    place: str
+    """In words: `imbalance factor 100`."""
     verdict: Verdict
     facts: list[str]
     expected: int
@@ -68,9 +80,11 @@ def report_table(
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
     first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
+    place = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     return ReportTable(
         factor=table.factor,
-        name="all" if table.factor is None else factor_text(table.factor),
+        name="all" if table.factor is None else "own counts" if place == OWN_COUNTS else factor_text(table.factor),
+        place=place,
         verdict=verdict(table),
         facts=_facts(table),
         expected=table.expected,
@@ -129,12 +143,26 @@ def _sorted_by(name: str, row: Row) -> Number:
 
 
 def _costs(rows: Sequence[Sequence[Record]]) -> dict[str, list[Number]]:
+    """Return the mean of each cost over the successful records of each row; costs that no record has are left out."""
+    made = [[record for record in records if record.status == "ok"] for records in rows]
+    plain = min((macs for records in made for record in records if (macs := record.cost.get("macs"))), default=None)
     costs: dict[str, list[Number]] = {}
     for name in COSTS:
-        values = [mean([record.cost.get(name) for record in records if record.status == "ok"]) for records in rows]
+        values = [mean([_cost(record, name, plain) for record in records]) for records in made]
         if any(value is not None for value in values):
             costs[name] = [None if value is None else float(f"{value:.4g}") for value in values]
     return costs
+
+
+def _cost(record: Record, name: str, plain: Number) -> Number:
+    """Return a cost of a record. plain: multiply-accumulates of the cheapest prediction of an image in the table."""
+    if name != PASSES:
+        return record.cost.get(name)
+    samples, macs = record.cost.get("samples"), record.cost.get("macs")
+    if samples is None or macs is None or not plain:
+        return None
+    tested = sum(support or 0 for support in record.per_class.get(CLASS_SUPPORT, ()))
+    return STEP * samples + tested * macs / plain
 
 
 def _facts(table: Table) -> list[str]:

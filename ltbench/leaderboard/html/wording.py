@@ -27,17 +27,24 @@ _COLUMNS = {
     AREA: Term("Area", "Area under the line of {metric} over the logarithm of the imbalance factor."),
     "mean": Term("Mean {metric}", "The mean of {metric} over all imbalance factors of each run."),
 }
+PASSES = "passes"
+"""Cost of training and prediction in forward passes of an image, computed from those of the records."""
+_NOISE = "Small differences say nothing: they depend on the machine and on what else it was doing."
 COSTS = {
-    "train_seconds": Term(
-        "Training time, s", "On the machine of the run; training that combinations share counts for each of them."
+    PASSES: Term(
+        "Passes of an image",
+        "The same on every machine: three for each training image seen, forward and backward, and one for each test image "
+        "and the cheapest prediction of the table; views and members that multiply its multiply-accumulates multiply it. "
+        "Training that combinations share counts for each of them.",
     ),
-    "predict_seconds": Term("Prediction time, s", "Of the whole test set, on the machine of the run."),
-    "macs": Term("Multiply-accumulates per image"),
-    "parameters": Term("Parameters"),
     "samples": Term("Training images seen"),
-    "peak_memory_bytes": Term("Peak memory, bytes"),
+    "macs": Term("Multiply-accumulates per image", "Of a prediction, by all members and views."),
+    "parameters": Term("Parameters"),
+    "peak_memory_bytes": Term("Peak memory, bytes", "Differs between machines."),
+    "train_seconds": Term("Training time, s", _NOISE),
+    "predict_seconds": Term("Prediction time, s", f"Of the whole test set. {_NOISE}"),
 }
-"""Costs that a report offers; the first one that the records have is shown first."""
+"""Costs that a report offers; the first one that the records have is shown first, so one that depends on no machine."""
 
 
 def column_term(name: str, ranking: Ranking) -> Term | None:

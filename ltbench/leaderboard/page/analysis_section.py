@@ -12,10 +12,12 @@ from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import (
     MISSING,
+    OWN_COUNTS,
     delta_title,
     factor_text,
     half_text,
     percent,
+    place_text,
     reference_text,
     runs_text,
     signed,
@@ -64,7 +66,7 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
     if not estimable:
         yield from (f"It cannot be estimated: {variances[0].why}.", "")
         return
-    heads = ["mean" if one.factor is None else f"IF {factor_text(one.factor)}" for one in estimable]
+    heads = ["mean" if one.factor is None else _heading(one.factor, analysis) for one in estimable]
     sources = estimable[-1].shares
     rows = [
         [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in estimable)]
@@ -161,6 +163,11 @@ def _tests(row: Row) -> Iterator[str]:
         yield "" if gap is None else signed(gap.mean) + half_text(gap)
         yield "" if gap is None else MISSING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
         yield "" if gap is None else MISSING if size is None else f"{size + 0.0:.1f}".replace("-", "−")
+
+
+def _heading(factor: float, analysis: Analysis) -> str:
+    place = place_text(factor, analysis.group.data_at(factor))
+    return "own counts" if place == OWN_COUNTS else f"IF {factor_text(factor)}"
 
 
 def _main_table(analysis: Analysis, board: Board) -> tuple[list[str], list[list[str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import details, escape, fenced, last_lines
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Board, Table
@@ -51,7 +51,8 @@ def missing_metrics(records: Iterable[Record]) -> list[MissingMetric]:
         failed = {} if record.failed_metrics is msgspec.UNSET else record.failed_metrics
         for name in sorted(latest.keys() | failed.keys()):
             error, own = failed.get(name), found.get(name)
-            if error is None and own == latest[name]:
+            # The number of that name may follow from others of the record.
+            if error is None and (own == latest[name] or (own is None and record.score(name) is not None)):
                 continue
             key = name, "" if error is None else error.message, own or 0
             groups.setdefault(key, MissingMetric(name, error, own, [])).cells.append(record)
@@ -103,13 +104,14 @@ def _marked(row: Row, table: Table, lacking: dict[str, int]) -> Row:
 
 
 def _cells(cells: Sequence[Record]) -> Iterator[str]:
-    places: dict[tuple[str, float, str], list[Record]] = {}
+    places: dict[tuple[str, str, str], list[Record]] = {}
     for record in cells:
-        places.setdefault((record.label, record.setting.imbalance_factor, record.setting.dataset), []).append(record)
+        place = place_text(record.setting.imbalance_factor, record.data)
+        places.setdefault((record.label, place, record.setting.dataset), []).append(record)
     lines = [
-        f"{escape(label)} at imbalance factor {factor_text(factor)} ({escape(dataset)}): {'seed' if len(runs) == 1 else 'seeds'} "
+        f"{escape(label)} at {place} ({escape(dataset)}): {'seed' if len(runs) == 1 else 'seeds'} "
         + ", ".join(str(record.setting.seed) for record in runs)
-        for (label, factor, dataset), runs in places.items()
+        for (label, place, dataset), runs in places.items()
     ]
     yield from lines[:LISTED]
     if len(lines) > LISTED:

@@ -21,7 +21,7 @@ from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
+from ltbench.leaderboard.tables.cell_text import place_text, reference_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -193,7 +193,8 @@ def _board(
         yield from _figures(board, None, figures)
         yield from _sections(board, analysis, figures)
     for table in board.tables:
-        yield from (f"### Imbalance factor {factor_text(table.factor or 1)}", "", _about(table), "")
+        place = place_text(table.factor or 1, table.data)
+        yield from (f"### {place[0].upper()}{place[1:]}", "", _about(table), "")
         yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
         yield from more_lines(table, failures)
         yield from _figures(board, table.factor, figures)
@@ -257,7 +258,7 @@ def _about(table: Table) -> str:
 
 def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     cells = [
-        f"{escape(label)} at imbalance factor {factor_text(factor)} ({escape(board.dataset)}): "
+        f"{escape(label)} at {_place(board, factor)} ({escape(board.dataset)}): "
         + ", ".join(f"seed {seed}" if subset == seed else f"subset {subset} seed {seed}" for subset, seed in runs)
         for board in boards
         for label, factor, runs in board.missing
@@ -276,6 +277,11 @@ def _missing(facts: SuiteFacts, boards: Sequence[Board]) -> list[str]:
     return lines
 
 
+def _place(board: Board, factor: float) -> str:
+    data = next((table.data for table in board.tables if table.factor == factor), {})
+    return place_text(factor, data)
+
+
 def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     if not failures:
         return []
@@ -283,7 +289,7 @@ def _failures(failures: Sequence[FailureGroup]) -> list[str]:
     for number, failure in enumerate(failures, 1):
         first, *others = failure.cells
         cells = [
-            f"- `{cell.id}` {escape(cell.label)}, imbalance factor {factor_text(cell.setting.imbalance_factor)}, "
+            f"- `{cell.id}` {escape(cell.label)}, {place_text(cell.setting.imbalance_factor, cell.data)}, "
             f"seed {cell.setting.seed}"
             for cell in (first, *others[: LISTED - 1])
         ]

@@ -8,7 +8,7 @@ from ltbench.leaderboard.page.claim_counts import count_claims
 from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SMALLER, WITHIN
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import factor_text, reference_text
+from ltbench.leaderboard.tables.cell_text import factor_text, place_text, reference_text
 from ltbench.leaderboard.tables.markdown import escape, plain_table, table_lines
 from ltbench.leaderboard.tables.table import Board
 
@@ -28,9 +28,7 @@ def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -
     if title:
         yield from (f"**{escape(title)}**", "")
     yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
-    what = (
-        "at each imbalance factor (IF)" if table.factor is None else f"at imbalance factor {factor_text(table.factor)}"
-    )
+    what = "at each imbalance factor (IF)" if table.factor is None else f"at {place_text(table.factor, table.data)}"
     yield (
         f"{escape(table.ranking.column.full_title)} in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
         f"{escape(reference_text(table.reference))}, `*` where it is significant; # is the rank, one plus the rows that are "

@@ -17,7 +17,7 @@ from ltbench.leaderboard.tables.cell_text import (
     NONE,
     TextColumn,
     columns,
-    factor_text,
+    place_text,
     reference_text,
     shown_in,
 )
@@ -87,7 +87,7 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
     from rich.table import Table as Grid
     from rich.text import Text
 
-    title = "all imbalance factors (IF)" if table.factor is None else f"imbalance factor {factor_text(table.factor)}"
+    title = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     candidates = [*columns(table), *shown_in(table, "folded")]
     runs_text, candidates = _without_constant_columns(table, candidates)
     shown = fit_columns(candidates, width)

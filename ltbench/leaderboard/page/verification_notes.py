@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.comparability import BoardKey
@@ -57,7 +57,7 @@ def withdrawn_lines(notes: VerificationNotes) -> list[str]:
     if not notes.withdrawn:
         return []
     lines = [
-        f"- `{record.id}` {escape(record.label)}, imbalance factor {factor_text(record.setting.imbalance_factor)}, "
+        f"- `{record.id}` {escape(record.label)}, {place_text(record.setting.imbalance_factor, record.data)}, "
         f"seed {record.setting.seed}: {escape(reason)}"
         for record, reason in notes.withdrawn
     ]

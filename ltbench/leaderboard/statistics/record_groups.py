@@ -51,6 +51,11 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         """The imbalance factors of the records, lowest first."""
         return sorted({record.setting.imbalance_factor for record in self.records})
 
+    def data_at(self, factor: float | None) -> Spec:
+        """Return the data of the records at a factor, as class counts; empty for all factors together."""
+        found = (record.data for record in self.records if record.setting.imbalance_factor == factor)
+        return next((data for data in found if data), {})
+
     def ok_count(self, factor: float | None = None) -> int:
         """Return the number of ok records, at one imbalance factor or at all."""
         return sum(r.status == "ok" and factor in (None, r.setting.imbalance_factor) for r in self.records)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
@@ -15,6 +18,7 @@ from ltbench.technique import written
 MISSING = "–"
 LIKE_BEST = "≈"
 NONE = "n/a"
+OWN_COUNTS = "the data set's own class counts"
 FAILED = "FAILED"
 DELTA = "Δ"
 _TITLE = 24
@@ -138,6 +142,16 @@ def half_text(estimate: Estimate, unit: Unit = "percent") -> str:
 def factor_text(factor: float) -> str:
     """Return an imbalance factor as headings write it: `100`, `12.5`."""
     return written(factor)
+
+
+def place_text(factor: float, data: Mapping[str, Any]) -> str:
+    """Return the place of a table or record in words: `imbalance factor 100`, or that its data set keeps its own counts.
+
+    data: of a record. Every profile that makes an imbalance makes none at factor 1, so classes of unequal size are as
+    the data set has them.
+    """
+    counts = data.get("counts") or [0]
+    return OWN_COUNTS if factor == 1 and max(counts) != min(counts) else f"imbalance factor {factor_text(factor)}"
 
 
 def _names(table: Table) -> TextColumn:

@@ -47,6 +47,7 @@ _UPRIGHT = (
 """What makes an image of EXIF orientation 2, 3, ... 8 upright."""
 _IN_MEMORY = 1 << 28
 """Arrays of more bytes are mapped from a temporary file."""
+_OF_THE_IMAGE = (UserWarning, RuntimeWarning)
 _LISTED = 5
 _ENOUGH = 20
 """Reading ends after so many files that cannot be read."""
@@ -107,7 +108,7 @@ class Readings(msgspec.Struct):
             for key, text in _SENTENCES.items()
             if (number := self.images[key])
         ]
-        if self.images["deep"] and not rules.white and self.deepest < 65535 / 2:
+        if self.images["deep"] and not rules.white and 0 < self.deepest < 65535 / 2:
             lines.append(
                 f"the highest 16-bit value is {self.deepest:g} of 65535, so the images are dark: "
                 f"white={2 ** int(self.deepest).bit_length() - 1} uses the whole range"
@@ -129,7 +130,8 @@ def formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    return tuple(name for name in Image.OPEN if name not in _NOT_DECODED)
+    # Formats that are known by their first bytes are tried before those that are not.
+    return tuple(sorted(set(Image.OPEN) - _NOT_DECODED, key=lambda name: (Image.OPEN[name][1] is None, name)))
 
 
 @cache
@@ -179,7 +181,8 @@ def decode(files: Sequence[Path], into: Bytes, rules: Rules, met: Readings) -> N
 
 def _error(refused: Sequence[tuple[Path, _Refused]]) -> DataError:
     (first, why), *others = refused
-    more = f", nor can {len(others)} others" + " or more" * (len(refused) == _ENOUGH) if others else ""
+    number = "1 other" if len(others) == 1 else f"{len(others)} others"
+    more = f", nor can {number}" + " or more" * (len(refused) == _ENOUGH) if others else ""
     listed = "; ".join(f"{plain(str(file))}: {text}" for file, text in others[: _LISTED - 1])
     return DataError(
         f"{plain(str(first))} cannot be read as an image{more}",
@@ -206,9 +209,12 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
                 square = _square(_bytes(image, opened.format or "", rules, met), rules.size)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         # Pillow raises any of these for a corrupt file.
-        detail = str(error).replace(repr(os.fspath(file)), "the file")
+        if file.is_file() and not file.stat().st_size:
+            raise _Refused("it is empty") from error
+        detail = str(error).replace(f" {os.fspath(file)!r}", "")
         raise _Refused(f"{type(error).__name__}: {plain(detail)}") from error
-    met.warned.update({plain(str(one.message)) for one in warned})
+    # Other categories, such as an unclosed file of another thread, are not about the image.
+    met.warned.update({plain(str(one.message)) for one in warned if issubclass(one.category, _OF_THE_IMAGE)})
     return square
 
 

@@ -187,9 +187,10 @@ def _digest(listing: Listing, label: str) -> str:
 
 def _read(file: Path) -> DatasetInfo | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=DatasetInfo)
+        info = msgspec.json.decode(file.read_bytes(), type=DatasetInfo)
     except (OSError, msgspec.DecodeError):
         return None
+    return info if info.report is not None else None
 
 
 def _write(file: Path, info: DatasetInfo) -> None:

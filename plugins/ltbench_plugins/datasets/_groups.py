@@ -77,7 +77,8 @@ def _read(table: Path) -> dict[str, str]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the table of groups {plain(str(table))} cannot be read", why=str(error)) from None
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(f"the table of groups {plain(str(table))} cannot be read", why=why or "") from None
     head = text.partition("\n")[0]
     delimiter = max("\t;,", key=head.count) if table.suffix.lower() == ".csv" else "\t"
     rows: dict[str, str] = {}

@@ -15,10 +15,14 @@ from ltbench_plugins.datasets._names import plain
 _LISTED = 5
 
 
-def split_folders(children: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """Return the folders with one of the names, in any case, that hold folders; in the order of the names."""
+def split_folders(children: Sequence[Path], names: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """Return the folders with one of the names, in any case and in the order of the names: with folders, and without.
+
+    One without folders may be a class of that name.
+    """
     found = [path for name in names for path in children if path.name.casefold() == name]
-    return [path for path in found if subfolders(path)]
+    flat = [path for path in found if not subfolders(path)]
+    return [path for path in found if path not in flat], flat
 
 
 def check_names(split: Sequence[Path], folder: Path) -> None:
@@ -34,7 +38,7 @@ def unused(children: Sequence[Path], used: Collection[Path]) -> list[str]:
     """Return a remark on the folders beside those that are read."""
     others = [f"{plain(path.name)}/" for path in children if path not in used]
     read = " and ".join(f"{plain(path.name)}/" for path in used)
-    return [f"only {read} are read, not {_listed(others)}"] if others and read else []
+    return [f"not read, beside {read}: {_listed(others)}"] if others and read else []
 
 
 def wrapped(folder: Path) -> Path | None:

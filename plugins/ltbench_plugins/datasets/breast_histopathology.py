@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
-from ltbench_plugins.datasets._files import LeftOut, find_images, subfolders
+from ltbench_plugins.datasets._files import LeftOut, find_images, one_each, subfolders
 from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find
 from ltbench_plugins.datasets._names import plain, shuffled
 
@@ -35,6 +36,7 @@ class BreastHistopathology(Folders, frozen=True):
 
     name = "breast_histopathology"
     augment = "flip"
+    profile = "natural"
     licence = "as Kaggle states it"
     home = HOME
 
@@ -56,7 +58,8 @@ class BreastHistopathology(Folders, frozen=True):
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
         skipped: dict[tuple[int, str], LeftOut] = {}
-        patients = {path.name: items for path in subfolders(folder) if (items := _patches(path, skipped))}
+        each = one_each(subfolders(folder), "patients")
+        patients = {name: items for name, path in each.items() if (items := _patches(path, skipped))}
         if len(patients) < 2:
             raise self._missing(folder, f"it has {len(patients)} patients, and a split needs two")
         number = min(max(round(self.test_fraction * len(patients)), 1), len(patients) - 1)
@@ -82,7 +85,7 @@ class BreastHistopathology(Folders, frozen=True):
             train=train,
             test=test,
             skipped=[Skipped(label, CLASSES[label], part) for (label, _), part in sorted(skipped.items())],
-            notes=[f"{len(patients) - number} patients for training, {number} others for testing"],
+            notes=[f"patients: {len(patients) - number} for training, {number} for testing"],
         )
 
     def _folder(self, root: Path) -> Path:
@@ -125,7 +128,7 @@ def _patches(patient: Path, skipped: dict[tuple[int, str], LeftOut]) -> list[Ite
     for label in range(len(CLASSES)):
         if not (folder := patient / str(label)).is_dir():
             continue
-        found = find_images(folder)
+        found = find_images(folder, [os.path.realpath(patient.parent)])
         for part in found.left_out:
             example = f"{plain(patient.name)}/{label}/{part.example}"
             skipped.setdefault((label, part.reason), LeftOut(part.reason, 0, example)).number += part.number

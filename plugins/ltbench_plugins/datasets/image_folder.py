@@ -101,9 +101,21 @@ class ImageFolder(Folders, frozen=True):
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
         children = subfolders(folder)
-        train, tests = split_folders(children, TRAIN_NAMES), split_folders(children, TEST_NAMES)
+        (train, flat_train), (tests, flat_tests) = (
+            split_folders(children, names) for names in (TRAIN_NAMES, TEST_NAMES)
+        )
         for split in (train, tests):
             check_names(split, folder)
+        flat: list[Path] = []
+        if not train and (tests or flat_tests):
+            flat = flat_train
+        elif train and not tests and not self.test_fraction:
+            flat = flat_tests
+        if flat:
+            raise DataError(
+                f"{plain(str(flat[0]))} has no folders; expected one for each class",
+                fix=f"{flat[0].name}/CLASS/IMAGE" + f", or {self._with(test_fraction=0.2)}" * bool(train),
+            )
         if train and tests:
             if self.test_fraction:
                 raise DataError(
@@ -208,7 +220,7 @@ class ImageFolder(Folders, frozen=True):
         for item in items:
             members.setdefault(group_of[item.path], []).append(item.label)
         drawn = draw_groups(members, self.test_fraction, self.split_seed)
-        notes.append(f"{len(members) - len(drawn):,} groups for training, {len(drawn):,} others for testing")
+        notes.append(f"groups: {len(members) - len(drawn):,} for training, {len(drawn):,} for testing")
         return {item.path for item in items if group_of[item.path] in drawn}
 
     def _listing(
@@ -221,7 +233,7 @@ class ImageFolder(Folders, frozen=True):
                 why="no class has two images" + " of different groups" * bool(self.groups)
                 if self.test_fraction
                 else "",
-                fix="put images into test/CLASS/" if not self.test_fraction else "more images, or train/ and test/",
+                fix="more images, or train/ and test/" if self.test_fraction else "put images into test/CLASS/",
             )
         return Listing(
             folder=folder,

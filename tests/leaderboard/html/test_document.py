@@ -236,3 +236,20 @@ def test_a_lead_within_noise_is_none() -> None:
 def test_one_run_of_each_tells_nothing() -> None:
     assert "Each combination has one run" in said({"baseline": [0.0], "mixup": [0.1]}).others
     assert "nothing can be compared" in said({"baseline": [0.0, 0.1]}).others
+
+
+def test_the_first_cost_counts_passes_which_no_machine_changes() -> None:
+    """Two hundred test images in each of ten classes; tta predicts each twice, an ensemble of two trains twice."""
+    cost = {"samples": 1000, "macs": 50, "train_seconds": 9.0}
+    records = [
+        record(cost=cost),
+        record({"view": "tta"}, cost=cost | {"macs": 100, "train_seconds": 1.0}),
+        record({"ensemble": "stacking"}, cost=cost | {"samples": 2000, "macs": 100}),
+        record({"mix": "mixup"}, cost={"train_seconds": 5.0}),
+    ]
+    content = report_content(loaded(records))
+    assert content.core["costs"][0]["cost"] == "passes"
+    table = content.core["boards"][0]["tables"][0]
+    labels = [content.core["combinations"][number]["label"] for number in table.combinations]
+    costs = dict(zip(labels, table.costs["passes"], strict=True))
+    assert costs == {"baseline": 5000, "tta": 7000, "stacking": 10_000, "mixup": None}

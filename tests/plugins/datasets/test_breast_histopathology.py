@@ -104,6 +104,16 @@ def test_files_that_are_no_patches_are_left_out(root: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_link_brings_no_patch_of_another_patient(root: Path) -> None:
+    before = BreastHistopathology().info(root)
+    other = root / "idc" / "10000" / "0" / "10000_idx5_x0_y1_class0.png"
+    (root / "idc" / "10001" / "0" / "10001_idx5_x99_y1_class0.png").symlink_to(other)
+    assert BreastHistopathology().info(root).fingerprint == before.fingerprint
+    (root / "idc" / "10099").symlink_to("10000")
+    with pytest.raises(DataError, match="two patients are one folder: '10000' and '10099'"):
+        BreastHistopathology().info(root)
+
+
 def test_a_patch_in_the_wrong_class_is_named(root: Path) -> None:
     file = patch(root / "idc", "10003", 0, 9, name="10003_idx5_x9_y1_class1.png")
     with pytest.raises(DataError, match="is in the folder of class 0") as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from ltbench.errors import DataError
 from ltbench_plugins.datasets import _decode
@@ -170,7 +170,7 @@ def test_an_opaque_image_with_alpha_is_as_one_without(tmp_path: Path) -> None:
 # --- colours, orientation, frames ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("YCbCr", "a.tif"), ("P", "a.png"),
+@pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("P", "a.png"),
                                             ("P", "a.gif"), ("RGB", "a.bmp"), ("RGB", "a.ppm")])  # fmt: skip
 def test_colours_are_kept_whatever_the_mode(tmp_path: Path, mode: str, name: str) -> None:
     options = {"quality": 100} if name.endswith("jpg") else {}
@@ -186,7 +186,7 @@ def test_a_mode_without_a_conversion_is_refused(tmp_path: Path) -> None:
         read(file)
 
 
-FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if features.check("avif") else [])]
+FORMATS = ["jpg", "png", "tif", "webp", *(["avif"] if ".avif" in _decode.endings() else [])]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

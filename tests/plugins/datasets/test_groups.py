@@ -48,7 +48,7 @@ def test_no_group_is_on_both_sides_and_each_class_is_on_both(root: Path, groups:
     assert not patients(listing.train) & patients(listing.test)
     assert len(patients(listing.test)) in range(2, 5)
     assert {item.label for item in listing.test} == {item.label for item in listing.train} == {0, 1}
-    assert any("others for testing" in note for note in listing.notes)
+    assert any(note.startswith("groups: ") for note in listing.notes)
 
 
 def test_without_groups_patients_are_on_both_sides(root: Path) -> None:

@@ -220,7 +220,7 @@ def test_two_folders_for_one_split_are_refused(pets: Path) -> None:
 
 def test_folders_beside_the_splits_are_said(pets: Path) -> None:
     paint(pets / "val" / "cat" / "0.png")
-    assert "only train/ and test/ are read, not val/" in PETS.info(pets.parent).report.notes
+    assert "not read, beside train/ and test/: val/" in PETS.info(pets.parent).report.notes
 
 
 def test_train_alone_is_split_inside(pets: Path) -> None:
@@ -237,6 +237,25 @@ def test_test_alone_is_refused(pets: Path) -> None:
     for dataset in (PETS, SPLIT):
         with pytest.raises(DataError, match="has test/ and no train/"):
             dataset.info(pets.parent)
+
+
+@pytest.mark.parametrize("dataset", [PETS, SPLIT])
+def test_splits_without_folders_of_classes_are_no_classes(tmp_path: Path, dataset: ImageFolder) -> None:
+    for split in ("train", "test"):
+        for number in range(3):
+            paint(tmp_path / "pets" / split / f"{number}.png", 50 * number)
+    with pytest.raises(DataError, match="train has no folders; expected one for each class"):
+        dataset.info(tmp_path)
+
+
+def test_test_images_without_classes_are_refused_or_not_read(pets: Path) -> None:
+    for folder in ("cat", "dog"):
+        (pets / "test" / folder).rename(pets.parent / folder)
+    paint(pets / "test" / "0.png")
+    with pytest.raises(DataError, match="test has no folders") as error:
+        PETS.info(pets.parent)
+    assert "test_fraction=0.2" in error.value.fix
+    assert "not read, beside train/: test/" in SPLIT.info(pets.parent).report.notes
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

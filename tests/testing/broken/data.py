@@ -53,7 +53,15 @@ def mean_of_bytes(self, root):
     return msgspec.structs.replace(INFO, mean=(127.5,))
 
 
-@breaks("default_augmentation_exists")
+@breaks("defaults_exist")
+class UnknownProfile(SoundData, frozen=True):
+    """Misspell its profile. Source: none."""
+
+    name = "unknown_profile"
+    profile = "naturally"
+
+
+@breaks("defaults_exist")
 class UnknownAugment(SoundData, frozen=True):
     """Misspell its augmentation. Source: none."""
 
@@ -102,3 +110,11 @@ def rising(self, available, imbalance_factor):
 def one_factor(self, available, imbalance_factor):
     """Know one imbalance alone."""
     return SoundProfile.counts(self, available, 10.0)
+
+
+@breaks("keeps_all_is_true")
+class KeepsSome(SoundProfile, frozen=True):
+    """Say that it keeps all. Source: none."""
+
+    name = "keeps_some"
+    keeps_all = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from typing import Annotated, ClassVar
 
@@ -179,6 +180,22 @@ def changed_logits(self, logits, labels, counts):
 def changed_counts(self, logits, labels, counts):
     """Clamp the class counts of everybody."""
     return nll(logits + counts.clamp_(min=1).log(), labels)
+
+
+@breaks("leaves_no_state_behind", Sound, "per_sample")
+def left_environment(self, logits, labels, counts):
+    """Set a variable for a library, and leave it set."""
+    os.environ["OMP_DYNAMIC"] = "false"
+    return nll(logits, labels)
+
+
+@breaks("leaves_no_state_behind", Sound, "per_sample")
+def left_error_state(self, logits, labels, counts):
+    """Silence numpy for everybody."""
+    import numpy as np
+
+    np.seterr(all="ignore")
+    return nll(logits, labels)
 
 
 @breaks("does_not_use_global_randomness", Sound, "per_sample")

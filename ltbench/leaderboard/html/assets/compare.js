@@ -31,7 +31,7 @@ function compareHead(one, chosen) {
   const single = board().tables.filter((each) => each.factor !== null);
   const pick = table().factor === null && single.length > 1
     ? select("Imbalance factor", single.map((each) => [each.factor, each.name]), one.factor, (value) => { state.compared = Number(value); drawCompare(); }, "compared")
-    : el("p", { class: "fine" }, `Imbalance factor ${one.name}`);
+    : el("p", { class: "fine" }, capitalised(one.place));
   return el("div", { class: "compare-head" }, pick, el("ul", { class: "chips", "aria-label": "Colours and markers" }, chosen.map(({ combination, slot }) => chip(combination, slot, false))));
 }
 

@@ -31,6 +31,7 @@ function plainTable(caption, head, rows) {
 }
 
 const pluralised = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** A number with at most `digits` significant digits, thousands set apart. */
 function short(number, digits = 3) {

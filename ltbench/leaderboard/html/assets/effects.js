@@ -11,7 +11,7 @@ function drawEffects() {
   }
   const sum = (name) => mine.find(({ techniques }) => techniques.length === 1 && techniques[0] === name)?.mean ?? 0;
   names.sort((a, b) => sum(b) - sum(a));
-  const where = factor === null ? "over all imbalance factors" : `at imbalance factor ${table().name}`;
+  const where = factor === null ? "over all imbalance factors" : `at ${table().place}`;
   body.replaceChildren(
     el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
       + "elsewhere, what a pair adds beyond the sum of the two. Bold where the 95 % interval leaves out zero."),

@@ -8,7 +8,7 @@ function drawTable() {
   const shown = state.whole ? rows : rows.slice(0, SHOWN_ROWS);
   const columns = shownColumns(one);
   const axis = plotAxis(one);
-  const caption = one.factor === null ? "All imbalance factors (IF)" : `Imbalance factor ${one.name}`;
+  const caption = capitalised(one.place);
   byId("table").replaceChildren(
     el("table", { class: "board-table" },
       el("caption", {}, el("span", { id: "table-caption" }, `${caption}: accuracies in %, ± half of the 95 % interval`)),

@@ -2,7 +2,7 @@
 
 function drawVerdict() {
   const { verdict, facts, factor } = table();
-  const where = factor === null ? "over all imbalance factors" : `at imbalance factor ${table().name}`;
+  const where = factor === null ? "over all imbalance factors" : `at ${table().place}`;
   if (!verdict.best) {
     byId("verdict").replaceChildren(el("p", {}, verdict.others));
     return;

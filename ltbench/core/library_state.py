@@ -1,0 +1,235 @@
+"""The state that numpy and torch keep for a process or thread: see `ltbench.core.process_state`.
+
+Nothing here imports them: a library that is not imported has no state.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
+from ltbench.core.state_part import Part
+
+_FLAGS = {
+    "torch.backends": ("fp32_precision",),
+    "torch.backends.cudnn": (
+        "enabled", "benchmark", "benchmark_limit", "deterministic", "allow_tf32", "fp32_precision",
+    ),
+    "torch.backends.cudnn.conv": ("fp32_precision",),
+    "torch.backends.cudnn.rnn": ("fp32_precision",),
+    "torch.backends.cuda.matmul": (
+        "allow_tf32", "allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction",
+        "allow_fp16_accumulation", "fp32_precision",
+    ),
+    "torch.backends.mkldnn": ("enabled", "deterministic", "allow_tf32", "fp32_precision"),
+    "torch.backends.mkldnn.conv": ("fp32_precision",),
+    "torch.backends.mkldnn.matmul": ("fp32_precision",),
+    "torch.backends.mkldnn.rnn": ("fp32_precision",),
+    "torch.backends.opt_einsum": ("enabled", "strategy"),
+    "torch.backends.quantized": ("engine",),
+    "torch.utils.deterministic": ("fill_uninitialized_memory",),
+}  # fmt: skip
+"""Attributes that are settings, by the object that has them. What a version of torch lacks is left out."""
+_SWITCHES = {
+    "cuda.enable_flash_sdp": "flash_sdp_enabled",
+    "cuda.enable_mem_efficient_sdp": "mem_efficient_sdp_enabled",
+    "cuda.enable_math_sdp": "math_sdp_enabled",
+    "cuda.enable_cudnn_sdp": "cudnn_sdp_enabled",
+    "cuda.allow_fp16_bf16_reduction_math_sdp": "fp16_bf16_reduction_math_sdp_allowed",
+}
+"""Of `torch.backends`: the function that sets, and the one beside it that reads."""
+
+
+# --- numpy -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def numpy_parts() -> tuple[Part, ...]:
+    """Return the parts of numpy's state."""
+    np: Any = sys.modules["numpy"]
+    handling = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+    return (
+        Part(
+            name="numpy's handling of the error", get=np.geterr, put=lambda before: np.seterr(**before), first=handling
+        ),
+        Part(name="numpy's call on errors", get=np.geterrcall, put=np.seterrcall, first=None, private=True),
+        Part(
+            name="numpy's printing of",
+            get=np.get_printoptions,
+            put=lambda before: np.set_printoptions(**before),
+        ),
+        Part(
+            name="numpy.random",
+            get=np.random.get_state,
+            put=np.random.set_state,
+            compared=False,
+        ),
+    )
+
+
+# --- torch -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def torch_parts() -> tuple[Part, ...]:
+    """Return the parts of torch's state."""
+    torch: Any = sys.modules["torch"]
+    return (*_settings(torch), *_flags(torch), *_modes(torch), *_hooks(), *_generators(torch))
+
+
+def _settings(torch: Any) -> tuple[Part, ...]:
+    return (
+        Part(
+            name="torch's default dtype",
+            get=torch.get_default_dtype,
+            put=torch.set_default_dtype,
+            first=torch.float32,
+        ),
+        Part(
+            name="torch's default device",
+            get=lambda: _default_device(torch),
+            put=torch.set_default_device,
+            first=None,
+        ),
+        Part(name="torch's grad mode", get=torch.is_grad_enabled, put=torch.set_grad_enabled, first=True),
+        # It ends with the object that began it, which only whoever holds it can end.
+        Part(name="torch's inference mode", get=torch.is_inference_mode_enabled, first=False),
+        Part(
+            name="torch's anomaly mode",
+            get=lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+            put=lambda before: torch.autograd.set_detect_anomaly(*before),
+            first=(False, True),
+        ),
+        Part(name="torch's number of threads", get=torch.get_num_threads, put=torch.set_num_threads),
+        Part(name="torch's number of threads between operations", get=torch.get_num_interop_threads),
+        Part(
+            name="torch's deterministic mode",
+            get=torch.get_deterministic_debug_mode,
+            put=torch.set_deterministic_debug_mode,
+            first=0,
+        ),
+        Part(
+            name="torch's precision of matrix products",
+            get=torch.get_float32_matmul_precision,
+            put=torch.set_float32_matmul_precision,
+            first="highest",
+        ),
+        Part(
+            name="whether torch repeats warnings",
+            get=torch.is_warn_always_enabled,
+            put=torch.set_warn_always,
+            first=False,
+        ),
+        Part(
+            name="how torch shares tensors between processes",
+            get=torch.multiprocessing.get_sharing_strategy,
+            put=torch.multiprocessing.set_sharing_strategy,
+        ),
+        Part(
+            name="torch's printing of",
+            get=lambda: dict(vars(sys.modules["torch._tensor_str"].PRINT_OPTS)),
+            put=lambda before: vars(sys.modules["torch._tensor_str"].PRINT_OPTS).update(before),
+        ),
+    )
+
+
+def _default_device(torch: Any) -> str | None:
+    # Not `get_default_device`: a default that is set to what it was without is a mode that is left behind, too.
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # noqa: SLF001
+    return None if context is None else str(context.device)
+
+
+def _flags(torch: Any) -> tuple[Part, ...]:
+    parts = []
+    for path, names in _FLAGS.items():
+        owner = torch
+        for step in path.split(".")[1:]:
+            owner = getattr(owner, step, None)
+        for name in names:
+            if hasattr(owner, name):
+                get, put = partial(getattr, owner, name), partial(setattr, owner, name)
+                parts.append(Part(name=f"{path}.{name}", get=get, put=put))
+    for setter, getter in _SWITCHES.items():
+        module, _, name = setter.rpartition(".")
+        owner = getattr(torch.backends, module)
+        if hasattr(owner, name):
+            parts.append(
+                Part(name=f"torch.backends.{module}.{getter}", get=getattr(owner, getter), put=getattr(owner, name))
+            )
+    return tuple(parts)
+
+
+def _modes(torch: Any) -> tuple[Part, ...]:
+    from torch.utils import _python_dispatch
+
+    functions, dispatch = torch.overrides, _python_dispatch
+    parts = [
+        _stack("torch's modes of functions", functions._get_current_function_mode_stack, functions._pop_mode),  # noqa: SLF001
+        _stack("torch's modes of dispatch", dispatch._get_current_dispatch_mode_stack, dispatch._pop_mode),  # noqa: SLF001
+    ]
+    parts += [
+        Part(
+            name=f"torch's autocast on {device}",
+            get=partial(_autocast, torch, device),
+            put=partial(_put_autocast, torch, device),
+        )
+        for device in ("cpu", "cuda")
+    ]
+    cache_name = "torch's cache of autocast"
+    get, put = torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled
+    parts.append(Part(name=cache_name, get=get, put=put, first=True))
+    return tuple(parts)
+
+
+def _autocast(torch: Any, device: str) -> tuple[bool, Any]:
+    return torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+
+
+def _put_autocast(torch: Any, device: str, before: tuple[bool, Any]) -> None:
+    torch.set_autocast_enabled(device, before[0])
+    torch.set_autocast_dtype(device, before[1])
+
+
+def _stack(name: str, get: Callable[[], list[Any]], pop: Callable[[], object]) -> Part:
+    def put(before: list[Any]) -> None:
+        while len(get()) > len(before):
+            pop()
+
+    return Part(name=name, get=lambda: list(get()), put=put, first=[], private=True)
+
+
+def _hooks() -> tuple[Part, ...]:
+    """Return the dictionaries of hooks that act on every module or optimizer."""
+    parts = []
+    for module in ("torch.nn.modules.module", "torch.optim.optimizer"):
+        owner = sys.modules.get(module)
+        for name, value in vars(owner).items() if owner else ():
+            if name.startswith("_global_") and isinstance(value, dict):
+                parts.append(
+                    Part(
+                        name=f"the hooks in {module}.{name}",
+                        get=partial(dict, value),
+                        put=partial(_put_hooks, value),
+                        first={},
+                    )
+                )
+    return tuple(parts)
+
+
+def _put_hooks(hooks: dict[Any, Any], before: Mapping[Any, Any]) -> None:
+    hooks.clear()
+    hooks.update(before)
+
+
+def _generators(torch: Any) -> tuple[Part, ...]:
+    return (
+        Part(name="torch's generator", get=torch.get_rng_state, put=torch.set_rng_state, compared=False),
+        Part(
+            name="torch's generators of GPUs",
+            get=lambda: torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None,
+            put=lambda before: before is None or torch.cuda.set_rng_state_all(before),
+            compared=False,
+        ),
+    )

@@ -1,0 +1,73 @@
+"""Tables of commands fit the window."""
+
+from __future__ import annotations
+
+import pytest
+from support import call
+
+from ltbench.cli.output import print_table, print_wrapped
+
+HEAD = ["name", "kind", "notes", "about"]
+ROWS = [
+    ["a", "x", "n" * 30, "one two three four five six seven eight nine ten eleven twelve"],
+    ["long-name", "y", "", "short"],
+    ["b", "z", "n", ""],
+]
+
+
+def printed(capsys: pytest.CaptureFixture[str], width: int | None, monkeypatch: pytest.MonkeyPatch, **options) -> str:
+    monkeypatch.setenv("COLUMNS", str(width or ""))
+    print_table(HEAD, ROWS, **options)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+def test_no_line_is_longer_than_the_window_and_nothing_of_the_last_column_is_lost(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(capsys, width, monkeypatch, optional=["notes"]).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+    assert [word for word in " ".join(lines).split() if word in ROWS[0][3].split()] == ROWS[0][3].split()
+
+
+def test_the_last_column_continues_below_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = printed(capsys, 60, monkeypatch, optional=["notes"])
+    assert text.splitlines()[:4] == [
+        "name       kind  about",
+        "---------  ----  -------------------------------------------",
+        "a          x     one two three four five six seven eight",
+        "                 nine ten eleven twelve",
+    ]
+
+
+def test_columns_that_do_not_fit_beside_each_other_are_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert printed(capsys, 40, monkeypatch).splitlines()[5:9] == [
+        "a          x",
+        "    nnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+        "    one two three four five six seven",
+        "    eight nine ten eleven twelve",
+    ]
+
+
+def test_a_pipe_has_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed(capsys, None, monkeypatch, optional=["notes"]).splitlines()
+    assert len(lines) == 2 + len(ROWS)
+    assert lines[2].endswith(ROWS[0][3])
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("command", [["list"], ["check", "tta"]])
+def test_commands_fit_the_window(command: list[str], width: int) -> None:
+    lines = call(*command, width=width).output.splitlines()
+    assert max(map(len, lines)) <= width, [line for line in lines if len(line) > width]
+
+
+def test_a_paragraph_fits_the_window(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    print_wrapped("seen  one two three four", indent=" " * 6)
+    assert capsys.readouterr().out == "seen  one two three\n      four\n"

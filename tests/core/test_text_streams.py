@@ -1,0 +1,67 @@
+"""Output under encodings that lack characters of it: spelled with others, never an error."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import import_path_env
+
+from ltbench.cli.output import print_json
+from ltbench.core.text_streams import spell_what_cannot_be_encoded
+
+SPOKEN = "1.0 ± 0.2, Δ −0.5 × 3 … ≈ é 日"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("utf-8", SPOKEN),
+        ("cp1252", "1.0 ± 0.2, diff. -0.5 × 3 … ~ é ?"),
+        ("ascii", "1.0 +- 0.2, diff. -0.5 x 3 ... ~ e ?"),
+        ("latin-1", "1.0 ± 0.2, diff. -0.5 × 3 ... ~ é ?"),
+    ],
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_an_encoding_lacks_is_spelled(stream, encoding, expected, monkeypatch) -> None:
+    written = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, stream, written)
+    spell_what_cannot_be_encoded()
+    print(SPOKEN, end="", file=written, flush=True)
+    assert written.buffer.getvalue().decode(encoding) == expected
+
+
+def test_a_choice_of_the_user_how_to_write_them_stays(monkeypatch) -> None:
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="xmlcharrefreplace")
+    monkeypatch.setattr(sys, "stdout", written)
+    spell_what_cannot_be_encoded()
+    print("±", end="", flush=True)
+    assert written.buffer.getvalue() == b"&#177;"
+
+
+def test_json_keeps_every_character(monkeypatch) -> None:
+    written = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", written)
+    print_json({"ä 日": "😀\n±"})
+    written.flush()
+    assert json.loads(written.buffer.getvalue()) == {"ä 日": "😀\n±"}
+
+
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+@pytest.mark.parametrize("command", ["leaderboard tiny", "list", "show quick", "data", "export --format csv"])
+def test_commands_print_in_every_encoding(command: str, env: dict[str, str], trained: Path) -> None:
+    options = {"leaderboard": ["--leaderboards", "leaderboards"], "export": ["leaderboards/tiny"]}
+    words = command.split()
+    done = subprocess.run(
+        [sys.executable, "-m", "ltbench", *words, *options.get(words[0], [])],
+        env=os.environ | import_path_env() | env, cwd=trained, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
