@@ -45,7 +45,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     Raises `UnknownName` if there is no such local page, and `UsageError` if the published page has cells of another
     suite and is not replaced.
     """
-    from ltbench.cli.running.page_of_run import SUITE_FILE
+    from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
     from ltbench.records import verifications
     from ltbench.records.locations import LOCAL, published
@@ -55,7 +55,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
 
     name = name.removeprefix(f"{LOCAL}/")
     source, target = leaderboards / LOCAL / name, leaderboards / name
-    if not name or not (source / FILE).is_file():
+    if not NAME.fullmatch(name) or not (source / FILE).is_file():
         raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
                              where=str(source.parent))  # fmt: skip
     if name == LOCAL:

@@ -127,7 +127,7 @@ def command(
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
-        print_json(_facts(result, damaged()))
+        print_json(_facts(result, damaged()) | {"page": str(page.file) if page.file.is_file() else None})
     elif result.shown is not None:
         _show(result.shown, result.published)
     elif page.file.is_file() and options.sharing:
