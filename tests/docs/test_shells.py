@@ -48,7 +48,7 @@ def heard(shell: str, text: str, folder: Path) -> str:
     for line in joined.splitlines():
         subprocess.run([shutil.which(shell), "-c", line], cwd=folder, env={"PATH": str(programs), "HOME": str(folder)},
                        capture_output=True, stdin=subprocess.DEVNULL, check=False)  # fmt: skip
-    return log.read_text().replace(str(folder), "HERE")
+    return log.read_text().replace(str(folder), "FOLDER")
 
 
 def test_every_command_has_the_same_arguments_in_bash_and_zsh(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def _become(command: str, words: list[str], folder: str, environment: dict[str, 
     for file in [file for path in sys.path if path for file in Path(path).glob("*.editable")]:
         sys.path.insert(0, file.read_text())
     sys.argv = [command, *words]
+    # The pipes of the page took the place of the files below the old streams, which a command may configure.
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     code: object = 0
     try:
         if command == "ltbench":
