@@ -84,6 +84,12 @@ def photos() -> list[str]:
     ]
 
 
+def photos_elsewhere() -> list[str]:
+    options = photos()
+    Path(os.environ["LTBENCH_DATA"]).rename("my data")
+    return [*options, "--data-root", "my data"]
+
+
 def plugin_file() -> list[str]:
     folder = Path("my plug-ins")
     folder.mkdir()
@@ -107,6 +113,7 @@ def edited_copy() -> list[str]:
 RUNS: dict[str, Callable[[], list[str]]] = {
     "a suite of one's own at an odd place": own_suite,
     "photos at an odd place": photos,
+    "photos under another data root": photos_elsewhere,
     "a plugin file in a folder": plugin_file,
     "a suite of a plugin file": suite_of_a_plugin_file,
     "an edited copy of a suite": edited_copy,

@@ -199,7 +199,7 @@ def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:
-                yield f"max{value}", f"at most {value} techniques"
+                yield f"max{value}", f"at most {value} technique{'s' * (value != 1)}"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
             case "metric":
