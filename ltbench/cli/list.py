@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def _catalogue(
         click.echo(f"{update} {'updated' if changed else 'is up to date'}", err=True)
     elif check:
         option = "--no-plugins " if builtin_only else ""
-        technique_tables.check(check, registry, f"ltbench list {option}--update {check}")
+        technique_tables.check(check, registry, f"ltbench list {option}--update {shlex.quote(str(check))}")
         click.echo(f"{check} is up to date", err=True)
     else:
         click.echo("\n".join(technique_tables.markdown(registry, stage)).strip())

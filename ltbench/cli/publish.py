@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option
+from ltbench.cli.options import leaderboards_option, leaderboards_words
 from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     Raises `UnknownName` if there is no such local page, and `UsageError` if the published page has cells of another
     suite and is not replaced.
     """
-    from ltbench.cli.running.page_of_run import SUITE_FILE
+    from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
     from ltbench.records import verifications
     from ltbench.records.locations import LOCAL, published
@@ -54,7 +55,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
 
     name = name.removeprefix(f"{LOCAL}/")
     source, target = leaderboards / LOCAL / name, leaderboards / name
-    if not name or not (source / FILE).is_file():
+    if not NAME.fullmatch(name) or not (source / FILE).is_file():
         raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
                              where=str(source.parent))  # fmt: skip
     if name == LOCAL:
@@ -65,7 +66,7 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         if not is_replaced:
             raise UsageError(
                 f"{target} has cells of another suite or recipe", where=before.command,
-                why="the two pages would be mixed", fix=f"ltbench publish {name} --replace",
+                why="the two pages would be mixed", fix=shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)]),
             )  # fmt: skip
         old = _only_withdrawn(old)
     merged = _merged(old, content, is_replaced=is_replaced)
@@ -95,7 +96,8 @@ def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> Records
 
     # What one of the pages withdraws is withdrawn on both.
     invalidations = [*old.invalidations, *new.invalidations]
-    pages = [records_file(page.all_records, invalidations) for page in (old, new)]
+    known = records_file([*old.all_records, *new.all_records], invalidations).withdrawn
+    pages = [records_file(page.all_records, invalidations, withdrawn_elsewhere=known) for page in (old, new)]
     withdrawn = [record for page in pages for record in page.withdrawn]
     return records_file([*merge(pages[0].records, pages[1].records, replace=is_replaced), *withdrawn], invalidations)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import dropped_lines
@@ -114,6 +115,9 @@ def command(
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
     page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
+    # Own images are found again only where they are; the folder of the environment is the reader's own.
+    if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
+        page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
     if is_published:
         check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
     with (
@@ -127,7 +131,7 @@ def command(
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
-        print_json(_facts(result, damaged()))
+        print_json(_facts(result, damaged()) | {"page": str(page.file) if page.file.is_file() else None})
     elif result.shown is not None:
         _show(result.shown, result.published)
     elif page.file.is_file() and options.sharing:

@@ -7,6 +7,7 @@ A suite's folder has `records.jsonl` and `suite.json`, the source, and `README.m
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = Fals
 
     replace: whether a new record replaces one of the same cell that another type of machine has made.
     """
-    fresh = records_file(new, old.invalidations)
+    fresh = records_file(new, old.invalidations, withdrawn_elsewhere=old.withdrawn)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
     return records_file([*merge(old.records, fresh.records, replace=replace), *withdrawn], old.invalidations)
 
@@ -176,9 +177,10 @@ def check(root: Path, readme: Path | None = None, refresh: Refresh | None = None
     if stale:
         names = ", ".join(display_path(path) for path, _ in stale)
         command = f"ltbench leaderboard --update{'' if refresh is None else ' --from-suites'}"
-        command += "" if root == Path("leaderboards") else f" --leaderboards {display_path(root)}"
-        command += "" if readme is None or readme == Path("README.md") else f" --readme {display_path(readme)}"
-        raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=command)
+        options = [] if root == Path("leaderboards") else ["--leaderboards", display_path(root)]
+        options += [] if readme is None or readme == Path("README.md") else ["--readme", display_path(readme)]
+        fix = shlex.join([*command.split(), *options])
+        raise OutOfDate(f"differs from the records: {names}\n{diff_text(stale)}", fix=fix)
     return [path for path, _ in files]
 
 

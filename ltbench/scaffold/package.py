@@ -146,7 +146,9 @@ def run_command(parts: Sequence[Part]) -> str:
     words += ["--max-techniques 0"] if not suite and not combined else []
     words += ["--seeds 3"] if metric and not suite and not combined else []
     words += [f"--executor {executor[0]}"] if executor else []
-    words += [f"&& ltbench export {suite[0] if suite else 'quick'} | grep {metric[0]}"] if metric else []
+    if metric:
+        words += [] if suite else [f"--name {metric[0]}"]
+        words += [f"&& ltbench export {suite[0] if suite else metric[0]} | grep {metric[0]}"]
     return " ".join(words)
 
 

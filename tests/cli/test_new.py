@@ -73,8 +73,14 @@ def test_it_prints_the_next_three_commands_ready_to_paste(here: Path) -> None:
     [
         ("loss new_loss sampler new_sampler", "ltbench run --plugins new_loss,new_sampler"),
         ("dataset new_images", "ltbench run --plugins new_images"),
-        ("metric new_metric", "ltbench run --max-techniques 0 --seeds 3 && ltbench export quick | grep new_metric"),
-        ("loss new_loss metric new_metric", "ltbench run --plugins new_loss && ltbench export quick | grep new_metric"),
+        (
+            "metric new_metric",
+            "ltbench run --max-techniques 0 --seeds 3 --name new_metric && ltbench export new_metric | grep new_metric",
+        ),
+        (
+            "loss new_loss metric new_metric",
+            "ltbench run --plugins new_loss --name new_metric && ltbench export new_metric | grep new_metric",
+        ),
         ("suite new_suite", "ltbench run --suite new_suite"),
         ("suite new_suite loss new_loss", "ltbench run --suite new_suite"),
         ("executor new_executor", "ltbench run --max-techniques 0 --executor new_executor"),

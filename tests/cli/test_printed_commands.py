@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ import pytest
 from PIL import Image
 from support import call, import_path_env, loss_source, suite_source
 
+from ltbench.cli import COMMANDS
+from ltbench.core.plugins import PluginSource
+from ltbench.errors import LtbenchError
 from ltbench.leaderboard.publish import read_folder
 from ltbench.records.agreement import result_digest
+from ltbench.registry.registry import Registry
 
 TINY = {"steps": 1, "batch_size": 8, "lr": 0.1, "precision": "fp32"}
 FAST = ("--executor", "inline", "--set", "steps=1", "--imbalance-factors", "100", "--seeds", "0")
@@ -79,6 +84,12 @@ def photos() -> list[str]:
     ]
 
 
+def photos_elsewhere() -> list[str]:
+    options = photos()
+    Path(os.environ["LTBENCH_DATA"]).rename("my data")
+    return [*options, "--data-root", "my data"]
+
+
 def plugin_file() -> list[str]:
     folder = Path("my plug-ins")
     folder.mkdir()
@@ -102,6 +113,7 @@ def edited_copy() -> list[str]:
 RUNS: dict[str, Callable[[], list[str]]] = {
     "a suite of one's own at an odd place": own_suite,
     "photos at an odd place": photos,
+    "photos under another data root": photos_elsewhere,
     "a plugin file in a folder": plugin_file,
     "a suite of a plugin file": suite_of_a_plugin_file,
     "an edited copy of a suite": edited_copy,
@@ -152,3 +164,136 @@ def test_the_commands_that_a_reader_is_told_run(place: Path, kind: str) -> None:
         assert "Every number is bit-identical." in typed(shell, f"{rerun} --executor inline", place)
         shutil.rmtree(f"rerun-{cell[:8]}")
         assert "baseline" in typed(shell, shown, place)
+
+
+# --- what an error tells to try -------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = re.compile(rf"ltbench (?:{'|'.join(COMMANDS)})(?= |$|\)|,)[^,()]*")
+
+
+def told() -> dict[str, str]:
+    """Return the commands that the code tells a reader to type, with {} for what is put in, and where they are.
+
+    They are in a `fix`, or begin a text.
+    """
+    found: dict[str, str] = {}
+    for path in (*sorted((ROOT / "ltbench").rglob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        fixes = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "fix"]
+        # Docstrings, and the pieces of a text with values in it.
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        documented |= {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+        begun = [node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr | ast.List)
+                 and id(node) not in documented and any(map(COMMAND.match, _texts(node)))]  # fmt: skip
+        for text in (text for node in (*fixes, *begun) for text in _texts(node)):
+            for command in COMMAND.findall(text):
+                found.setdefault(command.strip(), f"{path.relative_to(ROOT)}")
+    return found
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    """Yield the texts of an expression; a list of words that `shlex.join` takes is a text, too."""
+    match node:
+        case ast.JoinedStr():
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.List():
+            yield " ".join(str(word.value) if isinstance(word, ast.Constant) else "{}" for word in node.elts)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.expr):
+                    yield from _texts(child)
+
+
+def another_suite() -> None:
+    Path("mine.toml").write_text(suite_source("mine", TINY))
+    at = ("--leaderboards", ODD)
+    call("run", "--suite", "mine.toml", "--executor", "inline", "--publish", *at)
+    Path("mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
+    call("run", "--suite", "mine.toml", "--executor", "inline", *at)
+    call("publish", "mine", *at)
+
+
+def stale_page() -> None:
+    call("run", "--plugins", "", "--name", "tiny", "--publish", *FAST, "--leaderboards", ODD)
+    Path(ODD, "tiny", "README.md").write_text("changed")
+    call("leaderboard", "--check", "--leaderboards", ODD, "--readme", "READ ME.md")
+
+
+def stale_catalogue() -> None:
+    Path("my list.md").write_text("<!-- ltbench:techniques -->\n<!-- /ltbench:techniques -->\n")
+    call("list", "--no-plugins", "--check", "my list.md")
+
+
+def broken_plugin() -> None:
+    registry = Registry.load()
+
+    def load() -> object:
+        raise RuntimeError("'broken_one' is broken")
+
+    registry.add(PluginSource(plugin="broken_one", distribution="somebody", version="1"), load)
+    registry.entry("broken_one")
+
+
+TOLD: dict[str, tuple[Callable[[], object], str, str]] = {
+    "ltbench check NAME": (lambda: call("check"), "ltbench check NAME", "ltbench check tta"),
+    "ltbench compare SUITE OTHER_SUITE": (
+        lambda: call("compare", "quick"), "ltbench compare SUITE OTHER_SUITE", "ltbench compare SUITE SUITE"),
+    'ltbench compare SUITE "a" "a + b"': (
+        lambda: call("compare", "quick"), 'ltbench compare SUITE "a" "a + b"',
+        'ltbench compare SUITE "cb_sampler" "cb_sampler + mixup"'),
+    "ltbench export SUITE lists those of all cells": (
+        lambda: call("show-cell", "xyz"), "ltbench export SUITE", "ltbench export SUITE"),
+    "ltbench new {} {}": (lambda: call("new", "my_loss", "loss"), "ltbench new loss my_loss", ""),
+    "ltbench new {} my_{}": (lambda: call("new", "loss"), "ltbench new loss my_loss", ""),
+    "ltbench publish {} --replace {}": (another_suite, "ltbench publish mine --replace --leaderboards ", ""),
+    "ltbench leaderboard --update{}": (stale_page, "ltbench leaderboard --update --leaderboards ", ""),
+    "ltbench leaderboard --update --from-suites": (
+        lambda: call("leaderboard", "--from-suites"), "ltbench leaderboard --update --from-suites",
+        "ltbench leaderboard --update --from-suites"),
+    "ltbench list {}--update {}": (stale_catalogue, "ltbench list --no-plugins --update 'my list.md'", ""),
+    "ltbench show {} lists them": (lambda: call("plan", "--models", "timm"), "ltbench show timm", "ltbench show timm"),
+    "ltbench list {}": (lambda: call("plan", "--plugins", "loss"), "ltbench list loss", ""),
+    "ltbench list shows all": (lambda: call("plan", "--plugins", "xyzzy"), "ltbench list", "ltbench list"),
+    "ltbench plugins lists the installed ones": (
+        lambda: call("list", "-p", "xyzzy"), "ltbench plugins", "ltbench plugins"),
+    "ltbench doctor": (broken_plugin, "ltbench doctor", "ltbench doctor"),
+    "ltbench show {}": (lambda: call("plan", "--plugins", "label_smooth[eps=2]"), "ltbench show label_smooth",
+                        "ltbench show label_smooth"),
+    "ltbench data {} --download": (lambda: Registry.load().parse("cifar10").locate(Path("nowhere")), "ltbench data cifar10 --download",
+                                   "ltbench data cifar10 --help"),
+}  # fmt: skip
+"""Each: what raises the error; the command in it; what is typed for it, where a word stands for another one or for
+the whole line. Nothing is downloaded."""
+ELSEWHERE = {
+    "ltbench check names the technique": "'ltbench check NAME', for each technique that the error names",
+    "ltbench run recomputes it": "the command that was run before, with its own options",
+    "ltbench run --suite {}": "test_the_command_of_a_page_makes_its_records",
+    "ltbench leaderboard {}": "test_the_commands_that_a_reader_is_told_run",
+    "ltbench run --cell {}": "test_the_commands_that_a_reader_is_told_run",
+    "ltbench run": "tests/scaffold/test_package.py",
+}
+
+
+def test_every_command_that_the_code_tells_is_tried() -> None:
+    assert told().keys() == TOLD.keys() | ELSEWHERE.keys(), told()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("skeleton", TOLD)
+def test_the_command_that_an_error_tells_runs(place: Path, skeleton: str) -> None:
+    raises, expected, line = TOLD[skeleton]
+    shutil.copytree(ROOT / "leaderboards/quick", "leaderboards/quick")
+    with pytest.raises(LtbenchError) as caught:
+        raises()
+    fix = caught.value.fix
+    assert expected in fix
+    command = (line or fix).replace("SUITE", "quick")
+    for shell in SHELLS:
+        typed(shell, command, place)
+        if command.startswith("ltbench new"):
+            shutil.rmtree("ltbench-my-loss")
+    if skeleton == "ltbench leaderboard --update{}":
+        call("leaderboard", "--check", "--leaderboards", ODD)

@@ -141,9 +141,7 @@ def test_no_trial_changes_what_is_committed(clone: Path) -> None:
         len({titles[kind] for kind in titles if kind not in {"a technique of the suite", "a chosen name"}})
         == len(titles) - 2
     )
-    assert titles["one's own photos"] == (
-        "cb_sampler on image_folder[path=photos] (imbalance factor 1, seed 0, steps 1)"
-    )
+    assert titles["one's own photos"] == ("cb_sampler on image_folder[path=photos] (natural, seed 0, steps 1)")
     assert titles["every technique"].startswith("Every technique on fashion_mini (")
     assert titles["a suite of one's own"] == "Mine"
     assert "(" in titles["an edited copy"]
@@ -247,7 +245,8 @@ def test_what_others_have_added_to_a_published_page_stays(clone: Path) -> None:
 def test_a_page_of_another_suite_is_replaced_only_if_asked(clone: Path) -> None:
     call("run", *own_suite(), "--publish")
     Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
-    call("run", "--suite", "../mine.toml", "--executor", "inline")
+    done = call("run", "--suite", "../mine.toml", "--executor", "inline")
+    assert "leaderboards/local/mine was the page of another run; its cells leave the page" in done.stderr
     assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {2}
     with pytest.raises(UsageError, match="another suite") as caught:
         call("publish", "mine")
@@ -264,7 +263,7 @@ def test_records_that_the_store_does_not_have_are_not_lost(clone: Path) -> None:
     assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {1}
 
 
-@pytest.mark.parametrize("name", ["nowhere", "", "local"])
+@pytest.mark.parametrize("name", ["nowhere", "", "local", "../quick", "local/../../quick", "/quick"])
 def test_what_is_no_local_page_is_not_published(clone: Path, name: str) -> None:
     with pytest.raises(UnknownName):
         call("publish", name)
@@ -300,6 +299,17 @@ def test_names_are_short_and_differ_where_the_cells_do(registry: Registry) -> No
     ]
     assert len(set(names)) == len(changes)
     assert all(re.fullmatch("quick-[a-z0-9_-]{1,94}", name) for name in names)
+
+
+def test_a_definition_has_no_defaults(registry: Registry) -> None:
+    """So a later version with one more field of the recipe takes no page for that of another suite."""
+    quick = find_suite("quick", registry)
+    same = changed(quick, recipe=msgspec.to_builtins(quick.recipe) | {"momentum": 0.9})
+    other = changed(quick, recipe=msgspec.to_builtins(quick.recipe) | {"momentum": 0.8})
+    found = [page_of_run(suite, registry.suites["quick"], registry, Path("leaderboards"), None).definition
+             for suite in (quick, same, other)]  # fmt: skip
+    assert found[0] == found[1] != found[2]
+    assert found[0] == "6d02b060f138dfe826826266404a77ca"
 
 
 def test_facts_of_earlier_versions_are_read(clone: Path) -> None:

@@ -93,6 +93,7 @@ COMMANDS = (
     {"profiles": "step"}, {"profiles": "natural"}, {"settings": ("schedule=multistep", "milestones=[0.5, 0.75]", "decay=0.2")},
     {"settings": ("ema=0.9", "nesterov=false")}, {"metric": "macro_f1"}, {"suite_name": "report-wong-fast", "strategy": "all"},
     {"suite_name": "report-wong-fast", "plugins": "mixup"},
+    {"profiles": "step", "imbalance_factors": "10,50,100"}, {"profiles": "natural", "imbalance_factors": "10,50,100"},
     {"suite_name": "report-jiang-fast", "settings": ("epochs=1",), "seeds": "5"},
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 from ltbench.cli.running.page_of_run import SUITE_FILE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check_page(page: PageOfRun, store: Store) -> None:
-    """Raise `UsageError` if the page of another run would be replaced whose records the store does not have."""
+    """Say that the page of another run is replaced; raise `UsageError` if the store does not have its records."""
     from ltbench.leaderboard.publish import read_folder
 
     before, old = read_folder(page.folder)
@@ -33,6 +34,10 @@ def check_page(page: PageOfRun, store: Store) -> None:
             f"{len(lost)} records of {page.folder} would be lost",
             why=f"it is the page of another run ({before.command}), and the store {store.root} does not have them",
             fix="--name OTHER gives this run a page of its own",
+        )
+    if old.records and before.definition != page.definition:
+        click.echo(
+            f"{page.folder} was the page of another run; its cells leave the page and stay in the store", err=True
         )
 
 

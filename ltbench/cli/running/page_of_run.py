@@ -20,6 +20,7 @@ from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.locations import LOCAL
+from ltbench.stages import Profile
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 SUITE_FILE = "suite.toml"
 """The file of a suite that is not built in, beside the page, so that the command of the page can name it."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+"""What can be the name of a page, as it is that of its folder."""
 _READABLE = 40
 _LISTED = 4
 
@@ -65,6 +67,9 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     installed = registry.suites.get(base.name)
     own = base if installed is None else read_suite(installed)
     differs = _differences(_cells(asked, registry), _cells(own, registry))
+    profiles = [registry.parse(label, "profile") for label in asked.profiles]
+    if all(isinstance(profile, Profile) and profile.keeps_all for profile in profiles):
+        differs.pop("imbalance_factors", None)  # a factor that no profile knows says nothing
     if asked.metric != own.metric:
         differs |= {"metric": asked.metric}
     if own != base:
@@ -80,13 +85,13 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         folder=folder,
         suite=shown,
         command=suite_command(asked, base, registry, folder / SUITE_FILE if carried else None),
-        definition=digest(canonical(_cells(asked, registry)), 32),
+        definition=_definition(_cells(asked, registry)),
         suite_file=file.read_bytes() if carried else None,
     )
 
 
 def _checked(name: str) -> str:
-    if not _NAME.match(name):
+    if not NAME.fullmatch(name):
         raise UsageError(f"'{name}' cannot be the name of a page", why="it is the name of a folder",
                          fix="letters a-z, digits, - and _, at most 100 of them")  # fmt: skip
     return name
@@ -120,6 +125,15 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         **{f"recipe.{field}": value for field, value in msgspec.to_builtins(suite.recipe).items()},
         "sweep": {key: list(values) for key, values in sorted(suite.sweep.items())},
     }
+
+
+def _definition(cells: Mapping[str, Any]) -> str:
+    """Return a digest of what decides about the cells: without defaults, so that a new field of a recipe changes none."""
+    from ltbench.suite.recipe import Recipe
+
+    usual = {f"recipe.{field.name}": field.default for field in msgspec.structs.fields(Recipe)}
+    stated = {key: value for key, value in cells.items() if value not in (None, [], {}) and value != usual.get(key)}
+    return digest(canonical(stated), 32)
 
 
 def _differences(asked: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +203,7 @@ def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:
-                yield f"max{value}", f"at most {value} techniques"
+                yield f"max{value}", f"at most {value} technique{'s' * (value != 1)}"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
             case "metric":

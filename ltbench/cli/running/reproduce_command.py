@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ltbench.records.record import Record
     from ltbench.registry.registry import Registry
     from ltbench.suite.suite import Suite
+    from ltbench.technique import Technique
 
 
 def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | None = None) -> str:
@@ -31,27 +32,39 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
     base: the suite as installed, or as in `file`; asked: with the changes.
     """
 
+    def parsed(texts: Iterable[str]) -> list[Technique]:
+        return [technique for text in texts for technique in registry.parse_all(text)]
+
     def labels(texts: Iterable[str]) -> list[str]:
-        return [technique.label for text in texts for technique in registry.parse_all(text)]
+        return [technique.label for technique in parsed(texts)]
 
     words = ["ltbench", "run", "--suite", base.name if file is None else display_path(file)]
     chosen, own = labels(asked.techniques), labels(base.techniques)
     listed = bool(base.combinations) and not asked.combinations
-    ordered = asked.strategy == "cumulative"
-    if chosen != own if ordered else set(chosen) != set(own):
+    is_ordered = asked.strategy == "cumulative"
+    if chosen != own if is_ordered else set(chosen) != set(own):
         if set(chosen) == set(labels(every_technique(registry))):
             words.append("--all")
         else:
-            words += ["--plugins", ",".join(chosen if ordered else sorted(chosen))]
+            words += ["--plugins", ",".join(chosen if is_ordered else sorted(chosen))]
         listed = False
-    for option, values, defaults in (
-        ("--datasets", labels(asked.datasets), labels(base.datasets)),
-        ("--profiles", labels(asked.profiles), labels(_profiles(asked, base, registry))),
-        ("--models", labels(asked.models), labels(base.models)),
-        ("--imbalance-factors", asked.imbalance_factors, base.imbalance_factors),
-        ("--seeds", asked.seeds, base.seeds),
+    datasets, profiles = labels(asked.datasets), labels(asked.profiles)
+    others = set(datasets) != set(labels(base.datasets))
+    with_profiles = set(profiles) != set(labels(_profiles(asked, base, registry)))
+    # A profile that keeps every image leaves one factor where none is given.
+    with_factors = with_profiles and any(map(_keeps_all, parsed(asked.profiles)))
+    for option, values, is_needed in (
+        ("--datasets", datasets, others),
+        ("--profiles", profiles, with_profiles),
+        ("--models", labels(asked.models), set(labels(asked.models)) != set(labels(base.models))),
+        (
+            "--imbalance-factors",
+            asked.imbalance_factors,
+            with_factors or set(asked.imbalance_factors) != set(base.imbalance_factors),
+        ),
+        ("--seeds", asked.seeds, set(asked.seeds) != set(base.seeds)),
     ):
-        if set(values) != set(defaults):
+        if is_needed:
             words += [option, ",".join(map(written, values))]
     if asked.strategy != base.strategy or listed:
         words += ["--strategy", asked.strategy]
@@ -65,6 +78,12 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
     if asked.metric != base.metric:
         words += ["--metric", asked.metric]
     return shlex.join(words)
+
+
+def _keeps_all(profile: Technique) -> bool:
+    from ltbench.stages import Profile
+
+    return isinstance(profile, Profile) and profile.keeps_all
 
 
 def _toml(value: object) -> str:

