@@ -169,6 +169,10 @@ class Behaviours:
         )
 
     @staticmethod
+    def change_the_state(store, job):
+        os.environ["LTBENCH_LEFT_BY_A_JOB"] = "1"
+
+    @staticmethod
     def fill_the_disk(store, job):
         with store.writing(job.key):
             raise OSError(28, "No space left on device")

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from ltbench.core.plugins import PluginOrigin
+from ltbench.core.process_state import ProcessState
 from ltbench.core.spec import Job
 from ltbench.core.tracebacks import without_machine
 from ltbench.errors import ClusterError, StoreError, WorkerRefused
@@ -34,6 +35,8 @@ from ltbench.registry.registry import Registry
 from ltbench.registry.source_digest import source_digest
 from ltbench.store.store import Store
 
+_left = ""
+"""What a technique has changed in the state of this process that cannot be put back: no further task runs here."""
 _UNSTARTED = 10
 """How often the jobs of a task may come back because no worker lived long enough to start it."""
 
@@ -161,6 +164,9 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
     where: this worker, for error messages. Raises `WorkerRefused` where ltbench or a plugin has another version here,
     and what loading the plugins raises.
     """
+    global _left  # noqa: PLW0603 - a process runs one task at a time
+    if _left:
+        os._exit(1)  # before the task is started, so that it is handed out again
     name, command_versions, packed = pickle.loads(message)  # noqa: S301 - from the command that this worker serves
     where = where or f"worker process {os.getpid()}"
     greet(command_versions, None, where=where)
@@ -179,6 +185,7 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
             begin()
             for outcome in steps:
                 outcomes.append(outcome)
+                _left = _left or outcome.left
                 log = output.text() + (outcome.error["log"] if outcome.error else "")
                 if log:
                     store.put_log(outcome.key, log)
@@ -211,6 +218,7 @@ def _loaded(packed: bytes) -> tuple[Context, Work]:
     registry = Registry.load(setup.origin)
     for entry in registry.entries.values():
         source_digest(entry.technique)  # now: later the file may not be the one that was loaded
+    ProcessState(generators=True)  # the first one imports, which no job should pay for
     context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
     return context, prepared(setup.work)
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import WORK, ended, journal_keys, make, statuses, tree, wait_for
+from fakes import WORK, ended, journal_keys, make, pids, statuses, tree, wait_for
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import WorkerRefused
@@ -91,3 +91,14 @@ def test_another_version_is_refused(pool, monkeypatch):
     executor = pool()
     with pytest.raises(WorkerRefused, match="another version of ltbench"), executor:
         ended(executor, [make("job1")])
+
+
+def test_a_worker_whose_state_a_job_has_changed_is_replaced(pool, here):
+    with pool() as executor:
+        outcomes = ended(executor, [make("job1"), make("job2", does="change_the_state"), make("job3")])
+        assert statuses(outcomes) == {"job1": "done", "job2": "failed", "job3": "skipped"}
+        said = "the fit changed the environment variable LTBENCH_LEFT_BY_A_JOB"
+        assert outcomes["job2"].error["message"].startswith(said)
+        assert statuses(ended(executor, [make("job3")])) == {"job3": "done"}
+    assert not here.store.has("job2")
+    assert len(set(pids(here.store))) == 2

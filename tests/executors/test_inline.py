@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from fakes import WORK, make
 from support import make_executor
@@ -126,3 +128,12 @@ def test_logs_name_files_as_python_finds_them(monkeypatch, tmp_path):
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path / "home")
     log = f'  File "{tmp_path}/site/pack/mod.py", line 1\n  File "{tmp_path}/home/own/x.py", line 2\n'
     assert without_machine(log) == '  File "pack/mod.py", line 1\n  File "~/own/x.py", line 2\n'
+
+
+def test_the_state_that_a_job_has_changed_is_put_back_and_the_next_task_runs(here):
+    with Inline(here, Terms(work=WORK)) as executor:
+        executor.submit([make("job1", does="change_the_state"), make("job2")])
+        assert [outcome.status for outcome in executor.wait(0.0)] == ["failed", "skipped"]
+        assert "LTBENCH_LEFT_BY_A_JOB" not in os.environ
+        executor.submit([make("job2")])
+        assert [outcome.status for outcome in executor.wait(0.0)] == ["done"]

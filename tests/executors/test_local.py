@@ -20,7 +20,7 @@ from ltbench.core.folders import cores
 from ltbench.core.plugins import PluginOrigin
 from ltbench.errors import LtbenchError, UnknownName, UsageError, WorkerRefused
 from ltbench.executor import Terms
-from ltbench.executors import limits
+from ltbench.executors import limits, remote
 from ltbench.executors import local as local_module
 from ltbench.executors.local import Local
 
@@ -322,3 +322,24 @@ def test_the_real_work_gets_torch_with_one_thread(here):
         outcomes = ended(executor, [make("job1", kind="predict")])
     assert statuses(outcomes) == {"job1": "done"}
     assert (here.store.root / "threads").read_text() == "1 1"
+
+
+def test_a_worker_whose_state_a_job_has_changed_is_replaced(here):
+    with Local(here, Terms(workers=1, work=WORK)) as executor:
+        outcomes = ended(executor, [make("job1"), make("job2", does="change_the_state"), make("job3")])
+        assert statuses(outcomes) == {"job1": "done", "job2": "failed", "job3": "skipped"}
+        said = "the fit changed the environment variable LTBENCH_LEFT_BY_A_JOB"
+        assert outcomes["job2"].error["message"].startswith(said)
+        assert statuses(ended(executor, [make("job3")])) == {"job3": "done"}
+    assert not here.store.has("job2")
+    assert len(set(pids(here.store))) == 2
+
+
+def test_a_process_whose_state_cannot_be_put_back_starts_no_other_task(here, monkeypatch):
+    task = remote.RemoteTasks(here, Terms(work=WORK)).pack([make("job1")])
+    monkeypatch.setattr(remote, "_left", "torch's inference mode from False to True")
+    monkeypatch.setattr(os, "_exit", lambda code: pytest.fail("it has ended", pytrace=False))
+    with pytest.raises(pytest.fail.Exception, match="it has ended"):
+        remote.run_task(task.message)
+    assert journal_keys(here.store, "began") == []
+    assert here.store.leases.owner(task.name) is None
