@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Of the terminal or of the workers of pytest-xdist; commands wrap their tables at it, in a pipe too.
+os.environ.pop("COLUMNS", None)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other test workers use the remaining cores. torch and BLAS read this on import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

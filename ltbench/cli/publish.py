@@ -110,7 +110,8 @@ def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> Records
 
     # What one of the pages withdraws is withdrawn on both.
     invalidations = [*old.invalidations, *new.invalidations]
-    pages = [records_file(page.all_records, invalidations) for page in (old, new)]
+    known = records_file([*old.all_records, *new.all_records], invalidations).withdrawn
+    pages = [records_file(page.all_records, invalidations, withdrawn_elsewhere=known) for page in (old, new)]
     withdrawn = [record for page in pages for record in page.withdrawn]
     return records_file([*merge(pages[0].records, pages[1].records, replace=is_replaced), *withdrawn], invalidations)
 

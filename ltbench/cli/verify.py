@@ -79,6 +79,7 @@ def command(
     one and nothing is wrong, verified.json beside the records lists the valid cells, and pages say so. Exits 1 if
     something is wrong, 4 if a plugin is missing or has another revision.
     """
+    from ltbench.core.atomic_files import check_writable
     from ltbench.verify.audit import examine
     from ltbench.verify.rerun import drawn, parts_of
 
@@ -90,6 +91,10 @@ def command(
     # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
     drawn_with = secrets.randbits(32) if seed is None else seed
     chosen = drawn(examined.sound, count, drawn_with)
+    if chosen and not dry and place.kind != "store":
+        check_writable(
+            place.file.parent, "the verification", fix="copy the records to a folder that you may write to, or --dry"
+        )
     made = _retrained(chosen, registry, data_root, executor_name, workers)
     again = [_report(record, made.get(record.id), tolerance) for record in chosen]
     missed = sorted(set().union(*map(parts_of, examined.sound)).difference(*map(parts_of, chosen)))

@@ -2,6 +2,7 @@
 
 Nothing here imports them: a library that is not imported has no state.
 """
+# ruff: noqa: SLF001 - torch has no public names for some of its state
 
 from __future__ import annotations
 
@@ -32,6 +33,8 @@ _FLAGS = {
     "torch.utils.deterministic": ("fill_uninitialized_memory",),
 }  # fmt: skip
 """Attributes that are settings, by the object that has them. What a version of torch lacks is left out."""
+_FUNCTIONS = ("cuda.preferred_linalg_library", "cuda.preferred_blas_library")
+"""Of `torch.backends`: functions that read without an argument and set with one."""
 _SWITCHES = {
     "cuda.enable_flash_sdp": "flash_sdp_enabled",
     "cuda.enable_mem_efficient_sdp": "mem_efficient_sdp_enabled",
@@ -123,6 +126,30 @@ def _settings(torch: Any) -> tuple[Part, ...]:
             first=False,
         ),
         Part(
+            name="torch's threads of gradients",
+            get=torch._C._is_multithreading_enabled,
+            put=torch._C._set_multithreading_enabled,
+            first=True,
+        ),
+        Part(
+            name="torch's hooks on saved tensors",
+            get=lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
+            put=lambda before: before is None and torch._C._autograd._pop_saved_tensors_default_hooks(),
+            private=True,
+        ),
+        Part(
+            name="torch's conversion of modules",
+            get=lambda: (
+                torch.__future__.get_overwrite_module_params_on_conversion(),
+                torch.__future__.get_swap_module_params_on_conversion(),
+            ),
+            put=lambda before: (
+                torch.__future__.set_overwrite_module_params_on_conversion(before[0]),
+                torch.__future__.set_swap_module_params_on_conversion(before[1]),
+            ),
+            first=(False, False),
+        ),
+        Part(
             name="how torch shares tensors between processes",
             get=torch.multiprocessing.get_sharing_strategy,
             put=torch.multiprocessing.set_sharing_strategy,
@@ -137,7 +164,7 @@ def _settings(torch: Any) -> tuple[Part, ...]:
 
 def _default_device(torch: Any) -> str | None:
     # Not `get_default_device`: a default that is set to what it was without is a mode that is left behind, too.
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # noqa: SLF001
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return None if context is None else str(context.device)
 
 
@@ -151,6 +178,10 @@ def _flags(torch: Any) -> tuple[Part, ...]:
             if hasattr(owner, name):
                 get, put = partial(getattr, owner, name), partial(setattr, owner, name)
                 parts.append(Part(name=f"{path}.{name}", get=get, put=put))
+    for path in _FUNCTIONS:
+        module, _, name = path.rpartition(".")
+        if function := getattr(getattr(torch.backends, module), name, None):
+            parts.append(Part(name=f"torch.backends.{path}", get=function, put=function))
     for setter, getter in _SWITCHES.items():
         module, _, name = setter.rpartition(".")
         owner = getattr(torch.backends, module)
@@ -166,8 +197,8 @@ def _modes(torch: Any) -> tuple[Part, ...]:
 
     functions, dispatch = torch.overrides, _python_dispatch
     parts = [
-        _stack("torch's modes of functions", functions._get_current_function_mode_stack, functions._pop_mode),  # noqa: SLF001
-        _stack("torch's modes of dispatch", dispatch._get_current_dispatch_mode_stack, dispatch._pop_mode),  # noqa: SLF001
+        _stack("torch's modes of functions", functions._get_current_function_mode_stack, functions._pop_mode),
+        _stack("torch's modes of dispatch", dispatch._get_current_dispatch_mode_stack, dispatch._pop_mode),
     ]
     parts += [
         Part(

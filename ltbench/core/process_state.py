@@ -15,7 +15,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -49,7 +49,7 @@ class ProcessState:
     def __init__(self, *, generators: bool = False) -> None:
         """Take a snapshot. generators: for a whole job, with the states of random generators."""
         self._modules = len(sys.modules)
-        self._values = {part.name: part.get() for part in _parts() if part.compared or generators}
+        self._values = {part.name: _read(part) for part in _parts() if part.compared or generators}
 
     def changes(self) -> list[Change]:
         """Return what differs now, without what imports in between have added."""
@@ -58,26 +58,41 @@ class ProcessState:
             before = self._values.get(part.name, part.first)
             if not part.compared or before is UNKNOWN:
                 continue
-            after = part.get()
-            if not _equal(before, after) and not (part.imports_add and self._is_of_import(before, after)):
+            after = _read(part)
+            if not _equal(before, after) and not (part.imports_add and self._is_of_import(part, before, after)):
                 found.append(Change(part, before, after))
         return found
 
-    def _is_of_import(self, before: Any, after: Any) -> bool:
+    def _is_of_import(self, part: Part, before: Any, after: Any) -> bool:
         """Whether the change may be what the import of a library has added."""
-        return len(sys.modules) != self._modules and _only_adds(before, after)
+        if len(sys.modules) == self._modules or not _only_adds(before, after):
+            return False
+        return not any(key in after and key not in before for key in part.never_added)
 
-    def restore(self) -> list[Change]:
-        """Put everything back that can be, and return what still differs."""
+    def restore(self) -> Restored:
+        """Put everything back that can be; return what had changed, and what of it still differs."""
+        changed = []
         for part in _parts():
             before = self._values.get(part.name, part.first)
-            if part.put is None or before is UNKNOWN:
+            if before is UNKNOWN:
                 continue
-            after = part.get() if part.compared else UNKNOWN
-            if not _equal(before, after) and not (part.keeps_added and self._is_of_import(before, after)):
+            after = _read(part) if part.compared else UNKNOWN
+            if _equal(before, after):
+                continue
+            is_of_import = part.imports_add and self._is_of_import(part, before, after)
+            if part.compared and not is_of_import:
+                changed.append(Change(part, before, after))
+            if part.put is not None and not (is_of_import and part.keeps_added):
                 with contextlib.suppress(Exception):  # what could not be put back is in the answer
                     part.put(before)
-        return self.changes()
+        return Restored(changed, self.changes() if changed else [])
+
+
+class Restored(NamedTuple):
+    """What had changed, and what of that could not be put back."""
+
+    changed: list[Change]
+    left: list[Change]
 
 
 _watched: set[Hashable] = set()
@@ -121,6 +136,13 @@ def _parts() -> Iterator[Part]:
         yield from library_state.torch_parts()
 
 
+def _read(part: Part) -> Any:
+    try:
+        return part.get()
+    except Exception as error:  # noqa: BLE001 - a technique may have put anything in the place of what is read
+        return f"something that raises {type(error).__name__}"
+
+
 def _text(key: object) -> str:
     return os.fsdecode(key) if isinstance(key, bytes) else str(key)
 
@@ -141,6 +163,8 @@ def _same(one: Mapping[Any, Any], other: Mapping[Any, Any], key: Any) -> bool:
 def _only_adds(before: Any, after: Any) -> bool:
     """Whether everything in `before` is in `after`, in the same order."""
     if isinstance(before, Mapping):
-        return all(_same(before, after, key) for key in before)
+        return isinstance(after, Mapping) and all(_same(before, after, key) for key in before)
+    if not isinstance(after, list):
+        return False
     rest = iter(after)
     return all(any(_equal(item, other) for other in rest) for item in before)

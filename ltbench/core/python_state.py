@@ -6,6 +6,7 @@ import gc
 import locale
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from ltbench.core.state_part import Part
 
 _FLOATS = [sys.float_info.min, 0.5, 1.0, 1e-17]
 """In a list, so that Python computes with them when it runs and not when it compiles."""
+_LIMITS = {name: getattr(resource, name) for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")}
 _SIGNALS = {
     name: int(getattr(signal, name))
     for name in (
@@ -33,16 +35,25 @@ _SIGNALS = {
     )
 }
 """Those that a library or a run may handle; asking for all takes longer than the rest of a snapshot."""
+_CHANGES_NUMBERS = frozenset({
+    b"ATEN_CPU_CAPABILITY", b"CUBLAS_WORKSPACE_CONFIG", b"DNNL_MAX_CPU_ISA", b"MKL_CBWR", b"MKL_DEBUG_CPU_TYPE",
+    b"MKL_ENABLE_INSTRUCTIONS", b"MKL_NUM_THREADS", b"NPY_DISABLE_CPU_FEATURES", b"NPY_ENABLE_CPU_FEATURES",
+    b"NVIDIA_TF32_OVERRIDE", b"OMP_NUM_THREADS", b"ONEDNN_MAX_CPU_ISA", b"OPENBLAS_CORETYPE", b"OPENBLAS_NUM_THREADS",
+    b"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+})  # fmt: skip
+"""Environment variables that choose kernels, precision or threads, from the manuals of these libraries."""
+_ENVIRON = os.environ
 _last_umask = os.umask(0o022)
 os.umask(_last_umask)
 
 
 def _environment() -> dict[bytes, bytes]:
-    encoded: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001 - a hundred times as fast
+    encoded: dict[bytes, bytes] = _ENVIRON._data  # type: ignore[attr-defined]  # noqa: SLF001 - a hundred times as fast
     return encoded.copy()
 
 
 def _put_environment(before: Mapping[bytes, bytes]) -> None:
+    os.environ = _ENVIRON  # noqa: B003 - the object of the start, which is the environment
     for name in os.environb.keys() - before:
         del os.environb[name]
     for name, value in before.items():
@@ -98,6 +109,15 @@ def _put_interpreter(before: tuple[int, float, int]) -> None:
     sys.set_int_max_str_digits(before[2])
 
 
+def _limits() -> dict[str, tuple[int, int]]:
+    return {name: resource.getrlimit(number) for name, number in _LIMITS.items()}
+
+
+def _put_limits(before: Mapping[str, tuple[int, int]]) -> None:
+    for name, limits in before.items():
+        resource.setrlimit(_LIMITS[name], limits)
+
+
 def _collector() -> tuple[bool, tuple[int, ...], int]:
     return gc.isenabled(), gc.get_threshold(), gc.get_debug()
 
@@ -132,7 +152,10 @@ def _list(name: str, owner: Any, attribute: str, *, keeps_added: bool) -> Part:
     """Return the part for a list that is changed in place or replaced."""
 
     def put(before: MutableSequence[Any]) -> None:
-        getattr(owner, attribute)[:] = before
+        try:
+            getattr(owner, attribute)[:] = before
+        except TypeError:  # it is no list any more
+            setattr(owner, attribute, list(before))
         if owner is warnings:
             # Python caches what it has decided by the filters before.
             getattr(warnings, "_filters_mutated", lambda: None)()
@@ -144,7 +167,18 @@ def _list(name: str, owner: Any, attribute: str, *, keeps_added: bool) -> Part:
 
 
 PARTS = (
-    Part(name="the environment variable", get=_environment, put=_put_environment, imports_add=True),
+    Part(
+        name="the environment variable",
+        get=_environment,
+        put=_put_environment,
+        imports_add=True,
+        never_added=_CHANGES_NUMBERS,
+    ),
+    Part(
+        name="os.environ",
+        get=lambda: "itself" if os.environ is _ENVIRON else "another object",
+        put=lambda _: setattr(os, "environ", _ENVIRON),
+    ),
     Part(name="the working directory", get=_folder, put=os.chdir, private=True),
     Part(name="the umask", get=lambda: f"{_umask():03o}", put=lambda before: os.umask(int(before, 8))),
     Part(name="the floating-point mode", get=_floating_point, put=_put_floating_point),
@@ -164,6 +198,7 @@ PARTS = (
     _list("sys.meta_path", sys, "meta_path", keeps_added=True),
     _list("sys.path_hooks", sys, "path_hooks", keeps_added=True),
     Part(name="the limits of the interpreter", get=_interpreter, put=_put_interpreter),
+    Part(name="the resource limit", get=_limits, put=_put_limits),
     Part(name="the garbage collector", get=_collector, put=_put_collector),
     Part(
         name="the locale",

@@ -25,6 +25,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a change is a fault. Otherwise the value is only put back."""
     imports_add: bool = False
     """Whether importing a library usually adds to it: a mapping or a list."""
+    never_added: frozenset[Any] = frozenset()
+    """What an import must not add either: keys of a mapping."""
     keeps_added: bool = False
     """Whether what an import has added has to stay, as the library would not work without."""
     private: bool = False

@@ -49,7 +49,7 @@ def run(name: str, message: bytes) -> Answer:
         _keep_logs_apart()
         outcomes = run_task(message, where)
         _changed = any(outcome.changed for outcome in outcomes)
-        return {"outcomes": outcomes, "replace": here.address if _changed else ""}
+        return {"outcomes": outcomes} | ({"replace": here.address} if _changed else {})
     except StoreError:
         raise
     except WorkerRefused as error:

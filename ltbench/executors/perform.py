@@ -132,15 +132,19 @@ class _Net:
 
     def __enter__(self) -> None:
         forget_calls()
+        self.before = self.context.store.record(self.job.key) if self.job.renew else None
         self.state = ProcessState(generators=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.changes = self.state.changes()
-        self.left = written(self.state.restore())
+        self.changes, left = self.state.restore()
+        self.left = written(left)
         if not self.changes:
             return
-        # A result that was made in a changed state is no result.
-        self.context.store.discard(self.job.key)
+        # A result that was made in a changed state is no result, and a record that was there before is as good as ever.
+        if self.before is None:
+            self.context.store.discard(self.job.key)
+        else:
+            self.context.store.put_record(self.before)
         remove_states(self.job.key, self.context.store)
         if error is None:
             names = ", ".join(dict.fromkeys(map(label_of, techniques_in([self.job.spec, self.job.extra]))))

@@ -11,8 +11,9 @@ import numpy as np
 
 from ltbench.columns import PER_CLASS
 from ltbench.core.plugins import BUILT_IN
+from ltbench.core.process_state import ProcessState, written
 from ltbench.core.tracebacks import traceback_text
-from ltbench.errors import JobFailed, LtbenchError
+from ltbench.errors import JobFailed, LtbenchError, StateChanged
 from ltbench.jobs.named_technique import full_name
 from ltbench.jobs.plugin_calls import call_plugin, wrong_result
 from ltbench.records.record import Failure, Record
@@ -55,16 +56,21 @@ def compute_metrics(
     results = MetricResults({}, {}, {})
     owners: dict[str, str] = {}
     for kind in _in_order(registry):
+        # Whatever a metric does before it fails, the next one has to find the process as it was.
+        state = ProcessState()
         try:
             metric = kind()
             # Copies, because a metric that writes into its arguments would change the numbers of the next one.
             numbers = checked_numbers(registry, metric, probabilities.copy(), labels.copy(), counts.copy())
+            if changes := state.changes():
+                raise StateChanged.by(full_name(registry, metric), written(changes))
             if taken := next((name for name in numbers if name in owners), None):
                 raise JobFailed(
                     f"{full_name(registry, metric)} returned '{taken}', which '{owners[taken]}' has returned already"
                 )
         # Anything at all: a plugin is somebody else's code, and the other numbers of the cell are as good as ever.
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+            state.restore()
             results.failed[kind.name] = _failure(registry, kind, error)
         else:
             results.numbers[kind.name] = numbers

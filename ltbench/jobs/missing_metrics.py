@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Installed = Mapping[str, tuple[str, int]]
 """Name of a metric -> its distribution and revision."""
 FAILED_BEFORE = "failed before"
+OTHER_LOGITS = "OtherLogits"
+"""The type of the failure where the stored logits contradict the record."""
+_OTHER = "the stored logits, or the code that merges them, are not those that the record was made from"
 _STAGE_ORDER = list(STAGES)
 
 
@@ -61,7 +64,7 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
     failed = {name: failure for name, failure in failed.items() if name not in missing}
     failed |= {name: failure for name, failure in results.failed.items() if name in missing}
     if problem := _contradiction(numbers, recorded, results, missing):
-        failed |= dict.fromkeys(missing, Failure(type="JobFailed", message=problem))
+        failed |= dict.fromkeys(missing, Failure(type=OTHER_LOGITS, message=problem))
     elif clash := _clash(numbers, recorded, results, missing):
         failed |= clash
     renewed = [name for name in missing if name not in failed]
@@ -98,7 +101,7 @@ def _contradiction(
         for name, value in computed.items():
             if name in numbers and not close(numbers[name], value):
                 seen = "" if isinstance(value, list) else f": {name} is {value} by them and {numbers[name]} on record"
-                return f"the stored logits are not those that the record was made from{seen or f': {name} differs'}"
+                return f"{_OTHER}{seen or f': {name} differs'}"
     return ""
 
 

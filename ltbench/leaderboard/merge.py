@@ -10,7 +10,7 @@ from ltbench.columns import TOP1
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
-from ltbench.records.agreement import result_digest
+from ltbench.records.agreement import has_more_metrics, result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
 
@@ -58,12 +58,16 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
 
     old: the records of the target; new: those of the sources, by the name of their place. If numbers of a cell differ,
     those of `prefer` are taken, else the old ones, else none. Of records with the same numbers the one with the lowest
-    digest is kept, and numbers replace a failure.
+    digest is kept, of those that have the numbers of more metrics the fullest one, and numbers replace a failure.
     """
     places = {"": old, **new}
     invalidations = [entry for place in places.values() for entry in place.invalidations]
     # An invalidation of one place withdraws the record in all of them.
-    everything = {name: records_file(place.all_records, invalidations) for name, place in places.items()}
+    known = records_file([record for place in places.values() for record in place.all_records], invalidations).withdrawn
+    everything = {
+        name: records_file(place.all_records, invalidations, withdrawn_elsewhere=known)
+        for name, place in places.items()
+    }
     by_cell: dict[str, dict[str, dict[str, Record]]] = {}
     for name in sorted(everything):
         for record in everything[name].records:
@@ -73,12 +77,13 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
     kept: list[Record] = []
     conflicts: list[Conflict] = []
     for cell in sorted(by_cell):
+        by_cell[cell] = _joined(by_cell[cell])
         versions = {number: by_place for number, by_place in by_cell[cell].items() if number} or by_cell[cell]
         chosen = next(iter(versions)) if len(versions) == 1 else _preferred(versions, prefer)
         if len(versions) > 1:
             conflicts.append(_conflict(versions, chosen))
         if chosen is not None:
-            kept.append(min(versions[chosen].values(), key=lambda record: record.digest))
+            kept.append(min(versions[chosen].values(), key=_fullest))
     before = {record.id: record for record in everything[""].records}
     withdrawn = [record for place in everything.values() for record in place.withdrawn]
     return MergeResult(
@@ -96,6 +101,21 @@ def merge_records_files(old: RecordsFile, new: Mapping[str, RecordsFile], *, pre
 def _numbers(record: Record) -> str:
     """Return the result digest of a record; empty for a failure, which conflicts with nothing."""
     return result_digest(record) if record.status == "ok" else ""
+
+
+def _joined(versions: Mapping[str, Mapping[str, Record]]) -> dict[str, dict[str, Record]]:
+    """Return the versions of a cell without those that only lack metrics which another one has."""
+    joined: dict[str, dict[str, Record]] = {}
+    for number, by_place in sorted(versions.items(), key=lambda version: _fullest(next(iter(version[1].values())))):
+        one = next(iter(by_place.values()))
+        full = next((n for n, known in joined.items() if has_more_metrics(next(iter(known.values())), one)), number)
+        joined[full] = dict(by_place) | joined.get(full, {})
+    return joined
+
+
+def _fullest(record: Record) -> tuple[int, str]:
+    """Return the sort key by which the record with the most numbers is first, and of equal ones the lowest digest."""
+    return -len(record.metrics) - len(record.per_class), record.digest
 
 
 def _preferred(versions: Mapping[str, Mapping[str, Record]], prefer: str | None) -> str | None:

@@ -65,7 +65,7 @@ def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = Fals
 
     replace: whether a new record replaces one of the same cell that another type of machine has made.
     """
-    fresh = records_file(new, old.invalidations)
+    fresh = records_file(new, old.invalidations, withdrawn_elsewhere=old.withdrawn)
     withdrawn = [*old.withdrawn, *fresh.withdrawn]
     return records_file([*merge(old.records, fresh.records, replace=replace), *withdrawn], old.invalidations)
 

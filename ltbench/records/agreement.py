@@ -71,6 +71,17 @@ def same_results(first: Record, second: Record) -> bool:
     return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
 
 
+def has_more_metrics(record: Record, other: Record) -> bool:
+    """Return whether a record has what another record of its cell has, and numbers of further metrics."""
+    mine, theirs = ({p.name: p.revision for p in one.plugins if p.stage == "metric"} for one in (record, other))
+    has_all = all(mine.get(name, 0) >= revision for name, revision in theirs.items())
+    return has_all and _count(record) > _count(other) and same_results(record, other)
+
+
+def _count(record: Record) -> int:
+    return len(record.metrics) + len(record.per_class) + bool(record.confusion)
+
+
 def _shared(record: Record, other: Record) -> Record:
     """Return the record without the numbers that the other one lacks."""
     return msgspec.structs.replace(

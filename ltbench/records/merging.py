@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ltbench.records.agreement import has_more_metrics
 from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Record, sort_key
 
@@ -13,7 +14,7 @@ def merge(old: Iterable[Record], new: Iterable[Record], *, replace: bool = False
 
     A new record replaces an old one of the same identity, except that a failed one never replaces an ok one, and that
     one of another type of machine replaces an ok one only with `replace`: differences between rows are paired as long
-    as a pair of seeds was run on one type of machine. It also replaces old ones of its slot, made before a technique
+    as a pair of seeds was run on one type of machine. Nor does one that only lacks metrics of the old one. It also replaces old ones of its slot, made before a technique
     changed. Other data and another recipe are other slots, as a page has a table for each.
     """
     fresh = _unique(new)
@@ -23,7 +24,7 @@ def merge(old: Iterable[Record], new: Iterable[Record], *, replace: bool = False
         if mine is None:
             if record.slot not in slots:
                 fresh[record.id] = record
-        elif record.status == "ok" and (mine.status == "failed" or (not replace and _from_other_machine(record, mine))):
+        elif record.status == "ok" and (mine.status == "failed" or (not replace and _stays(record, mine))):
             fresh[record.id] = record
     return sorted(fresh.values(), key=sort_key)
 
@@ -33,6 +34,11 @@ def kept_from_other_machines(old: Iterable[Record], new: Iterable[Record]) -> li
     fresh = _unique(new)
     pairs = ((record, fresh[record.id]) for record in _unique(old).values() if record.id in fresh)
     return sorted((record for record, mine in pairs if _from_other_machine(record, mine)), key=sort_key)
+
+
+def _stays(old: Record, new: Record) -> bool:
+    # A metric that is not installed where a cell is made again takes no number from a page.
+    return _from_other_machine(old, new) or has_more_metrics(old, new)
 
 
 def _from_other_machine(first: Record, second: Record) -> bool:

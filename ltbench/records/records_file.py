@@ -14,7 +14,7 @@ import msgspec
 
 from ltbench.core.spec import canonical
 from ltbench.errors import RecordError
-from ltbench.records.agreement import result_digest
+from ltbench.records.agreement import result_digest, same_results
 from ltbench.records.record import Record, checked_record, parse_object, read_lines, sealed, sort_key, write_atomic
 
 FILE: Final = "records.jsonl"
@@ -54,23 +54,35 @@ class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
         return [invalidation for invalidation in self.invalidations if (invalidation.id, invalidation.outcome) == mine]
 
 
-def records_file(records: Iterable[Record], invalidations: Iterable[Invalidation] = ()) -> RecordsFile:
-    """Sort records and invalidations, and separate withdrawn records from those that count."""
+def records_file(
+    records: Iterable[Record], invalidations: Iterable[Invalidation] = (), *, withdrawn_elsewhere: Iterable[Record] = ()
+) -> RecordsFile:
+    """Sort records and invalidations, and separate withdrawn records from those that count.
+
+    A record that only has numbers of further metrics is withdrawn with the one that it was made from, which stays in its
+    place. withdrawn_elsewhere: withdrawn records of other files.
+    """
     unique = sorted(
         {invalidation.digest: invalidation for invalidation in invalidations}.values(),
         key=lambda invalidation: (invalidation.id, invalidation.digest),
     )
     marked = {(invalidation.id, invalidation.outcome) for invalidation in unique}
     cells = {invalidation.id for invalidation in unique}
-    counting: list[Record] = []
-    withdrawn: dict[tuple[str, str], Record] = {}
-    for record in sorted(records, key=sort_key):
-        # The digest serialises the record, and few cells are ever withdrawn.
-        if record.id in cells and (mark := (record.id, result_digest(record))) in marked:
-            withdrawn.setdefault(mark, record)
-        else:
-            counting.append(record)
-    return RecordsFile(records=counting, withdrawn=list(withdrawn.values()), invalidations=unique)
+    ordered = sorted(records, key=sort_key)
+    # The digest serialises the record, and few cells are ever withdrawn.
+    affected = [record for record in (*ordered, *withdrawn_elsewhere) if record.id in cells]
+    known = {mark: one for one in reversed(affected) if (mark := (one.id, result_digest(one))) in marked}
+    own = {one.digest for one in ordered}
+    return RecordsFile(
+        records=[
+            record
+            for record in ordered
+            if record.id not in cells
+            or not any(record.id == one.id and same_results(record, one) for one in known.values())
+        ],
+        withdrawn=[one for one in reversed(known.values()) if one.digest in own],
+        invalidations=unique,
+    )
 
 
 def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:

@@ -10,7 +10,7 @@ import msgspec
 
 from ltbench.core.spec import Job
 from ltbench.executor import Context
-from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
+from ltbench.jobs.missing_metrics import OTHER_LOGITS, installed_metrics, missing_metrics
 from ltbench.planning.jobs_to_run import jobs_to_run
 from ltbench.planning.plan import Plan
 from ltbench.records.from_store import valid_record
@@ -34,7 +34,7 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     derivable: dict[str, dict[str, str]]
     """Cells whose record lacks metrics that stored logits give: cell -> metric -> what is to be said of it."""
     underivable: dict[str, dict[str, str]]
-    """The same for cells whose logits are gone."""
+    """The same for cells whose logits are gone, or are not those that the record was made from."""
     trainings: int
     """Trainings of the cells. A training may consist of several jobs, as another one may branch off in between."""
     trainings_naive: int
@@ -91,7 +91,9 @@ def plan_status(
                 failed.append(cell.key)
             continue
         if missing := missing_metrics(record, metrics, retry_failed=retry_failed):
-            if all(map(store.has, cell.reads)):
+            failures = record.get("failed_metrics", {}).values()
+            changed = any(failure["type"] == OTHER_LOGITS for failure in failures)
+            if not changed and all(map(store.has, cell.reads)):
                 wanted.append(cell)
                 derivable[cell.key] = missing
             else:

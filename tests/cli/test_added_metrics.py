@@ -100,7 +100,10 @@ def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run
     code, _, err = run(*plugin())
     assert code == 0
     assert "1 cell lacks metric 'later': derived without training" in err
-    assert "metric 'later' is missing from 1 cell, whose logits are gone; --rerun-stale trains them again" in err
+    assert (
+        "metric 'later' is missing from 1 cell, whose logits are gone or have changed; --rerun-stale makes them again"
+        in err
+    )
     assert "0 trainings, 0 predictions, 1 cells to derive" in err
     page = Path("leaderboards/local/two/README.md").read_text()
     assert "metric 'later' is missing from 1 cell, which was made without it\n  - tta at imbalance factor 10" in page
@@ -132,6 +135,7 @@ def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(
     assert (code, list(json.loads(out)["failed_metrics"])) == (CELLS_FAILED, ["later"])
     assert "0 cells to derive" in run(*broken, "--keep-failed")[2]
     assert run(*broken, "--keep-failed")[0] == CELLS_FAILED
+    assert run()[0] == 0, "without the plugin nothing fails"
     code, _, err = run(*plugin(folder="three"))
     assert (code, "2 cells lack metric 'later' (failed before): derived" in err) == (0, True)
     assert all(record["metrics"]["later"] == 0.5 for record in published().values())

@@ -141,9 +141,7 @@ def test_no_trial_changes_what_is_committed(clone: Path) -> None:
         len({titles[kind] for kind in titles if kind not in {"a technique of the suite", "a chosen name"}})
         == len(titles) - 2
     )
-    assert titles["one's own photos"] == (
-        "cb_sampler on image_folder[path=photos] (natural, imbalance factor 1, seed 0, steps 1)"
-    )
+    assert titles["one's own photos"] == ("cb_sampler on image_folder[path=photos] (natural, seed 0, steps 1)")
     assert titles["every technique"].startswith("Every technique on fashion_mini (")
     assert titles["a suite of one's own"] == "Mine"
     assert "(" in titles["an edited copy"]

@@ -13,7 +13,7 @@ from support import flip, loss_source
 from synthetic import identified, read_jsonl, write_jsonl
 
 from ltbench.cli import group, main
-from ltbench.errors import LtbenchError
+from ltbench.errors import LtbenchError, StoreError
 from ltbench.records.record import seal
 
 
@@ -124,6 +124,20 @@ def forged(bundle: Path, *, everything: bool = False) -> str:
         record["metrics"]["nll"] -= 0.25
     path.write_bytes(b"".join(msgspec.json.encode(seal(record), order="sorted") + b"\n" for record in lines))
     return str(lines[0]["id"])
+
+
+def test_a_folder_that_takes_no_verification_is_found_before_cells_are_trained_again(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, content: bytes) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ltbench.core.atomic_files.write", refused)
+    monkeypatch.setattr("ltbench.cli.verify._retrained", lambda *_: pytest.fail("a cell was trained again"))
+    error = call("verify", bundle, "--rerun", 1, "--seed", 1).exception
+    assert isinstance(error, StoreError)
+    assert "the verification cannot be written" in str(error)
+    assert "--dry" in error.fix
 
 
 def test_cells_without_predictions_are_counted(bundle: Path) -> None:

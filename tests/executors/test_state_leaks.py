@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from support import call, loss_source, suite_source
+from support import call, loss_source, python, suite_source
 
 from ltbench.core.plugins import PluginOrigin
 from ltbench.core.process_state import ProcessState
@@ -58,6 +58,12 @@ LEAKS = {
     "garbage collector": "import gc; gc.disable()",
     "sys.path": "import sys; sys.path.insert(0, '/nowhere')",
     "meta_path": "import sys; sys.meta_path.reverse()",
+    "os.environ": "import os; os.environ = {}",
+    "limit RLIMIT_NOFILE": "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, r.getrlimit(r.RLIMIT_NOFILE)[1]))",
+    "threads of gradients": "torch.autograd.set_multithreading_enabled(False)",
+    "hooks on saved tensors": "torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__()",
+    "conversion of modules": "torch.__future__.set_swap_module_params_on_conversion(True)",
+    "printing of linewidth": "torch.set_printoptions(linewidth=20)",
     "standard streams": "import io, sys; sys.stderr = io.StringIO()",
 }
 """What each leak is called, and the statement that leaks."""
@@ -235,7 +241,7 @@ def test_every_kind_is_noticed_named_and_put_back(kept, name):
     exec(LEAKS[name], {"np": np, "torch": torch})
     changes = state.changes()
     assert any(name in str(change) for change in changes), list(map(str, changes))
-    assert state.restore() == []
+    assert state.restore().left == []
     assert ProcessState().changes() == []
 
 
@@ -393,11 +399,39 @@ def test_a_technique_that_changes_the_state_as_the_plan_is_made_is_named(kept, t
         run(tmp_path, ["leaky_regime"])
 
 
-def test_a_plugin_that_changes_the_state_as_it_is_imported_is_refused(kept, tmp_path):
-    plugin = tmp_path / "sets_the_dtype.py"
-    plugin.write_text("import torch\ntorch.set_default_dtype(torch.float64)\n" + loss_source("sets_the_dtype"))
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("import torch; torch.set_default_dtype(torch.float64)", "torch's default dtype from torch.float32 to"),
+        ("import os; os.environ['ATEN_CPU_CAPABILITY'] = 'default'", "the environment variable ATEN_CPU_CAPABILITY"),
+    ],
+)
+def test_a_plugin_that_changes_the_state_as_it_is_imported_is_refused(kept, tmp_path, statement, said):
+    plugin = tmp_path / "sets_it_for_all.py"
+    plugin.write_text(f"{statement}\n{loss_source('sets_it_for_all')}")
     state = ProcessState()
     with pytest.raises(PluginError) as refused:
         Registry.load(PluginOrigin(plugin_files=(str(plugin),)))
-    assert "importing it changes torch's default dtype from torch.float32 to torch.float64" in str(refused.value)
+    assert f"importing it changes {said}" in str(refused.value)
     assert state.changes() == []
+
+
+def test_what_is_left_where_a_list_was_is_noticed_and_put_back(kept, monkeypatch):
+    state = ProcessState()
+    monkeypatch.setattr("sys.path", None)
+    assert list(map(str, state.changes())) == ["sys.path"]
+    assert state.restore().left == []
+
+
+def test_a_library_that_is_imported_in_between_is_compared_with_its_defaults():
+    python(
+        "from ltbench.core.process_state import ProcessState\n"
+        "state = ProcessState()\n"
+        "import numpy, torch\n"
+        "assert state.changes() == []\n"
+        "torch.set_default_dtype(torch.float64)\n"
+        "numpy.seterr(all='ignore')\n"
+        "assert len(state.changes()) == 2\n"
+        "assert state.restore().left == []\n"
+        "assert torch.get_default_dtype() == torch.float32"
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from bench import LABELS, LOGITS, OWN, RESULT, Bench, Extra
 from support import registry_with
 
+from ltbench.core.process_state import forget_calls
 from ltbench.errors import DataError, JobFailed, StoreError
 from ltbench.jobs.cell import derive, failed_record
 from ltbench.records.record import check_identity, validate
 from ltbench.registry.registry import Registry
+from ltbench.stages import Metric
 
 
 @pytest.fixture
@@ -168,6 +171,33 @@ def test_a_metric_that_writes_into_its_arguments_changes_no_other_number(bench: 
     RESULT["extra"] = vandal
     bench.context.store.discard(plain["id"])
     assert bench.record()["metrics"] == plain["metrics"] | {"extra": 1.0}
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_metric_that_leaves_the_process_changed_fails_and_changes_no_other(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raises: bool
+) -> None:
+    def leak(*arrays):
+        np.set_printoptions(precision=2)
+        os.environ["LEAK"] = "1"
+        return {"extra": 1 / (0 if raises else 1)}
+
+    class Zlast(Metric):
+        """A metric that is called after the other one."""
+
+        name = "zlast"
+
+        def compute(self, probabilities, labels, counts):
+            return {"zlast": float("LEAK" in os.environ)}
+
+    monkeypatch.delenv("LEAK", raising=False)
+    RESULT["extra"] = leak
+    forget_calls()
+    record = Bench(tmp_path, registry_with(*OWN, Extra, Zlast)).record()
+    assert record["metrics"]["zlast"] == 0.0
+    assert "LEAK" not in os.environ
+    seen = "raised ZeroDivisionError" if raises else "changed the environment variable LEAK"
+    assert seen in record["failed_metrics"]["extra"]["message"]
 
 
 def test_a_record_without_a_failed_metric_does_not_mention_them(bench: Bench) -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
-from synthetic import PROTOCOL, boards, identified, raw, record
+from synthetic import PROTOCOL, boards, identified, provenance, raw, record
 
 from ltbench.leaderboard.merge import merge_facts, merge_records_files
 from ltbench.leaderboard.suite_facts import SuiteFacts
@@ -114,3 +115,16 @@ def test_another_version_of_a_cell_is_counted() -> None:
 )  # fmt: skip
 def test_what_a_page_says_of_its_suite_is_its_own_or_what_all_agree_on(mine, theirs, expected) -> None:
     assert merge_facts("folder", mine, theirs) == merge_facts("folder", mine, theirs[::-1]) == expected
+
+
+def test_a_metric_that_only_one_side_has_is_no_conflict_and_is_kept() -> None:
+    plain = record(seed=0)
+    plugins = [*msgspec.to_builtins(plain.plugins), provenance("gmean", "metric")]
+    full, other = record(seed=0, scores={"gmean": 0.5}, plugins=plugins), record(seed=0, scores={"top1": 0.1})
+    for one, two in ((plain, full), (full, plain)):
+        found = merge_records_files(records_file([one]), {"a": records_file([two])})
+        assert (found.records_file.records, found.conflicts, found.duplicates) == ([full], [], 1)
+    found = merge_records_files(records_file([full]), {"a": records_file([plain]), "b": records_file([other])})
+    assert found.records_file.records == [full]
+    (conflict,) = found.conflicts
+    assert [version.places for version in conflict.versions if version.top1 == 0.7] == [["", "a"]]

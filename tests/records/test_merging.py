@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from synthetic import identified, raw, record
+from synthetic import identified, provenance, raw, record
 
 from ltbench.records.merging import kept_from_other_machines, merge
 
@@ -70,3 +70,20 @@ def test_records_of_other_images_take_nothing_away() -> None:
     old, new = record(), identified(made)
     assert merge([old], [new]) == merge([new], [old])
     assert len(merge([old], [new])) == 2
+
+
+def with_metric(one, name="gmean", revision=1, **scores):
+    plugins = [*msgspec.to_builtins(one.plugins), provenance(name, "metric", revision=revision)]
+    return record(scores=scores or {name: 0.5}, plugins=plugins, environment=HERE)
+
+
+def test_a_record_that_only_lacks_a_metric_takes_no_number_away() -> None:
+    plain = record(environment=HERE)
+    full = with_metric(plain)
+    assert merge([full], [plain]) == merge([plain], [full]) == [full]
+    assert merge([full], [plain], replace=True) == [plain]
+    other = record(scores={"top1": 0.1}, environment=HERE)
+    assert merge([full], [other]) == [other], "other numbers are other results"
+    revised = with_metric(plain, revision=2)
+    revised = record(plugins=msgspec.to_builtins(revised.plugins), environment=HERE)
+    assert merge([full], [revised]) == [revised], "a later revision has dropped a number"

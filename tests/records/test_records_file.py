@@ -9,6 +9,8 @@ import pytest
 from synthetic import record
 
 from ltbench.errors import RecordError
+from ltbench.leaderboard.merge import merge_records_files
+from ltbench.leaderboard.publish import add_records
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import invalidate, read_records_file, records_file, write_records_file
 
@@ -83,3 +85,18 @@ def test_an_outcome_leaves_out_time_machine_and_versions_and_nothing_else() -> N
         record(error={"type": "E", "message": "m"}),
     ):  # fmt: skip
         assert result_digest(changed) != result_digest(one)
+
+
+def test_a_metric_that_is_added_to_a_withdrawn_record_does_not_bring_it_back() -> None:
+    bad, full, mended = record(), record(scores={"gmean": 0.5}), record(scores={"top1": 0.2})
+    word = invalidate(bad, "wrong data")
+    for found in (
+        records_file([bad, full], [word]),
+        records_file([full, bad], [word]),
+        add_records(records_file([bad], [word]), [full]),
+    ):
+        assert (found.records, found.withdrawn) == ([], [bad])
+    assert records_file([full], [word], withdrawn_elsewhere=[bad]).all_records == []
+    assert add_records(records_file([bad], [word]), [mended]).records == [mended]
+    merged = merge_records_files(records_file([bad], [word]), {"a": records_file([full])}).records_file
+    assert (merged.records, merged.withdrawn) == ([], [bad])

@@ -20,6 +20,7 @@ from ltbench.core.plugins import BUILT_IN
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.locations import LOCAL
+from ltbench.stages import Profile
 from ltbench.technique import written
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     installed = registry.suites.get(base.name)
     own = base if installed is None else read_suite(installed)
     differs = _differences(_cells(asked, registry), _cells(own, registry))
+    profiles = [registry.parse(label, "profile") for label in asked.profiles]
+    if all(isinstance(profile, Profile) and profile.keeps_all for profile in profiles):
+        differs.pop("imbalance_factors", None)  # a factor that no profile knows says nothing
     if asked.metric != own.metric:
         differs |= {"metric": asked.metric}
     if own != base:

@@ -42,7 +42,9 @@ class RunResult:
         """Note which metrics failed, according to the records of a part."""
         for cell in plan.cells:
             for metric, message in context.store.failed_metrics(cell.key).items():
-                self.failed_metrics.setdefault(metric, {})[cell.key] = message
+                # One that is no longer installed is not this run's.
+                if metric in context.registry.of("metric"):
+                    self.failed_metrics.setdefault(metric, {})[cell.key] = message
 
 
 def run_parts(

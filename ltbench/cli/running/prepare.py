@@ -57,7 +57,9 @@ def metric_lines(status: PlanStatus) -> list[str]:
         lines.append(f"{count} {'cell lacks' if count == 1 else 'cells lack'} {name}: derived without training")
     for name, count in _count(status.underivable):
         cells = "1 cell" if count == 1 else f"{count} cells"
-        lines.append(f"{name} is missing from {cells}, whose logits are gone; --rerun-stale trains them again")
+        lines.append(
+            f"{name} is missing from {cells}, whose logits are gone or have changed; --rerun-stale makes them again"
+        )
     return lines
 
 
@@ -67,7 +69,7 @@ def _count(lacking: Mapping[str, Mapping[str, str]]) -> list[tuple[str, int]]:
 
 
 def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
-    """Discard the records of cells that are stale or lack a metric whose logits are gone.
+    """Discard the records of cells that are stale or lack a metric that their logits do not give.
 
     Their trainings and predictions go, too, where they are stale themselves.
     """

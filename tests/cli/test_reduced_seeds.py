@@ -1,0 +1,34 @@
+"""Seeds that are no longer asked for are not missed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import main_result, suite_source
+
+
+def test_a_run_with_fewer_seeds_expects_only_those(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTBENCH_STORE", "store")
+    recipe = {"steps": 1, "batch_size": 4, "precision": "fp32"}
+    Path("two.toml").write_text(suite_source("two", recipe, techniques=["tta"], figures=[], seeds=[0, 1]))
+
+    def run(*args: str) -> str:
+        code, out, _ = main_result(capsys, "run", "--suite", "two.toml", "--executor", "inline", *args)
+        assert code == 0
+        return out
+
+    run("--seeds", "0")
+    # Stopped before the first cell of the other seed.
+    assert "1/2 seeds" in run("--budget", "0.01s")
+    page = Path("leaderboards/local/two/README.md").read_text()
+    assert "left 2 planned cells unfinished" in page
+    # The suite is cut down to what there is: nothing is missing for ever.
+    Path("two.toml").write_text(suite_source("two", recipe, techniques=["tta"], figures=[], seeds=[0]))
+    assert "seeds" not in run().partition("Accuracy")[0].replace("pairs of seeds", "")
+    page = Path("leaderboards/local/two/README.md").read_text()
+    assert "1/2 seeds" not in page
+    assert "Missing cells" not in page
