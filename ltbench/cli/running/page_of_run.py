@@ -74,7 +74,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         differs |= {"metric": asked.metric}
     if own != base:
         # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
-        differs |= {"file": digest(canonical(msgspec.to_builtins(base)))}
+        differs |= {"file": digest(canonical(_differences(msgspec.to_builtins(base), msgspec.to_builtins(own))))}
     shown = base
     if differs and (asked != base or base.title == own.title):
         shown = _described(asked, base, differs)
