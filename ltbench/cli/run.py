@@ -61,6 +61,8 @@ SHOWN = 20
 @click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
 @click.option("--name", metavar="NAME",
               help="Name of the page.  [default: the suite's; what differs from the suite has a page of its own]")  # fmt: skip
+@click.option("--replace", "is_replaced", is_flag=True,
+              help="Take the records of this machine where the page has those of another type of machine.")  # fmt: skip
 @click.option("--publish", "is_published", is_flag=True, help="Publish the page afterwards, as `ltbench publish` does.")
 @leaderboards_option
 @metric_option
@@ -70,7 +72,7 @@ SHOWN = 20
 def command(
     choice: PluginSelection, data_root: Path, store_path: Path, budget: float | None, executor_name: str | None,
     workers: int | None, retries: int, timeout: float | None, memory: int | None, pdb: bool, retry_failed: bool,
-    no_sharing: bool, rerun_stale: bool, name: str | None, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
+    no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
     """Train what is missing of a suite, show the progress, and print the leaderboard.
@@ -114,7 +116,9 @@ def command(
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
-    page = msgspec.structs.replace(page, plugin_files=(*choice.files, *choice.words))
+    page = msgspec.structs.replace(
+        page, plugin_files=(*choice.files, *choice.words), is_replaced=is_replaced or rerun_stale
+    )  # fmt: skip
     # Own images are found again only where they are; the folder of the environment is the reader's own.
     if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
         page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
@@ -142,7 +146,7 @@ def command(
     if result.stopped is not None:
         raise result.stopped
     if is_published and page.file.is_file():
-        print_published(publish_page(page.folder.name, leaderboards, None))
+        print_published(publish_page(page.folder.name, leaderboards, None, is_replaced=is_replaced))
     return _report(result)
 
 

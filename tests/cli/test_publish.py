@@ -14,13 +14,15 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from support import call, suite_source
+from support import call, main_result, suite_source
 
 from ltbench.cli.running.page_of_run import page_of_run
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.publish import read_folder
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.locations import LOCAL
+from ltbench.records.record import seal, validate
+from ltbench.records.records_file import read_records_file, records_file, write_records_file
 from ltbench.registry.registry import Registry
 from ltbench.store.store import Store
 from ltbench.suite.suite import changed, find_suite
@@ -329,3 +331,25 @@ def test_facts_of_earlier_versions_are_read(clone: Path) -> None:
     raw.pop("definition", None)
     Path("leaderboards/quick/suite.json").write_text(json.dumps(raw))
     assert read_folder(clone / "leaderboards/quick")[0].definition == ""
+
+
+def test_a_page_keeps_its_records_of_another_machine_unless_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.toml").write_text(suite_source("two", TINY, seeds=[0, 1], figures=[]))
+    words = ("run", "--suite", "two.toml", "--executor", "inline", "--store", "store")
+    assert main_result(capsys, *words)[0] == 0
+    path = tmp_path / "leaderboards/local/two/records.jsonl"
+    mine = read_records_file(path)
+    there = [
+        validate(seal(msgspec.to_builtins(r) | {"environment": r.environment | {"processor_model": "Z80"}, "digest": "",
+                                                "metrics": r.metrics | {"top1": 0.5}}))
+        for r in mine.records[:1]
+    ]  # fmt: skip
+    write_records_file(path, records_file([*there, *mine.records[1:]]))
+    _, _, said = main_result(capsys, *words)
+    assert "1 cells of the page keep their records of another type of machine" in said
+    assert [r.metrics["top1"] for r in read_records_file(path).records if r.id == there[0].id] == [0.5]
+    assert main_result(capsys, *words, "--replace")[0] == 0
+    assert read_records_file(path) == mine

@@ -52,6 +52,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.records.from_store import valid_records
+    from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.plugins_needed import with_plugins
     from ltbench.records.record import validate, write_atomic
     from ltbench.records.records_file import encode
@@ -64,8 +65,13 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
         return [], None
     before, old = read_folder(folder)
     kept = _current(old, records, is_same=before.definition == page.definition)
-    # The page shows what the store has, also after another machine has made it again.
-    merged = add_records(kept, records, replace=True)
+    merged = add_records(kept, records, replace=page.is_replaced)
+    if not page.is_replaced and (others := kept_from_other_machines(kept.records, records)):
+        click.echo(
+            f"{len(others)} cells of the page keep their records of another type of machine, so that rows stay paired; "
+            "--replace takes those of this one",
+            err=True,
+        )
     facts = SuiteFacts(
         name=folder.name,
         command=with_plugins(page.command, merged.records, page.plugin_files),

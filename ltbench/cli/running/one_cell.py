@@ -23,7 +23,7 @@ _WITHOUT_EFFECT = {
     "max_techniques": "--max-techniques", "datasets": "--datasets", "profiles": "--profiles", "models": "--models",
     "imbalance_factors": "--imbalance-factors", "seeds": "--seeds", "settings": "--set", "budget": "--budget",
     "rerun_stale": "--rerun-stale", "no_sharing": "--no-sharing", "retry_failed": "--keep-failed",
-    "name": "--name", "is_published": "--publish",
+    "name": "--name", "is_published": "--publish", "is_replaced": "--replace", "metric": "--metric",
 }  # fmt: skip
 """Options that select cells or end a run."""
 

@@ -48,6 +48,8 @@ class PageOfRun(msgspec.Struct, frozen=True, kw_only=True):
     """The file of the suite unless it is built in."""
     plugin_files: tuple[str, ...] = ()
     """Files of plugins as the user gave them."""
+    is_replaced: bool = False
+    """Whether records of this machine replace those of another type of machine."""
 
     @property
     def file(self) -> Path:
