@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import leaderboards_option, leaderboards_words
+from ltbench.cli.options import leaderboards_option, leaderboards_words, load_registry
 from ltbench.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
                          fix="--name OTHER when it is run")  # fmt: skip
     (facts, content), (before, old) = read_folder(source), read_folder(target)
-    if before.definition not in {"", facts.definition}:
+    expected = before.definition or _definition(name)
+    if expected not in {"", facts.definition}:
         if not is_replaced:
             raise UsageError(
-                f"{target} has cells of another suite or recipe", where=before.command,
+                f"{target} is the page of another suite or recipe", where=before.command,
                 why="the two pages would be mixed", fix=shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)]),
             )  # fmt: skip
         old = _only_withdrawn(old)
@@ -77,10 +78,13 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
             "those of this one",
             err=True,
         )
-    more = {record.id for record in merged.records} > {record.id for record in content.records}
+    mine = {record.id for record in content.records}
+    more = any(record.id not in mine for record in merged.records)
     facts = _facts(facts, before, merged, more, source / SUITE_FILE, target / SUITE_FILE)
     if (source / SUITE_FILE).is_file():
         write_atomic(target / SUITE_FILE, (source / SUITE_FILE).read_bytes())
+    elif not more:
+        (target / SUITE_FILE).unlink(missing_ok=True)
     known = [
         entry for folder in (target, source) for entry in verifications.read_verifications(folder / verifications.FILE)
     ]
@@ -88,6 +92,16 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         verifications.write_verifications(target / verifications.FILE, known)
     written, _ = write_folder(target, facts, merged)
     return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
+
+
+def _definition(name: str) -> str:
+    """Return the definition of the installed suite of that name, whose page has its cells; empty if there is none."""
+    from ltbench.cli.running.page_of_run import definition_of
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.suite.suite import find_suite
+
+    registry = load_registry(PluginSelection())
+    return definition_of(find_suite(name, registry), registry) if name in registry.suites else ""
 
 
 def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> RecordsFile:

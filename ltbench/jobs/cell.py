@@ -14,13 +14,9 @@ from ltbench.core.spec import Job, Spec
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
 from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
-from ltbench.jobs.missing_metrics import (
-    installed_metrics,
-    missing_metrics,
-    with_missing_metrics,
-    without_missing_metrics,
-)
+from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
 from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, shape_text
+from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import Failure, Provenance, Record, seal, validate
 from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View

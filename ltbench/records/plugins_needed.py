@@ -30,13 +30,23 @@ def with_plugins(command: str, records: Iterable[Record], paths: Iterable[str] =
 
     paths: where plugin files are, if that is known; a record only has their names.
     """
-    words = shlex.split(command)
+    # The file of a leaderboard may be anybody's, and its command may be no command.
+    words = words_of(command)
     known = {Path(path).name: path for path in [*words, *paths]}
     options = plugin_words(records)
+    more: list[str] = []
     for option, name in zip(options[::2], options[1::2], strict=True):
         if name not in words and known.get(name, "") not in words:
-            words += [option, known.get(name, name)]
-    return shlex.join(words)
+            more += [option, known.get(name, name)]
+    return f"{command} {shlex.join(more)}" if more else command
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of a command as a shell reads them, or what stands between spaces if it cannot."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def requirements(records: Iterable[Record]) -> list[str]:

@@ -255,6 +255,18 @@ def test_a_page_of_another_suite_is_replaced_only_if_asked(clone: Path) -> None:
     assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/mine")[1].records} == {2}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_trial_is_not_published_among_the_cells_of_an_installed_suite(clone: Path, known: bool) -> None:
+    """Also where the published page is of an earlier version, or is not there."""
+    if not known:
+        shutil.rmtree("leaderboards/quick")
+        git("-c", "user.name=reader", "-c", "user.email=reader@localhost", "commit", "-qam", "Without it")
+    call("run", "--plugins", "tta", "--name", "quick", *SHORT)
+    with pytest.raises(UsageError, match="another suite"):
+        call("publish", "quick")
+    assert git("status", "--porcelain") == ""
+
+
 def test_records_that_the_store_does_not_have_are_not_lost(clone: Path) -> None:
     call("run", *own_suite())
     Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))

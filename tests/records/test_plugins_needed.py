@@ -7,7 +7,7 @@ from synthetic import boards, provenance, record
 
 from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.plugins_needed import plugin_files, plugin_words, requirements
+from ltbench.records.plugins_needed import plugin_files, plugin_words, requirements, with_plugins
 from ltbench.records.record import Provenance
 
 
@@ -40,3 +40,16 @@ def test_a_page_says_what_to_install_before_the_command() -> None:
     records = [made_with(**{"one-pkg": "1.5", "file:mine": "ab12"})]
     text = page(facts, records, boards(records))
     assert "pip install one-pkg==1.5\nltbench run --suite quick --plugin-file mine.py\n" in text
+
+
+def test_a_plugin_file_is_named_once_and_where_it_is() -> None:
+    records = [made_with(**{"file:mine": "ab12", "module:lab.losses": "cd34"})]
+    command = "ltbench run --suite quick"
+    full = f"{command} --plugin-file 'my plug-ins/mine.py' -p lab.losses"
+    assert with_plugins(command, records, ["other.py", "my plug-ins/mine.py"]) == full
+    assert with_plugins(full, records) == full
+    assert with_plugins(command, records) == f"{command} --plugin-file mine.py -p lab.losses"
+
+
+def test_what_is_no_command_stays_as_it_is() -> None:
+    assert with_plugins("it's <b>odd</b>", [record()]) == "it's <b>odd</b>"

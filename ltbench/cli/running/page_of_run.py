@@ -74,7 +74,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         differs |= {"metric": asked.metric}
     if own != base:
         # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
-        differs |= {"file": digest(canonical(msgspec.to_builtins(base)))}
+        differs |= {"file": digest(canonical(_differences(msgspec.to_builtins(base), msgspec.to_builtins(own))))}
     shown = base
     if differs and (asked != base or base.title == own.title):
         shown = _described(asked, base, differs)
@@ -85,7 +85,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         folder=folder,
         suite=shown,
         command=suite_command(asked, base, registry, folder / SUITE_FILE if carried else None),
-        definition=_definition(_cells(asked, registry)),
+        definition=definition_of(asked, registry),
         suite_file=file.read_bytes() if carried else None,
     )
 
@@ -127,11 +127,12 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _definition(cells: Mapping[str, Any]) -> str:
+def definition_of(suite: Suite, registry: Registry) -> str:
     """Return a digest of what decides about the cells: without defaults, so that a new field of a recipe changes none."""
     from ltbench.suite.recipe import Recipe
 
     usual = {f"recipe.{field.name}": field.default for field in msgspec.structs.fields(Recipe)}
+    cells = _cells(suite, registry)
     stated = {key: value for key, value in cells.items() if value not in (None, [], {}) and value != usual.get(key)}
     return digest(canonical(stated), 32)
 

@@ -15,6 +15,7 @@ from ltbench.cli.asked_suite import every_technique
 from ltbench.cli.options import load_registry
 from ltbench.core.generated_files import display_path
 from ltbench.errors import LtbenchError
+from ltbench.records.plugins_needed import words_of
 from ltbench.stages import Dataset
 from ltbench.technique import written
 
@@ -93,7 +94,9 @@ def _toml(value: object) -> str:
 
 def with_suite_file(command: str, old: Path, new: Path) -> str:
     """Return the command with another place of its suite file."""
-    words = shlex.split(command)
+    words = words_of(command)
+    if display_path(old) not in words:
+        return command
     return shlex.join(display_path(new) if word == display_path(old) else word for word in words)
 
 

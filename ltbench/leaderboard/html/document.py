@@ -33,7 +33,7 @@ def document(loaded: SuiteFolder) -> str:
         "title": html.escape(facts.title or facts.name),
         "question": _paragraph(facts.question, "question"),
         "notes": _paragraph(facts.notes, "notes"),
-        "command": html.escape(with_plugins(facts.command or f"ltbench run --suite {facts.name}", loaded.records)),
+        "command": _command(loaded),
         "reference": html.escape(reference_text(reference_of(loaded))),
         "version": html.escape(__version__),
         "style": _asset("style.css"),
@@ -46,6 +46,14 @@ def document(loaded: SuiteFolder) -> str:
     }
     # In one pass, so that text of a record which looks like a slot is not replaced.
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))
+
+
+def _command(loaded: SuiteFolder) -> str:
+    """Return the command that makes the records; nothing where they were merged from elsewhere without one."""
+    # A folder without records is that of a suite that was not run yet.
+    command = loaded.facts.command or ("" if loaded.records else f"ltbench run --suite {loaded.facts.name}")
+    text = html.escape(with_plugins(command, loaded.records)) if command else ""
+    return f'<p>Reproduce them with</p>\n    <pre class="command" tabindex="0">{text}</pre>' if text else ""
 
 
 def _paragraph(text: str, kind: str) -> str:
