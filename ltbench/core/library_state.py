@@ -79,7 +79,7 @@ def numpy_parts() -> tuple[Part, ...]:
 def torch_parts() -> tuple[Part, ...]:
     """Return the parts of torch's state."""
     torch: Any = sys.modules["torch"]
-    return (*_settings(torch), *_flags(torch), *_modes(torch), *_hooks(), *_generators(torch))
+    return (*_settings(torch), *_flags(torch), *_modes(torch), *_hooks(torch), *_generators(torch))
 
 
 def _settings(torch: Any) -> tuple[Part, ...]:
@@ -130,12 +130,6 @@ def _settings(torch: Any) -> tuple[Part, ...]:
             get=torch._C._is_multithreading_enabled,
             put=torch._C._set_multithreading_enabled,
             first=True,
-        ),
-        Part(
-            name="torch's hooks on saved tensors",
-            get=lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
-            put=lambda before: before is None and torch._C._autograd._pop_saved_tensors_default_hooks(),
-            private=True,
         ),
         Part(
             name="torch's conversion of modules",
@@ -231,9 +225,19 @@ def _stack(name: str, get: Callable[[], list[Any]], pop: Callable[[], object]) -
     return Part(name=name, get=lambda: list(get()), put=put, first=[], private=True)
 
 
-def _hooks() -> tuple[Part, ...]:
-    """Return the dictionaries of hooks that act on every module or optimizer."""
+def _hooks(torch: Any) -> tuple[Part, ...]:
+    """Return the hooks on saved tensors, which older versions of torch do not tell of, and those on all modules."""
     parts = []
+    autograd = torch._C._autograd
+    if top := getattr(autograd, "_top_saved_tensors_default_hooks", None):
+        parts.append(
+            Part(
+                name="torch's hooks on saved tensors",
+                get=partial(top, True),
+                put=lambda before: before is None and autograd._pop_saved_tensors_default_hooks(),
+                private=True,
+            )
+        )
     for module in ("torch.nn.modules.module", "torch.optim.optimizer"):
         owner = sys.modules.get(module)
         for name, value in vars(owner).items() if owner else ():

@@ -61,12 +61,13 @@ LEAKS = {
     "os.environ": "import os; os.environ = {}",
     "limit RLIMIT_NOFILE": "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, r.getrlimit(r.RLIMIT_NOFILE)[1]))",
     "threads of gradients": "torch.autograd.set_multithreading_enabled(False)",
-    "hooks on saved tensors": "torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__()",
     "conversion of modules": "torch.__future__.set_swap_module_params_on_conversion(True)",
     "printing of linewidth": "torch.set_printoptions(linewidth=20)",
     "standard streams": "import io, sys; sys.stderr = io.StringIO()",
 }
 """What each leak is called, and the statement that leaks."""
+if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):  # older versions do not tell of it
+    LEAKS["hooks on saved tensors"] = "torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__()"
 PLUGIN = f'''
 """Leaks of every kind."""
 from typing import Literal
