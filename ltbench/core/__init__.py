@@ -1,1 +1,1 @@
-"""What every package uses: specs and identities of jobs, atomic writes, checksums, signals, units."""
+"""What every package uses: specs and identities of jobs, the state of the process, atomic writes, checksums, units."""
