@@ -36,6 +36,9 @@ RULES = (
     Rule(r"--set epochs=5\b", "", "see above"),
     Rule(r"--budget 10m\b", "--budget 1s", "what is asked is that it stops"),
     Rule(r"--rerun 3\b", "--rerun 1 --executor inline", "one cell is trained again as three are"),
+    Rule(
+        r"\bltbench publish quick\b", "ltbench publish quick --replace", "every run above is another one, of one name"
+    ),
     Rule(r" --open\b", "", "there is nobody to look at it"),
     Rule(
         r"\b3f85e2\b",
