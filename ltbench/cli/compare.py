@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ltbench.leaderboard.compare.compare import Comparison
+    from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
 
 
@@ -48,12 +49,12 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
         first, second = (find_page(name, leaderboards) for name in what)
         names = (str(first.path), str(second.path))
         sides = first.records_file().records, second.records_file().records
-        metric = metric or compare.default_metric([*sides[0], *sides[1]])
+        metric = metric or _ranked_by(first, second) or compare.default_metric([*sides[0], *sides[1]])
         comparison = compare.compare_sets(*sides, names, metric)
     else:
         place = find_page(what[0], leaderboards)
         records = place.records_file().records
-        metric = metric or compare.default_metric(records)
+        metric = metric or _ranked_by(place) or compare.default_metric(records)
         comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
             records, what[1], what[2], metric
         )
@@ -61,6 +62,14 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
         print_json(comparison)
         return
     click.echo(comparison_text(comparison, terminal_width(), cells=cells, color=sys.stdout.isatty()), nl=False)
+
+
+def _ranked_by(*places: RecordsLocation) -> str:
+    """Return what the suites of these places say that rows are ranked by; empty where they say nothing or differ."""
+    from ltbench.leaderboard.publish import read_facts
+
+    said = {read_facts(place.path).metric for place in places if place.path.is_dir()}
+    return said.pop() if len(said) == 1 else ""
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:

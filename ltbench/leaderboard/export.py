@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from ltbench.columns import BALANCED
 from ltbench.core.spec import canonical
 from ltbench.errors import UsageError
 from ltbench.records.record import Record
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Format = Literal["csv", "json", "parquet"]
 TEXTS = ("protocol", "dataset", "profile", "model")
 COLUMNS: Final = (
-    "cell", *TEXTS, "imbalance_factor", "subset_seed", "seed", "techniques", *TECHNIQUE_STAGES, "recipe", "status",
+    "cell", *TEXTS, "fingerprint", "imbalance_factor", "subset_seed", "seed", "techniques", *TECHNIQUE_STAGES, "recipe", "status",
     "provenance", "metric", "class", "class_name", "value",
 )  # fmt: skip
 _KINDS: Final = {"imbalance_factor": "float64", "subset_seed": "int64", "seed": "int64", "class": "Int64",
@@ -66,6 +67,7 @@ def _cell(record: Record, standing: VerificationStatus) -> dict[str, object]:
         "cell": record.id,
         "protocol": record.protocol,
         **msgspec.structs.asdict(record.setting),
+        "fingerprint": record.fits[0]["data"]["fingerprint"] if record.fits else "",
         "techniques": record.label,
         **{stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
         "recipe": canonical(record.recipe).decode(),
@@ -78,8 +80,9 @@ def _numbers(record: Record, *, per_class: bool) -> Iterator[Mapping[str, object
     if record.status == "failed":
         yield {}
         return
-    for name, value in sorted(record.metrics.items()):
-        yield {"metric": name, "value": value}
+    # Records from before balanced accuracy was a metric have all that it takes.
+    for name in sorted({*record.metrics, *({BALANCED} if record.score(BALANCED) is not None else ())}):
+        yield {"metric": name, "value": record.metrics.get(name, record.score(name))}
     for name, value in sorted(record.cost.items()):
         yield {"metric": f"cost.{name}", "value": value}
     if not per_class:

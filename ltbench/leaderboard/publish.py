@@ -99,20 +99,24 @@ def load(folder: Path, metric: str = "") -> SuiteFolder:
 
 def read_folder(folder: Path) -> tuple[SuiteFacts, RecordsFile]:
     """Read facts and records of a suite's folder. Raises `RecordError` naming file, line and field."""
-    path = folder / FACTS
-    facts = SuiteFacts(name=folder.name)
-    if path.exists():
-        try:
-            facts = msgspec.json.decode(path.read_bytes(), type=SuiteFacts)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
     path = folder / RECORDS
-    return facts, read_records_file(path) if path.exists() else records_file(())
+    return read_facts(folder), read_records_file(path) if path.exists() else records_file(())
+
+
+def read_facts(folder: Path) -> SuiteFacts:
+    """Read the facts of a suite's folder. Raises `RecordError` naming the file."""
+    path = folder / FACTS
+    if not path.exists():
+        return SuiteFacts(name=folder.name)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SuiteFacts)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError("the facts of a suite cannot be read", where=str(path), why=str(error)) from None
 
 
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
-    columns = columns_of(content.records, facts.columns or installed_columns())
+    columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
     boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(

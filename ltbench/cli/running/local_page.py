@@ -79,7 +79,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
         seeds=tuple(sorted(suite.seed_pairs())),
         unfinished=len(keys) - len(records),
         columns=columns_present(
-            merged.records, join_columns(declared_columns(registry.of("metric")), before.columns)
+            merged.records, join_columns(declared_columns(registry.of("metric")), before.columns), suite.metric
         ),
     )  # fmt: skip
     facts = with_suite(facts, suite, registry)

@@ -18,11 +18,12 @@ from ltbench.leaderboard.statistics.record_groups import (
     RecordGroup,
     distinguishing_names,
     group_records,
-    other_images,
+    images_of,
 )
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, zero_p
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, welch, zero_p
 from ltbench.records.agreement import Number, agreement, same_results
 from ltbench.records.comparability import fixed_part
+from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
@@ -54,7 +55,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     difference: Estimate | None
     """Second minus first, over the runs of both sides."""
     p: float | None
-    """P-value of the paired t test, Holm-corrected over all lines; None with fewer than two runs."""
+    """P-value of a t test, Holm-corrected over all lines; None with fewer than two runs."""
+    paired: bool
+    """Whether both sides of every run are of one type of machine: then the test is paired, else it is Welch's."""
     cells: list[Cell]
     only: tuple[int, int]
     """Runs of only one side."""
@@ -127,6 +130,10 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
     Cells are matched by id, else by setting and techniques. Raises `UnknownName`.
     """
     _check_metric(metric, (*first, *second))
+    sides = [group_records(side) for side in (first, second)]
+    images = [images_of(side) for side in sides]
+    # Of each side what its leaderboard shows: runs of one row have one revision of each technique.
+    first, second = ([record for group in side for record in group.records] for side in sides)
     by_id = {record.id: record for record in second}
     by_place: dict[tuple[object, ...], list[Record]] = {}
     for record in second:
@@ -162,7 +169,13 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
             *sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
             *(
                 f"{dataset}: other images on the two sides, so nothing is paired"
-                for dataset in other_images(group_records([*first, *second]))
+                for dataset in sorted(images[0].keys() & images[1].keys())
+                if images[0][dataset].isdisjoint(images[1][dataset])
+            ),
+            *(
+                f"{side}: {older} records of earlier revisions are left out"
+                for side, groups in zip("AB", sides, strict=True)
+                if (older := sum(group.older for group in groups))
             ),
         ],
         machines=why_different.machines([a for a, _ in pairs], [b for _, b in pairs]),
@@ -201,6 +214,13 @@ class _Line:
             return _means([one for one, _ in found]), _means([two for _, two in found])
         return _scores(self.first, metric), _scores(self.second, metric)
 
+    @property
+    def paired(self) -> bool:
+        """Whether no run has two types of machines."""
+        shared = self.first.keys() & self.second.keys()
+        alike = not any(unlike_machines(self.first[run].environment, self.second[run].environment) for run in shared)
+        return alike and all(part.paired for part in self.parts)
+
     def cells(self, metric: str) -> list[Cell]:
         shared = sorted(self.first.keys() & self.second.keys())
         return [
@@ -219,16 +239,25 @@ def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
     gaps = [
         np.array([second[run] - first[run] for run in sorted(first.keys() & second.keys())]) for first, second in values
     ]
-    corrected = holm(np.array([zero_p(gap[None])[0] for gap in gaps], dtype=np.float64))
+    unpaired = [None if line.paired else _welch(*sides) for line, sides in zip(lines, values, strict=True)]
+    p = [zero_p(gap[None])[0] if test is None else test[1] for gap, test in zip(gaps, unpaired, strict=True)]
+    corrected = holm(np.array(p, dtype=np.float64))
     return [
         Line(
             where=line.where, factor=line.factor, techniques=line.techniques,
-            first=estimate(first.values()), second=estimate(second.values()), difference=estimate(gap),
+            first=estimate(first.values()), second=estimate(second.values()),
+            difference=estimate(gap) if test is None else test[0], paired=test is None,
             p=float(p) if np.isfinite(p) else None, cells=line.cells(metric),
             only=(len(first.keys() - second.keys()), len(second.keys() - first.keys())),
         )
-        for line, (first, second), gap, p in zip(lines, values, gaps, corrected, strict=True)
+        for line, (first, second), gap, test, p in zip(lines, values, gaps, unpaired, corrected, strict=True)
     ]  # fmt: skip
+
+
+def _welch(first: Mapping[Pair, float], second: Mapping[Pair, float]) -> tuple[Estimate | None, float]:
+    """Return the difference of two sides, second minus first, over the runs of both, and the p-value of Welch's test."""
+    shared = sorted(first.keys() & second.keys())
+    return welch(np.array([second[run] for run in shared]), np.array([first[run] for run in shared]))
 
 
 def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:

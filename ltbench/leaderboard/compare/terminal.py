@@ -104,9 +104,9 @@ def _verdict(line: Line) -> str:
         return "the same"
     if line.p is None:
         return "one run: no test"
-    if line.p >= LEVEL:
-        return "not significant"
-    return "B is higher" if line.difference.mean > 0 else "B is lower"
+    higher = "B is higher" if line.difference.mean > 0 else "B is lower"
+    said = higher if line.p < LEVEL else "not significant"
+    return said if line.paired else f"{said}, not paired"
 
 
 def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
     if shown:
         yield (
             f"{comparison.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
-            "p of the paired t test, Holm-corrected over all lines."
+            "p of the paired t test, or of Welch's where types of machines differ (not paired), Holm-corrected over all lines."
         )
     for mark, alone in zip("AB", comparison.only, strict=True):
         yield from _listed(f"only in {mark}", alone)

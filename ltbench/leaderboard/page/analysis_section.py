@@ -30,6 +30,9 @@ _ADDS = """\
 Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
 combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
 it is significant (paired t test, Holm over this column). *alone* is the difference to the baseline."""
+_MACHINES = """\
+Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
+the effects below, and are part of the rest of the variance."""
 _TOGETHER = """\
 What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
 interfere. Averaged and tested as above, over all pairs of one imbalance factor."""
@@ -39,7 +42,14 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     """Yield the sections on effects; nothing where the differences to the baseline say the same."""
     if not analysis.has_averages:
         return
-    yield from ("### What each technique adds", "", *_ADDS.format(metric=analysis.group.ranking.words).splitlines(), "")
+    unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
+    yield from (
+        "### What each technique adds",
+        "",
+        *unpaired,
+        *_ADDS.format(metric=analysis.group.ranking.words).splitlines(),
+        "",
+    )
     yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
     if not analysis.pairs:
         return
@@ -126,6 +136,8 @@ def more_runs(table: Table) -> list[str]:
     if len(ranked) < 2 or ranked[1].rank != 1:
         return []
     gap = ranked[1].to_best
+    if gap is not None and gap.n > 1 and gap.sd is None:
+        return []  # of two types of machines, so not paired, and a number of pairs would say nothing
     if gap is None or gap.sd is None:
         return [
             "With one pair of seeds no difference can be tested, nor the number of runs estimated that a test needs.",

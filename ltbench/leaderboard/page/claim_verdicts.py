@@ -232,6 +232,6 @@ def _in_table(claim: Claim, table: Table | None) -> bool | None:
             return None
         if one.label == table.reference and other.p is not None:
             return other.separated
-        if one.rank is not None and one.to_best is None and other.p_best is not None and other.like_best:
+        if one.rank is not None and one.is_best and other.p_best is not None and other.like_best:
             return False
     return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
+from ltbench.leaderboard.statistics.pairing import NOT_PAIRED
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import (
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _NARROWEST = 24
 """Width below which combinations are not wrapped further; numbers are left out instead."""
 _GAP = 2
+_NOTES = 3
+"""Rows that are not paired which are named below a table."""
 
 
 def leaderboard_text(
@@ -105,6 +108,11 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
     yield from ("", grid)
+    unpaired = [row for row in (table.rows[i] for i in rows) if any(note.startswith(NOT_PAIRED) for note in row.notes)]
+    for row in unpaired[:_NOTES]:
+        yield Text(f"{row.label}: {next(note for note in row.notes if note.startswith(NOT_PAIRED))}", style="dim")
+    if len(unpaired) > _NOTES:
+        yield Text(f"and {len(unpaired) - _NOTES} more rows are not paired: the page names them", style="dim")
     if len(rows) < len(table.rows):
         yield Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim")
 

@@ -19,6 +19,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     effects: list[Effect]
     pairs: list[Effect]
     variances: list[Variance]
+    several_machines: bool = False
+    """Whether rows were run on unlike types of machines."""
 
     @property
     def factor(self) -> float | None:
@@ -35,7 +37,13 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
     """Return the analysis of each board, in order."""
     return [
-        Analysis(group=group, effects=main_effects(scores), pairs=interactions(scores), variances=variances(scores))
+        Analysis(
+            group=group,
+            effects=main_effects(scores),
+            pairs=interactions(scores),
+            variances=variances(scores),
+            several_machines=bool(scores.machines.unlike.any()),
+        )
         for group in groups
         for scores in [ScoreArray.of(group.records, group.ranking.name)]
     ]

@@ -22,8 +22,6 @@ from ltbench.stages import TECHNIQUE_STAGES
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
-
     Rows = npt.NDArray[np.intp]
 
 _SIGNS = {2: (1.0, -1.0), 4: (1.0, -1.0, -1.0, 1.0)}
@@ -101,19 +99,21 @@ def _effects(scores: ScoreArray, found: dict[tuple[Picked, ...], list[tuple[int,
     """Return the effects of techniques. found: techniques -> of each context the rows that `_SIGNS` adds up."""
     keys = sorted(found, key=lambda picked: [_order(one) for one in picked])
     rows = [np.array(found[key], dtype=np.intp) for key in keys]
-    columns = [_at(scores.at(factor), factor, keys, rows) for factor in scores.places]
+    columns = [_at(scores, factor, keys, rows) for factor in scores.places]
     return [effect for row in zip(*columns, strict=True) for effect in row if effect is not None]
 
 
 def _at(
-    values: Floats, factor: float | None, keys: Sequence[tuple[Picked, ...]], rows: Sequence[Rows]
+    scores: ScoreArray, factor: float | None, keys: Sequence[tuple[Picked, ...]], rows: Sequence[Rows]
 ) -> list[Effect | None]:
-    """Return the effect of each of `keys`; None without a single difference. values: float [combinations, runs]."""
+    """Return the effect of each of `keys`; None without a single difference on one type of machine."""
+    values = scores.at(factor)
     means = np.full((len(keys), values.shape[1]), np.nan)
     contexts, cells = [0] * len(keys), [0] * len(keys)
     for i, mine in enumerate(rows):
         signs = np.array(_SIGNS[mine.shape[1]])
         gaps = (values[mine] * signs[None, :, None]).sum(axis=1)
+        gaps[~scores.paired(mine, factor)] = np.nan
         known = np.isfinite(gaps)
         counts = known.sum(axis=0)
         there = counts > 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltbench.core.spec import Spec
+from ltbench.leaderboard.statistics.record_groups import Pair
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, differences, welch
 from ltbench.leaderboard.statistics.verdicts import Machines
 from ltbench.records.machines import machine_type, unlike_machines
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 NOT_PAIRED = "not paired, as it was run on another type of machine"
 
 
-def machines_of(rows: Sequence[Sequence[Record]]) -> tuple[Machines, list[Spec]]:
-    """Return the types of machines on which the records of each row were run, and an environment of each type."""
+def machines_of(
+    rows: Sequence[Sequence[Record]], cells: Sequence[tuple[float, Pair]] = ()
+) -> tuple[Machines, list[Spec]]:
+    """Return the types of machines on which the records of each row were run, and an environment of each type.
+
+    cells: factor and run of each column of the types; by default those that are there, in any order.
+    """
     numbers: dict[tuple[object, ...], int] = {}
     environments: list[Spec] = []
-    places: dict[tuple[object, ...], int] = {}
+    places: dict[tuple[object, ...], int] = {cell: place for place, cell in enumerate(cells)}
     entries: list[tuple[int, int, int]] = []
     for row, records in enumerate(rows):
         for record in records:

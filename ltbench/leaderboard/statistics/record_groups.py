@@ -141,10 +141,14 @@ def _version(record: Record) -> tuple[object, ...]:
 def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
     """Return a name for each group from the fields that differ; empty for a single group."""
     keys = sorted({key for group in groups for key in group.recipe})
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for group in groups:
         recipe = (f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for key in keys)
-        rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe, *_fixed_words(group.fixed)))
+        rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe))
+    # Digests say little to a reader: only where nothing else tells the groups apart.
+    for word in (0, 1):
+        if len(set(rows)) < len(rows):
+            rows = [(*row, _fixed_words(group.fixed)[word]) for row, group in zip(rows, groups, strict=True)]
     differing = [i for i, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
     return [", ".join(filter(None, (row[i] for i in differing))) for row in rows]
 
@@ -168,12 +172,17 @@ def titles(groups: Sequence[BoardFields]) -> list[str]:
     return result
 
 
+def images_of(groups: Sequence[BoardFields]) -> dict[str, set[str]]:
+    """Return data set -> its images in the groups, in words."""
+    images: dict[str, set[str]] = {}
+    for group in groups:
+        images.setdefault(group.dataset, set()).add(_fixed_words(group.fixed)[0])
+    return images
+
+
 def other_images(groups: Sequence[BoardFields]) -> list[str]:
     """Return the data sets that had other images in some groups."""
-    prints: dict[str, set[str]] = {}
-    for group in groups:
-        prints.setdefault(group.dataset, set()).add(_fixed_words(group.fixed)[0])
-    return sorted(dataset for dataset, found in prints.items() if len(found) > 1)
+    return sorted(dataset for dataset, found in images_of(groups).items() if len(found) > 1)
 
 
 def matching_groups(settings: SettingFilter, groups: Sequence[RecordGroup]) -> list[tuple[RecordGroup, str]]:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ltbench.columns import TOP1
+from ltbench.leaderboard.statistics.pairing import machines_of
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
+from ltbench.leaderboard.statistics.verdicts import Machines
 from ltbench.records.record import Record
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 Picked = tuple[str, str]
@@ -28,11 +32,16 @@ class ScoreArray:
     runs: list[Pair]
     values: Floats
     """float [combinations, factors, runs]; NaN if a cell is missing, failed or has no score."""
+    machines: Machines
+    """Where each cell was run: types int [combinations, factors * runs]."""
 
     def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
         self.combinations, self.factors, self.runs = combinations, factors, runs
         self.rows = {combination: row for row, combination in enumerate(combinations)}
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
+        self.machines = Machines(
+            np.full((len(combinations), len(factors) * len(runs)), -1, dtype=np.intp), np.zeros((0, 0), bool)
+        )
 
     @classmethod
     def of(cls, records: Iterable[Record], metric: str = TOP1) -> Self:
@@ -49,7 +58,27 @@ class ScoreArray:
             if record.status == "ok" and score is not None:
                 row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
                 made.values[row, factor, runs[record.seeds]] = score
+        rows: list[list[Record]] = [[] for _ in made.combinations]
+        for record in current:
+            rows[made.rows[frozenset(record.techniques)]].append(record)
+        made.machines = machines_of(rows, [(factor, run) for factor in made.factors for run in made.runs])[0]
         return made
+
+    def paired(self, rows: npt.NDArray[np.intp], factor: float | None) -> npt.NDArray[np.bool_]:
+        """Return bool [contexts, runs]: whether rows of a context were run on one type of machine.
+
+        rows: int [contexts, rows that are compared]; factor: None for all of them.
+        """
+        types = self.machines.types.reshape(self.values.shape)
+        chosen = types if factor is None else types[:, [self.factors.index(factor)]]
+        result = np.ones((len(rows), len(self.runs)), dtype=bool)
+        if not self.machines.unlike.any():
+            return result
+        for other in range(1, rows.shape[1]):
+            one, two = chosen[rows[:, 0]], chosen[rows[:, other]]
+            apart = self.machines.unlike[one, two] & (one >= 0) & (two >= 0)
+            result &= ~apart.any(axis=1)
+        return result
 
     def at(self, factor: float | None) -> Floats:
         """Return float [combinations, runs] of one factor; None for the mean over all, NaN if one is missing."""

@@ -92,7 +92,7 @@ def rank_text(row: Row) -> str:
 
 def best_text(row: Row) -> str:
     """Return `best`, or `≈` for a row that does not differ significantly from the best one."""
-    return "" if row.rank is None or not row.like_best else "best" if row.to_best is None else LIKE_BEST
+    return "" if row.rank is None or not row.like_best else "best" if row.is_best else LIKE_BEST
 
 
 def runs_text(row: Row, expected: int) -> str:

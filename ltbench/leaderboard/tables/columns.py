@@ -42,18 +42,23 @@ def join_columns(*sides: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(by_name.values())
 
 
-def columns_present(records: Iterable[Record], declared: Iterable[Column]) -> tuple[Column, ...]:
+def columns_present(records: Iterable[Record], declared: Iterable[Column], metric: str = "") -> tuple[Column, ...]:
     """Return the columns whose number some record has, and top-1 accuracy; all if no record has a number.
+
+    metric: what rows are ranked by, which is shown in any case.
 
     A metric that was installed after the records were made would only add a column of n/a.
     """
     names = _names(records)
-    return tuple(column for column in declared if not names or column.name in {*names, TOP1})
+    return tuple(column for column in declared if not names or column.name in {*names, TOP1, metric})
 
 
-def columns_of(records: Sequence[Record], declared: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns of a leaderboard: the declared ones, and a hidden one for each undeclared number."""
-    known = columns_present(records, join_columns(declared, BUILT_IN))
+def columns_of(records: Sequence[Record], declared: Iterable[Column], metric: str = "") -> tuple[Column, ...]:
+    """Return the columns of a leaderboard: the declared ones, and a hidden one for each undeclared number.
+
+    metric: what rows are ranked by.
+    """
+    known = columns_present(records, join_columns(declared, BUILT_IN), metric)
     undeclared = sorted(_names(records) - {column.name for column in known})
     rest = [Column(name=name, title=name.removeprefix(PER_CLASS), unit="plain", shown="export") for name in undeclared]
     return tuple(_with_unique_titles([*known, *rest]))

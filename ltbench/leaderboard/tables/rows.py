@@ -39,8 +39,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rank: int | None
     shared: bool
     """Whether other rows have the same rank."""
+    is_best: bool
+    """Whether it is the row with the best mean."""
     to_best: Estimate | None
-    """Difference of the ranking metric to the row with the best mean; None for that row."""
+    """Difference of the ranking metric to that row; None for itself, and without a run in common."""
     like_best: bool
     """Whether no row is significantly better, so that this one may be the best."""
     p_best: float | None
@@ -90,6 +92,7 @@ def make_rows(
                 effect=effect_size(deltas[i]),
                 rank=tests.places[i],
                 shared=shared[i],
+                is_best=i == tests.best,
                 to_best=to_best[i],
                 like_best=tests.places[i] is not None and not tests.apart[i],
                 p_best=tests.p_best[i],

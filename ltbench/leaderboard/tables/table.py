@@ -83,7 +83,7 @@ def make_boards(
     metric: what rows are ranked by, by default what fits the test split.
     """
     records = sorted(records, key=sort_key)
-    columns = columns_of(records, declared)
+    columns = columns_of(records, declared, metric)
     wanted = set(seeds)
     return [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
 

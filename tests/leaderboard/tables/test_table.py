@@ -7,6 +7,7 @@ import pytest
 import synthetic
 from synthetic import boards, provenance, raw, record
 
+from ltbench.leaderboard.tables.cell_text import best_text
 from ltbench.leaderboard.tables.table import matrices
 from ltbench.records.record import Record, seal, validate
 
@@ -166,3 +167,13 @@ def test_a_row_whose_runs_are_from_another_machine_is_not_called_paired(there: d
     assert rows["tta"].delta.mean == pytest.approx(0.03)
     assert rows["tta"].delta.half == pytest.approx(0.02234, rel=1e-3)
     assert rows["tta"].effect is None
+
+
+def test_one_row_is_the_best_where_two_have_no_run_in_common() -> None:
+    records = [at(0.60, seed=0), at(0.59, {"mix": "mixup"}, seed=1)]
+    (board,) = boards(records)
+    rows = board.tables[0].rows
+    assert [(row.label, row.is_best, row.to_best, best_text(row)) for row in rows] == [
+        ("baseline", True, None, "best"),
+        ("mixup", False, None, "≈"),
+    ]
