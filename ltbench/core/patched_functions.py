@@ -19,6 +19,8 @@ PATCHABLE_CLASSES = (
     ("torch.nn", "BatchNorm2d"), ("torch.optim", "SGD"), ("torch.optim", "AdamW"),
 )  # fmt: skip
 """Classes whose methods are compared, likewise."""
+_OWN_WRAPPERS = ("torch.optim.optimizer", "torch._dynamo", "torch._compile")
+"""Modules of torch that wrap methods of torch: `step` at the first optimiser of a class, others at the first compile."""
 _NOTHING = object()
 _original: dict[str, dict[str, Any]] = {}
 """The attributes of each module and class as they were when it was first looked at."""
@@ -33,22 +35,32 @@ def _patched() -> dict[str, Any]:
         if before is None:
             _original[name] = dict(now)
         elif not _identical(before, now):
-            inherited = set(dir(owner.__base__)) if isinstance(owner, type) else set()
-            for key in [*before, *(inherited & now.keys() - before.keys())]:
+            inherited = _inherited(owner)
+            for key in [*before, *(inherited.keys() & now.keys() - before.keys())]:
                 if f"{name}.{key}" == "torch.Storage":
                     continue  # it follows the default dtype
-                old, new = before.get(key, _NOTHING), now.get(key, _NOTHING)
-                if (callable(old) or old is _NOTHING) and new is not old and not _wraps_its_own(name, old, new):
+                old, new = before.get(key, inherited.get(key)), now.get(key, _NOTHING)
+                if callable(old) and new is not old and not _wraps_its_own(old, new):
                     found[f"{name}.{key}"] = new
             # Submodules and caches come and go.
             before |= {key: value for key, value in now.items() if f"{name}.{key}" not in found}
     return found
 
 
-def _wraps_its_own(owner: str, before: Any, now: Any) -> bool:
-    """Whether a library has wrapped a function of its own, as torch does where its compiler is imported first."""
-    package = getattr(now, "__globals__", {}).get("__name__", "").partition(".")[0]
-    return package == owner.partition(".")[0] and inspect.unwrap(now) is inspect.unwrap(before)
+def _inherited(owner: Any) -> dict[str, Any]:
+    """Return the attributes that a class has from its bases; none for a module."""
+    bases = owner.__mro__[:0:-1] if isinstance(owner, type) else ()
+    return {key: value for base in bases for key, value in vars(base).items()}
+
+
+def _wraps_its_own(before: Any, now: Any) -> bool:
+    """Whether torch has wrapped a function of its own, which changes no number."""
+    module = f"{getattr(now, '__globals__', {}).get('__name__', '')}."
+    if module == "torch._dynamo.mutation_guard.":
+        return True  # it counts the modules that are made, in functions without a trace of those that they call
+    return any(module.startswith(f"{name}.") for name in _OWN_WRAPPERS) and inspect.unwrap(now) is inspect.unwrap(
+        before
+    )
 
 
 def _identical(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
