@@ -40,6 +40,7 @@ _SWITCHES = {
     "cuda.enable_mem_efficient_sdp": "mem_efficient_sdp_enabled",
     "cuda.enable_math_sdp": "math_sdp_enabled",
     "cuda.enable_cudnn_sdp": "cudnn_sdp_enabled",
+    "mha.set_fastpath_enabled": "get_fastpath_enabled",
     "cuda.allow_fp16_bf16_reduction_math_sdp": "fp16_bf16_reduction_math_sdp_allowed",
 }
 """Of `torch.backends`: the function that sets, and the one beside it that reads."""
@@ -62,6 +63,12 @@ def numpy_parts() -> tuple[Part, ...]:
             name="numpy's printing of",
             get=np.get_printoptions,
             put=lambda before: np.set_printoptions(**before),
+        ),
+        Part(
+            name="numpy's size of buffers",
+            get=np.getbufsize,
+            put=np.setbufsize,
+            first=8192,
         ),
         Part(
             name="numpy.random",
@@ -143,6 +150,13 @@ def _settings(torch: Any) -> tuple[Part, ...]:
             ),
             first=(False, False),
         ),
+        # Torch itself turns it off at the first compile. It decides what is refused, and no number.
+        Part(
+            name="torch's checks of distributions",
+            get=lambda: torch.distributions.Distribution._validate_args,
+            put=torch.distributions.Distribution.set_default_validate_args,
+            compared=False,
+        ),
         Part(
             name="how torch shares tensors between processes",
             get=torch.multiprocessing.get_sharing_strategy,
@@ -176,10 +190,13 @@ def _flags(torch: Any) -> tuple[Part, ...]:
         module, _, name = path.rpartition(".")
         if function := getattr(getattr(torch.backends, module), name, None):
             parts.append(Part(name=f"torch.backends.{path}", get=function, put=function))
+    if hasattr(torch._C, "_get_nnpack_enabled"):
+        get, put = torch._C._get_nnpack_enabled, torch._C._set_nnpack_enabled
+        parts.append(Part(name="torch.backends.nnpack.enabled", get=get, put=put))
     for setter, getter in _SWITCHES.items():
         module, _, name = setter.rpartition(".")
         owner = getattr(torch.backends, module)
-        if hasattr(owner, name):
+        if hasattr(owner, name) and hasattr(owner, getter):
             parts.append(
                 Part(name=f"torch.backends.{module}.{getter}", get=getattr(owner, getter), put=getattr(owner, name))
             )

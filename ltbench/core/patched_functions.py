@@ -4,77 +4,200 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ltbench.core.state_part import Part
 
 PATCHABLE = (
     "builtins", "math", "random", "time", "numpy", "numpy.random", "numpy.linalg", "torch", "torch.linalg",
-    "torch.special", "torch.fft", "torch.nn.functional", "torch.nn.init", "torch.random", "torch.autograd",
+    "torch.special", "torch.fft", "torch.random", "torch.autograd", "torch.nn.functional", "torch.nn.init",
 )  # fmt: skip
 """Modules whose functions are compared with those that they had at first."""
-PATCHABLE_CLASSES = (
-    ("torch", "Tensor"), ("torch.nn", "Module"), ("torch.nn", "Linear"), ("torch.nn", "Conv2d"),
-    ("torch.nn", "BatchNorm2d"), ("torch.optim", "SGD"), ("torch.optim", "AdamW"),
-)  # fmt: skip
-"""Classes whose methods are compared, likewise."""
+PATCHABLE_PACKAGES = ("torch.nn", "torch.optim", "torch.amp")
+"""Packages, likewise, with their imported modules, their classes, and bases of these that torch has elsewhere."""
+_NOT_PATCHABLE = ("torch.nn.attention", "torch.nn.backends", "torch.nn.intrinsic", "torch.nn.parallel", "torch.nn.qat",
+                  "torch.nn.quantizable", "torch.nn.quantized")  # fmt: skip
+"""Parts of them that trainings here do not call, and that would double the cost of looking."""
+_OWN_WRAPPERS = ("torch.optim.optimizer", "torch._dynamo", "torch._compile")
+"""Modules of torch that wrap methods of torch: `step` at the first optimiser of a class, others at the first compile."""
+_INSIDE = ("__code__", "__defaults__", "__kwdefaults__")
+_PREFIXES = tuple(f"{package}." for package in PATCHABLE_PACKAGES)
+_IMMUTABLE = 1 << 8
+"""Py_TPFLAGS_IMMUTABLETYPE of CPython: the attributes of such a class cannot be set."""
 _NOTHING = object()
-_original: dict[str, dict[str, Any]] = {}
-"""The attributes of each module and class as they were when it was first looked at."""
+
+
+class _Originals:
+    """The modules and classes that are looked at, and their attributes as they were when they were first seen.
+
+    Lists are beside each other so that one comparison of two lists, at the speed of C, tells that nothing has changed.
+    """
+
+    def __init__(self) -> None:
+        self.modules = 0
+        """How many modules were imported when this was last brought up to date."""
+        self.owners: dict[str, Any] = {}
+        self.attributes: list[dict[str, Any]] = []
+        self.attributes_now: list[Mapping[str, Any]] = []
+        """Not copies: each shows what its owner has at the moment."""
+        self.functions: dict[str, FunctionType] = {}
+        """The functions written in Python among the attributes."""
+        self.insides: dict[str, tuple[list[str], list[FunctionType], list[Any]]] = {
+            key: ([], [], []) for key in _INSIDE
+        }
+        """For `__code__` and so on: the names of the functions that have one, these functions, and their original one."""
+
+    def update(self) -> None:
+        """Add what was imported since."""
+        if len(sys.modules) == self.modules:
+            return
+        seen = set(map(id, (*self.owners.values(), *self.functions.values())))
+        for name, owner in _owners():
+            if id(owner) in seen or name in self.owners:
+                continue
+            seen.add(id(owner))
+            self.owners[name] = owner
+            self.attributes.append(dict(vars(owner)))
+            self.attributes_now.append(vars(owner))
+            for path, function in _functions(name, vars(owner)):
+                if id(function) not in seen:
+                    seen.add(id(function))
+                    self._add_function(path, function)
+        self.modules = len(sys.modules)
+
+    def _add_function(self, path: str, function: FunctionType) -> None:
+        self.functions[path] = function
+        for part, (paths, functions, values) in self.insides.items():
+            # Defaults of what has none are never used by those who give every argument.
+            if (value := getattr(function, part)) is not None:
+                paths.append(path)
+                functions.append(function)
+                values.append(dict(value) if isinstance(value, dict) else value)
+
+
+_originals = _Originals()
 
 
 def _patched() -> dict[str, Any]:
-    """Return the functions that are not the original ones, by their names."""
+    """Return the functions that are not the original ones, and the changed parts of those that are, by their names."""
+    _originals.update()
+    return _replaced() | _changed_inside()
+
+
+def _replaced() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, owner in _owners().items():
+    if _equal(_originals.attributes, _originals.attributes_now):
+        return found
+    for (name, owner), before in zip(_originals.owners.items(), _originals.attributes, strict=True):
         now = vars(owner)
-        before = _original.get(name)
-        if before is None:
-            _original[name] = dict(now)
-        elif not _identical(before, now):
-            inherited = set(dir(owner.__base__)) if isinstance(owner, type) else set()
-            for key in [*before, *(inherited & now.keys() - before.keys())]:
-                if f"{name}.{key}" == "torch.Storage":
-                    continue  # it follows the default dtype
-                old, new = before.get(key, _NOTHING), now.get(key, _NOTHING)
-                if (callable(old) or old is _NOTHING) and new is not old and not _wraps_its_own(name, old, new):
-                    found[f"{name}.{key}"] = new
-            # Submodules and caches come and go.
-            before |= {key: value for key, value in now.items() if f"{name}.{key}" not in found}
+        if _equal(before, now):
+            continue
+        inherited = _inherited(owner)
+        for key in [*before, *(inherited.keys() & now.keys() - before.keys())]:
+            if f"{name}.{key}" == "torch.Storage":
+                continue  # it follows the default dtype
+            old, new = before.get(key, inherited.get(key)), now.get(key, _NOTHING)
+            if new is not old and _is_code(old) and not _wraps_its_own(old, new):
+                found[f"{name}.{key}"] = new
+        # Submodules and caches come and go.
+        for key in before.keys() - now.keys():
+            if f"{name}.{key}" not in found:
+                del before[key]
+        before |= {key: value for key, value in now.items() if f"{name}.{key}" not in found}
     return found
 
 
-def _wraps_its_own(owner: str, before: Any, now: Any) -> bool:
-    """Whether a library has wrapped a function of its own, as torch does where its compiler is imported first."""
-    package = getattr(now, "__globals__", {}).get("__name__", "").partition(".")[0]
-    return package == owner.partition(".")[0] and inspect.unwrap(now) is inspect.unwrap(before)
+def _changed_inside() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part, (paths, functions, before) in _originals.insides.items():
+        now = list(map(attrgetter(part), functions))
+        if not _equal(now, before):
+            changed = [(path, new) for path, new, old in zip(paths, now, before, strict=True) if not _equal(new, old)]
+            found |= {f"{path}.{part}": dict(new) if isinstance(new, dict) else new for path, new in changed}
+    return found
 
 
-def _identical(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def _is_code(value: Any) -> bool:
+    return callable(value) or isinstance(value, ModuleType) or hasattr(type(value), "__get__")  # a property, for one
+
+
+def _inherited(owner: Any) -> dict[str, Any]:
+    """Return the attributes that a class has from its bases; none for a module."""
+    bases = owner.__mro__[:0:-1] if isinstance(owner, type) else ()
+    return {key: value for base in bases for key, value in vars(base).items()}
+
+
+def _wraps_its_own(before: Any, now: Any) -> bool:
+    """Whether torch has wrapped a function of its own, which changes no number."""
+    module = f"{getattr(now, '__globals__', {}).get('__name__', '')}."
+    if module == "torch._dynamo.mutation_guard.":
+        return True  # it counts the modules that are made, in functions without a trace of those that they call
+    return any(module.startswith(f"{name}.") for name in _OWN_WRAPPERS) and inspect.unwrap(now) is inspect.unwrap(
+        before
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
     try:
-        return bool(before == now)  # compares identities first, at the speed of C
+        return bool(one == other)  # compares identities first
     except Exception:  # noqa: BLE001 - arrays of two values have no truth
         return False
 
 
-def _owners() -> dict[str, Any]:
-    owners: dict[str, Any] = {name: sys.modules[name] for name in PATCHABLE if name in sys.modules}
-    for module, name in PATCHABLE_CLASSES:
-        if owner := getattr(sys.modules.get(module), name, None):
-            owners[f"{module}.{name}"] = owner
-    return owners
+def _owners() -> Iterator[tuple[str, Any]]:
+    """Yield the modules and classes to look at that are imported, by the shortest of their names."""
+    names = dict.fromkeys((*PATCHABLE, *PATCHABLE_PACKAGES, *sorted(filter(_is_in_package, sys.modules))))
+    modules = {name: sys.modules[name] for name in names if name in sys.modules}
+    yield from modules.items()
+    if torch := modules.get("torch"):
+        yield "torch.Tensor", torch.Tensor
+    if random := modules.get("random"):
+        yield "random.Random", random.Random
+    bases: dict[str, type] = {}
+    for name in filter(_is_in_package, modules):
+        for key, kind in list(vars(modules[name]).items()):
+            if isinstance(kind, type) and _is_in_package(kind.__module__):
+                yield f"{name}.{key}", kind
+                bases |= {f"{base.__module__}.{base.__qualname__}": base for base in kind.__mro__}
+    yield from ((n, base) for n, base in bases.items() if n.startswith("torch.") and not base.__flags__ & _IMMUTABLE)
+
+
+def _is_in_package(module: str) -> bool:
+    return f"{module}.".startswith(_PREFIXES) and not module.startswith(_NOT_PATCHABLE)
+
+
+def _functions(name: str, attributes: Mapping[str, Any]) -> Iterator[tuple[str, FunctionType]]:
+    for key, value in attributes.items():
+        function = getattr(value, "fget", value) if isinstance(value, property) else getattr(value, "__func__", value)
+        # A decorator leaves what it wraps, whose defaults count.
+        path = f"{name}.{key}"
+        while isinstance(function, FunctionType):
+            yield path, function
+            function, path = function.__dict__.get("__wrapped__"), f"{path}.__wrapped__"
 
 
 def _put_patched(before: Mapping[str, Any]) -> None:
-    owners = _owners()
+    first = {
+        f"{path}.{part}": value
+        for part, (paths, _, values) in _originals.insides.items()
+        for path, value in zip(paths, values, strict=True)
+    }
+    attributes = dict(zip(_originals.owners, _originals.attributes, strict=True))
     for path in _patched():
         name, _, key = path.rpartition(".")
-        value = before.get(path, _original[name].get(key, _NOTHING))
+        if path in first:
+            value = before.get(path, first[path])
+            # Not the original itself, which whoever writes into it would change.
+            setattr(_originals.functions[name], key, dict(value) if isinstance(value, dict) else value)
+            continue
+        value = before.get(path, attributes[name].get(key, _NOTHING))
         if value is _NOTHING:
-            delattr(owners[name], key)
+            delattr(_originals.owners[name], key)
         else:
-            setattr(owners[name], key, value)
+            setattr(_originals.owners[name], key, value)
 
 
 PART = Part(name="the function", get=_patched, put=_put_patched, first={})

@@ -1,12 +1,16 @@
 """The state of a process that code can leave changed, and that would change the numbers of whatever runs next.
 
 A snapshot holds what Python, numpy and torch keep for the whole process or thread: `python_state`, `library_state` and
-`patched_functions` of this package list it part by part. It takes a tenth of a millisecond, so it is taken around every
-job and around the first call of each technique. States of random generators are put back, never compared.
+`patched_functions` of this package list it part by part. It takes a quarter of a millisecond, so it is taken around
+every job and around the first call of each technique. States of random generators, and whether torch checks the
+parameters of distributions, are put back, never compared.
 
-Out of reach is what Python cannot ask for: settings below Python (`setenv` of C, OpenMP), functions replaced elsewhere
-than in the modules of `patched_functions.PATCHABLE`, threads and processes that still run, options of other libraries,
-and what a technique keeps in its own module. `ltbench check` finds some of that, as results that differ between calls.
+Out of reach is what Python cannot ask for, or what nobody looks at: settings below Python (`setenv` of C, OpenMP);
+functions and classes elsewhere than in the modules and packages of `patched_functions` (quantised and parallel networks
+of torch, other libraries); plain values of a module or class, such as `math.pi`; what a function in C or a closure keeps;
+what was replaced by the code that imported its library first; threads and processes that still run; options of other
+libraries; and what a technique keeps in its own module. `ltbench check` finds some of that, as results that differ
+between calls.
 """
 
 from __future__ import annotations

@@ -14,6 +14,21 @@ class StopNow(BaseException):
     """Raised at the second signal: stop without finishing the running jobs."""
 
 
+def is_request_to_stop(error: BaseException) -> bool:
+    """Whether an error that came out of a plugin's code is a signal to this process, not an error of the plugin.
+
+    Python raises `KeyboardInterrupt` in the main thread alone, and only where SIGINT is neither handled, as in a run,
+    nor blocked, as in workers: elsewhere it is the plugin's. `SystemExit` never comes from a signal.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return isinstance(error, StopNow)
+    return (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    )
+
+
 class SignalCount:
     """Counts the signals received."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltbench.core import atomic_files
 from ltbench.core.process_state import Change, ProcessState, forget_calls, written
+from ltbench.core.signals import is_request_to_stop
 from ltbench.core.spec import Job, label_of, techniques_in
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StateChanged, StoreError
@@ -105,7 +106,9 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
                 work(job, context)
             if not stored(job, store):
                 raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+    except BaseException as error:  # a plugin may raise whatever it likes
+        if is_request_to_stop(error):
+            raise
         return Outcome(
             key=job.key,
             status="failed",

@@ -12,6 +12,7 @@ import numpy as np
 from ltbench.columns import PER_CLASS
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.process_state import ProcessState, written
+from ltbench.core.signals import is_request_to_stop
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StateChanged
 from ltbench.jobs.named_technique import full_name
@@ -69,8 +70,10 @@ def compute_metrics(
                     f"{full_name(registry, metric)} returned '{taken}', which '{owners[taken]}' has returned already"
                 )
         # Anything at all: a plugin is somebody else's code, and the other numbers of the cell are as good as ever.
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise whatever it likes
+        except BaseException as error:
             state.restore()
+            if is_request_to_stop(error):
+                raise
             results.failed[kind.name] = _failure(registry, kind, error)
         else:
             results.numbers[kind.name] = numbers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ltbench.core.signals import is_request_to_stop
 from ltbench.errors import JobFailed, LtbenchError
 from ltbench.jobs.named_technique import full_name, leaving_no_state
 from ltbench.stages import LinearClassifier, Posthoc, Technique
@@ -61,9 +62,12 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
     except LtbenchError:
         raise
     # Anything at all: a plugin is somebody else's code, and the other cells have to continue.
-    except Exception as error:
+    except BaseException as error:
+        if is_request_to_stop(error):
+            raise
+        said = f": {error}" if str(error) else ""
         raise JobFailed(
-            f"{full_name(registry, technique)} raised {type(error).__name__}: {error}",
+            f"{full_name(registry, technique)} raised {type(error).__name__}{said}",
             fix="its traceback is in the log of the cell",
         ) from error
 

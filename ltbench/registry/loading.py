@@ -22,6 +22,7 @@ from ltbench import hookspecs
 from ltbench.columns import Column
 from ltbench.core.plugins import BUILT_IN, PluginSource
 from ltbench.core.process_state import ProcessState, written
+from ltbench.core.signals import is_request_to_stop
 from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
@@ -86,7 +87,9 @@ class Loader:
                         fix="put it back at the end of the module, or set it in the method that needs it and put it back there",
                     )
                 return loaded
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - no error of a plugin may affect others
+        except BaseException as error:  # no error of a plugin may affect others
+            if is_request_to_stop(error):
+                raise
             return Broken.by(error, source)
 
     def _register(self, source: PluginSource, module: object, start: float) -> Loaded:

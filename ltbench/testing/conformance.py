@@ -11,6 +11,7 @@ import msgspec
 
 from ltbench import stages
 from ltbench.core.process_state import ProcessState, forget_calls
+from ltbench.core.signals import is_request_to_stop
 from ltbench.core.words import with_article
 from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
 from ltbench.technique import Technique, fields
@@ -64,7 +65,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         except LtbenchError as error:
             text = "; ".join(filter(None, (error.what, error.why)))
             return self._finding("failed", text, error.fix or self.check.requirement)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises becomes a finding
+        except BaseException as error:  # whatever a plugin raises becomes a finding
+            if is_request_to_stop(error):
+                raise
             return self._raised(error, subject.line(error))
         return self._finding("ok", self.check.requirement)
 

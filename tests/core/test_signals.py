@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ltbench.core.signals import SIGNALS, StopNow, catch_signals
+from ltbench.core.signals import SIGNALS, StopNow, catch_signals, is_request_to_stop
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -43,3 +43,16 @@ def test_outside_of_the_main_thread_nothing_changes():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_only_a_signal_that_python_would_raise_is_a_request_to_stop():
+    assert is_request_to_stop(KeyboardInterrupt())
+    assert is_request_to_stop(StopNow())
+    assert not any(map(is_request_to_stop, (SystemExit(1), BaseException(), ValueError())))
+    with catch_signals():
+        assert not is_request_to_stop(KeyboardInterrupt())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        assert not is_request_to_stop(KeyboardInterrupt())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

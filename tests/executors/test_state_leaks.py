@@ -38,6 +38,20 @@ LEAKS = {
     "repeats warnings": "torch.set_warn_always(True)",
     "function torch.nn.functional.relu": "torch.nn.functional.relu = torch.nn.functional.gelu",
     "function torch.Tensor.mean": "torch.Tensor.mean = lambda tensor, *given: tensor.sum()",
+    "torch.nn.modules.batchnorm._BatchNorm.forward": "from torch.nn.modules.batchnorm import _BatchNorm as kind; kind.forward = kind.extra_repr",
+    "function torch.nn.ReLU.forward": "torch.nn.ReLU.forward = lambda module, x: x",
+    "function torch.nn.Sequential.__call__": "torch.nn.Sequential.__call__ = lambda module, x: x",
+    "function torch.nn.utils.clip_grad.clip_grad_norm_": "import torch.nn.utils.clip_grad as clip; clip.clip_grad_norm_ = print",
+    "function torch.nn.modules.conv.F": "torch.nn.modules.conv.F = torch",
+    "function torch.optim.lr_scheduler.LambdaLR.get_lr": "torch.optim.lr_scheduler.LambdaLR.get_lr = print",
+    "function torch.optim.sgd.sgd": "import sys; sys.modules['torch.optim.sgd'].sgd = print",
+    "function torch.optim.Optimizer.zero_grad": "torch.optim.Optimizer.zero_grad = print",
+    "cross_entropy.__defaults__": "f = torch.nn.functional.cross_entropy; f.__defaults__ = (*f.__defaults__[:-1], 0.5)",
+    "cross_entropy.__code__": "f = torch.nn.functional; f.cross_entropy.__code__ = f.nll_loss.__code__",
+    "torch.optim.AdamW.__init__.__kwdefaults__": "torch.optim.AdamW.__init__.__kwdefaults__['maximize'] = True",
+    "nnpack": "torch.backends.nnpack.set_flags(False)",
+    "get_fastpath_enabled": "torch.backends.mha.set_fastpath_enabled(False)",
+    "size of buffers": "np.setbufsize(4096)",
     "function numpy.mean": "np.mean = lambda *given: 0.0",
     "function builtins.sum": "import builtins; builtins.sum = max",
     "floating-point mode": "torch.set_flush_denormal(True)",
@@ -251,6 +265,23 @@ def test_without_a_change_there_is_none(kept):
     with torch.no_grad(), np.errstate(all="ignore"), torch.autocast("cpu"):
         torch.nn.Linear(2, 2)(torch.ones(1, 2))
     assert state.changes() == []
+
+
+def test_checks_of_distributions_are_put_back_and_never_a_fault(kept):
+    state = ProcessState(generators=True)
+    checks = torch.distributions.Distribution._validate_args
+    torch.distributions.Distribution.set_default_validate_args(not checks)
+    assert state.changes() == []
+    state.restore()
+    assert torch.distributions.Distribution._validate_args == checks
+
+
+def test_a_default_that_was_put_back_is_noticed_again(kept):
+    for _ in range(2):
+        state = ProcessState()
+        torch.optim.AdamW.__init__.__kwdefaults__["maximize"] = True
+        assert state.restore().changed
+        assert not torch.optim.AdamW([torch.zeros(1)]).defaults["maximize"]
 
 
 def test_generators_are_put_back_and_never_a_fault(kept):
