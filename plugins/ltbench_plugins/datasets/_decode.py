@@ -5,7 +5,8 @@ Every image becomes 8-bit grey or RGB, upright, opaque, its central square resiz
 - turned as its EXIF orientation says; of several frames or pages the first is read;
 - what is transparent is laid on grey of the level `background`;
 - 16-bit grey is scaled so that `white` (65,535) becomes 255, and floats so that 1 does; integers of 32 bits, floats
-  outside of [0, 1] and values above a `white` that is given have no such scale and are refused;
+  outside of [0, 1] and values above a `white` that is given have no such scale and are refused; a TIFF says whether
+  its 0 is black or white;
 - colour profiles are ignored, CMYK is converted by its complement.
 
 What cannot be read by these rules is refused by name. This module does not need torch.
@@ -41,6 +42,8 @@ WHITE = 255
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow recognises and leaves to other programs."""
 _ORIENTATION = 0x0112
+_PHOTOMETRIC = 262
+"""TIFF 6.0, section 3: of grey, 0 is "WhiteIsZero" and 1 "BlackIsZero"; there is no default."""
 _UPRIGHT = (
     "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"
 )  # fmt: skip
@@ -61,6 +64,7 @@ _SENTENCES = {
     "colour": "of 16 bits a colour: the upper 8 are read",
     "wide": "of 32-bit integers: {white} is read as 255",
     "float": "of floating-point numbers: {unit} is read as 255",
+    "negative": "of grey whose 0 is white (TIFF): inverted",
     "cmyk": "in CMYK: converted without a colour profile",
     "flat": "of one colour",
 }
@@ -206,7 +210,8 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
                 met.images["colour"] += deep_colour
                 image = _upright(opened, met)
                 met.images["oblong"] += image.width != image.height
-                square = _square(_bytes(image, opened.format or "", rules, met), rules.size)
+                negative = _is_number(opened.mode) and _white_is_zero(opened)
+                square = _square(_bytes(image, opened.format or "", rules, met, negative=negative), rules.size)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         # Pillow raises any of these for a corrupt file.
         if file.is_file() and not file.stat().st_size:
@@ -246,13 +251,22 @@ def _is_number(mode: str) -> bool:
     return mode == "F" or mode.startswith("I")
 
 
-def _bytes(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
+def _white_is_zero(opened: Image) -> bool:
+    """Return whether the numbers of a file are darkness. Pillow inverts such grey of 8 bits itself, and no deeper one."""
+    if (tags := getattr(opened, "tag_v2", None)) is None:
+        return False
+    if _PHOTOMETRIC not in tags:
+        raise _Refused("it does not say whether 0 is black or white (TIFF tag 262)", "store it as PNG, or with the tag")
+    return bool(tags[_PHOTOMETRIC] == 0)
+
+
+def _bytes(image: Image, kind: str, rules: Rules, met: Readings, *, negative: bool) -> Image:
     """Return an image of mode L or RGB."""
     from PIL import Image
 
     info = image.info
     if _is_number(image.mode):
-        image = _scaled(image, kind, rules, met)
+        image = _scaled(image, kind, rules, met, negative=negative)
     elif image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in info:
         whole = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
         if whole.getchannel("A").getextrema()[0] != 255:
@@ -264,8 +278,8 @@ def _bytes(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
     return image.convert("L" if rules.channels == 1 else "RGB")
 
 
-def _scaled(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
-    """Return an image of 16-bit, 32-bit or floating-point grey as one of mode L."""
+def _scaled(image: Image, kind: str, rules: Rules, met: Readings, *, negative: bool) -> Image:
+    """Return an image of 16-bit, 32-bit or floating-point grey as one of mode L; negative: 0 is white."""
     import numpy as np
     from PIL import Image
 
@@ -287,7 +301,8 @@ def _scaled(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
     met.images[name] += 1
     if deep:
         met.deepest = max(met.deepest, high)
-    scaled = np.floor(values * (255 / top) + 0.5).astype(np.uint8)
+    met.images["negative"] += negative
+    scaled = np.floor((top - values.astype(np.float64) if negative else values) * (255 / top) + 0.5).astype(np.uint8)
     if isinstance(clear := image.info.get("transparency"), int) and (values == clear).any():
         met.images["clear"] += 1
         scaled[values == clear] = rules.background
