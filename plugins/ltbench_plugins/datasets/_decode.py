@@ -19,7 +19,7 @@ import struct
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,8 @@ class Readings(msgspec.Struct):
     """Warnings of Pillow -> images"""
     deepest: float = 0.0
     """The highest value of 16-bit grey"""
+    highest: float = 0.0
+    """The highest value of grey of more than 8 bits, of refused images too"""
 
     def check_effect(self, rules: Rules, what: str) -> None:
         """Raise `DataError` for a rule that is given and that no image needs."""
@@ -105,7 +107,7 @@ class Readings(msgspec.Struct):
     def sentences(self, rules: Rules) -> list[str]:
         """Return what was met, in sentences without a full stop."""
         words = {
-            "background": rules.background, "white": f"{rules.white or 65535:g}", "unit": f"{rules.white or 1:g}",
+            "background": rules.background, "white": _exact(rules.white or 65535), "unit": _exact(rules.white or 1),
         }  # fmt: skip
         lines = [
             f"{_images(number)} {text.format(**words)}"
@@ -123,9 +125,11 @@ class Readings(msgspec.Struct):
 class _Refused(Exception):
     """Why a file cannot be read, and what to do."""
 
-    def __init__(self, why: str, fix: str = "repair or remove the file") -> None:
+    def __init__(self, why: str, fix: str = "repair or remove the file", *, white: bool = False) -> None:
         super().__init__(why)
         self.fix = fix
+        self.white = white
+        """Whether the file could be read with another `white`"""
 
 
 @cache
@@ -164,8 +168,14 @@ def empty_images(number: int, rules: Rules, folder: Path) -> Bytes:
     return np.empty(shape, np.uint8)
 
 
-def decode(files: Sequence[Path], into: Bytes, rules: Rules, met: Readings) -> None:
-    """Read images into uint8 [N, channels, size, size]. Raises `DataError` naming the files that cannot be read."""
+def decode(
+    files: Sequence[Path], into: Iterable[Bytes], rules: Rules, met: Readings,
+    with_white: Callable[[float], str] = lambda _: "",
+) -> None:  # fmt: skip
+    """Read images into N arrays uint8 [channels, size, size]. Raises `DataError` naming what cannot be read.
+
+    with_white: returns the data set with a value for `white`, as written on a command line; empty if it has none.
+    """
     import numpy as np
 
     refused: list[tuple[Path, _Refused]] = []
@@ -174,24 +184,28 @@ def decode(files: Sequence[Path], into: Bytes, rules: Rules, met: Readings) -> N
             pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
         except _Refused as why:
             refused.append((file, why))
-            if len(refused) == _ENOUGH:
+            # The value to name is the highest of all files, so that those without a known white end nothing.
+            if sum(not one.white for _, one in refused) == _ENOUGH:
                 break
             continue
         image[:] = pixels.transpose(2, 0, 1)
         met.images["flat"] += bool((pixels == pixels[0, 0]).all())
     if refused:
-        raise _error(refused)
+        raise _error(refused, with_white(met.highest))
 
 
-def _error(refused: Sequence[tuple[Path, _Refused]]) -> DataError:
+def _error(refused: Sequence[tuple[Path, _Refused]], whiter: str) -> DataError:
+    """Return the error of files; whiter: the data set with a `white` that none of them exceeds."""
     (first, why), *others = refused
+    name_white = f"name the value that is white, as in {whiter}" if whiter else "store it as 8 bits"
+    fixes = dict.fromkeys(name_white if one.white else one.fix for _, one in refused)
     number = "1 other" if len(others) == 1 else f"{len(others)} others"
-    more = f", nor can {number}" + " or more" * (len(refused) == _ENOUGH) if others else ""
+    more = f", nor can {number}" + " or more" * (sum(not one.white for _, one in refused) == _ENOUGH) if others else ""
     listed = "; ".join(f"{plain(str(file))}: {text}" for file, text in others[: _LISTED - 1])
     return DataError(
         f"{plain(str(first))} cannot be read as an image{more}",
         why=f"{why}" + (f"\n       {listed}" if listed else ""),
-        fix=why.fix,
+        fix="; ".join(fixes),
     )
 
 
@@ -290,13 +304,16 @@ def _scaled(image: Image, kind: str, rules: Rules, met: Readings, *, negative: b
     if not np.isfinite(values).all():
         raise _Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
     low, high = float(values.min()), float(values.max())
+    if low >= 0:
+        met.highest = max(met.highest, high)
     top = rules.white or {"deep": 65535.0, "float": 1.0}.get(name, 0.0)
     if not 0 <= low <= high <= top:
         what = {"deep": "16-bit", "float": "floating-point", "wide": "32-bit"}[name]
-        expected = f"expected 0 to {top:g}" if top else "which of them is white is not known"
+        expected = f"expected 0 to {_exact(top)}" if top else "which of them is white is not known"
         raise _Refused(
-            f"it has {what} values from {low:g} to {high:g}; {expected}",
-            "store it as 8 bits" if low < 0 else f"name the value that is white, as in image_folder[white={high:g}]",
+            f"it has {what} values from {_exact(low)} to {_exact(high)}; {expected}",
+            "store it as 8 bits",
+            white=low >= 0,
         )
     met.images[name] += 1
     if deep:
@@ -315,6 +332,10 @@ def _square(image: Image, size: int) -> Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side)).resize((size, size), Resampling.BICUBIC)
+
+
+def _exact(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _images(number: int) -> str:

@@ -98,6 +98,9 @@ class ImageFolder(Folders, frozen=True):
     def rules(self) -> Rules:
         return Rules(channels=self.channels, size=self.size, background=self.background, white=self.white)
 
+    def with_white(self, white: float) -> str:
+        return self._with(white=white)
+
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
         children = subfolders(folder)

@@ -7,6 +7,7 @@ import time
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -41,6 +42,27 @@ def pets(tmp_path: Path) -> Path:
 def reasons(pets: Path) -> dict[str, str]:
     report = PETS.info(pets.parent).report
     return {one.place: f"{one.number} {one.reason}, {one.example}" for one in report.skipped}
+
+
+# --- what is white ------------------------------------------------------------------------------------------------
+
+
+def test_the_white_of_32_bits_is_the_highest_of_all_files_of_both_splits(pets: Path, registry) -> None:
+    tops = dict(zip(sorted(pets.rglob("*.png")), (1000, 70001, 65539, 90000, 1234567, 3, 80000, 90001), strict=True))
+    for file, top in tops.items():
+        file.unlink()
+        Image.fromarray(np.linspace(0, top, 64).astype(np.int32).reshape(8, 8)).save(file.with_suffix(".tif"))
+    for number in range(25):
+        (pets / "train" / "cat" / f"more{number}.tif").write_bytes((pets / "train" / "cat" / "0.tif").read_bytes())
+    with pytest.raises(DataError, match="nor can 32 others") as error:
+        PETS.info(pets.parent)
+    label = error.value.fix.removeprefix("name the value that is white, as in ")
+    assert label == "image_folder[path=pets,size=8,white=1234567.0]"
+    registry.parse(label, "dataset").info(pets.parent)
+    (pets / "train" / "cat" / "0.tif").write_bytes(b"")
+    with pytest.raises(DataError, match="nor can 32 others") as error:
+        PETS.info(pets.parent)
+    assert error.value.fix == f"repair or remove the file; name the value that is white, as in {label}"
 
 
 # --- links --------------------------------------------------------------------------------------------------------
