@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.errors import DataError
+from ltbench_plugins.datasets._grey import Refused, exact, is_number, white_is_zero
 from ltbench_plugins.datasets._names import plain
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ WHITE = 255
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow recognises and leaves to other programs."""
 _ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
-"""TIFF 6.0, section 3: of grey, 0 is "WhiteIsZero" and 1 "BlackIsZero"; there is no default."""
 _UPRIGHT = (
     "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"
 )  # fmt: skip
@@ -107,7 +106,7 @@ class Readings(msgspec.Struct):
     def sentences(self, rules: Rules) -> list[str]:
         """Return what was met, in sentences without a full stop."""
         words = {
-            "background": rules.background, "white": _exact(rules.white or 65535), "unit": _exact(rules.white or 1),
+            "background": rules.background, "white": exact(rules.white or 65535), "unit": exact(rules.white or 1),
         }  # fmt: skip
         lines = [
             f"{_images(number)} {text.format(**words)}"
@@ -120,16 +119,6 @@ class Readings(msgspec.Struct):
                 f"white={2 ** int(self.deepest).bit_length() - 1} uses the whole range"
             )
         return [*lines, *(f"{_images(number)}: {text}" for text, number in sorted(self.warned.items()))]
-
-
-class _Refused(Exception):
-    """Why a file cannot be read, and what to do."""
-
-    def __init__(self, why: str, fix: str = "repair or remove the file", *, white: bool = False) -> None:
-        super().__init__(why)
-        self.fix = fix
-        self.white = white
-        """Whether the file could be read with another `white`"""
 
 
 @cache
@@ -178,11 +167,11 @@ def decode(
     """
     import numpy as np
 
-    refused: list[tuple[Path, _Refused]] = []
+    refused: list[tuple[Path, Refused]] = []
     for image, file in zip(into, files, strict=True):
         try:
             pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
-        except _Refused as why:
+        except Refused as why:
             refused.append((file, why))
             # The value to name is the highest of all files, so that those without a known white end nothing.
             if sum(not one.white for _, one in refused) == _ENOUGH:
@@ -194,7 +183,7 @@ def decode(
         raise _error(refused, with_white(met.highest))
 
 
-def _error(refused: Sequence[tuple[Path, _Refused]], whiter: str) -> DataError:
+def _error(refused: Sequence[tuple[Path, Refused]], whiter: str) -> DataError:
     """Return the error of files; whiter: the data set with a `white` that none of them exceeds."""
     (first, why), *others = refused
     name_white = f"name the value that is white, as in {whiter}" if whiter else "store it as 8 bits"
@@ -218,20 +207,20 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
             warnings.simplefilter("always")
             with Image.open(file, formats=formats()) as opened:
                 # Pillow keeps the upper byte of such colours, and grey of 16 bits whole.
-                deep_colour = ";16" in str(getattr(opened, "tile", "")) and not _is_number(opened.mode)
+                deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
                 if deep_colour and rules.white:
-                    raise _Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
+                    raise Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
                 met.images["colour"] += deep_colour
                 image = _upright(opened, met)
                 met.images["oblong"] += image.width != image.height
-                negative = _is_number(opened.mode) and _white_is_zero(opened)
+                negative = is_number(opened.mode) and white_is_zero(opened)
                 square = _square(_bytes(image, opened.format or "", rules, met, negative=negative), rules.size)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         # Pillow raises any of these for a corrupt file.
         if file.is_file() and not file.stat().st_size:
-            raise _Refused("it is empty") from error
+            raise Refused("it is empty") from error
         detail = str(error).replace(f" {os.fspath(file)!r}", "")
-        raise _Refused(f"{type(error).__name__}: {plain(detail)}") from error
+        raise Refused(f"{type(error).__name__}: {plain(detail)}") from error
     # Other categories, such as an unclosed file of another thread, are not about the image.
     met.warned.update({plain(str(one.message)) for one in warned if issubclass(one.category, _OF_THE_IMAGE)})
     return square
@@ -261,25 +250,12 @@ def _orientation(opened: Image, met: Readings) -> int:
     return stored if isinstance(stored, int) else 1
 
 
-def _is_number(mode: str) -> bool:
-    return mode == "F" or mode.startswith("I")
-
-
-def _white_is_zero(opened: Image) -> bool:
-    """Return whether the numbers of a file are darkness. Pillow inverts such grey of 8 bits itself, and no deeper one."""
-    if (tags := getattr(opened, "tag_v2", None)) is None:
-        return False
-    if _PHOTOMETRIC not in tags:
-        raise _Refused("it does not say whether 0 is black or white (TIFF tag 262)", "store it as PNG, or with the tag")
-    return bool(tags[_PHOTOMETRIC] == 0)
-
-
 def _bytes(image: Image, kind: str, rules: Rules, met: Readings, *, negative: bool) -> Image:
     """Return an image of mode L or RGB."""
     from PIL import Image
 
     info = image.info
-    if _is_number(image.mode):
+    if is_number(image.mode):
         image = _scaled(image, kind, rules, met, negative=negative)
     elif image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in info:
         whole = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
@@ -302,16 +278,16 @@ def _scaled(image: Image, kind: str, rules: Rules, met: Readings, *, negative: b
     deep = image.mode.startswith("I;16") or (image.mode == "I" and kind in {"PNG", "PPM"})
     name = "deep" if deep else "float" if image.mode == "F" else "wide"
     if not np.isfinite(values).all():
-        raise _Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
+        raise Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
     low, high = float(values.min()), float(values.max())
     if low >= 0:
         met.highest = max(met.highest, high)
     top = rules.white or {"deep": 65535.0, "float": 1.0}.get(name, 0.0)
     if not 0 <= low <= high <= top:
         what = {"deep": "16-bit", "float": "floating-point", "wide": "32-bit"}[name]
-        expected = f"expected 0 to {_exact(top)}" if top else "which of them is white is not known"
-        raise _Refused(
-            f"it has {what} values from {_exact(low)} to {_exact(high)}; {expected}",
+        expected = f"expected 0 to {exact(top)}" if top else "which of them is white is not known"
+        raise Refused(
+            f"it has {what} values from {exact(low)} to {exact(high)}; {expected}",
             "store it as 8 bits",
             white=low >= 0,
         )
@@ -332,10 +308,6 @@ def _square(image: Image, size: int) -> Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side)).resize((size, size), Resampling.BICUBIC)
-
-
-def _exact(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _images(number: int) -> str:

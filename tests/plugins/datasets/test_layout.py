@@ -121,6 +121,60 @@ def test_two_classes_that_are_one_folder_are_refused(pets: Path) -> None:
         PETS.info(pets.parent)
 
 
+@pytest.mark.parametrize("split", [None, 0.5])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_class_inside_another_elsewhere_is_refused(tmp_path: Path, split: float | None, reverse: bool) -> None:
+    base = tmp_path / "pets" / ("train" if split is None else "")
+    paint(tmp_path / "pool" / "a-b" / "0.png")
+    for level, place in enumerate(("a/0.png", "a/sub/0.png")):
+        paint(tmp_path / "pool" / place, 50 * level)
+    for name, place in zip(
+        ("cat", "dog", "newt"), ("a/sub", "a", "a-b") if reverse else ("a", "a/sub", "a-b"), strict=True
+    ):
+        base.mkdir(parents=True, exist_ok=True)
+        (base / name).symlink_to(tmp_path / "pool" / place)
+    if split is None:
+        paint(tmp_path / "pets" / "test" / "cat" / "0.png")
+    with pytest.raises(DataError, match=r"share images: the second is inside .*pool/a/") as error:
+        (PETS if split is None else SPLIT).info(tmp_path)
+    assert "cat" in error.value.why
+    assert "dog" in error.value.why
+
+
+@pytest.mark.parametrize("inside", ["", "sub"])
+def test_a_class_of_both_splits_in_one_folder_elsewhere_is_refused(pets: Path, inside: str) -> None:
+    (pets / "train" / "cat").rename(pets.parent / "cats")
+    paint(pets.parent / "cats" / "sub" / "9.png", 200)
+    (pets / "train" / "cat").symlink_to(pets.parent / "cats")
+    (pets / "test" / "dog").rename(pets.parent / "away")
+    (pets / "test" / "dog").symlink_to(pets.parent / "cats" / inside)
+    with pytest.raises(DataError, match="are one folder" if not inside else "share images") as error:
+        PETS.info(pets.parent)
+    assert "train/cat" in error.value.why
+    assert "test/dog" in error.value.why
+
+
+def test_a_file_elsewhere_counts_once_in_all_classes_and_splits(pets: Path) -> None:
+    pool = paint(pets.parent / "pool" / "1a2b.png", 200)
+    for place in ("train/cat", "train/dog", "test/cat"):
+        (pets / place / "7.png").symlink_to(pool)
+    info = PETS.info(pets.parent)
+    assert (info.train_counts, info.test_counts) == ((3, 2), (2, 2))
+    again = "1 a second link to one file, 7.png"
+    assert reasons(pets) == {"train/dog": again, "test/cat": again}
+
+
+def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
+    (pets / "train" / "dog").rename(pets.parent / "dogs")
+    (pets / "train" / "dog").symlink_to(pets.parent / "dogs")
+    for place in ("train/cat", "test/dog"):
+        (pets / place / "7.png").symlink_to(pets.parent / "dogs" / "0.png")
+    info = PETS.info(pets.parent)
+    assert (info.train_counts, info.test_counts) == ((2, 2), (2, 2))
+    again = "1 a link to another file of the data set, 7.png"
+    assert reasons(pets) == {"train/cat": again, "test/dog": again}
+
+
 def test_splits_that_are_one_folder_are_refused(pets: Path) -> None:
     (pets / "test").rename(pets.parent / "away")
     (pets / "test").symlink_to("train")
