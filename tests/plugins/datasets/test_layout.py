@@ -164,6 +164,16 @@ def test_a_file_elsewhere_counts_once_in_all_classes_and_splits(pets: Path) -> N
     assert reasons(pets) == {"train/dog": again, "test/cat": again}
 
 
+def test_a_file_elsewhere_counts_once_in_all_classes_that_are_split(pets: Path) -> None:
+    pool = paint(pets.parent / "pool" / "1a2b.png", 200)
+    for name in ("cat", "dog"):
+        (pets / "train" / name / "7.png").symlink_to(pool)
+    (pets / "test").rename(pets.parent / "away")
+    listing = SPLIT.listing(pets.parent)
+    assert [item.path.name for item in (*listing.train, *listing.test)].count("7.png") == 1
+    assert [(one.place, one.part.reason) for one in listing.skipped] == [("train/dog", "a second link to one file")]
+
+
 def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
     (pets / "train" / "dog").rename(pets.parent / "dogs")
     (pets / "train" / "dog").symlink_to(pets.parent / "dogs")
