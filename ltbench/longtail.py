@@ -34,10 +34,12 @@ def check_imbalance_factor(imbalance_factor: float) -> float:
     return factor
 
 
-def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "", *, hint: str = "") -> None:
+def check_counts(
+    counts: Iterable[int], available: Iterable[int], where: str = "", *, names: Sequence[str] = (), hint: str = ""
+) -> None:
     """Raise `DataError` unless every class keeps at least one image and at most the available ones.
 
-    counts: images to keep per class; available: images per class; where, hint: for the message.
+    counts: images to keep per class; available: images per class; where, names of the classes, hint: for the message.
     """
     wanted, present = [int(n) for n in counts], [int(n) for n in available]
     if sum(present) <= 0:
@@ -49,17 +51,21 @@ def check_counts(counts: Iterable[int], available: Iterable[int], where: str = "
     if short := [c for c, n in enumerate(wanted) if n > present[c]]:
         c = short[0]
         raise DataError(
-            f"class {c} is to keep {wanted[c]} training images and has {present[c]}{_and_others(short)}",
+            f"class {_shown(c, names)} is to keep {wanted[c]} training images and has {present[c]}{_and_others(short)}",
             where=where,
             fix="choose a profile that keeps no more than is available",
         )
     if empty := [c for c, n in enumerate(wanted) if n < 1]:
         raise DataError(
-            f"class {empty[0]} would keep no training image{_and_others(empty)}",
+            f"class {_shown(empty[0], names)} would keep no training image{_and_others(empty)}",
             where=where,
             why="a class without images cannot be learnt",
             fix="a smaller imbalance factor" + (f", or {hint}" if hint else ""),
         )
+
+
+def _shown(label: int, names: Sequence[str]) -> str:
+    return f"'{names[label]}'" if label < len(names) else str(label)
 
 
 def _and_others(classes: Sequence[int]) -> str:

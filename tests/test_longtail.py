@@ -109,6 +109,14 @@ def test_counts_that_cannot_be_are_refused(counts: list[int], available: list[in
     assert caught.value.where == "somewhere"
 
 
+def test_classes_are_called_by_their_names() -> None:
+    with pytest.raises(DataError, match="class 'dog' would keep no training image") as caught:
+        check_counts([5, 0], [5, 5], names=["cat", "dog"], hint="all")
+    assert caught.value.fix == "a smaller imbalance factor, or all"
+    with pytest.raises(DataError, match="class 'cat' is to keep 6 training images and has 5"):
+        check_counts([6, 5], [5, 5], names=["cat", "dog"])
+
+
 def test_counts_that_use_everything_pass() -> None:
     check_counts([5, 5], [5, 5])
     check_counts([1], [1])

@@ -125,7 +125,7 @@ def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: i
     with leaving_no_state(profile):
         counts = profile.counts(info.train_counts, imbalance_factor)
     where = f"{dataset.label}, profile {profile.label}, imbalance factor {imbalance_factor:g}"
-    check_counts(counts, info.train_counts, where)
+    check_counts(counts, info.train_counts, where, names=info.classes)
     with leaving_no_state(dataset):
         images = _images(dataset, root)
     indices = subset_indices(images.train_labels, counts, seed)

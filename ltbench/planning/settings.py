@@ -63,7 +63,8 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                 with leaving_no_state(registry, profile, "counts"):
                     counts = tuple(profile.counts(info.train_counts, factor))
                 where = f"{dataset.label}, profile {profile.label}, factor {factor:g}"
-                check_counts(counts, info.train_counts, where, hint=_hint(dataset, profile))
+                hint = "" if profile.keeps_all else _hint(dataset, registry)
+                check_counts(counts, info.train_counts, where, names=info.classes, hint=hint)
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
                         info=info,
@@ -86,9 +87,11 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                     )
 
 
-def _hint(dataset: Dataset, profile: Profile) -> str:
-    """Return how to keep the images of a data set that has a profile of its own; empty for others."""
-    return f"--profiles {dataset.profile}" if dataset.profile not in {"", profile.label} else ""
+def _hint(dataset: Dataset, registry: Techniques) -> str:
+    """Return how to keep all images: by the data set's own profile if it does so, or else by any; empty without one."""
+    offered = [name for name, kind in registry.of("profile").items() if issubclass(kind, Profile) and kind.keeps_all]
+    names = [name for name in offered if name == dataset.profile] or offered
+    return f"--profiles {names[0]}, which keeps all" if names else ""
 
 
 def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataUse]:

@@ -118,7 +118,7 @@ def test_a_data_set_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_data_set_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="class 2 would keep no training image") as caught:
+    with pytest.raises(DataError, match="class 'c' would keep no training image") as caught:
         load_tiny(tmp_path, factor=100)
     assert caught.value.where == "tiny, profile exp, imbalance factor 100"
     with pytest.raises(UsageError, match="imbalance factor 0 "):

@@ -229,8 +229,11 @@ def test_a_new_subset_seed_with_an_ensemble_keeps_its_subset(suite: Suite, own: 
 
 
 def test_too_few_images_for_a_factor_is_an_error(suite: Suite, own: Registry) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="class 'c' would keep no training image") as error:
         plan_of(suite, own, imbalance_factors=[1000])
+    assert list(suite.profiles) == ["exp"]
+    assert error.value.fix == "a smaller imbalance factor, or --profiles natural, which keeps all"
+    assert plan_of(suite, own, profiles=["natural"], imbalance_factors=[1]).cells
 
 
 # --- in parts ------------------------------------------------------------------------------------------------------------

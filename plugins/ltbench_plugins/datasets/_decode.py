@@ -5,7 +5,8 @@ Every image becomes 8-bit grey or RGB, upright, opaque, its central square resiz
 - turned as its EXIF orientation says; of several frames or pages the first is read;
 - what is transparent is laid on grey of the level `background`;
 - 16-bit grey is scaled so that `white` (65,535) becomes 255, and floats so that 1 does; integers of 32 bits, floats
-  outside of [0, 1] and values above a `white` that is given have no such scale and are refused;
+  outside of [0, 1] and values above a `white` that is given have no such scale and are refused; a TIFF says whether
+  its 0 is black or white;
 - colour profiles are ignored, CMYK is converted by its complement.
 
 What cannot be read by these rules is refused by name. This module does not need torch.
@@ -18,7 +19,7 @@ import struct
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.errors import DataError
+from ltbench_plugins.datasets._grey import Refused, exact, is_number, white_is_zero
 from ltbench_plugins.datasets._names import plain
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ _SENTENCES = {
     "colour": "of 16 bits a colour: the upper 8 are read",
     "wide": "of 32-bit integers: {white} is read as 255",
     "float": "of floating-point numbers: {unit} is read as 255",
+    "negative": "of grey whose 0 is white (TIFF): inverted",
     "cmyk": "in CMYK: converted without a colour profile",
     "flat": "of one colour",
 }
@@ -87,6 +90,8 @@ class Readings(msgspec.Struct):
     """Warnings of Pillow -> images"""
     deepest: float = 0.0
     """The highest value of 16-bit grey"""
+    highest: float = 0.0
+    """The highest value of grey of more than 8 bits, of refused images too"""
 
     def check_effect(self, rules: Rules, what: str) -> None:
         """Raise `DataError` for a rule that is given and that no image needs."""
@@ -101,7 +106,7 @@ class Readings(msgspec.Struct):
     def sentences(self, rules: Rules) -> list[str]:
         """Return what was met, in sentences without a full stop."""
         words = {
-            "background": rules.background, "white": f"{rules.white or 65535:g}", "unit": f"{rules.white or 1:g}",
+            "background": rules.background, "white": exact(rules.white or 65535), "unit": exact(rules.white or 1),
         }  # fmt: skip
         lines = [
             f"{_images(number)} {text.format(**words)}"
@@ -114,14 +119,6 @@ class Readings(msgspec.Struct):
                 f"white={2 ** int(self.deepest).bit_length() - 1} uses the whole range"
             )
         return [*lines, *(f"{_images(number)}: {text}" for text, number in sorted(self.warned.items()))]
-
-
-class _Refused(Exception):
-    """Why a file cannot be read, and what to do."""
-
-    def __init__(self, why: str, fix: str = "repair or remove the file") -> None:
-        super().__init__(why)
-        self.fix = fix
 
 
 @cache
@@ -160,34 +157,44 @@ def empty_images(number: int, rules: Rules, folder: Path) -> Bytes:
     return np.empty(shape, np.uint8)
 
 
-def decode(files: Sequence[Path], into: Bytes, rules: Rules, met: Readings) -> None:
-    """Read images into uint8 [N, channels, size, size]. Raises `DataError` naming the files that cannot be read."""
+def decode(
+    files: Sequence[Path], into: Iterable[Bytes], rules: Rules, met: Readings,
+    with_white: Callable[[float], str] = lambda _: "",
+) -> None:  # fmt: skip
+    """Read images into N arrays uint8 [channels, size, size]. Raises `DataError` naming what cannot be read.
+
+    with_white: returns the data set with a value for `white`, as written on a command line; empty if it has none.
+    """
     import numpy as np
 
-    refused: list[tuple[Path, _Refused]] = []
+    refused: list[tuple[Path, Refused]] = []
     for image, file in zip(into, files, strict=True):
         try:
             pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
-        except _Refused as why:
+        except Refused as why:
             refused.append((file, why))
-            if len(refused) == _ENOUGH:
+            # The value to name is the highest of all files, so that those without a known white end nothing.
+            if sum(not one.white for _, one in refused) == _ENOUGH:
                 break
             continue
         image[:] = pixels.transpose(2, 0, 1)
         met.images["flat"] += bool((pixels == pixels[0, 0]).all())
     if refused:
-        raise _error(refused)
+        raise _error(refused, with_white(met.highest))
 
 
-def _error(refused: Sequence[tuple[Path, _Refused]]) -> DataError:
+def _error(refused: Sequence[tuple[Path, Refused]], whiter: str) -> DataError:
+    """Return the error of files; whiter: the data set with a `white` that none of them exceeds."""
     (first, why), *others = refused
+    name_white = f"name the value that is white, as in {whiter}" if whiter else "store it as 8 bits"
+    fixes = dict.fromkeys(name_white if one.white else one.fix for _, one in refused)
     number = "1 other" if len(others) == 1 else f"{len(others)} others"
-    more = f", nor can {number}" + " or more" * (len(refused) == _ENOUGH) if others else ""
+    more = f", nor can {number}" + " or more" * (sum(not one.white for _, one in refused) == _ENOUGH) if others else ""
     listed = "; ".join(f"{plain(str(file))}: {text}" for file, text in others[: _LISTED - 1])
     return DataError(
         f"{plain(str(first))} cannot be read as an image{more}",
         why=f"{why}" + (f"\n       {listed}" if listed else ""),
-        fix=why.fix,
+        fix="; ".join(fixes),
     )
 
 
@@ -200,19 +207,20 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
             warnings.simplefilter("always")
             with Image.open(file, formats=formats()) as opened:
                 # Pillow keeps the upper byte of such colours, and grey of 16 bits whole.
-                deep_colour = ";16" in str(getattr(opened, "tile", "")) and not _is_number(opened.mode)
+                deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
                 if deep_colour and rules.white:
-                    raise _Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
+                    raise Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
                 met.images["colour"] += deep_colour
                 image = _upright(opened, met)
                 met.images["oblong"] += image.width != image.height
-                square = _square(_bytes(image, opened.format or "", rules, met), rules.size)
+                negative = is_number(opened.mode) and white_is_zero(opened)
+                square = _square(_bytes(image, opened.format or "", rules, met, negative=negative), rules.size)
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         # Pillow raises any of these for a corrupt file.
         if file.is_file() and not file.stat().st_size:
-            raise _Refused("it is empty") from error
+            raise Refused("it is empty") from error
         detail = str(error).replace(f" {os.fspath(file)!r}", "")
-        raise _Refused(f"{type(error).__name__}: {plain(detail)}") from error
+        raise Refused(f"{type(error).__name__}: {plain(detail)}") from error
     # Other categories, such as an unclosed file of another thread, are not about the image.
     met.warned.update({plain(str(one.message)) for one in warned if issubclass(one.category, _OF_THE_IMAGE)})
     return square
@@ -242,17 +250,13 @@ def _orientation(opened: Image, met: Readings) -> int:
     return stored if isinstance(stored, int) else 1
 
 
-def _is_number(mode: str) -> bool:
-    return mode == "F" or mode.startswith("I")
-
-
-def _bytes(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
+def _bytes(image: Image, kind: str, rules: Rules, met: Readings, *, negative: bool) -> Image:
     """Return an image of mode L or RGB."""
     from PIL import Image
 
     info = image.info
-    if _is_number(image.mode):
-        image = _scaled(image, kind, rules, met)
+    if is_number(image.mode):
+        image = _scaled(image, kind, rules, met, negative=negative)
     elif image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in info:
         whole = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
         if whole.getchannel("A").getextrema()[0] != 255:
@@ -264,8 +268,8 @@ def _bytes(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
     return image.convert("L" if rules.channels == 1 else "RGB")
 
 
-def _scaled(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
-    """Return an image of 16-bit, 32-bit or floating-point grey as one of mode L."""
+def _scaled(image: Image, kind: str, rules: Rules, met: Readings, *, negative: bool) -> Image:
+    """Return an image of 16-bit, 32-bit or floating-point grey as one of mode L; negative: 0 is white."""
     import numpy as np
     from PIL import Image
 
@@ -274,20 +278,24 @@ def _scaled(image: Image, kind: str, rules: Rules, met: Readings) -> Image:
     deep = image.mode.startswith("I;16") or (image.mode == "I" and kind in {"PNG", "PPM"})
     name = "deep" if deep else "float" if image.mode == "F" else "wide"
     if not np.isfinite(values).all():
-        raise _Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
+        raise Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
     low, high = float(values.min()), float(values.max())
+    if low >= 0:
+        met.highest = max(met.highest, high)
     top = rules.white or {"deep": 65535.0, "float": 1.0}.get(name, 0.0)
     if not 0 <= low <= high <= top:
         what = {"deep": "16-bit", "float": "floating-point", "wide": "32-bit"}[name]
-        expected = f"expected 0 to {top:g}" if top else "which of them is white is not known"
-        raise _Refused(
-            f"it has {what} values from {low:g} to {high:g}; {expected}",
-            "store it as 8 bits" if low < 0 else f"name the value that is white, as in image_folder[white={high:g}]",
+        expected = f"expected 0 to {exact(top)}" if top else "which of them is white is not known"
+        raise Refused(
+            f"it has {what} values from {exact(low)} to {exact(high)}; {expected}",
+            "store it as 8 bits",
+            white=low >= 0,
         )
     met.images[name] += 1
     if deep:
         met.deepest = max(met.deepest, high)
-    scaled = np.floor(values * (255 / top) + 0.5).astype(np.uint8)
+    met.images["negative"] += negative
+    scaled = np.floor((top - values.astype(np.float64) if negative else values) * (255 / top) + 0.5).astype(np.uint8)
     if isinstance(clear := image.info.get("transparency"), int) and (values == clear).any():
         met.images["clear"] += 1
         scaled[values == clear] = rules.background

@@ -34,12 +34,11 @@ class Found(msgspec.Struct, frozen=True):
 class _Search:
     """A search below one folder."""
 
-    def __init__(self, folder: Path, splits: Sequence[str], endings: Collection[str]) -> None:
-        self.folder, self.splits, self.endings = folder, splits, endings
+    def __init__(self, folder: Path, splits: Sequence[str], endings: Collection[str], linked: set[str]) -> None:
+        self.folder, self.splits, self.endings, self.linked = folder, splits, endings, linked
         self.real = os.path.realpath(folder)
         self.files: list[str] = []
         self.left_out: dict[str, LeftOut] = {}
-        self.linked: set[str] = set()
 
     def walk(self, folder: str) -> None:
         try:
@@ -87,13 +86,14 @@ class _Search:
         self.left_out.setdefault(reason, LeftOut(reason, 0, example)).number += 1
 
 
-def find_images(folder: Path, splits: Sequence[str] = ()) -> Found:
+def find_images(folder: Path, splits: Sequence[str] = (), linked: set[str] | None = None) -> Found:
     """Return the image files below a folder, in the order of their paths, and what was left out.
 
-    splits: the real paths of the folders that hold all images; a link into one of them is left out. Links to folders
-    are not followed. Raises `DataError` for a folder that cannot be read and for a link to nothing.
+    splits: the real paths of the folders that hold all images; a link into one of them is left out. linked: the real
+    paths of files elsewhere that links were followed to, which is added to; another link to one of them is left out.
+    Links to folders are not followed. Raises `DataError` for a folder that cannot be read and for a link to nothing.
     """
-    search = _Search(folder, splits, endings())
+    search = _Search(folder, splits, endings(), set() if linked is None else linked)
     search.walk(str(folder))
     files = [Path(path) for path in sorted(search.files, key=os.fsencode)]
     return Found(files, [search.left_out[reason] for reason in sorted(search.left_out)])

@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -78,6 +79,10 @@ class Folders(Dataset, frozen=True):
         """How files are read."""
         return Rules(channels=self.depth, size=self.size)
 
+    def with_white(self, white: float) -> str:
+        """Return the label of this data set with another value of white; empty if it has no such parameter."""
+        return ""
+
     def info(self, root: Path) -> DatasetInfo:
         listing = self.listing(root)
         digest = _digest(listing, self.label)
@@ -100,11 +105,12 @@ class Folders(Dataset, frozen=True):
         import numpy as np
 
         _log.info("%s: reading %d images", self.label, len(listing.train) + len(listing.test))
-        pixels, labels = [], []
-        for items in (listing.train, listing.test):
-            pixels.append(empty_images(len(items), self.rules, root / "prepared"))
-            labels.append(np.array([item.label for item in items], np.int64))
-            decode([item.path for item in items], pixels[-1], self.rules, met)
+        splits = (listing.train, listing.test)
+        pixels = [empty_images(len(items), self.rules, root / "prepared") for items in splits]
+        labels = [np.array([item.label for item in items], np.int64) for items in splits]
+        # Both at once, so that an error tells of both.
+        files = [item.path for items in splits for item in items]
+        decode(files, chain(*pixels), self.rules, met, self.with_white)
         return Images(
             train_images=pixels[0], train_labels=labels[0], test_images=pixels[1], test_labels=labels[1]
         )  # fmt: skip

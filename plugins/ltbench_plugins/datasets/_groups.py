@@ -16,6 +16,7 @@ from ltbench_plugins.datasets._names import plain, shuffled
 TABLES = (".csv", ".tsv")
 _COLUMNS = ("path", "group")
 _LISTED = 3
+_AS_TEXT = "save it as CSV in UTF-8"
 
 
 def pattern(groups: str) -> re.Pattern[str] | None:
@@ -67,18 +68,24 @@ def _in_table(table: Path) -> Callable[[str], str]:
         name = path.rpartition("/")[2]
         # A table of a data set mostly has the name alone, often without the ending.
         keys = (path, path.partition("/")[2], name, name.rpartition(".")[0])
-        return next((rows[key] for key in keys if key in rows), "")
+        return next((rows[key] for key in map(_slashed, keys) if key in rows), "")
 
     return group
 
 
 def _read(table: Path) -> dict[str, str]:
     """Return the groups of a table by path."""
+    unreadable = f"the table of groups {plain(str(table))} cannot be read"
     try:
         text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise DataError(f"the table of groups {plain(str(table))} cannot be read", why=why or "") from None
+    except OSError as error:
+        fix = "put it there, with the columns path and group; groups=FILE.csv is relative to the folder of the images"
+        raise DataError(unreadable, why=error.strerror or "", fix=fix) from None
+    except UnicodeDecodeError as error:
+        raise DataError(unreadable, why=str(error), fix=_AS_TEXT) from None
+    if "\0" in text:
+        # UTF-16 without a byte-order mark is valid UTF-8.
+        raise DataError(unreadable, why="it has zero bytes, as text in UTF-16 has", fix=_AS_TEXT)
     head = text.partition("\n")[0]
     delimiter = max("\t;,", key=head.count) if table.suffix.lower() == ".csv" else "\t"
     rows: dict[str, str] = {}
@@ -92,11 +99,14 @@ def _read(table: Path) -> dict[str, str]:
         )
     for row in reader:
         path, group = (plain((row[name] or "").strip()) for name in _COLUMNS)
-        if path and rows.setdefault(path.removeprefix("./"), group) != group:
-            raise DataError(
-                f"the table of groups {plain(str(table))} has two groups for {path}: {rows[path]} and {group}"
-            )
+        if path and (known := rows.setdefault(_slashed(path).removeprefix("./"), group)) != group:
+            raise DataError(f"the table of groups {plain(str(table))} has two groups for {path}: {known} and {group}")
     return rows
+
+
+def _slashed(path: str) -> str:
+    r"""Return a path with / for the \ of Windows."""
+    return path.replace("\\", "/")
 
 
 def draw_groups(members: Mapping[str, Sequence[int]], fraction: float, seed: int) -> set[str]:

@@ -77,19 +77,39 @@ def training_classes(split: Path, splits: Sequence[str]) -> dict[str, Path]:
     return classes
 
 
+def with_linked(splits: Sequence[str], *classes: Mapping[str, Path]) -> list[str]:
+    """Return the real paths of all folders that hold images: the splits, and class folders that are links elsewhere.
+
+    Raises `DataError` where images would count twice, because a class folder is, or is inside, another one.
+    """
+    # With a separator at the end, a folder is sorted right before those inside it.
+    real = sorted(
+        (os.path.realpath(path).rstrip(os.sep) + os.sep, path) for split in classes for path in split.values()
+    )
+    for (outer, first), (inner, second) in pairwise(real):
+        if inner.startswith(outer):
+            how = "are one folder" if inner == outer else f"share images: the second is inside {plain(outer)}"
+            raise DataError(
+                f"two class folders {how}", why=f"{plain(str(first))} and {plain(str(second))}",
+                fix="remove one of the links, or copy the images",
+            )  # fmt: skip
+    return [*splits, *(folder.rstrip(os.sep) for folder, path in real if path.is_symlink())]
+
+
 def class_images(
-    classes: Mapping[str, Path], names: Sequence[str], folder: Path, splits: Sequence[str], skipped: list[Skipped],
-    *, required: bool = True,
+    classes: Mapping[str, Path], names: Sequence[str], folder: Path, splits: Sequence[str], linked: set[str],
+    skipped: list[Skipped], *, required: bool = True,
 ) -> list[Item]:  # fmt: skip
     """Return the images of the classes in order of the labels; add what is left out.
 
+    splits, linked: as `find_images` takes them; the latter is one for all calls, so that no file counts twice.
     required: raise `DataError` for a class without images.
     """
     items: list[Item] = []
     for label, name in enumerate(names):
         if name not in classes:
             continue
-        found = find_images(classes[name], splits)
+        found = find_images(classes[name], splits, linked)
         place = plain(classes[name].relative_to(folder).as_posix())
         skipped += [Skipped(label, place, part) for part in found.left_out]
         if required and not found.files:

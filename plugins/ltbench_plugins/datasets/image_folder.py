@@ -26,6 +26,7 @@ from ltbench_plugins.datasets._layout import (
     training_classes,
     untested,
     unused,
+    with_linked,
     wrapped,
 )
 from ltbench_plugins.datasets._names import plain, shuffled
@@ -97,6 +98,9 @@ class ImageFolder(Folders, frozen=True):
     @property
     def rules(self) -> Rules:
         return Rules(channels=self.channels, size=self.size, background=self.background, white=self.white)
+
+    def with_white(self, white: float) -> str:
+        return self._with(white=white)
 
     def listing(self, root: Path) -> Listing:
         folder = self._folder(root)
@@ -179,8 +183,9 @@ class ImageFolder(Folders, frozen=True):
                 fix=(f"is it '{near[0]}' in {train.name}/? " if near else "") + "a class needs images for training",
             )
         skipped = beside_classes(folder, train, test)
-        train_items = class_images(classes, names, folder, splits, skipped)
-        test_items = class_images(tests, names, folder, splits, skipped, required=False)
+        splits, linked = with_linked(splits, classes, tests), set[str]()
+        train_items = class_images(classes, names, folder, splits, linked, skipped)
+        test_items = class_images(tests, names, folder, splits, linked, skipped, required=False)
         without = sorted(set(range(len(names))) - {item.label for item in test_items})
         return self._listing(
             folder, names, train_items, test_items, skipped, [*notes, *untested(names, without)], train
@@ -191,7 +196,7 @@ class ImageFolder(Folders, frozen=True):
         classes = training_classes(base, splits)
         names = list(classes)
         skipped = beside_classes(folder, base)
-        items = class_images(classes, names, folder, splits, skipped)
+        items = class_images(classes, names, folder, with_linked(splits, classes), set(), skipped)
         drawn = self._drawn_groups(items, folder, notes) if self.groups else self._drawn(items, names, base)
         train = [item for item in items if item.path not in drawn]
         test = [item for item in items if item.path in drawn]

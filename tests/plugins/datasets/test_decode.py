@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +86,58 @@ def test_32_bit_integers_need_white(tmp_path: Path) -> None:
     file = save(Image.fromarray(RAMP.astype(np.int32) * 100), tmp_path / "wide.tif")
     with pytest.raises(DataError) as error:
         read(file)
-    assert "32-bit values from 0 to 6.5535e+06; which of them is white is not known" in error.value.why
-    assert "white=6.5535e+06" in error.value.fix
+    assert "32-bit values from 0 to 6553500; which of them is white is not known" in error.value.why
+    assert error.value.fix == "store it as 8 bits"
     pixels, _ = read(file, white=6553500)
     assert (pixels[0] == IN_BYTES).all()
 
 
+def tiff(file: Path, values: np.ndarray, photometric: int | None) -> Path:
+    """Write a TIFF of one strip of grey, byte by byte: Pillow writes no deep one whose 0 is white."""
+    bits, kind = values.dtype.itemsize * 8, {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    raw = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    tags = [(256, SIZE), (257, SIZE), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, SIZE),
+            (279, len(raw)), (339, kind)]  # fmt: skip
+    given = [(tag, value) for tag, value in tags if value is not None]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in given)
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(raw))
+    file.write_bytes(head + raw + struct.pack("<H", len(given)) + entries + bytes(4))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("values", "white"),
+    [
+        (IN_BYTES, 0),
+        (RAMP, 0),
+        (RAMP // 16, 4095),
+        (RAMP.astype(np.float32) / 65535, 0),
+        (RAMP.astype(np.float32), 65535),
+    ],
+    ids=["8", "16", "12 in 16", "unit", "float"],
+)
+def test_a_tiff_whose_0_is_white_is_the_negative_of_one_whose_0_is_black(
+    tmp_path: Path, values: np.ndarray, white: float
+) -> None:
+    rules = {"white": white} if white else {}
+    black, _ = read(tiff(tmp_path / "black.tif", values, 1), **rules)
+    inverted, met = read(tiff(tmp_path / "white.tif", values, 0), **rules)
+    assert (black[0, 0, 0], black[0, -1, -1]) == (0, 255)
+    assert np.abs(255 - black.astype(int) - inverted).max() <= 1  # halves are rounded up in both
+    assert (inverted[0, 0, 0], inverted[0, -1, -1]) == (255, 0)
+    assert met.images["negative"] == (values.dtype.itemsize > 1)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_a_deep_tiff_that_does_not_say_what_0_is_is_refused(tmp_path: Path, kind: type) -> None:
+    with pytest.raises(DataError, match=r"odd\.tif") as error:
+        read(tiff(tmp_path / "odd.tif", (RAMP // 65535).astype(kind), None), white=65535)
+    # Pillow opens no such file of integers of 32 bits.
+    assert ("cannot identify" if kind is np.int32 else "whether 0 is black or white") in error.value.why
+
+
 def test_16_bits_a_colour_are_read_by_their_upper_8(tmp_path: Path) -> None:
     # Pillow writes no such file: a PNG of 8 x 8 pixels of the colour (0x8040, 0x4020, 0x2010).
-    import struct
     import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:

@@ -100,6 +100,37 @@ def test_a_file_without_a_group_is_an_error(root: Path, groups: str, table: str 
         moles(groups).listing(root)
 
 
+@pytest.mark.parametrize("before", ["", ".\\"])
+def test_paths_of_a_table_may_be_those_of_windows(root: Path, before: str) -> None:
+    odd = root / "moles" / "benign" / "P9\\1.png"  # a name that only other systems permit
+    odd.write_bytes(next((root / "moles" / "benign").glob("P0_*.png")).read_bytes())
+    lines = ["path,group"]
+    for file in sorted((root / "moles").rglob("*.png")):
+        inside = before + str(file.relative_to(root / "moles")).replace("/", "\\")
+        lines.append(f"{inside},{file.name[:2]}")
+    (root / "moles" / "p.csv").write_text("\r\n".join(lines))
+    listing = moles("p.csv").listing(root)
+    assert odd in {item.path for item in (*listing.train, *listing.test)}
+    assert not {item.path.name[:2] for item in listing.train} & {item.path.name[:2] for item in listing.test}
+    (root / "moles" / "p.csv").write_text("\n".join([*lines, f"{before}benign\\{odd.name},other"]))
+    with pytest.raises(DataError, match="has two groups for"):
+        moles("p.csv").listing(root)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_a_table_in_another_encoding_says_what_to_do(root: Path, encoding: str) -> None:
+    (root / "moles" / "p.csv").write_bytes("path,group\nP0_1.png,Zoë\n".encode(encoding))
+    with pytest.raises(DataError, match=r"p\.csv cannot be read") as error:
+        moles("p.csv").listing(root)
+    assert error.value.fix == "save it as CSV in UTF-8"
+
+
+def test_a_missing_table_says_where_to_put_it(root: Path) -> None:
+    with pytest.raises(DataError, match=r"moles/p\.csv cannot be read") as error:
+        moles("p.csv").listing(root)
+    assert "with the columns path and group" in error.value.fix
+
+
 def test_groups_that_cannot_be_are_refused_at_once() -> None:
     with pytest.raises(ParameterError, match="is no regular expression"):
         moles("(")

@@ -7,6 +7,7 @@ import time
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -41,6 +42,27 @@ def pets(tmp_path: Path) -> Path:
 def reasons(pets: Path) -> dict[str, str]:
     report = PETS.info(pets.parent).report
     return {one.place: f"{one.number} {one.reason}, {one.example}" for one in report.skipped}
+
+
+# --- what is white ------------------------------------------------------------------------------------------------
+
+
+def test_the_white_of_32_bits_is_the_highest_of_all_files_of_both_splits(pets: Path, registry) -> None:
+    tops = dict(zip(sorted(pets.rglob("*.png")), (1000, 70001, 65539, 90000, 1234567, 3, 80000, 90001), strict=True))
+    for file, top in tops.items():
+        file.unlink()
+        Image.fromarray(np.linspace(0, top, 64).astype(np.int32).reshape(8, 8)).save(file.with_suffix(".tif"))
+    for number in range(25):
+        (pets / "train" / "cat" / f"more{number}.tif").write_bytes((pets / "train" / "cat" / "0.tif").read_bytes())
+    with pytest.raises(DataError, match="nor can 32 others") as error:
+        PETS.info(pets.parent)
+    label = error.value.fix.removeprefix("name the value that is white, as in ")
+    assert label == "image_folder[path=pets,size=8,white=1234567.0]"
+    registry.parse(label, "dataset").info(pets.parent)
+    (pets / "train" / "cat" / "0.tif").write_bytes(b"")
+    with pytest.raises(DataError, match="nor can 32 others") as error:
+        PETS.info(pets.parent)
+    assert error.value.fix == f"repair or remove the file; name the value that is white, as in {label}"
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -97,6 +119,70 @@ def test_two_classes_that_are_one_folder_are_refused(pets: Path) -> None:
         (pets / "train" / name).symlink_to(pets.parent / "newts")
     with pytest.raises(DataError, match="are one folder: 'eft' and 'newt'"):
         PETS.info(pets.parent)
+
+
+@pytest.mark.parametrize("split", [None, 0.5])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_class_inside_another_elsewhere_is_refused(tmp_path: Path, split: float | None, reverse: bool) -> None:
+    base = tmp_path / "pets" / ("train" if split is None else "")
+    paint(tmp_path / "pool" / "a-b" / "0.png")
+    for level, place in enumerate(("a/0.png", "a/sub/0.png")):
+        paint(tmp_path / "pool" / place, 50 * level)
+    for name, place in zip(
+        ("cat", "dog", "newt"), ("a/sub", "a", "a-b") if reverse else ("a", "a/sub", "a-b"), strict=True
+    ):
+        base.mkdir(parents=True, exist_ok=True)
+        (base / name).symlink_to(tmp_path / "pool" / place)
+    if split is None:
+        paint(tmp_path / "pets" / "test" / "cat" / "0.png")
+    with pytest.raises(DataError, match=r"share images: the second is inside .*pool/a/") as error:
+        (PETS if split is None else SPLIT).info(tmp_path)
+    assert "cat" in error.value.why
+    assert "dog" in error.value.why
+
+
+@pytest.mark.parametrize("inside", ["", "sub"])
+def test_a_class_of_both_splits_in_one_folder_elsewhere_is_refused(pets: Path, inside: str) -> None:
+    (pets / "train" / "cat").rename(pets.parent / "cats")
+    paint(pets.parent / "cats" / "sub" / "9.png", 200)
+    (pets / "train" / "cat").symlink_to(pets.parent / "cats")
+    (pets / "test" / "dog").rename(pets.parent / "away")
+    (pets / "test" / "dog").symlink_to(pets.parent / "cats" / inside)
+    with pytest.raises(DataError, match="are one folder" if not inside else "share images") as error:
+        PETS.info(pets.parent)
+    assert "train/cat" in error.value.why
+    assert "test/dog" in error.value.why
+
+
+def test_a_file_elsewhere_counts_once_in_all_classes_and_splits(pets: Path) -> None:
+    pool = paint(pets.parent / "pool" / "1a2b.png", 200)
+    for place in ("train/cat", "train/dog", "test/cat"):
+        (pets / place / "7.png").symlink_to(pool)
+    info = PETS.info(pets.parent)
+    assert (info.train_counts, info.test_counts) == ((3, 2), (2, 2))
+    again = "1 a second link to one file, 7.png"
+    assert reasons(pets) == {"train/dog": again, "test/cat": again}
+
+
+def test_a_file_elsewhere_counts_once_in_all_classes_that_are_split(pets: Path) -> None:
+    pool = paint(pets.parent / "pool" / "1a2b.png", 200)
+    for name in ("cat", "dog"):
+        (pets / "train" / name / "7.png").symlink_to(pool)
+    (pets / "test").rename(pets.parent / "away")
+    listing = SPLIT.listing(pets.parent)
+    assert [item.path.name for item in (*listing.train, *listing.test)].count("7.png") == 1
+    assert [(one.place, one.part.reason) for one in listing.skipped] == [("train/dog", "a second link to one file")]
+
+
+def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
+    (pets / "train" / "dog").rename(pets.parent / "dogs")
+    (pets / "train" / "dog").symlink_to(pets.parent / "dogs")
+    for place in ("train/cat", "test/dog"):
+        (pets / place / "7.png").symlink_to(pets.parent / "dogs" / "0.png")
+    info = PETS.info(pets.parent)
+    assert (info.train_counts, info.test_counts) == ((2, 2), (2, 2))
+    again = "1 a link to another file of the data set, 7.png"
+    assert reasons(pets) == {"train/cat": again, "test/dog": again}
 
 
 def test_splits_that_are_one_folder_are_refused(pets: Path) -> None:

@@ -1,0 +1,40 @@
+"""Grey of more than eight bits: which images have it, and what their numbers mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_PHOTOMETRIC = 262
+"""TIFF 6.0, section 3: of grey, 0 is "WhiteIsZero" and 1 "BlackIsZero"; there is no default."""
+
+
+class Refused(Exception):
+    """Why a file cannot be read, and what to do."""
+
+    def __init__(self, why: str, fix: str = "repair or remove the file", *, white: bool = False) -> None:
+        super().__init__(why)
+        self.fix = fix
+        self.white = white
+        """Whether the file could be read with another `white`"""
+
+
+def is_number(mode: str) -> bool:
+    """Return whether Pillow keeps the pixels of a mode as numbers of more than eight bits."""
+    return mode == "F" or mode.startswith("I")
+
+
+def white_is_zero(opened: Image) -> bool:
+    """Return whether the numbers of a file are darkness. Pillow inverts such grey of 8 bits itself, and no deeper one."""
+    if (tags := getattr(opened, "tag_v2", None)) is None:
+        return False
+    if _PHOTOMETRIC not in tags:
+        raise Refused("it does not say whether 0 is black or white (TIFF tag 262)", "store it as PNG, or with the tag")
+    return bool(tags[_PHOTOMETRIC] == 0)
+
+
+def exact(value: float) -> str:
+    """Return a number with all its digits, without `.0`."""
+    return str(int(value)) if value == int(value) else repr(float(value))
