@@ -232,6 +232,21 @@ def test_a_run_with_publish_does_both(clone: Path) -> None:
         call("run", *own_suite(), "--publish", "--no-sharing")
 
 
+@pytest.mark.parametrize("given", ["absolute", "relative"])
+def test_the_command_of_a_page_outside_names_its_suite_for_every_folder(
+    clone: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = clone.with_name(f"{clone.name}-boards")
+    there = str(outside) if given == "absolute" else f"../{outside.name}"
+    call("run", *own_suite(), "--leaderboards", there)
+    written = f"ltbench run --suite {outside}/local/mine/suite.toml"
+    assert read_folder(outside / "local/mine")[0].command == written
+    # Published from a folder that the pages are in: the command is that of the published file.
+    monkeypatch.chdir(outside)
+    call("publish", "mine", "--leaderboards", ".")
+    assert read_folder(outside / "mine")[0].command == "ltbench run --suite mine/suite.toml"
+
+
 def test_what_others_have_added_to_a_published_page_stays(clone: Path) -> None:
     facts, content = read_folder(clone / "leaderboards/quick")
     rows = {record.label for record in content.records}
