@@ -278,5 +278,5 @@ def _limits(meta: msgspec.Meta) -> list[str]:
     if meta.min_length is not None:
         limits.append(f"with at least {meta.min_length}")
     if meta.pattern is not None:
-        limits.append(f"like {meta.pattern}")
+        limits.append("like " + meta.pattern.replace(r"\Z", "$"))  # as readers know it
     return limits

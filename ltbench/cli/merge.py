@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ltbench.cli.options import find_page, leaderboards_option
+from ltbench.cli.options import find_page, leaderboards_option, load_registry
 from ltbench.cli.output import print_json, print_table
 from ltbench.errors import CELLS_FAILED, DONE, UsageError
+from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.merge import MergeResult
+    from ltbench.leaderboard.merge import BoardKey, MergeResult
+    from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.records.locations import RecordsLocation
+    from ltbench.records.record import Record
 
 SHOWN = 20
 
@@ -36,7 +39,8 @@ def command(
 
     Cells are matched by id and duplicates dropped. If the numbers of a cell differ, the old ones stay, the cell is
     listed, and the exit code is 1. The order of paths does not matter; records of different protocols are never ranked
-    together.
+    together. A page takes new rows, factors and seeds, but no data set, profile, model or recipe that its suite does not
+    have. The table of the leaderboard in the README is renewed where there is one.
     """
     from ltbench.cli.running.reproduce_command import with_records
     from ltbench.leaderboard import publish
@@ -53,23 +57,70 @@ def command(
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
     source_facts = [publish.read_folder(place.path)[0] for place in places.values() if place.kind == "suite"]
     target_facts = publish.read_folder(target)[0] if (target / publish.FACTS).exists() else None
-    facts = with_records(merge_facts(target.name, target_facts, source_facts), result.records_file.records)
+    facts = merge_facts(target.name, target_facts, source_facts)
+    _refuse_other_boards(target, facts, target_facts.definition if target_facts else "", old.records, places)
+    facts = with_records(facts, result.records_file.records)
     if with_verified:
         beside = [target, *(place.file.parent for place in places.values() if place.kind != "store")]
         known = [entry for folder in beside for entry in read_verifications(folder / VERIFIED)]
         target.mkdir(parents=True, exist_ok=True)
         write_verifications(target / VERIFIED, known)
-    written, _ = publish.write_folder(target, facts, result.records_file)
+    paths_written, _ = publish.write_folder(target, facts, result.records_file)
+    if _same(target.parent, leaderboards):
+        paths_written += publish.update_readme(target, leaderboards.parent / "README.md")
     open_conflicts = [conflict for conflict in result.conflicts if preferred is None or not conflict.kept]
     if as_json:
         print_json({
             "records": len(result.records_file.records), "added": result.added, "duplicates": result.duplicates,
             "renewed": result.renewed, "withdrawn": len(result.records_file.withdrawn), "protocols": result.protocols,
-            "other_versions": result.other_versions, "conflicts": result.conflicts, "written": [str(p) for p in written],
+            "other_versions": result.other_versions, "conflicts": result.conflicts, "written": [str(p) for p in paths_written],
         })  # fmt: skip
     else:
         _print(result, target)
     return CELLS_FAILED if open_conflicts else DONE
+
+
+def _refuse_other_boards(
+    target: Path, facts: SuiteFacts, definition: str, old: Sequence[Record], places: Mapping[str, RecordsLocation]
+) -> None:
+    """Raise `UsageError` if a place has records that the command of the page does not make.
+
+    A folder without a command promises nothing, unless it has the name of an installed suite. definition: of the page
+    as it was; what has the same one is of its suite.
+    """
+    from ltbench.leaderboard.merge import board_of
+    from ltbench.leaderboard.publish import read_folder
+
+    suite_boards = _boards_of_suite(target.name)
+    if not facts.command and not suite_boards:
+        return
+    records = {name: place.records_file().records for name, place in places.items()}
+    definitions = {name: read_folder(p.path)[0].definition for name, p in places.items() if p.kind == "suite"}
+    known: set[BoardKey] = suite_boards | {board_of(record) for record in old}
+    # A new page takes over what the merged folders say of their suite.
+    known = known or {board_of(record) for name in definitions for record in records[name]}
+    for name, found in records.items():
+        if definition and definitions.get(name) == definition:
+            continue
+        if other := next((record for record in found if board_of(record) not in known), None):
+            s = other.setting
+            recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(other.recipe.items()))
+            raise UsageError(
+                f"{name} has records of another data set, profile, model or recipe than {target}",
+                where=f"{s.dataset}, {s.profile}, {s.model}, {recipe}",
+                why="the two would be mixed, and the command of the page would not make them",
+                fix="--into OTHER makes a page of them",
+            )
+
+
+def _boards_of_suite(name: str) -> set[BoardKey]:
+    """Return the boards of the installed suite of that name, whose page has them alone; none if there is none."""
+    from ltbench.leaderboard.merge import boards_of_suite
+    from ltbench.registry.discovery import PluginSelection
+    from ltbench.suite.suite import find_suite
+
+    registry = load_registry(PluginSelection())
+    return boards_of_suite(find_suite(name, registry), registry) if name in registry.suites else set()
 
 
 def _same(one: Path, other: Path) -> bool:

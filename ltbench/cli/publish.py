@@ -42,8 +42,7 @@ def print_published(written: Sequence[Path]) -> None:
 def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_replaced: bool = False) -> list[Path]:
     """Write the published page of a local one, and its table in the README; return the files written.
 
-    Raises `UnknownName` if there is no such local page, and `UsageError` if the published page has cells of another
-    suite and is not replaced.
+    Raises `UnknownName` if there is no such local page, and `UsageError` as `check_publishable`.
     """
     from ltbench.cli.running.page_of_run import NAME, SUITE_FILE
     from ltbench.leaderboard.publish import read_folder, update_readme, write_folder
@@ -58,17 +57,9 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     if not NAME.fullmatch(name) or not (source / FILE).is_file():
         raise UnknownName.of("local page", name, [place.path.name for place in published(source.parent)],
                              where=str(source.parent))  # fmt: skip
-    if name == LOCAL:
-        raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
-                         fix="--name OTHER when it is run")  # fmt: skip
     (facts, content), (before, old) = read_folder(source), read_folder(target)
-    expected = before.definition or _definition(name)
-    if expected not in {"", facts.definition}:
-        if not is_replaced:
-            raise UsageError(
-                f"{target} is the page of another suite or recipe", where=before.command,
-                why="the two pages would be mixed", fix=shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)]),
-            )  # fmt: skip
+    replacing = shlex.join(["ltbench", "publish", name, "--replace", *leaderboards_words(leaderboards)])
+    if check_publishable(target, facts.definition, is_replaced=is_replaced, fix=replacing):
         old = _only_withdrawn(old)
     merged = _merged(old, content, is_replaced=is_replaced)
     kept = [] if is_replaced else kept_from_other_machines(old.records, content.records)
@@ -92,6 +83,31 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
         verifications.write_verifications(target / verifications.FILE, known)
     written, _ = write_folder(target, facts, merged)
     return [*written, *update_readme(target, readme or leaderboards.parent / "README.md")]
+
+
+def check_publishable(target: Path, definition: str, *, is_replaced: bool, fix: str) -> bool:
+    """Return whether a page of that definition replaces what is at `target`, the published page.
+
+    fix: what replaces the page. Raises `UsageError` if that folder is not for a page, and if it is the page of another
+    suite or recipe, or of an installed suite, and is not replaced.
+    """
+    from ltbench.leaderboard.publish import read_folder
+    from ltbench.records.locations import LOCAL
+
+    if target.name == LOCAL:
+        raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
+                         fix="--name OTHER when it is run")  # fmt: skip
+    before = read_folder(target)[0]
+    expected = before.definition or _definition(target.name)
+    if expected in {"", definition}:
+        return False
+    if is_replaced:
+        return True
+    if before.definition:
+        raise UsageError(f"{target} is the page of another suite or recipe", where=before.command,
+                         why="the two pages would be mixed", fix=fix)  # fmt: skip
+    raise UsageError(f"'{target.name}' is the name of an installed suite", where=str(target),
+                     why="its page has the cells of that suite as it is", fix="--name OTHER when it is run")  # fmt: skip
 
 
 def _definition(name: str) -> str:

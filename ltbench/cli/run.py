@@ -83,7 +83,7 @@ def command(
     """
     import msgspec
 
-    from ltbench.cli.publish import print_published, publish_page
+    from ltbench.cli.publish import check_publishable, print_published, publish_page
     from ltbench.cli.running.page_of_run import page_of_run
     from ltbench.core.atomic_files import check_writable
     from ltbench.executor import Context, Terms
@@ -123,7 +123,9 @@ def command(
     if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
         page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
     if is_published:
-        check_writable(leaderboards / page.folder.name, "the published page", fix="--leaderboards FOLDER")
+        target = leaderboards / page.folder.name
+        check_publishable(target, page.definition, is_replaced=is_replaced, fix="--name OTHER, or --replace")
+        check_writable(target, "the published page", fix="--leaderboards FOLDER")
     with (
         reporting_damage(store) as damaged,
         offer.make(context, terms) as executor,

@@ -42,6 +42,8 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
     found = find_cell(cell, places_of(records, leaderboards))
     record = found.record
     again = command_of(record, records)
+    if root := _data_root(found):
+        again += f" {shlex.join(['--data-root', root])}"
     if records is None and leaderboards_words(leaderboards):
         again += f" {shlex.join(leaderboards_words(leaderboards))}"
     log = _log(record, Store(store_root()))
@@ -67,6 +69,18 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
     for file in plugin_files([record]):
         click.echo(f"  the record does not contain the plugin file {file}: put it here, or give its path")
     click.echo(f"  {again}")
+
+
+def _data_root(found: FoundCell) -> str | None:
+    """Return the data root in the command of the first page that has the cell and names one: a path may be below it."""
+    from ltbench.leaderboard.publish import read_folder
+    from ltbench.records.plugins_needed import words_of
+
+    for place in found.places:
+        words = words_of(read_folder(place.path)[0].command) if place.kind == "suite" else []
+        if "--data-root" in words[:-1]:
+            return words[words.index("--data-root") + 1]
+    return None
 
 
 def _log(record: Record, store: Any) -> dict[str, str]:

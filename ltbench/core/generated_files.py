@@ -74,5 +74,9 @@ def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:
 
 
 def display_path(path: Path) -> str:
-    """Return a path relative to the current folder."""
-    return os.path.relpath(path) if path.is_absolute() else str(path)
+    """Return a path relative to the current folder, or the absolute path of what is outside of it.
+
+    A page keeps such a path, and one that begins with `..` says nothing to a reader in another folder.
+    """
+    shown = os.path.relpath(path) if path.is_absolute() else str(path)
+    return os.path.abspath(path) if Path(shown).parts[:1] == ("..",) else shown  # noqa: PTH100 - links are kept

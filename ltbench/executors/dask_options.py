@@ -9,9 +9,9 @@ from msgspec import Meta
 from ltbench.errors import ParameterError
 from ltbench.executor import Count, ExecutorOffer
 
-Address = Annotated[str, Meta(pattern=r"^[a-z]+://\S+:\d+/?$")]
-Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([kKMGT]i?)?B$")]
-Volume = Annotated[str, Meta(pattern=r"^[a-z0-9.-]+:/\S*$")]
+Address = Annotated[str, Meta(pattern=r"^[a-z]+://\S+:\d+/?\Z")]
+Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)? ?([kKMGT]i?)?B\Z")]
+Volume = Annotated[str, Meta(pattern=r"^[a-z0-9.-]+:/\S*\Z")]
 Share = Annotated[float, Meta(gt=0)]
 
 _QUEUES = ("slurm", "pbs", "sge")

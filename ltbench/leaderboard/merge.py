@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from ltbench.columns import TOP1
+from ltbench.core.spec import canonical
+from ltbench.executor import Techniques
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.records.agreement import has_more_metrics, result_digest
 from ltbench.records.record import Record
 from ltbench.records.records_file import RecordsFile, records_file
+from ltbench.suite.recipe import recipe_spec
+from ltbench.suite.suite import Suite
+
+BoardKey = tuple[str, str, str, bytes]
+"""Data set, profile, model and recipe: what a suite says of all its rows."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,3 +169,24 @@ def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]
     alike = [msgspec.structs.replace(facts, seeds=seeds, unfinished=0, columns=columns) for facts in sources]
     agree = alike and all(facts == alike[0] for facts in alike)
     return alike[0] if agree else SuiteFacts(name=name, columns=columns)
+
+
+def board_of(record: Record) -> BoardKey:
+    """Return what the suite of a record says of all its rows."""
+    setting = record.setting
+    return setting.dataset, setting.profile, setting.model, _recipe_key(record.recipe)
+
+
+def boards_of_suite(suite: Suite, registry: Techniques) -> set[BoardKey]:
+    """Return what a suite says of all its rows, one entry for each data set, profile, model and recipe."""
+
+    def labels(texts: Iterable[str]) -> list[str]:
+        return [technique.label for text in texts for technique in registry.parse_all(text)]
+
+    recipes = [_recipe_key(recipe_spec(recipe)) for recipe in suite.recipes()]
+    return set(itertools.product(labels(suite.datasets), labels(suite.profiles), labels(suite.models), recipes))
+
+
+def _recipe_key(recipe: Mapping[str, Any]) -> bytes:
+    # The machine decides about the precision where a suite does not.
+    return canonical({key: value for key, value in recipe.items() if key != "precision"})

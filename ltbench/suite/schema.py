@@ -48,6 +48,8 @@ def json_schema() -> dict[str, Any]:
     plain = [name for name in FIGURES if name not in WITH_THRESHOLD]
     thresholds = {"pattern": rf"^({'|'.join(WITH_THRESHOLD)})\[threshold=[1-9]\d*\]$"}
     suite["figures"]["items"] = {"type": "string", "anyOf": [{"enum": plain}, thresholds]}
+    # Python's `$` also matches before a line end, where JSON Schema has no `\Z`.
+    suite["name"]["pattern"] = suite["name"]["pattern"].replace(r"\Z", "$")
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Suite of ltbench"} | schema
 
 

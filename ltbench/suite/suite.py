@@ -16,7 +16,7 @@ from ltbench.suite.published import Claim, Combination, Reported, check_figures
 from ltbench.suite.recipe import Recipe, sweep_recipe
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 

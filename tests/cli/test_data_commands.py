@@ -8,10 +8,11 @@ import json
 import random
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 from support import call, imported
-from synthetic import publish, record, suite, verification, write_jsonl
+from synthetic import identified, publish, raw, record, suite, verification, write_jsonl
 
 from ltbench.errors import LtbenchError, RecordError, UnknownName, UsageError
 from ltbench.leaderboard.publish import check
@@ -103,6 +104,35 @@ def test_what_cannot_be_merged_is_refused_and_nothing_is_written(place: Path) ->
     with pytest.raises(UsageError, match="which is not merged"):
         call("merge", "fine.jsonl", "--into", "leaderboards/quick", "--prefer", "half.jsonl")
     assert state(place / "leaderboards") == before
+
+
+@pytest.mark.parametrize("named", ["installed", "own", "new"])
+def test_records_that_the_command_of_a_page_does_not_make_are_refused(place: Path, named: str) -> None:
+    """As `publish` refuses them: the page would say that its command makes them."""
+    target = {"installed": "leaderboards/quick", "own": "leaderboards/mine", "new": "new/quick"}[named]
+    (place / "README.md").write_text("<!-- ltbench:leaderboard mine -->\nold\n<!-- /ltbench:leaderboard -->\n")
+    mine = msgspec.structs.replace(FACTS, name="mine", command="ltbench run --suite mine.toml", definition="a")
+    publish(place / "leaderboards/mine", mine, RECORDS)
+    made = raw({"mix": "mixup"}, 10.0, 0)
+    for spec in (made, *made["fits"]):
+        spec["recipe"] = spec["recipe"] | {"lr": 0.7}
+    publish(place / "leaderboards/local/trial", msgspec.structs.replace(mine, definition="b"), [identified(made)])
+    write_jsonl(place / "trial.jsonl", [identified(made)])
+    before = state(place)
+    for source in ("leaderboards/local/trial", "trial.jsonl"):
+        with pytest.raises(UsageError, match="of another data set, profile, model or recipe") as caught:
+            call("merge", source, "--into", target)
+        assert "lr=0.7" in str(caught.value.where)
+        assert "--into" in caught.value.fix
+        assert state(place) == before
+    if named == "own":
+        # The same definition may have a recipe that the page has no records of yet, and another one may have a new row.
+        publish(place / "leaderboards/local/trial", mine, [identified(made)])
+        row = record({"mix": "cutmix"}, 10.0, 0)
+        publish(place / "theirs", msgspec.structs.replace(mine, definition="c"), [row])
+        assert call("merge", "leaderboards/local/trial", "theirs", "--into", target).return_value == 0
+        assert row.id in (place / target / "records.jsonl").read_text()
+        assert "old" not in (place / "README.md").read_text()
 
 
 # --- invalidate -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,28 @@ def test_a_run_says_it_before_and_the_record_and_the_page_have_it(photos: str) -
     assert (
         "71 files: 66 for training" in call("show-cell", records_of(folder)[0]["id"], "--records", str(folder)).stdout
     )
+
+
+def test_a_cell_is_rerun_where_the_page_says_its_images_are(photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("data").rename("my data")
+    options = ("--plugins", "", "--models", "convnet[width=4]", "--seeds", "0", "--set", "steps=1", "--name", "mine")
+    monkeypatch.setenv("LTBENCH_STORE", "store")
+    call("run", "--datasets", photos, *options, "--executor", "inline", "--data-root", "my data")
+    cell = records_of(Path("leaderboards/local/mine"))[0]["id"]
+    command = call("show-cell", cell).stdout.splitlines()[-1].strip()
+    assert command.endswith(" --data-root 'my data'")
+    assert json.loads(call("show-cell", cell, "--json").stdout)["command"] == command
+    again = call(*shlex.split(command)[1:], "--executor", "inline")
+    assert again.return_value == 0
+    assert "Every number is bit-identical." in again.stdout
+    missing = call("verify", "local/mine", "--rerun", "1", "--executor", "inline", "--dry", width=500)
+    assert missing.return_value == 1
+    assert "--data-root FOLDER (or LTBENCH_DATA), which has photos" in missing.stdout
+    found = call("verify", "local/mine", "--rerun", "1", "--executor", "inline", "--dry", "--data-root", "my data")
+    assert found.return_value == 0
+    with pytest.raises(DataError) as caught:
+        call("data", f"image_folder[path={Path.cwd() / 'nowhere'}]")
+    assert "--data-root" not in caught.value.fix
 
 
 def test_a_run_says_how_many_images_a_profile_drops(photos: str) -> None:

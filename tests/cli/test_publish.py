@@ -232,6 +232,21 @@ def test_a_run_with_publish_does_both(clone: Path) -> None:
         call("run", *own_suite(), "--publish", "--no-sharing")
 
 
+@pytest.mark.parametrize("given", ["absolute", "relative"])
+def test_the_command_of_a_page_outside_names_its_suite_for_every_folder(
+    clone: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = clone.with_name(f"{clone.name}-boards")
+    there = str(outside) if given == "absolute" else f"../{outside.name}"
+    call("run", *own_suite(), "--leaderboards", there)
+    written = f"ltbench run --suite {outside}/local/mine/suite.toml"
+    assert read_folder(outside / "local/mine")[0].command == written
+    # Published from a folder that the pages are in: the command is that of the published file.
+    monkeypatch.chdir(outside)
+    call("publish", "mine", "--leaderboards", ".")
+    assert read_folder(outside / "mine")[0].command == "ltbench run --suite mine/suite.toml"
+
+
 def test_what_others_have_added_to_a_published_page_stays(clone: Path) -> None:
     facts, content = read_folder(clone / "leaderboards/quick")
     rows = {record.label for record in content.records}
@@ -264,7 +279,7 @@ def test_a_trial_is_not_published_among_the_cells_of_an_installed_suite(clone: P
         shutil.rmtree("leaderboards/quick")
         git("-c", "user.name=reader", "-c", "user.email=reader@localhost", "commit", "-qam", "Without it")
     call("run", "--plugins", "tta", "--name", "quick", *SHORT)
-    with pytest.raises(UsageError, match="another suite"):
+    with pytest.raises(UsageError, match="'quick' is the name of an installed suite"):
         call("publish", "quick")
     assert git("status", "--porcelain") == ""
 
@@ -284,9 +299,37 @@ def test_what_is_no_local_page_is_not_published(clone: Path, name: str) -> None:
 
 
 def test_the_folder_of_local_pages_is_no_page(clone: Path) -> None:
-    call("run", "--plugins", "", "--name", LOCAL, *SHORT)
+    Path("../mine.toml").write_text(suite_source(LOCAL, TINY))
+    for options in (["--plugins", "", "--name", LOCAL, *SHORT], ["--suite", "../mine.toml", "--executor", "inline"]):
+        with pytest.raises(UsageError, match="that folder has the local pages"):
+            call("run", *options)
+        assert not Path("leaderboards/local").exists()
+    call("run", *own_suite())
+    Path("leaderboards/local/mine").rename(f"leaderboards/local/{LOCAL}")  # of an earlier version
     with pytest.raises(UsageError, match="cannot be published"):
         call("publish", LOCAL)
+
+
+@pytest.mark.parametrize("kind", ["installed", "another page"])
+def test_what_will_not_be_published_is_refused_before_anything_is_trained(clone: Path, kind: str) -> None:
+    if kind == "installed":
+        options = ["--plugins", "tta", "--name", "quick", *SHORT]
+        expected = "'quick' is the name of an installed suite"
+    else:
+        call("run", *own_suite(), "--publish")
+        options = [*own_suite(), "--set", "steps=2", "--name", "mine"]
+        expected = "leaderboards/mine is the page of another suite or recipe"
+    trained = {path for path in Path(os.environ["LTBENCH_STORE"]).rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=expected) as caught:
+        call("run", *options, "--publish")
+    assert "--name OTHER" in caught.value.fix
+    assert {path for path in Path(os.environ["LTBENCH_STORE"]).rglob("*") if path.is_file()} == trained
+    call("run", *options, "--publish", "--replace")
+    (recipe,) = {
+        record.recipe["steps"]
+        for record in read_folder(clone / f"leaderboards/{options[options.index('--name') + 1]}")[1].records
+    }
+    assert recipe == (1 if kind == "installed" else 2)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "A", ".hidden", "", "x" * 101, "a b", "-x"])

@@ -295,3 +295,11 @@ def test_a_batch_system_that_is_not_installed_is_an_error(monkeypatch, here):
     with pytest.raises(ClusterError, match="no workers can be started with cluster=sge") as caught, executor:
         executor.submit([make("job1")])
     assert "qsub" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", [{"scheduler": "tcp://host:1\n"}, {"cluster": "local", "memory": "8GB\n"}, {"volumes": ["data:/data\n"]}]
+)
+def test_a_line_end_is_no_part_of_an_option(option):
+    with pytest.raises(msgspec.ValidationError, match="regex"):
+        msgspec.convert(option, DaskOffer)

@@ -7,6 +7,7 @@ from support import suite_source
 
 from ltbench.errors import SuiteError, UnknownName
 from ltbench.registry.registry import Registry
+from ltbench.suite.schema import json_schema
 from ltbench.suite.suite import changed, find_suite, read_suite
 
 GOOD = suite_source("mine", {"epochs": 2}, techniques=["mixup"])
@@ -72,6 +73,16 @@ def test_a_bad_suite_names_file_and_key(kind: str, tmp_path: Path) -> None:
         read_suite(write(tmp_path, GOOD.replace(old, new, 1)))
     assert expected in str(error.value)
     assert "mine.toml" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mine\n", "\nmine", "mine\r", "mi\nne", "mine ", ""])
+def test_the_name_of_a_suite_is_one_word_to_its_end(name: str, tmp_path: Path) -> None:
+    """A `$` of Python would let a line end pass, which then is in the name of a folder."""
+    with pytest.raises(SuiteError, match="does not follow the schema") as caught:
+        read_suite(write(tmp_path, suite_source(name, {"epochs": 1})))
+    assert "name" in str(caught.value)
+    pattern = json_schema()["$defs"]["Suite"]["properties"]["name"]["pattern"]
+    assert pattern == "^[a-z0-9][a-z0-9_-]*$"  # JSON Schema has no \Z
 
 
 def test_an_unknown_suite_names_the_nearest(registry: Registry) -> None:

@@ -80,7 +80,7 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     shown = base
     if differs and (asked != base or base.title == own.title):
         shown = _described(asked, base, differs)
-    folder = leaderboards / LOCAL / (_derived(base.name, differs) if name is None else _checked(name))
+    folder = leaderboards / LOCAL / _checked(_derived(base.name, differs) if name is None else name)
     # A suite of somebody's plugin has its file beside the page, too: no record says where the suite is from.
     carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(
@@ -96,6 +96,9 @@ def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
         raise UsageError(f"'{name}' cannot be the name of a page", why="it is the name of a folder",
                          fix="letters a-z, digits, - and _, at most 100 of them")  # fmt: skip
+    if name == LOCAL:
+        raise UsageError(f"'{name}' cannot be the name of a page", why="that folder has the local pages",
+                         fix="--name OTHER")  # fmt: skip
     return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -95,9 +96,9 @@ def _toml(value: object) -> str:
 def with_suite_file(command: str, old: Path, new: Path) -> str:
     """Return the command with another place of its suite file."""
     words = words_of(command)
-    if display_path(old) not in words:
-        return command
-    return shlex.join(display_path(new) if word == display_path(old) else word for word in words)
+    # The command may have been written in another folder.
+    moved = [display_path(new) if os.path.abspath(word) == os.path.abspath(old) else word for word in words]  # noqa: PTH100
+    return command if moved == words else shlex.join(moved)
 
 
 def with_records(facts: SuiteFacts, records: Sequence[Record], *, is_whole: bool = False) -> SuiteFacts:

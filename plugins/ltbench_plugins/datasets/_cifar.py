@@ -155,7 +155,7 @@ class Cifar(Dataset, frozen=True):
             where=str(root),
             why="; ".join(partial),
             fix=f"ltbench data {self.name} --download, or put {files} from {HOME}cifar.html into {root}, "
-            f"packed as it is or unpacked to {folders}",
+            f"packed as it is or unpacked to {folders}; or --data-root FOLDER (or LTBENCH_DATA), which has them",
         )
 
     def _read(self, source: Source) -> Images:

@@ -148,6 +148,15 @@ def find(root: Path, path: str) -> Path:
     return root / Path(path).expanduser()
 
 
+def or_other_root(path: str) -> str:
+    """Return what else mends a missing folder of a parameter: another data root, where the path is below it."""
+    return (
+        ""
+        if Path(path).expanduser().is_absolute()
+        else f"; or --data-root FOLDER (or LTBENCH_DATA), which has {plain(path)}"
+    )
+
+
 def _report(listing: Listing, notes: Sequence[str]) -> DataReport:
     """Return the report on a listing; notes: those on the images."""
     train, test = (_counts(items, len(listing.classes)) for items in (listing.train, listing.test))

@@ -11,7 +11,7 @@ from typing import Annotated
 from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets._files import LeftOut, find_images, one_each, subfolders
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find, or_other_root
 from ltbench_plugins.datasets._names import plain, shuffled
 
 CLASSES = ("IDC(-)", "IDC(+)")
@@ -100,7 +100,7 @@ class BreastHistopathology(Folders, frozen=True):
             where=str(folder),
             why=why,
             fix=f"unpack the archive of {HOME} there, so that it has PATIENT/0/*_class0.png and PATIENT/1/*_class1.png; "
-            "or name the folder: breast_histopathology[path=FOLDER]",
+            "or name the folder: breast_histopathology[path=FOLDER]" + or_other_root(self.path),
         )
 
     def _cut(

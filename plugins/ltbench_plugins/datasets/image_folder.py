@@ -13,7 +13,7 @@ from ltbench import Dataset, Meta, hookimpl
 from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.datasets._decode import WHITE, Rules
 from ltbench_plugins.datasets._files import is_inside, subfolders
-from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find
+from ltbench_plugins.datasets._folders import Folders, Item, Listing, Skipped, find, or_other_root
 from ltbench_plugins.datasets._groups import draw_groups, group_of_each, pattern
 from ltbench_plugins.datasets._layout import (
     alike,
@@ -162,7 +162,7 @@ class ImageFolder(Folders, frozen=True):
         if not folder.is_dir():
             raise DataError(
                 f"there is no folder {plain(str(folder))}",
-                fix="put CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE there",
+                fix="put CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE there" + or_other_root(self.path),
             )
         return folder
 
