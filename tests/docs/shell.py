@@ -39,6 +39,11 @@ RULES = (
     Rule(
         r"\bltbench publish quick\b", "ltbench publish quick --replace", "every run above is another one, of one name"
     ),
+    Rule(
+        r"--into leaderboards/quick\b",
+        "--into leaderboards/four_steps",
+        "rows of four steps are of another recipe than the page",
+    ),
     Rule(r" --open\b", "", "there is nobody to look at it"),
     Rule(
         r"\b3f85e2\b",
