@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -113,11 +114,16 @@ class Trial:
         assert not list((self.root / "leases").glob("*.guard"))
 
 
+HEARTBEAT = re.compile(r"^\S+ \S+ - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
+                       r"(?:(?!\d{4}-|cells ).*\n)*", re.MULTILINE)  # fmt: skip
+
+
 def finished(process: subprocess.Popen, code: int = 0, *, seconds: float = 120.0) -> str:
     """Wait for a command to end, assert its exit code and that it printed no traceback, and return its stderr."""
     stderr = process.communicate(timeout=seconds)[1]
     assert process.returncode == code, stderr
-    assert "Traceback" not in stderr, stderr
+    # What a worker of Dask logs whose heartbeat meets a scheduler that is closing at the end is its own.
+    assert "Traceback" not in HEARTBEAT.sub("", stderr), stderr
     return stderr
 
 
