@@ -6,8 +6,6 @@ of a third party is compared, too, and in a training, which takes seconds, that 
 
 from __future__ import annotations
 
-import torch
-
 from ltbench.core.process_state import ProcessState, unchanged
 from ltbench.executors.perform import warm_up
 
@@ -15,7 +13,6 @@ from ltbench.executors.perform import warm_up
 def test_around_a_job(benchmark) -> None:
     warm_up("cpu")
 
-    assert torch.get_num_threads() == 1
     assert benchmark(lambda: ProcessState(generators=True).restore().changed) == []
 
 
