@@ -39,7 +39,7 @@ def command(cell: str, reason: str, by: str, records: Path | None, leaderboards:
         before = place.records_file()
         after = records_file(before.all_records, [*before.invalidations, invalidation])
         if place.kind == "suite":
-            written += publish.write_folder(place.path, publish.read_folder(place.path)[0], after)[0]
+            written += publish.write_folder(place.path, publish.read_facts(place.path), after)[0]
         else:
             write_records_file(place.file, after)
             written.append(place.file)

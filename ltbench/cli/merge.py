@@ -14,7 +14,7 @@ from ltbench.errors import CELLS_FAILED, DONE, UsageError
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.merge import BoardKey, MergeResult
+    from ltbench.leaderboard.merge import MergeResult, SuiteBoard
     from ltbench.leaderboard.suite_facts import SuiteFacts
     from ltbench.records.locations import RecordsLocation
     from ltbench.records.record import Record
@@ -55,8 +55,8 @@ def command(
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
-    source_facts = [publish.read_folder(place.path)[0] for place in places.values() if place.kind == "suite"]
-    target_facts = publish.read_folder(target)[0] if (target / publish.FACTS).exists() else None
+    source_facts = [publish.read_facts(place.path) for place in places.values() if place.kind == "suite"]
+    target_facts = publish.read_facts(target) if (target / publish.FACTS).exists() else None
     facts = merge_facts(target.name, target_facts, source_facts)
     _refuse_other_boards(target, facts, target_facts.definition if target_facts else "", old.records, places)
     facts = with_records(facts, result.records_file.records)
@@ -89,14 +89,14 @@ def _refuse_other_boards(
     as it was; what has the same one is of its suite.
     """
     from ltbench.leaderboard.merge import board_of
-    from ltbench.leaderboard.publish import read_folder
+    from ltbench.leaderboard.publish import read_facts
 
     suite_boards = _boards_of_suite(target.name)
     if not facts.command and not suite_boards:
         return
     records = {name: place.records_file().records for name, place in places.items()}
-    definitions = {name: read_folder(p.path)[0].definition for name, p in places.items() if p.kind == "suite"}
-    known: set[BoardKey] = suite_boards | {board_of(record) for record in old}
+    definitions = {name: read_facts(p.path).definition for name, p in places.items() if p.kind == "suite"}
+    known: set[SuiteBoard] = suite_boards | {board_of(record) for record in old}
     # A new page takes over what the merged folders say of their suite.
     known = known or {board_of(record) for name in definitions for record in records[name]}
     for name, found in records.items():
@@ -113,7 +113,7 @@ def _refuse_other_boards(
             )
 
 
-def _boards_of_suite(name: str) -> set[BoardKey]:
+def _boards_of_suite(name: str) -> set[SuiteBoard]:
     """Return the boards of the installed suite of that name, whose page has them alone; none if there is none."""
     from ltbench.leaderboard.merge import boards_of_suite
     from ltbench.registry.discovery import PluginSelection

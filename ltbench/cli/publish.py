@@ -91,13 +91,13 @@ def check_publishable(target: Path, definition: str, *, is_replaced: bool, fix: 
     fix: what replaces the page. Raises `UsageError` if that folder is not for a page, and if it is the page of another
     suite or recipe, or of an installed suite, and is not replaced.
     """
-    from ltbench.leaderboard.publish import read_folder
+    from ltbench.leaderboard.publish import read_facts
     from ltbench.records.locations import LOCAL
 
     if target.name == LOCAL:
         raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
                          fix="--name OTHER when it is run")  # fmt: skip
-    before = read_folder(target)[0]
+    before = read_facts(target)
     expected = before.definition or _definition(target.name)
     if expected in {"", definition}:
         return False

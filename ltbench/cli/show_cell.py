@@ -73,11 +73,11 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
 
 def _data_root(found: FoundCell) -> str | None:
     """Return the data root in the command of the first page that has the cell and names one: a path may be below it."""
-    from ltbench.leaderboard.publish import read_folder
+    from ltbench.leaderboard.publish import read_facts
     from ltbench.records.plugins_needed import words_of
 
     for place in found.places:
-        words = words_of(read_folder(place.path)[0].command) if place.kind == "suite" else []
+        words = words_of(read_facts(place.path).command) if place.kind == "suite" else []
         if "--data-root" in words[:-1]:
             return words[words.index("--data-root") + 1]
     return None

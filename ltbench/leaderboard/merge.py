@@ -20,7 +20,7 @@ from ltbench.records.records_file import RecordsFile, records_file
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite
 
-BoardKey = tuple[str, str, str, bytes]
+SuiteBoard = tuple[str, str, str, bytes]
 """Data set, profile, model and recipe: what a suite says of all its rows."""
 
 
@@ -171,13 +171,13 @@ def merge_facts(name: str, mine: SuiteFacts | None, theirs: Iterable[SuiteFacts]
     return alike[0] if agree else SuiteFacts(name=name, columns=columns)
 
 
-def board_of(record: Record) -> BoardKey:
+def board_of(record: Record) -> SuiteBoard:
     """Return what the suite of a record says of all its rows."""
     setting = record.setting
     return setting.dataset, setting.profile, setting.model, _recipe_key(record.recipe)
 
 
-def boards_of_suite(suite: Suite, registry: Techniques) -> set[BoardKey]:
+def boards_of_suite(suite: Suite, registry: Techniques) -> set[SuiteBoard]:
     """Return what a suite says of all its rows, one entry for each data set, profile, model and recipe."""
 
     def labels(texts: Iterable[str]) -> list[str]:

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from ltbench.columns import BALANCED, TOP1
-from ltbench.core.spec import canonical
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
 from ltbench.leaderboard.statistics.record_groups import (
@@ -22,7 +21,6 @@ from ltbench.leaderboard.statistics.record_groups import (
 )
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, welch, zero_p
 from ltbench.records.agreement import Number, agreement, same_results
-from ltbench.records.comparability import fixed_part
 from ltbench.records.machines import unlike_machines
 from ltbench.records.record import Record, sort_key
 
@@ -314,5 +312,4 @@ def _described(records: Iterable[Record]) -> list[str]:
 
 def _place(record: Record) -> tuple[object, ...]:
     """Return the key of a record without its recipe. Runs on other images are no pair."""
-    fixed = canonical(fixed_part(record.spec, record.fits))
-    return (record.protocol, *msgspec.structs.astuple(record.setting), fixed, record.techniques)
+    return (record.protocol, *msgspec.structs.astuple(record.setting), record.board[-1], record.techniques)

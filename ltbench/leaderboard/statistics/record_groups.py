@@ -162,13 +162,11 @@ def _fixed_words(fixed: Spec) -> tuple[str, str]:
 
 def titles(groups: Sequence[BoardFields]) -> list[str]:
     """Return the heading of each group: data set, profile and model, and the images where these differ between groups."""
-    differing = [group.fixed for group in groups]
     result = []
     for group in groups:
-        rivals = [fixed for fixed, one in zip(differing, groups, strict=True) if one.key[:-1] == group.key[:-1]]
-        words = (f", {word}" for i, word in enumerate(_fixed_words(group.fixed))
-                 if len({_fixed_words(fixed)[i] for fixed in rivals}) > 1)  # fmt: skip
-        result.append(f"{group.dataset}, profile {group.profile}, {group.model}{''.join(words)}")
+        rivals = zip(*(_fixed_words(one.fixed) for one in groups if one.key[:-1] == group.key[:-1]), strict=True)
+        words = [word for word, others in zip(_fixed_words(group.fixed), rivals, strict=True) if len(set(others)) > 1]
+        result.append(", ".join([group.dataset, f"profile {group.profile}", group.model, *words]))
     return result
 
 
