@@ -136,7 +136,7 @@ class Cifar(Dataset, frozen=True):
         return images
 
     def _source(self, root: Path) -> Source:
-        """Return the first complete distribution; raise `DataError` that says what to put where."""
+        """Return the first complete distribution. Raises `DataError` that tells the user which files to put where."""
         partial = []
         for form in self.forms:
             folder = root / form.folder

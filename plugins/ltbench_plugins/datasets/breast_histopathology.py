@@ -22,13 +22,14 @@ _LABEL = re.compile(r"class(\d+)\.\w+\Z")
 
 
 class BreastHistopathology(Folders, frozen=True):
-    """Patches of breast tissue, without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
+    """Patches of breast tissue without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
 
-    Reads Kaggle's layout, PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png with patches of 50 x 50 pixels, from `path`, which
-    may hold all 279 patients or some. The split is by patient: `test_fraction` of them, drawn by their numbers, are for
-    testing. Training patches keep their imbalance (profile `natural`, imbalance factor 1). Test patches are reduced to
-    equally many per class, drawn by name, unless `balanced_test` is off, as accuracies here are those on a balanced
-    test set. `counts=772+76` keeps as many training patches as report jiang, which does not describe its split.
+    Reads Kaggle's layout from `path`: PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png, patches of 50 x 50 pixels, of all
+    279 patients or some of them. The split is by patient: `test_fraction` of the patients, drawn by their numbers, are
+    the test set. Training patches keep their imbalance (profile `natural`, imbalance factor 1). Test patches are
+    reduced to the same number per class, drawn by name, so that accuracy is measured on a balanced test set
+    (`balanced_test`). `counts=772+76` keeps as many training patches as report jiang, which does not describe its
+    split.
     Source: report jiang; Cruz-Roa et al., "Automatic detection of invasive ductal carcinoma in whole slide images with
     convolutional neural networks", SPIE Medical Imaging 2014; Janowczyk and Madabhushi, Journal of Pathology
     Informatics 2016.

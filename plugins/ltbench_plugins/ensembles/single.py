@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Single(Ensemble, frozen=True):
     """One training, no ensemble.
 
-    The baseline of the stage: the model of the cell on the whole training subset, with unchanged probabilities.
+    The baseline of the stage: the model of the cell, trained on the whole training subset.
 
     Source: none; it is the reference for ensembles.
     """
