@@ -171,7 +171,9 @@ def test_a_file_elsewhere_counts_once_in_all_classes_that_are_split(pets: Path) 
     (pets / "test").rename(pets.parent / "away")
     listing = SPLIT.listing(pets.parent)
     assert [item.path.name for item in (*listing.train, *listing.test)].count("7.png") == 1
-    assert [(one.place, one.part.reason) for one in listing.skipped] == [("train/dog", "a second link to the same file")]
+    assert [(one.place, one.part.reason) for one in listing.skipped] == [
+        ("train/dog", "a second link to the same file")
+    ]
 
 
 def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
