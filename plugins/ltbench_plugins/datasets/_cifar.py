@@ -195,7 +195,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a batch of images")
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in a batch of images")
         return super().find_class(module, name)
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PHOTOMETRIC = 262
-"""TIFF 6.0, section 3: of grey, 0 is "WhiteIsZero" and 1 "BlackIsZero"; there is no default."""
+"""TIFF 6.0, section 3: 0 is "WhiteIsZero", 1 is "BlackIsZero" for grey images; there is no default."""
 
 
 class Refused(Exception):

@@ -60,7 +60,7 @@ class ImageFolder(Folders, frozen=True):
     licence = "that of the images"
     revision = 2
 
-    path: Annotated[str, Meta(description="the folder, under the data root or absolute")] = ""
+    path: Annotated[str, Meta(description="folder, absolute or relative to the data root")] = ""
     channels: Annotated[Literal[1, 3], Meta(description="1 for grey, 3 for colour")] = 3
     test_fraction: Annotated[
         float, Meta(ge=0, lt=1, description="fraction of each class for the test set if there is no test/ folder")

@@ -23,7 +23,7 @@ class Single(Ensemble, frozen=True):
     baseline = True
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the only member, whatever the class counts."""
+        """Return the only member."""
         return [Member()]
 
     def merge(self, probabilities: FloatArray) -> FloatArray:

@@ -39,7 +39,7 @@ class Stacking(Average, frozen=True):
             )
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the members, whatever the class counts."""
+        """Return the members; they do not depend on the class counts."""
         if self.models:
             return [Member(model=model) for model in self.models]
         return [Member(seed_offset=number) for number in range(self.size)]

@@ -68,7 +68,7 @@ def test_training_can_be_cut_to_counts(root: Path) -> None:
     assert [sum(item.label == label for item in cut.train) for label in (0, 1)] == [7, 3]
     assert set(cut.train) < set(whole.train)
     assert cut.test == whole.test
-    with pytest.raises(DataError, match=r"keeps 25 training patches of IDC\(-\), and there are 24"):
+    with pytest.raises(DataError, match=r"keeps 25 training patches of IDC\(-\), but there are 24"):
         BreastHistopathology(counts=(25, 1)).info(root)
 
 
