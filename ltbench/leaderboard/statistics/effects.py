@@ -4,8 +4,8 @@ The unit of replication is the pair of seeds. The combinations of one pair of se
 order of images, and a technique may do better with some seeds than with others in all of them alike, so they are not
 independent: differences are averaged within the pair first, and the interval is over pairs of seeds. Averaging a paired
 difference over all combinations of the other factors is the main effect of a factorial design (Box, Hunter and Hunter,
-Statistics for Experimenters, 2nd ed. 2005, ch. 5). Its variance between seeds is pooled over effects that the design
-makes alike, as the mean square of technique x block is in an analysis of variance.
+Statistics for Experimenters, 2nd ed. 2005, ch. 5). Its standard error is that of the model of the table, and larger where
+effects vary more between seeds than that (`effect_variances`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons
-from ltbench.leaderboard.statistics.effect_variances import EffectSeries, pooled_errors
+from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors, variance_of
 from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
@@ -118,7 +118,7 @@ def _at(
     series = [
         _series(compared, values, mine, tuple(stage for stage, _ in key)) for key, mine in zip(keys, rows, strict=True)
     ]
-    errors = pooled_errors(series, alone=compared.variances.form == "each pair")
+    errors = effect_errors(series, alone=compared.variances.form == "each pair")
     tests = sum(one is not None for one in errors)
     result: list[Effect | None] = []
     for key, one, error in zip(keys, series, errors, strict=True):
@@ -151,19 +151,13 @@ def _series(compared: Comparisons, values: Floats, rows: Rows, stages: tuple[str
     there = known.any(axis=0)
     counts = known.sum(axis=0)[there]
     means, on_scale = (np.where(known, part, 0.0).sum(axis=0)[there] / counts for part in (gaps, scaled))
-    mean, contexts = float(means.mean()), int(known.any(axis=1).sum())
-    known_error = None
-    if rows.shape == (1, 2):
-        # A single difference of two rows is that of the table.
-        first, second = rows[0]
-        gap, low = compared.gaps[first, second], compared.low[first, second]
-        if np.isfinite(gap):
-            mean = float(gap)
-        if np.isfinite(low):
-            known_error = float(compared.error[first, second]), float(compared.df[first, second])
+    weights = np.zeros(len(values))
+    contexts = np.flatnonzero(known.any(axis=1))
+    np.add.at(weights, rows[contexts].ravel(), np.tile(signs / len(contexts), len(contexts)))
+    variance, df = variance_of(weights, compared.variances)
     middle = float(values[rows][:, :, there][np.isfinite(values[rows][:, :, there])].mean())
+    slope = compared.scale.slope_of(float(means.mean()), float(on_scale.mean()), middle)
     return EffectSeries(
-        mean=mean, by_run=on_scale * compared.scale.slope_of(mean, float(on_scale.mean()), middle), contexts=contexts,
-        cells=int(known.sum()), stages=stages, shares=bool((compared.variances.kinds[rows[:, 0], rows[:, 1]] > 0).all()),
-        error=known_error,
+        by_run=means if slope == 1 else means.mean() + slope * (on_scale - on_scale.mean()), contexts=len(contexts),
+        cells=int(known.sum()), stages=stages, variance=None if variance is None else variance * slope**2, df=df,
     )  # fmt: skip
