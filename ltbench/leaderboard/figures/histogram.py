@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.figures.canvas import LABELLED, figure, legend
+from ltbench.leaderboard.figures.canvas import LABELLED, SMALL, figure, legend, short_count, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,10 +70,8 @@ def draw(data: Data) -> Figure:
     made = figure(3.0)
     axes = made.subplots()
     axes.bar(range(len(data.counts)), data.counts, width=0.85, color=KEPT)
-    _label(axes, data, [f"{count:,}" for count in data.counts], data.counts)
-    total, smallest = sum(data.counts), min(data.counts)
-    ratio = f", {data.counts[0] / smallest:.3g} times the smallest" if smallest else ""
-    axes.set_title(f"{total:,} training images; the largest class has {data.counts[0]:,}{ratio}")
+    _label(axes, data, [short_count(count) for count in data.counts], data.counts)
+    title(made, f"{sum(data.counts):,} training images, {data.counts[0]:,} to {data.counts[-1]:,} per class")
     return made
 
 
@@ -94,7 +92,8 @@ def draw_resampling(data: Data) -> Figure:
     axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
     texts = [f"×{rate:.2g}" for rate in rates(data.counts, threshold)]
     _label(axes, data, texts, [max(count, threshold) for count in data.counts])
-    axes.set_title("Resampling: every class is brought to the threshold" + (", at the rate above its bar" if len(data.counts) <= LABELLED else ""))  # fmt: skip
+    rates_above = ", at the rate above its bar" if len(data.counts) <= LABELLED else ""
+    title(made, f"Resampling: every class is brought to the threshold{rates_above}")
     legend(made, axes)
     return made
 
@@ -129,6 +128,6 @@ def _label(axes: Axes, data: Data, texts: Sequence[str] | None, tops: Sequence[i
     if size <= LABELLED:
         axes.set_xticks(range(size), data.classes, rotation=30, ha="right", rotation_mode="anchor")
         for place, (text, top) in enumerate(zip(texts or [], tops, strict=False)):
-            axes.text(place, top, text, ha="center", va="bottom", fontsize=7.5)
+            axes.text(place, top, text, ha="center", va="bottom", fontsize=SMALL)
     else:
-        axes.set_xlabel(f"{size} classes, from most to fewest training images")
+        axes.set_xlabel(f"{size} classes, head to tail")

@@ -1,0 +1,147 @@
+"""The figure of a page's answer: numbers of the table, few series, labels beside their lines."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import synthetic
+
+from ltbench.leaderboard.figures import place_figures
+from ltbench.leaderboard.figures.by_factor import Data, Line, Point, draw, spaced
+from ltbench.leaderboard.figures.canvas import FONT, STYLE, WIDTH, Drawing, svg
+from ltbench.leaderboard.figures.line_labels import spread_out
+from ltbench.leaderboard.figures.looks import page_looks
+from ltbench.leaderboard.figures.series import MOST
+from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.table import make_boards
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FACTS = SuiteFacts(name="s", figures=("bars",))
+
+
+def main_figure(records: Any, facts: SuiteFacts = FACTS) -> Drawing:
+    ((drawing,),) = [group.drawings for group in place_figures(facts, records) if group.drawings[0].kind == "bars"]
+    return drawing
+
+
+def overlaps(made: Figure) -> list[tuple[str, str]]:
+    """Return the pairs of drawn texts of a figure that cover each other, or that leave it."""
+    from matplotlib.text import Text
+
+    made.draw_without_rendering()
+    hidden = set()
+    for axis in (axis for axes in made.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        # Matplotlib keeps ticks beyond the axes, and does not draw them.
+        hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    shown = [one for one in made.findobj(Text) if one.get_text().strip() and one.get_visible() and one not in hidden]
+    boxes = {one.get_text(): one.get_window_extent() for one in shown}
+    page = made.bbox
+    outside = [
+        (text, "the edge")
+        for text, box in boxes.items()
+        if box.x0 < page.x0 - 1 or box.y0 < page.y0 - 1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1
+    ]
+    pairs = itertools.combinations(boxes.items(), 2)
+    return outside + [(a, b) for (a, one), (b, other) in pairs if one.shrunk(0.98, 0.98).overlaps(other)]
+
+
+def test_a_figure_has_the_means_and_intervals_of_the_tables() -> None:
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    data = main_figure(records).data
+    (board,) = make_boards(records)
+    lines = {line.name: line for line in data.lines}
+    for place, table in enumerate(board.tables):
+        for row in table.rows:
+            if row.label in lines:
+                found, said = lines[row.label].points[place], row.scores["top1"]
+                assert said is not None
+                assert (found.mean, found.half) == pytest.approx((said.mean, said.half), abs=1e-8)
+    assert data.seeds == "3 seeds"
+
+
+def test_a_figure_shows_the_reference_each_single_technique_and_the_best_combination() -> None:
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    (board,) = make_boards(records)
+    assert board.across is not None
+    names = [line.name for line in main_figure(records).data.lines]
+    best = board.across.rows[0].label
+    assert names[0] == "baseline"
+    assert set(names) == {"baseline", "cb_sampler", "mixup", "label_smooth", "tta", best}
+
+
+def test_of_many_techniques_those_of_the_largest_difference_are_shown() -> None:
+    made = [synthetic.record({"loss": f"l{i}"} if i else {}, 10.0, seed, {"top1": 0.5 + 0.01 * i + seed / 1000})
+            for i in range(12) for seed in (0, 1)]  # fmt: skip
+    names = [line.name for line in main_figure(made).data.lines]
+    assert len(names) == MOST
+    assert set(names) == {"baseline", *(f"l{i}" for i in range(6, 12))}
+
+
+def test_a_suite_without_single_techniques_shows_the_next_best() -> None:
+    made = [synthetic.record({"loss": f"l{i}", "mix": "mixup"}, 10.0, 0, {"top1": 0.5 + 0.01 * i}) for i in range(9)]
+    assert [line.name for line in main_figure(made).data.lines] == [f"mixup + l{i}" for i in range(4, 9)]
+
+
+@pytest.mark.parametrize("factors", [(10.0, 100.0), (2.0, 10.0, 50.0, 100.0, 500.0), (100.0,)], ids=len)
+@pytest.mark.parametrize("spread", [0.0, 0.002, 0.4])
+def test_texts_do_not_overlap(factors: tuple[float, ...], spread: float) -> None:
+    import matplotlib as mpl
+
+    names = ["baseline", "cb_sampler", "a_rather_long_name_of_a_technique", "mixup", "label_smooth", "tta",
+             "cb_sampler + label_smooth + decoupling + tta"]  # fmt: skip
+    looks = page_looks(names, "baseline")
+    lines = [Line(name=name, look=looks[name], points=[Point(mean=0.5 + spread * i / 7, half=0.01) for _ in factors])
+             for i, name in enumerate(names)]  # fmt: skip
+    data = Data(factors=list(factors), lines=lines, metric="Top-1 accuracy", higher_is_better=True, seeds="3 seeds")
+    with mpl.rc_context(STYLE):
+        made = draw(data)
+        assert overlaps(made) == []
+        assert made.get_figwidth() == WIDTH
+
+
+def test_texts_are_legible_at_half_size() -> None:
+    # A page at half size has 400 pixels for the width of a figure; 8 pixels are the smallest legible text.
+    assert FONT / 72 * 400 / WIDTH > 8
+
+
+def test_labels_stay_at_their_lines_where_there_is_room() -> None:
+    assert spread_out([10.0, 50.0], [10.0, 10.0], 0.0, 100.0) == [10.0, 50.0]
+    moved = spread_out([50.0, 50.0, 51.0], [10.0, 20.0, 10.0], 0.0, 100.0)
+    assert moved[1] - moved[0] >= 15
+    assert moved[2] - moved[1] >= 15
+    assert sum(moved) == pytest.approx(151, abs=1)
+    low = spread_out([1.0, 2.0], [10.0, 10.0], 0.0, 100.0)
+    assert low[0] >= 5
+    assert low[1] - low[0] >= 10
+    high = spread_out([98.0, 99.0], [10.0, 10.0], 0.0, 100.0)
+    assert high[1] <= 95
+    assert high[1] - high[0] >= 10
+
+
+def test_near_factors_share_a_tick() -> None:
+    assert spaced([10.0, 50.0, 100.0]) == [10.0, 50.0, 100.0]
+    assert spaced([1.0, 99.0, 100.0]) == [1.0, 100.0]
+
+
+def test_a_figure_is_the_same_bytes_again_and_in_any_order_and_has_a_white_background() -> None:
+    records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
+    first = svg(main_figure(records))
+    random.Random(3).shuffle(records)
+    assert svg(main_figure(records)) == first
+    background = first.partition('<g id="patch_1">')[2].partition("</g>")[0]
+    assert "fill: #ffffff" in background
+
+
+def test_a_missing_cell_leaves_a_gap_and_other_pairs_of_seeds_are_named_so() -> None:
+    made = [synthetic.record({}, factor, 0) for factor in (10.0, 100.0)]
+    made.append(synthetic.record({"mix": "mixup"}, 100.0, 0))
+    data = main_figure(made).data
+    assert [[one is not None for one in line.points] for line in data.lines] == [[True, True], [False, True]]
+    assert data.seeds == "1 seed"
+    assert "mixup" in svg(main_figure(made))
