@@ -65,7 +65,7 @@ TEN = [f"class {letter}" for letter in "abcdefghij"]
 def test_every_figure_has_a_file_and_says_what_it_shows() -> None:
     found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), suite(TEN)))
     # A single pair is no heat map, one data set no comparison over data sets, and all of these cost the same.
-    assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference"}
+    assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference", "cost"}
     for kind, drawing in found.items():
         shown = texts(drawing)
         assert len(svg(drawing).encode()) < 200_000, kind

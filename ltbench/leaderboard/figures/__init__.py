@@ -11,6 +11,7 @@ import msgspec
 from ltbench.leaderboard.figures import (
     by_factor,
     confusion,
+    cost,
     critical_difference,
     curves,
     effects,
@@ -20,8 +21,9 @@ from ltbench.leaderboard.figures import (
     spread,
 )
 from ltbench.leaderboard.figures.canvas import Drawing
+from ltbench.leaderboard.figures.relative_cost import costs
 from ltbench.leaderboard.figures.scores import scores_lines
-from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, in_seeds, runs_text
+from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, in_seeds, runs_text, seeds_text
 from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
@@ -46,7 +48,7 @@ class FigureGroup(msgspec.Struct, frozen=True, kw_only=True):
     factor: float | None
     drawings: list[Drawing]
     section: str = ""
-    """`effects` or `interactions` for figures of that section, which are not below a table."""
+    """`effects`, `interactions` or `cost` for figures of that section, which are not below a table."""
     lines: list[str] = []
     """Markdown tables that count as figures."""
 
@@ -119,6 +121,15 @@ def _across(page: ShownOnPage, group: RecordGroup, prefix: str) -> Iterator[Figu
             kind="bars", name=f"{prefix}bars.svg", alt=f"{what}: {_names(shown)}", data=data, draw=by_factor.draw
         )  # fmt: skip
         yield FigureGroup(group=group, factor=factor, drawings=[drawing])
+    table = board.across or board.tables[0]
+    dear = cost.collect(
+        table, costs(group.records), [one.label for one in shown], page.looks, page.names, seeds_text(shown)
+    )
+    if dear is not None:
+        named = [place.name for place in dear.places if place.look]
+        alt = f"{metric} against {' and '.join(dear.panels)} cost: {'; '.join(named)}"
+        drawing = Drawing(kind="cost", name=f"{prefix}cost.svg", alt=alt, data=dear, draw=cost.draw)
+        yield FigureGroup(group=group, factor=factor, drawings=[drawing], section="cost")
 
 
 def _effects(page: ShownOnPage, analysis: Analysis, prefix: str) -> Iterator[FigureGroup]:
