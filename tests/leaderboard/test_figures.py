@@ -262,7 +262,7 @@ def test_effects_and_interactions_are_drawn_with_their_numbers() -> None:
     records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
     found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), records))
     effects, pairs = texts(found["effects"]), texts(found["interactions"])
-    assert {"cb_sampler", "mixup", "label_smooth", "tta", "factor 10", "mean over the factors"} <= set(effects)
+    assert {"cb_sampler", "mixup", "label_smooth", "tta", "factor 10", "mean over 2 factors"} <= set(effects)
     assert any("3 seeds" in text for text in effects)
     square = found["interactions"].data.squares[0]
     shown = f"{abs(100 * square.mean):.1f}"
@@ -277,6 +277,6 @@ def test_effects_bear_any_name_one_run_and_many_techniques() -> None:
     made += [record({"loss": name, "mix": "mixup"} if name else {"mix": "mixup"}, 100.0, 0, {"top1": 0.6 + (i % 7) / 100})
              for i, name in enumerate(["", *names])]  # fmt: skip
     found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), made))
-    assert "the 12 largest of 31" in " ".join(texts(found["effects"]))
+    assert "the 10 largest of 31" in " ".join(texts(found["effects"]))
     assert any("1 seed)" in text for text in texts(found["interactions"]))
     assert all(len(svg(drawing).encode()) < 200_000 for drawing in found.values())

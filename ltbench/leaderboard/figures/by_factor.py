@@ -107,6 +107,7 @@ def _draw_lines(data: Data) -> Figure:
     axes.set_xticks(ticks, [factor_text(factor) for factor in ticks])
     axes.minorticks_off()
     axes.grid(axis="y", **GRID)
+    axes.set_ylim(*within_percent(*axes.get_ylim()))
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     axes.set_xlabel("imbalance factor (log scale)")
     axes.set_ylabel(f"{data.metric}, %")
@@ -125,6 +126,11 @@ def _intervals(axes: Axes, there: Sequence[tuple[float, Point]], color: str) -> 
 def _nearest(factors: Sequence[float]) -> float:
     """Return the smallest distance of two factors, in logarithms."""
     return min(math.log(b / a) for a, b in itertools.pairwise(factors))
+
+
+def within_percent(low: float, high: float) -> tuple[float, float]:
+    """Return the limits of an axis in percent, without the room beyond 0 and 100 that only intervals reach."""
+    return max(low, -1.0), min(high, 101.0)
 
 
 def spaced(values: Sequence[float], room: float = _CLOSE) -> list[float]:
@@ -161,6 +167,7 @@ def _draw_points(data: Data) -> Figure:
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.08)
+    axes.set_xlim(*within_percent(*axes.get_xlim()))
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     axes.grid(axis="x", **GRID)
     axes.set_xlabel(f"{data.metric}, %")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
 import warnings
@@ -22,6 +23,8 @@ REVISION = 4
 """Raised when drawing changes, so that existing figures are drawn again."""
 LABELLED = 20
 """Largest number of classes with legible names."""
+NUMBERED = 10
+"""Largest number of classes with room for a number at each."""
 WIDTH = 8.0
 """Inches. A page shows this at 768 pixels, a telephone at 400 or less."""
 FONT = 13.5
@@ -33,6 +36,8 @@ _TITLE = 72
 """Characters of a line of a title at this width."""
 _LEGEND = 76
 """Characters of a line of a legend."""
+_CLASS = 20
+"""Characters of the name of a class."""
 STYLE: Any = {
     "svg.fonttype": "none",  # text as text: it can be searched, and takes less room than outlines
     "svg.hashsalt": "ltbench",
@@ -40,6 +45,8 @@ STYLE: Any = {
     "font.size": FONT,
     "axes.titlesize": FONT,
     "figure.titlesize": FONT + 0.5,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.08,
     "figure.facecolor": "#ffffff",  # a page in dark mode shows the same
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -110,9 +117,10 @@ def title(figure: Figure, text: str) -> None:
 def legend(figure: Figure, *axes: Axes) -> None:
     """Put what the axes show below the figure, in as many columns as its texts allow; equal texts once."""
     entries = [pair for one in axes for pair in zip(*one.get_legend_handles_labels(), strict=True)]
-    by_text = {shortened(label): handle for handle, label in reversed(entries)}
-    texts = list(dict.fromkeys(shortened(label) for _, label in entries))
-    figure.legend([by_text[text] for text in texts], texts, loc="outside lower center", ncols=_legend_columns(texts))
+    handles = {label: handle for handle, label in reversed(entries)}
+    labels = list(dict.fromkeys(label for _, label in entries))
+    texts = [shortened(label) for label in labels]
+    figure.legend([handles[label] for label in labels], texts, loc="outside lower center", ncols=_legend_columns(texts))
 
 
 def legend_height(labels: Sequence[str]) -> float:
@@ -126,8 +134,9 @@ def _legend_columns(labels: Sequence[str]) -> int:
 
 
 def shortened(label: str, most: int = _LEGEND - 6) -> str:
-    """Return a label that fits a line."""
-    return label if len(label) <= most else label[: most - 1] + "…"
+    """Return a label that fits a line; its middle is left out, as parameters at its end distinguish it."""
+    end = most // 2
+    return label if len(label) <= most else f"{label[: most - 1 - end]}…{label[-end:]}"
 
 
 def wrapped(label: str, most: int) -> list[str]:
@@ -150,6 +159,27 @@ def short_count(count: int) -> str:
     ['600', '1.8k', '5k']
     """
     return f"{count}" if count < 1000 else f"{count / 1000:.1f}".removesuffix(".0") + "k"
+
+
+def class_axis(axes: Axes, classes: Sequence[str]) -> None:
+    """Name the classes below an axis, slanted so that names do not touch; only their number where they are many."""
+    many = len(classes)
+    if many <= LABELLED:
+        names = [shortened(name, _CLASS) for name in classes]
+        axes.set_xticks(range(many), names, rotation=_slant(many), ha="right", rotation_mode="anchor")
+    else:
+        axes.set_xlabel(f"{many} classes, head to tail")
+
+
+def class_axis_height(classes: Sequence[str]) -> float:
+    """Return the inches that the names of classes take."""
+    many = len(classes)
+    longest = min(_CLASS, max(map(len, classes)))
+    return 0.1 * longest * math.sin(math.radians(_slant(many))) + 0.2 if many <= LABELLED else 0.4
+
+
+def _slant(many: int) -> int:
+    return 30 if many <= NUMBERED else 60
 
 
 def percent_axis(axes: Axes, which: str = "y") -> None:

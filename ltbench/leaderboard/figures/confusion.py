@@ -64,15 +64,15 @@ def draw(data: Data) -> Figure:
     """Draw the matrices, each row in percent of the class's test images."""
     many = len(data.matrices)
     width = WIDTH if many > 1 else 6.4
-    named = len(data.classes) <= LABELLED
+    named = len(data.classes) <= LABELLED // many
     longest = max(len(name) for name in data.classes) if named else 0
     # The matrix is square: the width left by names and scale is also its height.
     side = (width - 0.5 - 0.1 * longest - 0.15 * many) / many
-    lines = max(len(_title(matrix, many)) for matrix in data.matrices)
+    lines = max(len(_title(matrix, side)) for matrix in data.matrices)
     made = figure(side + 1.4 + 0.25 * lines + 0.075 * longest, width=width)
     grid = made.subplots(1, many, squeeze=False, sharey=True)[0]
     for number, (axes, matrix) in enumerate(zip(grid, data.matrices, strict=True)):
-        mesh = _matrix(axes, matrix, data.classes, many)
+        mesh = _matrix(axes, matrix, data.classes, many, side)
         if number == 0:
             axes.set_ylabel("true class" if named else f"true class: {len(data.classes)}, head to tail")
     # Below, so that the matrices have the width.
@@ -82,7 +82,7 @@ def draw(data: Data) -> Figure:
     return made
 
 
-def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> ScalarMappable:
+def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int, side: float) -> ScalarMappable:
     from matplotlib.colors import PowerNorm
 
     size = len(classes)
@@ -90,7 +90,7 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
     # A square root, so that confusions of a few percent are seen beside the diagonal.
     scale = PowerNorm(0.5, 0, 100)
     # Small matrices are drawn cell by cell; of large ones that would take a megabyte.
-    if size <= LABELLED:
+    if size <= LABELLED // many:
         mesh: ScalarMappable = axes.pcolormesh(shares, cmap="Blues", norm=scale, edgecolors="#ffffff", linewidth=0.4)
         axes.set_ylim(size, 0)
         places = [c + 0.5 for c in range(size)]
@@ -112,12 +112,12 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
     axes.set_aspect("equal")
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")
-    axes.set_title("\n".join(_title(matrix, many)))
+    axes.set_title("\n".join(_title(matrix, side)))
     return mesh
 
 
-def _title(matrix: Matrix, many: int) -> list[str]:
+def _title(matrix: Matrix, side: float) -> list[str]:
     top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
     runs = f"n = {matrix.runs}"
     below = ", ".join(filter(None, (top1, runs)))
-    return [*wrapped(matrix.label, 30 if many > 1 else 52), *([below] if below else [])]
+    return [*wrapped(matrix.label, max(6, int(7.5 * side) - 10)), *([below] if below else [])]

@@ -22,6 +22,9 @@ NAMED = 9
 """Most combinations with a name."""
 _DODGE = 0.012
 """Distance of points of one cost, in widths of the axis."""
+_EXACT = 6
+"""Most different costs that each have a tick of their own."""
+_ROUND = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
 _OTHER = "#b5b5b5"
 _FRONT = "#333333"
 _TITLES = {
@@ -146,10 +149,11 @@ def _panel(axes: Axes, data: Data, kind: str, *, wide: bool) -> None:
     sign = 1 if data.higher_is_better else -1
     front = pareto_front([(ratio, 100 * place.score.mean) for place, ratio in there], sign)
     named = [(place, place.look, ratio) for place, ratio in there if place.look is not None]
-    for number, (place, look, ratio) in enumerate(named):
+    for place, look, ratio in named:
         mean, half = 100 * place.score.mean, place.score.half
         # Those of one cost lie beside each other, so that their intervals can be told apart.
-        x = ratio * math.exp(_DODGE * width * (number - (len(named) - 1) / 2))
+        beside = [other.name for other, _, cost in named if abs(math.log(cost / ratio)) < _DODGE * width]
+        x = ratio * math.exp(_DODGE * width * (beside.index(place.name) - (len(beside) - 1) / 2))
         if half is not None:
             axes.errorbar([x], [mean], [100 * half], linestyle="", color=look.color, elinewidth=1.6, capsize=3)
         axes.plot([x], [mean], linestyle="", marker=look.marker, color=look.color, markersize=9, label=place.name,
@@ -167,6 +171,7 @@ def _panel(axes: Axes, data: Data, kind: str, *, wide: bool) -> None:
     axes.set_xlabel(f"{what}, {shortened(data.of, 20)} = 1×\n({product}{' ' if wide else chr(10)}{parts}){both}")
     axes.set_xscale("log")
     axes.set_xlim(ratios[0] / math.exp(0.1 * width), ratios[-1] * math.exp(0.1 * width))
-    ticks = spaced(ratios, 0.08 if wide else 0.16)
+    round_ratios = [ratio for ratio in _ROUND if ratios[0] <= ratio <= ratios[-1]]
+    ticks = spaced(ratios if len(ratios) <= _EXACT else round_ratios, 0.08 if wide else 0.16)
     axes.set_xticks(ticks, [f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×" for ratio in ticks])
     axes.minorticks_off()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from ltbench.leaderboard.tables.cell_text import factor_text, signed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 12
+MOST = 10
 """Techniques that a figure shows: those that add or take most."""
+FACTORS = 3
+"""Imbalance factors that a figure shows: of more, the lowest, the middle and the highest one."""
 _FACTOR_MARKERS = ("o", "s", "^", "v", "P", "X")
 _PALEST = 0.5
 _DIGITS = 9
@@ -40,6 +43,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     looks: list[Look]
     places: list[str]
     """Imbalance factors as text, and `mean` where there are several."""
+    factors: int
+    """Imbalance factors that the mean is over."""
     points: list[list[Point | None]]
     seeds: str
     """Runs, in words."""
@@ -58,15 +63,19 @@ def collect(
 ) -> Data | None:
     """Return the data of the figure; None if there is no effect. looks, names: label of a technique -> look, short name."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
-    places: list[float | None] = [*factors, *([None] if len(factors) > 1 else [])]
+    some = factors if len(factors) <= FACTORS else [factors[0], factors[len(factors) // 2], factors[-1]]
+    places: list[float | None] = [*some, *([None] if len(factors) > 1 else [])]
     by_place = {(effect.techniques, effect.factor): effect for effect in effects}
     shown = strongest(effects, most)
     if not shown:
         return None
+    whole = {name: by_place.get((name, places[-1])) for name in shown}
+    shown.sort(key=lambda name: math.inf if (effect := whole[name]) is None else -round(effect.mean, _DIGITS))
     return Data(
         techniques=[names[name] for (name,) in shown],
         looks=[looks[name] for (name,) in shown],
         places=["mean" if place is None else factor_text(place) for place in places],
+        factors=len(factors),
         points=[[_point(by_place.get((name, place))) for place in places] for name in shown],
         seeds=seeds,
         left_out=len({effect.techniques for effect in effects}) - len(shown),
@@ -91,14 +100,14 @@ def _point(effect: Effect | None) -> Point | None:
 
 
 def draw(data: Data) -> Figure:
-    """Draw a mark with its interval for each technique and place; what lies right of zero helps.
+    """Draw a mark with its interval for each technique and place; the technique that adds most is on top.
 
     A technique has its colour. Factors differ in marker and shade, and their mean is a filled diamond, with its number.
     """
     many, places = len(data.techniques), len(data.places)
     names = [wrapped(name, _NAME) for name in data.techniques]
-    row = max(0.2 * places + 0.16, LINE * max(map(len, names)) + 0.16)
-    words = ["mean over the factors" if place == "mean" else f"factor {place}" for place in data.places]
+    row = max(0.17 * places + 0.14, LINE * max(map(len, names)) + 0.16)
+    words = [f"mean over {data.factors} factors" if place == "mean" else f"factor {place}" for place in data.places]
     made = figure(1.3 + many * row + (legend_height(words) if places > 1 else 0.0))
     axes = made.subplots()
     axes.axvline(0, color="#000000", linewidth=1.2)

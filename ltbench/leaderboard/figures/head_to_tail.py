@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.columns import CLASS_ACCURACY
-from ltbench.leaderboard.figures.canvas import LABELLED, SMALL, figure, percent_axis, short_count, title
+from ltbench.leaderboard.figures.canvas import (
+    LABELLED,
+    NUMBERED,
+    SMALL,
+    class_axis,
+    class_axis_height,
+    figure,
+    percent_axis,
+    short_count,
+    title,
+)
 from ltbench.leaderboard.figures.line_labels import LineEnd, label_ends, labels_height
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, seeds_text
@@ -70,7 +80,8 @@ def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]], wh
 def draw(data: Data) -> Figure:
     """Draw accuracies above, training images below."""
     size = len(data.classes)
-    made = figure(max(5.4, labels_height([line.name for line in data.lines]) * 1.5 + 2.2))
+    labels = labels_height([line.name for line in data.lines])
+    made = figure(max(4.5, labels * 1.5 + 1.4) + class_axis_height(data.classes))
     above, below = made.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     window = 1 if size <= LABELLED else max(3, size // 12) | 1
     ends = []
@@ -90,10 +101,7 @@ def draw(data: Data) -> Figure:
     title(made, f"Accuracy of each class at {data.where} ({what})")
     _counts(below, data.counts)
     below.set_xlim(-0.6, size - 0.4)
-    if size <= LABELLED:
-        below.set_xticks(range(size), data.classes, rotation=30, ha="right", rotation_mode="anchor")
-    else:
-        below.set_xlabel(f"{size} classes, head to tail")
+    class_axis(below, data.classes)
     label_ends(made, above, ends)
     return made
 
@@ -125,7 +133,7 @@ def _counts(axes: Axes, counts: Sequence[int]) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("training\nimages")
     axes.yaxis.set_minor_locator(NullLocator())
-    if len(counts) <= LABELLED:
+    if len(counts) <= NUMBERED:
         axes.yaxis.set_major_locator(NullLocator())
         for place, count in enumerate(counts):
             axes.text(place, max(count, 0.5), short_count(count), ha="center", va="bottom", fontsize=SMALL)

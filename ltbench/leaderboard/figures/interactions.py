@@ -128,5 +128,5 @@ def draw(data: Data) -> Figure:
     title(
         made, f"Interactions: points that two add beyond the sum of each ({data.where}{intervals}, {data.seeds}){more}"
     )
-    axes.set_xlabel("blue, above 0: they help each other; red, below 0: they interfere\n* significant")
+    axes.set_xlabel("blue, above 0: they help each other\nred, below 0: they interfere; * significant")
     return made

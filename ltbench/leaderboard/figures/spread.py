@@ -83,6 +83,10 @@ def draw(data: Data) -> Figure:
     percent_axis(axes, "x")
     axes.set_yticks(range(many), ["\n".join(wrapped(box.label, 24)) for box in data.boxes])
     axes.set_ylim(many - 0.4, -0.6)
-    title(made, f"Accuracy of the classes at {data.where} (mean, {data.seeds})")
-    axes.set_xlabel("accuracy of a class, %\nbox: quartiles and median; diamond: mean; ticks: classes")
+    title(
+        made,
+        f"Accuracy of the classes at {data.where}, each a mean over {data.seeds} "
+        "(tick: class; box: quartiles and median; diamond: mean)",
+    )
+    axes.set_xlabel("accuracy of a class, %")
     return made

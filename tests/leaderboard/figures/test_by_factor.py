@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import synthetic
 
 from ltbench.leaderboard.figures import place_figures
-from ltbench.leaderboard.figures.by_factor import Data, Line, Point, draw, spaced
-from ltbench.leaderboard.figures.canvas import FONT, STYLE, WIDTH, Drawing, svg
+from ltbench.leaderboard.figures.by_factor import spaced
+from ltbench.leaderboard.figures.canvas import Drawing, svg
 from ltbench.leaderboard.figures.line_labels import spread_out
-from ltbench.leaderboard.figures.looks import page_looks
 from ltbench.leaderboard.figures.series import MOST
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.table import make_boards
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FACTS = SuiteFacts(name="s", figures=("bars",))
 
@@ -27,28 +22,6 @@ FACTS = SuiteFacts(name="s", figures=("bars",))
 def main_figure(records: Any, facts: SuiteFacts = FACTS) -> Drawing:
     ((drawing,),) = [group.drawings for group in place_figures(facts, records) if group.drawings[0].kind == "bars"]
     return drawing
-
-
-def overlaps(made: Figure) -> list[tuple[str, str]]:
-    """Return the pairs of drawn texts of a figure that cover each other, or that leave it."""
-    from matplotlib.text import Text
-
-    made.draw_without_rendering()
-    hidden = set()
-    for axis in (axis for axes in made.axes for axis in (axes.xaxis, axes.yaxis)):
-        low, high = sorted(axis.get_view_interval())
-        # Matplotlib keeps ticks beyond the axes, and does not draw them.
-        hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
-    shown = [one for one in made.findobj(Text) if one.get_text().strip() and one.get_visible() and one not in hidden]
-    boxes = {one.get_text(): one.get_window_extent() for one in shown}
-    page = made.bbox
-    outside = [
-        (text, "the edge")
-        for text, box in boxes.items()
-        if box.x0 < page.x0 - 1 or box.y0 < page.y0 - 1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1
-    ]
-    pairs = itertools.combinations(boxes.items(), 2)
-    return outside + [(a, b) for (a, one), (b, other) in pairs if one.shrunk(0.98, 0.98).overlaps(other)]
 
 
 def test_a_figure_has_the_means_and_intervals_of_the_tables() -> None:
@@ -86,28 +59,6 @@ def test_of_many_techniques_those_of_the_largest_difference_are_shown() -> None:
 def test_a_suite_without_single_techniques_shows_the_next_best() -> None:
     made = [synthetic.record({"loss": f"l{i}", "mix": "mixup"}, 10.0, 0, {"top1": 0.5 + 0.01 * i}) for i in range(9)]
     assert [line.name for line in main_figure(made).data.lines] == [f"mixup + l{i}" for i in range(4, 9)]
-
-
-@pytest.mark.parametrize("factors", [(10.0, 100.0), (2.0, 10.0, 50.0, 100.0, 500.0), (100.0,)], ids=len)
-@pytest.mark.parametrize("spread", [0.0, 0.002, 0.4])
-def test_texts_do_not_overlap(factors: tuple[float, ...], spread: float) -> None:
-    import matplotlib as mpl
-
-    names = ["baseline", "cb_sampler", "a_rather_long_name_of_a_technique", "mixup", "label_smooth", "tta",
-             "cb_sampler + label_smooth + decoupling + tta"]  # fmt: skip
-    looks = page_looks(names, "baseline")
-    lines = [Line(name=name, look=looks[name], points=[Point(mean=0.5 + spread * i / 7, half=0.01) for _ in factors])
-             for i, name in enumerate(names)]  # fmt: skip
-    data = Data(factors=list(factors), lines=lines, metric="Top-1 accuracy", higher_is_better=True, seeds="3 seeds")
-    with mpl.rc_context(STYLE):
-        made = draw(data)
-        assert overlaps(made) == []
-        assert made.get_figwidth() == WIDTH
-
-
-def test_texts_are_legible_at_half_size() -> None:
-    # A page at half size has 400 pixels for the width of a figure; 8 pixels are the smallest legible text.
-    assert FONT / 72 * 400 / WIDTH > 8
 
 
 def test_labels_stay_at_their_lines_where_there_is_room() -> None:
