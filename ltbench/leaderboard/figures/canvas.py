@@ -139,8 +139,11 @@ def shortened(label: str, most: int = _LEGEND - 6) -> str:
     return label if len(label) <= most else f"{label[: most - 1 - end]}…{label[-end:]}"
 
 
-def wrapped(label: str, most: int) -> list[str]:
-    """Return a combination on as many lines as keep it narrow, broken between its techniques."""
+def wrapped(label: str, most: int, longest: int | None = None) -> list[str]:
+    """Return a combination on as many lines as keep it narrow, broken between its techniques.
+
+    longest: characters of a technique, which is not broken; by default ten more than those of a line.
+    """
     lines: list[str] = []
     for part in label.split(" + "):
         if lines and len(lines[-1]) + len(part) + 3 <= most:
@@ -148,7 +151,7 @@ def wrapped(label: str, most: int) -> list[str]:
         else:
             if lines:
                 lines[-1] += " +"
-            lines.append(shortened(part, most + 10))
+            lines.append(shortened(part, most + 10 if longest is None else longest))
     return lines
 
 

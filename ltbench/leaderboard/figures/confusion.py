@@ -120,4 +120,5 @@ def _title(matrix: Matrix, side: float) -> list[str]:
     top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
     runs = f"n = {matrix.runs}"
     below = ", ".join(filter(None, (top1, runs)))
-    return [*wrapped(matrix.label, max(6, int(7.5 * side) - 10)), *([below] if below else [])]
+    most = max(8, int(8 * side))
+    return [*wrapped(matrix.label, most - 2, most), *([below] if below else [])]
