@@ -9,31 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.leaderboard.figures.canvas import FONT, GRID, figure, title, wrapped
+from ltbench.leaderboard.figures.canvas import GRID, figure, title, wrapped
 from ltbench.leaderboard.figures.line_labels import LINE, LineEnd, label_ends, labels_height
 from ltbench.leaderboard.figures.looks import Look
-from ltbench.leaderboard.figures.series import Series, seeds_text
+from ltbench.leaderboard.figures.series import Point, Series, point, seeds_text
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
-from ltbench.leaderboard.tables.cell_text import factor_text, percent
+from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent
 from ltbench.leaderboard.tables.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DIGITS = 9
 _DODGE = 0.016
 """Distance of two series at one factor, in widths of the axis."""
 _NAME = 28
 _CLOSE = 0.07
 """Values nearer than this, in widths of the axis, share a tick."""
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean and half the width of its interval, None with one run; fractions."""
-
-    mean: float
-    half: float | None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +34,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     look: Look
     points: list[Point | None]
+    text: str = ""
+    """The number of the table, where there is a single factor."""
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +53,12 @@ def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
     """Return the data of the figure; None without a number. tables: those of single factors, lowest first."""
     ranking = tables[0].ranking
     rows = [{row.label: row.scores[ranking.name] for row in table.rows} for table in tables]
-    lines = [Line(name=one.short, look=one.look, points=[point(here.get(one.label)) for here in rows]) for one in shown]
+    single = len(rows) == 1
+    lines = [
+        Line(name=one.short, look=one.look, points=[point(here.get(one.label)) for here in rows],
+             text=_text(rows[0].get(one.label)) if single else "")
+        for one in shown
+    ]  # fmt: skip
     lines = [line for line in lines if any(line.points)]
     if not lines:
         return None
@@ -68,16 +67,13 @@ def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
                 seeds=seeds_text(shown))  # fmt: skip
 
 
-def point(found: Estimate | None) -> Point | None:
-    """Return a number of a table as a point, rounded so that its last digits are no reason to draw a figure again."""
-    if found is None:
-        return None
-    return Point(mean=round(found.mean, _DIGITS), half=None if found.half is None else round(found.half, _DIGITS))
+def _text(found: Estimate | None) -> str:
+    return "" if found is None else f"{percent(found.mean)}{half_text(found)}"
 
 
 def how_sure(points: Sequence[Point | None], seeds: str, mean: str = "mean") -> str:
     """Return what the points of a figure are: `mean, 95 % interval, 3 seeds`. mean: over what, in words."""
-    with_interval = any(one is not None and one.half is not None for one in points)
+    with_interval = any(one is not None and one.low is not None for one in points)
     return ", ".join([mean, *(["95 % interval"] if with_interval else []), seeds])
 
 
@@ -118,9 +114,8 @@ def _draw_lines(data: Data) -> Figure:
 
 
 def _intervals(axes: Axes, there: Sequence[tuple[float, Point]], color: str) -> None:
-    known = [(x, one.mean, one.half) for x, one in there if one.half is not None]
-    axes.errorbar([x for x, *_ in known], [100 * mean for _, mean, _ in known], [100 * half for *_, half in known],
-                  linestyle="", color=color, elinewidth=1.6, capsize=3)  # fmt: skip
+    for x, one in there:
+        axes.errorbar([x], [100 * one.mean], one.bars, linestyle="", color=color, elinewidth=1.6, capsize=3)
 
 
 def _nearest(factors: Sequence[float]) -> float:
@@ -156,13 +151,10 @@ def _draw_points(data: Data) -> Figure:
     for place, (line, one) in enumerate(found):
         if line.look.is_reference:
             axes.axvline(100 * one.mean, color=line.look.color, linewidth=1.0, linestyle=":")
-        if one.half is not None:
-            axes.errorbar([100 * one.mean], [place], xerr=[100 * one.half], linestyle="", color=line.look.color,
-                          elinewidth=2.2, capsize=4)  # fmt: skip
+        axes.errorbar([100 * one.mean], [place], xerr=one.bars, linestyle="", color=line.look.color,
+                      elinewidth=2.2, capsize=4)  # fmt: skip
         axes.plot([100 * one.mean], [place], marker=line.look.marker, markersize=9, color=line.look.color)
-        half = "" if one.half is None else f" ± {100 * one.half:.1f}"
-        axes.text(1.02, place, f"{percent(one.mean)}{half}", transform=axes.get_yaxis_transform(), va="center",
-                  fontsize=FONT)  # fmt: skip
+        axes.text(1.02, place, line.text, transform=axes.get_yaxis_transform(), va="center")
     axes.set_yticks(range(len(found)), ["\n".join(name) for name in names])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

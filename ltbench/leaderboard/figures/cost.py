@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.figures.by_factor import Point, how_sure, point, spaced
+from ltbench.leaderboard.figures.by_factor import how_sure, spaced
 from ltbench.leaderboard.figures.canvas import GRID, figure, legend, legend_height, shortened, title
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.relative_cost import LEAST, Cost
+from ltbench.leaderboard.figures.series import Point, point
 from ltbench.leaderboard.tables.table import Table
 
 if TYPE_CHECKING:
@@ -150,12 +151,11 @@ def _panel(axes: Axes, data: Data, kind: str, *, wide: bool) -> None:
     front = pareto_front([(ratio, 100 * place.score.mean) for place, ratio in there], sign)
     named = [(place, place.look, ratio) for place, ratio in there if place.look is not None]
     for place, look, ratio in named:
-        mean, half = 100 * place.score.mean, place.score.half
+        mean = 100 * place.score.mean
         # Those of one cost lie beside each other, so that their intervals can be told apart.
         beside = [other.name for other, _, cost in named if abs(math.log(cost / ratio)) < _DODGE * width]
         x = ratio * math.exp(_DODGE * width * (beside.index(place.name) - (len(beside) - 1) / 2))
-        if half is not None:
-            axes.errorbar([x], [mean], [100 * half], linestyle="", color=look.color, elinewidth=1.6, capsize=3)
+        axes.errorbar([x], [mean], place.score.bars, linestyle="", color=look.color, elinewidth=1.6, capsize=3)
         axes.plot([x], [mean], linestyle="", marker=look.marker, color=look.color, markersize=9, label=place.name,
                   zorder=3)  # fmt: skip
     # Rounded to what the eye tells apart, as thousands of combinations would make a large file.

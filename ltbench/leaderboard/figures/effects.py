@@ -11,6 +11,7 @@ import msgspec
 from ltbench.leaderboard.figures.canvas import FONT, GRID, figure, legend, legend_height, title, wrapped
 from ltbench.leaderboard.figures.line_labels import LINE
 from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.tables.cell_text import factor_text, signed
 
@@ -26,14 +27,6 @@ _PALEST = 0.5
 _DIGITS = 9
 _NAME = 24
 _DARK = "#333333"
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean with the ends of its interval; fractions."""
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):

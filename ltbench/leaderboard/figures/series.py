@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Table
 from ltbench.records.record import Record
@@ -28,6 +29,29 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     """The label without parameters that say nothing on this page."""
     look: Look
     records: list[Record]
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A mean with the ends of its interval, None where there is none; fractions."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def bars(self) -> list[list[float]] | None:
+        """What lies below and above the mean, in percentage points, as matplotlib's error bars take it."""
+        if self.low is None or self.high is None:
+            return None
+        return [[100 * (self.mean - self.low)], [100 * (self.high - self.mean)]]
+
+
+def point(found: Estimate | None) -> Point | None:
+    """Return a number of a table as a point, rounded so that its last digits are no reason to draw a figure again."""
+    if found is None:
+        return None
+    low, high = (None, None) if found.interval is None else (round(end, _DIGITS) for end in found.interval)
+    return Point(mean=round(found.mean, _DIGITS), low=low, high=high)
 
 
 def choose_labels(

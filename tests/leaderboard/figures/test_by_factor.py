@@ -12,8 +12,10 @@ from ltbench.leaderboard.figures import place_figures
 from ltbench.leaderboard.figures.by_factor import spaced
 from ltbench.leaderboard.figures.canvas import Drawing, svg
 from ltbench.leaderboard.figures.line_labels import spread_out
-from ltbench.leaderboard.figures.series import MOST
+from ltbench.leaderboard.figures.series import MOST, point
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.cell_text import half_text, percent
 from ltbench.leaderboard.tables.table import make_boards
 
 FACTS = SuiteFacts(name="s", figures=("bars",))
@@ -34,7 +36,8 @@ def test_a_figure_has_the_means_and_intervals_of_the_tables() -> None:
             if row.label in lines:
                 found, said = lines[row.label].points[place], row.scores["top1"]
                 assert said is not None
-                assert (found.mean, found.half) == pytest.approx((said.mean, said.half), abs=1e-8)
+                assert said.interval is not None
+                assert (found.mean, found.low, found.high) == pytest.approx((said.mean, *said.interval), abs=1e-8)
     assert data.seeds == "3 seeds"
 
 
@@ -87,6 +90,23 @@ def test_a_figure_is_the_same_bytes_again_and_in_any_order_and_has_a_white_backg
     assert svg(main_figure(records)) == first
     background = first.partition('<g id="patch_1">')[2].partition("</g>")[0]
     assert "fill: #ffffff" in background
+
+
+def test_an_interval_that_is_not_symmetric_is_drawn_so() -> None:
+    found = point(Estimate(0.97, None, None, 3, ends=(0.94, 0.98)))
+    assert found is not None
+    assert found.bars == [[pytest.approx(3.0)], [pytest.approx(1.0)]]
+    alone = point(Estimate(0.97, None, None, 1))
+    assert alone is not None
+    assert alone.bars is None
+
+
+def test_of_a_single_factor_the_figure_has_the_numbers_as_the_table_writes_them() -> None:
+    records = synthetic.suite(factors=(100.0,), seeds=(0, 1, 2))
+    (board,) = make_boards(records)
+    lines = {line.name: line.text for line in main_figure(records).data.lines}
+    said = {row.label: row.scores["top1"] for row in board.tables[0].rows}
+    assert all(text == f"{percent(said[name].mean)}{half_text(said[name])}" for name, text in lines.items())  # type: ignore[union-attr,arg-type]
 
 
 def test_a_missing_cell_leaves_a_gap_and_other_pairs_of_seeds_are_named_so() -> None:

@@ -12,9 +12,10 @@ import synthetic
 from matplotlib.text import Text
 
 from ltbench.leaderboard.figures import place_figures
-from ltbench.leaderboard.figures.by_factor import Data, Line, Point, draw
+from ltbench.leaderboard.figures.by_factor import Data, Line, draw
 from ltbench.leaderboard.figures.canvas import STYLE, WIDTH
 from ltbench.leaderboard.figures.looks import page_looks
+from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record
 from ltbench.suite.published import FIGURES
@@ -65,7 +66,7 @@ def test_labels_at_the_ends_of_lines_do_not_overlap(factors: tuple[float, ...], 
     names = ["baseline", "cb_sampler", "a_rather_long_name_of_a_technique", "mixup", "label_smooth", "tta",
              "cb_sampler + label_smooth + decoupling + tta"]  # fmt: skip
     looks = page_looks(names, "baseline")
-    lines = [Line(name=name, look=looks[name], points=[Point(mean=0.5 + spread * i / 7, half=0.01) for _ in factors])
+    lines = [Line(name=name, look=looks[name], points=[Point(mean=0.5 + spread * i / 7, low=0.49 + spread * i / 7, high=0.51 + spread * i / 7) for _ in factors])
              for i, name in enumerate(names)]  # fmt: skip
     data = Data(factors=list(factors), lines=lines, metric="Top-1 accuracy", higher_is_better=True, seeds="3 seeds")
     with mpl.rc_context(STYLE):
