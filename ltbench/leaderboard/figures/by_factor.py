@@ -14,7 +14,7 @@ from ltbench.leaderboard.figures.line_labels import LINE, LineEnd, label_ends, l
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point, Series, point, seeds_text
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
-from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent
+from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, place_text
 from ltbench.leaderboard.tables.table import Table
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     higher_is_better: bool
     seeds: str
     """Runs, in words."""
+    where: str
+    """The imbalance factor in words, where there is one."""
 
 
 def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
@@ -64,7 +66,7 @@ def collect(shown: Sequence[Series], tables: Sequence[Table]) -> Data | None:
         return None
     factors = [table.factor or 1.0 for table in tables]
     return Data(factors=factors, lines=lines, metric=ranking.column.full_title, higher_is_better=ranking.sign > 0,
-                seeds=seeds_text(shown))  # fmt: skip
+                seeds=seeds_text(shown), where=place_text(factors[0], tables[0].data) if single else "")  # fmt: skip
 
 
 def _text(found: Estimate | None) -> str:
@@ -163,5 +165,5 @@ def _draw_points(data: Data) -> Figure:
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     axes.grid(axis="x", **GRID)
     axes.set_xlabel(f"{data.metric}, %")
-    title(made, f"{data.metric} ({how_sure([one for _, one in found], data.seeds)})")
+    title(made, f"{data.metric} at {data.where} ({how_sure([one for _, one in found], data.seeds)})")
     return made

@@ -104,7 +104,9 @@ def test_an_interval_that_is_not_symmetric_is_drawn_so() -> None:
 def test_of_a_single_factor_the_figure_has_the_numbers_as_the_table_writes_them() -> None:
     records = synthetic.suite(factors=(100.0,), seeds=(0, 1, 2))
     (board,) = make_boards(records)
-    lines = {line.name: line.text for line in main_figure(records).data.lines}
+    drawing = main_figure(records)
+    assert "Top-1 accuracy at imbalance factor 100 (mean" in svg(drawing)
+    lines = {line.name: line.text for line in drawing.data.lines}
     said = {row.label: row.scores["top1"] for row in board.tables[0].rows}
     assert all(text == f"{percent(said[name].mean)}{half_text(said[name])}" for name, text in lines.items())  # type: ignore[union-attr,arg-type]
 

@@ -68,7 +68,14 @@ def test_labels_at_the_ends_of_lines_do_not_overlap(factors: tuple[float, ...], 
     looks = page_looks(names, "baseline")
     lines = [Line(name=name, look=looks[name], points=[Point(mean=0.5 + spread * i / 7, low=0.49 + spread * i / 7, high=0.51 + spread * i / 7) for _ in factors])
              for i, name in enumerate(names)]  # fmt: skip
-    data = Data(factors=list(factors), lines=lines, metric="Top-1 accuracy", higher_is_better=True, seeds="3 seeds")
+    data = Data(
+        factors=list(factors),
+        lines=lines,
+        metric="Top-1 accuracy",
+        higher_is_better=True,
+        seeds="3 seeds",
+        where="imbalance factor 100",
+    )
     with mpl.rc_context(STYLE):
         made = draw(data)
         assert overlaps(made) == []
