@@ -142,7 +142,8 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     """
     facts = loaded.facts
     analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
-    figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
+    with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
+    figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
         loaded.folder / SHEET: table_csv(loaded.boards),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Combination = tuple[str, ...]
 """Techniques as they are written on a command line, at most one per stage; empty for the baseline."""
 Fraction = Annotated[float, Meta(ge=-1, le=1)]
-FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
+FIGURES = ("head_to_tail", "bars", "cost", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
 """Figures of a page. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
 _NAMING = ("dataset", "profile", "model")
 _COMBINATIONS = ("techniques", "better", "worse")

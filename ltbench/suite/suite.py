@@ -68,7 +68,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Published numbers that the leaderboard shows beside the measured ones."""
     claims: tuple[Claim, ...] = ()
     """Conclusions of the report; the leaderboard judges each of them."""
-    figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
+    figures: tuple[str, ...] = ("head_to_tail", "bars", "cost", "effects", "interactions", "critical_difference")
     """Figures of the page, each once; see docs/suites.md."""
     highlight: Combination | None = None
     """The combination that figures compare with the reference; by default the best of each factor."""

@@ -13,7 +13,8 @@ from support import suite_source
 from synthetic import COLUMNS, publish, record
 
 from ltbench.errors import LtbenchError
-from ltbench.leaderboard.figures.series import choose_series
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.page.page import page
@@ -123,10 +124,13 @@ def test_a_long_label_is_cut_in_the_heading_alone() -> None:
 
 def test_figures_set_the_highlight_against_the_reference() -> None:
     (group,) = group_records(records())
-    pair = choose_series(group, [10.0], [("mixup", "tta")], ("mixup",), most=2)
+    boards = make_boards(records(), reference=("mixup",))
+    facts = msgspec.structs.replace(FACTS, highlight=("tta", "mixup"))
+    pair = ShownOnPage(facts, [group], boards).pair(group, 10.0)
     assert [one.label for one in pair] == ["mixup", "mixup + tta"]
-    every = choose_series(group, [10.0], [], ("mixup",))
-    assert [one.label for one in every] == ["mixup", "baseline", "tta", "mixup + tta"]
+    every = ShownOnPage(FACTS, [group], boards)
+    assert [one.label for one in every.series(group)] == ["mixup", "baseline", "tta", "mixup + tta"]
+    assert every.looks["mixup"] == Look()
 
 
 def test_a_reference_is_kept_beside_the_records(tmp_path: Path) -> None:

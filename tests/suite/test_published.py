@@ -60,7 +60,7 @@ def test_a_suite_without_a_report_shows_the_default_figures(tmp_path: Path) -> N
     assert (suite.reported, suite.claims, suite.figures) == (
         (),
         (),
-        ("head_to_tail", "bars", "effects", "interactions", "critical_difference"),
+        ("head_to_tail", "bars", "cost", "effects", "interactions", "critical_difference"),
     )
 
 

@@ -156,6 +156,7 @@ def _board(
 def _sections(board: Board, analysis: Analysis, figures: Sequence[FigureGroup]) -> Iterator[str]:
     adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
     yield from effect_lines(analysis, board, adds, pairs)
+    yield from _figures(board, analysis.factor, figures, "cost")
     yield from variance_lines(analysis)
 
 
