@@ -51,20 +51,20 @@ def check_counts(
     if short := [c for c, n in enumerate(wanted) if n > present[c]]:
         c = short[0]
         raise DataError(
-            f"class {_shown(c, names)} should keep {wanted[c]} training images but has {present[c]}{_and_others(short)}",
+            f"class {_class_name(c, names)} should keep {wanted[c]} training images but has {present[c]}{_and_others(short)}",
             where=where,
             fix="choose a profile that keeps fewer images",
         )
     if empty := [c for c, n in enumerate(wanted) if n < 1]:
         raise DataError(
-            f"class {_shown(empty[0], names)} would keep no training images{_and_others(empty)}",
+            f"class {_class_name(empty[0], names)} would keep no training images{_and_others(empty)}",
             where=where,
             why="a class without images cannot be learnt",
             fix="a smaller imbalance factor" + (f", or {hint}" if hint else ""),
         )
 
 
-def _shown(label: int, names: Sequence[str]) -> str:
+def _class_name(label: int, names: Sequence[str]) -> str:
     return f"'{names[label]}'" if label < len(names) else str(label)
 
 

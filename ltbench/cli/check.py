@@ -85,7 +85,7 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
     by_check = _grouped(findings, lambda finding: finding.check)
     rows = []
     for check, each in by_check.items():
-        state = _worst(each)
+        state = _overall_state(each)
         text = next(finding.text for finding in each if finding.state == state)
         rows.append([check, state, len(each), "see below" if state == "failed" else text])
     click.echo(f"{name}\n")
@@ -100,14 +100,14 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
         lines = [("failed", checks), ("  with", f"{'; '.join(settings[:SHOWN])}{more}"), ("  seen", each[0].text)]
         for word, text in [*lines, *([("  try ", each[0].fix)] if each[0].fix else [])]:
             print_wrapped(f"{word}  {text}", indent=" " * 8)
-    skipped = sum(_worst(each) == "skipped" for each in by_check.values())
+    skipped = sum(_overall_state(each) == "skipped" for each in by_check.values())
     wrong = len({finding.check for finding in failed})
     click.echo("")
     print_wrapped(f"{len(by_check)} checks, run {len(findings)} times: {wrong} failed, {skipped} skipped")
     click.echo("")
 
 
-def _worst(findings: Iterable[Finding]) -> str:
+def _overall_state(findings: Iterable[Finding]) -> str:
     states = {finding.state for finding in findings}
     return next(state for state in ("failed", "ok", "skipped") if state in states)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", metavar="NAME", help="The metric to compare.  [default: top1, or balanced_accuracy where a test split is not balanced]")  # fmt: skip
+@click.option("--metric", metavar="NAME", help="The metric to compare.  [default: top1, or balanced_accuracy if a test split is not balanced]")  # fmt: skip
 @click.option("--cells", is_flag=True, help="Show every run, not only the means.")
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every run.")

@@ -43,7 +43,7 @@ def command(
     leaderboards: Path,
     choice: PluginSelection,
 ) -> None:
-    """Export the numbers of SUITE, one row per cell and metric. docs/data-format.md describes the columns.
+    """Export the numbers of SUITE, one row per cell and metric. Columns are described in docs/data-format.md.
 
     SUITE is the name of a leaderboard, or the path of a suite's folder, a records file or a store. Withdrawn records
     are not exported. The file loads with pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).

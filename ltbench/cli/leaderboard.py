@@ -50,7 +50,7 @@ def command(
 
     If SUITE is both published and local, the published one is printed; local/SUITE names the local one. --check and
     --update apply to published leaderboards. Only records below --leaderboards are read: no plugin, data set or store
-    is needed. After an edit of a suite file, --update --from-suites updates its page without training.
+    is needed. --update --from-suites updates pages after an edit of a suite file, without training.
     """
     if is_check and is_update:
         raise UsageError("--check and --update cannot be combined", fix="use one of them")

@@ -106,7 +106,7 @@ def metric_option(function: F) -> F:
     return click.option(
         "--metric", default="", metavar="NAME",
         help="Rank by this metric: top1, balanced_accuracy, macro_f1, or any fraction that a metric declares.  [default: "
-             "the suite's, else top1, or balanced_accuracy where the test split is not balanced]",
+             "the suite's, else top1, or balanced_accuracy if the test split is not balanced]",
     )(function)  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, option
     window, dropped = window_width(), []
     if window:
         for name in optional:
-            if _room(widths, shown, window) < min(_READABLE, widths[-1]):
+            if _width_left(widths, shown, window) < min(_READABLE, widths[-1]):
                 shown.remove(head.index(name))
                 dropped.append(name)
     for row in (cells[0], ["-" * width for width in widths], *cells[1:]):
@@ -58,7 +58,7 @@ def print_wrapped(text: str, *, indent: str = "", err: bool = False) -> None:
     )
 
 
-def _room(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
+def _width_left(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
     return window - sum(widths[i] + len(_GAP) for i in shown[:-1])
 
 
@@ -69,7 +69,7 @@ def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str
     """
     *others, last = cells
     padded = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
-    room = _room(widths, range(len(widths)), window)
+    room = _width_left(widths, range(len(widths)), window)
     is_rule = set(last) == {"-"}
     if not window or room >= min(_NARROWEST, widths[-1]):
         parts = _wrapped(last, room) if window and not is_rule else [last[: room if window else None]]

@@ -25,13 +25,13 @@ _NAME = "ltbench.spelled"
 
 def spell_what_cannot_be_encoded() -> None:
     """Make stdout and stderr transliterate characters that they cannot encode, instead of raising an error."""
-    codecs.register_error(_NAME, _spelled)
+    codecs.register_error(_NAME, _transliterated)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
             stream.reconfigure(errors=_NAME)
 
 
-def _spelled(error: UnicodeError) -> tuple[str, int]:
+def _transliterated(error: UnicodeError) -> tuple[str, int]:
     """Return ASCII characters for those that raised the error, and the position to continue."""
     if not isinstance(error, UnicodeEncodeError):
         raise error

@@ -95,7 +95,7 @@ class Local:
         try:
             outcomes: list[Outcome] = running.future.result()
         except ProcessExpired as error:
-            return self._died(running, _how(error.exitcode))
+            return self._died(running, _cause_of_death(error.exitcode))
         except (BrokenProcessPool, CancelledError):
             return self._died(running, "died during its start")
         except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes as it is loaded
@@ -156,7 +156,7 @@ class Local:
         self._end(kill=error is not None)
 
 
-def _how(exitcode: int) -> str:
+def _cause_of_death(exitcode: int) -> str:
     if exitcode < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-exitcode).name

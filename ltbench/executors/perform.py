@@ -92,7 +92,7 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
 def _perform(job: Job, context: Context, work: Work) -> Outcome:
     started = time.perf_counter()
     store = context.store
-    net = _Net(job, context)
+    guard = _StateGuard(job, context)
     try:
         lease = store.lease(job.key)
         if lease is None:
@@ -102,7 +102,7 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
                 return Outcome(key=job.key, status="found")
             if job.kind != "cell" and inspect.unwrap(work) is resolve(WORK):
                 warm_up(context.device)
-            with net:
+            with guard:
                 work(job, context)
             if not stored(job, store):
                 raise JobFailed(f"the {job.kind} finished without a result in the store", where=f"job {job.key}")
@@ -115,13 +115,13 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             error=described(error, job, context.registry),
             seconds=time.perf_counter() - started,
             store_error=error if isinstance(error, StoreError) else None,
-            changed=bool(net.changes) or isinstance(error, StateChanged),
-            left=net.left,
+            changed=bool(guard.changes) or isinstance(error, StateChanged),
+            left=guard.left,
         )
     return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
 
 
-class _Net:
+class _StateGuard:
     """Restores the state of the process after a job, and fails the job if a technique has changed it.
 
     Most techniques are watched during their first call, so that they can be named. Later changes are found here.

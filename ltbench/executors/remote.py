@@ -177,7 +177,7 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
     if lease is None:
         return []
     with lease, Output(output_path(store, os.getpid())) as output:
-        context, work = _greeted(setup, command_versions, where)
+        context, work = _checked_setup(setup, command_versions, where)
         with enforced(limits) as begin:
             outcomes = []
             output.clear()
@@ -223,7 +223,7 @@ def _loaded(packed: bytes) -> tuple[Context, Work]:
     return context, prepared(setup.work)
 
 
-def _greeted(setup: bytes, command_versions: Versions, where: str) -> tuple[Context, Work]:
+def _checked_setup(setup: bytes, command_versions: Versions, where: str) -> tuple[Context, Work]:
     """Return the loaded context and work function after comparing the versions of plugins."""
     context, work = _loaded(setup)
     try:

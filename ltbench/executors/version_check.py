@@ -39,7 +39,7 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
         names.update(spec["name"] for spec in techniques_in([job.spec, job.extra]))
         if job.kind == "cell":
             names.update(registry.of("metric"))
-    return _here(sorted(names), registry)
+    return _own_versions(sorted(names), registry)
 
 
 def greet(command: Versions, registry: Techniques | None, *, where: str) -> None:
@@ -48,7 +48,7 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
     registry: the plugins loaded here; None to compare only ltbench, before reading anything whose format may differ.
     where: this worker, for the message.
     """
-    for name, version in _here(command, registry).items():
+    for name, version in _own_versions(command, registry).items():
         if version != list(command.get(name, [])):
             what = "ltbench" if name == _OWN else f"technique '{name}'"
             raise WorkerRefused(
@@ -59,7 +59,7 @@ def greet(command: Versions, registry: Techniques | None, *, where: str) -> None
             )
 
 
-def _here(names: Iterable[str], registry: Techniques | None) -> dict[str, list[str]]:
+def _own_versions(names: Iterable[str], registry: Techniques | None) -> dict[str, list[str]]:
     techniques = {} if registry is None else {name: _provenance(name, registry) for name in names if name != _OWN}
     return {_OWN: [BUILT_IN, __version__, own_source()]} | techniques
 

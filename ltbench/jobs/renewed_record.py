@@ -29,10 +29,10 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
     failed |= {name: failure for name, failure in results.failed.items() if name in missing}
     if problem := _contradiction(numbers, recorded, results, missing):
         failed |= dict.fromkeys(missing, Failure(type=OTHER_LOGITS, message=problem))
-    elif clash := _clash(numbers, recorded, results, missing):
+    elif clash := _name_conflict(numbers, recorded, results, missing):
         failed |= clash
     renewed = [name for name in missing if name not in failed]
-    keep = _kept(numbers, recorded, results, renewed)
+    keep = _numbers_kept(numbers, recorded, results, renewed)
     fresh = {name: value for metric in renewed for name, value in results.numbers[metric].items()}
     plugins = {(_STAGE_ORDER.index(plugin.stage), plugin.name): plugin for plugin in before.plugins}
     for name in renewed:
@@ -69,7 +69,7 @@ def _contradiction(
     return ""
 
 
-def _clash(
+def _name_conflict(
     numbers: Mapping[str, object], recorded: Mapping[str, Provenance], results: MetricResults, missing: Collection[str]
 ) -> dict[str, Failure]:
     """Return the new metrics that return a number on record, which may belong to a metric that failed now."""
@@ -84,7 +84,7 @@ def _clash(
     }
 
 
-def _kept(
+def _numbers_kept(
     numbers: Mapping[str, object], recorded: Mapping[str, Provenance], results: MetricResults, renewed: Collection[str]
 ) -> dict[str, object]:
     """Return the numbers of a record without those of the renewed metrics."""

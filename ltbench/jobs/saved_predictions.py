@@ -174,7 +174,7 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
             continue
         keys = prediction_keys(record, registry)
         # An audit would fail with only some of a cell's predictions, so either all or none are published.
-        fit_counts = {fit: _sound(stored.counts, fit) for fit in keys}
+        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in keys}
         views = list(itertools.chain.from_iterable(keys.values()))
         if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
@@ -182,11 +182,11 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
         counts |= {fit: found for fit, found in fit_counts.items() if found is not None}
         wanted |= dict.fromkeys(views)
     if wanted:
-        _write(folder, counts, ((key, _sound(stored.logits, key)) for key in wanted))
+        _write(folder, counts, ((key, _read_stored(stored.logits, key)) for key in wanted))
     return len(wanted), missing
 
 
-def _sound(read: Callable[[str], T], key: str) -> T:
+def _read_stored(read: Callable[[str], T], key: str) -> T:
     try:
         return read(key)
     except JobFailed as error:

@@ -83,7 +83,7 @@ class Planner:
         self._settings = list(settings(suite, registry, data_root))
         images = [sum(setting.counts) for setting in self._settings]
         self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
-        self._told: set[str] = set()
+        self._earlier_notes: set[str] = set()
         """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
@@ -238,9 +238,9 @@ class Planner:
             passes=costs,
             repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
-            notes=tuple(note for note in part.notes if note not in self._told),
+            notes=tuple(note for note in part.notes if note not in self._earlier_notes),
         )
         self._done.update(map(bytes.fromhex, jobs))
-        self._told.update(plan.notes)
+        self._earlier_notes.update(plan.notes)
         self.parts += 1
         return plan

@@ -25,7 +25,7 @@ def merge(old: Iterable[Record], new: Iterable[Record], *, replace: bool = False
         if mine is None:
             if record.slot not in slots:
                 fresh[record.id] = record
-        elif record.status == "ok" and (mine.status == "failed" or (not replace and _stays(record, mine))):
+        elif record.status == "ok" and (mine.status == "failed" or (not replace and _keeps_old(record, mine))):
             fresh[record.id] = record
     return sorted(fresh.values(), key=sort_key)
 
@@ -37,7 +37,7 @@ def kept_from_other_machines(old: Iterable[Record], new: Iterable[Record]) -> li
     return sorted((record for record, mine in pairs if _from_other_machine(record, mine)), key=sort_key)
 
 
-def _stays(old: Record, new: Record) -> bool:
+def _keeps_old(old: Record, new: Record) -> bool:
     # Rerunning a cell where a metric is not installed removes no number from a page.
     return _from_other_machine(old, new) or has_more_metrics(old, new)
 

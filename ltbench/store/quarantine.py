@@ -42,11 +42,11 @@ def quarantined(root: Path) -> list[Damage]:
         for path in sorted(folder.iterdir()):
             if path.suffix != _REASON:
                 key = path.name.rpartition("-")[0]
-                damages.append(Damage(key=key, where=path, why=_why(path, key)))
+                damages.append(Damage(key=key, where=path, why=_reason(path, key)))
     return damages
 
 
-def _why(damaged: Path, key: str) -> str:
+def _reason(damaged: Path, key: str) -> str:
     try:
         text = reason_of(damaged).read_text(encoding="utf-8", errors="replace")
     except OSError:  # the process was killed before it wrote the reason, or the disk was full

@@ -60,7 +60,7 @@ class Store:
         """Files that this process has quarantined."""
         self.examined: dict[str, tuple[tuple[int, ...] | None, str]] = {}
         """Records that were checked: inode, mtime and size of their file, and their status."""
-        self._sound: set[str] = set()
+        self._intact: set[str] = set()
         self._jobs, self._records = os.fspath(self.root / "jobs"), os.fspath(self.root / "records")
         store_format.check_format(self.root)
 
@@ -85,14 +85,14 @@ class Store:
         Raises `StoreError` if it is missing, or if it was damaged and is now quarantined.
         """
         path = self.path(key)
-        if key not in self._sound:
+        if key not in self._intact:
             if not path.exists():
                 raise _missing(key, path)
             with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
                 why = checksums.examine(path, key)
             if why:
                 raise self._damaged(key, path, why)
-            self._sound.add(key)
+            self._intact.add(key)
         return path
 
     def meta(self, key: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Store:
                 staged = self._staged(key)
                 atomic_files.move(path, staged)
                 atomic_files.remove(staged)
-        self._sound.discard(key)
+        self._intact.discard(key)
 
     # --- records -------------------------------------------------------------------------------------------------
 

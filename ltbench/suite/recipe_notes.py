@@ -54,7 +54,7 @@ def _average(recipe: Recipe, lengths: list[_Length]) -> Iterator[str]:
     ema = recipe.ema
     if ema is None or not recipe.ema_warmup:
         return
-    if short := _those(lengths, lambda length: ema_limit(length.steps) <= ema):
+    if short := _matching(lengths, lambda length: ema_limit(length.steps) <= ema):
         limit = ema_limit(max(length.steps for length in short))
         yield (
             f"{_setting('ema', ema)} is not reached in {_range(short)}: the decay rises as 1 - step^(-2/3), to "
@@ -67,27 +67,27 @@ def _schedule(recipe: Recipe, lengths: list[_Length]) -> Iterator[str]:
         return round(recipe.warmup * length.steps)
 
     warmup = _setting("warmup", recipe.warmup)
-    if recipe.warmup and (short := _those(lengths, lambda length: warm(length) < 2)):
+    if recipe.warmup and (short := _matching(lengths, lambda length: warm(length) < 2)):
         yield f"{warmup} is less than two steps in a training of {_range(short)}: the learning rate does not rise"
-    if whole := _those(lengths, lambda length: 2 <= warm(length) >= length.steps):
+    if whole := _matching(lengths, lambda length: 2 <= warm(length) >= length.steps):
         yield f"{warmup} takes all of a training of {_range(whole)}: schedule '{recipe.schedule}' has no effect"
     if recipe.milestones and recipe.decay == 1:
         yield "decay = 1 does not change the learning rate at milestones"
     for milestone in dict.fromkeys(recipe.milestones):
         name = f"milestone {milestone:g}"
-        if early := _those(lengths, lambda length, m=milestone: round(m * length.steps) < warm(length)):  # type: ignore[misc]
+        if early := _matching(lengths, lambda length, m=milestone: round(m * length.steps) < warm(length)):  # type: ignore[misc]
             yield f"{name} has no effect in {_range(early)}: it is inside the warm-up, which takes {recipe.warmup:g}"
-        if late := _those(lengths, lambda length, m=milestone: round(m * length.steps) >= length.steps):  # type: ignore[misc]
+        if late := _matching(lengths, lambda length, m=milestone: round(m * length.steps) >= length.steps):  # type: ignore[misc]
             yield f"{name} has no effect in {_range(late)}: it is after the last step"
 
 
 def _batches(recipe: Recipe, lengths: list[_Length]) -> Iterator[str]:
-    if few := _those(lengths, lambda length: length.images < recipe.batch_size):
+    if few := _matching(lengths, lambda length: length.images < recipe.batch_size):
         most = max(length.images for length in few)
         yield f"{_setting('batch_size', recipe.batch_size)} exceeds the training subset: a batch has at most {most} images"
 
 
-def _those(lengths: list[_Length], hold: Callable[[_Length], bool]) -> list[_Length]:
+def _matching(lengths: list[_Length], hold: Callable[[_Length], bool]) -> list[_Length]:
     return [length for length in lengths if hold(length)]
 
 

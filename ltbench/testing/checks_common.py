@@ -248,10 +248,10 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
         (on.technique, True),
         *((context, False) for context in contexts[1:]),
     ]:
-        plain = on.result(_large(large), technique=context)
+        plain = on.result(_inputs(large), technique=context)
         for other in variations(context, parameter):
             value = getattr(other, parameter)
-            if value in same and difference(plain, on.result(_large(large), technique=other)):
+            if value in same and difference(plain, on.result(_inputs(large), technique=other)):
                 same.remove(value)
         if not same:
             return
@@ -269,7 +269,7 @@ def uses_every_parameter(on: Subject, parameter: str) -> None:
     )
 
 
-def _large(large: bool) -> Inputs:
+def _inputs(large: bool) -> Inputs:
     """Return the usual inputs, or larger ones that reach further limits."""
     return Inputs(counts=[5000, 2000, 800, 300, 100, 50], size=20.0, pixels=32) if large else Inputs()
 

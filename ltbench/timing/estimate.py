@@ -77,7 +77,7 @@ class Prediction:
         """
         self.shaped, self._store, self._executor = shaped, store, executor
         self._past = Speeds() if past is None else past
-        self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
+        self._this_run, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._took: defaultdict[str, float] = defaultdict(float)
         self._new: dict[Shape, SpeedSample] = {}
@@ -131,16 +131,16 @@ class Prediction:
     def _best_rate(self, shape: Shape) -> tuple[float, Basis] | None:
         correction = self._correction(shape.kind)
         for wide in shape.wider():
-            if (rate := self._here.rate(wide)) is not None:
+            if (rate := self._this_run.rate(wide)) is not None:
                 return rate, "run"
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
         # The first jobs of this run overestimate, but less than rates scaled from another model or size.
         if (rate := self._cold.nearest_rate(shape)) is not None:
             return rate, "cold"
-        if (macs := self._here.macs(shape) or self._past.macs(shape)) is not None:
+        if (macs := self._this_run.macs(shape) or self._past.macs(shape)) is not None:
             for wide in shape.by_multiply_adds():
-                for some, factor in ((self._here, 1.0), (self._past, correction)):
+                for some, factor in ((self._this_run, 1.0), (self._past, correction)):
                     if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
                         return rate * factor, "multiply-adds"
         return self._from_fits(shape)
@@ -176,7 +176,7 @@ class Prediction:
         if expected is not None:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
-        macs = None if job.kind != "fit" else self._here.macs(shape) or self._cost(job).get("macs")
+        macs = None if job.kind != "fit" else self._this_run.macs(shape) or self._cost(job).get("macs")
         self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0))
 
     def learn_start(self, seconds: float) -> None:
@@ -192,7 +192,7 @@ class Prediction:
             speed_log.append(_folder(self._store), samples)
 
     def _note(self, sample: SpeedSample) -> None:
-        self._here.add(sample)
+        self._this_run.add(sample)
         self._rates.clear()
         if before := self._new.get(sample.shape):
             sample = msgspec.structs.replace(

@@ -79,8 +79,8 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
         differs |= {"file": digest(canonical(_differences(msgspec.to_builtins(base), msgspec.to_builtins(own))))}
     shown = base
     if differs and (asked != base or base.title == own.title):
-        shown = _described(asked, base, differs)
-    folder = leaderboards / LOCAL / _checked(_derived(base.name, differs) if name is None else name)
+        shown = _with_texts(asked, base, differs)
+    folder = leaderboards / LOCAL / _checked(_page_name(base.name, differs) if name is None else name)
     # The suite of a third-party plugin is copied, too, because no record names the plugin of the suite.
     carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(
@@ -146,26 +146,26 @@ def _differences(asked: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, 
     return {key: value for key, value in asked.items() if value != own[key]}
 
 
-def _derived(suite: str, differs: Mapping[str, Any]) -> str:
+def _page_name(suite: str, differs: Mapping[str, Any]) -> str:
     """Return the name of a page: the suite's, plus the differences and a digest of them."""
     if not differs:
         return suite
-    words = "-".join(short for short, _ in _said(differs))
+    words = "-".join(short for short, _ in _difference_texts(differs))
     readable = re.sub(r"[^a-z0-9_]+", "-", words.lower().replace(".", "_"))[:_READABLE].strip("-_")
     return "-".join(filter(None, (suite, readable, digest(canonical(differs), 6))))
 
 
-def _described(asked: Suite, base: Suite, differs: Mapping[str, Any]) -> Suite:
+def _with_texts(asked: Suite, base: Suite, differs: Mapping[str, Any]) -> Suite:
     """Return the suite with title and texts that describe what is run."""
     from ltbench.suite.suite import changed
 
     same_images = {"datasets", "profiles"}.isdisjoint(differs)
-    details = [text for _, text in _said(differs)]
+    details = [text for _, text in _difference_texts(differs)]
     title = base.title
     if not same_images or "techniques" in differs:
         title = f"{_techniques(differs.get('techniques', asked.techniques))} on {', '.join(asked.datasets)}"
         details = [text for key, value in differs.items() if key not in {"techniques", "datasets"}
-                   for _, text in _said({key: value})]  # fmt: skip
+                   for _, text in _difference_texts({key: value})]  # fmt: skip
     title = f"{title} ({', '.join(details)})" if details else title
     if asked == base:
         # An edited copy of an installed suite has its own texts.
@@ -189,7 +189,7 @@ def _techniques(labels: object) -> str:
     return ", ".join(named) if len(named) <= _LISTED else f"{len(named)} techniques"
 
 
-def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each difference as a short text for the name and a longer one for the title."""
     for key, value in differs.items():
         many = [written(one) for one in value] if isinstance(value, (list, tuple)) else [written(value)]
