@@ -57,7 +57,7 @@ class SuiteFolder(msgspec.Struct, frozen=True):
 
     def judged_claims(self) -> list[Verdict]:
         """Return the verdicts on the claims of the suite, as on its page."""
-        return judge(self.facts.claims, self.facts.reported, group_records(self.records), self.boards)
+        return judge(self.facts.claims, self.facts.reported, group_records(self.records))
 
 
 def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = False) -> RecordsFile:

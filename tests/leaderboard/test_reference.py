@@ -79,7 +79,7 @@ def test_a_table_without_its_reference_has_no_differences_and_names_it() -> None
 def test_page_readme_terminal_and_csv_name_the_reference() -> None:
     made = records()
     text = page(FACTS, made, boards(made)).replace("\u00a0", " ")
-    assert "**Δ** is the difference to mixup, run by run" in text
+    assert "**Δ** is the difference to mixup with its interval" in text
     assert "Δ mixup |" in text
     assert "Tests against mixup and against the best row" in text
     assert "difference to the baseline, run" not in text
@@ -87,7 +87,7 @@ def test_page_readme_terminal_and_csv_name_the_reference() -> None:
     assert "Δ is the difference to mixup, `*`" in block
     assert "Δ mixup" in block
     shown = leaderboard_text(FACTS, made, boards(made), 120, most=1)
-    assert "Δ to mixup, *" in shown
+    assert "Δ to mixup with its" in shown
     # Besides the best row, a short table shows the reference.
     assert [line.split()[1] for line in shown.splitlines() if line.startswith(("1 ", "2 "))].count("mixup") == 6
     rows = list(csv.DictReader(io.StringIO(table_csv(boards(made)))))

@@ -44,17 +44,20 @@ def test_effects_leave_out_differences_between_unlike_machines() -> None:
 
 
 def test_page_and_terminal_say_it() -> None:
-    records = runs(elsewhere=(1,))
+    records = runs(elsewhere=(0, 1, 2, 3))
     found, facts = boards(records), SuiteFacts(name="s")
     text = leaderboard_text(facts, records, found, 100)
     assert "mixup: not paired, as it was run on another type of machine" in " ".join(text.split())
     assert "are left out of\nthe effects below" in page(facts, records, found)
+    some = runs(elsewhere=(1,))
+    text = leaderboard_text(facts, some, boards(some), 100)
+    assert "mixup: paired only in the runs on one type of machine: processor model" in " ".join(text.split())
     assert "other types of machines" not in page(facts, runs(), boards(runs()))
 
 
 def test_a_comparison_says_it_and_takes_welchs_test() -> None:
     paired = compare_combinations(runs(), "baseline", "mixup", "top1").lines[0]
-    found = compare_combinations(runs(elsewhere=(0,)), "baseline", "mixup", "top1")
+    found = compare_combinations(runs(elsewhere=(0, 1, 2, 3)), "baseline", "mixup", "top1")
     (line,) = found.lines
     assert (paired.paired, line.paired) == (True, False)
     assert line.difference.mean == pytest.approx(0.03)

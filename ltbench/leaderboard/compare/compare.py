@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
 from ltbench.columns import BALANCED, TOP1
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
+from ltbench.leaderboard.compare.lines import Line, Matched, cells_of, line_of_table, matched_lines
 from ltbench.leaderboard.statistics.record_groups import (
-    Pair,
     RecordGroup,
     distinguishing_names,
     group_records,
     images_of,
 )
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate, holm, welch, zero_p
-from ltbench.records.agreement import Number, agreement, same_results
-from ltbench.records.machines import unlike_machines
+from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.records.agreement import Number, agreement
 from ltbench.records.record import Record, sort_key
 
 _JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
 """The plus between techniques, but not that of a list parameter."""
 BASELINE = "baseline"
-
-
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One run on both sides."""
-
-    subset_seed: int
-    seed: int
-    ids: tuple[str, str]
-    scores: tuple[float | None, float | None]
-    same: bool
-    """Whether all numbers are bit-identical; only for one combination on both sides."""
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison: a combination, or a pair of them, at one imbalance factor."""
-
-    where: str
-    """Name of its board, if there are several."""
-    factor: float | None
-    """None for the mean over the factors of both sides."""
-    techniques: tuple[str, str]
-    first: Estimate | None
-    second: Estimate | None
-    difference: Estimate | None
-    """Second minus first, over the runs of both sides."""
-    p: float | None
-    """P-value of a t test, Holm-corrected over all lines; None with fewer than two runs."""
-    paired: bool
-    """Whether both sides of every run are of one type of machine: then the test is paired, else it is Welch's."""
-    cells: list[Cell]
-    only: tuple[int, int]
-    """Runs of only one side."""
+_LINES = "the number of lines"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +33,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, str]
     metric: str
     lines: list[Line]
+    family: str
+    """What p-values and intervals are corrected for."""
     only: tuple[list[str], list[str]]
     """Cells of only one side, in words."""
     other_spec: list[str]
@@ -103,22 +71,21 @@ def compare_combinations(records: Iterable[Record], first: str, second: str, met
     if sides[0] == sides[1]:
         raise UsageError(f"'{names[0]}' is compared with itself", fix="give two combinations")
     _check_metric(metric, (record for group in groups for record in group.records))
-    lines: list[_Line] = []
+    lines: list[Line] = []
     used: tuple[list[Record], list[Record]] = ([], [])
     for group, where in zip(groups, distinguishing_names(groups), strict=True):
-        pooled: list[_Line] = []
-        for factor in group.factors:
-            found = tuple({r.seeds: r for r in group.ok_records(side, factor)} for side in sides)
-            if found[0] or found[1]:
-                pooled.append(_Line(where, factor, names, found[0], found[1]))
+        scores = ScoreArray.of(group.records, metric)
+        for factor in scores.places:
+            found = [{} if factor is None else {r.seeds: r for r in group.ok_records(side, factor)} for side in sides]
+            line = line_of_table(scores, factor, names, sides)
+            if line.first is not None or line.second is not None or found[0] or found[1]:
+                cells = cells_of(found[0], found[1], metric)
+                lines.append(msgspec.structs.replace(line, where=where, cells=cells))
                 used[0].extend(found[0].values())
                 used[1].extend(found[1].values())
-        lines += pooled
-        if len(pooled) > 1:
-            lines.append(_Line(where, None, names, {}, {}, pooled))
     return Comparison(
-        names=names, metric=metric, lines=_finish(lines, metric), only=([], []), other_spec=[],
-        machines=why_different.machines(*used), plugins=[],
+        names=names, metric=metric, lines=lines, family="all pairs of rows of the same table", only=([], []),
+        other_spec=[], machines=why_different.machines(*used), plugins=[],
     )  # fmt: skip
 
 
@@ -147,9 +114,9 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
         if match is not None:
             pairs.append((record, match))
     matched = ({a.id for a, _ in pairs}, {b.id for _, b in pairs})
-    groups: dict[tuple[object, ...], _Line] = {}
+    groups: dict[tuple[object, ...], Matched] = {}
     for a, b in pairs:
-        line = groups.setdefault(_line_key(a), _Line("", a.setting.imbalance_factor, (a.label, b.label), {}, {}))
+        line = groups.setdefault(_line_key(a), Matched("", a.setting.imbalance_factor, (a.label, b.label), {}, {}))
         line.first[a.seeds], line.second[a.seeds] = a, b
     for where, line in zip(_places([next(iter(line.first.values())) for line in groups.values()]), groups.values(),
                            strict=True):  # fmt: skip
@@ -161,7 +128,8 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
     return Comparison(
         names=names,
         metric=metric,
-        lines=_finish(list(groups.values()), metric),
+        family=_LINES,
+        lines=matched_lines(list(groups.values()), metric),
         only=(only[0], only[1]),
         other_spec=[
             *sorted({difference for a, b in pairs if a.id != b.id for difference in why_different.specs(a, b)}),
@@ -184,91 +152,15 @@ def compare_sets(first: Sequence[Record], second: Sequence[Record], names: tuple
 def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
     """Compare any two cells."""
     _check_metric(metric, (first, second))
-    line = _Line(
+    line = Matched(
         "", first.setting.imbalance_factor, (first.label, second.label), {first.seeds: first}, {first.seeds: second}
     )
     return Comparison(
         names=(f"{first.id} {first.label}", f"{second.id} {second.label}"), metric=metric,
-        lines=_finish([line], metric), only=([], []), other_spec=why_different.specs(first, second),
+        lines=matched_lines([line], metric), family=_LINES, only=([], []), other_spec=why_different.specs(first, second),
         machines=why_different.machines([first], [second]), plugins=why_different.plugins([(first, second)]),
         metrics=agreement(first, second).metrics,
     )  # fmt: skip
-
-
-@dataclass
-class _Line:
-    """A line under construction: records of each side by run, or the parts of a mean over factors."""
-
-    where: str
-    factor: float | None
-    techniques: tuple[str, str]
-    first: dict[Pair, Record]
-    second: dict[Pair, Record]
-    parts: Sequence[_Line] = ()
-
-    def values(self, metric: str) -> tuple[dict[Pair, float], dict[Pair, float]]:
-        if self.parts:
-            found = [part.values(metric) for part in self.parts]
-            return _means([one for one, _ in found]), _means([two for _, two in found])
-        return _scores(self.first, metric), _scores(self.second, metric)
-
-    @property
-    def paired(self) -> bool:
-        """Whether no run has two types of machines."""
-        shared = self.first.keys() & self.second.keys()
-        alike = not any(unlike_machines(self.first[run].environment, self.second[run].environment) for run in shared)
-        return alike and all(part.paired for part in self.parts)
-
-    def cells(self, metric: str) -> list[Cell]:
-        shared = sorted(self.first.keys() & self.second.keys())
-        return [
-            Cell(
-                subset_seed=run[0], seed=run[1], ids=(self.first[run].id, self.second[run].id),
-                scores=(self.first[run].score(metric), self.second[run].score(metric)),
-                same=_same(self.first[run], self.second[run]),
-            )
-            for run in shared
-        ]  # fmt: skip
-
-
-def _finish(lines: Sequence[_Line], metric: str) -> list[Line]:
-    values = [line.values(metric) for line in lines]
-    # Sorted by run, so that sums round the same way whatever the order of the records.
-    gaps = [
-        np.array([second[run] - first[run] for run in sorted(first.keys() & second.keys())]) for first, second in values
-    ]
-    unpaired = [None if line.paired else _welch(*sides) for line, sides in zip(lines, values, strict=True)]
-    p = [zero_p(gap[None])[0] if test is None else test[1] for gap, test in zip(gaps, unpaired, strict=True)]
-    corrected = holm(np.array(p, dtype=np.float64))
-    return [
-        Line(
-            where=line.where, factor=line.factor, techniques=line.techniques,
-            first=estimate(first.values()), second=estimate(second.values()),
-            difference=estimate(gap) if test is None else test[0], paired=test is None,
-            p=float(p) if np.isfinite(p) else None, cells=line.cells(metric),
-            only=(len(first.keys() - second.keys()), len(second.keys() - first.keys())),
-        )
-        for line, (first, second), gap, test, p in zip(lines, values, gaps, unpaired, corrected, strict=True)
-    ]  # fmt: skip
-
-
-def _welch(first: Mapping[Pair, float], second: Mapping[Pair, float]) -> tuple[Estimate | None, float]:
-    """Return the difference of two sides, second minus first, over the runs of both, and the p-value of Welch's test."""
-    shared = sorted(first.keys() & second.keys())
-    return welch(np.array([second[run] for run in shared]), np.array([first[run] for run in shared]))
-
-
-def _scores(records: Mapping[Pair, Record], metric: str) -> dict[Pair, float]:
-    return {run: score for run, record in records.items() if (score := record.score(metric)) is not None}
-
-
-def _means(parts: Sequence[Mapping[Pair, float]]) -> dict[Pair, float]:
-    whole = set.intersection(*(set(part) for part in parts))
-    return {run: sum(part[run] for part in parts) / len(parts) for run in whole}
-
-
-def _same(first: Record, second: Record) -> bool:
-    return first.id == second.id and same_results(first, second)
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltbench.leaderboard.compare.compare import Comparison, Line
+from ltbench.leaderboard.compare.compare import Comparison
+from ltbench.leaderboard.compare.lines import Line
 from ltbench.leaderboard.page.terminal import printed
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, Estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, signed
@@ -103,7 +104,7 @@ def _verdict(line: Line) -> str:
     if _same(line):
         return "the same"
     if line.p is None:
-        return "one run: no test"
+        return "no spread: no test" if line.difference.sd == 0 else "one run: no test"
     higher = "B is higher" if line.difference.mean > 0 else "B is lower"
     said = higher if line.p < LEVEL else "not significant"
     return said if line.paired else f"{said}, not paired"
@@ -118,8 +119,8 @@ def _footer(comparison: Comparison, shown: Sequence[Line]) -> Iterator[str]:
         yield f"Cells on both sides: {len(cells)}, {same} of them bit-identical."
     if shown:
         yield (
-            f"{comparison.metric} times 100, mean ± 95 % interval over the n runs of a side; B − A over the runs of both; "
-            "p of the paired t test, or of Welch's where types of machines differ (not paired), Holm-corrected over all lines."
+            f"{comparison.metric} times 100, mean ± 95 % interval over n runs; B − A with its simultaneous 95 % interval; p and "
+            f"interval of B − A are corrected for {comparison.family}. Runs on other types of machines are not paired (Welch)."
         )
     for mark, alone in zip("AB", comparison.only, strict=True):
         yield from _listed(f"only in {mark}", alone)

@@ -29,7 +29,8 @@ from ltbench.leaderboard.tables.table import Board, Table
 _ADDS = """\
 Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
 combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
-it is significant (paired t test, Holm over this column). *alone* is the difference to the baseline."""
+it is significant. The intervals of a column hold together; the variance between seeds is pooled over techniques.
+*alone* is the difference to the baseline."""
 _MACHINES = """\
 Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
 the effects below, and are part of the rest of the variance."""
@@ -136,34 +137,22 @@ def more_runs(table: Table) -> list[str]:
     if len(ranked) < 2 or ranked[1].rank != 1:
         return []
     gap = ranked[1].to_best
-    if gap is not None and gap.n > 1 and gap.sd is None:
-        return []  # of two types of machines, so not paired, and a number of pairs would say nothing
-    if gap is None or gap.sd is None:
-        return [
-            "With one pair of seeds no difference can be tested, nor the number of runs estimated that a test needs.",
-            "",
-        ]
-    if abs(gap.mean) <= CONSTANT or gap.sd <= CONSTANT:
-        return [
-            "The difference of the first two rows is the same in every run, so the number of runs that a test needs cannot be estimated.",
-            "",
-        ]
-    size = abs(gap.mean) / gap.sd
-    also = ""
-    if table.pairs > 1:
-        within = _count(runs_needed(size, table.level), gap.n)
-        also = f", {within} in the tests of this table, which are corrected for {table.pairs:,} pairs of rows"
-    known = f" {gap.n} pairs give only the order of magnitude." if gap.n < 10 else ""
-    gap_text = f"{percent(abs(gap.mean))}{half_text(gap)}"
-    return [
-        " ".join(
-            [
-                f"The first two rows differ by {gap_text}. If this effect and its SD of {percent(gap.sd)} are real,",
-                f"{_count(runs_needed(size), gap.n)} seed pairs give 80 % power in a paired test of the two{also}.{known}",
-            ]
-        ),
-        "",
-    ]
+    if gap is None:
+        return []
+    if gap.n < 2 and gap.sd is None:
+        return ["With one pair of seeds no difference can be tested.", ""]
+    if gap.sd is not None and gap.sd <= CONSTANT:
+        return ["The difference of the first two rows is the same in every run.", ""]
+    if gap.sd is None or gap.df is None or table.level is None or abs(gap.mean) <= CONSTANT:
+        return []
+    size, have = abs(gap.mean) / gap.sd, gap.n
+    more = _count(runs_needed(size, table.level, gap.df / max(1, have - 1)), have)
+    known = f" {have} pairs give only the order of magnitude." if have < 10 else ""
+    text = (
+        f"The first two rows differ by {percent(abs(gap.mean))}{half_text(gap)}. If this difference and its SD of "
+        f"{percent(gap.sd)} are real, {more} pairs of seeds make it significant in 80 % of all repetitions.{known}"
+    )
+    return [text, ""]
 
 
 def _count(runs: int | None, have: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.suite.published import Claim, Combination, Reported, SettingFilter
 
 WITHIN, SMALLER, LARGER, OPPOSITE, NO_SIZE = "within the interval", "smaller", "larger", "opposite", "no size"
@@ -26,10 +26,10 @@ def size_of(measured: Estimate | None, published: float | None) -> tuple[str, st
         return NO_SIZE, NOT_PRINTED
     if measured is None:
         return NO_SIZE, "not measured"
-    if measured.half is None or measured.half <= CONSTANT:
-        return NO_SIZE, f"{'one seed' if measured.half is None else 'the same in every run'}: no interval"
+    if measured.interval is None:
+        return NO_SIZE, f"{'one seed' if measured.n < 2 else 'the same in every run'}: no interval"
     sign = -1.0 if published < 0 else 1.0
-    low, high = sorted((sign * (measured.mean - measured.half), sign * (measured.mean + measured.half)))
+    low, high = sorted(sign * end for end in measured.interval)
     if low <= abs(published) <= high:
         return WITHIN, ""
     return OPPOSITE if high < 0 else LARGER if low > abs(published) else SMALLER, ""

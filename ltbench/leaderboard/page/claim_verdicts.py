@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
-from ltbench.leaderboard.statistics.pairing import gaps_to, machines_of
+from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate, estimates, pooled
-from ltbench.leaderboard.statistics.verdicts import Machines, verdicts
-from ltbench.leaderboard.tables.table import Board, Table
+from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.records.comparability import BoardKey
 from ltbench.suite.published import ALL, Claim, Reported
-
-if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN = "holds", "does not hold", "undecided", "not tested", "not measured"
 DIRECTIONS: Final = (HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN)
 _STEPS = "the recipe counts steps, and the claim is about epochs"
-_UNCORRECTED = "not significant in the table, where the test is corrected"
-_FOLLOWS = "significant in the table, as it follows from differences to other rows"
-_OTHERWISE = {HOLDS: (False, _UNCORRECTED), FAILS: (False, _UNCORRECTED), OPEN: (True, _FOLLOWS)}
-"""Direction -> what a table finds that says otherwise, and how that is written."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +76,10 @@ def judge(
     claims: Iterable[Claim],
     reported: Sequence[Reported],
     groups: Sequence[RecordGroup],
-    boards: Iterable[Board] = (),
 ) -> list[Verdict]:
     """Return the verdict on each claim at each of its factors and in each matching group.
 
-    boards: those of the page, so that a verdict can say where the tests of a table find otherwise.
+    Differences are those of the tables: all rows of a group are compared at once, by the score that a claim is about.
     """
     cases = [case for claim in claims for case in _cases(claim, groups)]
     printed: dict[tuple[object, ...], float] = {}
@@ -96,7 +87,7 @@ def judge(
         size = published_size(case.claim, reported, case.factors, case.group)
         if size is not None:
             printed.setdefault(case.key, size * case.orientation)
-    by_key = {board.key: board for board in boards}
+    arrays: dict[tuple[BoardKey, str], ScoreArray] = {}
     seen = set[tuple[object, ...]]()
     judged = []
     for case in cases:
@@ -104,8 +95,7 @@ def judge(
         if size is None and case.key in printed:
             # What another claim prints about the same comparison.
             size = printed[case.key] * case.orientation
-        table = None if case.group is None else _table(by_key.get(case.group.key), case.factors)
-        judged.append(_verdict(case, size, table, repeated=case.key in seen))
+        judged.append(_verdict(case, size, arrays, repeated=case.key in seen))
         seen.add(case.key)
     return judged
 
@@ -128,18 +118,18 @@ def _is_about(claim: Claim, group: RecordGroup, factors: Sequence[float]) -> boo
     return any(group.ok_records(side, factor) for factor in factors for side in sides)
 
 
-def _verdict(case: _Case, published: float | None, table: Table | None, *, repeated: bool) -> Verdict:
+def _verdict(
+    case: _Case, published: float | None, arrays: dict[tuple[BoardKey, str], ScoreArray], *, repeated: bool
+) -> Verdict:
     claim, group = case.claim, case.group
-    measured, direction, remark = (
-        (None, UNKNOWN, "")
-        if group is None
-        else _measured(claim, group, case.factors, "baseline" if table is None else table.reference)
-    )
-    if claim.needs_epochs and group is not None and "steps" in group.recipe:
-        direction, remark = NOT_TESTED, _STEPS
-    elif claim.within is None and direction in _OTHERWISE and _in_table(claim, table) is not None:
-        expected, words = _OTHERWISE[direction]
-        remark = "; ".join(filter(None, (remark, words if _in_table(claim, table) is expected else "")))
+    measured, direction, remark = (None, UNKNOWN, "")
+    if group is not None:
+        key = group.key, claim.metric
+        if key not in arrays:
+            arrays[key] = ScoreArray.of(group.records, claim.metric)
+        measured, direction, remark = _measured(claim, arrays[key], case.factors)
+        if claim.needs_epochs and "steps" in group.recipe:
+            direction, remark = NOT_TESTED, _STEPS
     size, why = (NO_SIZE, direction) if direction in (NOT_TESTED, UNKNOWN) else size_of(measured, published)
     return Verdict(
         claim=claim, where=case.where, factor=case.factors[0] if len(case.factors) == 1 else None,
@@ -148,90 +138,53 @@ def _verdict(case: _Case, published: float | None, table: Table | None, *, repea
     )  # fmt: skip
 
 
-def _measured(
-    claim: Claim, group: RecordGroup, factors: Sequence[float], reference: str
-) -> tuple[Estimate | None, str, str]:
+def _measured(claim: Claim, scores: ScoreArray, factors: tuple[float, ...]) -> tuple[Estimate | None, str, str]:
     """Return the measured difference, the direction, and a remark on it."""
-    if isinstance(claim.worse, str):
-        return _against_all(claim, group, factors, reference)
-    values, machines = _matrix([claim.better, claim.worse], claim.metric, group, factors)
-    measured = gaps_to(values, 1, machines)[0]
-    if measured is None:
+    if not set(factors) <= set(scores.factors):
         return None, UNKNOWN, ""
-    if measured.half is None:
-        return measured, OPEN, "one seed"
-    unlike = "not paired: other types of machines" if machines.differ(np.array([0]), np.array([1]))[0] else ""
-    low, high = measured.mean - measured.half, measured.mean + measured.half
+    better, found = scores.row_of(claim.better), scores.compared(factors)
+    if isinstance(claim.worse, str):
+        return _against_all(claim, scores, found, better)
+    worse = scores.row_of(claim.worse)
+    measured = None if better is None else found.difference(better, worse)
+    if better is None or worse is None or measured is None:
+        return None, UNKNOWN, ""
+    if measured.interval is None:
+        # Without spread an interval would mean nothing.
+        return measured, OPEN, "one seed" if measured.n < 2 else "the same in every run"
+    unlike = "not paired: other types of machines" if found.variances.welch[better, worse] else ""
+    low, high = measured.interval
     if claim.within is not None:
         is_none = -claim.within <= low and high <= claim.within
         return measured, HOLDS if is_none else FAILS if low > claim.within or high < -claim.within else OPEN, unlike
-    if measured.half <= CONSTANT:
-        # Without spread the interval means nothing, as for the ranks of a table.
-        return measured, OPEN, "the same in every run"
     low, high = (low, high) if claim.sign == "+" else (-high, -low)
     return measured, HOLDS if low > 0 else FAILS if high < 0 else OPEN, unlike
 
 
-def _matrix(
-    sides: Sequence[Iterable[str]], metric: str, group: RecordGroup, factors: Sequence[float]
-) -> tuple[Floats, Machines]:
-    """Return the scores of combinations, float [sides, runs], as means over factors, and where they were run."""
-    runs = sorted({record.seeds for record in group.records})
-    scores = [[group.scores(side, factor, metric) for side in sides] for factor in factors]
-    parts = [np.array([[row.get(run, np.nan) for run in runs] for row in rows]) for rows in scores]
-    records = [[record for factor in factors for record in group.ok_records(side, factor)] for side in sides]
-    return pooled(parts), machines_of(records)[0]
-
-
 def _against_all(
-    claim: Claim, group: RecordGroup, factors: Sequence[float], reference: str
+    claim: Claim, scores: ScoreArray, found: Comparisons, mine: int | None
 ) -> tuple[Estimate | None, str, str]:
-    """Judge whether a combination is the best of all, by the tests of a table with this reference."""
-    labels = {frozenset(label for _, label in record.techniques): record.label for record in group.records}
-    sides, names = list(labels), list(labels.values())
-    values, machines = _matrix(sides, claim.metric, group, factors)
-    base = names.index(reference) if reference in names else None
-    tests = verdicts(-values if claim.sign == "-" else values, base, machines)
-    mine = sides.index(frozenset(claim.better)) if frozenset(claim.better) in labels else None
-    others = [row for row, place in enumerate(tests.places) if place is not None and row != mine]
-    if mine is None or tests.places[mine] is None or not others:
+    """Judge whether a combination is the best of all."""
+    others = [row for row in np.flatnonzero(np.isfinite(found.means)).tolist() if row != mine]
+    if mine is None or not np.isfinite(found.means[mine]) or not others:
         return None, UNKNOWN, ""
-    means = [math.nan if one is None else one.mean for one in estimates(values)]
-    best = (min if claim.sign == "-" else max)(others, key=lambda row: means[row])
-    measured = gaps_to(values, best, machines)[mine]
+    sign = -1 if claim.sign == "-" else 1
+    beaten = np.asarray(((found.low if sign > 0 else -found.high) > 0).any(axis=0))
+    best = max(others, key=lambda row: sign * found.means[row])
+    name = _label(scores, best)
+    measured = found.difference(mine, best)
     if measured is None:
-        return None, UNKNOWN, f"no run in common with {names[best]}"
-    rivals = sum(not tests.apart[row] for row in others)
-    if tests.apart[mine]:
-        return measured, FAILS, f"{names[best]} is better"
+        return None, UNKNOWN, f"no run in common with {name}"
+    rivals = sum(not beaten[row] for row in others)
+    if beaten[mine]:
+        return measured, FAILS, f"{name} is better"
     if not rivals:
-        return measured, HOLDS, f"the best other is {names[best]}"
-    ahead = f"{names[best]} is better, but not significantly"
+        return measured, HOLDS, f"the best other is {name}"
     alike = f"{rivals} of {len(others)} others may be the best" if len(others) > 1 else ""
-    return measured, OPEN, "one seed" if measured.half is None else alike if tests.best == mine else ahead
+    ahead = f"{name} is better, but not significantly"
+    first = sign * found.means[mine] >= sign * found.means[best]
+    return measured, OPEN, "one seed" if measured.n < 2 else alike if first else ahead
 
 
-def _table(board: Board | None, factors: Sequence[float]) -> Table | None:
-    """Return the table with the scores of these factors: of one, or of all."""
-    if board is None:
-        return None
-    tables = {table.factor: table for table in board.tables}
-    if len(factors) == 1:
-        return tables.get(factors[0])
-    return board.across if set(factors) == tables.keys() else None
-
-
-def _in_table(claim: Claim, table: Table | None) -> bool | None:
-    """Return whether the table finds the difference between both sides significant; None where it does not say."""
-    if table is None or claim.metric != table.ranking.name or isinstance(claim.worse, str):
-        return None
-    rows = {frozenset(label for _, label in row.techniques): row for row in table.rows}
-    pair = [rows.get(frozenset(side)) for side in (claim.better, claim.worse)]
-    for one, other in (pair, reversed(pair)):
-        if one is None or other is None:
-            return None
-        if one.label == table.reference and other.p is not None:
-            return other.separated
-        if one.rank is not None and one.is_best and other.p_best is not None and other.like_best:
-            return False
-    return None
+def _label(scores: ScoreArray, row: int) -> str:
+    return next((record.label for record in scores.records[row]), "")

@@ -9,10 +9,10 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
-from ltbench.columns import TOP1, Column
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.data_section import data_lines
+from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
@@ -21,7 +21,7 @@ from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.leaderboard.tables.cell_text import place_text, reference_text
+from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -39,33 +39,6 @@ from ltbench.technique import written
 
 LISTED = 20
 """Missing combinations, and lines of a log, that are written out."""
-
-
-_READING = """\
-<details><summary>How to read the tables</summary>
-
-- **{title}** is {metric} on the test set: mean ± half the width of its 95 % t interval over *n* runs. A run is a pair of
-  seeds, one for the long-tailed subset and one for the training; all rows of a table share subset, initial weights and
-  order of images run by run. The other scores are means over the same runs. Accuracies are in percent.
-- **Δ** is the difference to {reference}, run by run, with its 95 % interval; `*` marks a significant one.
-- **#** is the rank: one plus the number of rows that are significantly better. Few runs detect only large differences:
-  a shared rank (`=`) does not mean *equal*.
-- **best** marks with `≈` every row that may be the best: no row is significantly better.
-- All three come from one family of tests, paired t tests of all pairs of rows, corrected together (Holm, 5 %); those
-  against {reference} carry half of the weight. What follows from two differences counts as well.
-- *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.
-- **area** is the area under accuracy over the logarithm of the imbalance factor, by trapezoids, divided by the width:
-  a mean in which every doubling of the factor counts the same.
-- Folded below each table: **p** values, corrected, and **d**, the mean difference in standard deviations of the
-  differences (Cohen's d_z with Hedges' correction for few runs).
-{scores}
-- **Bold** is the best number of a column, n/a an undefined score, – a missing cell; nothing is imputed.
-- Protocol {protocols}. Numbers are *self-reported* until `ltbench verify` has examined their records and rerun some of
-  the cells: the line above names the version, the digest of the records and the number of cells that were rerun.
-
-</details>
-
-"""
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
@@ -101,8 +74,8 @@ def page(
     if not records:
         lines += ["No results yet.", ""]
     else:
-        lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *_reading(boards, columns)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns, boards)
+        lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *reading_lines(boards, columns)]
+    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
@@ -145,27 +118,6 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
     command.append(with_plugins(facts.command, records))
     where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
     return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
-
-
-def _reading(boards: Sequence[Board], columns: Iterable[Column]) -> list[str]:
-    protocols = ", ".join(f"`{p}`" for p in sorted({board.protocol for board in boards}))
-    reference = escape(reference_text(boards[0].tables[0].reference))
-    ranking = boards[0].ranking
-    metric = "accuracy" if ranking.name == TOP1 else ranking.words
-    text = _READING.format(
-        title=escape(ranking.column.title), metric=metric, scores="\n".join(_legend(columns, ranking.name)),
-        protocols=protocols, reference=reference,
-    )  # fmt: skip
-    return text.splitlines()
-
-
-def _legend(columns: Iterable[Column], ranking: str) -> Iterator[str]:
-    """Yield a line for each score of the tables, in the order in which the tables have them."""
-    declared = [column for column in columns if not column.per_class and column.name != ranking]
-    for place in ("main", "folded"):
-        for column in sorted((one for one in declared if one.shown == place), key=lambda one: one.order):
-            name = "" if column.full_title.lower() == column.title.lower() else f" ({escape(column.full_title)})"
-            yield f"- **{escape(column.title)}**{name}: {escape(column.full_description)}"
 
 
 def _board(

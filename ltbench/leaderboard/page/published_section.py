@@ -14,20 +14,17 @@ from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_g
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
-from ltbench.leaderboard.tables.table import Board
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.published import Claim, Combination, Reported
 
 _READING = """\
-Numbers are in percent, differences in percentage points, both with their 95 % t interval over *n* runs."""
+Numbers are in percent, differences in percentage points, both with 95 % intervals over *n* runs."""
 _JUDGED = """\
-A claim is judged twice by the difference between its two combinations, run by run. **Direction**: it *holds* where the
-whole interval is on the claimed side of zero, *does not hold* where the whole interval is on the other side, and is
-*undecided* otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the
-measured one is *smaller*, *larger* or *opposite* (the whole interval is on the other side of zero).
-A claim to be the best of all is tested against every other row, corrected for all pairs of rows, as the ranks of a
-table are. The others are judged one by one, without correction for their number; where the corrected tests of a table
-say otherwise, the verdict says so."""
+A claim is judged twice by the interval of the difference between its two combinations. **Direction**: it *holds* where
+the whole interval is on the claimed side of zero, *does not hold* where it is on the other side, and is *undecided*
+otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the measured one is
+*smaller*, *larger* or *opposite* (the whole interval is on the other side of zero). The intervals are those of the tables,
+simultaneous over all pairs of rows."""
 
 
 def published_lines(
@@ -35,16 +32,12 @@ def published_lines(
     claims: Sequence[Claim],
     groups: Sequence[RecordGroup],
     columns: Iterable[Column] = (),
-    boards: Iterable[Board] = (),
 ) -> list[str]:
-    """Return the section of a page on the numbers and claims of a report; empty if the suite has none.
-
-    boards: the tables of the page, which are to agree with the verdicts.
-    """
+    """Return the section of a page on the numbers and claims of a report; empty if the suite has none."""
     titles = {column.name: metric_text(column) for column in columns}
     if not reported and not claims:
         return []
-    judged = judge(claims, reported, groups, boards)
+    judged = judge(claims, reported, groups)
     lines = ["## Against the report", "", *_READING.splitlines(), ""]
     if judged:
         lines += [

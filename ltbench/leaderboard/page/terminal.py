@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
 from ltbench.leaderboard.page.verification_notes import VerificationNotes
-from ltbench.leaderboard.statistics.pairing import NOT_PAIRED
 from ltbench.leaderboard.statistics.record_groups import titles
+from ltbench.leaderboard.statistics.row_design import NOT_PAIRED, PARTLY
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import (
     FAILED,
@@ -108,9 +108,10 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
     yield from ("", grid)
-    unpaired = [row for row in (table.rows[i] for i in rows) if any(note.startswith(NOT_PAIRED) for note in row.notes)]
-    for row in unpaired[:_NOTES]:
-        yield Text(f"{row.label}: {next(note for note in row.notes if note.startswith(NOT_PAIRED))}", style="dim")
+    found = [(table.rows[i].label, note) for i in rows for note in table.rows[i].notes]
+    unpaired = [(label, note) for label, note in found if note.startswith((NOT_PAIRED, PARTLY))]
+    for label, note in unpaired[:_NOTES]:
+        yield Text(f"{label}: {note}", style="dim")
     if len(unpaired) > _NOTES:
         yield Text(f"and {len(unpaired) - _NOTES} more rows are not paired: the page names them", style="dim")
     if len(rows) < len(table.rows):
@@ -176,9 +177,8 @@ def _footer(
         yield ""
         reference = reference_text(boards[0].tables[0].reference)
         yield (
-            f"Accuracy in %, mean ± 95 % interval over the runs; Δ to {reference}, * where it is significant; # rank, one "
-            "plus the rows that are significantly better; ≈ no row is significantly better. The page explains the columns and has "
-            "the rest."
+            f"Accuracy in %, mean ± 95 % interval; Δ to {reference} with its simultaneous 95 % interval, * significant; "
+            "# the ranks that a row may have. The page explains the columns and has the rest."
         )
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")

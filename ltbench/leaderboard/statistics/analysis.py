@@ -42,7 +42,7 @@ def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
             effects=main_effects(scores),
             pairs=interactions(scores),
             variances=variances(scores),
-            several_machines=bool(scores.machines.unlike.any()),
+            several_machines=len(scores.design(None).environments) > 1,
         )
         for group in groups
         for scores in [ScoreArray.of(group.records, group.ranking.name)]

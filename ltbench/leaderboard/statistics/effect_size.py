@@ -26,15 +26,23 @@ def effect_size(difference: Estimate | None) -> float | None:
     three quarters; the factor J(n - 1) of Hedges (J. Educational Statistics 6, 1981) takes that away. A normal
     difference of size d_z has the sign of its mean in Phi(|d_z|) of all runs: 1 means five of six.
     """
-    if difference is None or difference.sd is None or difference.n < 3 or difference.sd <= CONSTANT:
+    if (
+        difference is None
+        or difference.sd is None
+        or difference.n < 3
+        or (difference.df or 2) < 2
+        or difference.sd <= CONSTANT
+    ):
         return None
-    df = difference.n - 1
+    df = difference.n - 1 if difference.df is None else difference.df
     correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) * math.sqrt(2 / df)
     return correction * difference.mean / difference.sd
 
 
-def power_of(effect: float, runs: int, level: float = LEVEL) -> float:
+def power_of(effect: float, runs: int, level: float = LEVEL, df_per_run: float = 1.0) -> float:
     """Return how often a two-sided paired t test finds an effect of `effect` standard deviations in `runs` runs.
+
+    df_per_run: degrees of freedom of the standard deviation for each run but the first, more than 1 if it is pooled.
 
     The distribution of t under the alternative is integrated over that of the sample's standard deviation.
     `scipy.stats.nct` is undefined for some of the levels that a correction over many rows leads to.
@@ -42,7 +50,7 @@ def power_of(effect: float, runs: int, level: float = LEVEL) -> float:
     import numpy as np
     from scipy import special
 
-    df = runs - 1
+    df = df_per_run * (runs - 1)
     quantile = special.stdtrit(df, 1 - level / 2)
     spread, weights = _spreads(df)
     shift = abs(effect) * math.sqrt(runs)
@@ -50,19 +58,20 @@ def power_of(effect: float, runs: int, level: float = LEVEL) -> float:
     return float(np.sum(weights * hits))
 
 
-def runs_needed(effect: float, level: float = LEVEL) -> int | None:
+def runs_needed(effect: float, level: float = LEVEL, df_per_run: float = 1.0) -> int | None:
     """Return the fewest runs in which a paired t test finds the effect with `POWER`; None above `MOST`."""
-    if power_of(effect, MOST, level) < POWER:
+    if power_of(effect, MOST, level, df_per_run) < POWER:
         return None
+    # One run has no degree of freedom.
     low, high = 1, MOST
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(effect, middle, level) >= POWER else (middle, high)
+        low, high = (low, middle) if power_of(effect, middle, level, df_per_run) >= POWER else (middle, high)
     return high
 
 
 @cache
-def _spreads(df: int) -> tuple[Floats, Floats]:
+def _spreads(df: float) -> tuple[Floats, Floats]:
     """Return sample standard deviations over the true one at Gauss-Legendre nodes of their quantiles, and weights."""
     import numpy as np
     from scipy import special

@@ -1,9 +1,11 @@
 """Main effects of techniques, averaged over all combinations of the others, and interactions of pairs.
 
 The unit of replication is the pair of seeds. The combinations of one pair of seeds share subset, initial weights and
-order of images, so they are not independent: their differences are averaged within the pair first, and the t
-interval is over pairs of seeds. Averaging a paired difference over all combinations of the other factors is the main
-effect of a factorial design (Box, Hunter and Hunter, Statistics for Experimenters, 2nd ed. 2005, ch. 5).
+order of images, and a technique may do better with some seeds than with others in all of them alike, so they are not
+independent: differences are averaged within the pair first, and the interval is over pairs of seeds. Averaging a paired
+difference over all combinations of the other factors is the main effect of a factorial design (Box, Hunter and Hunter,
+Statistics for Experimenters, 2nd ed. 2005, ch. 5). Its variance between seeds is pooled over effects that the design
+makes alike, as the mean square of technique x block is in an analysis of variance.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.leaderboard.statistics.comparisons import Comparisons
+from ltbench.leaderboard.statistics.effect_variances import EffectSeries, pooled_errors
 from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, estimates, holm, zero_p
+from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
+from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
     Rows = npt.NDArray[np.intp]
 
@@ -38,7 +45,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     mean: float
     low: float | None
     high: float | None
-    """Ends of the 95 % t interval over pairs of seeds, not corrected for the number of effects; None where n is 1."""
+    """Ends of the simultaneous 95 % interval of the effects of one kind and factor; None where n is 1."""
     n: int
     """Pairs of seeds."""
     contexts: int
@@ -46,7 +53,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     cells: int
     """Differences that it averages: n times contexts if none is missing."""
     p: float | None
-    """P-value of the t test against zero, Holm-corrected over the effects of its kind and factor; None if n is 1."""
+    """P-value of the t test against zero, corrected for the effects of its kind and factor (Bonferroni); None if n is 1."""
 
     @property
     def separated(self) -> bool:
@@ -107,32 +114,56 @@ def _at(
     scores: ScoreArray, factor: float | None, keys: Sequence[tuple[Picked, ...]], rows: Sequence[Rows]
 ) -> list[Effect | None]:
     """Return the effect of each of `keys`; None without a single difference on one type of machine."""
-    values = scores.at(factor)
-    means = np.full((len(keys), values.shape[1]), np.nan)
-    contexts, cells = [0] * len(keys), [0] * len(keys)
-    for i, mine in enumerate(rows):
-        signs = np.array(_SIGNS[mine.shape[1]])
-        gaps = (values[mine] * signs[None, :, None]).sum(axis=1)
-        gaps[~scores.paired(mine, factor)] = np.nan
-        known = np.isfinite(gaps)
-        counts = known.sum(axis=0)
-        there = counts > 0
-        means[i, there] = np.where(known, gaps, 0.0).sum(axis=0)[there] / counts[there]
-        contexts[i], cells[i] = int(known.any(axis=1).sum()), int(known.sum())
-    p = holm(zero_p(means))
-    return [
-        None
-        if estimate is None
-        else Effect(
-            techniques=tuple(label for _, label in key),
-            factor=factor,
-            mean=estimate.mean,
-            low=None if estimate.half is None else estimate.mean - estimate.half,
-            high=None if estimate.half is None else estimate.mean + estimate.half,
-            n=estimate.n,
-            contexts=contexts[i],
-            cells=cells[i],
-            p=float(p[i]) if np.isfinite(p[i]) else None,
-        )
-        for i, (key, estimate) in enumerate(zip(keys, estimates(means), strict=True))
+    values, compared = scores.at(factor), scores.compared(factor)
+    series = [
+        _series(compared, values, mine, tuple(stage for stage, _ in key)) for key, mine in zip(keys, rows, strict=True)
     ]
+    errors = pooled_errors(series, alone=compared.variances.form == "each pair")
+    tests = sum(one is not None for one in errors)
+    result: list[Effect | None] = []
+    for key, one, error in zip(keys, series, errors, strict=True):
+        if one is None:
+            result.append(None)
+            continue
+        half = p = None
+        if error is not None:
+            half = float(bonferroni_quantile(np.array(error.df), tests)) * error.size
+            p = float(bonferroni_p(np.array(one.mean / error.size), np.array(error.df), tests))
+        result.append(
+            Effect(
+                techniques=tuple(label for _, label in key), factor=factor, mean=one.mean,
+                low=None if half is None else one.mean - half, high=None if half is None else one.mean + half,
+                n=one.n, contexts=one.contexts, cells=one.cells, p=p,
+            )
+        )  # fmt: skip
+    return result
+
+
+def _series(compared: Comparisons, values: Floats, rows: Rows, stages: tuple[str, ...]) -> EffectSeries | None:
+    """Return the differences of an effect by run, averaged over its contexts; None without one. rows: [contexts, 2 or 4]."""
+    signs, blocks = np.array(_SIGNS[rows.shape[1]]), compared.variances.blocks[rows]
+    one_block = (blocks == blocks[:, :1]).all(axis=1)
+    gaps = np.where(one_block, (values[rows] * signs[None, :, None]).sum(axis=1), np.nan)
+    known = np.isfinite(gaps)
+    if not known.any():
+        return None
+    scaled = (compared.scale.forth(values)[rows] * signs[None, :, None]).sum(axis=1)
+    there = known.any(axis=0)
+    counts = known.sum(axis=0)[there]
+    means, on_scale = (np.where(known, part, 0.0).sum(axis=0)[there] / counts for part in (gaps, scaled))
+    mean, contexts = float(means.mean()), int(known.any(axis=1).sum())
+    known_error = None
+    if rows.shape == (1, 2):
+        # A single difference of two rows is that of the table.
+        first, second = rows[0]
+        gap, low = compared.gaps[first, second], compared.low[first, second]
+        if np.isfinite(gap):
+            mean = float(gap)
+        if np.isfinite(low):
+            known_error = float(compared.error[first, second]), float(compared.df[first, second])
+    middle = float(values[rows][:, :, there][np.isfinite(values[rows][:, :, there])].mean())
+    return EffectSeries(
+        mean=mean, by_run=on_scale * compared.scale.slope_of(mean, float(on_scale.mean()), middle), contexts=contexts,
+        cells=int(known.sum()), stages=stages, shares=bool((compared.variances.kinds[rows[:, 0], rows[:, 1]] > 0).all()),
+        error=known_error,
+    )  # fmt: skip

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ltbench.columns import TOP1
-from ltbench.leaderboard.statistics.pairing import machines_of
+from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
-from ltbench.leaderboard.statistics.verdicts import Machines
+from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.records.record import Record
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
 Picked = tuple[str, str]
 """A technique: its stage and its label."""
 Combined = frozenset[Picked]
+Place = float | tuple[float, ...] | None
+"""Imbalance factors: one, the mean over several, or over all."""
 
 
 class ScoreArray:
@@ -32,16 +32,15 @@ class ScoreArray:
     runs: list[Pair]
     values: Floats
     """float [combinations, factors, runs]; NaN if a cell is missing, failed or has no score."""
-    machines: Machines
-    """Where each cell was run: types int [combinations, factors * runs]."""
+    records: list[list[Record]]
+    """Of each combination; empty for scores without records."""
 
     def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
         self.combinations, self.factors, self.runs = combinations, factors, runs
         self.rows = {combination: row for row, combination in enumerate(combinations)}
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
-        self.machines = Machines(
-            np.full((len(combinations), len(factors) * len(runs)), -1, dtype=np.intp), np.zeros((0, 0), bool)
-        )
+        self.records = [[] for _ in combinations]
+        self._compared: dict[Place, Comparisons] = {}
 
     @classmethod
     def of(cls, records: Iterable[Record], metric: str = TOP1) -> Self:
@@ -54,35 +53,40 @@ class ScoreArray:
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
-            score = record.score(metric)
+            row, score = made.rows[frozenset(record.techniques)], record.score(metric)
+            made.records[row].append(record)
             if record.status == "ok" and score is not None:
-                row, factor = made.rows[frozenset(record.techniques)], factors[record.setting.imbalance_factor]
-                made.values[row, factor, runs[record.seeds]] = score
-        rows: list[list[Record]] = [[] for _ in made.combinations]
-        for record in current:
-            rows[made.rows[frozenset(record.techniques)]].append(record)
-        made.machines = machines_of(rows, [(factor, run) for factor in made.factors for run in made.runs])[0]
+                made.values[row, factors[record.setting.imbalance_factor], runs[record.seeds]] = score
         return made
 
-    def paired(self, rows: npt.NDArray[np.intp], factor: float | None) -> npt.NDArray[np.bool_]:
-        """Return bool [contexts, runs]: whether rows of a context were run on one type of machine.
+    def factors_at(self, place: Place) -> tuple[float, ...]:
+        """Return the imbalance factors of a place."""
+        return tuple(self.factors) if place is None else place if isinstance(place, tuple) else (place,)
 
-        rows: int [contexts, rows that are compared]; factor: None for all of them.
-        """
-        types = self.machines.types.reshape(self.values.shape)
-        chosen = types if factor is None else types[:, [self.factors.index(factor)]]
-        result = np.ones((len(rows), len(self.runs)), dtype=bool)
-        if not self.machines.unlike.any():
-            return result
-        for other in range(1, rows.shape[1]):
-            one, two = chosen[rows[:, 0]], chosen[rows[:, other]]
-            apart = self.machines.unlike[one, two] & (one >= 0) & (two >= 0)
-            result &= ~apart.any(axis=1)
-        return result
+    def at(self, place: Place) -> Floats:
+        """Return float [combinations, runs]: the mean over the factors, NaN if one is missing."""
+        chosen = [self.factors.index(factor) for factor in self.factors_at(place)]
+        return np.asarray(self.values[:, chosen].mean(axis=1))
 
-    def at(self, factor: float | None) -> Floats:
-        """Return float [combinations, runs] of one factor; None for the mean over all, NaN if one is missing."""
-        return self.values.mean(axis=1) if factor is None else self.values[:, self.factors.index(factor)]
+    def design(self, place: Place) -> RowDesign:
+        """Return how the combinations were run."""
+        if not any(self.records):
+            return RowDesign.paired(len(self.combinations), len(self.runs))
+        factors = self.factors_at(place)
+        here = [[record for record in mine if record.setting.imbalance_factor in factors] for mine in self.records]
+        return RowDesign.of(here, self.runs)
+
+    def compared(self, place: Place) -> Comparisons:
+        """Return the comparison of all combinations."""
+        if place not in self._compared:
+            self._compared[place] = compare_rows(self.at(place), self.design(place))
+        return self._compared[place]
+
+    def row_of(self, techniques: Iterable[str]) -> int | None:
+        """Return the row of a combination by the labels of its techniques, in any order."""
+        wanted = frozenset(techniques)
+        same = (row for one, row in self.rows.items() if frozenset(label for _, label in one) == wanted)
+        return next(same, None)
 
     @property
     def places(self) -> list[float | None]:

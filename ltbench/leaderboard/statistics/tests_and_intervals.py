@@ -26,16 +26,29 @@ CONSTANT = 1e-12
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean over n runs; `sd` and `half`, half the width of its 95 % interval, are None where n is 1."""
+    """A mean or a difference over n runs, with its 95 % interval; `sd` and `half` are None where there is none."""
 
     mean: float
     sd: float | None
+    """Of a single run."""
     half: float | None
+    """Half the width of the interval."""
     n: int
+    df: float | None = None
+    """Degrees of freedom of `sd`, where they are not n - 1."""
+    ends: tuple[float, float] | None = None
+    """The ends of the interval where it is not symmetric about the mean."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the interval."""
+        if self.ends is not None or self.half is None:
+            return self.ends
+        return self.mean - self.half, self.mean + self.half
 
 
 @cache
-def t_quantile(df: int) -> float:
+def t_quantile(df: float) -> float:
     """Return the two-sided 95 % quantile of Student's t."""
     from scipy import stats
 

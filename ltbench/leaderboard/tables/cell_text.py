@@ -16,7 +16,6 @@ from ltbench.leaderboard.tables.table import Table
 from ltbench.technique import written
 
 MISSING = "–"
-LIKE_BEST = "≈"
 NONE = "n/a"
 OWN_COUNTS = "the data set's own class counts"
 FAILED = "FAILED"
@@ -45,8 +44,6 @@ def columns(table: Table) -> list[TextColumn]:
     """Return the columns of a table from left to right: rank, techniques, ranking metric, runs, difference, main scores."""
     rows = table.rows
     shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
-    if sum(row.rank is not None for row in rows) > 1:
-        shown.append(_plain("best", [best_text(row) for row in rows], 20))
     primary = ranking_column(table)
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{primary.name}@")]
@@ -86,13 +83,10 @@ def shown_in(table: Table, place: str) -> list[TextColumn]:
 
 
 def rank_text(row: Row) -> str:
-    """Return the rank: `3`, `1=` if shared, a dash if there is none."""
-    return MISSING if row.rank is None else f"{row.rank}{'=' if row.shared else ''}"
-
-
-def best_text(row: Row) -> str:
-    """Return `best`, or `≈` for a row that does not differ significantly from the best one."""
-    return "" if row.rank is None or not row.like_best else "best" if row.is_best else LIKE_BEST
+    """Return the ranks that a row may have: `3`, `1–4`, a dash if there is none."""
+    if row.rank is None:
+        return MISSING
+    return str(row.rank) if row.rank == row.last_rank else f"{row.rank}–{row.last_rank}"
 
 
 def runs_text(row: Row, expected: int) -> str:
@@ -135,7 +129,10 @@ def signed(fraction: float) -> str:
 
 
 def half_text(estimate: Estimate, unit: Unit = "percent") -> str:
-    """Return the interval that follows a mean; empty for a single run."""
+    """Return the interval that follows a mean, ` ± 0.5` or with both ends; empty where there is none."""
+    if estimate.ends is not None:
+        low, high = (number_text(end, unit).replace("-", "−") for end in estimate.ends)
+        return f" ({low} to {high})"
     return "" if estimate.half is None else f" ± {number_text(estimate.half, unit)}"
 
 

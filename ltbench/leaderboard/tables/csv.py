@@ -71,7 +71,7 @@ def _effect(effect: Effect) -> dict[str, str]:
         "n": str(effect.n),
         "contexts": str(effect.contexts),
         "differences": str(effect.cells),
-        "p_holm": _decimal(effect.p),
+        "p_corrected": _decimal(effect.p),
         "separated": "" if effect.p is None else "yes" if effect.separated else "no",
     }
 
@@ -80,6 +80,7 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
     line = {
         "status": "failed" if row.failed and not row.n else "missing" if not row.n else "ok",
         "rank": "" if row.rank is None else str(row.rank),
+        "last_rank": "" if row.last_rank is None else str(row.last_rank),
         "n": str(row.n),
         "expected": str(table.expected),
         "failed": str(len(row.failed)),
@@ -89,7 +90,8 @@ def _numbers(row: Row, table: Table) -> dict[str, str]:
     for name, estimate in (*scores, ("delta", row.delta), ("delta_best", row.to_best)):
         line[name] = _decimal(None if estimate is None else estimate.mean)
         line[f"{name}_sd"] = _decimal(None if estimate is None else estimate.sd)
-        line[f"{name}_half95"] = _decimal(None if estimate is None else estimate.half)
+        low, high = (None, None) if estimate is None or estimate.interval is None else estimate.interval
+        line[f"{name}_low95"], line[f"{name}_high95"] = _decimal(low), _decimal(high)
     line["reference"] = table.reference
     line["separated_from_reference"] = "" if row.delta is None else "yes" if row.separated else "no"
     line["p_reference"], line["effect_reference"] = _decimal(row.p), _decimal(row.effect)

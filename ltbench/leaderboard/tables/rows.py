@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
 from ltbench.leaderboard.statistics.effect_size import effect_size
-from ltbench.leaderboard.statistics.pairing import gaps_to, machines_of, unpaired_notes
 from ltbench.leaderboard.statistics.ranking import Ranking
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates, tied
-from ltbench.leaderboard.statistics.verdicts import Verdicts, verdicts
+from ltbench.leaderboard.statistics.record_groups import Pair
+from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.records.record import Record, combination_order
 from ltbench.technique import written
 
@@ -29,24 +31,23 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, Estimate | None]
     """By metric; None if undefined, as for a group without classes."""
     delta: Estimate | None
-    """Difference of the ranking metric to that of the table's reference, over the runs that both have."""
+    """Difference of the ranking metric to that of the table's reference, with its simultaneous interval."""
     separated: bool
-    """Whether the difference to the reference is significant."""
+    """Whether that interval leaves out zero, so that the difference is significant."""
     p: float | None
     """Corrected p-value of that difference; None without a test."""
     effect: float | None
     """`effect_size` of the difference to the reference."""
     rank: int | None
-    shared: bool
-    """Whether other rows have the same rank."""
+    """The best rank that the row may have: one plus the rows that are significantly better."""
+    last_rank: int | None
+    """The worst rank that it may have."""
     is_best: bool
     """Whether it is the row with the best mean."""
     to_best: Estimate | None
-    """Difference of the ranking metric to that row; None for itself, and without a run in common."""
-    like_best: bool
-    """Whether no row is significantly better, so that this one may be the best."""
+    """Difference of the ranking metric to that row; None for itself, and where the two cannot be compared."""
     p_best: float | None
-    """Corrected p-value that some row is better; None for the best row, and without a test."""
+    """Corrected p-value of that difference; None for the best row, and without a test."""
     effect_best: float | None
     n: int
     failed: tuple[str, ...]
@@ -56,6 +57,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     costs: dict[str, float | None]
 
+    @property
+    def like_best(self) -> bool:
+        """Whether no row is significantly better, so that this one may be the best."""
+        return self.rank == 1
+
 
 def factor_score(metric: str, factor: float) -> str:
     """Return the name of the ranking metric at one factor in the table across factors."""
@@ -63,40 +69,39 @@ def factor_score(metric: str, factor: float) -> str:
 
 
 def make_rows(
-    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], reference: str, ranking: Ranking
-) -> tuple[list[Row], Verdicts]:
-    """Return rows, best mean first, and the tests between them.
+    labels: list[str], scores: dict[str, Floats], records: dict[str, list[Record]], runs: list[Pair], reference: str,
+    ranking: Ranking,
+) -> tuple[list[Row], Comparisons]:  # fmt: skip
+    """Return rows, best mean first, and the comparison of all of them in the order of `labels`.
 
-    Rows without a number come last, simple combinations first.
+    scores: float [labels, runs] of each score. Rows without a number come last, simple combinations first.
     """
     metric, values = ranking.name, scores[ranking.name]
-    found = {name: estimates(matrix) for name, matrix in scores.items()}
-    base = labels.index(reference) if reference in labels else None
-    machines, environments = machines_of([records[label] for label in labels])
-    tests = verdicts(ranking.sign * values, base, machines)
-    shared = tied(tests.places)
-    deltas, to_best = gaps_to(values, base, machines), gaps_to(values, tests.best, machines)
+    design = RowDesign.of([records[label] for label in labels], runs)
+    tests = compare_rows(values, design, ranking.sign)
+    found = {name: estimates(matrix) for name, matrix in scores.items()} | {metric: mean_estimates(values, tests)}
+    base, best = labels.index(reference) if reference in labels else None, tests.best
     single = not any(name.startswith(f"{metric}@") for name in scores)
     rows = []
     for i, label in enumerate(labels):
         mine, primary = records[label], found[metric][i]
         failures = [record for record in mine if record.status == "failed"]
+        delta, to_best = tests.difference(i, base), tests.difference(i, best)
         rows.append(
             Row(
                 label=label,
                 techniques=mine[0].techniques,
                 scores={name: found[name][i] for name in found if name not in COSTS},
-                delta=deltas[i],
-                separated=tests.separated[i],
-                p=tests.p_reference[i],
-                effect=effect_size(deltas[i]),
+                delta=delta,
+                separated=base is not None and bool(tests.significant[i, base]),
+                p=tests.p_of(i, base),
+                effect=effect_size(delta),
                 rank=tests.places[i],
-                shared=shared[i],
-                is_best=i == tests.best,
-                to_best=to_best[i],
-                like_best=tests.places[i] is not None and not tests.apart[i],
-                p_best=tests.p_best[i],
-                effect_best=effect_size(to_best[i]),
+                last_rank=tests.last_places[i],
+                is_best=i == best,
+                to_best=to_best,
+                p_best=tests.p_of(i, best),
+                effect_best=effect_size(to_best),
                 n=0 if primary is None else primary.n,
                 failed=tuple(failure.id for failure in failures),
                 failed_scores={
@@ -107,20 +112,31 @@ def make_rows(
                 },
                 notes=(
                     *sorted({note for record in mine for note in record.notes}),
-                    *unpaired_notes(machines, environments, i, tests.best if base is None else base),
+                    *design.unpaired_notes(i, best if base is None else base),
                 ),
                 costs={
                     name: None if (cost := found[name][i]) is None else cost.mean for name in COSTS if name in found
                 },
             )
         )
-    return sorted(rows, key=lambda row: _place(row, ranking)), tests
+    # By the means that are adjusted for missing runs, as the differences are.
+    order = sorted(range(len(rows)), key=lambda i: _place(rows[i], ranking.sign * float(tests.means[i])))
+    return [rows[i] for i in order], tests
 
 
-def _place(row: Row, ranking: Ranking) -> tuple[object, ...]:
-    primary = row.scores[ranking.name]
+def level_of_first(rows: list[Row], labels: list[str], tests: Comparisons) -> float | None:
+    """Return `Table.level` for rows in their order; None where the first two are not tested as pairs of runs."""
+    if len(rows) < 2 or rows[1].to_best is None:
+        return None
+    first, second = (labels.index(row.label) for row in rows[:2])
     return (
-        primary is None,
-        0.0 if primary is None else -ranking.sign * primary.mean,
-        *combination_order(row.techniques),
+        tests.level_of(first, second)
+        if tests.variances.tested[first, second] and not tests.variances.welch[first, second]
+        else None
     )
+
+
+def _place(row: Row, mean: float) -> tuple[object, ...]:
+    """Return the sort key of a row; mean: adjusted, high is good, NaN without a number."""
+    unknown = math.isnan(mean)
+    return unknown, 0.0 if unknown else -mean, *combination_order(row.techniques)

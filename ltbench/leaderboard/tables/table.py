@@ -14,15 +14,12 @@ import numpy as np
 
 from ltbench.columns import CLASS_SUPPORT, Column
 from ltbench.core.spec import Spec
+from ltbench.leaderboard.statistics.comparisons import Form
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
-from ltbench.leaderboard.statistics.tests_and_intervals import (
-    LEVEL,
-    areas,
-    pooled,
-)
+from ltbench.leaderboard.statistics.tests_and_intervals import areas, pooled
 from ltbench.leaderboard.tables.columns import AREA, columns_of
-from ltbench.leaderboard.tables.rows import COSTS, Row, factor_score, make_rows
+from ltbench.leaderboard.tables.rows import COSTS, Row, factor_score, level_of_first, make_rows
 from ltbench.records.record import Record, combination_order, sort_key
 from ltbench.suite.published import Combination
 
@@ -43,10 +40,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """What rows are ordered, compared and tested by."""
     reference: str = "baseline"
     """Label of the row that `delta` is taken to, whether or not the table has it."""
-    pairs: int = 0
-    """Pairs of rows over which the tests are corrected."""
-    level: float = LEVEL
-    """The level of a single one of these tests."""
+    form: Form = "none"
+    """How the variance of differences was estimated."""
+    level: float | None = None
+    """The level of a t test of the first two rows alone that is as strict as the one in the table; None without one."""
     data: Spec = {}
     """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
@@ -123,15 +120,15 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
         primary[factor] = dict(zip(groups, scores[ranking.name], strict=True))
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, tests = make_rows(list(groups), scores, groups, reference_label, ranking)
+        rows, tests = make_rows(list(groups), scores, groups, runs, reference_label, ranking)
         tables.append(
             Table(
                 factor=factor,
                 rows=rows,
                 ranking=ranking,
                 reference=reference_label,
-                pairs=tests.pairs,
-                level=tests.level,
+                form=tests.form,
+                level=level_of_first(rows, list(groups), tests),
                 columns=columns,
                 expected=len(runs),
                 data=data,
@@ -183,8 +180,8 @@ def _across(
     scores = {factor_score(ranking.name, factor): part for factor, part in parts.items()}
     scores[ranking.name] = pooled(list(parts.values()))
     scores[AREA] = areas(list(parts.values()), list(parts))
-    rows, tests = make_rows(labels, scores, records, reference, ranking)
+    rows, tests = make_rows(labels, scores, records, runs, reference, ranking)
     return Table(
-        factor=None, rows=rows, ranking=ranking, reference=reference, pairs=tests.pairs, level=tests.level, columns=columns,
+        factor=None, rows=rows, ranking=ranking, reference=reference, form=tests.form, level=level_of_first(rows, labels, tests), columns=columns,
         expected=len(runs),
     )  # fmt: skip

@@ -1,0 +1,246 @@
+"""Compare all rows of a table at once: differences, simultaneous 95 % intervals, p-values, and ranges of ranks.
+
+Every mark of a leaderboard is read from these intervals, so no two marks contradict each other: a difference is
+significant where its interval leaves out zero. All intervals of a table hold together in 95 % of tables. How the
+variance of a difference is estimated is decided by the design, not by a test of the data (`pair_variances`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+from ltbench.leaderboard.statistics.additive_model import AdditiveModel, comparable, fit
+from ltbench.leaderboard.statistics.pair_variances import PairVariances, pair_variances
+from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.score_scale import Scale
+from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile, range_p, range_quantile
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL, Estimate, estimates, t_quantile
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+
+    Flags = npt.NDArray[np.bool_]
+
+Form = Literal["pooled", "by kind", "each pair", "none"]
+
+
+class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
+    """All differences of a table. Matrices are [rows, rows], NaN for pairs that cannot be compared."""
+
+    means: Floats
+    """float [rows]: adjusted for the runs that a row lacks; NaN for a row without a number."""
+    gaps: Floats
+    """Row of the first index minus that of the second."""
+    low: Floats
+    high: Floats
+    """Ends of simultaneous 95 % intervals of `gaps`; NaN where nothing can be tested."""
+    p: Floats
+    """P-values of the differences, corrected for all pairs."""
+    error: Floats
+    """Standard errors of `gaps`."""
+    sd: Floats
+    """Standard deviation of the difference in a single run."""
+    df: Floats
+    """Degrees of freedom of that standard deviation."""
+    runs: npt.NDArray[np.intp]
+    """Runs in common; of rows that share none, the fewer runs of the two."""
+    sign: int
+    """1 where high scores are good, -1 where low ones are."""
+    variances: PairVariances
+    model: AdditiveModel
+    scale: Scale
+    places: list[int | None]
+    """Best rank that a row may have: one plus the rows that are significantly better."""
+    last_places: list[int | None]
+    """Worst rank that it may have."""
+
+    @property
+    def best(self) -> int | None:
+        """Index of the row with the best mean; None if no row has a number."""
+        known = np.flatnonzero(np.isfinite(self.means))
+        return int(known[np.argmax(self.sign * self.means[known])]) if len(known) else None
+
+    def difference(self, first: int, second: int | None) -> Estimate | None:
+        """Return the difference of two rows with its simultaneous interval; None where they cannot be compared."""
+        if second is None or first == second or not np.isfinite(self.gaps[first, second]):
+            return None
+        gap, low, high = (float(part[first, second]) for part in (self.gaps, self.low, self.high))
+        runs, sd = int(self.runs[first, second]), float(self.sd[first, second])
+        if not np.isfinite(low):
+            return Estimate(gap, 0.0 if sd <= CONSTANT else None, None, runs)
+        ends = None if abs(low + high - 2 * gap) <= CONSTANT else (low, high)
+        if not self.variances.tested[first, second] or self.variances.welch[first, second]:
+            # It follows from differences to other rows alone, or its runs are not paired.
+            return Estimate(gap, None, (high - low) / 2, runs, None, ends)
+        return Estimate(gap, sd, (high - low) / 2, runs, float(self.df[first, second]), ends)
+
+    def p_of(self, first: int, second: int | None) -> float | None:
+        """Return the p-value of the difference of two rows; None where it is not tested."""
+        found = np.nan if second is None else self.p[first, second]
+        return float(found) if np.isfinite(found) else None
+
+    def level_of(self, first: int, second: int) -> float:
+        """Return the level of a t test of two rows alone that is as strict as the one in the table."""
+        from scipy import stats
+
+        if self.variances.each_own[first, second]:
+            return LEVEL / max(1, self.pairs)
+        df = float(self.df[first, second])
+        return float(2 * stats.t.sf(range_quantile(int(np.isfinite(self.means).sum()), df), df))
+
+    @property
+    def significant(self) -> Flags:
+        """Whether the interval of a difference leaves out zero."""
+        return (self.low > 0) | (self.high < 0)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of rows that were tested."""
+        return int(np.isfinite(self.p[np.triu_indices(len(self.p), 1)]).sum())
+
+    @property
+    def form(self) -> Form:
+        """How the variance of differences was estimated; "none" where nothing was tested."""
+        return self.variances.form if self.pairs else "none"
+
+
+def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1) -> Comparisons:
+    """Compare all pairs of rows.
+
+    values: float [rows, runs], NaN where missing; design: how they were run, by default all runs in common and no
+    training; sign: 1 where high is good, -1 where low is.
+    """
+    rows, runs = values.shape
+    design = RowDesign.paired(rows, runs) if design is None else design
+    scale = Scale.of(values)
+    model, raw = fit(scale.forth(values), design.blocks), fit(values, design.blocks)
+    variances = pair_variances(scale.forth(values), design, model)
+    gaps = raw.means[:, None] - raw.means[None]
+    together = comparable(raw.parts)
+    own = variances.own_gaps & together
+    gaps[own] = variances.mean_gaps(values)[own]
+    scaled = np.where(own, variances.mean_gaps(scale.forth(values)), model.means[:, None] - model.means[None])
+    gaps[variances.welch] = (_raw_means(values)[:, None] - _raw_means(values)[None])[variances.welch]
+    scaled[variances.welch] = (_raw_means(scale.forth(values))[:, None] - _raw_means(scale.forth(values))[None])[
+        variances.welch
+    ]
+    gaps[~(together | variances.welch)] = np.nan
+    half, p = _tests(np.abs(scaled), variances, int(np.isfinite(raw.means).sum()))
+    slope = scale.slope(gaps, scaled, raw.means)
+    half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
+    # Runs of a pair that contradict the order of the means of a table with missing cells decide nothing.
+    order = raw.means[:, None] - raw.means[None]
+    against = (gaps * order < 0) | (gaps * scaled < 0) | (order == 0)
+    low, high = gaps - half, gaps + half
+    low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
+    p = np.where(against & np.isfinite(p), 1.0, p)
+    low, high, p = _consistent(low, high, p)
+    # Rows that are only compared through their differences to others.
+    through = np.isnan(gaps) & np.isfinite(low)
+    gaps[through] = np.clip(order, low, high)[through]
+    # The p-value is interpolated, the interval is not.
+    p = np.where((low > 0) | (high < 0), np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
+    np.fill_diagonal(gaps, np.nan)
+    better = (low if sign > 0 else -high) > 0
+    known = np.isfinite(raw.means)
+    count = int(known.sum())
+    places = [int(better[:, row].sum()) + 1 if known[row] else None for row in range(rows)]
+    last = [count - int(better[row].sum()) if known[row] else None for row in range(rows)]
+    return Comparisons(
+        means=raw.means, gaps=gaps, low=low, high=high, p=p, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
+        variances=variances, model=model, scale=scale, places=places, last_places=last,
+    )  # fmt: skip
+
+
+def mean_estimates(values: Floats, found: Comparisons) -> list[Estimate | None]:
+    """Return the mean of each row over its runs, with a 95 % interval for new seeds; None for a row without a number.
+
+    values: float [rows, runs]. The standard deviation is pooled over rows where that of differences is: between runs of
+    a row it is that of blocks and of the rest.
+    """
+    alone = estimates(values)
+    if found.form not in ("pooled", "by kind"):
+        return alone
+    scores = found.scale.forth(values)
+    spreads = [one.sd**2 for one in estimates(scores) if one is not None and one.sd is not None]
+    between = np.isfinite(found.p) & (found.variances.kinds == 0) & ~found.variances.welch
+    if not spreads or not between.any():
+        return alone
+    rows, runs = len(spreads), int(np.isfinite(values).any(axis=0).sum())
+    total = sum(spreads) / rows
+    rest = min(float(found.variances.variance[between][0]) / 2 * (rows - 1) / rows, total)
+    if total <= CONSTANT**2:
+        return alone
+    # Each part with the quantile of its own degrees of freedom: with three blocks one for the sum would be too narrow.
+    wide = (total - rest) * t_quantile(runs - 1) ** 2 + rest * t_quantile(float(found.df[between][0])) ** 2
+    result: list[Estimate | None] = []
+    for one in alone:
+        if one is None:
+            result.append(None)
+            continue
+        middle = min(max(one.mean, 0.0), 1.0)
+        slope = 2 * (middle * (1 - middle)) ** 0.5 if found.scale.arcsine else 1.0
+        result.append(Estimate(one.mean, one.sd, (wide / one.n) ** 0.5 * slope, one.n))
+    return result
+
+
+def _raw_means(values: Floats) -> Floats:
+    known = np.isfinite(values)
+    counts = known.sum(axis=1)
+    sums = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _tests(size: Floats, variances: PairVariances, rows: int) -> tuple[Floats, Floats]:
+    """Return half the width of the interval of each difference, and its p-value; NaN without a test."""
+    half, p = np.full(size.shape, np.nan), np.full(size.shape, np.nan)
+    tested = variances.tested
+    by_range = tested & ~variances.each_own
+    for df in np.unique(variances.df[by_range]):
+        here = by_range & (variances.df == df)
+        half[here] = range_quantile(rows, float(df)) * variances.error[here]
+        p[here] = range_p(size[here] / variances.error[here], rows, float(df))
+    single = tested & variances.each_own
+    tests = int(tested.sum()) // 2
+    half[single] = bonferroni_quantile(variances.df[single], tests) * variances.error[single]
+    p[single] = bonferroni_p(size[single] / variances.error[single], variances.df[single], tests)
+    return half, p
+
+
+def _consistent(low: Floats, high: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return intervals that agree with one another: what follows from two of them is no wider a third one.
+
+    All hold together in 95 % of tables, and so does what follows from them: if a is better than b by 1 to 3 points and b
+    than c by 1 to 3, a is better than c by 2 to 6, however wide its own interval is. Where every difference has the same
+    standard error nothing follows.
+    """
+    tested = np.isfinite(low)
+    lower, upper, likely = np.where(tested, low, -np.inf), np.where(tested, high, np.inf), np.where(tested, p, np.inf)
+    np.fill_diagonal(lower, 0.0)
+    np.fill_diagonal(upper, 0.0)
+    width = (high - low)[tested]
+    if not len(width) or np.ptp(width) <= 1e-9 * width.max() or not _follows(lower):
+        return low, high, p
+    above = np.where(lower > 0, likely, np.inf)
+    for middle in range(len(lower)):
+        lower = np.maximum(lower, lower[:, [middle]] + lower[[middle]])
+        upper = np.minimum(upper, upper[:, [middle]] + upper[[middle]])
+        above = np.minimum(above, np.maximum(above[:, [middle]], above[[middle]]))
+    # Estimates that contradict each other, as those of different runs may, follow nothing.
+    sound = lower <= upper
+    chain = np.minimum(above, above.T)
+    found = (lower > 0) | (upper < 0)
+    new_low, new_high = np.where(sound, lower, low), np.where(sound, upper, high)
+    new_p = np.where(sound & found & np.isfinite(chain), np.minimum(np.where(tested, p, np.inf), chain), p)
+    off = ~np.isfinite(new_low) | ~np.isfinite(new_high) | np.eye(len(low), dtype=bool)
+    return np.where(off, np.nan, new_low), np.where(off, np.nan, new_high), np.where(off, np.nan, new_p)
+
+
+def _follows(lower: Floats) -> bool:
+    """Return whether some interval follows from two others more sharply than it is."""
+    return any(bool((lower[:, [m]] + lower[[m]] > lower + 1e-12).any()) for m in range(len(lower)))

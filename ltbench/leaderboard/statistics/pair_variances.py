@@ -1,0 +1,216 @@
+"""The variance of the difference between two rows in a run: pooled over pairs of rows that the design makes alike.
+
+Three forms, chosen by the design; with few runs no test of the data could choose.
+
+- With fewer than `MANY` runs the variance is pooled. Where no two rows share a training, over all pairs: that is twice
+  the residual mean square of the analysis of variance, and with the studentised range Tukey's test (Tukey-Kramer where
+  cells are missing). Its family-wise error is 5 % where the variances of rows are equal; docs/reading-a-leaderboard.md
+  has it for others.
+- Rows that share a training, such as one with and without test-time augmentation, have differences of a smaller
+  variance than other rows. These pairs are pooled apart, by what the two rows differ in, as the strata of a split-plot
+  design are (Yates 1935); degrees of freedom are those of Satterthwaite (Biometrics Bulletin 2, 1946).
+- With `MANY` runs or more each pair has a variance of its own, from its own differences. This takes no two variances for
+  equal. The bound over all pairs is Bonferroni's: with variances of their own, the studentised range would be exceeded
+  in 14 % of tables of 16 equal rows and ten runs, and in 40 % of tables of 64.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+from ltbench.leaderboard.statistics.additive_model import AdditiveModel, comparable
+from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+
+    Flags = npt.NDArray[np.bool_]
+    Numbers = npt.NDArray[np.intp]
+
+MANY = 10
+"""Runs from which each pair of rows has a variance of its own."""
+
+
+class PairVariances(msgspec.Struct, frozen=True, kw_only=True):
+    """Matrices [rows, rows] about the difference of two rows on the scale of the comparison."""
+
+    form: Literal["pooled", "by kind", "each pair"]
+    variance: Floats
+    """Of the difference in one run; NaN where it cannot be estimated."""
+    df: Floats
+    error: Floats
+    """Standard error of the difference of the means."""
+    runs: Numbers
+    """Runs in common; of rows compared by Welch's test, the fewer runs of the two."""
+    kinds: Numbers
+    """`RowDesign.kinds`."""
+    own_gaps: Flags
+    """Whether the difference is that of the runs in common, rather than that of the model's means."""
+    welch: Flags
+    """Whether two rows have no block in common as they were run on other machines."""
+    each_own: Flags
+    """Whether the variance is not that of all pairs, so that Bonferroni's bound is due instead of Tukey's."""
+    common: Floats
+    """float [rows, rows]: 1 for each run in common, in sum."""
+    blocks: Numbers
+
+    @property
+    def tested(self) -> Flags:
+        """Whether there is anything to test; not where a difference is the same in every run."""
+        with np.errstate(invalid="ignore"):
+            found = np.isfinite(self.error) & (self.variance > CONSTANT**2) & (self.df > 0)
+        return np.asarray(found & ~np.eye(len(found), dtype=bool))
+
+    def mean_gaps(self, values: Floats) -> Floats:
+        """Return the mean difference of all pairs over their common blocks, NaN without any. values: [rows, runs]."""
+        first, _ = _sums(values, self.blocks)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return first / self.common
+
+
+def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> PairVariances:
+    """Estimate the variances. values: float [rows, runs] on the scale of the comparison."""
+    known = np.isfinite(values)
+    common = _common(known, design.blocks)
+    sums, squares = _sums(values, design.blocks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squares = np.maximum(squares - sums**2 / common, 0.0)
+    own_df = np.maximum(common - 1, 0.0)
+    together = comparable(model.parts)
+    counts = known.sum(axis=1)
+    fewer = np.minimum(counts[:, None], counts[None])
+    alone = ~together & (fewer > 1) & _elsewhere(design, known)
+    if int(known.any(axis=0).sum()) >= MANY:
+        variance = np.where(own_df > 0, squares / np.maximum(own_df, 1), np.nan)
+        df, own_gaps = own_df, common > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.sqrt(variance / common)
+        form: Literal["pooled", "by kind", "each pair"] = "each pair"
+        each = together.copy()
+    else:
+        variance, df = _pooled(squares, own_df, design.kinds, model, together)
+        quadratic = np.diag(model.inverse)[:, None] + np.diag(model.inverse)[None] - 2 * model.inverse
+        own_gaps = (design.kinds > 0) & (common > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.sqrt(variance * np.where(own_gaps, 1 / common, quadratic / 2))
+        used = design.kinds[np.ix_(counts > 0, counts > 0)]
+        form = "by kind" if bool((used > 0).any()) else "pooled"
+        each = (design.kinds > 0) & together
+    variance, df, error = _welch(values, alone, variance, df, np.where(together, error, np.nan))
+    runs = np.where(alone, fewer, common).astype(np.intp)
+    return PairVariances(
+        form=form, variance=variance, df=df, error=error, runs=runs, kinds=design.kinds, own_gaps=own_gaps, welch=alone,
+        each_own=each | alone, common=common, blocks=design.blocks,
+    )  # fmt: skip
+
+
+def _common(known: Flags, blocks: Numbers) -> Floats:
+    """Return the number of blocks in common of all pairs of rows."""
+    return np.asarray(sum(cells.T @ cells for cells in _cells(known.astype(np.float64), known, blocks)))
+
+
+def _sums(values: Floats, blocks: Numbers) -> tuple[Floats, Floats]:
+    """Return the sums of differences and of squared differences of all pairs over their common blocks."""
+    known = np.isfinite(values)
+    # Near zero, so that sums of squares lose no digits.
+    centre = values[known].mean() if known.any() else 0.0
+    filled = np.where(known, values - centre, 0.0)
+    first, square = np.zeros((len(values),) * 2), np.zeros((len(values),) * 2)
+    for there, score in zip(
+        _cells(known.astype(np.float64), known, blocks), _cells(filled, known, blocks), strict=True
+    ):
+        product = score.T @ there
+        first += product - product.T
+        squared = (score**2).T @ there
+        square += squared + squared.T - 2 * score.T @ score
+    return first, square
+
+
+def _cells(entries: Floats, known: Flags, blocks: Numbers) -> list[Floats]:
+    """Return for each run float [blocks of the run, rows]: the entry of each row in its block, else 0."""
+    result = []
+    for run in range(entries.shape[1]):
+        found = np.unique(blocks[known[:, run], run])
+        result.append((blocks[:, run][None] == found[:, None]) * (entries[:, run] * known[:, run])[None])
+    return result
+
+
+def _pooled(
+    squares: Floats, own_df: Floats, kinds: Numbers, model: AdditiveModel, together: Flags
+) -> tuple[Floats, Floats]:
+    """Return variance and degrees of freedom of all pairs, pooled by kind; NaN and 0 where there are none."""
+    variance, df = np.full(squares.shape, np.nan), np.zeros(squares.shape)
+    pairs = together & ~np.eye(len(squares), dtype=bool)
+    for kind in np.unique(kinds[pairs]):
+        here = pairs & (kinds == kind)
+        total = own_df[here].sum()
+        freedom = _freedom_apart(here, kinds, model) if kind == 0 else _freedom_together(here, own_df, kinds)
+        if total > 0 and freedom > 0:
+            variance[here], df[here] = squares[here & (own_df > 0)].sum() / total, freedom
+    return variance, df
+
+
+def _freedom_apart(here: Flags, kinds: Numbers, model: AdditiveModel) -> float:
+    """Return the degrees of freedom of the variance over pairs that share no training.
+
+    The sum over pairs is a quadratic form tr(L W) of the residuals' Wishart matrix W, L the Laplacian of the graph of
+    pairs: Satterthwaite's degrees of freedom are tr(L S)^2 / tr(L S L S) times those of W. S takes rows that share a
+    training for one: a second view of a network is no second network. Without such rows it is (rows - 1)(runs - 1).
+    """
+    rows = here.any(axis=1)
+    many = int(rows.sum())
+    graph = here[np.ix_(rows, rows)].astype(np.float64)
+    laplacian = np.diag(graph.sum(axis=1)) - graph
+    shared = (kinds[np.ix_(rows, rows)] > 0).astype(np.float64) + np.eye(many)
+    product = laplacian @ shared
+    return float(model.df / (len(rows_with_number(model)) - 1) * np.trace(product) ** 2 / (product * product.T).sum())
+
+
+def rows_with_number(model: AdditiveModel) -> Numbers:
+    """Return the indices of the rows that have a number."""
+    return np.flatnonzero(model.parts >= 0)
+
+
+def _freedom_together(here: Flags, own_df: Floats, kinds: Numbers) -> float:
+    """Return the degrees of freedom over pairs that share a training: those of one pair of each group of rows."""
+    from scipy.sparse import csgraph
+
+    group = csgraph.connected_components(kinds > 0, directed=False)[1]
+    first, second = np.nonzero(np.triu(here))
+    most: dict[int, float] = {}
+    for number, freedom in zip(group[first].tolist(), own_df[first, second].tolist(), strict=True):
+        most[number] = max(most.get(number, 0.0), freedom)
+    return sum(most.values())
+
+
+def _elsewhere(design: RowDesign, known: Flags) -> Flags:
+    """Return whether two rows were run with a common pair of seeds, but never on one type of machine."""
+    there = known.astype(np.float64)
+    met = there @ there.T > 0
+    return np.asarray(met & (_common(known, design.blocks) == 0))
+
+
+def _welch(values: Floats, alone: Flags, variance: Floats, df: Floats, error: Floats) -> tuple[Floats, Floats, Floats]:
+    """Fill in what Welch's test of unpaired runs takes (Biometrika 34, 1947)."""
+    if not alone.any():
+        return variance, df, error
+    known = np.isfinite(values)
+    n = np.maximum(known.sum(axis=1), 1)
+    mean = np.where(known, values, 0.0).sum(axis=1) / n
+    spread = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1) / np.maximum(n - 1, 1)
+    share = spread / n
+    both = share[:, None] + share[None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = both**2 / ((share**2 / np.maximum(n - 1, 1))[:, None] + (share**2 / np.maximum(n - 1, 1))[None])
+    freedom = np.where(np.isfinite(freedom), freedom, 0.0)
+    return (
+        np.where(alone, spread[:, None] + spread[None], variance),
+        np.where(alone, freedom, df),
+        np.where(alone, np.sqrt(both), error),
+    )
