@@ -131,7 +131,7 @@ def test_another_ones_executor_is_found_by_the_hook(tmp_path):
 
 def test_an_executor_cannot_take_the_name_of_another(tmp_path):
     (tmp_path / "local2.py").write_text(MINE.format(name="local"))
-    with pytest.raises(PluginError, match="its executor 'local' has the name of a built-in"):
+    with pytest.raises(PluginError, match="its executor 'local' has the same name as a built-in"):
         Registry.load(PluginOrigin(plugin_files=(str(tmp_path / "local2.py"),)))
     assert Registry.load().executor("local") == LocalOffer()
 
