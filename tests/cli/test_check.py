@@ -95,7 +95,7 @@ def test_a_broken_plugin_is_reported_with_its_error(capsys, tmp_path) -> None:
 def test_a_name_in_use_is_reported(capsys, write) -> None:
     code, _, err = run(capsys, "--plugin-file", write("focal"))
     assert code == 4
-    assert "has the name of a built-in" in err
+    assert "has the same name as a built-in" in err
 
 
 def test_a_suite_is_read_and_planned(capsys) -> None:
