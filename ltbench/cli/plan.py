@@ -138,7 +138,7 @@ def _print(
     click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
-        pieces = f"  in {jobs['fit']} jobs" if jobs["fit"] > status.trainings else ""
+        pieces = f" in {jobs['fit']} jobs" if jobs["fit"] > status.trainings else ""
         click.echo(
             f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; {status.trainings_naive} without sharing "
             f"({ratio:.1f}x saved)"
