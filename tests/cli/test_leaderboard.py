@@ -61,7 +61,7 @@ def test_no_leaderboard_is_said_on_stderr(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     shown = call("leaderboard")
     assert shown.stdout == ""
-    assert "ltbench run makes one" in shown.stderr
+    assert "ltbench run creates one" in shown.stderr
     assert json.loads(call("leaderboard", "--json").stdout) == []
     assert call("leaderboard", "--check").exit_code == 0
 

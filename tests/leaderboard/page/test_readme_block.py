@@ -79,5 +79,5 @@ def test_a_readme_without_claims_has_an_empty_table(readme: Path) -> None:
 
 def test_a_marker_without_its_partner_is_named(readme: Path) -> None:
     readme.write_text("<!-- ltbench:claims -->\n")
-    with pytest.raises(UsageError, match="has no partner"):
+    with pytest.raises(UsageError, match="has no counterpart"):
         update(readme.parent / "leaderboards", readme)
