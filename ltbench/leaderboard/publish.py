@@ -28,6 +28,7 @@ from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
+from ltbench.leaderboard.tables.published_rows import with_published
 from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
@@ -118,6 +119,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
     boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
+    boards = with_published(boards, facts.reported)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.statistics.analysis import Analysis
@@ -13,30 +13,37 @@ from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SU
 from ltbench.leaderboard.tables.cell_text import (
     MISSING,
     OWN_COUNTS,
+    WIDEST,
     delta_title,
     factor_text,
     half_text,
     percent,
     place_text,
     reference_text,
+    runs_differ,
     runs_text,
     signed,
+    spread,
 )
 from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
-from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.rows import Row, leading_rows
+from ltbench.leaderboard.tables.short_labels import short_labels
 from ltbench.leaderboard.tables.table import Board, Table
 
 _ADDS = """\
 Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
-combination of the others (*of*) that was run with and without it; mean ± 95 % interval over *n* pairs of seeds, `*` where
-it is significant. The intervals of a column hold together; the variance between seeds is pooled over techniques.
-*alone* is the difference to the baseline."""
+combination of the others that was run with and without it{counts}. ± is the half-width of a simultaneous interval: all
+intervals of a column hold together with 95 % confidence. `*`: the interval leaves out zero. *alone* is the difference to
+the baseline, with its interval from the table above."""
 _MACHINES = """\
 Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
 the effects below, and are part of the rest of the variance."""
 _TOGETHER = """\
 What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
-interfere. Averaged and tested as above, over all pairs of one imbalance factor."""
+interfere. Averaged as above; the intervals of all pairs at one imbalance factor hold together."""
+
+_MOST_SHARES = WIDEST - 3
+"""Imbalance factors in the table of variances."""
 
 
 def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
@@ -44,22 +51,21 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     if not analysis.has_averages:
         return
     unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
-    yield from (
-        "### What each technique adds",
-        "",
-        *unpaired,
-        *_ADDS.format(metric=analysis.group.ranking.words).splitlines(),
-        "",
-    )
-    yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
+    table = board.across or board.tables[0]
+    head, rows, counts, more = _main_table(analysis, table)
+    yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
+    text = _ADDS.format(metric=analysis.group.ranking.words, counts=counts)
+    yield from (*text.splitlines(), "", *unpaired, *_partial(analysis.effects), *more)
     if not analysis.pairs:
         return
-    yield from ("### What pairs add", "", *_TOGETHER.splitlines(), "", *pair_figure)
+    yield from ("### What pairs add", "", *pair_figure)
     apart = [effect for effect in analysis.pairs if effect.separated]
     # Too few pairs for a heat map are all in the table, significant or not.
     shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
     if shown:
-        yield from (*_folding(*_pair_table(shown)), "")
+        yield from (*_folding(*_pair_table(shown, short_labels(table))), "")
+    yield from (*_TOGETHER.splitlines(), "")
+    if shown:
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
     every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
@@ -67,27 +73,31 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     yield ""
 
 
-def variance_lines(analysis: Analysis) -> Iterator[str]:
-    """Yield the section on sources of variance; nothing where only the baseline was run."""
-    variances = analysis.variances
+def variance_lines(analysis: Analysis) -> list[str]:
+    """Return the sources of variance, folded; nothing where only the baseline was run."""
     if all(len(record.techniques) == 0 for record in analysis.group.records):
-        return
-    yield from ("### Sources of variance", "")
+        return []
+    return [*details("Sources of variance", [*_variance(analysis)]), ""]
+
+
+def _variance(analysis: Analysis) -> Iterator[str]:
+    variances = analysis.variances
     estimable = [one for one in variances if one.shares]
     if not estimable:
-        yield from (f"It cannot be estimated: {variances[0].why}.", "")
+        yield f"It cannot be estimated: {variances[0].why}."
         return
-    heads = ["mean" if one.factor is None else _heading(one.factor, analysis) for one in estimable]
+    # The last one is the mean over factors, where there are several.
+    shown = [*spread(estimable[:-1], _MOST_SHARES), estimable[-1]]
+    heads = ["mean" if one.factor is None else _heading(one.factor, analysis) for one in shown]
     sources = estimable[-1].shares
     rows = [
-        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in estimable)]
+        [share.source, "" if share.source == REST else str(share.levels), *(_share(one.shares[i]) for one in shown)]
         for i, share in enumerate(sources)
     ]
-    yield from (
-        "Standard deviation of each source in percentage points, and its share of the variance of a single run.", "",
-    )  # fmt: skip
     yield from plain_table(["source", "levels", *heads], rows, right=range(1, len(heads) + 2))
-    yield ""
+    yield from (
+        "", "Standard deviation of each source in percentage points, and its share of the variance of a single run.", "",
+    )  # fmt: skip
     seeds = sources[1:-1]
     fewest = min(share.levels for share in seeds)
     low, high = sd_interval(fewest)
@@ -105,29 +115,31 @@ def variance_lines(analysis: Analysis) -> Iterator[str]:
             "Subset and training seeds are crossed, so each is part of several runs: if techniques do better on some of them "
             "than on others, runs are not independent and the intervals of this page are somewhat too narrow."
         )
-    yield ""
 
 
-def versus_lines(table: Table) -> list[str]:
+def test_lines(table: Table) -> list[str]:
     """Return the tests of the first rows, folded: each row against the reference and against the best row."""
+    more = more_runs(table)
     # One run cannot be tested, and `table.csv` has the differences.
     if not any(gap is not None and gap.half is not None for row in table.rows for gap in (row.delta, row.to_best)):
-        return []
+        return more
+    short, first = short_labels(table), leading_rows(table.rows, FOLD, table.reference)
+    runs = runs_differ(table)
     rows = [
         [
-            escape(row.label) if row.techniques else "*baseline*",
+            escape(short.get(row.label, row.label)) if row.techniques else "*baseline*",
             *(unbroken(text) for text in _tests(row)),
-            runs_text(row, table.expected),
+            *([runs_text(row, table.expected)] if runs else []),
         ]
-        for row in table.rows[:FOLD]
+        for row in (table.rows[i] for i in first)
     ]
     base = "Δ base" if table.reference == "baseline" else escape(delta_title(table.reference))
-    head = ["techniques", base, "p", "d", "Δ best", "p", "d", "n"]
-    lines = plain_table(head, rows, right=range(1, 8))
-    if len(table.rows) > FOLD:
-        lines += ["", f"[`table.csv`](table.csv) has the other {len(table.rows) - FOLD} rows."]
+    head = ["techniques", base, "p", "d", "Δ best", "p", "d", *(["n"] if runs else [])]
+    lines = [*plain_table(head, rows, right=range(1, len(head))), "", *more]
+    if len(table.rows) > len(first):
+        lines += [f"[`table.csv`](table.csv) has the other {len(table.rows) - len(first)} rows.", ""]
     against = escape(reference_text(table.reference))
-    return [*details(f"Tests against {against} and against the best row, with effect sizes", lines), ""]
+    return [*details(f"Tests against {against} and against the best row, with effect sizes", lines[:-1]), ""]
 
 
 def more_runs(table: Table) -> list[str]:
@@ -171,34 +183,55 @@ def _heading(factor: float, analysis: Analysis) -> str:
     return "own counts" if place == OWN_COUNTS else f"IF {factor_text(factor)}"
 
 
-def _main_table(analysis: Analysis, board: Board) -> tuple[list[str], list[list[str]]]:
+def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[str]], str, list[str]]:
+    """Return heading and rows of the table of effects, on how much all of them rest, and the folded other factors."""
     whole = analysis.factor
     factors = analysis.group.factors if whole is None else []
     by_key = {(effect.techniques, effect.factor): effect for effect in analysis.effects}
-    table = board.across or board.tables[0]
+    short = short_labels(table)
     alone = {row.label: row.delta for row in table.rows if len(row.techniques) == 1}
     names = list(dict.fromkeys(effect.techniques for effect in analysis.effects))
+    means = [by_key.get((name, whole)) for name in names]
+    runs = [MISSING if one is None else _of_all(one.n, table.expected) for one in means]
+    contexts = [MISSING if one is None else str(one.contexts) for one in means]
+    # What is the same in all rows is said once.
+    counted = {head: texts for head, texts in (("n", runs), ("of", contexts)) if len(set(texts)) > 1}
+    shown = spread(factors, WIDEST - 3 - len(counted))
     rows = []
-    for name in names:
-        mean = by_key.get((name, whole))
+    for i, name in enumerate(names):
         single = alone.get(name[0])
         rows.append(
             [
-                escape(name[0]),
-                _text(mean),
+                escape(short.get(name[0], name[0])),
+                _text(means[i]),
                 "" if single is None else unbroken(signed(single.mean) + half_text(single)),
-                *(_text(by_key.get((name, factor))) for factor in factors),
-                MISSING if mean is None else f"{mean.n}/{table.expected}" if mean.n < table.expected else str(mean.n),
-                MISSING if mean is None else str(mean.contexts),
+                *(_text(by_key.get((name, factor))) for factor in shown),
+                *(texts[i] for texts in counted.values()),
             ]
         )
-    return ["technique", "on average", "alone", *(f"IF {factor_text(factor)}" for factor in factors), "n", "of"], rows
+    head = ["technique", "on average", "alone", *(f"IF {factor_text(factor)}" for factor in shown), *counted]
+    pairs = "*n* pairs of seeds" if "n" in counted else f"{runs[0]} pair{'s' * (runs[0] != '1')} of seeds"
+    kept = "*of*" if "of" in counted else f"{contexts[0]} of them"
+    if len(shown) == len(factors):
+        return head, rows, f" ({kept}), over {pairs}", []
+    others = [factor for factor in factors if factor not in shown]
+    more = [
+        [row[0], *(_text(by_key.get((name, factor))) for factor in others)]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    titles = [f"IF {factor_text(factor)}" for factor in others]
+    folded = details(f"More factors: {', '.join(titles)}", plain_table(["technique", *titles], more, right=range(1, len(titles) + 1)))  # fmt: skip
+    return head, rows, f" ({kept}), over {pairs}", [*folded, ""]
 
 
-def _pair_table(effects: Sequence[Effect]) -> tuple[list[str], list[list[str]]]:
+def _of_all(n: int, expected: int) -> str:
+    return f"{n}/{expected}" if n < expected else str(n)
+
+
+def _pair_table(effects: Sequence[Effect], short: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
-            " × ".join(map(escape, effect.techniques)),
+            " × ".join(escape(short.get(name, name)) for name in effect.techniques),
             "all" if effect.factor is None else factor_text(effect.factor),
             _text(effect),
             str(effect.n),

@@ -38,6 +38,16 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
         """The `Record.board` of its records."""
         return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe), canonical(self.fixed)
 
+    def matches(self, settings: SettingFilter) -> bool:
+        """Return whether `settings` matches these records."""
+        own = (self.dataset, self.profile, self.model)
+        wanted = (settings.dataset, settings.profile, settings.model)
+        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
+            return False
+        # The recipe of a record leaves out what is at its default.
+        defaults = msgspec.to_builtins(Recipe(steps=1))
+        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
+
 
 class RecordGroup(BoardFields, frozen=True, kw_only=True):
     """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
@@ -75,16 +85,6 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         """Return run -> score of a combination, without runs in which it is undefined."""
         records = self.ok_records(techniques, factor)
         return {record.seeds: score for record in records if (score := record.score(metric)) is not None}
-
-    def matches(self, settings: SettingFilter) -> bool:
-        """Return whether `settings` matches these records."""
-        own = (self.dataset, self.profile, self.model)
-        wanted = (settings.dataset, settings.profile, settings.model)
-        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
-            return False
-        # The recipe of a record leaves out what is at its default.
-        defaults = msgspec.to_builtins(Recipe(steps=1))
-        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
 def group_records(records: Iterable[Record], metric: str = "", declared: Iterable[Column] = ()) -> list[RecordGroup]:

@@ -63,6 +63,27 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.rank == 1
 
 
+class PublishedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers that a source has published for one combination: shown beside the measured ones, and no more."""
+
+    label: str
+    """As the measured row of the combination has it, where there is one."""
+    techniques: tuple[str, ...]
+    source: str
+    """Place in the publication: "Table 1"."""
+    numbers: dict[str, float]
+    """By score, as in `Row.scores`; fractions where the score is one."""
+    notes: dict[str, str]
+    """Remarks on some of the numbers, by score."""
+    measured: bool
+    """Whether the table has a row of the same combination."""
+
+
+def leading_rows(rows: list[Row], most: int | None, reference: str) -> list[int]:
+    """Return the places of the first rows, and of the reference wherever it stands; all of them without `most`."""
+    return [i for i, row in enumerate(rows) if most is None or i < most or row.label == reference]
+
+
 def factor_score(metric: str, factor: float) -> str:
     """Return the name of the ranking metric at one factor in the table across factors."""
     return f"{metric}@{written(factor)}"

@@ -371,9 +371,9 @@ def test_a_page_shows_direction_and_size_of_each_comparison() -> None:
     claims = [claim(text="far better", difference=0.2), claim(text="again"), claim(text="best", worse="all")]
     text = "\n".join(published_lines((), claims, group_records(made), COLUMNS)).replace("\u00a0", " ")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    assert rows[0] == ["claim", "as measured", "IF", "reported Δ", "measured Δ", "n", "direction", "size"]
-    assert rows[2][2:] == ["100", "+20.0", "+10.0 ± 2.5", "3", "**holds**", "**smaller**"]
-    assert rows[3][3:] == ["+20.0", "+10.0 ± 2.5", "3", "**holds** (counted above)", "**smaller**"]
+    assert rows[0] == ["claim", "as measured", "where", "reported Δ", "measured Δ", "direction", "size"]
+    assert rows[2][2:] == ["IF 100", "+20.0", "+10.0 ± 2.5", "**holds**", "**smaller**"]
+    assert rows[3][3:] == ["+20.0", "+10.0 ± 2.5", "**holds** (counted above)", "**smaller**"]
     assert rows[4][1] == "cb_sampler \\> all others, top-1"
     assert rows[4][-2:] == ["**holds** (the best other is baseline)", "not printed"]
     least = "\n".join(published_lines((), [claim(at_least=0.2)], group_records(made), COLUMNS))
