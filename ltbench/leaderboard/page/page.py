@@ -10,8 +10,11 @@ import msgspec
 
 from ltbench import longtail
 from ltbench.leaderboard.figures import FigureGroup
-from ltbench.leaderboard.page.analysis_section import effect_lines, test_lines, variance_lines
+from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
+from ltbench.leaderboard.page.answer import answer, answer_lines, main_table
+from ltbench.leaderboard.page.claim_verdicts import judge
 from ltbench.leaderboard.page.data_section import data_lines
+from ltbench.leaderboard.page.effects_section import effect_lines
 from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
@@ -57,7 +60,7 @@ def page(
     notes: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
 ) -> str:
-    """Return the text of a suite's page: the question, a figure and a table for each board, then everything else.
+    """Return the text of a suite's page: the question, its answer, a figure and a table for each board, then the rest.
 
     records: in their fixed order; boards, figures, analyses, notes: what `make_boards`, `place_figures`, `analyse` and
     `verification_notes` return for them.
@@ -69,7 +72,10 @@ def page(
     numbers = failure_numbers(failures)
     notes = notes or VerificationNotes()
     named = titles(boards)
+    groups = [one.group for one in analyses]
+    judged = judge(facts.claims, facts.reported, groups)
     lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
+    lines += answer_lines(answer(boards, analyses, judged))
     for board, title in zip(boards, named, strict=True):
         lines += _first(board, title if len(boards) > 1 else "", numbers, figures)
     if records:
@@ -77,7 +83,7 @@ def page(
     else:
         lines += ["No results yet.", ""]
     lines += [*_reproduce(facts, records)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    lines += published_lines(facts.reported, judged, groups, columns)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, named, analyses, strict=True):
@@ -92,11 +98,6 @@ def page(
         *_plugins(records),
     ]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def main_table(board: Board) -> Table:
-    """Return the table that a page begins with: across factors, or that of the only factor."""
-    return board.across or board.tables[0]
 
 
 def group_failures(records: Iterable[Record]) -> list[FailureGroup]:

@@ -9,13 +9,13 @@ from ltbench.columns import CLASS_ACCURACY, TOP1, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import NO_SIZE
-from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict, judge
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.stages import TECHNIQUE_STAGES
-from ltbench.suite.published import Claim, Combination, Reported
+from ltbench.suite.published import Combination, Reported
 
 _JUDGED = """\
 A claim is judged twice by the interval of the difference between its two combinations. **Direction**: it *holds* where
@@ -27,17 +27,16 @@ simultaneous over all pairs of rows. Differences are in percentage points."""
 
 def published_lines(
     reported: Sequence[Reported],
-    claims: Sequence[Claim],
+    judged: Sequence[Verdict],
     groups: Sequence[RecordGroup],
     columns: Iterable[Column] = (),
 ) -> list[str]:
     """Return the section of a page on a report: its claims, and the numbers that no table of the page shows.
 
-    Empty if the suite has neither.
+    Empty if the suite has neither. judged: what `judge` returns for its claims.
     """
     columns = tuple(columns)
     titles = {column.name: metric_text(column) for column in columns}
-    judged = judge(claims, reported, groups)
     lines = []
     if judged:
         lines += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltbench.leaderboard.page.answer import answer_lines, main_table
 from ltbench.leaderboard.page.claim_counts import count_claims
 from ltbench.leaderboard.page.claim_size import NO_SIZE, WITHIN
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
@@ -17,15 +18,24 @@ FOLD = 20
 """Rows that a README shows before the rest is folded."""
 
 
-def compact_block(boards: Sequence[Board], failures: Mapping[str, int], page: str) -> list[str]:
-    """Return the README block of a suite: of each board the table across factors, or its only table."""
+def compact_block(
+    boards: Sequence[Board], failures: Mapping[str, int], page: str, sentences: Sequence[str] = ()
+) -> list[str]:
+    """Return the README block of a suite: the answer, and of each board the table across factors or its only table.
+
+    sentences: the answer of the page.
+    """
     named = titles(boards) if len(boards) > 1 else [""] * len(boards)
     both = zip(boards, named, strict=True)
-    return ["", *(line for board, title in both for line in _compact(board, failures, page, title))]
+    return [
+        "",
+        *answer_lines(sentences),
+        *(line for board, title in both for line in _compact(board, failures, page, title)),
+    ]
 
 
 def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -> Iterator[str]:
-    table = board.across or board.tables[0]
+    table = main_table(board)
     if title:
         yield from (f"**{escape(title)}**", "")
     yield from (*table_lines(table, failures, page=page, fold=FOLD), "")

@@ -53,12 +53,14 @@ def leaderboard_text(
     color: bool = False,
     trust: VerificationNotes | None = None,
     most: int | None = None,
+    sentences: Sequence[str] = (),
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
 
-    most: rows shown of each table, besides the reference.
+    most: rows shown of each table, besides the reference; sentences: the answer of the page.
     """
-    return printed(_parts(facts, records, boards, width, trust or VerificationNotes(), most), width, color=color)
+    parts = _parts(facts, records, boards, width, trust or VerificationNotes(), most, sentences)
+    return printed(parts, width, color=color)
 
 
 def printed(parts: Iterable[RenderableType], width: int, *, color: bool) -> str:
@@ -80,14 +82,17 @@ def _parts(
     width: int,
     trust: VerificationNotes,
     most: int | None,
+    sentences: Sequence[str],
 ) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(facts.title or facts.name, style="bold")
+    for sentence in sentences:
+        yield Text(textwrap.fill(sentence, max(width, 20), initial_indent="- ", subsequent_indent="  "))
     if not records:
         yield Text("no results yet")
     for board, title in zip(boards, titles(boards), strict=True):
-        yield Text(title)
+        yield from ("", Text(title))
         if board.ranking.why:
             yield Text(board.ranking.why, style="dim")
         # As on the page: the table that answers, then those of single factors.

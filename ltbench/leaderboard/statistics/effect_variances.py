@@ -1,4 +1,10 @@
-"""The variance of effects between pairs of seeds, pooled over the effects that the design makes alike."""
+"""Standard errors of effects: from the variances of the rows' differences, and wider where effects vary more than these.
+
+An effect is a weighted mean of rows, so the model of the table has its variance. But a technique may do better with some
+seeds than with others in all of its combinations alike, and then effects vary more between seeds than their rows say.
+The ratio of both variances, pooled over the effects of a table, widens all of their intervals where it is above one: a
+factor of overdispersion (McCullagh and Nelder, Generalized Linear Models, 2nd ed. 1989, section 4.5).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
+from ltbench.leaderboard.statistics.pair_variances import PairVariances
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 
 if TYPE_CHECKING:
@@ -16,21 +24,29 @@ if TYPE_CHECKING:
 class EffectSeries(msgspec.Struct, frozen=True, kw_only=True):
     """An effect, and its differences run by run; fractions."""
 
-    mean: float
     by_run: Floats
     """float [runs]: means over the contexts of a run."""
     contexts: int
     cells: int
     stages: tuple[str, ...]
-    shares: bool
-    """Whether the rows of every difference use one training."""
-    error: tuple[float, float] | None
-    """Standard error and degrees of freedom where the effect is a single difference of a table."""
+    variance: float | None
+    """Of one run by the model of the rows; None where it has none."""
+    df: float
+
+    @property
+    def mean(self) -> float:
+        """The effect: the mean over runs."""
+        return float(self.by_run.mean())
 
     @property
     def n(self) -> int:
         """Pairs of seeds."""
         return len(self.by_run)
+
+    @property
+    def own_variance(self) -> float:
+        """The variance of its differences between runs."""
+        return float(self.by_run.var(ddof=1))
 
 
 class Error(NamedTuple):
@@ -40,31 +56,57 @@ class Error(NamedTuple):
     df: float
 
 
-def pooled_errors(series: Sequence[EffectSeries | None], *, alone: bool) -> list[Error | None]:
+def effect_errors(series: Sequence[EffectSeries | None], *, alone: bool) -> list[Error | None]:
     """Return the standard error of each effect; None where nothing varies or there is one run.
 
-    alone: whether each effect has a variance of its own. Otherwise it is pooled over effects that average over as many
-    contexts and agree in whether they share trainings. The degrees of freedom count one effect for each set of stages:
-    alternatives of one stage are all compared with its baseline, so their differences are not independent.
+    alone: whether each effect has the variance of its own differences, as pairs of rows have with many runs.
     """
-    groups: dict[object, list[EffectSeries]] = {}
-    for number, one in enumerate(series):
-        if one is not None and one.n > 1:
-            groups.setdefault(_group(one, number, alone=alone), []).append(one)
-    result: list[Error | None] = []
-    for number, one in enumerate(series):
-        error = None
-        if one is not None and one.error is not None:
-            error = Error(*one.error)
-        elif one is not None and one.n > 1:
-            alike = groups[_group(one, number, alone=alone)]
-            squares = sum(float(((other.by_run - other.by_run.mean()) ** 2).sum()) for other in alike)
-            variance = squares / sum(other.n - 1 for other in alike)
-            df = sum(max(o.n - 1 for o in alike if o.stages == stages) for stages in {o.stages for o in alike})
-            error = Error((variance / one.n) ** 0.5, df)
-        result.append(None if error is None or error.size <= CONSTANT else error)
-    return result
+    tested = [one for one in series if one is not None and one.n > 1]
+    if alone:
+        found = {id(one): Error((one.own_variance / one.n) ** 0.5, one.n - 1.0) for one in tested}
+    else:
+        known = [one for one in tested if one.variance is not None and one.variance > CONSTANT**2]
+        factor, df = _overdispersion(known)
+        found = {
+            id(one): Error((factor * (one.variance or 0.0) / one.n) ** 0.5, df if factor > 1 else one.df)
+            for one in known
+        }
+    errors = [found.get(id(one)) for one in series]
+    return [None if error is None or error.size <= CONSTANT else error for error in errors]
 
 
-def _group(one: EffectSeries, number: int, *, alone: bool) -> object:
-    return number if alone else (one.contexts, one.shares)
+def _overdispersion(series: Sequence[EffectSeries]) -> tuple[float, float]:
+    """Return by how much effects vary more than the model of the rows says, at least 1, and its degrees of freedom.
+
+    These count one effect for each set of stages: alternatives of one stage are all compared with its baseline.
+    """
+    freedom = sum(one.n - 1 for one in series)
+    if not freedom:
+        return 1.0, 0.0
+    ratio = sum((one.n - 1) * one.own_variance / (one.variance or 1.0) for one in series) / freedom
+    df = sum(max(one.n - 1 for one in series if one.stages == stages) for stages in {one.stages for one in series})
+    return max(1.0, ratio), float(df)
+
+
+def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None, float]:
+    """Return the variance of a contrast of rows in one run by the variances of pairs, and Satterthwaite's df.
+
+    weights: float [rows], adding up to zero: the variance is -1/2 sum c_i c_j V_ij. None where it cannot be estimated.
+    """
+    used = np.flatnonzero(weights)
+    here = np.ix_(used, used)
+    share = -0.5 * np.outer(weights[used], weights[used])
+    np.fill_diagonal(share, 0.0)
+    kinds = variances.kinds[here]
+    total = spread = 0.0
+    for kind in np.unique(kinds[share != 0]):
+        pairs = (kinds == kind) & (share != 0)
+        amount = float(share[pairs].sum())
+        if abs(amount) < CONSTANT:
+            continue
+        variance, df = float(variances.variance[here][pairs][0]), float(variances.df[here][pairs][0])
+        if not np.isfinite(variance) or df <= 0:
+            return None, 0.0
+        total += amount * variance
+        spread += (amount * variance) ** 2 / df
+    return (total, total**2 / spread) if total > 0 and spread > 0 else (None, 0.0)

@@ -78,7 +78,7 @@ def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> P
     """Estimate the variances. values: float [rows, runs] on the scale of the comparison."""
     known = np.isfinite(values)
     common = _common(known, design.blocks)
-    sums, squares = _sums(values, design.blocks)
+    sums, squares = _sums(_centred(values), design.blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = np.maximum(squares - sums**2 / common, 0.0)
     own_df = np.maximum(common - 1, 0.0)
@@ -115,12 +115,19 @@ def _common(known: Flags, blocks: Numbers) -> Floats:
     return np.asarray(sum(cells.T @ cells for cells in _cells(known.astype(np.float64), known, blocks)))
 
 
+def _centred(values: Floats) -> Floats:
+    """Return values without the means of rows and runs, which change no variance of a difference but cost digits."""
+    for axis in (1, 0):
+        known = np.isfinite(values)
+        sums = np.where(known, values, 0.0).sum(axis=axis, keepdims=True)
+        values = values - sums / np.maximum(known.sum(axis=axis, keepdims=True), 1)
+    return values
+
+
 def _sums(values: Floats, blocks: Numbers) -> tuple[Floats, Floats]:
     """Return the sums of differences and of squared differences of all pairs over their common blocks."""
     known = np.isfinite(values)
-    # Near zero, so that sums of squares lose no digits.
-    centre = values[known].mean() if known.any() else 0.0
-    filled = np.where(known, values - centre, 0.0)
+    filled = np.where(known, values, 0.0)
     first, square = np.zeros((len(values),) * 2), np.zeros((len(values),) * 2)
     for there, score in zip(
         _cells(known.astype(np.float64), known, blocks), _cells(filled, known, blocks), strict=True

@@ -25,7 +25,7 @@ CONSTANT = 1e-12
 """Spread of differences up to which they count as constant: rounding errors of fractions are smaller."""
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     """A mean or a difference over n runs, with its 95 % interval; `sd` and `half` are None where there is none."""
 
     mean: float

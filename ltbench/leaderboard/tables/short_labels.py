@@ -24,6 +24,13 @@ def short_labels(table: Table) -> dict[str, str]:
     }
 
 
+def shortened(text: str, table: Table) -> str:
+    """Return a text with the techniques of a table as its labels write them."""
+    for name, parameters in dropped_parameters(table).items():
+        text = text.replace(f"{name}[{parameters}]", name)
+    return text
+
+
 def dropped_parameters(table: Table) -> dict[str, str]:
     """Return technique -> parameters that its label leaves out, as all rows with the technique have the same ones.
 

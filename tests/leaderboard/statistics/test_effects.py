@@ -50,9 +50,10 @@ def test_main_effects_worked_by_hand() -> None:
     # cb_sampler: seed 0 adds 0.10 without and 0.14 with mixup, mean 0.12; seed 1 0.08 and 0.14, mean 0.11.
     cb = one(effects, "cb_sampler")
     assert (cb.mean, cb.n, cb.contexts, cb.cells) == (pytest.approx(0.115), 2, 2, 4)
-    # Variances 0.00005 and 0 (mixup), pooled 0.000025 with 2 degrees of freedom; two effects, so t(1 - 0.025 / 2, 2) = 6.2053;
-    # half 6.2053 * 0.005 / sqrt(2) = 0.02194.
-    assert (cb.low, cb.high) == (pytest.approx(0.115 - 0.02194, abs=1e-5), pytest.approx(0.115 + 0.02194, abs=1e-5))
+    # The residual of rows and seeds has the variances of three contrasts: 0.00005, 0 (mixup) and 0.00005 (both, halved), in the
+    # mean 0.0000333 with 3 degrees of freedom; the two effects vary less, so nothing is widened. Half of the interval is
+    # t(1 - 0.025 / 2, 3) = 4.1765 times sqrt(0.0000333 / 2) = 0.01705.
+    assert (cb.low, cb.high) == (pytest.approx(0.115 - 0.01705, abs=1e-5), pytest.approx(0.115 + 0.01705, abs=1e-5))
     # mixup: seed 0 -0.02 and +0.02, mean 0.00; seed 1 -0.03 and +0.03, mean 0.00.
     assert one(effects, "mixup").mean == pytest.approx(0)
 

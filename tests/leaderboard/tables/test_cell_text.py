@@ -83,7 +83,11 @@ def test_the_reference_says_so_in_place_of_a_difference() -> None:
 
 
 def many_rows() -> list[Record]:
-    made = [record({"mix": f"mix_{i:02}"}, seed=s, scores={"top1": 0.5 + i / 1000}) for i in range(40) for s in (0, 1)]
+    made = [
+        record({"mix": f"mix_{i:02}"}, seed=s, scores={"top1": 0.5 + i / 1000 + (5 * i + 3 * s) % 7 / 10_000})
+        for i in range(40)
+        for s in (0, 1)
+    ]
     return made + [record(seed=s, scores={"top1": 0.3}) for s in (0, 1)]
 
 
