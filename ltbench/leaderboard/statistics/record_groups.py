@@ -161,13 +161,28 @@ def _fixed_words(fixed: Spec) -> tuple[str, str]:
 
 
 def titles(groups: Sequence[BoardFields]) -> list[str]:
-    """Return the heading of each group: data set, profile and model, and the images where these differ between groups."""
+    """Return the heading of each group: data set, profile and model, and images, recipe or protocol where these differ."""
     result = []
     for group in groups:
         rivals = zip(*(_fixed_words(one.fixed) for one in groups if one.key[:-1] == group.key[:-1]), strict=True)
         words = [word for word, others in zip(_fixed_words(group.fixed), rivals, strict=True) if len(set(others)) > 1]
         result.append(", ".join([group.dataset, f"profile {group.profile}", group.model, *words]))
-    return result
+    return [
+        ", ".join([title, *_recipe_words(group, _same(title, groups, result))])
+        for title, group in zip(result, groups, strict=True)
+    ]
+
+
+def _same(title: str, groups: Sequence[BoardFields], named: Sequence[str]) -> list[BoardFields]:
+    return [group for group, name in zip(groups, named, strict=True) if name == title]
+
+
+def _recipe_words(group: BoardFields, rivals: Sequence[BoardFields]) -> list[str]:
+    """Return the fields of the recipe, and the protocol, in which a group differs from its rivals."""
+    keys = sorted({key for one in rivals for key in one.recipe})
+    differing = [key for key in keys if len({canonical({"": one.recipe.get(key)}) for one in rivals}) > 1]
+    words = [f"{key}={written(group.recipe[key])}" for key in differing if key in group.recipe]
+    return [*words, *([f"protocol {group.protocol}"] if len({one.protocol for one in rivals}) > 1 else [])]
 
 
 def images_of(groups: Sequence[BoardFields]) -> dict[str, set[str]]:

@@ -7,10 +7,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import synthetic
+from reports import loaded as made_folder
+from synthetic import COLUMNS, record
 
+from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.publish import PAGE, SuiteFolder, folders, load, render
+from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import WIDEST
+from ltbench.suite.published import Claim
 
 ROOT = Path(__file__).parents[3] / "leaderboards"
 SUITES = [folder.name for folder in folders(ROOT)]
@@ -37,11 +43,49 @@ def test_there_are_suites_to_look_at() -> None:
     assert {"quick", "cifar10-lt", "report-wong-fast"} <= set(SUITES)
 
 
+def widest(text: str) -> int:
+    """Return the columns of the widest table that a reader need not open."""
+    rules = [line for line in unfolded(text).splitlines() if re.fullmatch(r"\|[:|-]+\|", line)]
+    return max(line.count("|") - 1 for line in rules)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_no_table_before_the_fold_has_more_than_eight_columns(suite: str) -> None:
-    heads = [line for line in unfolded(page_of(suite)).splitlines() if re.fullmatch(r"\|[:|-]+\|", line)]
-    assert heads
-    assert max(line.count("|") - 1 for line in heads) <= WIDEST
+    assert widest(page_of(suite)) <= WIDEST
+
+
+def test_six_factors_and_missing_runs_do_not_widen_a_table() -> None:
+    made = synthetic.suite(factors=(1.0, 5.0, 10.0, 20.0, 50.0, 100.0), names=("mixup", "tta", "cb_sampler"))
+    made = [one for one in made if not (one.label == "tta" and one.setting.seed == 2)]
+    folder = made_folder(made, SuiteFacts(name="s", columns=COLUMNS, claims=(Claim(text="Helps", better=("tta",)),)))
+    text = page(folder.facts, folder.records, folder.boards)
+    assert widest(text) <= WIDEST
+    assert "<summary>More factors: IF 5, IF 10, IF 50</summary>" in text
+    # Each effect at each factor is somewhere on the page.
+    effects = text[text.index("### What each technique adds") : text.index("### What pairs add")]
+    assert {f"IF {factor}" for factor in (1, 5, 10, 20, 50, 100)} <= set(re.findall(r"IF \d+", effects))
+
+
+def test_two_boards_are_told_apart_and_begin_the_page_both() -> None:
+    made = [
+        record(
+            {"mix": name} if name else {}, 100.0, seed, {"top1": 0.5 + 0.1 * bool(name) + 0.01 * seed}, epochs=epochs
+        )
+        for name in ("", "mixup")
+        for seed in (0, 1)
+        for epochs in (20, 40)
+    ]
+    folder = made_folder(made, SuiteFacts(name="s", command="ltbench run", columns=COLUMNS))
+    text = page(folder.facts, folder.records, folder.boards)
+    headings = re.findall(r"^## (.*)", text, re.MULTILINE)
+    assert [one for one in headings if "fashion_mini" in one] == [
+        "fashion_mini, profile exp, convnet, epochs=20",
+        "fashion_mini, profile exp, convnet, epochs=40",
+        "fashion_mini, profile exp, convnet, epochs=20: details",
+        "fashion_mini, profile exp, convnet, epochs=40: details",
+    ]
+    assert text.index("## fashion_mini, profile exp, convnet, epochs=40\n") < text.index("self-reported")
+    assert text.index("Reproduce it with") < text.index("epochs=20: details")
 
 
 @pytest.mark.parametrize("suite", SUITES)
