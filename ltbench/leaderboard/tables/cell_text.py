@@ -124,9 +124,14 @@ def shown_in(table: Table, place: str) -> list[TextColumn]:
 
 def rank_text(row: Row) -> str:
     """Return the ranks that a row may have: `3`, `1–4`, a dash if there is none."""
-    if row.rank is None:
+    return ranks_text(row.rank, row.last_rank)
+
+
+def ranks_text(first: int | None, last: int | None) -> str:
+    """Return a range of ranks as tables write it."""
+    if first is None:
         return MISSING
-    return str(row.rank) if row.rank == row.last_rank else f"{row.rank}–{row.last_rank}"
+    return str(first) if first == last else f"{first}–{last}"
 
 
 def runs_differ(table: Table) -> bool:
