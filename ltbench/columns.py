@@ -36,12 +36,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     shown: Literal["main", "folded", "report", "export"] = "folded"
     """The first place that has it: the main table of a page, the folded one below it, the HTML report, `table.csv`.
 
+    A main table has eight columns at most; those of the lowest priority are folded.
+
     The terminal has what the page has, as far as it is wide enough. `export` has every number, whatever is set here.
     """
     order: int = 0
     """Place in a table: lower is further to the left, equal ones stay in the order in which they are declared."""
     priority: int = 0
-    """A terminal that is too narrow leaves out the columns of the lowest priority."""
+    """Where there is no room for all, in a main table or a narrow terminal, those of the lowest priority are left out."""
 
     @property
     def per_class(self) -> bool:

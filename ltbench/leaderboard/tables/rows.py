@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -79,7 +80,12 @@ class PublishedRow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the table has a row of the same combination."""
 
 
-def leading_rows(rows: list[Row], most: int | None, reference: str) -> list[int]:
+class _Labelled(Protocol):
+    @property
+    def label(self) -> str: ...
+
+
+def leading_rows(rows: Sequence[_Labelled], most: int | None, reference: str) -> list[int]:
     """Return the places of the first rows, and of the reference wherever it stands; all of them without `most`."""
     return [i for i, row in enumerate(rows) if most is None or i < most or row.label == reference]
 
