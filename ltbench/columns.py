@@ -36,12 +36,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     shown: Literal["main", "folded", "report", "export"] = "folded"
     """The first place that shows it: the main table of a page, the folded one below it, the HTML report, `table.csv`.
 
+    A main table has eight columns at most; those of the lowest priority are folded.
+
     The terminal shows the columns of the page that fit. `export` writes every number.
     """
     order: int = 0
     """Position in a table: lower is further left; ties are in order of declaration."""
     priority: int = 0
-    """A narrow terminal drops the columns with the lowest priority."""
+    """Columns with the lowest priority are dropped first, from a main table of more than eight and in a narrow terminal."""
 
     @property
     def per_class(self) -> bool:

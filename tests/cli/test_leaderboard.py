@@ -95,7 +95,7 @@ def test_a_changed_suite_file_is_found_and_rendered_without_training(place: Path
     # What its runs say stays.
     assert (after.seeds, after.unfinished, after.command) == (facts.seeds, 3, "ltbench run")
     assert after.columns
-    assert "### Claims" in (folder / "README.md").read_text()
+    assert "How claims are judged" in (folder / "README.md").read_text()
     rows = [line for line in (place / "README.md").read_text().splitlines() if "report-park-fast](" in line]
     assert [row.split("|")[2].strip() for row in rows] == ["10"]
     # A suite that is not installed stays as it is.
