@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
-import msgspec
-
-from ltbench.leaderboard.page.claim_counts import count_claims
+from ltbench.leaderboard.page.answer_changes import (
+    Change,
+    at_factors,
+    differences,
+    effects,
+    joined,
+    range_text,
+    size_text,
+)
+from ltbench.leaderboard.page.claim_counts import count_claims, directions_texts
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import factor_text, number_text, reference_text, signed
+from ltbench.leaderboard.tables.cell_text import percent, reference_text, signed
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
@@ -20,42 +28,35 @@ MOST = 5
 """Sentences of an answer."""
 _NAMED = 3
 """Techniques that a sentence names."""
-
-
-class _Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a technique, or a row, changes relative to its absence or to the reference."""
-
-    name: str
-    mean: float
-    interval: tuple[float, float] | None
-    significant: bool
-    at: dict[float, tuple[float, bool]]
-    """By imbalance factor: the change there, and whether it is significant."""
+_LONGEST = 120
+"""Characters of these names together; the first one is named however long it is."""
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
 def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequence[Verdict] = ()) -> list[str]:
-    """Return the answer of a page as plain sentences; none without a number.
+    """Return the answer of a page as plain sentences; none without records.
 
     boards, analyses: as `make_boards` and `analyse` return them; judged: the verdicts on the claims of a report.
     """
     ranked = [
         (board, analysis, title)
         for board, analysis, title in zip(boards, analyses, titles(boards), strict=True)
-        if any(row.rank is not None for row in main_table(board).rows)
+        if _ranked(main_table(board))
     ]
     if not ranked:
-        return []
+        where = " at every imbalance factor" if all(board.across for board in boards) else ""
+        return [f"No row has a number{where}."] if boards else []
     if len(ranked) == 1:
         sentences = [shortened(sentence, main_table(ranked[0][0])) for sentence in _one_board(*ranked[0][:2])]
     else:
         named = ranked[: MOST - 2] if len(ranked) > MOST - 1 else ranked
         sentences = [
-            f"{title}: {shortened(_best(table, short=True), table)}"
+            f"{title}: {shortened(_of_several(table), table)}"
             for table, title in ((main_table(board), title) for board, _, title in named)
         ]
         if len(named) < len(ranked):
             sentences.append(f"The other {len(ranked) - len(named)} boards are below.")
-        sentences.append(_how_sure(main_table(ranked[0][0])))
+        sentences.append(_how_sure([main_table(board) for board, *_ in ranked]))
     claims = _claims(judged)
     if not claims:
         return sentences
@@ -73,201 +74,244 @@ def main_table(board: Board) -> Table:
     return board.across or board.tables[0]
 
 
+def _ranked(table: Table) -> list[Row]:
+    return [row for row in table.rows if row.rank is not None]
+
+
 def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
     table = main_table(board)
-    rows = [row for row in table.rows if row.rank is not None]
+    rows = _ranked(table)
     if len(rows) == 1:
-        yield f"{_start(rows[0].label)} is the only row with a number: {_score(rows[0], table)}."
+        yield _start(_only(rows[0], table))
         return
-    if not any(row.delta is not None and row.delta.interval for row in rows) and not _tested(rows):
-        yield f"The best row is {_best(table, short=True)}"
-        yield "With one pair of seeds no difference can be tested, so the order may be chance."
+    if not _has_tests(rows):
+        yield f"The best row is {_best(table)}."
+        yield _untested(rows)
         return
-    changes = _effects(analysis, table) if analysis.has_averages else _deltas(board, table)
-    over = "" if analysis.has_averages else f" over {reference_text(table.reference)}"
-    helps = [one for one in changes if one.significant and table.ranking.sign * one.mean > 0]
-    hurts = [one for one in changes if one.significant and table.ranking.sign * one.mean < 0]
-    rest = [one for one in changes if not one.significant]
+    if analysis.has_averages:
+        yield from _changes(effects(analysis, table), board, _averaged(analysis))
+    else:
+        yield from _changes(differences(board, table), board, "")
+    yield f"The best row is {_best(table)}{_against_others(table)}."
+    yield _how_sure([table])
+
+
+def _has_tests(rows: Sequence[Row]) -> bool:
+    return any(one is not None and one.interval for row in rows for one in (row.delta, row.to_best))
+
+
+def _averaged(analysis: Analysis) -> str:
+    """Return over what the effects of a board are averages."""
+    contexts = [effect.contexts for effect in analysis.effects]
+    if not any(contexts):
+        return ", estimated by least squares without interactions"
+    return f", averaged over the combinations run with and without it{'' if all(contexts) else ' or by least squares'}"
+
+
+def _changes(changes: Sequence[Change], board: Board, averaged: str) -> Iterator[str]:
+    """Yield what helps, what hurts, and what does neither.
+
+    changes: of techniques, or of rows if `averaged`, over what they are averages, is empty.
+    """
+    table = main_table(board)
+    sign = table.ranking.sign
+    tested = [one for one in changes if one.interval is not None]
+    helps = [one for one in tested if one.significant and sign * one.mean > 0]
+    hurts = [one for one in tested if one.significant and sign * one.mean < 0]
+    rest = [one for one in tested if not one.significant]
+    reference = reference_text(table.reference)
     if helps:
-        yield _sentence(helps, "helps", "help", table, board, over)
+        verbs = ("helps", "help") if averaged else _than("better", reference)
+        yield _sentence(helps, verbs, board, averaged)
     if hurts:
-        yield _sentence(hurts, "hurts", "hurt", table, board, over)
-    if changes and not helps and not hurts:
-        if analysis.has_averages:
-            yield f"No technique has a significant effect on {table.ranking.words}."
-        else:
-            yield f"No row differs significantly from {reference_text(table.reference)} in {table.ranking.words}."
-    elif rest:
-        yield _no_difference(rest)
-    yield f"The best row is {_best(table)}"
-    yield _how_sure(table)
+        verbs = ("hurts", "hurt") if averaged else _than("worse", reference)
+        # Over what they are averages stands in the sentence before.
+        yield _sentence(hurts, verbs, board, "" if helps else averaged)
+    if not rest:
+        return
+    words, alone = table.ranking.words, False
+    if helps or hurts:
+        text, alone = _no_difference(rest, "" if averaged else reference), len(rest) == 1
+    elif averaged:
+        text = f"No technique has a significant effect on {words}{averaged.replace('without it', 'without each')}"
+    else:
+        text = f"No row differs significantly from {reference} in {words}"
+    verbs = ("helps", "hurts") if averaged else ("is better", "is worse")
+    yield f"{text}{_at_single_factors(rest, board, verbs, alone=alone)}."
 
 
-def _tested(rows: Sequence[Row]) -> bool:
-    return any(row.to_best is not None and row.to_best.interval for row in rows)
+def _than(word: str, reference: str) -> tuple[str, str]:
+    return f"is significantly {word} than {reference}", f"are significantly {word} than {reference}"
 
 
-def _effects(analysis: Analysis, table: Table) -> list[_Change]:
-    """Return the main effects, largest first."""
-    found: dict[str, dict[float | None, tuple[float, bool]]] = {}
-    intervals = {}
-    for effect in analysis.effects:
-        (name,) = effect.techniques
-        found.setdefault(name, {})[effect.factor] = effect.mean, effect.separated
-        if effect.factor == analysis.factor and effect.low is not None and effect.high is not None:
-            intervals[name] = effect.low, effect.high
-    changes = [
-        _Change(
-            name=name, mean=by_factor[analysis.factor][0], interval=intervals.get(name),
-            significant=by_factor[analysis.factor][1],
-            at={factor: value for factor, value in by_factor.items() if factor is not None},
-        )
-        for name, by_factor in found.items()
-        if analysis.factor in by_factor
-    ]  # fmt: skip
-    return sorted(changes, key=lambda one: -table.ranking.sign * one.mean)
+def _sentence(changes: Sequence[Change], verbs: tuple[str, str], board: Board, averaged: str) -> str:
+    """Return which changes are significant in one direction, the largest with their sizes.
 
-
-def _deltas(board: Board, table: Table) -> list[_Change]:
-    """Return the differences of rows to the reference, best first."""
-    at: dict[str, dict[float, tuple[float, bool]]] = {}
-    for one in board.tables:
-        for row in one.rows:
-            if row.delta is not None and one.factor is not None:
-                at.setdefault(row.label, {})[one.factor] = row.delta.mean, row.separated
-    return [
-        _Change(
-            name=row.label, mean=row.delta.mean, interval=row.delta.interval, significant=row.separated,
-            at=at.get(row.label, {}),
-        )
-        for row in table.rows
-        if row.delta is not None
-    ]  # fmt: skip
-
-
-def _sentence(changes: Sequence[_Change], one: str, several: str, table: Table, board: Board, over: str) -> str:
-    words = f" points of {table.ranking.words}"
-    shown = sorted(changes, key=lambda change: -abs(change.mean))
-    parts = [_part(change, words if not number else "", board) for number, change in enumerate(shown[:_NAMED])]
-    more = len(changes) - _NAMED
-    rest = f", and {more} more rows" if more > 0 and over else f", and {more} more techniques" if more > 0 else ""
-    names = _joined([change.name for change in shown[:_NAMED]])
-    average = "" if over else ", averaged over all combinations of the others"
+    verbs: for one and for several; averaged: as for `_changes`.
+    """
+    words = f" points of {main_table(board).ranking.words}"
+    shown, more = _named(sorted(changes, key=lambda change: -abs(change.mean)))
+    first = size_text(shown[0], words, "95 % CI ", board, "imbalance factor")
     if len(changes) == 1:
-        return f"{_start(names)} {one}: {parts[0]}{over}{average}."
-    listed = "; ".join(f"{change.name} {part}" for change, part in zip(shown, parts, strict=False))
-    return f"{len(changes)} {'rows' if over else 'techniques'} {several}{over}{average}: {listed}{rest}."
+        return f"{_start(shown[0].name)} {verbs[0]}{averaged}: {first}."
+    parts = [first, *(size_text(one, "", "", board, "factor") for one in shown[1:])]
+    listed = "; ".join(f"{change.name} {part}" for change, part in zip(shown, parts, strict=True))
+    many = _NUMBERS[len(changes)] if len(changes) < len(_NUMBERS) else str(len(changes))
+    what = "techniques" if verbs[1] in ("help", "hurt") else "rows"
+    averaged = averaged.replace("without it", "without each")
+    return f"{many} {what} {verbs[1]}{averaged}: {listed}{f'; and {more} more' if more else ''}."
 
 
-def _part(change: _Change, words: str, board: Board) -> str:
-    low, high = change.interval or (change.mean, change.mean)
-    text = signed
-    if "0.0" in (signed(low), signed(high)):
-        # An end that is not zero is not written as one.
-        text = _finer
-    return f"{text(change.mean)}{words} (95 % CI {text(low)} to {text(high)}){_from_when(change, board)}"
-
-
-def _finer(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}".replace("-", "−")
-
-
-def _from_when(change: _Change, board: Board) -> str:
-    """Return at which imbalance factors a change is significant: everywhere, from one on, or at some."""
-    factors = [table.factor for table in board.tables if table.factor is not None]
-    if len(factors) < 2:
-        return ""
-    same = [factor for factor in factors if _agrees(change, factor)]
-    if not same:
-        return ", significant at no single imbalance factor"
-    if same == factors:
-        return ", significant at every imbalance factor"
-    if len(same) == 1:
-        return f", significant only at imbalance factor {factor_text(same[0])}"
-    if same == factors[len(factors) - len(same) :]:
-        return f", significant from imbalance factor {factor_text(same[0])} on"
-    return f", significant at imbalance factors {_joined([factor_text(factor) for factor in same])}"
-
-
-def _agrees(change: _Change, factor: float) -> bool:
-    mean, significant = change.at.get(factor, (0.0, False))
-    return significant and (mean > 0) == (change.mean > 0)
-
-
-def _no_difference(changes: Sequence[_Change]) -> str:
-    names = _joined([change.name for change in changes[:_NAMED]])
-    more = len(changes) - _NAMED
-    if more > 0:
-        names = f"{', '.join(change.name for change in changes[:_NAMED])} and {more} more"
-    make = "makes" if len(changes) == 1 else "make"
+def _no_difference(changes: Sequence[Change], reference: str) -> str:
+    """Return which changes are not significant. reference: what rows are compared with; empty for techniques."""
+    shown, more = _named(changes)
+    names = joined([*(change.name for change in shown), *([f"{more} more"] if more else [])])
     ends = [end for change in changes if change.interval for end in change.interval]
-    which = "interval" if len(changes) == 1 else "all intervals within"
-    most = f" ({which} {signed(min(ends))} to {signed(max(ends))} points)" if ends else ""
-    return f"{_start(names)} {make} no significant difference{most}."
+    one = len(changes) == 1
+    if reference:
+        text = f"{'does' if one else 'do'} not differ significantly from {reference}"
+    else:
+        text = f"{'makes' if one else 'make'} no significant difference"
+    which = "95 % CI" if one else "all intervals within"
+    return f"{_start(names)} {text} ({which} {range_text(min(ends), max(ends))} points)"
 
 
-def _best(table: Table, *, short: bool = False) -> str:
-    rows = [row for row in table.rows if row.rank is not None]
-    best = next(row for row in rows if row.is_best)
-    delta = ""
-    if best.delta is not None and best.label != table.reference:
-        delta = f", {signed(best.delta.mean)} points over {reference_text(table.reference)}"
-    name = "the baseline" if best.label == "baseline" else best.label
-    text = f"{name} with {_score(best, table)}{delta}"
-    same = sum(row.like_best for row in rows) - 1
-    if not _tested(rows):
-        return f"{text}."
+def _at_single_factors(changes: Sequence[Change], board: Board, verbs: tuple[str, str], *, alone: bool) -> str:
+    """Return which of the changes that are not significant over all factors are so at some, in a clause.
+
+    verbs: for what is good, and for what is not; alone: whether the only change is the subject of the sentence.
+    """
+    if board.across is None:
+        return ""
+    sign = main_table(board).ranking.sign
+    found = []
+    for change in changes:
+        both = zip(verbs, (change.significant_at(sign), change.significant_at(-sign)), strict=True)
+        places = [f"{verb} {at_factors(factors, board)}" for verb, factors in both if factors]
+        found += [f"{'' if alone else f'{change.name} '}{' and '.join(places)}"] if places else []
+    if len(found) > _NAMED:
+        return f", but {len(found)} do at some imbalance factor"
+    return f", but {'; '.join(found)}" if found else ""
+
+
+def _named(changes: Sequence[Change]) -> tuple[Sequence[Change], int]:
+    """Return the changes that a sentence names, and how many more there are."""
+    lengths = accumulate(len(change.name) for change in changes[:_NAMED])
+    many = max(1, sum(length <= _LONGEST for length in lengths))
+    return changes[:many], len(changes) - many
+
+
+def _of_several(table: Table) -> str:
+    """Return the best row of one of several boards in a sentence."""
+    rows = _ranked(table)
+    return _only(rows[0], table) if len(rows) == 1 else f"the best row is {_best(table)}{_against_others(table)}."
+
+
+def _only(row: Row, table: Table) -> str:
+    return f"{_name(row)} is the only row with a number: {_score(row, table)}."
+
+
+def _untested(rows: Sequence[Row]) -> str:
+    why = "With one pair of seeds" if all(row.n == 1 for row in rows) else "With these runs"
+    return f"{why} no difference can be tested, so the order may be chance."
+
+
+def _best(table: Table) -> str:
+    """Return the best row, its score, and its difference to the reference."""
+    best, others = _best_and_others(table)
+    text = f"{_name(best)} with {_score(best, table)}"
+    if best.delta is None or best.label == table.reference or (len(others) == 1 and _has_tests(others)):
+        return text
+    than = "over" if best.delta.mean > 0 else "relative to"
+    return f"{text}, {signed(best.delta.mean)} points {than} {reference_text(table.reference)}"
+
+
+def _best_and_others(table: Table) -> tuple[Row, list[Row]]:
+    rows = _ranked(table)
+    return next(row for row in rows if row.is_best), [row for row in rows if not row.is_best]
+
+
+def _against_others(table: Table) -> str:
+    """Return from which other rows the best one differs significantly, in a clause."""
+    _, others = _best_and_others(table)
+    tested = [row for row in others if row.to_best is not None and row.to_best.interval]
+    same = [row for row in tested if not _apart(row)]
+    if not tested:
+        return ""
+    if len(others) == 1:
+        return f", {'not ' * bool(same)}significantly better than {_name(others[0])} with {_percent(others[0], table)}"
+    which = "other" if len(tested) == len(others) else "tested"
     if not same:
-        return f"{text}, significantly better than every other row."
-    others = "any other row" if same == len(rows) - 1 else f"{same} of the {len(rows) - 1} other rows"
-    return (
-        f"{text}; it does not differ significantly from {others}."
-        if short
-        else (f"{text}, and does not differ significantly from {others}.")
-    )
+        return f", significantly better than every {which} row"
+    if len(same) == len(tested):
+        return f", and does not differ significantly from any {which} row"
+    if len(same) == 1:
+        return f", significantly better than every {which} row but {_name(same[0])}"
+    return f", and does not differ significantly from {len(same)} of the {len(tested)} {which} rows"
+
+
+def _apart(row: Row) -> bool:
+    """Return whether a row differs significantly from the best one."""
+    low, high = (row.to_best and row.to_best.interval) or (0.0, 0.0)
+    return low > 0 or high < 0
 
 
 def _score(row: Row, table: Table) -> str:
+    where = " (mean over factors)" if table.factor is None else ""
+    return f"{_percent(row, table)} {table.ranking.words}{where}"
+
+
+def _percent(row: Row, table: Table) -> str:
     estimate = row.scores[table.ranking.name]
     assert estimate is not None
-    column: Callable[[float], str] = lambda value: number_text(value, table.ranking.column.unit)  # noqa: E731
-    return f"{column(estimate.mean)} % {table.ranking.words}"
+    return f"{percent(estimate.mean)} %"
 
 
-def _how_sure(table: Table) -> str:
-    rows = [row for row in table.rows if row.rank is not None]
-    runs = {row.n for row in rows}
-    many = f"{max(runs)}" if len(runs) == 1 else f"{min(runs)} to {max(runs)}"
-    seeds = f"{many} pair{'s' * (max(runs) > 1)} of seeds"
-    halves = sorted(
-        one.half for row in rows for one in (row.delta, row.to_best) if one is not None and one.half is not None
-    )
-    if not halves:
-        return f"Each row has {seeds}, so no difference can be tested."
-    least = number_text(halves[len(halves) // 2], table.ranking.column.unit)
-    place = "of the mean over the factors " if table.factor is None else ""
-    return f"Each row has {seeds}: differences {place}below about {least} points are not significant (simultaneous 95 % intervals)."
+def _how_sure(tables: Sequence[Table]) -> str:
+    """Return the number of runs, and which differences are not significant."""
+    runs = {row.n for table in tables for row in _ranked(table)}
+    many = f"{max(runs)} pair{'s' * (max(runs) > 1)} of seeds"
+    between = "or" if max(runs) - min(runs) == 1 else "to"
+    seeds = f"Each row has {many}" if len(runs) == 1 else f"Rows have {min(runs)} {between} {many}"
+    found = [halves for table in tables if (halves := _halves(table))]
+    if not found:
+        return f"{seeds}: no difference can be tested."
+    middle = sorted(halves[len(halves) // 2] for halves in found)
+    low, high = percent(middle[0]), percent(middle[-1])
+    below = f"about {high}" if low == high else f"about {low} to {high}"
+    shared, kind = percent(min(found[0])), "simultaneous 95 % intervals"
+    if all(table.factor is None for table in tables):
+        kind += " of the mean over the factors"
+    if len(tables) == 1 and tables[0].form == "by kind" and shared != high:
+        kind = f"{shared} where they share a training; {kind}"
+    elif len(tables) > 1 and low != high:
+        kind = f"by board; {kind}"
+    return f"{seeds}: differences between rows of less than {below} points are not significant ({kind})."
+
+
+def _halves(table: Table) -> list[float]:
+    """Return half the widths of the intervals of differences, narrowest first; not of those that follow from others."""
+    both = [
+        one for row in _ranked(table) for one in (row.delta, row.to_best) if one is not None and one.half is not None
+    ]
+    return sorted(one.half for one in ([one for one in both if one.ends is None] or both) if one.half is not None)
 
 
 def _claims(judged: Sequence[Verdict]) -> str:
     """Return how many comparisons that a report claims hold."""
-    if not judged:
-        return ""
     counts = count_claims(judged)
-    found = {word: counts.directions[word] for word in (HOLDS, FAILS, OPEN)}
-    tested = sum(found.values())
-    if not tested:
+    if not any(counts.directions[word] for word in (HOLDS, FAILS, OPEN)):
         return ""
-    return (
-        f"Of {tested} comparison{'s' * (tested > 1)} that the report claims, {found[HOLDS]} hold{'s' * (found[HOLDS] == 1)}, "
-        f"{found[FAILS]} do{'es' * (found[FAILS] == 1)} not, and {found[OPEN]} {'is' if found[OPEN] == 1 else 'are'} undecided."
-    )
+    if counts.directions[HOLDS] == counts.comparisons > 1:
+        return f"All {counts.comparisons} comparisons that the report claims hold."
+    many = f"{counts.comparisons} comparison{'s' * (counts.comparisons > 1)}"
+    return f"Of {many} that the report claims, {joined(directions_texts(counts))}."
 
 
-def _joined(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _name(row: Row) -> str:
+    return "the baseline" if row.label == "baseline" else row.label
 
 
 def _start(text: str) -> str:
     """Return text at the start of a sentence; names of techniques keep their case."""
-    return "The baseline" if text == "baseline" else text
+    return f"T{text[1:]}" if text.startswith("the baseline ") or text == "the baseline" else text

@@ -48,8 +48,11 @@ def counts_text(counts: ClaimCounts) -> str:
     tests = "1 comparison" if counts.comparisons == 1 else f"{counts.comparisons} comparisons"
     repeats = "repeats one" if counts.repeated == 1 else "repeat some"
     again = f" ({counts.repeated} more {repeats} of these)" if counts.repeated else ""
-    directions = ", ".join(
-        f"{n} {_ONE.get(word, word) if n == 1 else _MANY[word]}" for word, n in counts.directions.items() if n
-    )
+    directions = ", ".join(directions_texts(counts))
     sizes = ", ".join(f"{n} {_SIZES[word]}" for word, n in counts.sizes.items() if n)
     return f"{claims} in {tests}{again}. Direction: {directions}. Size: {sizes}."
+
+
+def directions_texts(counts: ClaimCounts) -> list[str]:
+    """Return how many comparisons have each direction: `9 hold`, `1 is undecided`."""
+    return [f"{n} {_ONE.get(word, word) if n == 1 else _MANY[word]}" for word, n in counts.directions.items() if n]

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from synthetic import boards, record, suite
+from synthetic import COLUMNS, boards, record, suite
 
 from ltbench.leaderboard.page.answer import MOST, answer, main_table
 from ltbench.leaderboard.publish import folders, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.tables.short_labels import shortened
+from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record
 
 COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
@@ -55,35 +56,39 @@ def test_what_helps_what_hurts_and_what_does_neither_are_told_apart() -> None:
             "": (0.60, 0.62, 0.61), "good": (0.70, 0.721, 0.712), "same": (0.601, 0.619, 0.612), "bad": (0.50, 0.523, 0.512),
         })
     )  # fmt: skip
-    assert found[0].startswith("good helps: +10.1 points of top-1 accuracy (95 % CI +9.")
-    assert found[0].endswith(" over the baseline.")
-    assert found[1].startswith("bad hurts: −9.8 points of top-1 accuracy (95 % CI −10.")
-    assert found[2].startswith("same makes no significant difference (interval ")
+    start = "good is significantly better than the baseline: +10.1 points of top-1 accuracy (95 % CI +9."
+    assert found[0].startswith(start)
+    start = "bad is significantly worse than the baseline: −9.8 points of top-1 accuracy (95 % CI −10."
+    assert found[1].startswith(start)
+    assert found[2].startswith("same does not differ significantly from the baseline (95 % CI ")
     assert found[3].startswith("The best row is good with 71.1 % top-1 accuracy, +10.1 points over the baseline, ")
     assert found[3].endswith("significantly better than every other row.")
-    assert re.match(
-        r"Each row has 3 pairs of seeds: differences below about \d\.\d points are not significant", found[4]
+    start = (
+        r"Each row has 3 pairs of seeds: differences between rows of less than about \d\.\d points are not significant"
     )
+    assert re.match(start, found[4])
 
 
 def test_it_says_from_which_factor_on_a_technique_helps() -> None:
     low = {"": (0.80, 0.81, 0.79), "late": (0.801, 0.809, 0.791), "early": (0.85, 0.861, 0.842)}
     high = {"": (0.60, 0.61, 0.59), "late": (0.70, 0.711, 0.692), "early": (0.601, 0.609, 0.591)}
     (said,) = [
-        sentence for sentence in answered(rows(low, 10.0) + rows(high, 100.0)) if sentence.startswith("2 rows help")
+        sentence
+        for sentence in answered(rows(low, 10.0) + rows(high, 100.0))
+        if sentence.startswith("Two rows are significantly better")
     ]
     late, early = said.index("late +5"), said.index("early +2")
     assert "significant only at imbalance factor 100" in said[late:early]
-    assert "significant only at imbalance factor 10." in said[early:]
+    assert "significant only at factor 10." in said[early:]
     three = rows(low, 10.0) + rows(high, 100.0) + rows(high, 200.0)
-    (said,) = [sentence for sentence in answered(three) if "help" in sentence]
+    (said,) = [sentence for sentence in answered(three) if "significantly better than the baseline: " in sentence]
     assert "late +6.7 points of top-1 accuracy" in said
     assert "significant from imbalance factor 100 on" in said
 
 
 def test_a_factorial_is_answered_by_its_main_effects() -> None:
     found = answered(suite(factors=(10.0, 100.0), seeds=range(4), names=("cb_sampler", "mixup")))
-    assert "averaged over all combinations of the others" in found[0]
+    assert "averaged over the combinations run with and without" in found[0]
 
 
 def test_without_a_test_it_says_so() -> None:
@@ -105,5 +110,73 @@ def test_several_boards_have_a_sentence_each() -> None:
     records = [record(seed=seed, dataset=name) for name in ("a", "b", "c", "d", "e", "f") for seed in (0, 1)]
     found = answered(records)
     assert len(found) == MOST
-    assert found[0].startswith("a, profile exp, convnet: the baseline with 70.0 %")
+    assert found[0].startswith("a, profile exp, convnet: the baseline is the only row with a number: 70.0 %")
     assert found[3] == "The other 3 boards are below."
+
+
+def test_several_boards_may_differ_in_runs_and_in_precision() -> None:
+    exact = {"": (0.60, 0.62, 0.61), "x": (0.70, 0.721, 0.712)}
+    rough = {"": (0.60, 0.62), "x": (0.70, 0.77)}
+    records = [
+        record({"mix": name} if name else {}, 100.0, seed, {"top1": top1}, dataset=dataset)
+        for dataset, scores in {"a": exact, "b": rough}.items()
+        for name, row in scores.items()
+        for seed, top1 in enumerate(row)
+    ]
+    sure = answered(records)[-1]
+    assert sure.startswith("Rows have 2 or 3 pairs of seeds: differences between rows of less than about ")
+    assert "(by board; " in sure
+
+
+def test_a_change_that_is_reversed_at_another_factor_is_not_called_no_difference() -> None:
+    low = {"": (0.80, 0.81, 0.79), "turns": (0.70, 0.711, 0.692), "best": (0.90, 0.911, 0.892)}
+    high = {"": (0.60, 0.61, 0.59), "turns": (0.70, 0.711, 0.692), "best": (0.90, 0.911, 0.892)}
+    found = answered(rows(low, 10.0) + rows(high, 100.0))
+    (said,) = [sentence for sentence in found if sentence.startswith("turns ")]
+    assert said.startswith("turns does not differ significantly from the baseline ")
+    assert said.endswith(", but is better at imbalance factor 100 and is worse at imbalance factor 10.")
+    stronger = rows(low, 10.0) + rows(high | {"turns": (0.80, 0.811, 0.792)}, 100.0)
+    (said,) = [sentence for sentence in answered(stronger) if "turns +5" in sentence]
+    assert "significant only at factor 100, significantly reversed at factor 10" in said
+
+
+def test_two_rows_are_compared_in_one_sentence() -> None:
+    found = answered(rows({"": (0.60, 0.62, 0.61), "good": (0.70, 0.721, 0.712)}))
+    assert found[1] == (
+        "The best row is good with 71.1 % top-1 accuracy, significantly better than the baseline with 61.0 %."
+    )
+    found = answered(rows({"one": (0.60, 0.62, 0.61), "two": (0.61, 0.615, 0.605)}))
+    assert found[0].endswith(", not significantly better than two with 61.0 %.")
+
+
+def test_the_only_row_like_the_best_is_named() -> None:
+    scores = {"": (0.60, 0.62, 0.61), "best": (0.70, 0.721, 0.712), "second": (0.70, 0.72, 0.709)}
+    (said,) = [sentence for sentence in answered(rows(scores)) if sentence.startswith("The best row")]
+    assert said.endswith("significantly better than every other row but second.")
+
+
+def test_many_long_names_do_not_fill_the_answer() -> None:
+    scores = {f"{'long' * 20}{i}": (0.7 + i / 50, 0.721 + i / 50, 0.712 + i / 50) for i in range(4)}
+    found = answered(rows({"": (0.60, 0.62, 0.61)} | scores))
+    assert found[0].startswith("Four rows are significantly better than the baseline: ")
+    assert found[0].endswith("; and 3 more.")
+
+
+def test_where_low_is_good_less_is_better() -> None:
+    records = [
+        record({"mix": name} if name else {}, 100.0, seed, {"ece": ece + 0.01 * seed})
+        for name, ece in {"": 0.2, "good": 0.1, "bad": 0.3}.items()
+        for seed, jitter in enumerate((0, 0.001, 0.002))
+        for ece in [ece + jitter * (name == "good")]
+    ]
+    found = answer(make_boards(records, (), COLUMNS, (), "ece"), analyse(group_records(records, "ece", COLUMNS)))
+    assert found[0].startswith("good is significantly better than the baseline: −9.9 points of ECE (95 % CI −10.")
+    assert found[1].startswith("bad is significantly worse than the baseline: +10.0 points of ECE ")
+    assert ", −9.9 points relative to the baseline, " in found[2]
+
+
+def test_rows_without_a_number_are_an_answer_too() -> None:
+    failed = [record({}, 100.0, seed, error={"type": "E", "message": "m"}) for seed in (0, 1)]
+    assert answered(failed) == ["No row has a number."]
+    apart = rows({"": (0.6, 0.61)}, 10.0) + rows({"a": (0.6, 0.61)}, 100.0)
+    assert answered(apart) == ["No row has a number at every imbalance factor."]
