@@ -88,7 +88,7 @@ def _parts(
 
     yield Text(facts.title or facts.name, style="bold")
     for sentence in sentences:
-        yield Text(textwrap.fill(sentence, max(width, 20), initial_indent="- ", subsequent_indent="  "))
+        yield Text(_item(sentence, max(width, 20)))
     if not records:
         yield Text("no results yet")
     for board, title in zip(boards, titles(boards), strict=True):
@@ -209,6 +209,13 @@ def _published_label(one: PublishedRow, table: Table, room: int) -> str:
     return "\n".join([*name, *source])
 
 
+def _item(sentence: str, width: int) -> str:
+    """Return a sentence as an item of a list, with no line that begins with the `%` of a number."""
+    joined = sentence.replace(" %", "\u00a0%")
+    lines = textwrap.fill(joined, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return lines.replace("\u00a0", " ")
+
+
 def _width(column: TextColumn) -> int:
     return max([len(column.name), *(len(t) + len(e) for t, e in zip(column.texts, column.tail, strict=True))])
 
@@ -218,7 +225,7 @@ def _footer(
 ) -> Iterator[str]:
     if records:
         yield ""
-        captions = (caption(board.across or board.tables[0]) for board in boards)
+        captions = (caption(board.across or board.tables[0], page=False) for board in boards)
         yield from dict.fromkeys(captions)
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")

@@ -9,9 +9,12 @@ from ltbench.leaderboard.tables.short_labels import parameters_text
 from ltbench.leaderboard.tables.table import Table
 
 
-def caption(table: Table) -> str:
-    """Return the caption of a table: score, runs, difference, ranks, and what its labels leave out."""
-    return " ".join(_sentences(table))
+def caption(table: Table, *, page: bool = True) -> str:
+    """Return the caption of a table: score, runs, difference, ranks, and what its labels leave out.
+
+    page: whether the table has the columns of a page, of which the caption names what is hidden.
+    """
+    return " ".join(_sentences(table, page=page))
 
 
 def short_caption(table: Table, first: Table) -> str:
@@ -26,16 +29,18 @@ def _numbers(table: Table) -> str:
     return f"{table.ranking.column.full_title} in % {where}, {_runs(table)}."
 
 
-def _sentences(table: Table) -> Iterator[str]:
+def _sentences(table: Table, *, page: bool) -> Iterator[str]:
     yield _numbers(table)
-    if hidden := _hidden_factors(table):
+    if page and (hidden := _hidden_factors(table)):
         yield hidden
     if any(row.delta is not None for row in table.rows):
         star = ", * where it is significant" if any(row.p is not None for row in table.rows) else ""
         yield f"Δ is the difference to {reference_text(table.reference)}{star}."
     ranged = next((row for row in table.rows if row.rank != row.last_rank), None)
-    if ranged is not None:
-        places = f"any place from {ranged.rank} to {ranged.last_rank} is possible"
+    if ranged is not None and ranged.rank and ranged.last_rank:
+        two = ranged.last_rank == ranged.rank + 1
+        words = f"{ranged.rank} or" if two else f"any place from {ranged.rank} to"
+        places = f"{'place ' * two}{words} {ranged.last_rank} is possible"
         yield f"Rank {rank_text(ranged)} means that {places}; more runs narrow it."
     if table.published:
         yield "Rows marked as reported are published numbers, not run here: they are not ranked, compared or counted."
