@@ -14,8 +14,8 @@ from ltbench.leaderboard.page.answer_changes import (
     range_text,
     size_text,
 )
-from ltbench.leaderboard.page.claim_counts import count_claims, directions_texts
-from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, Verdict
+from ltbench.leaderboard.page.claim_counts import claims_sentence
+from ltbench.leaderboard.page.claim_verdicts import Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.tables.cell_text import percent, reference_text, signed
@@ -57,7 +57,7 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
         if len(named) < len(ranked):
             sentences.append(f"The other {len(ranked) - len(named)} boards are below.")
         sentences.append(_how_sure([main_table(board) for board, *_ in ranked]))
-    claims = _claims(judged)
+    claims = claims_sentence(judged)
     if not claims:
         return sentences
     # The last sentence says how sure the others are.
@@ -85,14 +85,14 @@ def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
         yield _start(_only(rows[0], table))
         return
     if not _has_tests(rows):
-        yield f"The best row is {_best(table)}."
+        yield f"The {_best(table)}."
         yield _untested(rows)
         return
     if analysis.has_averages:
         yield from _changes(effects(analysis, table), board, _averaged(analysis))
     else:
         yield from _changes(differences(board, table), board, "")
-    yield f"The best row is {_best(table)}{_against_others(table)}."
+    yield f"The {_best(table)}{_against_others(table)}."
     yield _how_sure([table])
 
 
@@ -204,7 +204,7 @@ def _named(changes: Sequence[Change]) -> tuple[Sequence[Change], int]:
 def _of_several(table: Table) -> str:
     """Return the best row of one of several boards in a sentence."""
     rows = _ranked(table)
-    return _only(rows[0], table) if len(rows) == 1 else f"the best row is {_best(table)}{_against_others(table)}."
+    return _only(rows[0], table) if len(rows) == 1 else f"the {_best(table)}{_against_others(table)}."
 
 
 def _only(row: Row, table: Table) -> str:
@@ -219,7 +219,10 @@ def _untested(rows: Sequence[Row]) -> str:
 def _best(table: Table) -> str:
     """Return the best row, its score, and its difference to the reference."""
     best, others = _best_and_others(table)
-    text = f"{_name(best)} with {_score(best, table)}"
+    # Rows are ordered by means that are adjusted for the runs that they lack, and show the plain ones.
+    plain = [table.ranking.sign * _mean(row, table) for row in (best, *others)]
+    adjusted = ", adjusted for missing runs," if plain[0] < max(plain) else ""
+    text = f"best row{adjusted} is {_name(best)} with {_score(best, table)}"
     if best.delta is None or best.label == table.reference or (len(others) == 1 and _has_tests(others)):
         return text
     than = "over" if best.delta.mean > 0 else "relative to"
@@ -262,9 +265,13 @@ def _score(row: Row, table: Table) -> str:
 
 
 def _percent(row: Row, table: Table) -> str:
+    return f"{percent(_mean(row, table))} %"
+
+
+def _mean(row: Row, table: Table) -> float:
     estimate = row.scores[table.ranking.name]
     assert estimate is not None
-    return f"{percent(estimate.mean)} %"
+    return estimate.mean
 
 
 def _how_sure(tables: Sequence[Table]) -> str:
@@ -295,17 +302,6 @@ def _halves(table: Table) -> list[float]:
         one for row in _ranked(table) for one in (row.delta, row.to_best) if one is not None and one.half is not None
     ]
     return sorted(one.half for one in ([one for one in both if one.ends is None] or both) if one.half is not None)
-
-
-def _claims(judged: Sequence[Verdict]) -> str:
-    """Return how many comparisons that a report claims hold."""
-    counts = count_claims(judged)
-    if not any(counts.directions[word] for word in (HOLDS, FAILS, OPEN)):
-        return ""
-    if counts.directions[HOLDS] == counts.comparisons > 1:
-        return f"All {counts.comparisons} comparisons that the report claims hold."
-    many = f"{counts.comparisons} comparison{'s' * (counts.comparisons > 1)}"
-    return f"Of {many} that the report claims, {joined(directions_texts(counts))}."
 
 
 def _name(row: Row) -> str:

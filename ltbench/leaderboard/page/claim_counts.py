@@ -56,3 +56,16 @@ def counts_text(counts: ClaimCounts) -> str:
 def directions_texts(counts: ClaimCounts) -> list[str]:
     """Return how many comparisons have each direction: `9 hold`, `1 is undecided`."""
     return [f"{n} {_ONE.get(word, word) if n == 1 else _MANY[word]}" for word, n in counts.directions.items() if n]
+
+
+def claims_sentence(judged: Sequence[Verdict]) -> str:
+    """Return how many comparisons that a report claims hold; empty if none could be judged."""
+    counts = count_claims(judged)
+    if not any(counts.directions[word] for word in (HOLDS, FAILS, OPEN)):
+        return ""
+    if counts.directions[HOLDS] == counts.comparisons > 1:
+        return f"All {counts.comparisons} comparisons that the report claims hold."
+    texts = directions_texts(counts)
+    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    many = f"{counts.comparisons} comparison{'s' * (counts.comparisons > 1)}"
+    return f"Of {many} that the report claims, {listed}."

@@ -68,7 +68,9 @@ def effect_errors(series: Sequence[EffectSeries | None], *, alone: bool) -> list
         known = [one for one in tested if one.variance is not None and one.variance > CONSTANT**2]
         factor, df = _overdispersion(known)
         # Without a variance of the model an effect has that of its own differences.
-        found = {id(one): Error((one.own_variance / one.n) ** 0.5, one.n - 1.0) for one in tested if one.variance is None}
+        found = {
+            id(one): Error((one.own_variance / one.n) ** 0.5, one.n - 1.0) for one in tested if one.variance is None
+        }
         found |= {
             id(one): Error((factor * (one.variance or 0.0) / one.n) ** 0.5, df if factor > 1 else one.df)
             for one in known

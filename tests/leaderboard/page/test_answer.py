@@ -149,6 +149,13 @@ def test_two_rows_are_compared_in_one_sentence() -> None:
     assert found[0].endswith(", not significantly better than two with 61.0 %.")
 
 
+def test_a_best_row_that_missed_no_hard_seed_is_called_so_in_spite_of_its_plain_mean() -> None:
+    found = answered(rows({"": (0.60, 0.62, 0.30), "lucky": (0.55, 0.571)}))
+    (said,) = [sentence for sentence in found if sentence.startswith("The best row")]
+    assert said.startswith("The best row, adjusted for missing runs, is the baseline with 50.7 % top-1 accuracy, ")
+    assert found[-1].startswith("Rows have 2 or 3 pairs of seeds: ")
+
+
 def test_the_only_row_like_the_best_is_named() -> None:
     scores = {"": (0.60, 0.62, 0.61), "best": (0.70, 0.721, 0.712), "second": (0.70, 0.72, 0.709)}
     (said,) = [sentence for sentence in answered(rows(scores)) if sentence.startswith("The best row")]
