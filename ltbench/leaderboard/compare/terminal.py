@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LISTED = 10
+_GAP = 2
 
 
 def comparison_text(comparison: Comparison, width: int, *, cells: bool = False, color: bool = False) -> str:
     """Return a comparison as text of at most `width` columns. cells: whether every run is shown."""
-    return printed(_parts(comparison, cells=cells), width, color=color)
+    return printed(_parts(comparison, width, cells=cells), width, color=color)
 
 
-def _parts(comparison: Comparison, *, cells: bool) -> Iterator[RenderableType]:
+def _parts(comparison: Comparison, width: int, *, cells: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for mark, name in zip("AB", comparison.names, strict=True):
@@ -33,7 +34,7 @@ def _parts(comparison: Comparison, *, cells: bool) -> Iterator[RenderableType]:
         yield ""
         if place:
             yield Text(place, style="bold")
-        yield _table(comparison, [line for line in shown if line.where == place], cells=cells)
+        yield _table(comparison, [line for line in shown if line.where == place], width, cells=cells)
     if comparison.metrics:
         yield ""
         rows = [[name, *(_plain(one) for one in pair)] for name, pair in comparison.metrics.items()]
@@ -42,7 +43,7 @@ def _parts(comparison: Comparison, *, cells: bool) -> Iterator[RenderableType]:
     yield from map(Text, _footer(comparison, shown))
 
 
-def _table(comparison: Comparison, lines: Sequence[Line], *, cells: bool) -> Table:
+def _table(comparison: Comparison, lines: Sequence[Line], width: int, *, cells: bool) -> Table:
     named = len({line.techniques for line in comparison.lines}) > 1
     head = [*(["techniques"] if named else []), "IF", "A", "B", "B − A", "p", "n", ""]
     rows: list[list[str]] = []
@@ -65,13 +66,19 @@ def _table(comparison: Comparison, lines: Sequence[Line], *, cells: bool) -> Tab
                  "", "", "same" if cell.same else ""]
                 for cell in line.cells
             ]  # fmt: skip
+    numbers = [max(map(len, column)) + _GAP for column in list(zip(head, *rows, strict=True))[int(named) : -1]]
+    words = [max(map(len, text.split()), default=0) for row in rows for text in (row[-1], row[0] if named else "")]
+    if sum(numbers) + (1 + named) * max(words, default=0) > width:
+        # Where words would be broken, the verdict says enough of the p-value.
+        place = head.index("p")
+        head, rows = head[:place] + head[place + 1 :], [row[:place] + row[place + 1 :] for row in rows]
     return _grid(head, rows)
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
 
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    grid = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for name in head:
         is_text = name in {"techniques", "metric", ""}
         grid.add_column(name, overflow="fold", justify="left" if is_text else "right", no_wrap=not is_text)

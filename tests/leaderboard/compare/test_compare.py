@@ -121,3 +121,12 @@ def test_the_table_fits_the_window(width: int) -> None:
     ):
         shown = comparison_text(found, width, cells=True)
         assert max(map(len, shown.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_a_narrow_window_breaks_no_word_of_a_verdict(width: int) -> None:
+    found = compare_combinations(suite(names=("cb_sampler", "tta")), "cb_sampler + tta", "cb_sampler", "top1")
+    text = comparison_text(found, width)
+    assert "not significant" in text
+    assert max(map(len, text.splitlines())) <= width
+    assert (" p " in text.splitlines()[3]) == (width > 60)

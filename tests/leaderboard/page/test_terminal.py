@@ -5,6 +5,7 @@ from synthetic import boards, record, suite
 
 from ltbench.leaderboard.page.terminal import leaderboard_text, wrap_label
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.caption import caption
 
 RECORDS = suite(factors=(10.0, 50.0, 100.0), seeds=(0, 1, 2))
 FACTS = SuiteFacts(name="quick", title="Quick")
@@ -49,3 +50,23 @@ def test_names_are_cut_between_techniques() -> None:
 def test_no_record_and_a_single_failed_one_are_no_traceback() -> None:
     assert "no results yet" in shown([], 80)
     assert "FAILED" in shown([record(error={"type": "E", "message": "boom"})], 80)
+
+
+@pytest.mark.parametrize("width", [40, 60, 61, 62, 63, 64, 80])
+def test_a_number_of_the_answer_and_its_percent_sign_are_on_one_line(width: int) -> None:
+    sentence = "The best row is cb_sampler with 82.3 % top-1 accuracy, 95 % of it by chance."
+    text = leaderboard_text(FACTS, RECORDS, boards(RECORDS), width, sentences=[sentence])
+    said = [line for line in text.splitlines()[1:5] if line.startswith(("- ", "  "))]
+    assert not any(line.lstrip().startswith("%") for line in said)
+    assert not any(line.endswith("top-") for line in said)
+    assert " ".join(" ".join(said).split()).startswith(f"- {sentence}")
+
+
+def test_the_caption_counts_no_factors_as_a_terminal_shows_others_than_a_page() -> None:
+    records = suite(factors=(10.0, 20.0, 30.0, 50.0, 100.0), names=("cb_sampler",))
+    (board,) = boards(records)
+    assert "Shown are 3 of 5 factors" in caption(board.across)
+    assert "Shown are" not in shown(records, 200)
+    assert [
+        sum(name == "IF" for name in line.split()) for line in shown(records, 200).splitlines() if "IF 10" in line
+    ] == [5]

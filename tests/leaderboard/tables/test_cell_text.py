@@ -143,3 +143,14 @@ def test_labels_keep_parameters_that_tell_rows_apart(others: list[str]) -> None:
 def test_short_labels_stay_as_they_are() -> None:
     table = boards([record(), record({"mix": "mixup[alpha=0.2]"})])[0].tables[0]
     assert short_labels(table) == {}
+
+
+def test_two_possible_ranks_are_named_as_two() -> None:
+    scores = {"": (0.60, 0.62, 0.61), "same": (0.601, 0.619, 0.612)}
+    records = [
+        record({"mix": name} if name else {}, 100.0, seed, {"top1": top1})
+        for name, row in scores.items()
+        for seed, top1 in enumerate(row)
+    ]
+    (board,) = boards(records)
+    assert "Rank 1–2 means that place 1 or 2 is possible; more runs narrow it." in caption(board.tables[0])
