@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
+from ltbench.leaderboard.page.answer_changes import joined
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.tables.cell_text import (
@@ -13,6 +14,7 @@ from ltbench.leaderboard.tables.cell_text import (
     factor_text,
     half_text,
     percent,
+    reference_text,
     signed,
     spread,
 )
@@ -21,10 +23,14 @@ from ltbench.leaderboard.tables.short_labels import short_labels
 from ltbench.leaderboard.tables.table import Board, Table
 
 _ADDS = """\
-Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
-combination of the others that was run with and without it{counts}. ± is the half-width of a simultaneous interval: all
-intervals of a column hold together with 95 % confidence. `*`: the interval leaves out zero. *alone* is the difference to
-the baseline, with its interval from the table above."""
+Percentage points of {metric} that switching a technique on adds, everything else as it was, {how}{counts}."""
+_AVERAGED = "averaged over every combination of the others that was run with and without it"
+_FITTED = "estimated by least squares without interactions"
+_INTERVALS = """\
+± is the half-width of a simultaneous interval: all intervals of a column hold together with 95 % confidence. `*`: the
+interval leaves out zero."""
+_ALONE = "*alone* is the difference of its row to {reference}, with its interval from the table above."
+_ALONE_HEAD = "alone"
 _MACHINES = """\
 Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
 these effects, and are part of the rest of the variance."""
@@ -43,8 +49,13 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     table = board.across or board.tables[0]
     head, rows, counts, more = _main_table(analysis, table)
     yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
-    text = _ADDS.format(metric=analysis.group.ranking.words, counts=counts)
-    yield from (*text.splitlines(), "", *unpaired, *_partial(analysis.effects), *_aliases(analysis), *more)
+    averaged = any(effect.contexts for effect in analysis.effects)
+    yield _ADDS.format(metric=analysis.group.ranking.words, how=_AVERAGED if averaged else _FITTED, counts=counts)
+    if any(effect.p is not None for effect in analysis.effects):
+        yield from _INTERVALS.splitlines()
+    if _ALONE_HEAD in head:
+        yield _ALONE.format(reference=escape(reference_text(table.reference)))
+    yield from ("", *unpaired, *_partial(analysis.effects), *_aliases(analysis), *more)
     yield from _together(analysis)
     if not analysis.pairs:
         return
@@ -58,19 +69,22 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     if shown:
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
-    every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
-    yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant; {every}"
+    found = f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant"
+    yield f"{found if tested else 'None can be tested'}; [`effects.csv`](effects.csv) has all of them."
     yield ""
 
 
 def _aliases(analysis: Analysis) -> Iterator[str]:
     """Yield what the effects are aliased with that only least squares estimates."""
+    same: dict[str, list[str]] = {}
     for effect in analysis.effects:
         if effect.aliased is not None and effect.factor == analysis.factor:
-            (name,) = effect.techniques
             pairs = ", ".join(f"{escape(one)} × {escape(two)}" for one, two in effect.aliased)
-            with_what = f"aliased with {pairs}" if pairs else "aliased with no interaction of two techniques"
-            yield f"- {escape(name)} was never varied alone: its effect is estimated by least squares and {with_what}."
+            same.setdefault(pairs or "no interaction of two techniques", []).append(escape(effect.techniques[0]))
+    for with_what, names in same.items():
+        was, effects = ("was", "its effect is") if len(names) == 1 else ("were", "their effects are")
+        fitted = "estimated by least squares and aliased with"
+        yield f"- {joined(names)} {was} never varied alone: {effects} {fitted} {with_what}."
     if any(effect.aliased is not None for effect in analysis.effects):
         yield ""
 
@@ -81,7 +95,7 @@ def _together(analysis: Analysis) -> Iterator[str]:
         if len(names) == 1:
             yield from (f"{escape(names[0])} was not varied independently, so its effect cannot be estimated.", "")
         else:
-            listed = f"{', '.join(map(escape, names[:-1]))} and {escape(names[-1])}"
+            listed = joined(list(map(escape, names)))
             yield from (f"{listed} were not varied independently, so their effects cannot be separated.", "")
 
 
@@ -111,7 +125,16 @@ def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[
                 *(texts[i] for texts in counted.values()),
             ]
         )
-    head = ["technique", "on average", "alone", *(f"IF {factor_text(factor)}" for factor in shown), *counted]
+    alone_too = any(row[2] for row in rows)
+    if not alone_too:
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    head = [
+        "technique",
+        "on average",
+        *([_ALONE_HEAD] if alone_too else []),
+        *(f"IF {factor_text(factor)}" for factor in shown),
+        *counted,
+    ]
     pairs = "*n* pairs of seeds" if "n" in counted else f"{runs[0]} pair{'s' * (runs[0] != '1')} of seeds"
     kept = " (*of*)" if "of" in counted else "" if contexts[0] == MISSING else f" ({contexts[0]} of them)"
     counts = f"{kept}, over {pairs}"

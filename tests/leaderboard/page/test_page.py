@@ -8,6 +8,7 @@ import pytest
 import synthetic
 from synthetic import boards, raw, record
 
+from ltbench.leaderboard.page.effects_section import effect_lines
 from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
 from ltbench.leaderboard.statistics.analysis import analyse
@@ -15,6 +16,7 @@ from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.markdown import escape, fenced, plain_table
+from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record, seal, sort_key, validate
 
 FACTS = SuiteFacts(
@@ -326,3 +328,29 @@ def test_effects_are_a_csv_beside_the_page(quick: list[Record]) -> None:
     assert (one["n"], one["contexts"], one["differences"], one["separated"]) == (3, 8, 24, "yes")
     assert one["low95"] < one["mean"] < one["high95"]
     assert effects_csv([]).startswith("protocol,dataset")
+
+
+def effects_of(records, reference=()) -> str:
+    (board,) = make_boards(records, (), (), reference)
+    (analysis,) = analyse(group_records(records))
+    return " ".join(effect_lines(analysis, board, [], []))
+
+
+def test_the_text_on_effects_says_how_they_were_estimated_and_what_was_tested() -> None:
+    whole = synthetic.suite(factors=(10.0, 100.0), names=("cb_sampler", "mixup"))
+    text = effects_of(whole)
+    assert "averaged over every combination of the others" in text
+    assert "*alone* is the difference of its row to the baseline," in text
+    assert "*alone* is the difference of its row to mixup," in effects_of(whole, ("mixup",))
+    once = effects_of([r for r in whole if r.setting.seed == 0])
+    assert "±" not in once
+    assert "None can be tested;" in once
+    half = [r for r in synthetic.suite(factors=(100.0,), seeds=range(4)) if len(r.techniques) % 2 == 0]
+    fitted = effects_of(half)
+    assert "averaged over every" not in fitted
+    assert "alone*" not in fitted
+    assert "alone |" not in fitted
+    assert (
+        "- cb_sampler, mixup, label_smooth and tta were never varied alone: their effects are estimated by least squares "
+        "and aliased with no interaction of two techniques." in fitted
+    )
