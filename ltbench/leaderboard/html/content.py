@@ -7,16 +7,19 @@ from typing import Any
 
 import msgspec
 
+from ltbench.leaderboard.html.differences import differences
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.tables import ReportTable, number, report_table
 from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
+from ltbench.leaderboard.page.answer import answer, best_row
 from ltbench.leaderboard.publish import SuiteFolder
-from ltbench.leaderboard.statistics.effects import interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
+from ltbench.leaderboard.statistics.analysis import Analysis, analyse
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.record_groups import group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.tables.cell_text import reference_text
+from ltbench.leaderboard.tables.cell_text import reference_text, signed
 from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
@@ -41,6 +44,8 @@ class ReportRow(msgspec.Struct, frozen=True):
 class ReportContent(msgspec.Struct, frozen=True, kw_only=True):
     """The data of the file; details are compressed, None if left out or missing."""
 
+    answer: list[str]
+    """Sentences; empty without a number."""
     core: dict[str, Any]
     lines: list[str | None]
     matrices: list[str | None]
@@ -56,14 +61,11 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
+    analyses = analyse(group_records(loaded.records, loaded.facts.metric, loaded.columns))
+    said = answer(loaded.boards, analyses, loaded.judged_claims())
     boards = [
-        _board(board, group, title, combinations, pool, rows)
-        for board, group, title in zip(
-            loaded.boards,
-            group_records(loaded.records, loaded.facts.metric, loaded.columns),
-            titles(loaded.boards),
-            strict=True,
-        )
+        _board(board, analysis, title, said, combinations, pool, rows)
+        for board, analysis, title in zip(loaded.boards, analyses, titles(loaded.boards), strict=True)
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -94,8 +96,9 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         "pool": pool.values,
     }
     return ReportContent(
-        core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix), traces=traces
-    )
+        answer=said, core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix),
+        traces=traces,
+    )  # fmt: skip
 
 
 def reference_of(loaded: SuiteFolder) -> str:
@@ -104,9 +107,12 @@ def reference_of(loaded: SuiteFolder) -> str:
 
 
 def _board(
-    board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
-) -> dict[str, Any]:
-    """Return a board, and add the rows of its tables to `rows`."""
+    board: Board, analysis: Analysis, title: str, said: Sequence[str], combinations: Mapping[str, int], pool: Pool,
+    rows: list[ReportRow],
+) -> dict[str, Any]:  # fmt: skip
+    """Return a board, and add the rows of its tables to `rows`. said: the sentences of the answer."""
+    group = analysis.group
+    scores = ScoreArray.of(group.records, group.ranking.name)
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
     for record in group.records:
         for factor in (record.setting.imbalance_factor, None):
@@ -117,14 +123,21 @@ def _board(
         table_classes = classes([record for records in here.values() for record in records])
         pooled = {"names": table_classes.names, "counts": table_classes.counts}
         tables.append(
-            report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
-        )
+            report_table(
+                table, here, combinations, best=_unsaid(best_row(table), said), differences=differences(table, scores),
+                classes=pool.put(pooled) if table_classes.names else None, first_row=len(rows),
+            )
+        )  # fmt: skip
         rows += [
             ReportRow(-1 if row.label == table.reference else place, table_classes.order, here[row.label])
             for place, row in enumerate(table.rows)
         ]
     if board.across:
-        tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
+        across = report_table(
+            board.across, by_factor[None], combinations, best=_unsaid(best_row(board.across), said),
+            differences=differences(board.across, scores), classes=None, first_row=-1,
+        )  # fmt: skip
+        tables.insert(0, across)
     return {
         "name": title,
         "dataset": board.dataset,
@@ -142,18 +155,42 @@ def _board(
             for label, factor, runs in board.missing
         ],
         "tables": tables,
-        "effects": effects(group.records, board.ranking.name),
+        "effects": effects([*analysis.effects, *analysis.pairs]),
     }
 
 
-def effects(records: Sequence[Record], metric: str) -> list[dict[str, Any]]:
-    """Return the main effects and the interactions of comparable records on a metric, in percentage points."""
-    scores = ScoreArray.of(records, metric)
+def _unsaid(best: str, said: Sequence[str]) -> str:
+    """Return a sentence on the best row; empty where the answer has named the same row with the same number."""
+    return "" if any(best.partition(";")[0].rstrip(".") in sentence for sentence in said) else best
+
+
+class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """A main effect, or the interaction of two techniques."""
+
+    techniques: tuple[str, ...]
+    factor: float | None
+    mean: float | int | None
+    """In percentage points, to sort and colour by."""
+    text: str
+    """The same as text, `*` where it is significant."""
+    interval: str
+    sure: bool
+    """Whether it is significant."""
+    n: int
+    contexts: int
+
+
+def effects(found: Sequence[Effect]) -> list[ReportEffect]:
+    """Return main effects and interactions as the report shows them."""
     return [
-        {"techniques": effect.techniques, "factor": effect.factor, "n": effect.n, "contexts": effect.contexts}
-        | {field: number(getattr(effect, field), "percent") for field in ("mean", "low", "high")}
-        for effect in (*main_effects(scores), *interactions(scores))
-    ]
+        ReportEffect(
+            techniques=one.techniques, factor=one.factor, mean=number(one.mean, "percent"),
+            text=signed(one.mean) + " *" * one.separated,
+            interval="no test" if one.low is None or one.high is None else f"{signed(one.low)} to {signed(one.high)}",
+            sure=one.separated, n=one.n, contexts=one.contexts,
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 def _within(

@@ -9,7 +9,7 @@ import msgspec
 from ltbench import longtail
 from ltbench.columns import CLASS_SUPPORT, Unit
 from ltbench.leaderboard.figures.series import mean
-from ltbench.leaderboard.html.verdict import Verdict, verdict
+from ltbench.leaderboard.html.differences import Differences
 from ltbench.leaderboard.html.wording import COSTS, PASSES, column_term, difference_term, score_term
 from ltbench.leaderboard.tables.cell_text import (
     DELTA,
@@ -59,12 +59,16 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     place: str
     """In words: `imbalance factor 100`."""
-    verdict: Verdict
+    best: str
+    """A sentence on the best row; empty where the answer has it."""
     facts: list[str]
     expected: int
     columns: list[ReportColumn]
     combinations: list[int]
     """Of each row, the number of its combination."""
+    ranks: list[tuple[int, int] | None]
+    """Best and worst rank that each row may have."""
+    differences: Differences
     n: list[int]
     failed: list[int]
     notes: list[list[str]]
@@ -76,7 +80,8 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_table(
-    table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
+    table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], *, best: str,
+    differences: Differences, classes: int | None, first_row: int,
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
     first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
@@ -85,11 +90,13 @@ def report_table(
         factor=table.factor,
         name="all" if table.factor is None else "own counts" if place == OWN_COUNTS else factor_text(table.factor),
         place=place,
-        verdict=verdict(table),
+        best=best,
         facts=_facts(table),
         expected=table.expected,
         columns=[_column(one, table, is_first=i < len(first)) for i, one in enumerate((*first, *more))],
         combinations=[combinations[row.label] for row in table.rows],
+        ranks=[None if r.rank is None or r.last_rank is None else (r.rank, r.last_rank) for r in table.rows],
+        differences=differences,
         n=[row.n for row in table.rows],
         failed=[len(row.failed) for row in table.rows],
         notes=[list(row.notes) for row in table.rows],

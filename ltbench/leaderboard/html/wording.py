@@ -20,10 +20,13 @@ class Term(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = {
-    "#": Term("Rank", "By {metric}: one plus the rows that are significantly better (paired tests, corrected)."),
+    "#": Term(
+        "Rank",
+        "Ranks by {metric} that the row may have: as many rows as are significantly better stand above it, as many as are "
+        "significantly worse below it. A wide range means that these runs cannot tell, not that rows are equal.",
+    ),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
-    "best": Term("Like the best", "≈ where no row is significantly better (paired tests, corrected)."),
-    "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
+    "n": Term("Runs", "Pairs of seeds: one for the long-tailed subset, one for the training."),
     AREA: Term("Area", "Area under the line of {metric} over the logarithm of the imbalance factor."),
     "mean": Term("Mean {metric}", "The mean of {metric} over all imbalance factors of each run."),
 }
@@ -58,7 +61,8 @@ def difference_term(reference: str, ranking: Ranking) -> Term:
     """Return name and description of the differences to the row with this label."""
     return Term(
         f"Difference to {reference_text(reference)}",
-        f"Of {ranking.words}, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
+        f"Of {ranking.words}, in points, with its simultaneous 95 % interval: those of all pairs of rows hold together. "
+        "* where the interval leaves out zero.",
     )
 
 

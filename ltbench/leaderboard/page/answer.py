@@ -63,6 +63,11 @@ def main_table(board: Board) -> Table:
     return board.across or board.tables[0]
 
 
+def best_row(table: Table) -> str:
+    """Return the best row of a table as in an answer: its name, score and whether others differ; empty without a number."""
+    return _best(table, short=True) if any(row.rank is not None for row in table.rows) else ""
+
+
 def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
     table = main_table(board)
     rows = [row for row in table.rows if row.rank is not None]

@@ -11,12 +11,16 @@ import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
 from reports import loaded
-from synthetic import boards, record
+from synthetic import record
 
-from ltbench.leaderboard.html import content
+from ltbench.leaderboard.html import content, differences
 from ltbench.leaderboard.html.document import document
+from ltbench.leaderboard.page.answer import answer
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import Record, seal, sort_key, validate
+from ltbench.records.record import Record, seal, validate
 from ltbench.verify.rerun import command_of
 
 ERROR = {
@@ -60,7 +64,8 @@ def quick() -> list[Record]:
 def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content, "effects", lambda records, metric: EFFECTS)
+        real = content.effects
+        patch.setattr(content, "effects", lambda _: real(EFFECTS))
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
 
@@ -70,10 +75,26 @@ def page(visit: Callable[..., Page], file: Path) -> Page:
     return visit(file)
 
 
+def effect(techniques: tuple[str, ...], mean: float, ends: tuple[float, float] | None, n: int, contexts: int) -> Effect:
+    low, high = ends or (None, None)
+    p = None if ends is None else 0.01 if ends[0] > 0 or ends[1] < 0 else 0.5
+    return Effect(
+        techniques=techniques,
+        factor=None,
+        mean=mean,
+        low=low,
+        high=high,
+        n=n,
+        contexts=contexts,
+        cells=n * contexts,
+        p=p,
+    )
+
+
 EFFECTS = [
-    {"techniques": ["mixup"], "factor": None, "mean": -2.5, "low": -3.0, "high": -2.0, "n": 3, "contexts": 8},
-    {"techniques": ["tta"], "factor": None, "mean": 0.5, "low": -0.5, "high": 1.5, "n": 3, "contexts": 8},
-    {"techniques": ["mixup", "tta"], "factor": None, "mean": 1.25, "low": None, "high": None, "n": 1, "contexts": 4},
+    effect(("mixup",), -0.025, (-0.03, -0.02), 3, 8),
+    effect(("tta",), 0.005, (-0.005, 0.015), 3, 8),
+    effect(("mixup", "tta"), 0.0125, None, 1, 4),
 ]
 
 
@@ -109,13 +130,26 @@ def drawn(page: Page, section: str, number: int = 1) -> Locator:
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_the_report_opens_with_what_won_and_whether_that_means_anything(page: Page, quick: list[Record]) -> None:
-    best = boards(sorted(quick, key=sort_key), ())[0].across.rows[0]
+def test_the_report_opens_with_the_answer(page: Page, quick: list[Record]) -> None:
+    made = loaded(quick)
+    analyses = analyse(group_records(made.records, made.facts.metric, made.columns))
     assert page.title() == "Four techniques"
-    expect(page.locator("#verdict .winner")).to_have_text(best.label)
-    expect(page.locator("#verdict .big")).to_have_text(f"{round(100 * best.scores['top1'].mean, 1)} %")
-    expect(page.locator("#verdict .meaning")).to_contain_text("lead")
+    assert page.locator("#answer .answer p").all_inner_texts() == answer(made.boards, analyses)
+    assert page.get_by_role("region", name="Answer").count() == 1
+    expect(page.locator("#best")).to_be_hidden()  # the answer has named the best row over all factors
     assert len(labels(page)) == 16
+
+
+def test_a_row_that_may_be_the_best_has_a_filled_dot_where_rows_are_tested(page: Page) -> None:
+    ranks = column(page, "#")
+    assert page.locator("#table .may-be-best").count() == sum(text.split("–")[0] == "1" for text in ranks)
+    at_factor(page, "100")
+    page.get_by_label("Metric", exact=True).select_option(label="Worst class")
+    assert not page.locator("#table .may-be-best").count()
+
+
+def test_the_row_that_others_are_compared_with_is_marked(page: Page) -> None:
+    assert page.locator("#table tr.reference th.name button").all_inner_texts() == ["baseline"]
 
 
 def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
@@ -191,7 +225,7 @@ def test_rows_are_filtered_by_stage_technique_and_text(page: Page) -> None:
 
 def test_the_imbalance_factor_and_the_metric_change_the_table(page: Page) -> None:
     at_factor(page, "100")
-    expect(page.locator("#verdict .eyebrow")).to_have_text("Best at imbalance factor 100")
+    expect(page.locator("#best")).to_contain_text("Best at imbalance factor 100: ")
     expect(page.locator("#table caption")).to_contain_text("Imbalance factor 100")
     page.get_by_label("Metric", exact=True).select_option(label="Worst class")
     assert page.locator("#table thead th").nth(3).get_attribute("data-heading") == "worst"
@@ -220,6 +254,38 @@ def test_ticked_rows_are_compared_side_by_side(page: Page) -> None:
     expect(page.locator("#tray")).to_contain_text("3 of 6 ticked")
     page.get_by_role("button", name="Untick all").click()
     expect(page.locator("#compare-body")).to_contain_text("Tick rows")
+
+
+def test_the_differences_of_ticked_rows_are_those_of_the_table(page: Page) -> None:
+    shown = page.locator("#compare .differences tbody tr")
+    deltas = dict(zip(labels(page), column(page, "Δ"), strict=True))
+    best = labels(page)[0]
+    expect(shown).to_have_count(1)
+    assert shown.first.inner_text().split("\t")[:3] == [best, "baseline", deltas[best]]
+    page.get_by_label("Compare tta", exact=True).check()
+    expect(shown).to_have_count(3)
+    found = {tuple(row.inner_text().split("\t")[:2]): row.inner_text().split("\t")[2] for row in shown.all()}
+    assert found["tta", "baseline"] == deltas["tta"]
+    assert (best, "tta") in found
+    at_factor(page, "50")
+    expect(page.locator("#compare .differences caption")).to_contain_text("at imbalance factor 50")
+    deltas = dict(zip(labels(page), column(page, "Δ"), strict=True))
+    found = {tuple(row.inner_text().split("\t")[:2]): row.inner_text().split("\t")[2] for row in shown.all()}
+    assert found["tta", "baseline"] == deltas["tta"]
+
+
+def test_a_difference_that_the_file_does_not_have_says_so(
+    opened: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differences, "MOST", 1)
+    page = opened(synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup", "tta")))
+    for _ in range(2):
+        page.locator("#table tbody input:not(:checked)").first.click()
+    expect(page.locator("#compare .differences tbody tr")).to_have_count(6)
+    rows = [row.inner_text().split("\t") for row in page.locator("#compare .differences tbody tr").all()]
+    kept = {labels(page)[0], "baseline"}
+    for first, second, text, *_ in rows:
+        assert (text != "not in this file") == ({first, second} <= kept)
 
 
 def test_no_more_rows_are_ticked_than_colours_tell_apart(page: Page) -> None:
@@ -285,13 +351,15 @@ def test_the_pareto_front_is_as_worked_by_hand(opened: Callable[..., Page]) -> N
 
 def test_the_heat_map_has_main_effects_and_interactions(page: Page) -> None:
     picture = drawn(page, "#effects")
-    assert {"+0.5", "−2.5", "+1.3"} <= set(picture.locator("text").all_text_contents())
-    assert "tta +0.5 (−0.5 to +1.5); mixup −2.5" in page.locator("#effects .plotting").get_attribute("aria-label")
+    assert {"+0.5", "−2.5", "+1.2"} <= set(picture.locator("text").all_text_contents())
+    assert "tta +0.5 (−0.5 to +1.5); mixup −2.5 * (−3.0 to −2.0)" in page.locator("#effects .plotting").get_attribute(
+        "aria-label"
+    )
     page.locator("#effects summary").click()
     assert page.locator("#effects figure tbody tr").last.inner_text().split("\t") == [
         "mixup with tta",
-        "+1.3",
-        "one run",
+        "+1.2",
+        "no test",
         "1",
         "4",
     ]
@@ -380,7 +448,7 @@ def test_text_of_records_is_never_markup(opened: Callable[..., Page]) -> None:
     expect(page.locator("#table small").first).to_have_text(HOSTILE)
     drawn(page, "#compare", 5)
     page.locator("#compare figure summary").first.click()
-    expect(page.locator("#compare tbody th").first).to_have_text(HOSTILE)
+    expect(page.locator("#compare figure tbody th").first).to_have_text(HOSTILE)
     page.get_by_role("button", name="tta", exact=True).first.click()
     expect(page.locator("dialog details pre").first).to_have_text(HOSTILE)
     assert page.evaluate("window.hacked") is None
@@ -406,12 +474,12 @@ def thousand_classes() -> list[Record]:
     ("make", "says"),
     [
         (list, "No results yet"),
-        (lambda: [record()], "only combination"),
-        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "Each combination has one run"),
-        (never_predicted, "only combination"),
+        (lambda: [record()], "only row with a number"),
+        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "no difference can be tested"),
+        (never_predicted, "only row with a number"),
         (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
-        (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only combination"),
-        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "only combination"),
+        (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only row with a number"),
+        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "the baseline with"),
     ],
     ids=["empty", "single", "one_seed", "never_predicted", "all_failed", "undefined", "several_boards"],
 )
@@ -419,7 +487,7 @@ def test_a_report_of_little_is_sensible(
     opened: Callable[..., Page], make: Callable[[], list[Record]], says: str
 ) -> None:
     page = opened(make(), width=400)
-    expect(page.locator("#verdict")).to_contain_text(says)
+    expect(page.locator("#answer")).to_contain_text(says)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400  # it scrolls nowhere but in the table
 
 

@@ -1,4 +1,4 @@
-// What is ticked, side by side: accuracy of each class, learning curves, confusion matrices.
+// What is ticked, side by side: differences, accuracy of each class, learning curves, confusion matrices.
 
 const NAMED_CLASSES = 20;
 let comparing = 0;
@@ -16,7 +16,7 @@ async function drawCompare() {
   for (const series of there) [series.lines, series.matrix] = await Promise.all([linesOf(series.row), matrixOf(series.row)]);
   if (mine !== comparing) return; // something else was ticked meanwhile
   const classes = classesOf(one);
-  const parts = [compareHead(one, chosen)];
+  const parts = [chosenDifferences(table()), compareHead(one, chosen)];
   const byClass = there.filter(({ lines }) => lines?.accuracy.some((value) => value !== null));
   if (byClass.length) parts.push(headToTail(classes, byClass));
   const curves = there.filter(({ lines }) => lines?.epoch.length);
@@ -24,7 +24,27 @@ async function drawCompare() {
   parts.push(...matrices(classes, there));
   const lacking = chosen.filter((series) => !byClass.includes(series));
   if (lacking.length) parts.push(el("p", { class: "hint" }, `No numbers by class in this file: ${lacking.map(({ label }) => label).join("; ")}.`));
-  body.replaceChildren(...parts);
+  body.replaceChildren(...parts.filter(Boolean));
+}
+
+/** The differences of the ticked rows of a table, computed where the file was made; nothing for a single row. */
+function chosenDifferences(one) {
+  const { rows, texts, p, runs } = one.differences;
+  const ticked = one.combinations.map((_, row) => row).filter((row) => state.ticked.has(one.combinations[row]));
+  const name = (row) => labelOf(one.combinations[row]);
+  const pairs = ticked.flatMap((upper, i) => ticked.slice(i + 1).map((lower) => [upper, lower]));
+  const lines = pairs.map(([upper, lower]) => {
+    const [a, b] = [rows.indexOf(upper), rows.indexOf(lower)];
+    if (a < 0 || b < 0) return [name(upper), name(lower), one.ranks[upper] && one.ranks[lower] ? "not in this file" : "no number", "", ""];
+    const pair = a * rows.length - (a * (a + 1)) / 2 + b - a - 1; // of the pairs in order: 0 with 1, 0 with 2, …
+    return [name(upper), name(lower), texts[pair] || "no run in common", p[pair], runs[pair]];
+  });
+  if (!lines.length) return null;
+  const where = one.factor === null ? "over all imbalance factors" : `at ${one.place}`;
+  return el("div", { class: "differences" },
+    plainTable(`Differences in ${board().ranking.words} ${where}, in points`, ["combination", "minus", "difference", "p", "runs"], lines),
+    el("p", { class: "fine" }, "± or the two ends: simultaneous 95 % interval, as in the table and by ", el("code", {}, "ltbench compare"),
+      `. * where it leaves out zero.${lines.some((line) => line[2] === "not in this file") ? " Lower rows of a long table are left out to keep this file small." : ""}`));
 }
 
 function compareHead(one, chosen) {

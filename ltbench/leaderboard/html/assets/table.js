@@ -77,10 +77,10 @@ function bodyRow(one, columns, axis, row, above) {
     const cell = numberCell(column, row, combination);
     return column === scoreColumn(one) ? [cell, plotCell(column, row, axis)] : [cell];
   });
-  // A line between groups of ranks, where rows are in that order.
-  const rank = columnOf(one, "#").numbers;
-  const begins = state.sort.heading === "#" && above !== undefined && rank[above] !== rank[row];
-  return el("tr", { class: [isBaseline(combination) ? "baseline" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
+  // A line where all rows below are significantly worse than all above.
+  const begins = state.sort.heading === "#" && !state.sort.down && above !== undefined && one.ranks[row] !== null
+    && one.ranks.slice(0, row).every((range) => range !== null && range[1] < one.ranks[row][0]);
+  return el("tr", { class: [isBaseline(combination) ? "baseline" : "", isReference(combination) ? "reference" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
     el("td", { class: "tick" }, box, slot === undefined ? null : el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot])), cells);
 }
 
@@ -145,12 +145,10 @@ function plotCell(column, row, axis) {
     const [left, right] = [axis.at(value - half), axis.at(value + half)];
     box.append(el("span", { class: kind, style: `left:${left}%;width:${right - left}%` }));
   };
-  const known = column.numbers.flatMap((value, i) => (value === null ? [] : [[value * column.sign, i]]));
-  const best = known.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
-  line("band", best, true);
   line("base", table().combinations.findIndex(isReference), false);
   line("whisker", row, true);
-  line("dot", row, false);
+  // Only what rows are ranked by is tested.
+  line(column.score === board().ranking.score && table().ranks[row]?.[0] === 1 ? "dot may-be-best" : "dot", row, false);
   cell.append(box);
   return cell;
 }

@@ -1,0 +1,63 @@
+"""The differences between rows of a table with their intervals, for any two rows that a reader chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ltbench.leaderboard.statistics.comparisons import Comparisons
+from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.cell_text import half_text, signed
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
+
+MOST = 60
+"""Rows of a table whose differences are in the file: the best ones, and the reference."""
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """Differences of all pairs of `rows`, as `ltbench compare` has them.
+
+    `texts`, `p` and `runs` have an entry for each pair, the upper row minus the lower one: first with second, first with
+    third, and so on.
+    """
+
+    rows: list[int]
+    """Places of the rows in the table, ascending."""
+    texts: list[str]
+    """In points with the simultaneous 95 % interval, `*` where it leaves out zero; empty where two rows have no run in
+    common."""
+    p: list[str]
+    """Corrected p-values; empty without a test."""
+    runs: list[int]
+
+
+def differences(table: Table, scores: ScoreArray) -> Differences:
+    """Return the differences between the rows of a table. scores: those of its board."""
+    kept = [
+        place for place, row in enumerate(table.rows)
+        if row.rank is not None and (place < MOST or row.label == table.reference)
+    ]  # fmt: skip
+    compared = scores.compared(table.factor)
+    found = list(_pairs([table.rows[place] for place in kept], scores, compared))
+    return Differences(
+        rows=kept, texts=[text for text, _, _ in found], p=[p for _, p, _ in found], runs=[n for _, _, n in found]
+    )
+
+
+def _pairs(rows: Sequence[Row], scores: ScoreArray, compared: Comparisons) -> Iterator[tuple[str, str, int]]:
+    places = [scores.rows[frozenset(row.techniques)] for row in rows]
+    for upper, first in enumerate(places):
+        for second in places[upper + 1 :]:
+            found, p = compared.difference(first, second), compared.p_of(first, second)
+            if found is None:
+                yield "", "", 0
+                continue
+            mark = " *" if compared.significant[first, second] else ""
+            yield f"{signed(found.mean)}{half_text(found)}{mark}", p_text(p), found.n
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value with three decimals; empty without a test."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
