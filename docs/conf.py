@@ -1,7 +1,7 @@
-"""How Sphinx makes the site of this folder.
+"""Configuration of Sphinx.
 
-Every page is markdown that reads as well where it is shown without Sphinx. So the order of the pages is that of the links in
-`index.md`, and `toctree` is made from them here.
+All pages are markdown that can be read without Sphinx, too. So the order of pages is that of the links in `index.md`, from which the
+`toctree` is generated here.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ html_copy_source = False
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
-smartquotes = False  # what is written --option stays so
+smartquotes = False  # keep --option as written
 
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
 
-# Links to headings as a code host has them: page.md#a-heading.
+# Links to headings as on a code host: page.md#a-heading.
 myst_heading_anchors = 4
 
-# Docstrings write code between single backticks.
+# Docstrings write code in single backticks.
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -55,7 +55,7 @@ _ELSEWHERE = re.compile(r"\]\((\.\./[^)]*)\)")
 
 
 def _with_files(app: Sphinx, page: str, source: list[str]) -> None:
-    """Have links that leave this folder, which a code host shows, lead to the file itself."""
+    """Let links to files outside this folder download the file; a code host shows it."""
     folder = Path(app.srcdir, page).parent
 
     def link(found: re.Match[str]) -> str:
@@ -66,7 +66,7 @@ def _with_files(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def _with_contents(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Append a hidden `toctree` for each section of the front page, and for the pages that lead to a folder of pages."""
+    """Append a hidden `toctree` for each section of the front page, and for pages with a folder of subpages."""
     if page == "index":
         _, *parts = _SECTION.split(source[0])
         for caption, text in zip(parts[::2], parts[1::2], strict=True):
@@ -83,7 +83,7 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 
 
 def _with_code(_app: Sphinx, _what: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
-    """Have what a docstring indents by four shown as it is."""
+    """Show text that a docstring indents by four spaces as a literal block."""
     for number, line in reversed(list(enumerate(lines))):
         above = lines[max(0, number - 2) : number]
         if line.startswith("    ") and above[1:] == [""] and not above[0].startswith("    "):
@@ -91,7 +91,7 @@ def _with_code(_app: Sphinx, _what: str, _name: str, _of: object, _options: obje
 
 
 def setup(app: Sphinx) -> None:
-    """Have Sphinx order the pages, and know what they use."""
+    """Register the directives and the processing of pages."""
     app.connect("source-read", _with_files)
     app.connect("source-read", _with_contents)
     app.connect("autodoc-process-docstring", _with_code)

@@ -1,4 +1,4 @@
-"""Parts of the reference that are made from what the code says of itself: commands with their options, and checks."""
+"""Directives that generate parts of the reference from the code: commands with their options, and checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 100
 
 
 class Commands(SphinxDirective):
-    """A section for each command: what it does, how it is called, and a list of its options."""
+    """A section for each command: description, usage and options."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
@@ -26,11 +26,11 @@ class Commands(SphinxDirective):
 
     def _section(self, name: str, whole: click.Context) -> nodes.section:
         command = group.get_command(whole, name)
-        assert command is not None, "it is in the list"
+        assert command is not None, "the command is in the list"
         context = click.Context(command, info_name=name, parent=whole, max_content_width=WIDTH, terminal_width=WIDTH)
         section = titled(f"ltbench {name}", name)
         for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-            # A mark of click's: lines stay as they are.
+            # \b is click's mark for text that is not wrapped.
             kept = paragraph.startswith("\b\n")
             text = paragraph.removeprefix("\b\n")
             section += nodes.literal_block(text, text) if kept else nodes.paragraph("", " ".join(text.split()))
@@ -42,7 +42,7 @@ class Commands(SphinxDirective):
 
 
 class Checks(SphinxDirective):
-    """A section for what all techniques are checked for, and one for each stage."""
+    """A section for the checks of all techniques, and one for each stage."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
@@ -64,7 +64,7 @@ def titled(title: str, anchor: str) -> nodes.section:
 
 
 def explained(words: Iterable[tuple[str, str]]) -> nodes.definition_list:
-    """Return a list of words with what they mean. Code in a meaning stands between backticks."""
+    """Return a definition list. Code in a meaning is written in backticks."""
     made = nodes.definition_list()
     for word, meaning in words:
         parts = " ".join(meaning.split()).split("`")

@@ -75,7 +75,7 @@ def class_name(name: str) -> str:
 
 
 def import_name(distribution: str) -> str:
-    """Return the import name of a distribution; raise `UsageError` where either name is invalid."""
+    """Return the import name of a distribution; raise `UsageError` if either name is invalid."""
     package = re.sub(r"[-.]+", "_", distribution)
     if not _DISTRIBUTION.match(distribution):
         why = "a name has letters in lower case, digits, and - between them"

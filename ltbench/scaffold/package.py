@@ -34,7 +34,7 @@ KINDS: Mapping[str, str] = {
     "suite": "a suite",
     "executor": "an executor",
 }
-"""What a package can offer, in words: a technique of every stage, a suite, an executor."""
+"""What a package can offer: a technique of every stage, a suite, an executor."""
 NO_COMBINATION = ("metric", "suite", "executor")
 """Kinds that `--plugins` does not accept."""
 _HERE = Path(__file__).parent
@@ -97,7 +97,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         return files
 
     def _with_own_techniques(self, suite: str) -> str:
-        """Return a suite with the techniques of this package in place of the built-in ones of the template."""
+        """Return a suite with the built-in techniques of the template replaced by those of this package."""
         for field in ("datasets", "profiles", "models", "techniques"):
             own = [part.name for part in self.parts if part.kind in STAGES and _field(part) == field]
             if own:
@@ -123,13 +123,10 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
     def _run_about(self) -> str:
         if any(part.kind == "suite" for part in self.parts):
-            return "It trains what is missing of the suite and prints the leaderboard."
+            return "It runs the missing trainings of the suite and prints the leaderboard."
         if all(part.kind == "metric" for part in self.parts):
-            return (
-                "Every metric is computed for every new cell. Existing records are kept, so this uses a seed that the suite does not\n"
-                "have."
-            )
-        return "It trains what is missing on the `quick` suite and prints the leaderboard; `--suite` asks another question."
+            return "Metrics are computed for all new cells; this runs new cells with a seed that is not in the suite."
+        return "It runs the missing trainings of the `quick` suite and prints the leaderboard; `--suite` selects another suite."
 
 
 def run_command(parts: Sequence[Part]) -> str:
@@ -153,7 +150,7 @@ def run_command(parts: Sequence[Part]) -> str:
 
 
 def _words(text: str) -> set[str]:
-    """Return every name that a module uses; empty for text that is no Python."""
+    """Return all names that a module uses; empty for text that is not Python."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:

@@ -90,8 +90,8 @@ def test_a_plan_says_what_is_kept_and_what_is_left_out(photos: str) -> None:
     said = call("plan", "--store", "store", "--datasets", photos, "--imbalance-factors", "2").stdout
     assert f"{photos}: exp keeps 18 (factor 2) of 66 training images; --profiles natural keeps all" in said
     assert "71 files: 66 for training, 4 for testing, 1 left out" in said
-    assert "train/rare: 1 left out, of no format that is read (.txt), such as notes.txt" in said
-    assert "no test images, and so no recall: 'rare'" in said
+    assert "train/rare: 1 left out, of unsupported format (.txt), such as notes.txt" in said
+    assert "classes without test images (recall is undefined): 'rare'" in said
 
 
 def test_data_prints_the_report_and_json_has_it(photos: str) -> None:
@@ -115,7 +115,7 @@ def test_a_run_says_it_before_and_the_record_and_the_page_have_it(photos: str) -
         assert record["per_class"]["recall"][1] is None
     page = (folder / "README.md").read_text()
     assert "| rare    |       7 |          6 |      0 |          1 |" in page
-    assert "- train/rare: 1 left out, of no format that is read (.txt), such as notes.txt" in page
+    assert "- train/rare: 1 left out, of unsupported format (.txt), such as notes.txt" in page
     assert "--profiles natural" in page
     check(folder.parent)
     assert (

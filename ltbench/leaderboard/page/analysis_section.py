@@ -42,6 +42,8 @@ interfere. Averaged and tested as above, over all pairs of one imbalance factor.
 def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
     """Yield the sections on effects; nothing where the differences to the baseline say the same."""
     if not analysis.has_averages:
+        if analysis.together:
+            yield from ("### What each technique adds", "", *_together(analysis))
         return
     unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
     yield from (
@@ -51,7 +53,8 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
         *_ADDS.format(metric=analysis.group.ranking.words).splitlines(),
         "",
     )
-    yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *figure)
+    yield from (*_folding(*_main_table(analysis, board)), "", *_partial(analysis.effects), *_aliases(analysis), *figure)
+    yield from _together(analysis)
     if not analysis.pairs:
         return
     yield from ("### What pairs add", "", *_TOGETHER.splitlines(), "", *pair_figure)
@@ -65,6 +68,28 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
     yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant; {every}"
     yield ""
+
+
+def _aliases(analysis: Analysis) -> Iterator[str]:
+    """Yield what the effects are aliased with that only least squares estimates."""
+    for effect in analysis.effects:
+        if effect.aliased is not None and effect.factor == analysis.factor:
+            (name,) = effect.techniques
+            pairs = ", ".join(f"{escape(one)} × {escape(two)}" for one, two in effect.aliased)
+            with_what = f"aliased with {pairs}" if pairs else "aliased with no interaction of two techniques"
+            yield f"- {escape(name)} was never varied alone: its effect is estimated by least squares and {with_what}."
+    if any(effect.aliased is not None for effect in analysis.effects):
+        yield ""
+
+
+def _together(analysis: Analysis) -> Iterator[str]:
+    """Yield which techniques have no effect of their own."""
+    for names in analysis.together:
+        if len(names) == 1:
+            yield from (f"{escape(names[0])} was not varied independently, so its effect cannot be estimated.", "")
+        else:
+            listed = f"{', '.join(map(escape, names[:-1]))} and {escape(names[-1])}"
+            yield from (f"{listed} were not varied independently, so their effects cannot be separated.", "")
 
 
 def variance_lines(analysis: Analysis) -> Iterator[str]:

@@ -19,6 +19,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     effects: list[Effect]
     pairs: list[Effect]
     variances: list[Variance]
+    together: list[list[str]] = []
+    """Techniques that were not varied independently, so that none of them has an effect of its own."""
     several_machines: bool = False
     """Whether rows were run on unlike types of machines."""
 
@@ -31,7 +33,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_averages(self) -> bool:
         """Whether effects are averages, and so say more than the differences to the baseline."""
-        return any(effect.contexts > 1 for effect in self.effects)
+        return any(effect.contexts != 1 for effect in self.effects)
 
 
 def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
@@ -42,6 +44,7 @@ def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
             effects=main_effects(scores),
             pairs=interactions(scores),
             variances=variances(scores),
+            together=scores.estimable.together,
             several_machines=len(scores.design(None).environments) > 1,
         )
         for group in groups

@@ -11,17 +11,18 @@ effects vary more between seeds than that (`effect_variances`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from ltbench.leaderboard.statistics.aliasing import Picked
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors, variance_of
-from ltbench.leaderboard.statistics.score_array import Picked, ScoreArray
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
     Rows = npt.NDArray[np.intp]
+    Contexts = list[tuple[int, ...]]
 
 _SIGNS = {2: (1.0, -1.0), 4: (1.0, -1.0, -1.0, 1.0)}
 """Signs of scores in a difference: with, without; both, the second alone, the first alone, neither."""
@@ -49,11 +51,14 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     """Pairs of seeds."""
     contexts: int
-    """Combinations of the other techniques that it averages over."""
+    """Combinations of the other techniques that it averages over; 0 for one that only least squares estimates."""
     cells: int
     """Differences that it averages: n times contexts if none is missing."""
     p: float | None
     """P-value of the t test against zero, corrected for the effects of its kind and factor (Bonferroni); None if n is 1."""
+
+    aliased: tuple[tuple[str, str], ...] | None = None
+    """Interactions that add to an estimate by least squares; None for an average of differences."""
 
     @property
     def separated(self) -> bool:
@@ -63,23 +68,25 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def whole(self) -> bool:
         """Whether every context has every pair of seeds."""
-        return self.cells == self.n * self.contexts
+        return self.contexts == 0 or self.cells == self.n * self.contexts
 
 
 def main_effects(scores: ScoreArray) -> list[Effect]:
     """Return the main effects of techniques on a score: at each imbalance factor and, if several, over all.
 
-    scores: those of one board. Techniques are in the order of the stages. A difference is taken within one pair of seeds between a combination with the technique and the same one with the baseline of its stage in its
-    place; nothing is imputed: a combination counts where both are there, over factors where both are there at every
-    one. A technique without a single such difference has no effect here.
+    scores: those of one board. Techniques are in the order of the stages. A difference is taken within one pair of seeds
+    between a combination with the technique and the same one with the baseline of its stage in its place; nothing is
+    imputed: a combination counts where both are there, over factors where both are there at every one. A technique
+    without a single such difference has the estimate of least squares, where there is one (`aliasing`).
     """
-    found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
+    found: dict[tuple[Picked, ...], Contexts] = {}
     for combination in scores.combinations:
         for one in combination:
             off = scores.rows.get(combination - {one})
             if off is not None:
                 found.setdefault((one,), []).append((scores.rows[combination], off))
-    return _effects(scores, found)
+    design = scores.estimable
+    return _effects(scores, found, {(one,): weights for one, weights in design.weights.items()})
 
 
 def interactions(scores: ScoreArray) -> list[Effect]:
@@ -88,7 +95,7 @@ def interactions(scores: ScoreArray) -> list[Effect]:
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
     are there: above zero the two help each other, below they interfere. Some books take half of it.
     """
-    found: dict[tuple[Picked, ...], list[tuple[int, ...]]] = {}
+    found: dict[tuple[Picked, ...], Contexts] = {}
     for combination in scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):
             parts = (combination, combination - {first}, combination - {second}, combination - {first, second})
@@ -102,16 +109,21 @@ def _order(picked: Picked) -> tuple[int, str]:
     return TECHNIQUE_STAGES.index(picked[0]), picked[1]
 
 
-def _effects(scores: ScoreArray, found: dict[tuple[Picked, ...], list[tuple[int, ...]]]) -> list[Effect]:
-    """Return the effects of techniques. found: techniques -> of each context the rows that `_SIGNS` adds up."""
-    keys = sorted(found, key=lambda picked: [_order(one) for one in picked])
-    rows = [np.array(found[key], dtype=np.intp) for key in keys]
+def _effects(
+    scores: ScoreArray, found: Mapping[tuple[Picked, ...], Contexts], fitted: Mapping[tuple[Picked, ...], Floats] = {}
+) -> list[Effect]:
+    """Return the effects of techniques.
+
+    found: techniques -> of each context the rows that `_SIGNS` adds up; fitted: techniques -> weights of all rows.
+    """
+    keys = sorted({**found, **fitted}, key=lambda picked: [_order(one) for one in picked])
+    rows = [fitted[key] if key in fitted else np.array(found[key], dtype=np.intp) for key in keys]
     columns = [_at(scores, factor, keys, rows) for factor in scores.places]
     return [effect for row in zip(*columns, strict=True) for effect in row if effect is not None]
 
 
 def _at(
-    scores: ScoreArray, factor: float | None, keys: Sequence[tuple[Picked, ...]], rows: Sequence[Rows]
+    scores: ScoreArray, factor: float | None, keys: Sequence[tuple[Picked, ...]], rows: Sequence[Rows | Floats]
 ) -> list[Effect | None]:
     """Return the effect of each of `keys`; None without a single difference on one type of machine."""
     values, compared = scores.at(factor), scores.compared(factor)
@@ -134,13 +146,20 @@ def _at(
                 techniques=tuple(label for _, label in key), factor=factor, mean=one.mean,
                 low=None if half is None else one.mean - half, high=None if half is None else one.mean + half,
                 n=one.n, contexts=one.contexts, cells=one.cells, p=p,
+                aliased=None if one.contexts else tuple(scores.estimable.aliased[key[0]]),
             )
         )  # fmt: skip
     return result
 
 
-def _series(compared: Comparisons, values: Floats, rows: Rows, stages: tuple[str, ...]) -> EffectSeries | None:
-    """Return the differences of an effect by run, averaged over its contexts; None without one. rows: [contexts, 2 or 4]."""
+def _series(compared: Comparisons, values: Floats, rows: Rows | Floats, stages: tuple[str, ...]) -> EffectSeries | None:
+    """Return the differences of an effect by run, averaged over its contexts; None without one.
+
+    rows: int [contexts, 2 or 4], or float [rows], the weights of a contrast.
+    """
+    if rows.ndim == 1:
+        return _fitted(compared, values, np.asarray(rows, dtype=np.float64), stages)
+    rows = np.asarray(rows, dtype=np.intp)
     signs, blocks = np.array(_SIGNS[rows.shape[1]]), compared.variances.blocks[rows]
     one_block = (blocks == blocks[:, :1]).all(axis=1)
     gaps = np.where(one_block, (values[rows] * signs[None, :, None]).sum(axis=1), np.nan)
@@ -160,4 +179,23 @@ def _series(compared: Comparisons, values: Floats, rows: Rows, stages: tuple[str
     return EffectSeries(
         by_run=means if slope == 1 else means.mean() + slope * (on_scale - on_scale.mean()), contexts=len(contexts),
         cells=int(known.sum()), stages=stages, variance=None if variance is None else variance * slope**2, df=df,
+    )  # fmt: skip
+
+
+def _fitted(compared: Comparisons, values: Floats, weights: Floats, stages: tuple[str, ...]) -> EffectSeries | None:
+    """Return a contrast by run, over the runs that have all of its rows in one block; None without one."""
+    used = np.flatnonzero(np.abs(weights) > CONSTANT)
+    blocks = compared.variances.blocks[used]
+    by_run = np.where((blocks == blocks[:1]).all(axis=0), weights[used] @ values[used], np.nan)
+    there = np.isfinite(by_run)
+    if not there.any():
+        return None
+    scaled = (weights[used] @ compared.scale.forth(values)[used])[there]
+    variance, df = variance_of(weights, compared.variances)
+    slope = compared.scale.slope_of(
+        float(by_run[there].mean()), float(scaled.mean()), float(values[used][:, there].mean())
+    )
+    return EffectSeries(
+        by_run=by_run[there].mean() + slope * (scaled - scaled.mean()), contexts=0, cells=int(there.sum()), stages=stages,
+        variance=None if variance is None else variance * slope**2, df=df,
     )  # fmt: skip

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from ltbench.leaderboard.statistics.aliasing import Combined
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
-from ltbench.leaderboard.statistics.score_array import Combined, ScoreArray
+from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.records.record import combination_order
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ltbench.columns import TOP1
+from ltbench.leaderboard.statistics.aliasing import Combined, Design, design_of
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.leaderboard.statistics.row_design import RowDesign
@@ -16,9 +18,6 @@ from ltbench.records.record import Record
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.tests_and_intervals import Floats
 
-Picked = tuple[str, str]
-"""A technique: its stage and its label."""
-Combined = frozenset[Picked]
 Place = float | tuple[float, ...] | None
 """Imbalance factors: one, the mean over several, or over all."""
 
@@ -81,6 +80,12 @@ class ScoreArray:
         if place not in self._compared:
             self._compared[place] = compare_rows(self.at(place), self.design(place))
         return self._compared[place]
+
+    @cached_property
+    def estimable(self) -> Design:
+        """What main effects can be estimated from the combinations that have a number."""
+        known = [bool(np.isfinite(scores).any()) for scores in self.values]
+        return design_of(self.combinations, known)
 
     def row_of(self, techniques: Iterable[str]) -> int | None:
         """Return the row of a combination by the labels of its techniques, in any order."""

@@ -13,9 +13,9 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyAugment(Augment, frozen=True):
-    """Make each image brighter or darker, by a factor drawn evenly from `[1 - strength, 1 + strength]`.
+    """Make each image brighter or darker by a factor drawn uniformly from `[1 - strength, 1 + strength]`.
 
-    Like every augmentation, it replaces that of the data set.
+    Like every augmentation, it replaces the default one of the data set.
 
     Source: FILL IN (authors, title, year, section).
     """

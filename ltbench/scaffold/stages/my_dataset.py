@@ -1,4 +1,4 @@
-"""Drawn stripes."""
+"""Stripes drawn in memory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class MyDataset(Dataset, frozen=True):
     """
 
     name = "my_dataset"
-    # No flips: a mirrored stripe is of another class. Elsewhere, a technique as written on a command line.
+    # No flips, which would change the class. Otherwise an augmentation, written as on a command line.
     augment = ""
 
-    noise: Annotated[float, Meta(ge=0, le=1, description="most that noise adds, in the amplitude of the stripes")] = 0.5
+    noise: Annotated[float, Meta(ge=0, le=1, description="amplitude of the noise relative to the stripes")] = 0.5
 
     def info(self, root: Path) -> DatasetInfo:
         return DatasetInfo(
@@ -41,14 +41,14 @@ class MyDataset(Dataset, frozen=True):
         )
 
     def locate(self, root: Path) -> str:
-        """Return where the data is. With missing files, raise `ltbench.errors.DataError` that says what to put where."""
+        """Return where the data is. If files are missing, raise `ltbench.errors.DataError` that tells what to put where."""
         return "drawn in memory"
 
     def load(self, root: Path) -> Images:
-        """Draw the images. A data set in files reads them from a folder under `root`."""
+        """Draw the images. A data set with files reads them from a folder below `root`."""
         import numpy as np
 
-        # The stream of RandomState is frozen: the same images with every version of numpy.
+        # RandomState gives the same numbers in every version of numpy.
         random = np.random.RandomState(0)
         labels = np.arange(CLASSES, dtype=np.int64).repeat(TRAIN + TEST)
         angle = (labels * np.pi / CLASSES)[:, None, None]

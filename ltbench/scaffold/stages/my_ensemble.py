@@ -16,8 +16,8 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 class MyEnsemble(Ensemble, frozen=True):
     """Train several networks with different seeds and merge their probabilities by the quadratic mean.
 
-    `p_c` is proportional to `sqrt(mean over members of p_mc ** 2)`, so that confident members count for more. The first
-    member is the plain training with the cell's seed, which is not trained twice.
+    `p_c` is proportional to `sqrt(mean over members of p_mc ** 2)`, so that confident members have more weight. The
+    first member is the plain training with the cell's seed and is not trained again.
 
     Source: FILL IN (authors, title, year, equation).
     """
@@ -27,7 +27,7 @@ class MyEnsemble(Ensemble, frozen=True):
     size: Annotated[int, Meta(ge=2, description="number of members")] = 3
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the members, whatever the class counts."""
+        """Return the members; they do not depend on the class counts."""
         return [Member(seed_offset=number) for number in range(self.size)]
 
     def merge(self, probabilities: FloatArray) -> FloatArray:

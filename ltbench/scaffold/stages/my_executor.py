@@ -14,7 +14,7 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyExecutor(ExecutorOffer, frozen=True):
-    """Jobs one after another, with pauses, so that a small machine stays cool.
+    """Run jobs one after another in this process, with a pause before each task.
 
     Source: FILL IN (what runs the jobs).
     """
@@ -24,7 +24,7 @@ class MyExecutor(ExecutorOffer, frozen=True):
     pause: Annotated[float, Meta(ge=0, description="seconds before each task")] = 0.1
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
-        """Return the executor: see `Executor` in `ltbench.executor` for what it has to do."""
+        """Return an executor with the methods of `ltbench.executor.Executor`."""
         import time
 
         from ltbench.executors.inline import Inline

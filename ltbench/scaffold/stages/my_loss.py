@@ -15,8 +15,8 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 class MyLoss(Loss, frozen=True):
     """Cross entropy with a margin that grows with the rarity of the true class.
 
-    The logit of the true class c is lowered by `margin * (1 - n_c / n_max)` before the softmax: by 0 for the most
-    frequent class, by almost the whole margin for the rarest. With `margin = 0` it is cross entropy.
+    `margin * (1 - n_c / n_max)` is subtracted from the logit of the true class c: 0 for the most frequent class, almost
+    `margin` for the rarest. With `margin = 0` it is cross entropy.
 
     Source: FILL IN (authors, title, year, equation).
     """

@@ -24,7 +24,7 @@ class MyMetric(Metric, frozen=True):
         Column(
             name="my_metric",
             title="top-k",
-            description="Share of images with the class among the first k.",
+            description="Fraction of images whose class is among the k most probable ones.",
         ),
     )
 

@@ -13,20 +13,20 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyMix(Mix, frozen=True):
-    """Keep the left part of each image and take the right one from another image of the batch.
+    """Keep the left part of each image and take the right part from another image of the batch.
 
-    The partner comes from a random permutation of the batch. The share of columns that an image keeps is drawn uniformly
-    from [`least`, 1] for each image, and weighs its own label in the loss.
+    The partner comes from a random permutation of the batch. The fraction of columns that an image keeps is drawn uniformly
+    from [`least`, 1] for each image, and is the weight of its own label in the loss.
 
     Source: FILL IN (authors, title, year, equation).
     """
 
     name = "my_mix"
 
-    least: Annotated[float, Meta(ge=0, le=1, description="smallest share of columns that an image keeps")] = 0.5
+    least: Annotated[float, Meta(ge=0, le=1, description="smallest fraction of columns that an image keeps")] = 0.5
 
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
-        """Blend. images: float [B, channels, size, size]; labels: int64 [B]; counts: int64 [C]; lam: float [B]."""
+        """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; counts: int64 [C]; lam: float [B]."""
         import torch
 
         width = images.shape[-1]

@@ -15,7 +15,7 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 class MyPosthoc(Posthoc, frozen=True):
     """Raise the logit of each class by a bonus for its rarity: `z_c + strength * (1 - n_c / n_max)`.
 
-    The most frequent class gets no bonus, the rarest almost the whole `strength`.
+    The most frequent class gets no bonus, the rarest almost `strength`.
 
     Source: FILL IN (authors, title, year, equation).
     """

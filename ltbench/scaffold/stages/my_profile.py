@@ -21,7 +21,7 @@ class MyProfile(Profile, frozen=True):
 
     name = "my_profile"
 
-    shift: Annotated[float, Meta(ge=0, description="0: Zipf's law; the larger, the more even the head")] = 1.0
+    shift: Annotated[float, Meta(ge=0, description="0: Zipf's law; larger values make the head more even")] = 1.0
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
         """Return how many training images each class keeps, in label order."""

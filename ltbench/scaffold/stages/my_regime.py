@@ -10,9 +10,9 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class MyRegime(Regime, frozen=True):
-    """Train as usual, and finally on unaugmented, unmixed images.
+    """Train as usual, and at the end on unaugmented images without mix.
 
-    The learning-rate curve continues, and the first phase is shared with plain training.
+    The learning-rate schedule continues, and the first phase is shared with plain training.
 
     Source: FILL IN (authors, title, year, section).
     """
@@ -22,7 +22,7 @@ class MyRegime(Regime, frozen=True):
     at: Annotated[float, Meta(gt=0, lt=1, description="start of the final phase, as a fraction of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
-        """Return the phase with everything on, and the final one."""
+        """Return the main phase and the final one."""
         return [Phase(until=self.at), Phase(until=1.0, still=True, mix=False)]
 
 

@@ -1,4 +1,4 @@
-"""Sampling between the distribution of the data and the balanced one."""
+"""Sampling between the distribution of the data and a balanced one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class MySampler(Sampler, frozen=True):
 
     name = "my_sampler"
 
-    power: Annotated[float, Meta(ge=0, le=1, description="0: balanced; 1/2: by the square root; 1: as the data")] = 0.5
+    power: Annotated[float, Meta(ge=0, le=1, description="0: class-balanced; 1/2: square root; 1: as in the data")] = (
+        0.5
+    )
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
         """Return as many draws as the pool has images, `int64 [P]`. labels: int64 [N]; counts: int64 [C]."""
@@ -33,7 +35,7 @@ class MySampler(Sampler, frozen=True):
         return pool[drawn]
 
     def share(self, counts: Tensor) -> Tensor:
-        """Return the share of draws of each class, float64 [C]; a check compares the draws with it."""
+        """Return the expected share of each class in the draws, float64 [C]; a check compares them."""
         powers = (counts.double() ** self.power) * (counts > 0)
         return powers / powers.sum()
 

@@ -22,12 +22,12 @@ class MyWeight(Weight, frozen=True):
 
     name = "my_weight"
 
-    power: Annotated[float, Meta(ge=0, le=1, description="0: all weights are 1; 1: in inverse proportion")] = 0.5
+    power: Annotated[float, Meta(ge=0, le=1, description="0: all weights are 1; 1: inverse class frequency")] = 0.5
 
     def weights(self, counts: Tensor) -> Tensor:
         """Return the weight of each class, float32 [C]. counts: int64 [C]."""
         present = counts.double().clamp(min=1)
-        # quantile averages the two middle classes where their number is even.
+        # For an even number of classes, quantile averages the two in the middle.
         return ((present.quantile(0.5) / present) ** self.power).float()
 
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 class CropFlip(Augment, frozen=True):
     """Pad with black, crop to the original size at a random position, mirror at random.
 
-    Each image has its own position and mirroring. `prepare` stores every padded image and its mirror image as bytes; a
-    batch is one indexed read of a strided view of all crops, without copying them. This takes 2 (size + 2 padding)^2
-    bytes per image and channel, and half of that with flip = 0.
+    Position and mirroring are drawn per image. `prepare` stores every padded image and its mirror image as bytes; a batch
+    is one indexed read of a strided view of all crops, without copying them. This takes 2 (size + 2 padding)^2 bytes per
+    image and channel, half of that with flip = 0.
 
-    Source: the usual augmentation of CIFAR, He et al., Deep Residual Learning for Image Recognition, 2016, section
+    Source: the standard augmentation of CIFAR, He et al., Deep Residual Learning for Image Recognition, 2016, section
     4.2.
     """
 

@@ -12,30 +12,33 @@ if TYPE_CHECKING:
 
 
 class JiangAugment(Augment, frozen=True):
-    """Shift, mirror, rotate and recolour each image, each of the four with its own probability.
+    """Randomly shift, mirror, rotate and recolour each image.
 
-    In this order, each with probability `chance`, drawn independently per image: a shift by up to `translate` of the
-    size in each direction, in whole pixels; a mirror image; a rotation about the centre by up to `degrees`; and colour
-    jitter: brightness, contrast and saturation with a factor in [1 - jitter, 1 + jitter] and a rotation of the hue by
-    up to `hue` of the colour circle, these four in random order per image. Positions are rounded to the nearest pixel,
-    as in the report. Hue and saturation leave images without three channels unchanged.
+    Four transforms in this order, each applied with probability `chance`, independently per image: a shift by up to
+    `translate` of the size in each direction, in whole pixels; mirroring; a rotation about the centre by up to
+    `degrees`; and colour jitter. The jitter changes brightness, contrast and saturation by a factor in
+    [1 - jitter, 1 + jitter] and rotates the hue by up to `hue` of the colour circle, in random order per image.
+    Positions are rounded to the nearest pixel, as in the report. Hue and saturation do not change images without three
+    channels.
 
-    The report augments after normalising to [-1, 1], with two effects that look unintended. Pixels from outside the
-    image are 0 after normalisation, a medium grey; `fill` is that grey here, and 0 is black. And torchvision's colour
-    jitter clips to [0, 1], so that in 30 % of the images every pixel darker than medium grey becomes medium grey; here
-    the jitter acts on pixels in [0, 1], where clipping has no such effect.
+    The report augments after normalising to [-1, 1], which has two effects that look unintended. First, pixels from
+    outside the image are 0 after normalisation, a medium grey; `fill` is that grey by default. Second, torchvision's
+    colour jitter clips to [0, 1], so in 30 % of the images all pixels darker than medium grey become medium grey. Here
+    the jitter is applied to pixels in [0, 1], where clipping has no such effect.
 
     Source: report jiang, figure 7.
     """
 
     name = "jiang_augment"
 
-    chance: Annotated[float, Meta(ge=0, le=1, description="probability of each of the four changes")] = 0.3
-    translate: Annotated[float, Meta(ge=0, lt=1, description="largest shift, as a share of the size")] = 0.1
-    degrees: Annotated[float, Meta(ge=0, le=180, description="largest rotation to either side")] = 45.0
+    chance: Annotated[float, Meta(ge=0, le=1, description="probability of each of the four transforms")] = 0.3
+    translate: Annotated[float, Meta(ge=0, lt=1, description="largest shift, as a fraction of the size")] = 0.1
+    degrees: Annotated[float, Meta(ge=0, le=180, description="largest rotation in either direction")] = 45.0
     jitter: Annotated[float, Meta(ge=0, le=1, description="brightness, contrast, saturation: 1 +- this")] = 0.2
-    hue: Annotated[float, Meta(ge=0, le=0.5, description="largest turn of the colour circle to either side")] = 0.2
-    fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels that come in from outside")] = 0.5
+    hue: Annotated[
+        float, Meta(ge=0, le=0.5, description="largest rotation of the hue, as a fraction of the circle")
+    ] = 0.2
+    fill: Annotated[float, Meta(ge=0, le=1, description="value of pixels from outside the image")] = 0.5
 
     def without_effect(self) -> tuple[str, ...]:
         if not self.chance:

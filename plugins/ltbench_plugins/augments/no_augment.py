@@ -14,7 +14,7 @@ class NoAugment(Augment, frozen=True):
     """Leave every image unchanged.
 
     A combination without an augmentation uses the default of the data set (crop and flip for CIFAR). This technique
-    switches it off, which measures its effect.
+    switches it off, to measure its effect.
 
     Source: none; it is the reference for augmentations.
     """

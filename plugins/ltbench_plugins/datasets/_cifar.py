@@ -136,7 +136,7 @@ class Cifar(Dataset, frozen=True):
         return images
 
     def _source(self, root: Path) -> Source:
-        """Return the first complete distribution; raise `DataError` that says what to put where."""
+        """Return the first complete distribution. Raises `DataError` that tells the user which files to put where."""
         partial = []
         for form in self.forms:
             folder = root / form.folder
@@ -195,7 +195,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a batch of images")
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in a batch of images")
         return super().find_class(module, name)
 
 

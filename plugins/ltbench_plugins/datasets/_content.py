@@ -1,4 +1,4 @@
-"""The decoded content of a data set, independent of its file format: digest, moments, images that occur twice."""
+"""The decoded content of a data set, independent of the file format: digest, mean and deviation, duplicates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LEAST_STD = 1 / 255
 _BLOCK = 256
-"""Images whose pixels are counted at once."""
+"""Number of images whose pixels are counted at once."""
 
 
 def fingerprint(images: Images) -> str:
@@ -34,7 +34,7 @@ def fingerprint(images: Images) -> str:
 
 
 def copies(images: Images) -> list[str]:
-    """Return remarks on images that are equal as they are read: in both splits, under two classes, or repeated."""
+    """Return notes on images with identical pixels: in both splits, in two classes, or repeated."""
     training: dict[bytes, set[int]] = {}
     for pixels, label in zip(images.train_images, images.train_labels, strict=True):
         training.setdefault(_digest(pixels), set()).add(int(label))
@@ -47,20 +47,20 @@ def copies(images: Images) -> list[str]:
     if shared:
         total = len(images.test_labels)
         lines.append(
-            f"{shared:,} of {total:,} test images equal a training image"
-            + (f", {other:,} of them one of another class" if other else "")
+            f"{shared:,} of {total:,} test images are identical to a training image"
+            + (f", {other:,} of them with another label" if other else "")
         )
     if repeated := len(images.train_labels) - len(training):
-        lines.append(f"{repeated:,} of {len(images.train_labels):,} training images repeat another one")
+        lines.append(f"{repeated:,} of {len(images.train_labels):,} training images are duplicates")
     if several := sum(len(labels) > 1 for labels in training.values()):
-        lines.append(f"{several:,} different training images are in more than one class")
+        lines.append(f"{several:,} different training images occur in more than one class")
     return lines
 
 
 def moments(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and population standard deviation per channel of pixels / 255, to six digits.
 
-    A deviation is at least one step of a byte, so that noise in a channel that is constant is not blown up.
+    A deviation is at least 1 / 255, so that normalisation does not amplify the noise of a constant channel.
     """
     import numpy as np
 
@@ -79,13 +79,13 @@ def moments(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[flo
 
 
 def check_contrast(std: Sequence[float], what: str) -> None:
-    """Raise `DataError` where the pixels of no channel deviate by more than the least deviation of `moments`."""
+    """Raise `DataError` if every channel has the smallest deviation that `moments` returns."""
     if max(std) <= round(_LEAST_STD, 6):
         raise DataError(
-            f"all training images of {what} are alike: their pixels deviate by less than one of 256 levels",
-            why="normalised by that, a network would learn from noise alone",
+            f"all training images of {what} look the same: their pixel values deviate by less than one of 256 levels",
+            why="after normalisation a network would only see noise",
             fix="look at the files; 12-bit images stored as 16 need white=4095, and white shapes on a transparent "
-            "ground need background=0",
+            "background need background=0",
         )
 
 

@@ -1,15 +1,15 @@
-"""Image files as arrays of bytes, by rules that are the same for every file and are stated with the data.
+"""Read image files as arrays of bytes, by the same rules for every file.
 
-Every image becomes 8-bit grey or RGB, upright, opaque, its central square resized:
+Every image becomes 8-bit grey or RGB, upright and opaque, cropped to its central square and resized:
 
-- turned as its EXIF orientation says; of several frames or pages the first is read;
-- what is transparent is laid on grey of the level `background`;
-- 16-bit grey is scaled so that `white` (65,535) becomes 255, and floats so that 1 does; integers of 32 bits, floats
-  outside of [0, 1] and values above a `white` that is given have no such scale and are refused; a TIFF says whether
-  its 0 is black or white;
-- colour profiles are ignored, CMYK is converted by its complement.
+- It is rotated by its EXIF orientation; of several frames or pages the first is read.
+- Transparent parts are composited on grey of level `background`.
+- 16-bit grey is scaled so that `white` (65,535) becomes 255, floating-point grey so that 1 does. 32-bit integers
+  without `white`, floats outside [0, 1] and values above a given `white` are errors. A TIFF states whether 0 is black
+  or white.
+- Colour profiles are ignored; CMYK is converted by taking the complement.
 
-What cannot be read by these rules is refused by name. This module does not need torch.
+Files that cannot be read by these rules are listed in an error. This module does not need torch.
 """
 
 from __future__ import annotations
@@ -41,48 +41,48 @@ RULES = 2
 """Version of the rules above; raised when one changes."""
 WHITE = 255
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow recognises and leaves to other programs."""
+"""Formats that Pillow recognises but cannot decode by itself."""
 _ORIENTATION = 0x0112
 _UPRIGHT = (
     "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"
 )  # fmt: skip
-"""What makes an image of EXIF orientation 2, 3, ... 8 upright."""
+"""Transpositions that make images of EXIF orientation 2, 3, ... 8 upright."""
 _IN_MEMORY = 1 << 28
-"""Arrays of more bytes are mapped from a temporary file."""
+"""Larger arrays, in bytes, are mapped from a temporary file."""
 _OF_THE_IMAGE = (UserWarning, RuntimeWarning)
 _LISTED = 5
 _ENOUGH = 20
-"""Reading ends after so many files that cannot be read."""
+"""Reading stops after this many unreadable files."""
 _SENTENCES = {
-    "oblong": "not square: the central square is read",
-    "turned": "turned as the EXIF orientation says",
+    "oblong": "not square: cropped to the central square",
+    "turned": "rotated by their EXIF orientation",
     "exif": "with damaged EXIF data: read as stored",
-    "frames": "of several frames or pages: the first is read",
-    "clear": "transparent in part: laid on grey of level {background} (0 is black, 255 white)",
-    "deep": "of 16 bits of grey: {white} is read as 255",
-    "colour": "of 16 bits a colour: the upper 8 are read",
+    "frames": "with several frames or pages: the first is read",
+    "clear": "with transparency: composited on grey level {background} (0 is black, 255 white)",
+    "deep": "of 16-bit grey: {white} is read as 255",
+    "colour": "of 16 bits per colour channel: the upper 8 are read",
     "wide": "of 32-bit integers: {white} is read as 255",
     "float": "of floating-point numbers: {unit} is read as 255",
-    "negative": "of grey whose 0 is white (TIFF): inverted",
-    "cmyk": "in CMYK: converted without a colour profile",
-    "flat": "of one colour",
+    "negative": "in which 0 is white (TIFF): inverted",
+    "cmyk": "in CMYK: converted, ignoring colour profiles",
+    "flat": "of a single colour",
 }
-"""What is said of the images that a rule was applied to."""
+"""Notes on images to which a rule was applied."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pixels of a data set are read as."""
+    """How the pixels of a data set are read."""
 
     channels: int
     """1: grey, 3: RGB"""
     size: int
     background: int = WHITE
     white: float = 0.0
-    """0 for the default of each kind of number"""
+    """0: the default of each number type"""
 
 
 class Readings(msgspec.Struct):
-    """What was met while files were read."""
+    """Counts and extreme values collected while files are read."""
 
     images: Counter[str] = msgspec.field(default_factory=Counter)
     """Keys of `_SENTENCES` -> images"""
@@ -91,10 +91,10 @@ class Readings(msgspec.Struct):
     deepest: float = 0.0
     """The highest value of 16-bit grey"""
     highest: float = 0.0
-    """The highest value of grey of more than 8 bits, of refused images too"""
+    """The highest value of grey of more than 8 bits, including rejected images"""
 
     def check_effect(self, rules: Rules, what: str) -> None:
-        """Raise `DataError` for a rule that is given and that no image needs."""
+        """Raise `DataError` for a given rule that has no effect on any image."""
         numbers = sum(self.images[key] for key in ("deep", "wide", "float"))
         for name, given, used, of in (
             ("white", rules.white != 0, numbers, "16-bit, 32-bit or floating-point grey"),
@@ -104,7 +104,7 @@ class Readings(msgspec.Struct):
                 raise DataError(f"{name} of {what} changes nothing: no image has {of}", fix=f"leave {name} out")
 
     def sentences(self, rules: Rules) -> list[str]:
-        """Return what was met, in sentences without a full stop."""
+        """Return notes on what was read, without full stops."""
         words = {
             "background": rules.background, "white": exact(rules.white or 65535), "unit": exact(rules.white or 1),
         }  # fmt: skip
@@ -123,17 +123,17 @@ class Readings(msgspec.Struct):
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Return the formats that Pillow decodes here."""
+    """Return the formats that the installed Pillow decodes."""
     from PIL import Image
 
     Image.init()
-    # Formats that are known by their first bytes are tried before those that are not.
+    # Formats that are recognised by their first bytes are tried first.
     return tuple(sorted(set(Image.OPEN) - _NOT_DECODED, key=lambda name: (Image.OPEN[name][1] is None, name)))
 
 
 @cache
 def endings() -> frozenset[str]:
-    """Return the endings of files of these formats, in lower case with a dot."""
+    """Return the file extensions of these formats, in lower case with a dot."""
     from PIL import Image
 
     read = formats()
@@ -149,11 +149,11 @@ def empty_images(number: int, rules: Rules, folder: Path) -> Bytes:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
-                # Reserved, because a page that a full disk cannot take ends the process.
+                # Reserve the space: writing to a mapped page on a full disk would kill the process.
                 os.posix_fallocate(file.fileno(), 0, total)
                 return np.memmap(file, np.uint8, "r+", shape=shape)
         except OSError:
-            pass  # no room, or read-only: memory has to do
+            pass  # no space or read-only: use memory
     return np.empty(shape, np.uint8)
 
 
@@ -161,9 +161,9 @@ def decode(
     files: Sequence[Path], into: Iterable[Bytes], rules: Rules, met: Readings,
     with_white: Callable[[float], str] = lambda _: "",
 ) -> None:  # fmt: skip
-    """Read images into N arrays uint8 [channels, size, size]. Raises `DataError` naming what cannot be read.
+    """Read images into N arrays uint8 [channels, size, size]. Raises `DataError` that lists unreadable files.
 
-    with_white: returns the data set with a value for `white`, as written on a command line; empty if it has none.
+    with_white: returns the label of the data set with a value for `white`; empty if it has no such parameter.
     """
     import numpy as np
 
@@ -173,7 +173,7 @@ def decode(
             pixels = np.asarray(_read(file, rules, met)).reshape(rules.size, rules.size, rules.channels)
         except Refused as why:
             refused.append((file, why))
-            # The value to name is the highest of all files, so that those without a known white end nothing.
+            # Files without a known white do not count: the error suggests the highest value of all files.
             if sum(not one.white for _, one in refused) == _ENOUGH:
                 break
             continue
@@ -184,9 +184,9 @@ def decode(
 
 
 def _error(refused: Sequence[tuple[Path, Refused]], whiter: str) -> DataError:
-    """Return the error of files; whiter: the data set with a `white` that none of them exceeds."""
+    """Return the error for unreadable files. whiter: label of the data set with a sufficient `white`."""
     (first, why), *others = refused
-    name_white = f"name the value that is white, as in {whiter}" if whiter else "store it as 8 bits"
+    name_white = f"state the value of white, as in {whiter}" if whiter else "store it as 8 bits"
     fixes = dict.fromkeys(name_white if one.white else one.fix for _, one in refused)
     number = "1 other" if len(others) == 1 else f"{len(others)} others"
     more = f", nor can {number}" + " or more" * (sum(not one.white for _, one in refused) == _ENOUGH) if others else ""
@@ -206,10 +206,10 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             with Image.open(file, formats=formats()) as opened:
-                # Pillow keeps the upper byte of such colours, and grey of 16 bits whole.
+                # Pillow keeps only the upper byte of 16-bit colour, but all bits of 16-bit grey.
                 deep_colour = ";16" in str(getattr(opened, "tile", "")) and not is_number(opened.mode)
                 if deep_colour and rules.white:
-                    raise Refused("it has 16 bits a colour, and `white` is for grey", "leave white out")
+                    raise Refused("it has 16 bits per colour channel, but `white` is for grey", "leave white out")
                 met.images["colour"] += deep_colour
                 image = _upright(opened, met)
                 met.images["oblong"] += image.width != image.height
@@ -227,7 +227,7 @@ def _read(file: Path, rules: Rules, met: Readings) -> Image:
 
 
 def _upright(opened: Image, met: Readings) -> Image:
-    """Return the pixels of an opened file, turned as they are meant to be seen."""
+    """Return the image of an opened file, rotated by its EXIF orientation."""
     from PIL import Image
 
     met.images["frames"] += bool(getattr(opened, "is_animated", False))
@@ -236,7 +236,7 @@ def _upright(opened: Image, met: Readings) -> Image:
     if not 2 <= stored <= 8:
         return opened
     met.images["turned"] += 1
-    # Pillow turns some formats itself while it loads them, and then forgets the orientation.
+    # Pillow rotates some formats while loading them, and then removes the orientation.
     left = _orientation(opened, met)
     return opened.transpose(Image.Transpose[_UPRIGHT[left - 2]]) if 2 <= left <= 8 else opened
 
@@ -278,14 +278,14 @@ def _scaled(image: Image, kind: str, rules: Rules, met: Readings, *, negative: b
     deep = image.mode.startswith("I;16") or (image.mode == "I" and kind in {"PNG", "PPM"})
     name = "deep" if deep else "float" if image.mode == "F" else "wide"
     if not np.isfinite(values).all():
-        raise Refused("it has values that are no numbers", "remove the file, or store it as 8 bits")
+        raise Refused("it has values that are not finite", "remove the file, or store it as 8 bits")
     low, high = float(values.min()), float(values.max())
     if low >= 0:
         met.highest = max(met.highest, high)
     top = rules.white or {"deep": 65535.0, "float": 1.0}.get(name, 0.0)
     if not 0 <= low <= high <= top:
         what = {"deep": "16-bit", "float": "floating-point", "wide": "32-bit"}[name]
-        expected = f"expected 0 to {exact(top)}" if top else "which of them is white is not known"
+        expected = f"expected 0 to {exact(top)}" if top else "the value of white is not known"
         raise Refused(
             f"it has {what} values from {exact(low)} to {exact(high)}; {expected}",
             "store it as 8 bits",

@@ -1,4 +1,4 @@
-"""The image files below a folder, and what else is there and is left out."""
+"""Find the image files below a folder, and report the files that are skipped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ltbench.errors import DataError
 from ltbench_plugins.datasets._decode import endings
 from ltbench_plugins.datasets._names import is_hidden, plain
 
-_HIDDEN = "hidden, or of the system"
+_HIDDEN = "hidden or system file"
 
 
 class LeftOut(msgspec.Struct):
-    """Files or folders that are left out for one reason."""
+    """Files or folders that are skipped for the same reason."""
 
     reason: str
     number: int
@@ -25,7 +25,7 @@ class LeftOut(msgspec.Struct):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The image files below a folder, sorted by their paths, and what was left out there."""
+    """The image files below a folder, sorted by path, and what was skipped."""
 
     files: list[Path]
     left_out: list[LeftOut]
@@ -56,28 +56,28 @@ class _Search:
                 self.files.append(entry.path)
 
     def no_image(self, entry: os.DirEntry[str]) -> str:
-        """Return why an entry that is no folder is left out; empty for an image."""
+        """Return why a file is skipped; empty for an image."""
         if entry.is_symlink() and entry.is_dir():
-            # Not followed: it may lead in a circle, or into the other split.
+            # Not followed: it may be circular, or lead into the other split.
             return "a link to a folder"
         ending = Path(entry.name).suffix.lower()
         if ending not in self.endings:
-            return f"of no format that is read ({plain(ending) or 'no ending'})"
+            return f"of unsupported format ({plain(ending) or 'no extension'})"
         if entry.is_symlink():
             return self.no_link(entry.path)
-        return "" if entry.is_file() else "no regular file"
+        return "" if entry.is_file() else "not a regular file"
 
     def no_link(self, path: str) -> str:
-        """Return why a link is left out; empty for one to an image that is not counted otherwise."""
+        """Return why a link is skipped; empty for a link to an image that is not counted elsewhere."""
         target = os.path.realpath(path)
         if not Path(target).exists():
-            raise DataError(f"{plain(path)} is a link to nothing", fix="restore its target, or remove the link")
+            raise DataError(f"{plain(path)} is a broken link", fix="restore its target, or remove the link")
         if not Path(target).is_file():
-            return "no regular file"
+            return "not a regular file"
         if any(is_inside(target, split) for split in (self.real, *self.splits)):
             return "a link to another file of the data set"
         if target in self.linked:
-            return "a second link to one file"
+            return "a second link to the same file"
         self.linked.add(target)
         return ""
 
@@ -87,11 +87,11 @@ class _Search:
 
 
 def find_images(folder: Path, splits: Sequence[str] = (), linked: set[str] | None = None) -> Found:
-    """Return the image files below a folder, in the order of their paths, and what was left out.
+    """Return the image files below a folder, sorted by path, and what was skipped.
 
-    splits: the real paths of the folders that hold all images; a link into one of them is left out. linked: the real
-    paths of files elsewhere that links were followed to, which is added to; another link to one of them is left out.
-    Links to folders are not followed. Raises `DataError` for a folder that cannot be read and for a link to nothing.
+    splits: real paths of the folders that contain all images; links into them are skipped. linked: real paths of outside
+    files that links were followed to; it is updated, and further links to these files are skipped. Links to folders are
+    not followed. Raises `DataError` for an unreadable folder and for a broken link.
     """
     search = _Search(folder, splits, endings(), set() if linked is None else linked)
     search.walk(str(folder))
@@ -100,7 +100,7 @@ def find_images(folder: Path, splits: Sequence[str] = (), linked: set[str] | Non
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted by name; hidden ones and those of the system are skipped."""
+    """Return the subfolders of a folder, sorted by name, without hidden and system folders."""
     try:
         folders = [path for path in folder.iterdir() if not is_hidden(path.name) and path.is_dir()]
     except OSError as error:
@@ -109,13 +109,13 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def strays(folder: Path) -> list[LeftOut]:
-    """Return what is left out beside the folders in a folder: images, and what is hidden."""
+    """Return what is skipped directly in a folder: images and hidden files."""
     images = [path for path in folder.iterdir() if path.suffix.lower() in endings() and path.is_file()]
     hidden = [path for path in folder.iterdir() if is_hidden(path.name)]
     visible = [path for path in images if path not in hidden]
     return [
         LeftOut(reason, len(paths), min(plain(path.name) for path in paths))
-        for reason, paths in ((_HIDDEN, hidden), ("an image in no folder of a class", visible))
+        for reason, paths in ((_HIDDEN, hidden), ("an image outside the class folders", visible))
         if paths
     ]
 
@@ -126,13 +126,13 @@ def is_inside(path: str, folder: str) -> bool:
 
 
 def one_each(folders: Iterable[Path], what: str) -> dict[str, Path]:
-    """Return folders by the text of their names. Raises `DataError` where two have one name, or are one folder."""
+    """Return folders by name. Raises `DataError` if two have the same name, or are the same folder."""
     named: dict[str, Path] = {}
     real: dict[str, Path] = {}
     for path in folders:
         for key, known in ((plain(path.name), named), (os.path.realpath(path), real)):
             if (other := known.setdefault(key, path)) is not path:
-                same = "have one name" if known is named else "are one folder"
+                same = "have the same name" if known is named else "are the same folder"
                 raise DataError(
                     f"two {what} {same}: {other.name!a} and {path.name!a}",
                     where=plain(str(path.parent)),

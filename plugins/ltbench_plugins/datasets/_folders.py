@@ -1,8 +1,9 @@
 """Data sets of image files in folders: listing, describing and reading them.
 
-The description depends on the files, so the first call reads them all: images are stored where the engine looks for
-prepared arrays, and the description in a small file beside them, named by a digest of the listing (names, sizes and
-modification times of the files). Later calls list the files and read that file. This module does not need torch.
+The description depends on the files, so the first call reads them all. It stores the images where the engine looks for
+prepared arrays, and the description in a small file next to them, named by a digest of the listing (names, sizes and
+modification times of the files). Later calls only list the files and read the description. This module does not need
+torch.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """What was left out in a folder, relative to that of the data set; of a class, or None."""
+    """Files skipped in a folder (`place`, relative to the data set), of the class `label` or None."""
 
     label: int | None
     place: str
@@ -54,7 +55,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     test: Sequence[Item]
     skipped: Sequence[Skipped] = ()
     notes: Sequence[str] = ()
-    """Remarks of the report on the choice of files."""
+    """Notes of the report on the selection of files."""
 
 
 class Folders(Dataset, frozen=True):
@@ -63,10 +64,10 @@ class Folders(Dataset, frozen=True):
     licence: ClassVar[str] = ""
     home: ClassVar[str] = ""
 
-    size: Annotated[int, Meta(ge=1, le=1024, description="pixels a side that images are resized to")] = 32
+    size: Annotated[int, Meta(ge=1, le=1024, description="side in pixels to which images are resized")] = 32
 
     def listing(self, root: Path) -> Listing:
-        """List the files. Raises `DataError` that says what to put where if they are missing."""
+        """List the files. If they are missing, raises `DataError` that tells the user which files to put where."""
         raise NotImplementedError
 
     @property
@@ -90,8 +91,8 @@ class Folders(Dataset, frozen=True):
             file = root / "prepared" / f"{self.name}-{digest}.json"
             _described[digest] = _read(file) or self._describe(listing, root, file)
         info = _described[digest]
-        # What was left out may change without the images, and does not have them read again.
-        assert info.report is not None, "a description has what was met in reading"
+        # Skipped files may change without the images; the images are then not read again.
+        assert info.report is not None, "a description has the notes on reading"
         return msgspec.structs.replace(info, report=_report(listing, info.report.notes))
 
     def locate(self, root: Path) -> str:
@@ -108,7 +109,7 @@ class Folders(Dataset, frozen=True):
         splits = (listing.train, listing.test)
         pixels = [empty_images(len(items), self.rules, root / "prepared") for items in splits]
         labels = [np.array([item.label for item in items], np.int64) for items in splits]
-        # Both at once, so that an error tells of both.
+        # Both splits at once, so that an error lists files of both.
         files = [item.path for items in splits for item in items]
         decode(files, chain(*pixels), self.rules, met, self.with_white)
         return Images(
@@ -149,7 +150,7 @@ def find(root: Path, path: str) -> Path:
 
 
 def or_other_root(path: str) -> str:
-    """Return what else mends a missing folder of a parameter: another data root, where the path is below it."""
+    """Return the second fix for a missing folder: another data root, if the path is relative."""
     return (
         ""
         if Path(path).expanduser().is_absolute()
@@ -158,7 +159,7 @@ def or_other_root(path: str) -> str:
 
 
 def _report(listing: Listing, notes: Sequence[str]) -> DataReport:
-    """Return the report on a listing; notes: those on the images."""
+    """Return the report on a listing. notes: notes on the images."""
     train, test = (_counts(items, len(listing.classes)) for items in (listing.train, listing.test))
     files = [sum(read) for read in zip(train, test, strict=True)]
     for skipped in listing.skipped:

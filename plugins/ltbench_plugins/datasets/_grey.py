@@ -1,4 +1,4 @@
-"""Grey of more than eight bits: which images have it, and what their numbers mean."""
+"""Grey of more than eight bits: recognise it and interpret its values."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PHOTOMETRIC = 262
-"""TIFF 6.0, section 3: of grey, 0 is "WhiteIsZero" and 1 "BlackIsZero"; there is no default."""
+"""TIFF 6.0, section 3: 0 is "WhiteIsZero", 1 is "BlackIsZero" for grey images; there is no default."""
 
 
 class Refused(Exception):
-    """Why a file cannot be read, and what to do."""
+    """A file cannot be read; the message says why, `fix` what to do."""
 
     def __init__(self, why: str, fix: str = "repair or remove the file", *, white: bool = False) -> None:
         super().__init__(why)
         self.fix = fix
         self.white = white
-        """Whether the file could be read with another `white`"""
+        """Whether the file can be read with another `white`"""
 
 
 def is_number(mode: str) -> bool:
-    """Return whether Pillow keeps the pixels of a mode as numbers of more than eight bits."""
+    """Return whether pixels of a Pillow mode have more than eight bits."""
     return mode == "F" or mode.startswith("I")
 
 
 def white_is_zero(opened: Image) -> bool:
-    """Return whether the numbers of a file are darkness. Pillow inverts such grey of 8 bits itself, and no deeper one."""
+    """Return whether 0 is white in a file. Pillow inverts such grey itself, but only if it has 8 bits."""
     if (tags := getattr(opened, "tag_v2", None)) is None:
         return False
     if _PHOTOMETRIC not in tags:

@@ -1,4 +1,4 @@
-"""Groups of images that belong on one side of a split: the patients, lesions or places that they are of."""
+"""Groups of images that stay together in a split, such as those of one patient, lesion or place."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _AS_TEXT = "save it as CSV in UTF-8"
 
 
 def pattern(groups: str) -> re.Pattern[str] | None:
-    """Return the regular expression that a parameter is; None for the name of a table. Raises `ParameterError`."""
+    """Return `groups` as a regular expression; None if it names a table. Raises `ParameterError`."""
     if groups.lower().endswith(TABLES):
         return None
     try:
         return re.compile(groups)
     except re.error as error:
         raise ParameterError(
-            f"groups = {groups!r} is no regular expression: {error}",
+            f"groups = {groups!r} is not a valid regular expression: {error}",
             fix=r"groups=FILE.csv with the columns path and group, or an expression such as groups=^\w+?_",
         ) from None
 
 
 def group_of_each(groups: str, files: Sequence[Path], folder: Path) -> dict[Path, str]:
-    """Return the group of each file. Raises `DataError` where a file has none.
+    """Return the group of each file. Raises `DataError` if a file has none.
 
-    groups: a table (CSV or TSV) with the columns path and group, below `folder`; or a regular expression, searched in
-    the path below `folder`: its first group, or without one the whole match, is the group.
+    groups: name of a CSV or TSV table in `folder` with the columns path and group; or a regular expression that is
+    searched in the path relative to `folder`: its first capture group, or else the whole match, is the group.
     """
     found = pattern(groups)
     lookup = _in_table(folder / groups) if found is None else _by_pattern(found)
@@ -66,7 +66,7 @@ def _in_table(table: Path) -> Callable[[str], str]:
 
     def group(path: str) -> str:
         name = path.rpartition("/")[2]
-        # A table of a data set mostly has the name alone, often without the ending.
+        # Most tables contain only the file name, often without extension.
         keys = (path, path.partition("/")[2], name, name.rpartition(".")[0])
         return next((rows[key] for key in map(_slashed, keys) if key in rows), "")
 
@@ -85,7 +85,7 @@ def _read(table: Path) -> dict[str, str]:
         raise DataError(unreadable, why=str(error), fix=_AS_TEXT) from None
     if "\0" in text:
         # UTF-16 without a byte-order mark is valid UTF-8.
-        raise DataError(unreadable, why="it has zero bytes, as text in UTF-16 has", fix=_AS_TEXT)
+        raise DataError(unreadable, why="it contains zero bytes, like text in UTF-16", fix=_AS_TEXT)
     head = text.partition("\n")[0]
     delimiter = max("\t;,", key=head.count) if table.suffix.lower() == ".csv" else "\t"
     rows: dict[str, str] = {}
@@ -110,11 +110,11 @@ def _slashed(path: str) -> str:
 
 
 def draw_groups(members: Mapping[str, Sequence[int]], fraction: float, seed: int) -> set[str]:
-    """Return the groups whose images are for testing, so that each class comes near its share.
+    """Return the groups of the test set, so that each class is close to its share.
 
-    Groups are tried in a pseudo-random order, those of the rarest class first; one is drawn where it brings the classes
-    nearer to their shares, relative to these, and leaves every class an image for training. A class of which none was
-    drawn gets its smallest group that does so; one whose images are all of one group stays without test images.
+    Groups are tried in a pseudo-random order, those of the rarest class first. A group is drawn if it brings the test
+    counts closer to the shares (relative to them), and leaves every class an image for training. A class without test
+    images then gets its smallest group that leaves one. A class with a single group has no test images.
 
     members: group -> the label of each of its images.
     """

@@ -1,4 +1,4 @@
-"""The folders of splits and classes: which there are, what is in them, and what is odd about them."""
+"""Find the folders of splits and classes, list their images, and note anything unusual."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LISTED = 5
 
 
 def split_folders(children: Sequence[Path], names: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """Return the folders with one of the names, in any case and in the order of the names: with folders, and without.
+    """Return the folders with one of the names, ignoring case: those with subfolders, and those without.
 
-    One without folders may be a class of that name.
+    Both are in the order of the names. A folder without subfolders may be a class of that name.
     """
     found = [path for name in names for path in children if path.name.casefold() == name]
     flat = [path for path in found if not subfolders(path)]
@@ -26,7 +26,7 @@ def split_folders(children: Sequence[Path], names: Sequence[str]) -> tuple[list[
 
 
 def check_names(split: Sequence[Path], folder: Path) -> None:
-    """Raise `DataError` where two folders differ only in the case of their names."""
+    """Raise `DataError` if the names of two folders differ only in case."""
     for first, second in pairwise(split):
         if first.name.casefold() == second.name.casefold():
             raise DataError(
@@ -35,14 +35,14 @@ def check_names(split: Sequence[Path], folder: Path) -> None:
 
 
 def unused(children: Sequence[Path], used: Collection[Path]) -> list[str]:
-    """Return a remark on the folders beside those that are read."""
+    """Return a note on folders that are not read."""
     others = [f"{plain(path.name)}/" for path in children if path not in used]
     read = " and ".join(f"{plain(path.name)}/" for path in used)
-    return [f"not read, beside {read}: {_listed(others)}"] if others and read else []
+    return [f"not read (next to {read}): {_listed(others)}"] if others and read else []
 
 
 def wrapped(folder: Path) -> Path | None:
-    """Return the folder that a chain of single folders leads to, where that has several; None if there is no chain."""
+    """Follow a chain of single subfolders to the first folder with several; None if there is no chain."""
     inner = folder
     while len(children := subfolders(inner)) == 1 and not children[0].is_symlink():
         inner = children[0]
@@ -50,7 +50,7 @@ def wrapped(folder: Path) -> Path | None:
 
 
 def class_folders(split: Path, splits: Sequence[str]) -> dict[str, Path]:
-    """Return the folders of the classes by name. Raises `DataError` where two have one name, or a link leads astray."""
+    """Return the folders of the classes by name. Raises `DataError` if two have the same name, or one is a bad link."""
     folders = subfolders(split)
     for path in folders:
         real = os.path.realpath(path)
@@ -62,7 +62,7 @@ def class_folders(split: Path, splits: Sequence[str]) -> dict[str, Path]:
 
 
 def training_classes(split: Path, splits: Sequence[str]) -> dict[str, Path]:
-    """Return the folders of the classes to be trained on. Raises `DataError` where there are fewer than two."""
+    """Return the class folders of the training split. Raises `DataError` if there are fewer than two."""
     classes = class_folders(split, splits)
     if not classes:
         raise DataError(f"{plain(str(split))} has no folders; expected one for each class")
@@ -71,24 +71,24 @@ def training_classes(split: Path, splits: Sequence[str]) -> dict[str, Path]:
         inside = f"; or move the folders in {name}/ up, if they are the classes" if subfolders(path) else ""
         raise DataError(
             f"{plain(str(split))} has one class, '{name}'",
-            why="there is nothing to tell apart",
-            fix=f"a folder for each of at least two classes{inside}",
+            why="a classifier needs at least two",
+            fix=f"put the images of each class into a folder of its own{inside}",
         )
     return classes
 
 
 def with_linked(splits: Sequence[str], *classes: Mapping[str, Path]) -> list[str]:
-    """Return the real paths of all folders that hold images: the splits, and class folders that are links elsewhere.
+    """Return the real paths of all folders with images: the splits, and the targets of linked class folders.
 
-    Raises `DataError` where images would count twice, because a class folder is, or is inside, another one.
+    Raises `DataError` if a class folder is the same as another one, or inside it, so that images would count twice.
     """
-    # With a separator at the end, a folder is sorted right before those inside it.
+    # With a trailing separator, a folder is sorted directly before its subfolders.
     real = sorted(
         (os.path.realpath(path).rstrip(os.sep) + os.sep, path) for split in classes for path in split.values()
     )
     for (outer, first), (inner, second) in pairwise(real):
         if inner.startswith(outer):
-            how = "are one folder" if inner == outer else f"share images: the second is inside {plain(outer)}"
+            how = "are the same folder" if inner == outer else f"share images: the second is inside {plain(outer)}"
             raise DataError(
                 f"two class folders {how}", why=f"{plain(str(first))} and {plain(str(second))}",
                 fix="remove one of the links, or copy the images",
@@ -100,9 +100,9 @@ def class_images(
     classes: Mapping[str, Path], names: Sequence[str], folder: Path, splits: Sequence[str], linked: set[str],
     skipped: list[Skipped], *, required: bool = True,
 ) -> list[Item]:  # fmt: skip
-    """Return the images of the classes in order of the labels; add what is left out.
+    """Return the images of the classes in the order of labels; append what is skipped to `skipped`.
 
-    splits, linked: as `find_images` takes them; the latter is one for all calls, so that no file counts twice.
+    splits, linked: as for `find_images`; pass the same `linked` to all calls, so that no file counts twice.
     required: raise `DataError` for a class without images.
     """
     items: list[Item] = []
@@ -116,7 +116,7 @@ def class_images(
             there = "; ".join(f"{part.number} {part.reason}, {part.example}" for part in found.left_out)
             raise DataError(
                 f"{plain(str(classes[name]))} has no images",
-                why=f"what is there is left out: {there}" if there else "",
+                why=f"all files there are skipped: {there}" if there else "",
                 fix="put images there, or remove the folder",
             )
         items += [Item(file, label) for file in found.files]
@@ -124,7 +124,7 @@ def class_images(
 
 
 def beside_classes(folder: Path, *splits: Path) -> list[Skipped]:
-    """Return what is left out beside the folders of the classes."""
+    """Return what is skipped outside the class folders."""
     return [
         Skipped(None, plain(place.relative_to(folder).as_posix()), part)
         for place in dict.fromkeys((folder, *splits))
@@ -133,27 +133,27 @@ def beside_classes(folder: Path, *splits: Path) -> list[Skipped]:
 
 
 def untested(names: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """Return a remark on the classes without test images."""
+    """Return a note on classes without test images."""
     if not labels:
         return []
     which = _listed([f"'{names[label]}'" for label in labels])
-    return [f"no test images, and so no recall: {which}"]
+    return [f"classes without test images (recall is undefined): {which}"]
 
 
 def alike(names: Sequence[str]) -> list[str]:
-    """Return a remark on class names that differ only in case."""
+    """Return a note on class names that differ only in case."""
     folded: dict[str, list[str]] = {}
     for name in names:
         folded.setdefault(name.casefold(), []).append(name)
     alike = [" and ".join(f"'{name}'" for name in same) for same in folded.values() if len(same) > 1]
-    return [f"different classes whose names differ only in case: {_listed(alike)}"] if alike else []
+    return [f"class names that differ only in case: {_listed(alike)}"] if alike else []
 
 
 def nested(items: Sequence[Item], base: Path) -> list[str]:
-    """Return a remark where every image is in a folder of its class's folder: those may be the classes."""
+    """Return a note if all images are in subfolders of the class folders, which may be the classes."""
     if all(len(item.path.relative_to(base).parts) > 2 for item in items):
         first = plain(items[0].path.relative_to(base).as_posix())
-        return [f"no class has images of its own, all are in folders below, such as {first}"]
+        return [f"all images are in subfolders of the class folders, which may be the classes: {first}"]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Names of files and folders: as text, in a pseudo-random order, and which are not the user's."""
+"""Names of files and folders: as text, in a pseudo-random order, and those of the system."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Iterable
 _OF_THE_SYSTEM = {
     "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__", "thumbs.db", "desktop.ini",
 }  # fmt: skip
-"""Folders and files that systems and tools leave beside the user's, in lower case; some of them hold images."""
+"""Folders and files that operating systems and tools create, in lower case; some contain images."""
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def plain(name: str) -> str:
-    """Return a file name as text: accents composed whatever the file system uses, other bytes and controls escaped."""
+    """Return a file name as text in Unicode form NFC, with other bytes and control characters escaped."""
     return unicodedata.normalize("NFC", _NO_TEXT.sub(_escaped, name))
 
 
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
-    # Python keeps a byte that is not UTF-8 as the code 0xdc00 + byte.
+    # Python decodes a byte that is not UTF-8 as the code 0xdc00 + byte.
     return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
 
 
@@ -31,5 +31,5 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is hidden, or one that a system or tool has left."""
+    """Return whether a file or folder is hidden, or created by an operating system or tool."""
     return name.startswith(".") or name.lower() in _OF_THE_SYSTEM

@@ -22,13 +22,14 @@ _LABEL = re.compile(r"class(\d+)\.\w+\Z")
 
 
 class BreastHistopathology(Folders, frozen=True):
-    """Patches of breast tissue, without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
+    """Patches of breast tissue without (class 0) and with (class 1) invasive ductal carcinoma; natural imbalance.
 
-    Reads Kaggle's layout, PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png with patches of 50 x 50 pixels, from `path`, which
-    may hold all 279 patients or some. The split is by patient: `test_fraction` of them, drawn by their numbers, are for
-    testing. Training patches keep their imbalance (profile `natural`, imbalance factor 1). Test patches are reduced to
-    equally many per class, drawn by name, unless `balanced_test` is off, as accuracies here are those on a balanced
-    test set. `counts=772+76` keeps as many training patches as report jiang, which does not describe its split.
+    Reads Kaggle's layout from `path`: PATIENT/CLASS/PATIENT_idx5_xX_yY_classC.png, patches of 50 x 50 pixels, of all
+    279 patients or some of them. The split is by patient: `test_fraction` of the patients, drawn by their numbers, are
+    the test set. Training patches keep their imbalance (profile `natural`, imbalance factor 1). Test patches are
+    reduced to the same number per class, drawn by name, so that accuracy is measured on a balanced test set
+    (`balanced_test`). `counts=772+76` keeps as many training patches as report jiang, which does not describe its
+    split.
     Source: report jiang; Cruz-Roa et al., "Automatic detection of invasive ductal carcinoma in whole slide images with
     convolutional neural networks", SPIE Medical Imaging 2014; Janowczyk and Madabhushi, Journal of Pathology
     Informatics 2016.
@@ -40,19 +41,19 @@ class BreastHistopathology(Folders, frozen=True):
     licence = "as Kaggle states it"
     home = HOME
 
-    path: Annotated[str, Meta(description="the folder of the patients, under the data root or absolute")] = "idc"
-    test_fraction: Annotated[float, Meta(gt=0, lt=1, description="share of the patients for testing")] = 0.25
-    split_seed: Annotated[int, Meta(ge=0, description="which patients and patches are drawn")] = 0
+    path: Annotated[str, Meta(description="folder of the patients, absolute or relative to the data root")] = "idc"
+    test_fraction: Annotated[float, Meta(gt=0, lt=1, description="fraction of the patients in the test set")] = 0.25
+    split_seed: Annotated[int, Meta(ge=0, description="seed of the random draw of patients and patches")] = 0
     counts: Annotated[
         tuple[Annotated[int, Meta(ge=1)], ...],
-        Meta(description="training patches to keep of each class, 772+76; all where it is empty"),
+        Meta(description="training patches to keep of each class, such as 772+76; all if empty"),
     ] = ()
-    balanced_test: Annotated[bool, Meta(description="cut the test patches to as many of each class")] = True
+    balanced_test: Annotated[bool, Meta(description="reduce test patches to the same number per class")] = True
 
     def check(self) -> None:
         if len(self.counts) not in {0, len(CLASSES)}:
             raise ParameterError(
-                f"breast_histopathology has two classes, and counts has {len(self.counts)} numbers", fix="counts=772+76"
+                f"breast_histopathology has two classes, but counts has {len(self.counts)} numbers", fix="counts=772+76"
             )
 
     def listing(self, root: Path) -> Listing:
@@ -61,7 +62,7 @@ class BreastHistopathology(Folders, frozen=True):
         each = one_each(subfolders(folder), "patients")
         patients = {name: items for name, path in each.items() if (items := _patches(path, skipped))}
         if len(patients) < 2:
-            raise self._missing(folder, f"it has {len(patients)} patients, and a split needs two")
+            raise self._missing(folder, f"it has {len(patients)} patients, but a split needs two")
         number = min(max(round(self.test_fraction * len(patients)), 1), len(patients) - 1)
         drawn = set(shuffled(patients, self.split_seed)[:number])
         train, test = (
@@ -112,7 +113,7 @@ class BreastHistopathology(Folders, frozen=True):
             names = [_key(item) for item in items if item.label == label]
             if number > len(names):
                 raise DataError(
-                    f"counts keeps {number} training patches of {CLASSES[label]}, and there are {len(names)}",
+                    f"counts keeps {number} training patches of {CLASSES[label]}, but there are {len(names)}",
                     fix="smaller counts, or a smaller test_fraction",
                 )
             drawn = shuffled(names, self.split_seed)
@@ -123,7 +124,7 @@ class BreastHistopathology(Folders, frozen=True):
 
 
 def _patches(patient: Path, skipped: dict[tuple[int, str], LeftOut]) -> list[Item]:
-    """Return the patches of a patient; raise `DataError` where a name contradicts its folder."""
+    """Return the patches of a patient; raise `DataError` if a name contradicts its folder."""
     items = []
     for label in range(len(CLASSES)):
         if not (folder := patient / str(label)).is_dir():
@@ -136,7 +137,7 @@ def _patches(patient: Path, skipped: dict[tuple[int, str], LeftOut]) -> list[Ite
             named = _LABEL.search(file.name)
             if named is None or int(named[1]) != label:
                 raise DataError(
-                    f"{file} is in the folder of class {label}, and its name does not end in class{label}",
+                    f"{file} is in the folder of class {label}, but its name does not end in class{label}",
                     fix="move it to the right folder, or remove it",
                 )
             items.append(Item(file, label))

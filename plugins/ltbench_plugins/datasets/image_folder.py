@@ -38,19 +38,19 @@ TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 class ImageFolder(Folders, frozen=True):
     """Images in a folder for each class, the layout of torchvision's ImageFolder, cropped square and resized.
 
-    Either `path` has the folders train/ (or training/) and test/ (or testing/, val/, valid/, validation/) with a folder
-    per class in each, or it has the folders of the classes, or only train/ with them, and `test_fraction` of the images
-    of each class, drawn by name, are for testing. With `groups`, images of one group (a patient, a place) are on one
-    side: a CSV or TSV below `path` with the columns path and group, or a regular expression whose first group or match
-    in the path of a file is the group. Classes are numbered in the order of their names. A class may have no test
-    images; its recall is undefined then. A relative `path` is under the data root, so that the same data set has the
-    same name on another machine.
+    `path` has either train/ (or training/) and test/ (or testing/, val/, valid/, validation/), each with a folder per
+    class; or only class folders, in `path` or in train/. In the second case `test_fraction` of the images of each class,
+    drawn by name, are the test set. `groups` keeps the images of a group (a patient, a place) on the same side of this
+    split: a CSV or TSV file in `path` with the columns path and group, or a regular expression whose first capture group
+    or match in the path of a file is its group. Classes are numbered in the order of their names. The recall of a class
+    without test images is undefined. A relative `path` is relative to the data root, so that the data set has the same
+    name on every machine.
 
-    Every format that Pillow decodes is read, the first frame of several, upright by its EXIF orientation. Transparent
-    parts are laid on grey of level `background`; 16-bit grey is scaled so that `white` (65535) becomes 255. Hidden
-    files, links to folders and links into the other split are left out and listed (`ltbench data`); a file that cannot
-    be read is an error. On a command line every image is kept (profile `natural`) unless another profile or an
-    imbalance factor is given.
+    All formats that Pillow decodes are read: the first of several frames, rotated by its EXIF orientation. Transparent
+    parts are composited on grey of level `background`; 16-bit grey is scaled so that `white` (65535) becomes 255. Hidden
+    files, links to folders and links into the other split are skipped and listed (`ltbench data`); an unreadable file is
+    an error. On a command line all images are kept (profile `natural`) unless another profile or an imbalance factor is
+    given.
     Source: none; the layout is that of torchvision.datasets.ImageFolder.
     """
 
@@ -60,35 +60,35 @@ class ImageFolder(Folders, frozen=True):
     licence = "that of the images"
     revision = 2
 
-    path: Annotated[str, Meta(description="the folder, under the data root or absolute")] = ""
+    path: Annotated[str, Meta(description="folder, absolute or relative to the data root")] = ""
     channels: Annotated[Literal[1, 3], Meta(description="1 for grey, 3 for colour")] = 3
     test_fraction: Annotated[
-        float, Meta(ge=0, lt=1, description="share of each class for testing where there is no test/; 0 with test/")
+        float, Meta(ge=0, lt=1, description="fraction of each class for the test set if there is no test/ folder")
     ] = 0.0
-    split_seed: Annotated[int, Meta(ge=0, description="which images test_fraction draws")] = 0
+    split_seed: Annotated[int, Meta(ge=0, description="seed of the random split by test_fraction")] = 0
     groups: Annotated[
-        str, Meta(description="what test_fraction keeps on one side: FILE.csv (path, group) or a regular expression")
+        str, Meta(description="images that the split keeps together: FILE.csv (path, group) or a regular expression")
     ] = ""
-    background: Annotated[int, Meta(ge=0, le=255, description="grey behind transparent parts: 0 black, 255 white")] = (
-        WHITE
-    )
+    background: Annotated[
+        int, Meta(ge=0, le=255, description="grey level behind transparent parts: 0 black, 255 white")
+    ] = WHITE
     white: Annotated[
-        float, Meta(ge=0, description="value of 16-bit, 32-bit and float grey read as 255; 0: 65535, an error, 1")
+        float, Meta(ge=0, description="value of 16-bit, 32-bit and float grey that is white; 0: 65535, an error, 1")
     ] = 0.0
 
     def check(self) -> None:
         for name, given in (("split_seed", self.split_seed), ("groups", self.groups)):
             if given and not self.test_fraction:
                 raise ParameterError(
-                    f"image_folder has {name} = {given} and nothing to split",
-                    fix=f"give test_fraction too, or leave {name} out",
+                    f"image_folder has {name} = {given}, but no split without test_fraction",
+                    fix=f"set test_fraction, or leave {name} out",
                 )
         if self.groups:
             pattern(self.groups)
         if plain(self.path) != self.path and "\\x" in plain(self.path):
             raise ParameterError(
-                f"image_folder has a path that is no text: {self.path!a}",
-                fix="rename the folder, or name a link to it: no bytes but UTF-8, no control characters",
+                f"the path of image_folder is not valid text: {self.path!a}",
+                fix="rename the folder, or use a link to it: only UTF-8, no control characters",
             )
 
     @property
@@ -170,7 +170,7 @@ class ImageFolder(Folders, frozen=True):
         splits = [os.path.realpath(split) for split in (train, test)]
         if is_inside(splits[0], splits[1]) or is_inside(splits[1], splits[0]):
             raise DataError(
-                f"{train.name}/ and {test.name}/ are one folder", where=plain(str(folder)), fix="remove the link"
+                f"{train.name}/ and {test.name}/ are the same folder", where=plain(str(folder)), fix="remove the link"
             )
         classes = training_classes(train, splits)
         names = list(classes)
@@ -204,7 +204,7 @@ class ImageFolder(Folders, frozen=True):
         return self._listing(folder, names, train, test, skipped, [*notes, *untested(names, without)], base)
 
     def _drawn(self, items: Sequence[Item], names: Sequence[str], base: Path) -> set[Path]:
-        """Return the files for testing: the share of each class, at least one and not all."""
+        """Return the test files: `test_fraction` of each class, at least one and not all."""
         by_class: list[dict[str, Path]] = [{} for _ in names]
         within = len(str(base)) + 1
         for item in items:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Average(Ensemble, frozen=True):
-    """An ensemble that predicts the mean of its members' probabilities (report wong, figure 7)."""
+    """Predict the mean of the members' probabilities (report wong, figure 7)."""
 
     def merge(self, probabilities: FloatArray) -> FloatArray:
         """Return the mean, float [N, C], of the probabilities of the members, float [members, N, C]."""

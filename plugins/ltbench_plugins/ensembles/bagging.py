@@ -15,22 +15,21 @@ if TYPE_CHECKING:
 
 
 class Bagging(Average, frozen=True):
-    """Train one network per bag: every bag has all images of the minority classes and a part of the majority.
+    """Train one network per bag; a bag has all images of the minority classes and a part of the majority classes.
 
     There are `n_max // threshold` bags, at least one: 500 // 120 = 4 in the report. The images of majority classes are
-    shuffled and dealt to the bags in turn, class after class, so that sizes differ by at most one; those of minority
-    classes are copied to each bag. A class with fewer images than bags is always copied, so that no bag lacks a class.
-    The prediction is the mean of the networks' probabilities. A single bag is the plain training.
+    shuffled and divided between the bags, class by class, so that the sizes of bags differ by at most one. The images of
+    minority classes are in every bag, and so are those of classes with fewer images than bags. The prediction is the
+    mean of the networks' probabilities. A single bag is the plain training.
 
-    `threshold = 0` is a quarter of n_max, rounded up: four bags for any data set, as in the report. `split` defines the
-    majority classes:
+    `threshold = 0` means a quarter of n_max, rounded up: four bags for any data set, as in the report. `split` defines
+    the majority classes:
 
-        median   classes with more images than the median class, as in the report; if there are none (most classes are
-                 equally large), classes with as many
-        nearest  classes whose size is closer to the threshold when dealt than when copied
+        median   classes with more images than the median class, as in the report; if there are none (most classes have
+                 the same size), classes of the median size
+        nearest  classes whose size per bag is closer to the threshold if divided than if copied
 
-    All members start from the initial weights of the plain training with the same seed and differ only in their
-    images. Class weights are computed from the counts of the bag.
+    All members have the initial weights of the plain training with the same seed and differ only in their images. Class weights are computed from the counts of the bag.
 
     Source: report wong, "Ensemble Training: Bagging", figures 5, 6 and 7.
     """
@@ -38,9 +37,9 @@ class Bagging(Average, frozen=True):
     name = "bagging"
 
     threshold: Annotated[
-        int, Meta(ge=0, description="images of the largest class over this is the number of bags; 0: a quarter of it")
+        int, Meta(ge=0, description="images per class and bag: n_max // threshold bags; 0: a quarter of n_max")
     ] = 0
-    split: Annotated[Literal["median", "nearest"], Meta(description="what divides majority from minority classes")] = (
+    split: Annotated[Literal["median", "nearest"], Meta(description="rule that defines the majority classes")] = (
         "median"
     )
 

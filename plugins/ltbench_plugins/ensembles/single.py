@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Single(Ensemble, frozen=True):
     """One training, no ensemble.
 
-    The baseline of the stage: the model of the cell on the whole training subset, with unchanged probabilities.
+    The baseline of the stage: the model of the cell, trained on the whole training subset.
 
     Source: none; it is the reference for ensembles.
     """
@@ -23,7 +23,7 @@ class Single(Ensemble, frozen=True):
     baseline = True
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the only member, whatever the class counts."""
+        """Return the only member."""
         return [Member()]
 
     def merge(self, probabilities: FloatArray) -> FloatArray:

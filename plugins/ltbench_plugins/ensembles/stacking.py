@@ -15,19 +15,19 @@ _SIZE = 3
 class Stacking(Average, frozen=True):
     """Train several networks on all images and average their probabilities.
 
-    `models` are the architectures, one member each, as in the report: `stacking[models=resnet32+convnet9]`. Without
-    them there are `size` members of the cell's model with different seeds; the first is the plain training with the
-    cell's seed, which is not trained twice. All members use the cell's techniques: with a weight, this is "stacking /
-    WL" of the report. The report calls it stacking, although all networks count the same and none is trained to
-    combine them.
+    `models` lists the architectures, one member each, as in the report: `stacking[models=resnet32+convnet9]`. Without it
+    there are `size` members of the cell's model with different seeds; the first is the plain training with the cell's
+    seed and is not trained again. All members use the cell's techniques; with a weight, this is "stacking / WL" of the
+    report. The report calls it stacking, although all networks have the same weight and no model is trained to combine
+    them.
 
     Source: report wong, "Ensemble Training: Stacking" and figure 7.
     """
 
     name = "stacking"
 
-    models: Annotated[tuple[str, ...], Meta(description="one member of each of these models, a+b+c")] = ()
-    size: Annotated[int, Meta(ge=2, description="members of the cell's own model, where no models are named")] = _SIZE
+    models: Annotated[tuple[str, ...], Meta(description="models, one member each: a+b+c")] = ()
+    size: Annotated[int, Meta(ge=2, description="number of members if `models` is empty")] = _SIZE
 
     def check(self) -> None:
         if self.models and self.size != _SIZE:
@@ -39,7 +39,7 @@ class Stacking(Average, frozen=True):
             )
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the members, whatever the class counts."""
+        """Return the members; they do not depend on the class counts."""
         if self.models:
             return [Member(model=model) for model in self.models]
         return [Member(seed_offset=number) for number in range(self.size)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class BalancedSoftmax(Loss, frozen=True):
     """Cross entropy with a softmax that weighs each class by its number of images.
 
-    `p_y = n_y exp(z_y) / sum over i of n_i exp(z_i)` during training, the plain softmax at test time. It equals
+    `p_y = n_y exp(z_y) / sum over i of n_i exp(z_i)` during training; the plain softmax at test time. Same as
     `logit_adjust[tau=1]`.
 
     Source: Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, 2020, theorem 1.

@@ -16,16 +16,18 @@ class Focal(Loss, frozen=True):
     """Cross entropy that weighs down well-classified samples.
 
     `loss = -(1 - p) ** gamma * log p`, where p is the softmax probability of the true class. With gamma = 0 it is cross
-    entropy. Lin et al. define it for the sigmoid outputs of a detector, for which gamma = 2 was best; this form with a
-    softmax over the classes is common for classification. `sigmoid_focal` is the original form, and with the weight
-    `ens` each becomes the class-balanced focal loss.
+    entropy. Lin et al. define it for the sigmoid outputs of a detector and found gamma = 2 best. This form with a softmax over the
+    classes is common for classification; `sigmoid_focal` is the original form. With the weight `ens` each becomes the
+    class-balanced focal loss.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; report rivadeneira, "CB-Focal".
     """
 
     name = "focal"
 
-    gamma: Annotated[float, Meta(ge=0, description="0: cross entropy; the larger, the less easy samples count")] = 2.0
+    gamma: Annotated[float, Meta(ge=0, description="0: cross entropy; larger values give easy samples less weight")] = (
+        2.0
+    )
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

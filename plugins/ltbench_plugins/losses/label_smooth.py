@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 class LabelSmooth(Loss, frozen=True):
     """Cross entropy with a softened target.
 
-    The target keeps most of its mass on the true class and spreads the rest, so that margins do not grow without
-    bound. Two conventions differ in the mass of the true class, with K classes:
+    Most of the target's mass stays on the true class and the rest is spread, so that margins do not grow without bound.
+    There are two conventions for K classes:
 
         off = "k_minus_1"  true class 1 - eps,          every other class eps / (K - 1)   (report schmidt; the default)
         off = "k"          true class 1 - eps + eps/K,  every other class eps / K         (Szegedy et al., torch)
 
-    The second with eps equals the first with eps (K - 1) / K. The default eps of 0.2 was best in report schmidt.
-    With eps = 0 both are cross entropy. The first needs two classes: with one there is none to spread the rest over.
+    The second with eps is the same as the first with eps (K - 1) / K. The default eps of 0.2 was best in report schmidt.
+    With eps = 0 both are cross entropy. The first needs at least two classes.
 
     Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7; report
     schmidt, "Advanced Loss Function with Label Smoothing".
@@ -49,7 +49,7 @@ class LabelSmooth(Loss, frozen=True):
         if classes == 1:
             raise JobFailed(
                 "loss 'label_smooth' needs at least two classes",
-                why="it spreads a share of the target over the other classes, and there are none",
+                why="it spreads a share of the target over the other classes",
                 fix="leave label_smooth out",
             )
         return -(1 - self.eps) * of_true - self.eps / (classes - 1) * (of_all - of_true)

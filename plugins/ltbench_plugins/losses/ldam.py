@@ -17,14 +17,14 @@ class Ldam(Loss, frozen=True):
     The margin `max_margin * (n_min / n_c) ** (1 / 4)` is subtracted from the logit of the true class, then all logits
     are multiplied by `scale`. With max_margin = 0 and scale = 1 it is cross entropy.
 
-    This is the loss alone, and the LDAM-DRW of the paper cannot be put together here. It consists of this loss with
-    scale = 30 on a cosine classifier (features and the weights of each class have norm 1 and there is no bias, so that
-    logits are in [-1, 1]), the weight `ens[reduction=weighted_mean]` and the regime `drw`. The cosine classifier is
-    missing: the models here end with a plain linear layer, whose logits are unbounded. So the default scale is 1, as in
-    the formula of the paper. A margin of 0.5 is small compared with such logits, and scale = 30 multiplies the gradient
-    by 30: training collapses at usual learning rates, and accuracy is that of chance. `ens` without that reduction is
-    another difference: it divides the loss of a batch by its size, where the authors divide by the sum of the weights
-    in the batch, and the loss is 5.8 times smaller on CIFAR-10-LT at imbalance factor 100.
+    This is only the loss. The full LDAM-DRW of the paper is not available here. It combines this loss with scale = 30, a
+    cosine classifier (features and the weights of each class have norm 1 and there is no bias, so that logits are in
+    [-1, 1]), the weight `ens[reduction=weighted_mean]` and the regime `drw`. The cosine classifier is missing: the
+    models here end with a linear layer, whose logits are unbounded. So the default scale is 1, as in the formula of the
+    paper. A margin of 0.5 is small compared with unbounded logits, and scale = 30 multiplies the gradient by 30: at
+    usual learning rates training collapses to chance accuracy. Use `ens` with `reduction=weighted_mean`: by default it
+    divides the loss of a batch by its size, while the authors divide by the sum of the weights in the batch. On
+    CIFAR-10-LT at imbalance factor 100 the default makes the loss 5.8 times smaller.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019,
     section 3.2.
@@ -33,7 +33,7 @@ class Ldam(Loss, frozen=True):
     name = "ldam"
 
     max_margin: Annotated[float, Meta(ge=0, description="margin of the rarest class, in logits before scaling")] = 0.5
-    scale: Annotated[float, Meta(gt=0, description="factor on the logits after the margin is taken off")] = 1.0
+    scale: Annotated[float, Meta(gt=0, description="factor of the logits, after the margin is subtracted")] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

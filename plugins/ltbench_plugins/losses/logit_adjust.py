@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class LogitAdjust(Loss, frozen=True):
-    """Cross entropy of logits to which the logarithm of the class prior is added during training.
+    """Cross entropy with the logarithm of the class prior added to the logits during training.
 
-    `loss = cross_entropy(z + tau * log prior, y)`. As the loss already contains the prior, the logits z are suited to
-    balanced classes, and nothing is added at test time. With tau = 0 it is cross entropy, with tau = 1
+    `loss = cross_entropy(z + tau * log prior, y)`. As the loss already contains the prior, the logits z are
+    those for balanced classes, and nothing is added at test time. With tau = 0 it is cross entropy, with tau = 1
     `balanced_softmax`.
 
     Source: Menon et al., Long-tail Learning via Logit Adjustment, 2021, equation 10.
@@ -25,7 +25,7 @@ class LogitAdjust(Loss, frozen=True):
     name = "logit_adjust"
     doubtful = WITH_ANOTHER_CORRECTION
 
-    tau: Annotated[float, Meta(ge=0, description="strength: 0 is cross entropy, 1 the whole prior")] = 1.0
+    tau: Annotated[float, Meta(ge=0, description="strength: 0 is cross entropy, 1 adds the full log prior")] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

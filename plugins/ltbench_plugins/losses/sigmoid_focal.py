@@ -17,10 +17,10 @@ class SigmoidFocal(Loss, frozen=True):
     sigmoid(-z_i) for every other one. With gamma = 0 it is the sum of binary cross entropies. With the weight `ens` it
     is the class-balanced focal loss of Cui et al.
 
-    The sum has C terms, so at the start of training it is about C times the loss of one class. Cui et al. reduce that
-    with an initial bias of -log(C - 1) in the last layer; here the network is initialised as for every other loss, and
-    gamma = 2 has most of that effect. Predictions are the softmax of the logits, as for every technique: the most
-    probable class is the same, and this loss does not calibrate the probabilities.
+    The sum has C terms, so at the start of training it is about C times the loss of one class. Cui et al. reduce it with
+    an initial bias of -log(C - 1) in the last layer. Here the network is initialised as for all other losses; gamma = 2
+    has most of that effect. Predictions are the softmax of the logits, as for all techniques. The predicted class is the
+    same as with the sigmoid, but the probabilities are not calibrated by this loss.
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equation 13 without its weight;
     report rivadeneira, equation 13.
@@ -29,7 +29,7 @@ class SigmoidFocal(Loss, frozen=True):
     name = "sigmoid_focal"
 
     gamma: Annotated[
-        float, Meta(ge=0, description="0: binary cross entropies; the larger, the less easy answers count")
+        float, Meta(ge=0, description="0: binary cross entropies; larger values give easy samples less weight")
     ] = 2.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:

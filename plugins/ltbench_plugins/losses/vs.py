@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class Vs(Loss, frozen=True):
     """Cross entropy of logits that are scaled and shifted by class counts (vector scaling).
 
-    `loss = cross_entropy(d_c * z_c + tau * log prior_c, y)` with `d_c = (n_c / n_max) ** gamma`. The shift acts early
-    in training, the scale once every training image is classified correctly. With gamma = 0 it is `logit_adjust[tau]`,
-    with tau = 0 the class-dependent temperatures of Ye et al., with both 0 cross entropy. The best values depend on
-    the data: the defaults are the usual ones for CIFAR-10 at imbalance factor 100; more classes need a smaller gamma
-    (0.05 for CIFAR-100).
+    `loss = cross_entropy(d_c * z_c + tau * log prior_c, y)` with `d_c = (n_c / n_max) ** gamma`. The shift is
+    effective early in training, the scale once all training images are classified correctly. With gamma = 0 it is
+    `logit_adjust[tau]`, with tau = 0 the class-dependent temperatures of Ye et al., with both 0 cross entropy. The best
+    values depend on the data. The defaults are usual for CIFAR-10 at imbalance factor 100; more classes need a smaller
+    gamma (0.05 for CIFAR-100).
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, 2021, the
     definition of the VS-loss in section 2.

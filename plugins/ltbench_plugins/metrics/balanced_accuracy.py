@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 class BalancedAccuracy(Metric, frozen=True):
-    """The mean of the accuracies (recalls) of the classes that have test images; each class counts the same.
+    """Mean accuracy (recall) of the classes with test images; all classes have the same weight.
 
-    On a balanced test split it is top-1 accuracy. A model that always predicts one of C classes has 1 / C. The
-    prediction is the class of the highest probability, the lowest label where several are highest.
+    On a balanced test split it is top-1 accuracy. A model that always predicts the same of C classes has 1 / C. The
+    prediction is the class with the highest probability; ties go to the lowest label.
 
-    Source: Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010, for two classes; for
-    more it is the macro-averaged recall of Kelleher et al., as in scikit-learn's `balanced_accuracy_score`.
+    Source: Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010, for two classes; for more it is macro-averaged recall of Kelleher et al., as in scikit-learn's `balanced_accuracy_score`.
     """
 
     name = BALANCED

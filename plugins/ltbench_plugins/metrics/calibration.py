@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Calibration(Metric, frozen=True):
     """Expected calibration error and negative log-likelihood.
 
-    `ece` is the gap between confidence (the highest probability) and accuracy, averaged over bins of equal width that
-    are open below and closed above, weighted by their images. `nll` is in nats; a probability of the true class below
-    2.2e-16 counts as that, so that one vote without a supporter does not make it infinite.
+    `ece` is the mean difference between confidence (the highest probability) and accuracy over bins of equal width,
+    weighted by the number of images. Bins are open below and closed above. `nll` is in nats; probabilities of the true
+    class are at least 2.2e-16, so that a single probability of 0 does not make it infinite.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
     """
@@ -25,11 +25,11 @@ class Calibration(Metric, frozen=True):
     columns = (
         Column(
             name="ece", title="ECE", higher_is_better=False, order=1, priority=30,
-            description="Expected calibration error over 15 bins of confidence.",
+            description="Expected calibration error with 15 confidence bins.",
         ),
         Column(
             name="nll", title="NLL", long_title="Negative log-likelihood", higher_is_better=False, unit="plain",
-            shown="export", description="Mean over the test images of minus the logarithm of the probability of the true class.",
+            shown="export", description="Mean negative logarithm of the probability of the true class.",
         ),
     )  # fmt: skip
     bins: Annotated[int, Meta(ge=1, description="number of confidence bins")] = 15

@@ -1,4 +1,4 @@
-"""Accuracy and F1: overall, per class, and by how much training data a class had."""
+"""Accuracy and F1: overall, per class, and by number of training images."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 class Classification(Metric, frozen=True):
     """Accuracy, F1 and the confusion matrix, overall, per class and per group of classes.
 
-    The prediction is the class of the highest probability, the lowest label where several are highest. The accuracy
-    of a class is its recall. `many`, `medium` and `few` are means over the classes with more than 100, 20 to 100 and
-    fewer than 20 training images; `head_third`, `middle_third` and `tail_third` go by rank of the training count, so
-    that no third is empty. The spread `sd_classes` is the population standard deviation of class accuracies.
+    The prediction is the class with the highest probability; ties go to the lowest label. The accuracy of a class is its
+    recall. `many`, `medium` and `few` are the mean accuracies of the classes with more than 100, 20 to 100 and fewer
+    than 20 training images. `head_third`, `middle_third` and `tail_third` are thirds of the classes by number of
+    training images, so that no third is empty. `sd_classes` is the population standard deviation of class accuracies.
 
     As in scikit-learn with `zero_division=0`, the precision of a class that is never predicted is 0, and macro F1 is
-    the mean over the classes that occur among labels or predictions. A class without test images has no accuracy and
-    no recall (None) and is left out of every mean of them; a group without classes is None.
+    the mean over the classes that occur among labels or predictions. Accuracy and recall of a class without test images
+    are None and are left out of means; a group without classes is None.
 
     Source: the groups are those of Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", CVPR 2019;
     the spread across classes is that of report park.
     """
 
     name = "classification"
-    # Macro F1 is declared early because table.csv has it there, and sorted behind the spread in the folded table.
+    # Declared second, as in table.csv; `order` puts it after the spread in the folded table.
     columns = (
         Column(
             name="top1", title="top-1", long_title="Top-1 accuracy", shown="main", priority=1000,
-            description="Share of the test images whose class is predicted.",
+            description="Fraction of test images that are classified correctly.",
         ),
         Column(
             name="macro_f1", title="F1", long_title="Macro F1", order=1, priority=31,
-            description="Mean over classes of the harmonic mean of precision and recall.",
+            description="Mean F1 score (harmonic mean of precision and recall) of the classes.",
         ),
         Column(
             name="many", title="many", long_title="Many", shown="main", priority=40,
@@ -53,25 +53,25 @@ class Classification(Metric, frozen=True):
         ),
         Column(
             name="head_third", title="head", long_title="Head third", priority=11,
-            description="Mean accuracy of the third of the classes with the most training images.",
+            description="Mean accuracy of the third of classes with the most training images.",
         ),
         Column(
             name="middle_third", title="middle", long_title="Middle third", priority=10,
-            description="Mean accuracy of the third of the classes in the middle.",
+            description="Mean accuracy of the middle third of classes by number of training images.",
         ),
         Column(
             name="tail_third", title="tail", long_title="Tail third", priority=12,
-            description="Mean accuracy of the third of the classes with the fewest training images.",
+            description="Mean accuracy of the third of classes with the fewest training images.",
         ),
         Column(
             name="worst_class", title="worst", long_title="Worst class", shown="main", priority=42,
-            description="Accuracy of the class with the lowest one.",
+            description="Lowest accuracy of any class.",
         ),
         Column(
             name="sd_classes", title="SD", long_title="SD across classes", higher_is_better=False, priority=32,
-            description="How far the accuracies of the classes spread.",
+            description="Standard deviation of the accuracies of the classes.",
         ),
-        # The same numbers as the recall, under the name that figures ask for.
+        # Same as recall, under the name that figures use.
         Column(name="per_class.accuracy", title="accuracy", shown="export"),
         Column(name="per_class.precision", title="precision"),
         Column(name="per_class.recall", title="recall"),

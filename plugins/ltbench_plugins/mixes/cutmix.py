@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Cutmix(Mix, frozen=True):
-    """Paste a random box of another image of the batch into each image, and blend their losses by area.
+    """Paste a random box of another image into each image, and weigh their losses by area.
 
-    Partners come from a random permutation of the batch. The share of each image is drawn from Beta(alpha, alpha), or
-    is `lam` for all images if given; the sides of the box are sqrt(1 - share) times those of the image, its centre is
-    uniform. The box is clipped at the border, and the weight of label a is the actual share of the image's own pixels.
+    Partners come from a random permutation of the batch. The share that an image keeps is drawn from Beta(alpha, alpha),
+    or is `lam` for all images. The sides of the box are sqrt(1 - share) times those of the image; its centre is uniform.
+    The box is clipped at the border, and the weight of label a is the actual fraction of the image's own pixels.
 
     Report schmidt defines lambda as the share of the pasted patch in its text (sides sqrt(lambda)) and as in the paper
     in its figure (sides sqrt(1 - lambda)); this implementation follows the paper. The alpha of its "equal beta
@@ -30,7 +30,9 @@ class Cutmix(Mix, frozen=True):
     name = "cutmix"
 
     alpha: Annotated[float, Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image")] = 1.0
-    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image instead")] | None = None
+    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha")] | None = (
+        None
+    )
 
     def check(self) -> None:
         if self.lam is not None and self.alpha != 1:

@@ -14,12 +14,12 @@ _ALPHA = 0.4
 
 
 class Mixup(Mix, frozen=True):
-    """Blend each image with another one of its batch, and their losses likewise.
+    """Blend each image, and its loss, with another one of the batch.
 
         image = lam * image_a + (1 - lam) * image_b,   loss = lam * loss(label_a) + (1 - lam) * loss(label_b)
 
-    Partners come from a random permutation of the batch. The share `lam` of each image is drawn from
-    Beta(alpha, alpha), or is the same for all images if `lam` is given.
+    Partners come from a random permutation of the batch. `lam` is drawn per image from Beta(alpha, alpha), unless a fixed
+    value is given.
 
     Report schmidt states that "the optimal value for lambda appears to be 0.4", which may mean the alpha of the Beta
     distribution (`mixup`, the default, as in the paper) or a fixed share (`mixup[lam=0.4]`). The two differ:
@@ -32,7 +32,9 @@ class Mixup(Mix, frozen=True):
     name = "mixup"
 
     alpha: Annotated[float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha) for each image")] = _ALPHA
-    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image instead")] | None = None
+    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha")] | None = (
+        None
+    )
 
     def check(self) -> None:
         if self.lam is not None and self.alpha != _ALPHA:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class TailCutmix(Mix, frozen=True):
-    """CutMix of pairs with at least one image of a tail class; other images are unchanged.
+    """CutMix, only for pairs with at least one image of a tail class.
 
-    The tail classes are the rarest ones: a share `tail` of all classes, rounded and at least one, with ties broken by
-    label. The report does not define its tail; the default of a third is the tail of leaderboards here. Everything
-    else is as in `cutmix`.
+    The tail classes are the rarest ones: a fraction `tail` of all classes, rounded and at least one, with ties broken by
+    label. The report does not define its tail; the default is the `tail_third` of the leaderboards. Everything else is
+    as in `cutmix`; other images are unchanged.
 
     Source: report schmidt, "Data Augmenting with CutMix"; Yun et al., CutMix: Regularization Strategy to Train Strong
     Classifiers with Localizable Features, 2019, equations 1 and 2.
@@ -26,8 +26,10 @@ class TailCutmix(Mix, frozen=True):
     name = "tail_cutmix"
 
     alpha: Annotated[float, Meta(gt=0, description="the share is drawn from Beta(alpha, alpha) for each image")] = 1.0
-    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image instead")] | None = None
-    tail: Annotated[float, Meta(gt=0, lt=1, description="share of the classes that are tail classes")] = 1 / 3
+    lam: Annotated[float, Meta(ge=0, le=1, description="a fixed share of the first image, instead of alpha")] | None = (
+        None
+    )
+    tail: Annotated[float, Meta(gt=0, lt=1, description="fraction of the classes that are tail classes")] = 1 / 3
 
     def check(self) -> None:
         if self.lam is not None and self.alpha != 1:

@@ -16,7 +16,7 @@ class EfficientNetLite(Model, frozen=True):
     variant: ClassVar[int]
 
     pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False
-    resize: Annotated[int, Meta(ge=0, description="pixels a side that images are resized to; 0 leaves them")] = 0
+    resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.efficientnet_lite import build_lite

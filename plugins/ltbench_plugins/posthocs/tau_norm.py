@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class TauNorm(Posthoc, frozen=True):
-    """Divide the weights of each class by their norm to the power of tau, after training.
+    """Divide the classifier weights of each class by their norm to the power of tau, after training.
 
-    Classes with many images have long weight vectors and thus large logits for any image. With tau = 1 all have the
-    same length; with tau = 0 only the bias is removed, as in the paper. The paper chooses tau per data set on
-    validation images; sweep it: `tau_norm[tau=0.5,0.7,1]`. It needs a network that ends with a linear layer.
+    Classes with many images have weight vectors with a large norm, and thus large logits for any image. With tau = 1 all
+    norms are equal; with tau = 0 only the bias is removed, as in the paper. The paper chooses tau per data set on
+    validation images. Here, sweep it: `tau_norm[tau=0.5,0.7,1]`. The network must end with a linear layer.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, section 4.1,
     equation 4.
@@ -27,13 +27,13 @@ class TauNorm(Posthoc, frozen=True):
     doubtful = BEFORE_ADJUSTMENT
 
     tau: Annotated[
-        float, Meta(ge=0, description="power of the norm: 0 changes nothing, 1 makes all weights as long")
+        float, Meta(ge=0, description="power of the norm: 0 removes only the bias, 1 makes all norms equal")
     ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Raise `JobFailed`: the norms of the weights are not in the logits."""
         raise JobFailed(
-            "posthoc 'tau_norm' needs a network whose logits are those of a linear layer",
+            "posthoc 'tau_norm' needs a network that ends with a linear layer",
             fix="leave tau_norm out for this model, or use logit_adjust_posthoc",
         )
 

@@ -9,10 +9,9 @@ from ltbench.errors import DataError
 
 
 def most_frequent(available: Sequence[int], shares: Sequence[float]) -> int:
-    """Return the largest head count for which all classes have enough images; in a balanced data set, the class size.
+    """Return the largest head count for which all classes have enough images (if balanced, the class size).
 
-    available: images per class; shares: size of each class relative to the most frequent one, in (0, 1]. Raises
-    `DataError` without classes.
+    available: images per class; shares: size of each class relative to the most frequent one, in (0, 1]. Raises `DataError` if there are no classes.
     """
     if not available:
         raise DataError("the data set is empty: it has no classes")

@@ -12,8 +12,8 @@ from ltbench_plugins.profiles._shares import most_frequent
 class Exp(Profile, frozen=True):
     """Class counts fall exponentially with the label: `n_c = int(n_max * (1 / IF) ** (c / (C - 1)))`.
 
-    A single class keeps all images. n_max is the class size of a balanced data set; in an unbalanced one, the largest
-    number for which every class has enough images. Source: Cao et al., "Learning Imbalanced Datasets with
+    A single class keeps all images. n_max is the class size of a balanced data set; otherwise it is the largest number
+    for which every class has enough images. Source: Cao et al., "Learning Imbalanced Datasets with
     Label-Distribution-Aware Margin Loss", NeurIPS 2019, `imbalance_cifar.py`, with identical counts.
     """
 

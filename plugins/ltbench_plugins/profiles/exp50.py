@@ -1,4 +1,4 @@
-"""Exponential decay whose end is one class past the last."""
+"""Exponential decay that reaches 1 / IF one class after the last."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Exp50(Profile, frozen=True):
 
     For CIFAR-50, with 500 images in each of 50 classes, this is the report's `500 * u ** (x / 50)` at x = 0 ... 49 with
     u = 1 / IF (0.1, 0.02 and 0.005). The exponent of the last class is 49/50, not 1 as in `exp`, so the realised
-    imbalance is below the factor: 500 / 52 = 9.6 at a factor of 10. The report's code computes 51 numbers, of which
-    the first 50 are used. n_max is the class size of a balanced data set; in an unbalanced one, the largest number for
-    which every class has enough images.
+    imbalance is below the factor: 500 / 52 = 9.6 at a factor of 10. The report's code computes 51 numbers and uses the
+    first 50. n_max is the class size of a balanced data set; otherwise it is the largest number for which every class
+    has enough images.
 
     Source: report jiang, figure 4.
     """

@@ -10,10 +10,10 @@ from ltbench.longtail import check_imbalance_factor
 
 
 class Natural(Profile, frozen=True):
-    """Keep every training image and with it the imbalance of the data set.
+    """Keep all training images, and so the imbalance of the data set.
 
-    It accepts only imbalance factor 1, which here means "unchanged"; other factors would have no effect, and beside
-    other profiles it is planned once. The realised imbalance is in the record.
+    Other imbalance factors than 1, which here means "unchanged", would have no effect and are errors. Next to other
+    profiles it is planned once. The record contains the realised imbalance.
 
     Source: none; data sets such as breast histopathology (report jiang) are naturally long-tailed.
     """

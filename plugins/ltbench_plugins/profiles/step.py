@@ -10,9 +10,9 @@ from ltbench_plugins.profiles._shares import most_frequent
 
 
 class Step(Profile, frozen=True):
-    """The first half of the classes keeps n_max images, the others `int(n_max * (1 / IF))`.
+    """The first half of the classes keeps n_max images, the second half `int(n_max * (1 / IF))`.
 
-    With an odd number of classes the middle one is rare; a single class keeps all images. Source: Cao
+    With an odd number of classes the middle one is in the second half; a single class keeps all images. Source: Cao
     et al., NeurIPS 2019, `imbalance_cifar.py`, after Buda et al., "A systematic study of the class imbalance problem
     in convolutional neural networks", Neural Networks 2018.
     """

@@ -9,12 +9,11 @@ from ltbench import Meta, Phase, Regime, hookimpl
 
 
 class Drw(Regime, frozen=True):
-    """Switch class weights on late in the training.
+    """Switch on class weights late in the training.
 
-    The network learns features without weights and is then fine-tuned with them. Nothing else changes: the
-    learning-rate curve continues, and the first phase is shared with plain training. In the paper the weights start
-    with the first drop of a stepped learning rate, at epoch 160 of 200; with the schedule `multistep`, put a milestone
-    at the same point.
+    The network learns features without weights and is then fine-tuned with them. The learning-rate schedule continues
+    unchanged, and the first phase is shared with plain training. In the paper the weights start at the first drop of a
+    stepped learning rate, at epoch 160 of 200; with the schedule `multistep`, set a milestone at the same point.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019, section 3.3 and
     algorithm 1.
@@ -23,7 +22,7 @@ class Drw(Regime, frozen=True):
     name = "drw"
     needs: ClassVar[Mapping[str, str]] = {"weight": "there is nothing to defer without class weights"}
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="where the weights come on, as a share of the training")] = 0.8
+    at: Annotated[float, Meta(gt=0, lt=1, description="start of the weights, as a fraction of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
         """Return the phase without weights and the phase with weights."""

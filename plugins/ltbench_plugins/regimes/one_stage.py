@@ -8,7 +8,7 @@ from ltbench import Phase, Regime, hookimpl
 class OneStage(Regime, frozen=True):
     """Train the whole network in a single phase.
 
-    The baseline of the stage. Every technique is on all the time.
+    The baseline of the stage. All techniques are on during the whole training.
 
     Source: the reference for two-stage schemes, Kang et al., Decoupling Representation and
     Classifier for Long-Tailed Recognition, 2020, section 4 ("joint").

@@ -1,4 +1,4 @@
-"""Balancing of the training set before training."""
+"""Balancing of the training subset before training."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class ArtificialBalance(Sampler, frozen=True):
-    """Copy or drop images once, before training, so that every class has the same number of them.
+    """Copy or drop images once, before training, so that all classes have the same number of images.
 
-    The sampling rate of a class is `threshold / count`. A class with more images than the threshold keeps a random
-    subset (rate below 1); in a smaller class every image is copied, and a random subset once more: a rate of 2.4 gives
-    two copies of each image and a third one of a random 40 %. Every class ends with exactly `threshold` images. The set
-    is drawn once per run, and an epoch is a permutation of it: unlike other samplers, this one never visits dropped
-    images.
+    The sampling rate of a class is `threshold / count`. A class with more images than the threshold keeps a random subset
+    (rate below 1). In a smaller class each image is copied, and a random subset once more: a rate of 2.4 gives two
+    copies of each image and a third one of a random 40 %. All classes end with exactly `threshold` images. The set is
+    drawn once per training, and an epoch is a permutation of it. Unlike with other samplers, dropped images are never
+    seen.
 
-    `threshold = 0` is the rounded mean class count, so that epochs are as long as without the technique.
+    `threshold = 0` means the rounded mean class count, so that epochs are as long as without the technique.
 
     The report writes the rate as `threshold // count`, with the examples 300 / 500 = 0.6 and 300 / 100 = 3. Integer
-    division cannot give 0.6, and would give a class of 139 images 278 instead of 300: the rates here are exact.
+    division cannot give 0.6, and would give a class of 139 images 278 instead of 300; the rates here are exact.
 
     Source: report wong, "Artificial Balancing" and figure 3.
     """

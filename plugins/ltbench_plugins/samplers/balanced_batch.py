@@ -13,25 +13,27 @@ if TYPE_CHECKING:
 class BalancedBatch(Sampler, frozen=True):
     """Fill every batch with the same number of images of each class.
 
-    A batch has `per_class` images of each of the C classes, in random order. `per_class = 0` means as many as fit into
-    the recipe's batch size, at least one; where C does not divide the batch size, batches are smaller. An epoch has as
-    many batches as without this sampler; large classes are under-sampled and small ones over-sampled.
+    A batch has `per_class` images of each of the C classes, in random order. `per_class = 0` means as many as fit into the
+    recipe's batch size, at least one; if C does not divide the batch size, batches are smaller. An epoch has as many
+    batches as without this sampler: large classes are under-sampled and small ones over-sampled.
 
-    The total does not grow, as the report says, while `per_class` * C is at most the recipe's batch size. With a larger
-    `per_class`, or more classes than that batch size, each step has more images, and so has an epoch: 1.56 times as
-    many for 100 classes and a batch size of 64, 7.8 times for 1,000 classes and 128. Rows with larger batches say so.
+    If `per_class` * C is at most the recipe's batch size, an epoch does not have more images than without the sampler,
+    as the report says. With a larger `per_class`, or more classes than the batch size, each step and each epoch has
+    more: 1.56 times as many for 100 classes and a batch size of 64, 7.8 times for 1,000 classes and 128. Such rows are
+    marked on the page.
 
-    The images of a class are dealt from a shuffled deck that is reshuffled when empty: visits to images of a class
-    differ by at most one, and no image of a large class is visited twice in an epoch.
+    The images of a class are drawn without replacement from a shuffled list that is reshuffled when empty. So the number
+    of visits differs by at most one between images of a class, and no image of a large class is visited twice in an
+    epoch.
 
     Source: report park, equations 1 and 2.
     """
 
     name = "balanced_batch"
-    revision = 2  # revision 1 derived the number of batches from its own batch size
+    revision = 2  # revision 1 computed the number of batches from its own batch size
 
     per_class: Annotated[
-        int, Meta(ge=0, description="images of each class in a batch; 0: as many as the recipe's batch has room for")
+        int, Meta(ge=0, description="images per class in a batch; 0: as many as fit into the recipe's batch size")
     ] = 0
 
     def batch_size(self, batch_size: int, classes: int) -> int:
@@ -56,7 +58,7 @@ class BalancedBatch(Sampler, frozen=True):
 
 
 def _deal(images: Tensor, labels: Tensor, cards: int, generator: Generator) -> Tensor:
-    """Deal `cards` images of each class with images, int64 [classes, cards], from successive shuffled decks.
+    """Draw `cards` images of each class, int64 [classes, cards], from successive shuffled lists (decks).
 
     images, labels: int64 [P]. A single sort shuffles all decks of all classes.
     """

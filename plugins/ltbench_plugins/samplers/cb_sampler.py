@@ -14,9 +14,9 @@ class CbSampler(Sampler, frozen=True):
     """Draw every class with equal probability.
 
     Each draw takes a uniform class, then a uniform image of that class, with replacement. This is the distribution of a
-    weighted sampler with weight 1 / n_c for images of class c, the form of report schmidt. An epoch has as many draws
-    as the subset has images and costs as much as a plain epoch: images of rare classes are visited many times, and
-    only a part of frequent classes.
+    weighted sampler with weight 1 / n_c for images of class c, which report schmidt uses. An epoch has as many draws as
+    the subset has images, so it takes as long as a plain epoch: images of rare classes are visited many times, and only
+    a part of the images of frequent classes.
 
     Classes without images in the pool are never drawn.
 

@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 
 
 class ReweightedSampler(Sampler, frozen=True):
-    """Draw images with replacement and with weights that compensate for the class sizes.
+    """Draw images with replacement, with weights that compensate for the class sizes.
 
-    An image of class c has the weight total / (classes * n_c), so that `weight * n_c` is the same for every class. An
-    epoch has as many draws as there are images. The distribution is that of `cb_sampler`, which draws a class first and
-    then an image; the draws differ.
+    An image of class c has the weight total / (classes * n_c), so that `weight * n_c` is the same for every class. An epoch has as many draws as there are images. The distribution is the same as that of `cb_sampler`, which draws a
+    class first and then an image; the individual draws differ.
 
     Source: report jiang, figure 5 (its formula for the weights) and "Re-weighted Random Sampler".
     """
@@ -27,7 +26,7 @@ class ReweightedSampler(Sampler, frozen=True):
         import torch
 
         per_class = counts.sum() / (len(counts) * counts.clamp(min=1).double())
-        # A search in cumulative sums, as `torch.multinomial` is limited to 2 ** 24 images.
+        # `torch.multinomial` is limited to 2 ** 24 images, so search in cumulative sums.
         edges = per_class[labels[pool]].cumsum(0)
         drawn = edges.new_empty(len(pool)).uniform_(generator=generator) * edges[-1]
         return pool[torch.searchsorted(edges, drawn, right=True).clamp(max=len(pool) - 1)]

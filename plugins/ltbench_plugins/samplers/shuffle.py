@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Shuffle(Sampler, frozen=True):
     """Visit every training image once per epoch, in random order.
 
-    The baseline of the stage (instance-balanced sampling): classes are visited in proportion to their images, so the
-    head of a long tail dominates every batch.
+    The baseline of the stage (instance-balanced sampling). Classes are visited in proportion to their number of images,
+    so the head classes dominate every batch.
 
     Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, equation 1 with q
     = 1.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Identity(View, frozen=True):
     """Predict the unchanged test image.
 
-    The baseline of the stage: one view per test image, probabilities by softmax.
+    The baseline of the stage: one view per test image; probabilities by softmax.
 
     Source: none; it is the reference for test-time augmentation.
     """

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Tta(View, frozen=True):
-    """Merge the predictions of the image and its mirror image.
+    """Merge the predictions for the image and its mirror image.
 
-    Two views of each test image: unchanged, and flipped left to right, the only flip that helped in report schmidt.
-    Predictions are merged in one of two ways:
+    There are two views of each test image: unchanged, and flipped left to right, the only flip that helped in report
+    schmidt. Predictions are merged in one of two ways:
 
         merge_by = "mean"  the mean of the two softmax outputs (the default)
-        merge_by = "vote"  each view votes for its best class, as the report says
+        merge_by = "vote"  each view votes for its best class, as in the report
 
-    A tie of votes, as whenever two views disagree, goes to the class with the larger mean probability. A vote returns
+    If the views disagree, the vote is a tie and goes to the class with the larger mean probability. "vote" returns
     (votes + mean probability) / (views + 1), which sums to one and is largest for the winner, but is not a calibrated
     probability.
 

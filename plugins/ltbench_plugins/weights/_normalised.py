@@ -1,4 +1,4 @@
-"""Scaling of class weights and averaging of a batch."""
+"""Scaling of class weights and reduction over a batch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 Normalize = Annotated[
     Literal["mean_one", "sum_one", "none"],
-    Meta(description="scale of the weights: mean 1 (they sum to the number of classes), sum 1, or as the formula says"),
+    Meta(description="scale of the weights: mean 1 (their sum is the number of classes), sum 1, or unscaled"),
 ]
 Reduction = Annotated[
     Literal["mean", "weighted_mean"],
-    Meta(description="loss of a batch: sum over its size (mean), or over the sum of its weights (weighted_mean)"),
+    Meta(description="loss of a batch: sum divided by its size (mean), or by the sum of its weights (weighted_mean)"),
 ]
 
 
 class NormalisedWeight(Weight, frozen=True):
-    """Class weights with a choice of scale and of averaging over the batch.
+    """Class weights with a choice of scale and of reduction over the batch.
 
-    `normalize` is a constant factor of every weight; with `reduction = "mean"` it is a factor of the loss and thus of
-    the learning rate. `mean_one` (Cui et al.) preserves the loss of a balanced batch. The loss of a long-tailed batch
-    is still smaller, as most of its images are of classes with a weight below 1. `sum_one` further divides by the
-    number of classes, and `none` keeps the small values of 1 / n_c.
+    `normalize` multiplies all weights by a constant; with `reduction = "mean"` this acts like a factor of the learning
+    rate. `mean_one` (Cui et al.) preserves the loss of a balanced batch. The loss of a long-tailed batch is still
+    smaller, as most of its images are of classes with a weight below 1. `sum_one` also divides by the number of classes,
+    and `none` keeps the values of the formula.
 
-    `reduction = "weighted_mean"` divides by the sum of the weights in the batch, as torch does with class weights: the
-    scale of the loss does not depend on the classes in a batch, an image counts for more among common ones, and a
-    constant factor cancels out. Therefore `normalize` cannot be combined with it.
+    `reduction = "weighted_mean"` divides by the sum of the weights in the batch, as torch does with class weights. Then
+    the scale of the loss does not depend on the classes in a batch, a rare image counts more in a batch of common ones,
+    and a constant factor cancels out; so `normalize` cannot be combined with it.
     """
 
     normalize: Normalize = "mean_one"
@@ -50,7 +50,7 @@ class NormalisedWeight(Weight, frozen=True):
         return ("reduction",) if self.normalize == "sum_one" else ("reduction", "normalize")
 
     def all_are_one(self) -> bool:
-        """Return whether the formula gives one for every class, whatever the counts."""
+        """Return whether the formula gives one for every class and any counts."""
         return False
 
     def formula(self, counts: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ class Ens(NormalisedWeight, frozen=True):
     """Weigh a class by the inverse of its effective number of images (class-balanced loss).
 
     `w_c = (1 - beta) / (1 - beta ** n_c)`. With beta = 0 all weights are equal, and as beta approaches 1 they
-    approach those of `ins`: images of a class beyond about 1 / (1 - beta) count for little. Class-balanced focal loss
-    is this weight with the loss `focal` or `sigmoid_focal`.
+    approach those of `ins`: more than about 1 / (1 - beta) images of a class change its weight little. The
+    class-balanced focal loss is this weight with the loss `focal` or `sigmoid_focal`.
 
-    The weights are scaled to mean one, as by Cui et al. (they sum to the number of classes); report rivadeneira prints
-    them scaled to sum one. `reduction` divides the loss of a batch by its size, as Cui et al. do, or by the sum of its
-    weights, where the scale cancels out.
+    The weights are scaled to mean one, as in Cui et al. (their sum is the number of classes); report rivadeneira prints
+    them with sum one. `reduction` divides the loss of a batch by its size, as in Cui et al., or by the sum of its
+    weights, which cancels the scale.
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equations 10 and 13; report
     rivadeneira, "CB-Focal"; report wong, "Weighted Loss" (ENS).
@@ -30,7 +30,7 @@ class Ens(NormalisedWeight, frozen=True):
     name = "ens"
     doubtful = WITH_BALANCED_SAMPLERS
 
-    beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; towards 1: inverse number of images")] = 0.9999
+    beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; near 1: inverse number of images")] = 0.9999
 
     def all_are_one(self) -> bool:
         return not self.beta

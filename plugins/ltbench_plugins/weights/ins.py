@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class Ins(NormalisedWeight, frozen=True):
     """Weigh a class by the inverse of its number of images: `w_c = 1 / n_c`.
 
-    Over an epoch every class has the same total weight, as with a balanced sampler, and the gradient of a rare image is
-    larger by the imbalance factor than that of a common one. `normalize` sets the scale of the weights; `reduction`
-    divides the loss of a batch by its size, or by the sum of its weights, where the scale cancels out.
+    Over an epoch every class has the same total weight, as with a balanced sampler. The weight of an image of the rarest
+    class is larger by the imbalance factor than that of one of the most frequent class. `normalize` sets the scale of
+    the weights; `reduction` divides the loss of a batch by its size, or by the sum of its weights, which cancels the
+    scale.
 
     Source: report wong, "Weighted Loss" (INS).
     """

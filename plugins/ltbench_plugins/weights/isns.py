@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Isns(NormalisedWeight, frozen=True):
     """Weigh a class by the inverse square root of its number of images: `w_c = 1 / sqrt(n_c)`.
 
-    On a logarithmic scale half-way between no weights and `ins`. The report calls it "inverse square number of
-    samples", and its formula has the square root. `normalize` sets the scale of the weights; `reduction` divides the
-    loss of a batch by its size, or by the sum of its weights, where the scale cancels out.
+    On a logarithmic scale, this is half-way between no weights and `ins`. The report calls it "inverse square number of
+    samples", but its formula has the square root. `normalize` sets the scale of the weights; `reduction` divides the
+    loss of a batch by its size, or by the sum of its weights, which cancels the scale.
 
     Source: report wong, "Weighted Loss" (ISNS).
     """

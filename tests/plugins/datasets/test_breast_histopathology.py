@@ -68,7 +68,7 @@ def test_training_can_be_cut_to_counts(root: Path) -> None:
     assert [sum(item.label == label for item in cut.train) for label in (0, 1)] == [7, 3]
     assert set(cut.train) < set(whole.train)
     assert cut.test == whole.test
-    with pytest.raises(DataError, match=r"keeps 25 training patches of IDC\(-\), and there are 24"):
+    with pytest.raises(DataError, match=r"keeps 25 training patches of IDC\(-\), but there are 24"):
         BreastHistopathology(counts=(25, 1)).info(root)
 
 
@@ -100,7 +100,7 @@ def test_files_that_are_no_patches_are_left_out(root: Path) -> None:
     assert (after.fingerprint, after.report.train, after.report.test) == (before.fingerprint, (24, 12), (4, 4))
     assert after.report.files == (4 * PATIENTS + 1, 2 * PATIENTS)
     assert [(one.place, one.reason) for one in after.report.skipped] == [
-        ("IDC(-)", "hidden, or of the system"), ("IDC(-)", "test patches beyond the rarer class"),
+        ("IDC(-)", "hidden or system file"), ("IDC(-)", "test patches beyond the rarer class"),
     ]  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_a_link_brings_no_patch_of_another_patient(root: Path) -> None:
     (root / "idc" / "10001" / "0" / "10001_idx5_x99_y1_class0.png").symlink_to(other)
     assert BreastHistopathology().info(root).fingerprint == before.fingerprint
     (root / "idc" / "10099").symlink_to("10000")
-    with pytest.raises(DataError, match="two patients are one folder: '10000' and '10099'"):
+    with pytest.raises(DataError, match="two patients are the same folder: '10000' and '10099'"):
         BreastHistopathology().info(root)
 
 

@@ -86,7 +86,7 @@ def test_32_bit_integers_need_white(tmp_path: Path) -> None:
     file = save(Image.fromarray(RAMP.astype(np.int32) * 100), tmp_path / "wide.tif")
     with pytest.raises(DataError) as error:
         read(file)
-    assert "32-bit values from 0 to 6553500; which of them is white is not known" in error.value.why
+    assert "32-bit values from 0 to 6553500; the value of white is not known" in error.value.why
     assert error.value.fix == "store it as 8 bits"
     pixels, _ = read(file, white=6553500)
     assert (pixels[0] == IN_BYTES).all()
@@ -281,7 +281,7 @@ def test_the_first_frame_of_several_is_read_and_said(tmp_path: Path, name: str) 
     pixels, met = read(save(frames[0], tmp_path / name, save_all=True, append_images=frames[1:], **options))
     assert (pixels == 200).all()
     assert met.images["frames"] == 1
-    assert "1 image of several frames or pages: the first is read" in met.sentences(Rules(channels=1, size=SIZE))
+    assert "1 image with several frames or pages: the first is read" in met.sentences(Rules(channels=1, size=SIZE))
 
 
 # --- files that are no images -------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_copies_are_counted_by_split_and_class() -> None:
         test_images=solid(1, 2, 9), test_labels=np.array([0, 1, 1]),
     )  # fmt: skip
     assert copies(images) == [
-        "2 of 3 test images equal a training image, 1 of them one of another class",
-        "2 of 5 training images repeat another one",
-        "1 different training images are in more than one class",
+        "2 of 3 test images are identical to a training image, 1 of them with another label",
+        "2 of 5 training images are duplicates",
+        "1 different training images occur in more than one class",
     ]

@@ -145,7 +145,7 @@ def test_a_class_with_one_image_keeps_it_for_training(unsplit: Path) -> None:
     (unsplit / "one" / "c" / "01.png").unlink()
     info = ImageFolder(path="one", test_fraction=0.2).info(unsplit)
     assert (info.train_counts, info.test_counts) == ((16, 4, 1), (4, 1, 0))
-    assert "no test images, and so no recall: 'c'" in info.report.notes
+    assert "classes without test images (recall is undefined): 'c'" in info.report.notes
 
 
 def test_a_tree_that_is_split_is_not_split_again(root: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_tree_that_is_split_is_not_split_again(root: Path) -> None:
 
 
 def test_a_seed_without_a_split_is_an_error() -> None:
-    with pytest.raises(ParameterError, match="nothing to split"):
+    with pytest.raises(ParameterError, match="no split without test_fraction"):
         ImageFolder(path="pets", split_seed=1)
 
 
@@ -176,7 +176,7 @@ def test_an_empty_class_folder_is_named(root: Path) -> None:
     with pytest.raises(DataError, match="has no images") as error:
         PETS.info(root)
     assert str(root / "pets" / "train" / "newt") in str(error.value)
-    assert "1 of no format that is read (.heic), 1.heic" in error.value.why
+    assert "1 of unsupported format (.heic), 1.heic" in error.value.why
 
 
 @pytest.mark.parametrize("empty", [False, True])
@@ -186,7 +186,7 @@ def test_a_class_without_test_images_is_allowed_and_said(root: Path, empty: bool
         (root / "pets" / "test" / "newt").mkdir()
     info = PETS.info(root)
     assert (info.train_counts, info.test_counts) == ((3, 2, 1), (1, 2, 0))
-    assert "no test images, and so no recall: 'newt'" in info.report.notes
+    assert "classes without test images (recall is undefined): 'newt'" in info.report.notes
 
 
 def test_a_class_without_training_images_is_named_with_the_nearest(root: Path) -> None:

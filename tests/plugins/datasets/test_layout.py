@@ -56,13 +56,13 @@ def test_the_white_of_32_bits_is_the_highest_of_all_files_of_both_splits(pets: P
         (pets / "train" / "cat" / f"more{number}.tif").write_bytes((pets / "train" / "cat" / "0.tif").read_bytes())
     with pytest.raises(DataError, match="nor can 32 others") as error:
         PETS.info(pets.parent)
-    label = error.value.fix.removeprefix("name the value that is white, as in ")
+    label = error.value.fix.removeprefix("state the value of white, as in ")
     assert label == "image_folder[path=pets,size=8,white=1234567.0]"
     registry.parse(label, "dataset").info(pets.parent)
     (pets / "train" / "cat" / "0.tif").write_bytes(b"")
     with pytest.raises(DataError, match="nor can 32 others") as error:
         PETS.info(pets.parent)
-    assert error.value.fix == f"repair or remove the file; name the value that is white, as in {label}"
+    assert error.value.fix == f"repair or remove the file; state the value of white, as in {label}"
 
 
 # --- links --------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_links_to_files_elsewhere_are_followed_once(pets: Path) -> None:
     (pets / "train" / "cat" / "7.png").symlink_to(pool / "1a2b.png")
     (pets / "train" / "cat" / "8.png").symlink_to(pool / "1a2b.png")
     assert PETS.info(pets.parent).train_counts == (3, 2)
-    assert reasons(pets) == {"train/cat": "1 a second link to one file, 8.png"}
+    assert reasons(pets) == {"train/cat": "1 a second link to the same file, 8.png"}
 
 
 def test_a_class_may_be_a_link_to_elsewhere(pets: Path) -> None:
@@ -117,7 +117,7 @@ def test_two_classes_that_are_one_folder_are_refused(pets: Path) -> None:
     paint(pets.parent / "newts" / "0.png")
     for name in ("eft", "newt"):
         (pets / "train" / name).symlink_to(pets.parent / "newts")
-    with pytest.raises(DataError, match="are one folder: 'eft' and 'newt'"):
+    with pytest.raises(DataError, match="are the same folder: 'eft' and 'newt'"):
         PETS.info(pets.parent)
 
 
@@ -148,7 +148,7 @@ def test_a_class_of_both_splits_in_one_folder_elsewhere_is_refused(pets: Path, i
     (pets / "train" / "cat").symlink_to(pets.parent / "cats")
     (pets / "test" / "dog").rename(pets.parent / "away")
     (pets / "test" / "dog").symlink_to(pets.parent / "cats" / inside)
-    with pytest.raises(DataError, match="are one folder" if not inside else "share images") as error:
+    with pytest.raises(DataError, match="are the same folder" if not inside else "share images") as error:
         PETS.info(pets.parent)
     assert "train/cat" in error.value.why
     assert "test/dog" in error.value.why
@@ -160,7 +160,7 @@ def test_a_file_elsewhere_counts_once_in_all_classes_and_splits(pets: Path) -> N
         (pets / place / "7.png").symlink_to(pool)
     info = PETS.info(pets.parent)
     assert (info.train_counts, info.test_counts) == ((3, 2), (2, 2))
-    again = "1 a second link to one file, 7.png"
+    again = "1 a second link to the same file, 7.png"
     assert reasons(pets) == {"train/dog": again, "test/cat": again}
 
 
@@ -171,7 +171,9 @@ def test_a_file_elsewhere_counts_once_in_all_classes_that_are_split(pets: Path) 
     (pets / "test").rename(pets.parent / "away")
     listing = SPLIT.listing(pets.parent)
     assert [item.path.name for item in (*listing.train, *listing.test)].count("7.png") == 1
-    assert [(one.place, one.part.reason) for one in listing.skipped] == [("train/dog", "a second link to one file")]
+    assert [(one.place, one.part.reason) for one in listing.skipped] == [
+        ("train/dog", "a second link to the same file")
+    ]
 
 
 def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
@@ -188,13 +190,13 @@ def test_a_link_into_a_class_that_is_elsewhere_is_left_out(pets: Path) -> None:
 def test_splits_that_are_one_folder_are_refused(pets: Path) -> None:
     (pets / "test").rename(pets.parent / "away")
     (pets / "test").symlink_to("train")
-    with pytest.raises(DataError, match="train/ and test/ are one folder"):
+    with pytest.raises(DataError, match="train/ and test/ are the same folder"):
         PETS.info(pets.parent)
 
 
 def test_a_link_to_nothing_is_named(pets: Path) -> None:
     (pets / "train" / "cat" / "7.png").symlink_to("gone.png")
-    with pytest.raises(DataError, match=r"7\.png is a link to nothing"):
+    with pytest.raises(DataError, match=r"7\.png is a broken link"):
         PETS.info(pets.parent)
 
 
@@ -215,14 +217,14 @@ def test_everything_that_is_left_out_is_said_by_class(pets: Path) -> None:
     assert (before.train_counts, before.test_counts) == ((2, 2), (2, 2))
     assert before.report.files == (9, 5)
     assert [(one.place, one.number, one.reason, one.example) for one in before.report.skipped] == [
-        (".", 1, "hidden, or of the system", "__MACOSX"),
-        ("train", 1, "hidden, or of the system", ".ipynb_checkpoints"),
-        ("train", 1, "an image in no folder of a class", "stray.png"),
-        ("train/cat", 1, "hidden, or of the system", ".DS_Store"),
-        ("train/cat", 2, "of no format that is read (.txt)", "list.TXT"),
-        ("train/cat", 1, "of no format that is read (no ending)", "README"),
-        ("train/dog", 1, "hidden, or of the system", "@eaDir"),
-        ("test/cat", 1, "no regular file", "pipe.png"),
+        (".", 1, "hidden or system file", "__MACOSX"),
+        ("train", 1, "hidden or system file", ".ipynb_checkpoints"),
+        ("train", 1, "an image outside the class folders", "stray.png"),
+        ("train/cat", 1, "hidden or system file", ".DS_Store"),
+        ("train/cat", 2, "of unsupported format (.txt)", "list.TXT"),
+        ("train/cat", 1, "of unsupported format (no extension)", "README"),
+        ("train/dog", 1, "hidden or system file", "@eaDir"),
+        ("test/cat", 1, "not a regular file", "pipe.png"),
     ]
 
 
@@ -267,14 +269,14 @@ def test_a_name_that_is_no_text_is_escaped(pets: Path) -> None:
     info = PETS.info(pets.parent)
     assert info.classes == ("caf\\xe8", "caf\\xe9", "cat", "dog")
     assert "\\xfe.txt" in "\n".join(info.report.remarks())
-    with pytest.raises(ParameterError, match="a path that is no text"):
+    with pytest.raises(ParameterError, match="is not valid text"):
         ImageFolder(path=os.fsdecode(b"caf\xe9"))
 
 
 def test_classes_with_one_name_are_refused(pets: Path) -> None:
     for form in ("NFC", "NFD"):
         paint(pets / "train" / unicodedata.normalize(form, "café") / "0.png")
-    with pytest.raises(DataError, match="two class folders have one name") as error:
+    with pytest.raises(DataError, match="two class folders have the same name") as error:
         PETS.info(pets.parent)
     assert "'cafe\\u0301' and 'caf\\xe9'" in error.value.what
 
@@ -285,7 +287,7 @@ def test_classes_that_differ_in_case_are_two_and_said(pets: Path) -> None:
         paint(pets / split / "Cat" / "0.png")
     info = PETS.info(pets.parent)
     assert info.classes == ("Cat", "cat", "dog")
-    assert "different classes whose names differ only in case: 'Cat' and 'cat'" in info.report.notes
+    assert "class names that differ only in case: 'Cat' and 'cat'" in info.report.notes
 
 
 # --- splits -------------------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ def test_two_folders_for_one_split_are_refused(pets: Path) -> None:
 
 def test_folders_beside_the_splits_are_said(pets: Path) -> None:
     paint(pets / "val" / "cat" / "0.png")
-    assert "not read, beside train/ and test/: val/" in PETS.info(pets.parent).report.notes
+    assert "not read (next to train/ and test/): val/" in PETS.info(pets.parent).report.notes
 
 
 def test_train_alone_is_split_inside(pets: Path) -> None:
@@ -341,7 +343,7 @@ def test_test_images_without_classes_are_refused_or_not_read(pets: Path) -> None
     with pytest.raises(DataError, match="test has no folders") as error:
         PETS.info(pets.parent)
     assert "test_fraction=0.2" in error.value.fix
-    assert "not read, beside train/: test/" in SPLIT.info(pets.parent).report.notes
+    assert "not read (next to train/): test/" in SPLIT.info(pets.parent).report.notes
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -385,7 +387,7 @@ def test_classes_with_folders_alone_are_said(tmp_path: Path) -> None:
         for name in ("cat", "dog"):
             paint(tmp_path / "pets" / year / name / "0.png", 99 * (year == "2020"))
     notes = SPLIT.info(tmp_path).report.notes
-    assert any("no class has images of its own" in note and "/0.png" in note for note in notes)
+    assert any("all images are in subfolders of the class folders" in note and "/0.png" in note for note in notes)
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
@@ -400,7 +402,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
 def test_images_that_are_all_alike_are_refused(pets: Path) -> None:
     for file in pets.rglob("*.png"):
         Image.new("RGBA", (8, 8), (255, 255, 255, 0)).save(file)
-    with pytest.raises(DataError, match=r"all training images .* are alike") as error:
+    with pytest.raises(DataError, match=r"all training images .* look the same") as error:
         PETS.info(pets.parent)
     assert "background=0" in error.value.fix
 
@@ -414,7 +416,7 @@ def test_a_rule_that_changes_nothing_is_refused(pets: Path, rule: dict[str, int]
 def test_images_in_both_splits_are_counted(pets: Path) -> None:
     paint(pets / "test" / "dog" / "copy.png", 0)
     notes = PETS.info(pets.parent).report.notes
-    assert "1 of 5 test images equal a training image, 1 of them one of another class" in notes
+    assert "1 of 5 test images are identical to a training image, 1 of them with another label" in notes
 
 
 def test_ten_thousand_files_are_listed_in_a_fraction_of_a_second(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_an_image_that_is_too_small_is_an_error_that_says_how_large_it_has_to_be
 ) -> None:
     network = build(registry, name, 3, least)
     assert shape(network, 3, least) == (2, 10)
-    with pytest.raises(DataError, match=f"needs images of {least} pixels"):
+    with pytest.raises(DataError, match=f"needs images of at least {least} x {least} pixels"):
         build(registry, name, 3, least - 1)
 
 

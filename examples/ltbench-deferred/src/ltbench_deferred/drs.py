@@ -11,12 +11,12 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Drs(Regime, frozen=True):
-    """Switch the sampler on late in the training.
+    """Switch on the sampler late in the training.
 
-    The network learns features from the original distribution and is then fine-tuned on that of the sampler. Nothing else
-    changes: the learning-rate curve continues, and the first phase is shared with plain training. In the paper the switch
-    comes with the first drop of a stepped learning rate, at epoch 160 of 200; its algorithm 1 uses class weights in place
-    of the sampler, which is the built-in `drw`.
+    The network learns features from the original distribution and is then fine-tuned on that of the sampler. The
+    learning-rate schedule continues unchanged, and the first phase is shared with plain training. In the paper the switch
+    is at the first drop of a stepped learning rate, at epoch 160 of 200; its algorithm 1 uses class weights instead of a
+    sampler, which is the built-in `drw`.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.3
     (deferred re-balancing), with re-sampling.
@@ -25,7 +25,7 @@ class Drs(Regime, frozen=True):
     name = "drs"
     needs: ClassVar[Mapping[str, str]] = {"sampler": "there is nothing to defer without a sampler"}
 
-    at: Annotated[float, Meta(gt=0, lt=1, description="where the sampler comes on, as a share of the training")] = 0.8
+    at: Annotated[float, Meta(gt=0, lt=1, description="start of the sampler, as a fraction of the training")] = 0.8
 
     def phases(self) -> list[Phase]:
         """Return the phase without the sampler and the phase with it."""

@@ -16,10 +16,10 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 class LogPool(Ensemble, frozen=True):
     """Train several networks with different seeds and merge their probabilities by the geometric mean.
 
-    `p_c` is proportional to `(product over M members of p_mc) ** (1 / M)`: a member that excludes a class almost vetoes
-    it, whereas the arithmetic mean outvotes that member. Probabilities are bounded below by 1e-12, so that the prediction
-    is defined even if the members together exclude every class. The first member is the plain training with the cell's
-    seed, which is not trained twice.
+    `p_c` is proportional to `(product over M members of p_mc) ** (1 / M)`: a single member with a probability near
+    0 excludes a class, unlike with the arithmetic mean. Probabilities are at least 1e-12, so that the prediction is
+    defined even if every class is excluded by some member. The first member is the plain training with the cell's seed
+    and is not trained again.
 
     Source: Heskes, Selecting Weighting Factors in Logarithmic Opinion Pools, NIPS 1997, with equal weights.
     """
@@ -29,7 +29,7 @@ class LogPool(Ensemble, frozen=True):
     size: Annotated[int, Meta(ge=2, description="number of members")] = 3
 
     def members(self, counts: Sequence[int]) -> list[Member]:
-        """Return the members, whatever the class counts."""
+        """Return the members; they do not depend on the class counts."""
         return [Member(seed_offset=number) for number in range(self.size)]
 
     def merge(self, probabilities: FloatArray) -> FloatArray:

@@ -14,10 +14,10 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Gmean(Metric, frozen=True):
-    """The geometric mean of the recalls of all classes, which no class can be sacrificed for.
+    """The geometric mean of the recalls of all classes, which is low if any recall is low.
 
-    `g = (product of the C recalls) ** (1 / C)`: a single class that is never predicted makes it 0. `least` softens that
-    as a lower bound of recalls. A class without test images has no recall and is left out.
+    `g = (product of the C recalls) ** (1 / C)` is 0 if a single class is never predicted correctly; `least` is a lower
+    bound of recalls that avoids this. A class without test images has no recall and is left out.
 
     Source: Kubat and Matwin, Addressing the Curse of Imbalanced Training Sets: One-Sided Selection, ICML 1997,
     for two classes; Sun, Kamel and Wang, Boosting for Learning Multiple Classes with Imbalanced Class Distribution, ICDM
@@ -29,12 +29,12 @@ class Gmean(Metric, frozen=True):
         Column(
             name="gmean",
             title="G-mean",
-            description="Geometric mean of the recalls of all classes: 0 where one class is never found.",
+            description="Geometric mean of the recalls of all classes; 0 if the recall of any class is 0.",
             shown="main",
         ),
     )
 
-    least: Annotated[float, Meta(ge=0, lt=1, description="what a recall counts as at least; 0: every miss shows")] = 0.0
+    least: Annotated[float, Meta(ge=0, lt=1, description="lower bound of recalls")] = 0.0
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
         """Return the number by its name. probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C]."""

@@ -13,10 +13,10 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 
 
 class Poly1(Loss, frozen=True):
-    """Cross entropy with another factor of the first term of its series: `loss = -log p + epsilon * (1 - p)`.
+    """Cross entropy with a different first coefficient of its series: `loss = -log p + epsilon * (1 - p)`.
 
     p is the softmax probability of the true class. Cross entropy is `(1 - p) + (1 - p)**2 / 2 + ...`; here the first
-    term has the factor `1 + epsilon`. The paper uses a positive epsilon for balanced images, which emphasises samples that
+    coefficient is `1 + epsilon`. The paper uses a positive epsilon for balanced images, which emphasises samples that
     are almost correct, and a negative one for detection, where one class is far more frequent. With `epsilon = 0` it is
     cross entropy.
 
@@ -26,7 +26,7 @@ class Poly1(Loss, frozen=True):
 
     name = "poly1"
 
-    epsilon: Annotated[float, Meta(ge=-1, description="added to the weight of the first term; 0: cross entropy")] = 1.0
+    epsilon: Annotated[float, Meta(ge=-1, description="added to the first coefficient; 0: cross entropy")] = 1.0
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

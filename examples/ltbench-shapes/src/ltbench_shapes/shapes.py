@@ -1,4 +1,4 @@
-"""Drawn shapes."""
+"""Shapes drawn in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHA256 = "e21c5488e097dcd7ab9f484d699412d9c3a77b070bbc54d416df0e9f9ec56249"
 class Shapes(Dataset, frozen=True):
     """Six bright shapes on a noisy background: 16 x 16 pixels, grey; 200 training and 50 test images of each.
 
-    Position, size and brightness vary. The images are drawn in memory with integers, so that they are the same on every
+    Position, size and brightness vary. The images are drawn with integer arithmetic, so that they are the same on every
     machine. Small networks learn the shapes in seconds and confuse the rare ones.
 
     Source: none; it is an example of a data set without files.
@@ -70,7 +70,7 @@ def _draw() -> Any:
     import numpy as np
 
     labels = np.concatenate([np.arange(len(CLASSES)).repeat(TRAIN), np.arange(len(CLASSES)).repeat(TEST)])
-    # The stream of a bit generator is the same in every version of numpy, which that of a distribution is not.
+    # Bit generators, unlike distributions, give the same numbers in every version of numpy.
     stream = np.random.PCG64(0)
 
     def draw(low: int, high: int, *shape: int) -> Any:

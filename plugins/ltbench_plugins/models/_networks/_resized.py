@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Resized(nn.Module):
-    """Resizes images float [B, channels, H, W] bilinearly to `size` a side before `network`."""
+    """Resizes images float [B, channels, H, W] bilinearly to `size` x `size` before `network`."""
 
     def __init__(self, network: nn.Module, size: int) -> None:
         super().__init__()

@@ -6,6 +6,6 @@ from ltbench.errors import DataError
 
 
 def check_size(model: str, size: int, least: int) -> None:
-    """Raise `DataError` where images have fewer than `least` pixels a side."""
+    """Raise `DataError` if images have fewer than `least` x `least` pixels."""
     if size < least:
-        raise DataError(f"model '{model}' needs images of {least} pixels a side or more, not {size}")
+        raise DataError(f"model '{model}' needs images of at least {least} x {least} pixels, not {size} x {size}")

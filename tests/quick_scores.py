@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ltbench.leaderboard.statistics.row_design import RowDesign
 
-_FILE = Path(__file__).parents[2] / "frozen" / "quick_scores.json"
+_FILE = Path(__file__).parent / "frozen" / "quick_scores.json"
 LABELS: tuple[str, ...] = tuple(json.loads(_FILE.read_text())["scores"])
 BASELINE = LABELS.index("baseline")
 BALANCED = [row for row, label in enumerate(LABELS) if "cb_sampler" in label]
