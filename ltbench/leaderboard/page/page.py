@@ -12,14 +12,13 @@ from ltbench import longtail
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
 from ltbench.leaderboard.page.data_section import data_lines
+from ltbench.leaderboard.page.datasets_section import dataset_lines
 from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, withdrawn_lines
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
-from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import (
@@ -80,7 +79,7 @@ def page(
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
     for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
         lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
-    lines += _over_datasets(analyses, figures)
+    lines += dataset_lines(analyses, figures, _reference(boards))
     lines += [
         *data_lines(records),
         *_missing(facts, boards),
@@ -160,23 +159,8 @@ def _sections(board: Board, analysis: Analysis, figures: Sequence[FigureGroup]) 
     yield from variance_lines(analysis)
 
 
-def _over_datasets(analyses: Sequence[Analysis], figures: Sequence[FigureGroup]) -> list[str]:
-    if not any(analysis.group.records for analysis in analyses):
-        return []
-    found = mean_ranks([analysis.group for analysis in analyses])
-    lines = ["## Across data sets", ""]
-    if not isinstance(found, MeanRanks):
-        return [*lines, found, ""]
-    lines += [line for one in figures if one.section == "critical_difference" for line in one.markdown()]
-    verdict = "significant" if found.p < LEVEL else "not significant"
-    head = f"Friedman's test over {len(found.datasets)} data sets is {verdict} (p = {found.p:.2g})."
-    rule = f"Mean ranks differ significantly from {found.difference:.2f} on (Nemenyi, 5 %)."
-    lines += [f"{head} {rule}", ""]
-    rows = [
-        [str(i), escape(label), f"{rank:.2f}"]
-        for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
-    ]
-    return [*lines, *details("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2])), ""]
+def _reference(boards: Sequence[Board]) -> str:
+    return next((table.reference for board in boards for table in board.tables), "baseline")
 
 
 def _figures(board: Board, factor: float | None, figures: Sequence[FigureGroup], section: str = "") -> Iterator[str]:

@@ -130,7 +130,11 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
         variances.welch
     ]
     gaps[~(together | variances.welch)] = np.nan
-    half, p = _tests(np.abs(scaled), variances, int(np.isfinite(raw.means).sum()))
+    tested, count = variances.tested, int(np.isfinite(raw.means).sum())
+    half, p = simultaneous_tests(
+        np.abs(scaled), variances.error, variances.df, by_range=tested & ~variances.each_own,
+        alone=tested & variances.each_own, rows=count,
+    )  # fmt: skip
     slope = scale.slope(gaps, scaled, raw.means)
     half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
     # Runs of a pair that contradict the order of the means of a table with missing cells decide nothing.
@@ -139,18 +143,15 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     low, high = gaps - half, gaps + half
     low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
     p = np.where(against & np.isfinite(p), 1.0, p)
-    low, high, p = _consistent(low, high, p)
+    low, high, p = consistent(low, high, p)
+    low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
     # Rows that are only compared through their differences to others.
     through = np.isnan(gaps) & np.isfinite(low)
     gaps[through] = np.clip(order, low, high)[through]
     # The p-value is interpolated, the interval is not.
     p = np.where((low > 0) | (high < 0), np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
     np.fill_diagonal(gaps, np.nan)
-    better = (low if sign > 0 else -high) > 0
-    known = np.isfinite(raw.means)
-    count = int(known.sum())
-    places = [int(better[:, row].sum()) + 1 if known[row] else None for row in range(rows)]
-    last = [count - int(better[row].sum()) if known[row] else None for row in range(rows)]
+    places, last = rank_ranges(raw.means, (low if sign > 0 else -high) > 0)
     return Comparisons(
         means=raw.means, gaps=gaps, low=low, high=high, p=p, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
         variances=variances, model=model, scale=scale, places=places, last_places=last,
@@ -196,23 +197,38 @@ def _raw_means(values: Floats) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _tests(size: Floats, variances: PairVariances, rows: int) -> tuple[Floats, Floats]:
-    """Return half the width of the interval of each difference, and its p-value; NaN without a test."""
+def simultaneous_tests(
+    size: Floats, error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int
+) -> tuple[Floats, Floats]:
+    """Return half the width of the interval of each difference, and its p-value; NaN without a test.
+
+    Matrices are [rows, rows]. size: of differences; by_range, alone: those that are tested by the studentised range of
+    so many rows, and those with a variance of their own, by Bonferroni's bound over all tests.
+    """
     half, p = np.full(size.shape, np.nan), np.full(size.shape, np.nan)
-    tested = variances.tested
-    by_range = tested & ~variances.each_own
-    for df in np.unique(variances.df[by_range]):
-        here = by_range & (variances.df == df)
-        half[here] = range_quantile(rows, float(df)) * variances.error[here]
-        p[here] = range_p(size[here] / variances.error[here], rows, float(df))
-    single = tested & variances.each_own
-    tests = int(tested.sum()) // 2
-    half[single] = bonferroni_quantile(variances.df[single], tests) * variances.error[single]
-    p[single] = bonferroni_p(size[single] / variances.error[single], variances.df[single], tests)
+    for freedom in np.unique(df[by_range]):
+        here = by_range & (df == freedom)
+        half[here] = range_quantile(rows, float(freedom)) * error[here]
+        p[here] = range_p(size[here] / error[here], rows, float(freedom))
+    tests = int((by_range | alone).sum()) // 2
+    half[alone] = bonferroni_quantile(df[alone], tests) * error[alone]
+    p[alone] = bonferroni_p(size[alone] / error[alone], df[alone], tests)
     return half, p
 
 
-def _consistent(low: Floats, high: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
+def rank_ranges(means: Floats, better: Flags) -> tuple[list[int | None], list[int | None]]:
+    """Return the best and the worst rank that each row may have; None for a row without a number.
+
+    better: bool [rows, rows], whether the first row is significantly better than the second.
+    """
+    known = np.isfinite(means)
+    count = int(known.sum())
+    places = [int(better[:, row].sum()) + 1 if there else None for row, there in enumerate(known)]
+    last = [count - int(better[row].sum()) if there else None for row, there in enumerate(known)]
+    return places, last
+
+
+def consistent(low: Floats, high: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
     """Return intervals that agree with one another: what follows from two of them is no wider a third one.
 
     All hold together in 95 % of tables, and so does what follows from them: if a is better than b by 1 to 3 points and b

@@ -47,27 +47,41 @@ def mean_ranks(groups: Sequence[RecordGroup]) -> MeanRanks | str:
     one another, so they are averaged and do not count as data sets. Only combinations that were run on every data set
     are ranked.
     """
-    boards: dict[str, RecordGroup] = {}
-    for group in groups:
-        rival = boards.get(group.dataset)
-        if rival is None or group.ok_count() > rival.ok_count():
-            boards[group.dataset] = group
+    boards = boards_of_datasets(groups)
     if len(boards) < FEWEST_DATASETS:
         have = f"this suite has {len(boards)}"
         return (
             f"A critical-difference diagram compares mean ranks over data sets; it takes at least {FEWEST_DATASETS} "
             f"(Demšar 2006), and {have}. Imbalance factors and seeds of one data set are not independent and do not count."
         )
-    means = [_means(board) for board in boards.values()]
-    shared = [one for one in means[0] if all(one in other for other in means)]
-    shared.sort(key=lambda one: combination_order(sorted(one, key=lambda picked: combination_order([picked]))))
+    shared = shared_combinations(list(boards.values()))
     if len(shared) < FEWEST_ROWS:
         return (
             f"A critical-difference diagram ranks at least {FEWEST_ROWS} combinations that were run on every data set; "
             f"this suite has {len(shared)}."
         )
-    labels = [_label(one) for one in shared]
+    labels = [label_of(one) for one in shared]
+    means = [_means(board) for board in boards.values()]
     return rank_and_test(list(boards), labels, np.array([[mine[one] for one in shared] for mine in means]))
+
+
+def boards_of_datasets(groups: Sequence[RecordGroup]) -> dict[str, RecordGroup]:
+    """Return the fullest board of each data set."""
+    boards: dict[str, RecordGroup] = {}
+    for group in groups:
+        rival = boards.get(group.dataset)
+        if rival is None or group.ok_count() > rival.ok_count():
+            boards[group.dataset] = group
+    return boards
+
+
+def shared_combinations(boards: Sequence[RecordGroup]) -> list[Combined]:
+    """Return the combinations that have a number on every board, simple ones first."""
+    means = [_means(board) for board in boards]
+    shared = [one for one in means[0] if all(one in other for other in means)]
+    return sorted(
+        shared, key=lambda one: combination_order(sorted(one, key=lambda picked: combination_order([picked])))
+    )
 
 
 def rank_and_test(datasets: Sequence[str], labels: Sequence[str], values: Floats) -> MeanRanks:
@@ -105,6 +119,7 @@ def _means(group: RecordGroup) -> dict[Combined, float]:
     }
 
 
-def _label(combination: Combined) -> str:
+def label_of(combination: Combined) -> str:
+    """Return a combination as a table writes it."""
     ordered = sorted(combination, key=lambda picked: combination_order([picked]))
     return " + ".join(label for _, label in ordered) or "baseline"

@@ -1,0 +1,84 @@
+"""The section of a page on all data sets together: mean differences, and ranks over data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ltbench.leaderboard.figures import FigureGroup
+from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
+from ltbench.leaderboard.statistics.over_datasets import OverDatasets, over_datasets
+from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.leaderboard.tables.cell_text import delta_title, half_text, percent, reference_text, signed
+from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
+
+_SHOWN = 4
+"""Data sets that have a column of their own."""
+
+
+def dataset_lines(analyses: Sequence[Analysis], figures: Sequence[FigureGroup], reference: str) -> list[str]:
+    """Return the section; empty with a single data set."""
+    groups = [analysis.group for analysis in analyses if analysis.group.records]
+    if len({group.dataset for group in groups}) < 2:
+        return []
+    lines = ["## Across data sets", ""]
+    found = over_datasets(groups, reference)
+    if found is not None:
+        lines += _mean_lines(found, reference)
+    ranks = mean_ranks(groups)
+    return [*lines, *(_rank_lines(ranks, figures) if isinstance(ranks, MeanRanks) else [ranks, ""])]
+
+
+def _mean_lines(found: OverDatasets, reference: str) -> Iterator[str]:
+    shown = found.datasets if len(found.datasets) <= _SHOWN else []
+    rows = [
+        [
+            str(row.rank) if row.rank == row.last_rank else f"{row.rank}–{row.last_rank}",
+            escape(row.label) if row.label != "baseline" else "*baseline*",
+            *(percent(row.by_dataset[found.datasets.index(name)]) for name in shown),
+            percent(row.mean),
+            ""
+            if row.delta is None
+            else unbroken(signed(row.delta.mean) + half_text(row.delta) + _mark(row.delta.interval)),
+        ]
+        for row in found.rows
+    ]
+    head = ["#", "techniques", *map(escape, shown), "mean", escape(delta_title(reference))]
+    right = [0, *range(2, len(head))]
+    yield (
+        f"Mean {escape(found.metric)} over {len(found.datasets)} data sets, of the combinations that were run on all of them; "
+        f"the difference to {escape(reference_text(reference))} with its simultaneous 95 % interval, `*` where it is "
+        "significant. It holds for the average of these data sets."
+    )
+    yield ""
+    yield from plain_table(head, rows[:FOLD], right=right)
+    yield ""
+    if len(rows) > FOLD:
+        yield from (*details(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right)), "")
+    if found.p_interaction is not None:
+        same = (
+            "are not the same on every data set" if found.p_interaction < LEVEL else "may be the same on every data set"
+        )
+        yield from (f"Differences between rows {same} (F test of rows × data sets, p = {found.p_interaction:.2g}).", "")
+
+
+def _mark(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None or interval[0] <= 0 <= interval[1] else r" \*"
+
+
+def _rank_lines(found: MeanRanks, figures: Sequence[FigureGroup]) -> Iterator[str]:
+    for one in figures:
+        if one.section == "critical_difference":
+            yield from one.markdown()
+    verdict = "significant" if found.p < LEVEL else "not significant"
+    yield (
+        f"Friedman's test over {len(found.datasets)} data sets is {verdict} (p = {found.p:.2g}). "
+        f"Mean ranks differ significantly from {found.difference:.2f} on (Nemenyi, 5 %)."
+    )
+    yield ""
+    rows = [
+        [str(i), escape(label), f"{rank:.2f}"]
+        for i, (label, rank) in enumerate(zip(found.labels, found.ranks, strict=True), 1)
+    ]
+    yield from details("Mean ranks", plain_table(["#", "techniques", "mean rank"], rows, right=[0, 2]))
+    yield ""
