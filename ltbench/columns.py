@@ -7,15 +7,15 @@ from typing import Final, Literal
 import msgspec
 
 TOP1: Final = "top1"
-"""Top-1 accuracy, which leaderboards rank by where the test split is balanced."""
+"""Top-1 accuracy, by which leaderboards rank if the test split is balanced."""
 BALANCED: Final = "balanced_accuracy"
-"""Balanced accuracy, the mean of the accuracies of the classes, which they rank by where it is not."""
+"""Balanced accuracy, the mean of per-class accuracies, by which leaderboards rank if it is not balanced."""
 CLASS_ACCURACY: Final = "accuracy"
-"""The number per class that figures and published tables show."""
+"""The per-class metric that figures and published tables show."""
 CLASS_SUPPORT: Final = "support"
-"""The number per class that counts test images."""
+"""The per-class number of test images."""
 PER_CLASS: Final = "per_class."
-"""What the name of a list with one number per class begins with."""
+"""Prefix of the names of per-class metrics."""
 Unit = Literal["percent", "plain"]
 
 
@@ -25,23 +25,25 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     name: str
     """The name under which `compute` returns it: `few`, `per_class.f1`."""
     title: str
-    """Heading of the column; tables are narrow, so a word or two."""
+    """Heading of the column: one or two words, because tables are narrow."""
     long_title: str = ""
-    """Name in full; empty where the title is that."""
+    """Full name; empty if it is the title."""
     description: str = ""
-    """What it measures, in a sentence or two."""
+    """What it measures, in one or two sentences."""
     higher_is_better: bool = True
     unit: Unit = "percent"
-    """`percent`: a fraction, shown times 100 with one decimal. `plain`: shown as it is, with three."""
+    """`percent`: a fraction, shown times 100 with one decimal. `plain`: shown unchanged, with three decimals."""
     shown: Literal["main", "folded", "report", "export"] = "folded"
-    """The first place that has it: the main table of a page, the folded one below it, the HTML report, `table.csv`.
+    """The first place that shows it: the main table of a page, the folded one below it, the HTML report, `table.csv`.
 
-    The terminal has what the page has, as far as it is wide enough. `export` has every number, whatever is set here.
+    A main table has eight columns at most; those of the lowest priority are folded.
+
+    The terminal shows the columns of the page that fit. `export` writes every number.
     """
     order: int = 0
-    """Place in a table: lower is further to the left, equal ones stay in the order in which they are declared."""
+    """Position in a table: lower is further left; ties are in order of declaration."""
     priority: int = 0
-    """A terminal that is too narrow leaves out the columns of the lowest priority."""
+    """Columns with the lowest priority are dropped first, from a main table of more than eight and in a narrow terminal."""
 
     @property
     def per_class(self) -> bool:
@@ -50,10 +52,10 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 
     @property
     def full_title(self) -> str:
-        """The name in full."""
+        """The full name."""
         return self.long_title or self.title
 
     @property
     def full_description(self) -> str:
-        """The description, and which end is good where that is the low one."""
+        """The description, with a remark if low values are good."""
         return self.description if self.higher_is_better else f"{self.description} Low is good.".lstrip()

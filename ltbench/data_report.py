@@ -1,4 +1,4 @@
-"""What a data set found in its files: which it read, which it left out and why, and what a reader should know."""
+"""Reports on the files of a data set: files read, files skipped and why, and remarks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 
 class SkippedFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Files, or folders with all that is in them, that were left out for one reason."""
+    """Files or whole folders that were skipped for one reason."""
 
     place: str
-    """Their folder, relative to that of the data set"""
+    """Their folder, relative to the folder of the data set"""
     reason: str
     number: int
     example: str
@@ -19,9 +19,9 @@ class SkippedFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in the files of a data set. It influences no number and is part of no identity.
+    """What was found in the files of a data set. It has no effect on results and is not part of an identity.
 
-    It is the same on every machine that has the same files: it has no absolute path.
+    It contains no absolute path, so it is the same on every machine with the same files.
     """
 
     files: tuple[int, ...]
@@ -31,7 +31,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     test: tuple[int, ...]
     skipped: tuple[SkippedFiles, ...] = ()
     notes: tuple[str, ...] = ()
-    """Remarks in sentences without a full stop: how images were read, images in both splits"""
+    """Remarks without a full stop, such as how images were read, or images in both splits"""
 
     def summary(self) -> str:
         """Return a line with the totals."""
@@ -39,7 +39,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
         return f"{seen:,} files: {train:,} for training, {test:,} for testing, {seen - train - test:,} left out"
 
     def remarks(self) -> list[str]:
-        """Return what was left out, by place, and the notes, a line each."""
+        """Return skipped files by place, and the notes, one line each."""
         left_out = [
             f"{part.place}: {part.number:,} left out, {part.reason}, such as {part.example}" for part in self.skipped
         ]

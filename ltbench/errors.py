@@ -1,7 +1,7 @@
-"""Every error that ltbench raises deliberately, with its exit code.
+"""The errors that ltbench raises deliberately, with their exit codes.
 
-An error says what is wrong, where, why, and what to do. Any other exception is a bug in ltbench or in the plugin that
-the message names.
+An error says what is wrong, where, why, and how to fix it. Any other exception is a bug in ltbench or in the plugin
+that the message names.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ParameterError(UsageError):
 
 
 class SuiteError(UsageError):
-    """A suite file that violates the schema or is impossible to run."""
+    """A suite file that violates the schema or cannot be run."""
 
 
 class DataError(LtbenchError):
@@ -83,7 +83,7 @@ class PluginError(LtbenchError):
 
 
 class MissingExtra(LtbenchError):
-    """A missing package of an optional feature (exit code 2)."""
+    """A missing package that an optional feature needs (exit code 2)."""
 
     @classmethod
     def of(cls, what: str, package: str, extra: str) -> MissingExtra:
@@ -95,23 +95,23 @@ class MissingExtra(LtbenchError):
 
 
 class JobFailed(LtbenchError):
-    """A job that failed: values not finite, wrong shapes, an exception in a plugin (exit code 1 for the run)."""
+    """A job that failed: non-finite values, wrong shapes, an exception in a plugin (exit code 1 for the run)."""
 
     exit_code = CELLS_FAILED
 
 
 class StateChanged(JobFailed):
-    """A technique that left the state of its process changed, which would change the numbers of whatever runs next."""
+    """A technique that changed the state of its process, which would change the results of later jobs."""
 
     @classmethod
     def by(cls, who: str, changed: str, *, where: str = "", left: str = "") -> StateChanged:
-        """Return the error. changed: what is different, in words; left: what of that cannot be put back."""
+        """Return the error. changed: the changes, in words; left: those that cannot be undone."""
         return cls(
             f"{who} changed {changed}",
             where=where,
-            why="it would change the numbers of the jobs that this process runs next"
-            + (f"; it cannot be put back: {left}" if left else ""),
-            fix="put it back before the method returns (with, or try and finally), or do without it",
+            why="it would change the results of later jobs in this process"
+            + (f"; cannot be undone: {left}" if left else ""),
+            fix="restore it before the method returns (with, or try and finally), or avoid the change",
         )
 
 
@@ -149,7 +149,7 @@ class SchedulerLost(Interrupted):
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return the known names closest to `name`, best first; empty where none is close."""
+    """Return the known names closest to `name`, best first; empty if none is close."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=n, cutoff=0.6)
     folded = name.lower().replace("-", "_")
@@ -158,6 +158,6 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str, place: str = "") -> str:
-    """Return a question for the known name closest to `name`, written after `place`; `otherwise` where none is close."""
+    """Return a question with the known name closest to `name`, written after `place`; `otherwise` if none is close."""
     near = nearest(name, known, n=1)
     return f"did you mean {place}{near[0]}?" if near else otherwise

@@ -1,8 +1,8 @@
-"""Where jobs run: the interface of an executor, what it is given and what it returns.
+"""The interface of executors, which run jobs: their input and output.
 
-An executor is offered through the hook `ltbench_executors`. It is given tasks, a task being a few jobs that one worker
-does in order. Results go to the store, only outcomes come back, so a job done twice does no harm. Whatever runs jobs in
-other processes builds on `ltbench.executors.remote`.
+Plugins provide executors through the hook `ltbench_executors`. An executor gets tasks, each a list of jobs that one
+worker runs in order. Results go to the store and only outcomes are returned, so running a job twice does no harm.
+Executors that run jobs in other processes build on `ltbench.executors.remote`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from ltbench.technique import Parametrized, Technique
 T = TypeVar("T", bound=Technique)
 
 WORK = "ltbench.executors.execute:execute"
-"""What a worker calls with a job and its context: a callable by its path, so that it can be sent."""
+"""The function that a worker calls with a job and its context, as a path so that it can be sent."""
 
 TASK_LEASE = "task-"
-"""What the name of a lease on a task begins with; other leases are on jobs and on runs."""
+"""Prefix of the names of leases on tasks; other leases are on jobs and runs."""
 
 
 class Techniques(Protocol):
-    """The registry as jobs and plans see it."""
+    """The interface of the registry for jobs and plans."""
 
     @property
     def origin(self) -> PluginOrigin:
-        """Where the plugins came from, so that a worker loads the same."""
+        """Where the plugins came from, so that a worker can load the same."""
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        """Techniques by name, with the plugins that offer them."""
+        """Techniques by name, with their plugins."""
 
     @property
     def suites(self) -> Mapping[str, Path]:
@@ -49,13 +49,13 @@ class Techniques(Protocol):
         """Return the techniques of a stage by name, sorted."""
 
     def entry(self, name: str) -> Entry:
-        """Return the entry of a name. Raises `PluginError` if no plugin offers it."""
+        """Return the entry of a name. Raises `PluginError` if no plugin provides it."""
 
     def baseline(self, stage: str) -> Technique | None:
-        """Return the technique of a stage where a combination picks none; None if the stage then does nothing."""
+        """Return the default technique of a stage; None if the stage then does nothing."""
 
     def parse(self, text: str, stage: str = "") -> Technique:
-        """Return the one technique written in `text`, which has to be of `stage` unless that is empty."""
+        """Return the single technique written in `text`, which must be of `stage` unless that is empty."""
 
     def parse_all(self, text: str) -> list[Technique]:
         """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`."""
@@ -67,41 +67,41 @@ class Techniques(Protocol):
         """Return the technique of a spec. Raises `PluginError` if its plugin is missing or differs."""
 
     def build_as(self, spec: Mapping[str, Any], kind: type[T]) -> T:
-        """Return the technique of a spec, which has to be a `kind`."""
+        """Return the technique of a spec, which must be a `kind`."""
 
     def provenance(self, technique: Technique) -> dict[str, Any]:
         """Return plugin, distribution, version and source of a technique, for records."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What every job is given besides its spec. None of it can influence a number."""
+    """The context of a job besides its spec. It has no effect on results."""
 
     store: Store
     registry: Techniques
     data_root: Path
     device: str = "cpu"
     snapshot_seconds: float = 60.0
-    """Time between snapshots of a running training."""
+    """Seconds between snapshots of a running training."""
 
 
 Work = Callable[[Job, Context], None]
-"""Does one job and puts its result into the store."""
+"""Runs one job and writes its result to the store."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Worker count and limits for jobs. A struct, so that it can get more fields without changing any executor."""
+    """Number of workers and limits for jobs. A struct, so that fields can be added without changing executors."""
 
     workers: int | None = None
-    """How many tasks at once, by default as the executor decides. It takes precedence over an option of that name."""
+    """Number of tasks to run at once; chosen by the executor by default. Overrides an executor option of that name."""
     timeout: float | None = None
-    """Seconds that a job may take; None for no limit."""
+    """Time limit of a job in seconds; None for no limit."""
     memory: int | None = None
-    """Bytes that the worker of a job may have resident; None for no limit."""
+    """Limit of a worker's resident memory in bytes; None for no limit."""
     work: str | Work = WORK
-    """What does a job, as `module:name`; for jobs in this process a callable, too."""
+    """The function that runs a job, as `module:name`; for jobs in this process also a callable."""
 
     def with_workers(self, workers: int | None) -> Self:
-        """Return the terms with so many workers, unless they state a number."""
+        """Return the terms with this number of workers, unless they already have one."""
         return msgspec.structs.replace(self, workers=self.workers or workers)
 
 
@@ -114,16 +114,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     status: Literal["done", "found", "busy", "failed", "died", "skipped"]
     """`done`; `found`: already in the store; `busy`: another process is running it; `failed`: it raised; `died`: its
-    worker was killed or exceeded a limit; `skipped`: not started, as the worker died or a parent did not succeed."""
+    worker was killed or exceeded a limit; `skipped`: not started, because the worker died or a parent failed."""
     error: Mapping[str, Any] | None = None
     """Of a job that failed or died: {"type", "message", "job", "log"}, as in its record."""
     seconds: float = 0.0
     store_error: StoreError | None = None
-    """Set if the store failed, and not the job."""
+    """The error of the store, if the store failed and not the job."""
     changed: bool = False
-    """Whether it left the state of its process changed: no further job may run in that process."""
+    """Whether it changed the state of its process, which then must not run further jobs."""
     left: str = ""
-    """What of that could not be put back, in words."""
+    """The changes that could not be undone, in words."""
 
 
 class Executor(Protocol):
@@ -131,19 +131,19 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many tasks it takes at once, one or more. It may change in the course of a run."""
+        """Number of tasks it runs at once, one or more. It may change during a run."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take a task: jobs that one worker does in the given order."""
+        """Submit a task: jobs that one worker runs in the given order."""
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds.
+        """Return the outcomes of finished tasks, waiting up to `timeout` seconds for the first.
 
-        Every job that was submitted has one outcome, and those of one task come together.
+        Every submitted job has one outcome; those of one task are returned together.
         """
 
     def stop(self) -> None:
-        """Stop at once: running jobs are killed and have no outcome."""
+        """Stop immediately: running jobs are killed and have no outcome."""
 
     def __enter__(self) -> Self: ...
 
@@ -158,7 +158,7 @@ Count = Annotated[int, Meta(ge=1)]
 class ExecutorOffer(Parametrized, frozen=True, kw_only=True):
     """An executor with its options as fields: `local`, `dask[scheduler=tcp://127.0.0.1:8786]`.
 
-    None of it can influence a number, and none of it is in an identity.
+    Options have no effect on results and are not part of identities.
     """
 
     stage: ClassVar[str] = "executor"

@@ -1,12 +1,12 @@
 """The hooks of plugins: one per stage, and one each for suites, families of techniques and executors.
 
-A plugin is a module that implements these hooks, registered in the entry-point group `ltbench`. Each hook takes no
-argument so far and returns the classes that the plugin offers.
+A plugin is a module that implements these hooks, registered in the entry-point group `ltbench`. Hooks have no
+arguments so far and return the classes that the plugin provides.
 
 `API_VERSION` is raised when a hook, or a method that a stage calls, gains or loses an argument. Plugins without a new
-argument keep working, as `ARGUMENTS` holds what hooks may ask for; an argument to be removed warns for one version
-(`warn_on_impl_args`). Methods of a stage gain no arguments: a new method is added whose default calls the old one, as
-`Posthoc.adjust_linear` does.
+argument keep working, because `ARGUMENTS` lists what hooks may request; an argument to be removed warns for one version
+(`warn_on_impl_args`). Methods of a stage get no new arguments: instead, a new method is added whose default calls the
+old one, as `Posthoc.adjust_linear` does.
 """
 
 from __future__ import annotations
@@ -105,12 +105,12 @@ def ltbench_suites() -> Sequence[Path]:  # type: ignore[empty-body]
 class Family(Protocol):
     """Many similar techniques, such as the models of a library, created by name on demand.
 
-    They are not listed and enter combinations only by name. A registered technique takes precedence over a member of
-    a family with the same name.
+    They are not listed and are used in combinations only by name. A registered technique takes precedence over a member
+    of a family with the same name.
     """
 
     def names(self) -> Collection[str]:
-        """Return every name; called often, and must import nothing heavy."""
+        """Return all names. Called often, so it must not import anything heavy."""
 
     def technique(self, name: str) -> type[stages.Technique]:
         """Return the technique of that name."""
@@ -123,4 +123,4 @@ def ltbench_families() -> Sequence[Family]:  # type: ignore[empty-body]
 
 @hookspec
 def ltbench_executors() -> Sequence[type[ExecutorOffer]]:  # type: ignore[empty-body]
-    """Return executors. Heavy imports belong into `make`."""
+    """Return executors. Heavy imports belong in `make`."""

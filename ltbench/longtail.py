@@ -1,7 +1,7 @@
 """Long-tailed subsets: drawing images by class counts, and statistics of class counts.
 
-The subset convention is that of LDAM (Cao et al., NeurIPS 2019, `imbalance_cifar.py`): subsets equal those of the
-literature, and subsets of different imbalance factors are nested. Only functions of arrays import numpy.
+Subsets follow LDAM (Cao et al., NeurIPS 2019, `imbalance_cifar.py`): they equal those of the literature, and subsets of
+different imbalance factors are nested. Only functions of arrays import numpy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MANY = 100
 """Classes with more training images are "many" (Liu et al., "OLTR", CVPR 2019)."""
 FEW = 20
-"""Classes with fewer training images are "few"; "medium" is in between, both limits included."""
+"""Classes with fewer training images are "few"; "medium" is in between, including both limits."""
 _MAX_SEED = 2**32 - 1
 
 
@@ -27,9 +27,9 @@ def check_imbalance_factor(imbalance_factor: float) -> float:
     factor = float(imbalance_factor)
     if not (math.isfinite(factor) and factor >= 1):
         raise UsageError(
-            f"imbalance factor {factor:g} is invalid: it is the number of images of the most frequent class divided by "
-            "that of the rarest one",
-            fix="a number of at least 1; 1 is balanced" + (f", and {1 / factor:g} here" if 0 < factor < 1 else ""),
+            f"imbalance factor {factor:g} is invalid: it is the number of images of the largest class divided by "
+            "that of the smallest one",
+            fix="use a number of at least 1 (1 is balanced)" + (f", such as {1 / factor:g}" if 0 < factor < 1 else ""),
         )
     return factor
 
@@ -39,7 +39,7 @@ def check_counts(
 ) -> None:
     """Raise `DataError` unless every class keeps at least one image and at most the available ones.
 
-    counts: images to keep per class; available: images per class; where, names of the classes, hint: for the message.
+    counts: images to keep per class; available: images per class; where, names (of classes), hint: for the message.
     """
     wanted, present = [int(n) for n in counts], [int(n) for n in available]
     if sum(present) <= 0:
@@ -51,20 +51,20 @@ def check_counts(
     if short := [c for c, n in enumerate(wanted) if n > present[c]]:
         c = short[0]
         raise DataError(
-            f"class {_shown(c, names)} is to keep {wanted[c]} training images and has {present[c]}{_and_others(short)}",
+            f"class {_class_name(c, names)} should keep {wanted[c]} training images but has {present[c]}{_and_others(short)}",
             where=where,
-            fix="choose a profile that keeps no more than is available",
+            fix="choose a profile that keeps fewer images",
         )
     if empty := [c for c, n in enumerate(wanted) if n < 1]:
         raise DataError(
-            f"class {_shown(empty[0], names)} would keep no training image{_and_others(empty)}",
+            f"class {_class_name(empty[0], names)} would keep no training images{_and_others(empty)}",
             where=where,
             why="a class without images cannot be learnt",
             fix="a smaller imbalance factor" + (f", or {hint}" if hint else ""),
         )
 
 
-def _shown(label: int, names: Sequence[str]) -> str:
+def _class_name(label: int, names: Sequence[str]) -> str:
     return f"'{names[label]}'" if label < len(names) else str(label)
 
 
@@ -82,7 +82,7 @@ def class_counts(labels: IntArray, classes: int) -> IntArray:
 
 
 def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArray:
-    """Return the indices of a long-tailed subset, `int64 [sum(counts)]`, by the convention of LDAM.
+    """Return the indices of a long-tailed subset, `int64 [sum(counts)]`, as in LDAM.
 
     One legacy `RandomState(seed)` shuffles all positions of each class, in label order; the first `counts[c]` are kept
     and the classes concatenated. Shuffling before cutting nests the subsets of one seed.
@@ -92,7 +92,7 @@ def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArr
     import numpy as np
 
     if not 0 <= seed <= _MAX_SEED:
-        raise UsageError(f"subset seed {seed} is out of range", fix=f"a whole number from 0 to {_MAX_SEED}")
+        raise UsageError(f"subset seed {seed} is out of range", fix=f"use an integer from 0 to {_MAX_SEED}")
     wanted = [int(n) for n in counts]
     check_counts(wanted, class_counts(labels, len(wanted)).tolist())
     random = np.random.RandomState(seed)
@@ -105,9 +105,9 @@ def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArr
 
 
 def gini(counts: Iterable[int]) -> float:
-    """Return the Gini coefficient of class counts: 0 for equal counts, towards 1 as one class dominates.
+    """Return the Gini coefficient of class counts: 0 for equal counts, near 1 if one class dominates.
 
-    It is the mean absolute difference of all pairs over twice the mean. Raises `DataError` without images.
+    It is the mean absolute difference of all pairs divided by twice the mean. Raises `DataError` without images.
 
     >>> gini([5, 5, 5])
     0.0
@@ -122,7 +122,7 @@ def gini(counts: Iterable[int]) -> float:
 
 
 def realised_imbalance(counts: Iterable[int]) -> float | None:
-    """Return the largest class count over the smallest; None where a class has no images.
+    """Return the ratio of the largest and the smallest class count; None if a class has no images.
 
     >>> realised_imbalance([5000, 50])
     100.0
@@ -148,7 +148,7 @@ def groups(counts: Iterable[int]) -> dict[str, list[int]]:
 def thirds(counts: Iterable[int]) -> dict[str, list[int]]:
     """Return the classes of the head, middle and tail third by number of training images.
 
-    Ties are broken by label. Head and tail have a third of the classes each, rounded; the middle has the rest.
+    Ties are broken by label. Head and tail each have a third of the classes, rounded; the middle has the rest.
 
     >>> thirds([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
     {'head': [0, 1, 2], 'middle': [3, 4, 5, 6], 'tail': [7, 8, 9]}

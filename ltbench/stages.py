@@ -1,12 +1,12 @@
 """The stages of a long-tailed classifier: one base class for the techniques of each.
 
-A technique is a small frozen class whose fields are its hyper-parameters. Its methods are pure: they get everything they
-need as arguments, generators of random numbers included. Shapes are written `float [B, C]`; B is the batch size, C the
+A technique is a small frozen class whose fields are its hyper-parameters. Its methods are pure: they get everything
+they need as arguments, including random generators. Shapes are written `float [B, C]`; B is the batch size, C the
 number of classes, N the number of images.
 
 Training-time methods get torch tensors; inference-time methods (merging of views and members, posthoc, metrics) get
-numpy arrays, so that cells can be derived from stored logits without torch. A module of a technique imports neither at
-its top: most code needs only methods of tensors and arrays, and other imports belong into the method that needs them.
+numpy arrays, so that cells can be derived from stored logits without torch. A technique's module imports neither at its
+top: most code only needs methods of tensors and arrays, and other imports belong in the method that needs them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The description of a data set, from which plans are made before any image is read."""
+    """The description of a data set, which is enough to plan before any image is read."""
 
     classes: tuple[str, ...]
     train_counts: tuple[int, ...]
@@ -58,7 +58,7 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     source: str = ""
     report: DataReport | None = None
-    """What was found in the files, for a data set that is described by reading them; part of no identity."""
+    """What was found in the files, for a data set that is described by reading them; not part of an identity."""
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,23 +75,23 @@ class Dataset(Technique, frozen=True):
 
     stage: ClassVar[str] = "dataset"
     augment: ClassVar[str] = ""
-    """The default augmentation of this data set, written as on a command line; empty for none."""
+    """The default augmentation of this data set, in command-line notation; empty for none."""
     profile: ClassVar[str] = ""
-    """The profile where a command line names this data set, no profile and no imbalance factor; empty for the suite's."""
+    """The profile if a command line names this data set but no profile or imbalance factor; empty for the suite's."""
 
     def info(self, root: Path) -> DatasetInfo:
-        """Describe the data set, from constants where possible, so that plans need no file.
+        """Describe the data set, from constants if possible, so that plans need no files.
 
-        root: the folder of all data sets. Raises `DataError` where the description needs files that are missing.
+        root: the folder of all data sets. Raises `DataError` if the description needs missing files.
         """
         raise NotImplementedError
 
     def locate(self, root: Path) -> str:
-        """Return where the data is, in one line. Raises `DataError` that says what to put where if it is missing."""
+        """Return where the data is, in one line. Raises `DataError` with instructions if it is missing."""
         raise NotImplementedError
 
     def load(self, root: Path) -> Images:
-        """Read and verify the images; download missing ones first where that is possible."""
+        """Read and verify the images; download missing ones first if possible."""
         raise NotImplementedError
 
 
@@ -100,12 +100,12 @@ class Profile(Technique, frozen=True):
 
     stage: ClassVar[str] = "profile"
     keeps_all: ClassVar[bool] = False
-    """Whether it keeps every image whatever the imbalance factor; it is planned once, at factor 1."""
+    """Whether it keeps every image for any imbalance factor; it is planned once, at factor 1."""
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
         """Return how many training images each class keeps.
 
-        available: images per class, in label order; imbalance_factor: most frequent / rarest class, >= 1.
+        available: images per class, in label order; imbalance_factor: ratio of largest and smallest class, >= 1.
         """
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Sampler(Technique, frozen=True):
     stage: ClassVar[str] = "sampler"
 
     def pool(self, labels: Tensor, counts: Tensor, generator: Generator) -> Tensor:
-        """Return the indices that the run draws from, `int64 [P]`; called once per run. Default: every image once.
+        """Return the indices to draw from, `int64 [P]`; called once per training. Default: every image once.
 
         labels: int64 [N] of the training subset; counts: int64 [C] of the same.
         """
@@ -130,14 +130,14 @@ class Sampler(Technique, frozen=True):
         return batch_size
 
     def epoch(self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, generator: Generator) -> Tensor:
-        """Return the indices of an epoch in the order of visits, `int64 [M]`, all of them elements of `pool`.
+        """Return the indices of an epoch in order, `int64 [M]`, all of them elements of `pool`.
 
         batch_size: that of the recipe. M is the same for every epoch.
         """
         raise NotImplementedError
 
     def share(self, counts: Tensor) -> Tensor | None:
-        """Return the expected share of each class in all draws, float [C], or None where it is not known exactly.
+        """Return the expected share of each class in all draws, float [C], or None if it is not known exactly.
 
         `ltbench check` tests the draws against it. counts: int64 [C].
         """
@@ -156,7 +156,7 @@ class Augment(Technique, frozen=True):
     def prepare(self, images: Tensor) -> Tensor:
         """Prepare all images for `batch`; called once per training. images: uint8 [N, channels, size, size].
 
-        `prepare` and `batch` are a fast path for techniques that are cheaper on bytes than on float images.
+        `prepare` and `batch` are a fast path for techniques that are faster on bytes than on float images.
         """
         return images
 
@@ -182,7 +182,7 @@ class Mixed(msgspec.Struct, frozen=True):
 
 
 class Mix(Technique, frozen=True):
-    """Blends pairs of a batch into images with two labels and a lambda each, never soft labels."""
+    """Blends pairs of images of a batch. Each result has two labels and a lambda, never soft labels."""
 
     stage: ClassVar[str] = "mix"
 
@@ -200,7 +200,7 @@ class Model(Technique, frozen=True):
     stage: ClassVar[str] = "model"
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
-        """Return the network, freshly initialised: float [B, channels, size, size] -> logits float [B, classes].
+        """Return a freshly initialised network: float [B, channels, size, size] -> logits float [B, classes].
 
         It has timm's `get_classifier()`, the last linear layer; the rest is the backbone that a regime may freeze.
         Initial weights may come from torch's global generator, which the harness seeds around this call only.
@@ -208,9 +208,9 @@ class Model(Technique, frozen=True):
         raise NotImplementedError
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        """Return mean and standard deviation per channel, of pixels in [0, 1], for the normalisation of images.
+        """Return mean and standard deviation per channel, for pixels in [0, 1], to normalise images.
 
-        None means those of the data set. A pretrained network returns the ones that it was trained with.
+        None means those of the data set. A pretrained network returns those it was trained with.
         """
         return None
 
@@ -240,7 +240,7 @@ class Weight(Technique, frozen=True):
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the training under fixed switches. The baseline of its stage replaces a technique that is off."""
+    """A part of the training with fixed switches. A technique that is off is replaced by the baseline of its stage."""
 
     until: float
     """End of the phase as a fraction of the whole training, in (0, 1]; the last phase ends at 1."""
@@ -250,10 +250,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     loss: bool = True
     weight: bool = True
     still: bool = False
-    """Whether images are unaugmented, even by the default of the data set."""
+    """Whether images are not augmented, not even by the default of the data set."""
     trainable: Literal["all", "classifier"] = "all"
     restart: bool = False
-    """Whether optimiser state, learning-rate curve and moving average of the weights restart with this phase."""
+    """Whether optimiser state, learning-rate schedule and moving average of the weights restart with this phase."""
     lr_scale: float = 1.0
     """Factor on the learning rate of the recipe."""
 
@@ -272,14 +272,14 @@ class Regime(Technique, frozen=True):
 
 
 class View(Technique, frozen=True):
-    """Test-time augmentation: views of a test image and the merging of their predictions."""
+    """Test-time augmentation: views of a test image, and how to merge their predictions."""
 
     stage: ClassVar[str] = "view"
 
     def views(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
         """Return the views by name: deterministic functions of images float [B, channels, size, size] to the same shape.
 
-        The view `identity` is the unchanged image, whose predictions all techniques share.
+        The view `identity` is the unchanged image; all techniques share its predictions.
         """
         raise NotImplementedError
 
@@ -294,7 +294,7 @@ class LinearClassifier(msgspec.Struct, frozen=True):
     norms: Any
     """float [C]: the Euclidean norm of the weights of each class"""
     bias: Any
-    """float [C]: zeros where the layer has none"""
+    """float [C]: zeros if the layer has none"""
 
 
 class Posthoc(Technique, frozen=True):
@@ -307,26 +307,26 @@ class Posthoc(Technique, frozen=True):
         raise NotImplementedError
 
     def adjust_linear(self, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None) -> FloatArray:
-        """Adjust with knowledge of the classifier. The harness calls this method; by default it calls `adjust`.
+        """Adjust with access to the classifier. The harness calls this method, which by default calls `adjust`.
 
-        classifier: None where the network does not end with a linear layer.
+        classifier: None if the network does not end with a linear layer.
         """
         return self.adjust(logits, counts)
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of an ensemble: the training of the cell with the changes set here."""
+    """A member of an ensemble: the training of the cell with these changes."""
 
     model: str = ""
-    """A model, written as on a command line; empty for that of the cell."""
+    """A model, in command-line notation; empty for that of the cell."""
     bag: int | None = None
     """Number of the bag to train on; None for the whole training subset."""
     seed_offset: int = 0
-    """Added to the training seed; 0 shares the fit of the plain cell."""
+    """Added to the training seed; with 0, the member shares the fit of the cell without ensemble."""
 
 
 class Ensemble(Technique, frozen=True):
-    """The members of a cell and the merging of their predictions."""
+    """The members of a cell, and how to merge their predictions."""
 
     stage: ClassVar[str] = "ensemble"
 
@@ -337,7 +337,7 @@ class Ensemble(Technique, frozen=True):
     def bag(self, number: int, labels: IntArray, rng: np.random.Generator) -> IntArray:
         """Return the indices of bag `number` into the training subset. labels: int64 [N].
 
-        `rng` starts in the same state for every bag of a run.
+        `rng` starts in the same state for every bag of a training.
         """
         raise NotImplementedError
 
@@ -347,14 +347,14 @@ class Ensemble(Technique, frozen=True):
 
 
 class Metric(Technique, frozen=True):
-    """Numbers from predictions."""
+    """Numbers computed from predictions."""
 
     stage: ClassVar[str] = "metric"
     columns: ClassVar[tuple[Column, ...]] = ()
-    """How the numbers are shown, in this order; one that has no column here is exported and shown nowhere."""
+    """How numbers are shown, in this order; numbers without a column are only exported."""
 
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
-        """Return numbers by name: floats, lists with one number per class, nested lists; None where undefined.
+        """Return numbers by name: floats, lists with one number per class, nested lists; None if undefined.
 
         probabilities: float [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset.
         """
@@ -368,7 +368,7 @@ class Stage(msgspec.Struct, frozen=True):
     hook: str
     base: type[Technique]
     role: Literal["setting", "technique", "metric"]
-    """`setting`: the suite names one for every cell. `technique`: a combination picks at most one."""
+    """`setting`: chosen by the suite for every cell. `technique`: a combination has at most one."""
     about: str
 
 
@@ -393,5 +393,5 @@ STAGES: Mapping[str, Stage] = {
 """Every stage in the order of the pipeline."""
 
 TECHNIQUE_STAGES = tuple(stage.name for stage in STAGES.values() if stage.role == "technique")
-# What acts in every step of a training is what a phase can switch off.
+# Phases can switch off what acts in every step of a training.
 TRAINING_STAGES = tuple(name for name in STAGES if name in Phase.__struct_fields__)

@@ -1,6 +1,6 @@
 """The base class of techniques: a frozen value whose fields are its hyper-parameters.
 
-`Parametrized` is the base of everything in this notation, executors with their options included.
+`Parametrized` is the base of everything with this notation, including executors.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ltbench.errors import ParameterError, UsageError, did_you_mean
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BARE = re.compile(r'(?:[^\[\],"\x00-\x1f]|\[[^\[\]"\x00-\x1f]*\])+')
-"""A text without quotes: commas only in brackets, which close again."""
+"""Text that needs no quotes: commas only inside balanced brackets."""
 
 
 @cache
 def fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """Return the fields of a struct; cached, as resolving annotations takes half a millisecond."""
+    """Return the fields of a struct; cached, because resolving annotations takes half a millisecond."""
     return msgspec.structs.fields(kind)
 
 
 class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
-    """Something with a name and parameters as fields, written `name` or `name[parameter=value]`.
+    """An object with a name and parameters as fields, written `name` or `name[parameter=value]`.
 
     Construction validates fields against their annotations (`Annotated[float, Meta(ge=0)]`). An invalid value raises
     `ParameterError` with name, field, value and allowed range.
@@ -39,9 +39,9 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str]
     stage: ClassVar[str]
-    """The stage of a technique, or the kind of anything else."""
+    """The stage of a technique, or another kind such as executor."""
     qualified: ClassVar[str] = ""
-    """`distribution/name` where several distributions offer the name; set by the registry."""
+    """`distribution/name` if several distributions provide the name; set by the registry."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -68,19 +68,19 @@ class Parametrized(msgspec.Struct, frozen=True, kw_only=True):
                 msgspec.structs.force_setattr(self, field.name, _default(field))
 
     def check(self) -> None:
-        """Raise `ParameterError` for invalid combinations of fields; overridden where there are any."""
+        """Raise `ParameterError` for invalid combinations of fields. Override if there are any."""
 
     def without_effect(self) -> Collection[str]:
-        """Return the names of parameters that cannot matter beside the values of others; overridden where there are any.
+        """Return the names of parameters that have no effect given the others. Override if there are any.
 
-        They are set to their defaults, so that the same numbers have one identity: `label_smooth[eps=0,off=k]` is
+        They are set to their defaults, so that equal results have one identity: `label_smooth[eps=0,off=k]` is
         `label_smooth[eps=0]`.
         """
         return ()
 
     @classmethod
     def parse(cls, params: Mapping[str, object]) -> Self:
-        """Construct from names and values; values may be strings of a command line, of which a `QuotedText` is a text."""
+        """Construct from names and values; values may be command-line strings, where a `QuotedText` is always text."""
         known = {field.name: field for field in fields(cls)}
         values: dict[str, object] = {}
         for key, raw in params.items():
@@ -113,13 +113,13 @@ class Technique(Parametrized, frozen=True, kw_only=True):
     """A technique: a name, a stage, hyper-parameters as fields, and its relations to other techniques."""
 
     baseline: ClassVar[bool] = False
-    """Whether the stage uses this technique where a combination picks none."""
+    """Whether the stage uses this technique by default."""
     revision: ClassVar[int] = 1
     """Raised by the author when the results of the technique change."""
     conflicts: ClassVar[Mapping[str, str]] = {}
     """Technique or stage name -> why this technique cannot be combined with it."""
     needs: ClassVar[Mapping[str, str]] = {}
-    """Technique or stage name -> why this technique is pointless without it."""
+    """Technique or stage name -> why this technique has no effect without it."""
     doubtful: ClassVar[Mapping[str, str]] = {}
     """Technique name -> note on the leaderboard for combinations of both, which still run."""
 
@@ -134,7 +134,7 @@ def _plain(message: str) -> str:
 
 
 class QuotedText(str):
-    """A value that stands in double quotes on a command line: a text, whatever it looks like without them."""
+    """A value in double quotes on a command line, which is always text."""
 
     __slots__ = ()
 
@@ -150,7 +150,7 @@ def _from_text(raw: str, kind: object) -> object:
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError:
-        # A list is written a+b+c on a command line; construction refuses what is neither.
+        # A list is written a+b+c on a command line; construction rejects anything else.
         return _from_list(raw, kind)
 
 
@@ -199,7 +199,7 @@ def _part(value: object) -> str:
 
 
 def _text(value: str) -> str:
-    """Return a text, in double quotes where it would be read as something else without."""
+    """Return a text, in double quotes if it would otherwise be parsed differently."""
     is_bare = _BARE.fullmatch(value) and value == value.strip() and " + " not in value and value != "null"
     return value if is_bare else _quoted(value)
 
@@ -213,21 +213,21 @@ def unquoted(text: str) -> QuotedText:
     try:
         return QuotedText(json.loads(text))
     except ValueError:
-        raise UsageError(f"cannot read the quoted text {text}", why="it is read as JSON reads a string",
+        raise UsageError(f"cannot read the quoted text {text}", why="it must be a valid JSON string",
                          fix=r'"..." with \" for a quote and \\ for a backslash') from None  # fmt: skip
 
 
 def split_outside(text: str, mark: str) -> list[str]:
-    """Split a text at a mark outside brackets and double quotes. Raises `UsageError` where one is not closed."""
+    """Split a text at a separator outside brackets and double quotes. Raises `UsageError` if one is unbalanced."""
     ends = [position for position, character in outside(text) if character == mark]
     starts = [0, *(end + 1 for end in ends)]
     return [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
 
 
 def outside(text: str) -> Iterator[tuple[int, str]]:
-    """Yield position and character of what is outside brackets and double quotes, which begin a value or a part of one.
+    """Yield position and character of everything outside brackets and double quotes.
 
-    Raises `UsageError` where one is not closed.
+    Raises `UsageError` if one is not closed.
     """
     depth, position, begins = 0, 0, True
     while position < len(text):
@@ -278,5 +278,5 @@ def _limits(meta: msgspec.Meta) -> list[str]:
     if meta.min_length is not None:
         limits.append(f"with at least {meta.min_length}")
     if meta.pattern is not None:
-        limits.append("like " + meta.pattern.replace(r"\Z", "$"))  # as readers know it
+        limits.append("like " + meta.pattern.replace(r"\Z", "$"))  # the common name
     return limits

@@ -27,7 +27,7 @@ def stop_once(trial: Trial, process: subprocess.Popen, chance: random.Random) ->
     send(process, chance)
     if process.wait(timeout=60) == 0:
         return False
-    assert "run it again: the same command continues from there" in finished(process, INTERRUPTED)
+    assert "run the same command to continue" in finished(process, INTERRUPTED)
     assert sorted(trial.lines("began")) == sorted(trial.lines("made"))
     return True
 

@@ -128,7 +128,7 @@ def test_a_plugin_with_an_unknown_argument_is_off_with_a_fix() -> None:
     [
         (
             2,
-            "it is written for version 2 of the hooks, and this ltbench has versions 1 to 1",
+            "it is written for version 2 of the hooks, but this ltbench supports versions 1 to 1",
             "pip install --upgrade ltbench",
         ),
         (0, "LTBENCH_API is 0; expected a version", "LTBENCH_API = 1"),
@@ -147,5 +147,5 @@ def test_a_plugin_of_an_unsupported_version_is_off() -> None:
     specs.OLDEST_API = 2
     found = loaded(plugin(lambda: [Old], LTBENCH_API=1), specs)
     assert isinstance(found, Broken)
-    assert "written for version 1 of the hooks, and this ltbench has versions 2 to 2" in found.error
+    assert "written for version 1 of the hooks, but this ltbench supports versions 2 to 2" in found.error
     assert found.fix == "upgrade the plugin"

@@ -82,7 +82,7 @@ def test_an_imbalance_factor_that_cannot_be_is_refused(factor: float) -> None:
 
 
 def test_a_ratio_given_for_a_factor_gets_its_inverse_as_advice() -> None:
-    with pytest.raises(UsageError, match="100 here"):
+    with pytest.raises(UsageError, match="such as 100"):
         check_imbalance_factor(0.01)
 
 
@@ -98,9 +98,9 @@ def test_balanced_and_extreme_factors_are_accepted() -> None:
         ([], [], "empty"),
         ([1, 1, 1], [1, 1, 0], "more classes \\(3\\) than training images \\(2\\)"),
         ([1], [5, 5], "1 class counts for 2 classes"),
-        ([6, 5, 9], [5, 5, 5], "class 0 is to keep 6 training images and has 5 \\(and 1 more"),
-        ([5, 0, 2], [5, 5, 5], "class 1 would keep no training image\\n"),
-        ([5, 0, -1], [5, 5, 5], "class 1 would keep no training image \\(and 1 more"),
+        ([6, 5, 9], [5, 5, 5], "class 0 should keep 6 training images but has 5 \\(and 1 more"),
+        ([5, 0, 2], [5, 5, 5], "class 1 would keep no training images\\n"),
+        ([5, 0, -1], [5, 5, 5], "class 1 would keep no training images \\(and 1 more"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(counts: list[int], available: list[int], message: str) -> None:
@@ -113,7 +113,7 @@ def test_classes_are_called_by_their_names() -> None:
     with pytest.raises(DataError, match="class 'dog' would keep no training image") as caught:
         check_counts([5, 0], [5, 5], names=["cat", "dog"], hint="all")
     assert caught.value.fix == "a smaller imbalance factor, or all"
-    with pytest.raises(DataError, match="class 'cat' is to keep 6 training images and has 5"):
+    with pytest.raises(DataError, match="class 'cat' should keep 6 training images but has 5"):
         check_counts([6, 5], [5, 5], names=["cat", "dog"])
 
 

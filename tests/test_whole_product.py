@@ -133,7 +133,7 @@ def test_one_interrupt_finishes_what_is_in_flight_and_says_how_to_go_on(undistur
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 6, output
-    assert "the same command continues" in output
+    assert "run the same command to continue" in output
     assert "Traceback" not in output
     assert len(workspace.fits()) >= 1
 
@@ -153,7 +153,7 @@ def test_bad_plugins_fail_their_own_cells_only(tmp_path: Path) -> None:
     names = "cb_sampler,breaks_in_training,gives_nan,gives_a_scalar"
     completed = workspace.run("--plugins", names, "--retries", "0", "--name", "tiny", env=env)
     assert completed.returncode == 1, completed.stderr
-    assert "plugin 'breaks_on_import' of bad-pkg 1.0 is off" in completed.stderr
+    assert "plugin 'breaks_on_import' of bad-pkg 1.0 is disabled" in completed.stderr
     records = records_of(workspace.folder / "leaderboards/local/tiny")
     state = {frozenset(v for v in r["combination"].values() if v): r["status"] for r in records}
     assert state == {
@@ -188,7 +188,7 @@ BAD_INPUT = {
     "unreadable selection": (["--plugins", "mixup["], 2, "syntax error"),
     "imbalance factor 0": (["--imbalance-factors", "0"], 2, "is invalid"),
     "imbalance factor NaN": (["--imbalance-factors", "nan"], 2, "is invalid"),
-    "imbalance factor that is no number": (["--imbalance-factors", "ten"], 2, "takes numbers"),
+    "imbalance factor that is no number": (["--imbalance-factors", "ten"], 2, "takes comma-separated numbers"),
     "imbalance factor that empties a class": (["--imbalance-factors", "100000"], 2, "would keep no training image"),
     "unknown suite": (["--suite", "quik"], 2, "did you mean quick?"),
     "suite file that is not there": (["--suite", "nowhere.toml"], 2, "cannot be read"),
@@ -196,7 +196,7 @@ BAD_INPUT = {
     "recipe out of range": (["--set", "lr=-1"], 2, "lr"),
     "unknown executor": (["--executor", "cloud"], 2, "executor"),
     "budget that is no time": (["--budget", "soon"], 2, "10m"),
-    "all and some": (["--all", "--plugins", "mixup"], 2, "exclude each other"),
+    "all and some": (["--all", "--plugins", "mixup"], 2, "cannot be combined"),
     "a data set that is not there": (["--datasets", "cifar10", "--data-root", "empty"], 2, "cifar-10"),
 }
 

@@ -15,28 +15,28 @@ from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.errors import INTERRUPTED, WRONG_USAGE, LtbenchError, nearest
 
 COMMANDS = {
-    "run": "Train what is missing of a suite and show its leaderboard.",
-    "plan": "Show what a run would do, before anything runs.",
-    "status": "Show what is running on a store, and how the last runs ended.",
+    "run": "Run the missing cells of a suite and show its leaderboard.",
+    "plan": "Show what a run would do and how long it would take.",
+    "status": "Show the active and recent runs of a store.",
     "list": "List the techniques by stage.",
-    "show": "Explain a technique or a suite.",
+    "show": "Describe a technique, executor or suite.",
     "check": "Check a technique against the requirements of its stage.",
     "leaderboard": "Print, check or render leaderboards from their records.",
     "report": "Write a leaderboard as one HTML file for a browser.",
     "publish": "Publish the leaderboard of runs on this machine.",
-    "cache": "Show what the store holds, and remove what is no longer needed.",
-    "data": "Show where the data sets are and which are missing.",
-    "plugins": "List the plugins and what each offers.",
-    "new": "Write a package for a technique of your own.",
-    "show-cell": "Show everything known about a cell, and the command that reruns it.",
+    "cache": "Show the contents of the store, and prune what is not needed.",
+    "data": "Show where the data sets are, and download missing ones.",
+    "plugins": "List the plugins and what each provides.",
+    "new": "Create a package for a new technique.",
+    "show-cell": "Show the record of a cell, and the command that reruns it.",
     "compare": "Compare two sets of records, or two combinations of techniques, cell by cell.",
-    "export": "Write every number as CSV, JSON or Parquet, one row per cell and metric.",
-    "verify": "Check records of others, and train some of their cells again.",
-    "merge": "Merge records of other machines into a leaderboard.",
-    "invalidate": "Withdraw the numbers of a cell from every page, with the reason.",
+    "export": "Export all numbers as CSV, JSON or Parquet, one row per cell and metric.",
+    "verify": "Verify records of other people, and rerun some of their cells.",
+    "merge": "Merge records from other machines into a leaderboard.",
+    "invalidate": "Withdraw the numbers of a cell from every page, and say why.",
     "doctor": "Check the installation and suggest fixes.",
 }
-"""Every command with its line of help, so that `--help` imports no command."""
+"""The commands with their short help, so that `--help` imports none of them."""
 
 
 class _Commands(click.Group):
@@ -56,7 +56,7 @@ class _Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = nearest(args[0], COMMANDS)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            ctx.fail(f"there is no command '{args[0]}'.{hint}")
+            ctx.fail(f"unknown command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -67,20 +67,20 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ltbench")
 def group() -> None:
-    """Find out which technique for long-tailed image classification really helps, alone and in combination."""
+    """Benchmark techniques for long-tailed image classification, alone and in combination."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its code; deliberate errors print a message, never a traceback.
+    """Run the command line and exit with its code. An `LtbenchError` prints a message without a traceback.
 
-    argv: by default that of the process, whose signals are then handled here until it ends.
+    argv: the process's own by default; signals are then handled here until the process ends.
     """
     if argv is not None:
         sys.exit(_run(argv))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a command like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a command as Ctrl-C does
     try:
         code = _run(None)
-    except KeyboardInterrupt:  # a second one during the message about the first
+    except KeyboardInterrupt:  # a second signal while the message about the first is printed
         code = INTERRUPTED
     for number in SIGNALS:  # a late signal must not change the exit code
         signal.signal(number, signal.SIG_IGN)
@@ -101,7 +101,7 @@ def _run(argv: list[str] | None) -> int:
         click.echo("ltbench: interrupted; the same command continues from here", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe, as `head` does; flushing stdout at exit would raise again.
+        # The reader closed the pipe, as `head` does. Flushing stdout at exit would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0

@@ -1,4 +1,4 @@
-"""The suite of a command line: an installed one or a file, with the changes that options make."""
+"""The suite that a command line selects, with the changes made by its options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def asked_suite(
     settings: Sequence[str],
     metric: str = "",
 ) -> Suite:
-    """Return the suite with the changes of the command line."""
+    """Return the selected suite with the changes made by options."""
     from ltbench.suite.suite import changed, find_suite
 
     suite = find_suite(suite_name, registry)
@@ -38,7 +38,7 @@ def asked_suite(
         check_required(suite.required_plugins, f"suite '{suite.name}'", registry)
     changes: dict[str, object] = {}
     if everything and plugins:
-        raise UsageError("--all and --plugins exclude each other", fix="give one of them")
+        raise UsageError("--all and --plugins cannot be combined", fix="use one of them")
     if everything:
         changes["techniques"] = every_technique(registry)
     if plugins is not None:
@@ -73,7 +73,7 @@ def asked_suite(
 
 
 def _check_metric(metric: str, registry: Registry) -> None:
-    """Raise `UnknownName` or `UsageError` before anything is trained for a metric that cannot rank."""
+    """Raise `UnknownName` or `UsageError` for a metric that cannot rank rows, before anything is trained."""
     from ltbench.leaderboard.statistics.ranking import ranking_column
     from ltbench.leaderboard.tables.columns import declared_columns
 
@@ -81,14 +81,14 @@ def _check_metric(metric: str, registry: Registry) -> None:
 
 
 def every_technique(registry: Registry) -> list[str]:
-    """Return the names of all techniques that a combination can pick."""
+    """Return the names of all techniques that a combination can contain."""
     from ltbench.stages import TECHNIQUE_STAGES
 
     return [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
 
 
 def _fields_of_plugins(registry: Registry, plugins: str) -> dict[str, object]:
-    """Return the suite fields that `--plugins` changes: data sets, profiles and models have fields of their own."""
+    """Return the suite fields that `--plugins` sets: data sets, profiles and models go to their own fields."""
     from ltbench.stages import STAGES
 
     changes: dict[str, list[str]] = {"techniques": []}
@@ -96,7 +96,7 @@ def _fields_of_plugins(registry: Registry, plugins: str) -> dict[str, object]:
         role = STAGES[technique.stage].role
         if role == "metric":
             raise UsageError(
-                f"'{technique.name}' is a metric: every metric is computed for every cell", fix="leave it out"
+                f"'{technique.name}' is a metric, and every metric is computed for every cell", fix="leave it out"
             )
         field = "techniques" if role == "technique" else f"{technique.stage}s"
         changes.setdefault(field, []).append(technique.label)
@@ -108,8 +108,8 @@ def _counts_of_data(
 ) -> dict[str, object]:
     """Return the profiles and imbalance factors of a suite with these changes.
 
-    Data sets that are named alone have their own profile, if they have one; with factors that make an imbalance, the
-    suite's profiles make it. Where every profile keeps all images, no factor is left but 1.
+    If only data sets are given, each uses its own profile if it has one. With imbalance factors above 1 the
+    suite's profiles are used. If every profile keeps all images, the only factor is 1.
     """
     from ltbench.stages import Dataset, Profile
 
@@ -129,7 +129,7 @@ def _numbers(text: str, kind: type[int | float], option: str) -> list[int | floa
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"{option} takes numbers with commas between them, not '{text}'") from None
+        raise UsageError(f"{option} takes comma-separated numbers, not '{text}'") from None
 
 
 def _recipe(suite: Suite, settings: Sequence[str]) -> dict[str, object]:

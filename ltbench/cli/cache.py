@@ -1,4 +1,4 @@
-"""`ltbench cache`: what the store holds, and what of it can be removed."""
+"""`ltbench cache`: show and prune the contents of the store."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from ltbench.cli.units import Size, Span
 
 @click.command("cache")
 @click.argument("what", type=click.Choice(["show", "prune"]), default="show")
-@click.option("--trainings", is_flag=True, help="Prune trainings and predictions, too. Records stay.")
-@click.option("--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only what is older: 12h, 7d.")
+@click.option("--trainings", is_flag=True, help="Also prune trainings and predictions. Records are kept.")
 @click.option(
-    "--max-size", type=Size(), metavar="SIZE", help="Prune only until the store fits in this size: 500MB, 20GB."
+    "--older-than", type=Span(), default=0.0, metavar="TIME", help="Prune only files older than this: 12h, 7d."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be pruned.")
+@click.option(
+    "--max-size", type=Size(), metavar="SIZE", help="Stop pruning once the store fits in this size: 500MB, 20GB."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be pruned and remove nothing.")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     what: str, trainings: bool, older_than: float, max_size: int | None, dry_run: bool, store_path: Path, as_json: bool
 ) -> None:
-    """Show what the store holds by kind, or prune what is not needed.
+    """Show the contents of the store by kind, or prune what is not needed.
 
-    Always safe to prune: states and snapshots, which only save time, and damaged or incomplete files. What a run is
-    using stays. With --trainings networks and their predictions are removed, too: every record and leaderboard stays,
-    but other combinations that share those trainings have to train again.
+    By default only training states and snapshots, which just save time, and damaged or incomplete files are pruned.
+    Files that a run is using are kept. --trainings also prunes networks and their predictions: records and
+    leaderboards are kept, but new combinations that share those trainings have to train again.
     """
     from ltbench.core.units import size_text
     from ltbench.store.cleanup import KINDS, disposable, enough_for, items, remove, sizes_by_kind
@@ -68,5 +70,5 @@ def command(
         click.echo(f"{verb}: {count:,} {kind}, {size_text(size)}")
     click.echo(f"{size_text(freed)} {verb}, {size_text(total - freed)} {'would be' if dry_run else 'are'} left")
     if max_size is not None and total - freed > max_size:
-        more = "" if trainings else "; --trainings would prune trainings and predictions, too"
-        click.echo(f"the store is still larger than {size_text(max_size)}, as the rest is needed{more}", err=True)
+        more = "" if trainings else "; --trainings also prunes trainings and predictions"
+        click.echo(f"the store is still larger than {size_text(max_size)}, because the rest is needed{more}", err=True)

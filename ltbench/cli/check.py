@@ -12,7 +12,7 @@ from ltbench.cli.output import print_json, print_table, print_wrapped
 from ltbench.errors import CELLS_FAILED, UsageError
 
 SHOWN = 3
-"""Settings that are named for a failed check."""
+"""Most parameter settings listed for a failed check."""
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int:
     """Check techniques against the requirements of their stage, and suites against the schema.
 
-    A technique given by name is tested with its defaults and other values of its parameters; with parameters, as in
-    my_loss[gamma=1], only with those. Without a name: everything in the plugin files. Exits 1 if a check fails.
+    A technique given by name is checked with its default parameters and with other values. With parameters, as in
+    my_loss[gamma=1], it is checked with those only. Without a name, everything in the plugin files is checked.
+    Exits 1 if a check fails.
     """
     registry = load_registry(choice)
     if not names:
@@ -44,13 +45,13 @@ def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int
 
 
 def _offered(registry: Registry) -> list[str]:
-    """Return the techniques and suites of the files and modules on the command line."""
+    """Return the techniques and suites in the files and modules of the command line."""
     named = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
     offered = [name for kind in ("technique", "suite") for loaded in named for name in loaded.names()[kind]]
     if not offered:
         what = ", ".join(loaded.source.plugin for loaded in named)
         raise UsageError(
-            f"{what} offers no technique and no suite" if what else "nothing to check",
+            f"{what} provides neither a technique nor a suite" if what else "nothing to check",
             fix="ltbench check NAME, or --plugin-file FILE",
         )
     return offered
@@ -84,13 +85,13 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
     by_check = _grouped(findings, lambda finding: finding.check)
     rows = []
     for check, each in by_check.items():
-        state = _worst(each)
+        state = _overall_state(each)
         text = next(finding.text for finding in each if finding.state == state)
         rows.append([check, state, len(each), "see below" if state == "failed" else text])
     click.echo(f"{name}\n")
-    print_table(["check", "state", "runs", "requirement, or why it was skipped"], rows, optional=["runs"])
+    print_table(["check", "state", "runs", "requirement, or reason for skipping"], rows, optional=["runs"])
     failed = [finding for finding in findings if finding.state == "failed"]
-    # By cause: the same error in the plugin's code, or the same check.
+    # Grouped by cause: the same error in the plugin's code, or the same check.
     for each in _grouped(failed, lambda finding: finding.text if finding.raised else finding.check).values():
         checks = ", ".join(dict.fromkeys(finding.check for finding in each))
         settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
@@ -99,14 +100,14 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
         lines = [("failed", checks), ("  with", f"{'; '.join(settings[:SHOWN])}{more}"), ("  seen", each[0].text)]
         for word, text in [*lines, *([("  try ", each[0].fix)] if each[0].fix else [])]:
             print_wrapped(f"{word}  {text}", indent=" " * 8)
-    skipped = sum(_worst(each) == "skipped" for each in by_check.values())
+    skipped = sum(_overall_state(each) == "skipped" for each in by_check.values())
     wrong = len({finding.check for finding in failed})
     click.echo("")
     print_wrapped(f"{len(by_check)} checks, run {len(findings)} times: {wrong} failed, {skipped} skipped")
     click.echo("")
 
 
-def _worst(findings: Iterable[Finding]) -> str:
+def _overall_state(findings: Iterable[Finding]) -> str:
     states = {finding.state for finding in findings}
     return next(state for state in ("failed", "ok", "skipped") if state in states)
 

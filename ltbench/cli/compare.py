@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @click.command("compare")
 @click.argument("what", nargs=-1, metavar="A B | SUITE A B")
-@click.option("--metric", metavar="NAME", help="The metric to compare.  [default: top1, or balanced_accuracy where a test split is not balanced]")  # fmt: skip
-@click.option("--cells", is_flag=True, help="Show every run, not only means.")
+@click.option("--metric", metavar="NAME", help="The metric to compare.  [default: top1, or balanced_accuracy if a test split is not balanced]")  # fmt: skip
+@click.option("--cells", is_flag=True, help="Show every run, not only the means.")
 @leaderboards_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every run.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, including every run.")
 def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards: Path, as_json: bool) -> None:
     """Compare two sets of records, or two combinations, run by run with a paired test.
 
-    Two names are two sets of records: leaderboards, suites' folders, records files or stores.
+    Two arguments are two sets of records: leaderboards, suites' folders, records files or stores.
 
         ltbench compare quick other/quick
 
-    Three are a set and two of its combinations, written as in its table, or two of its cells by the first digits of
-    their ids.
+    Three arguments are a set of records and two of its combinations, written as in its table, or two of its
+    cells, by the first digits of their ids.
 
         ltbench compare quick cb_sampler "cb_sampler + mixup"
     """
@@ -65,7 +65,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
 
 
 def _ranked_by(*places: RecordsLocation) -> str:
-    """Return what the suites of these places say that rows are ranked by; empty where they say nothing or differ."""
+    """Return the metric by which the suites of these locations rank rows; empty if none is set or they differ."""
     from ltbench.leaderboard.publish import read_facts
 
     said = {read_facts(place.path).metric for place in places if place.path.is_dir()}
@@ -73,7 +73,7 @@ def _ranked_by(*places: RecordsLocation) -> str:
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:
-    """Return the comparison of two cells; None where the texts are not the first digits of two ids."""
+    """Return the comparison of two cells; None if the texts are not the first digits of two ids."""
     from ltbench.leaderboard.compare import compare
 
     cells = []

@@ -26,9 +26,9 @@ class Row(msgspec.Struct, kw_only=True):
     name: str
     here: bool
     where: str = ""
-    """Its folder or file; empty where it is missing."""
+    """Its folder or file; empty if it is missing."""
     problem: str = ""
-    """Why it is missing, where it belongs and what to put there; empty where it is present."""
+    """Why it is missing and what to put where; empty if it is present."""
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     train_images: int | None = None
@@ -39,20 +39,20 @@ class Row(msgspec.Struct, kw_only=True):
     source: str = ""
     fingerprint: str = ""
     report: DataReport | None = None
-    """What was found in its files, for a data set that is described by reading them."""
+    """What its files contain, for a data set that is described by reading them."""
     about: str = ""
 
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--download", is_flag=True, help="Download what is missing, check it and prepare it for training.")
+@click.option("--download", is_flag=True, help="Download missing data sets, check them and prepare them for training.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_root_option
 @plugin_options
 def command(name: str | None, download: bool, as_json: bool, data_root: Path, choice: PluginSelection) -> None:
-    """Show where the data sets are, and what to put where for missing ones.
+    """Show where the data sets are, and which files a missing one needs.
 
-    With NAME only that one; exits 2 if it is missing.
+    With NAME, show only that data set; exit with 2 if it is missing.
     """
     from ltbench.stages import Dataset
 
@@ -78,7 +78,7 @@ def command(name: str | None, download: bool, as_json: bool, data_root: Path, ch
 
 
 def examine(dataset: Dataset, root: Path) -> Row:
-    """Return the state of a data set under `root`; a plugin that raises spoils only its own row."""
+    """Return the state of a data set under `root`; an error of its plugin is shown in its row."""
     row = Row(name=dataset.label, here=False, about=(dataset.__doc__ or "").strip().split("\n")[0])
     try:
         row.where = dataset.locate(root)

@@ -1,4 +1,4 @@
-"""What `plan`, `run` and `data` say of the data: images read, left out and dropped."""
+"""Lines of `plan`, `run` and `data` about the data: images read, skipped and dropped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from ltbench.planning.settings import DataUse
 
 SHOWN = 20
-"""Classes, and remarks, that a plan lists."""
+"""Most classes, and most remarks, that a plan lists."""
 
 
 def kept_lines(use: DataUse) -> Iterator[str]:
-    """Yield a line for each profile: how many training images it keeps, and how to keep those that it drops."""
+    """Yield a line for each profile: how many training images it keeps, and how to keep all of them."""
     available = sum(use.info.train_counts)
     for profile, by_factor in use.kept.items():
         kept = ", ".join(f"{images:,} (factor {factor:g})" for factor, images in by_factor.items())
@@ -27,7 +27,7 @@ def kept_lines(use: DataUse) -> Iterator[str]:
 
 
 def report_lines(report: DataReport | None, classes: Sequence[str], most: int | None = SHOWN) -> Iterator[str]:
-    """Yield what was found in the files of a data set: totals, a table of the classes, remarks. most: of each."""
+    """Yield the contents of a data set's files: totals, a table of the classes, remarks. most: lines of each."""
     if report is None:
         return
     yield report.summary()
@@ -43,7 +43,7 @@ def report_lines(report: DataReport | None, classes: Sequence[str], most: int | 
 
 
 def dropped_lines(uses: Sequence[DataUse]) -> Iterator[str]:
-    """Yield a line for each data set of which images are left out, or dropped against its own profile."""
+    """Yield a line for each data set with skipped files, or of whose own profile images are dropped."""
     for use in uses:
         available = sum(use.info.train_counts)
         if use.profile and any(n < available for kept in use.kept.values() for n in kept.values()):

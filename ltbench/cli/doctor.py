@@ -1,4 +1,4 @@
-"""`ltbench doctor`: what is wrong with an installation, and how to fix it."""
+"""`ltbench doctor`: check the installation and suggest fixes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(as_json: bool, choice: PluginSelection) -> int:
-    """Examine plugins, libraries, processor, data and store. Exits 1 when something is wrong."""
+    """Check plugins, libraries, processor, data and store. Exits 1 if something is wrong."""
     findings = list(examine(choice))
     if as_json:
         print_json(findings)
@@ -52,7 +52,7 @@ def command(as_json: bool, choice: PluginSelection) -> int:
 
 
 def examine(choice: PluginSelection) -> Iterator[Finding]:
-    """Yield a finding for everything that a run depends on."""
+    """Yield a finding for each thing that a run depends on."""
     from ltbench.suite.recipe import native_bf16
 
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
@@ -63,7 +63,9 @@ def examine(choice: PluginSelection) -> Iterator[Finding]:
             yield Finding(library, "wrong", "is not installed", f"{sys.executable} -m pip install {library}")
     yield from _plugins(choice)
     precision = "bf16" if native_bf16() else "fp32"
-    yield Finding("processor", "ok", f"{cores()} cores, so as many workers; precision 'auto' is {precision} here")
+    yield Finding(
+        "processor", "ok", f"{cores()} cores (default number of workers); precision 'auto' is {precision} here"
+    )
     for subject, folder, variable in (("data", data_root(), "LTBENCH_DATA"), ("store", store_root(), "LTBENCH_STORE")):
         yield _folder(subject, folder, variable)
     yield from _damage(store_root())
@@ -77,8 +79,8 @@ def _damage(store: Path) -> Iterator[Finding]:
         some = "; ".join(f"{damage.key}: {damage.why}" for damage in damages[:SHOWN])
         more = f"; and {len(damages) - SHOWN} more" if len(damages) > SHOWN else ""
         yield Finding(
-            "damage", "note", f"{len(damages)} files of the store were quarantined as damaged: {some}{more}",
-            f"check the disk if there are ever more; quarantined files are not needed: rm -r {store / NAME}",
+            "damage", "note", f"{len(damages)} damaged files of the store were quarantined: {some}{more}",
+            f"if more appear, check the disk; quarantined files can be deleted: rm -r {store / NAME}",
         )  # fmt: skip
 
 
@@ -97,15 +99,15 @@ def _plugins(choice: PluginSelection) -> Iterator[Finding]:
     for name, entries in registry.clashes.items():
         owners = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
         ways = " or ".join(f"{entry.distribution}/{name}" for entry in entries)
-        yield Finding(f"technique {name}", "wrong", f"is off, as both {owners} offer it",
+        yield Finding(f"technique {name}", "wrong", f"is disabled because both {owners} provide it",
                       f"write {ways}, or leave one out with -p no:{entries[-1].plugin}")  # fmt: skip
     for loaded in registry.loaded:
         plugin = f"plugin {loaded.source.plugin}"
         for note in loaded.notes:
-            yield Finding(plugin, "note", f"{loaded.source.distribution}: {note}", "tell its author")
+            yield Finding(plugin, "note", f"{loaded.source.distribution}: {note}", "report it to its author")
         if loaded.is_slow:
-            yield Finding(plugin, "note", f"{loaded.source.distribution}: every command waits "
-                          f"{1000 * loaded.seconds:.0f} ms for it to load; {1000 * SLOW_SECONDS:.0f} ms are too many",
+            yield Finding(plugin, "note", f"{loaded.source.distribution}: it takes "
+                f"{1000 * loaded.seconds:.0f} ms to load, which delays every command (limit {1000 * SLOW_SECONDS:.0f} ms)",
                           "its author should import heavy modules where they are used")  # fmt: skip
     for name in registry.of("dataset"):
         try:

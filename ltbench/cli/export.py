@@ -1,4 +1,4 @@
-"""`ltbench export SUITE`: every number as CSV, JSON or Parquet, or the predictions beside the records."""
+"""`ltbench export SUITE`: all numbers as CSV, JSON or Parquet, or the predictions."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FORMATS = ("csv", "json", "parquet")
 
 @click.command("export")
 @click.argument("suite")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: by the name of FILE, else csv]")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="[default: from the extension of FILE, else csv]")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
-              help="Where to write.  [default: standard output]")  # fmt: skip
-@click.option("--per-class", is_flag=True, help="Include the numbers per class.")
+              help="File to write.  [default: standard output]")  # fmt: skip
+@click.option("--per-class", is_flag=True, help="Include per-class numbers.")
 @click.option("--predictions", is_flag=True,
-              help="Write the stored logits instead, in a folder beside the records: `ltbench verify` computes every "
-                   "metric from them again. With --output a folder for both, ready to be sent.")  # fmt: skip
+              help="Export the stored logits instead, into a folder beside the records, so that `ltbench "
+                   "verify` can recompute every metric. --output FOLDER: copy the records there, too.")  # fmt: skip
 @click.option("--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-              help="Where predictions are.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
+              help="Store with the predictions.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]")  # fmt: skip
 @leaderboards_option
 @plugin_options
 def command(
@@ -43,16 +43,16 @@ def command(
     leaderboards: Path,
     choice: PluginSelection,
 ) -> None:
-    """Write the numbers of SUITE, one row per cell and metric. docs/data-format.md documents the columns.
+    """Export the numbers of SUITE, one row per cell and metric. Columns are described in docs/data-format.md.
 
-    SUITE is a leaderboard's name, or the path of a suite's folder, a records file or a store. Withdrawn records
-    are left out. Loads in one line: pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
+    SUITE is the name of a leaderboard, or the path of a suite's folder, a records file or a store. Withdrawn records
+    are not exported. The file loads with pandas.read_csv(FILE), read_json(FILE) or read_parquet(FILE).
     """
     place = find_page(suite, leaderboards)
     if predictions:
         if form is not None or per_class:
             raise UsageError(
-                "--predictions copies files of the store, which have no other format",
+                "--predictions copies files of the store unchanged",
                 fix="drop --format and --per-class",
             )
         _bundle(place, output, store_path, choice)
@@ -82,7 +82,7 @@ def _by_name(output: Path | None) -> Format:
 
 
 def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choice: PluginSelection) -> None:
-    """Write predictions beside the records, or both into a folder of their own."""
+    """Write predictions beside the records, or records and predictions into another folder."""
     from ltbench.core.atomic_files import os_errors_as_store_errors
     from ltbench.jobs.saved_predictions import FOLDER, export
     from ltbench.records.locations import location
@@ -90,7 +90,9 @@ def _bundle(place: RecordsLocation, output: Path | None, store_path: Path, choic
     from ltbench.store.store import Store
 
     if output is None and place.kind == "store":
-        raise UsageError("a store has its predictions already", fix="--output FOLDER for a copy beside the records")
+        raise UsageError(
+            "a store already contains its predictions", fix="use --output FOLDER to copy records and predictions"
+        )
     source = place.records_file()
     home = place.file.parent if output is None else output
     where = location(store_path) if place.kind != "store" else place

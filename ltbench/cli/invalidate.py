@@ -13,17 +13,17 @@ from ltbench.errors import UsageError
 
 @click.command("invalidate")
 @click.argument("cell", metavar="ID")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; shown on the page.")
-@click.option("--by", default="", metavar="WHO", help="Who withdraws it; shown on the page.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, shown on the page.")
+@click.option("--by", default="", metavar="WHO", help="Who withdraws the numbers, shown on the page.")
 @click.option("--records", type=click.Path(path_type=Path), metavar="PATH",
-              help="Only in this records file or suite's folder.  [default: every leaderboard that has the cell]")  # fmt: skip
+              help="Withdraw only in this records file or suite's folder.  [default: every leaderboard that has the cell]")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cell: str, reason: str, by: str, records: Path | None, leaderboards: Path, as_json: bool) -> None:
     """Withdraw the numbers of the cell whose id begins with ID.
 
-    Its row then counts one run less, and the page says why. The record stays in its file; a new one with other numbers
-    counts again.
+    Its row then has one run less, and the page shows the reason. The record stays in its file. A new record of the
+    cell with other numbers counts again.
     """
     from ltbench.leaderboard import publish
     from ltbench.records import locations

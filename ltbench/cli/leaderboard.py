@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     default=Path("README.md"),
     show_default=True,
     metavar="FILE",
-    help="A file with tables between markers, if it exists.",
+    help="File with leaderboard tables between markers, if it exists.",
 )
 @click.option(
     "--check",
     "is_check",
     is_flag=True,
-    help="Exit with 5, a diff and the command that fixes it if a generated file is out of date.",
+    help="If a generated file is out of date, print a diff and the fix, and exit with 5.",
 )
 @click.option("--update", "is_update", is_flag=True, help="Render pages, CSV and README tables.")
 @click.option(
     "--from-suites",
     is_flag=True,
-    help="With --check or --update: title, notes, published numbers and claims are those of the installed suites.",
+    help="With --check or --update: take title, notes, published numbers and claims from the installed suites.",
 )
 @metric_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -46,23 +46,25 @@ def command(
     suite: str | None, leaderboards: Path, readme: Path, is_check: bool, is_update: bool, from_suites: bool,
     as_json: bool, metric: str
 ) -> None:  # fmt: skip
-    """Print the leaderboard of SUITE, or every leaderboard: published ones, then those of runs here.
+    """Print the leaderboard of SUITE, or all leaderboards: published ones first, then local ones.
 
-    Of two with the name SUITE the published one is printed; local/SUITE is that of runs here. --check and --update take
-    published ones. Reads only the records below --leaderboards: needs no plugin, no data and no store. After a change of
-    a suite's file, --update --from-suites brings its page up to date without training.
+    If SUITE is both published and local, the published one is printed; local/SUITE names the local one. --check and
+    --update apply to published leaderboards. Only records below --leaderboards are read: no plugin, data set or store
+    is needed. --update --from-suites updates pages after an edit of a suite file, without training.
     """
     if is_check and is_update:
-        raise UsageError("--check and --update exclude each other", fix="give one of them")
+        raise UsageError("--check and --update cannot be combined", fix="use one of them")
     if (is_check or is_update) and suite:
-        raise UsageError("--check and --update take every suite at once", fix="drop the suite")
+        raise UsageError("--check and --update apply to all suites", fix="drop the suite")
     if (is_check or is_update) and metric:
         raise UsageError(
-            "--metric changes what is printed, and --check and --update take what each suite says",
-            fix="set the key `metric` of the suite",
+            "--metric only changes what is printed; --check and --update use the metric of each suite",
+            fix="set `metric` in the suite",
         )
     if from_suites and not (is_check or is_update):
-        raise UsageError("--from-suites alone changes nothing", fix="ltbench leaderboard --update --from-suites")
+        raise UsageError(
+            "--from-suites has no effect without --check or --update", fix="ltbench leaderboard --update --from-suites"
+        )
     from ltbench.leaderboard import publish
     from ltbench.records.locations import pages
 
@@ -78,7 +80,7 @@ def command(
         return
     folders = [find_folder(suite, leaderboards)] if suite else [each.path for each in pages(leaderboards)]
     if not folders and not as_json:
-        click.echo(f"no leaderboard in {leaderboards} yet; ltbench run makes one", err=True)
+        click.echo(f"no leaderboard in {leaderboards} yet; ltbench run creates one", err=True)
     suites = [publish.load(folder, metric) for folder in folders]
     if as_json:
         print_json(
@@ -95,7 +97,7 @@ def command(
 
 
 def _refresh() -> Refresh:
-    """Return what brings the facts of a suite up to date with its file, where it is installed."""
+    """Return a function that updates the facts of a suite from its file, if it is installed."""
     from ltbench.cli.options import load_registry
     from ltbench.leaderboard.suite_facts import with_suite
     from ltbench.registry.discovery import PluginSelection
@@ -116,7 +118,7 @@ def _refresh() -> Refresh:
 
 
 def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
-    """Return a leaderboard as text that fits the window, with color where stdout is a terminal.
+    """Return a leaderboard as text that fits the window, in color if stdout is a terminal.
 
     most: rows of each table.
     """
@@ -124,5 +126,5 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
 
     return leaderboard_text(
         loaded.facts, loaded.records, loaded.boards, terminal_width(), color=sys.stdout.isatty(), trust=loaded.trust,
-        most=most,
+        most=most, sentences=loaded.answer(),
     )  # fmt: skip

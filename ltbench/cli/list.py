@@ -1,4 +1,4 @@
-"""`ltbench list`: techniques by stage, and the catalogue of the documentation."""
+"""`ltbench list`: techniques by stage, and the catalogue in the documentation."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.argument("stage", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the catalogue: a table per stage, with sources.")
-@click.option("--update", type=FILE, metavar="FILE", help="Write the catalogue between the markers of a file.")
+@click.option("--update", type=FILE, metavar="FILE", help="Update the catalogue between the markers of a file.")
 @click.option("--check", type=FILE, metavar="FILE",
-              help="Print the diff and exit with 5 if the catalogue in a file is out of date.")  # fmt: skip
+              help="If the catalogue in a file is out of date, print a diff and exit with 5.")  # fmt: skip
 @plugin_options
 def command(
     stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: PluginSelection
@@ -37,10 +37,10 @@ def command(
     if stage is not None and stage not in STAGES:
         raise UnknownName.of("stage", stage, STAGES)
     if (update or check) and (as_json or stage or (update and check)):
-        raise UsageError("--update and --check take the whole catalogue in one file",
-                         fix="give one of them and no other option")  # fmt: skip
+        raise UsageError("--update and --check write or check the whole catalogue of one file",
+                         fix="use one of them and no other option")  # fmt: skip
     if as_json and as_markdown:
-        raise UsageError("--json and --markdown exclude each other", fix="give one of them")
+        raise UsageError("--json and --markdown cannot be combined", fix="use one of them")
     registry = load_registry(choice)
     if update or check or as_markdown:
         _catalogue(registry, stage, update, check, builtin_only=choice.builtin_only)

@@ -1,4 +1,4 @@
-"""`ltbench merge`: take records of other machines into a leaderboard."""
+"""`ltbench merge`: merge records from other machines into a leaderboard."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SHOWN = 20
 @click.command("merge")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--into", "target", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-              help="The folder of the suite to merge into; created if it does not exist.")  # fmt: skip
+              help="Suite folder to merge into; created if it does not exist.")  # fmt: skip
 @click.option("--prefer", metavar="PATH",
-              help="If the numbers of a cell differ, take those of this path (one of PATH, or FOLDER).")  # fmt: skip
+              help="If the numbers of a cell differ, use those of this path (one of PATH, or FOLDER).")  # fmt: skip
 @click.option("--with-verifications", "with_verified", is_flag=True,
-              help="Also merge the verified.json beside the records; use only those that you trust.")  # fmt: skip
+              help="Also merge the verified.json beside the records. Use it only if you trust them.")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -37,10 +37,10 @@ def command(
 ) -> int:
     """Merge the records of each PATH (a records file, a suite's folder or name, or a store) into a leaderboard.
 
-    Cells are matched by id and duplicates dropped. If the numbers of a cell differ, the old ones stay, the cell is
-    listed, and the exit code is 1. The order of paths does not matter; records of different protocols are never ranked
-    together. A page takes new rows, factors and seeds, but no data set, profile, model or recipe that its suite does not
-    have. The table of the leaderboard in the README is renewed where there is one.
+    Cells are matched by id, and duplicates are dropped. If the numbers of a cell differ, the old ones are kept, the
+    cell is listed, and the exit code is 1. The order of paths does not matter, and records of different protocols are
+    never ranked together. Merging can add rows, factors and seeds to a page, but no data set, profile, model or recipe
+    that its suite does not have. If the README has a table of the leaderboard, it is updated.
     """
     from ltbench.cli.running.reproduce_command import with_records
     from ltbench.leaderboard import publish
@@ -51,7 +51,7 @@ def command(
 
     places = {str(place.path): place for place in (find_page(path, leaderboards) for path in paths)}
     if any(_same(place.path, target) or _same(place.file, target / FILE) for place in places.values()):
-        raise UsageError(f"{target} is the merge target", fix="drop it from PATH: its records are kept anyway")
+        raise UsageError(f"{target} is the merge target", fix="remove it from PATH: its records are kept anyway")
     preferred = None if prefer is None else _preferred(prefer, places, target, leaderboards)
     old = read_records_file(target / FILE) if (target / FILE).exists() else records_file(())
     result = merge_records_files(old, {name: place.records_file() for name, place in places.items()}, prefer=preferred)
@@ -83,10 +83,10 @@ def command(
 def _refuse_other_boards(
     target: Path, facts: SuiteFacts, definition: str, old: Sequence[Record], places: Mapping[str, RecordsLocation]
 ) -> None:
-    """Raise `UsageError` if a place has records that the command of the page does not make.
+    """Raise `UsageError` if a location has records that the command of the page does not produce.
 
-    A folder without a command promises nothing, unless it has the name of an installed suite. definition: of the page
-    as it was; what has the same one is of its suite.
+    A folder without a command accepts any record, unless it has the name of an installed suite. definition: of the
+    page before the merge; records with the same definition belong to its suite.
     """
     from ltbench.leaderboard.merge import board_of
     from ltbench.leaderboard.publish import read_facts
@@ -97,7 +97,7 @@ def _refuse_other_boards(
     records = {name: place.records_file().records for name, place in places.items()}
     definitions = {name: read_facts(p.path).definition for name, p in places.items() if p.kind == "suite"}
     known: set[SuiteBoard] = suite_boards | {board_of(record) for record in old}
-    # A new page takes over what the merged folders say of their suite.
+    # A new page copies the suite's facts from the merged folders.
     known = known or {board_of(record) for name in definitions for record in records[name]}
     for name, found in records.items():
         if definition and definitions.get(name) == definition:
@@ -108,13 +108,13 @@ def _refuse_other_boards(
             raise UsageError(
                 f"{name} has records of another data set, profile, model or recipe than {target}",
                 where=f"{s.dataset}, {s.profile}, {s.model}, {recipe}",
-                why="the two would be mixed, and the command of the page would not make them",
-                fix="--into OTHER makes a page of them",
+                why="the page would mix both, and its command would not reproduce it",
+                fix="use --into OTHER to create another page",
             )
 
 
 def _boards_of_suite(name: str) -> set[SuiteBoard]:
-    """Return the boards of the installed suite of that name, whose page has them alone; none if there is none."""
+    """Return the boards of the installed suite of that name; empty if there is none. Its page may have no others."""
     from ltbench.leaderboard.merge import boards_of_suite
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import find_suite
@@ -128,7 +128,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, leaderboards: Path) -> str:
-    """Return the name of the place that is preferred, as `merged` knows it."""
+    """Return the name of the preferred location, as `merged` expects it."""
     if _same(Path(text), target):
         return ""
     if text in places:
@@ -141,20 +141,20 @@ def _preferred(text: str, places: dict[str, RecordsLocation], target: Path, lead
 
 def _print(result: MergeResult, target: Path) -> None:
     click.echo(
-        f"{target}: {len(result.records_file.records)} records; {result.added} added, {result.renewed} failed before and now have "
-        f"numbers, {result.duplicates} duplicates"
+        f"{target}: {len(result.records_file.records)} records; {result.added} added, {result.renewed} previously failed "
+        f"and now valid, {result.duplicates} duplicates"
     )
     if result.records_file.withdrawn:
-        click.echo(f"{len(result.records_file.withdrawn)} are withdrawn and stay in the file")
+        click.echo(f"{len(result.records_file.withdrawn)} withdrawn records stay in the file")
     if len(result.protocols) > 1:
-        click.echo(f"protocols {', '.join(result.protocols)}: each is ranked by itself")
+        click.echo(f"protocols {', '.join(result.protocols)}: ranked separately")
     if result.other_versions:
         click.echo(
-            f"{result.other_versions} cells have several versions, made with other revisions of a technique; "
-            "a table shows the one of the highest revision"
+            f"{result.other_versions} cells have several versions, from different revisions of a technique; "
+            "tables show the highest revision"
         )
     for dataset in result.other_images:
-        click.echo(f"{dataset} had other images in some places: each is ranked by itself")
+        click.echo(f"{dataset} has different images in some locations: ranked separately")
     if not result.conflicts:
         return
     click.echo(f"\n{len(result.conflicts)} cells have conflicting numbers:\n")
@@ -170,4 +170,4 @@ def _print(result: MergeResult, target: Path) -> None:
     if len(result.conflicts) > SHOWN:
         click.echo(f"and {len(result.conflicts) - SHOWN} more (--json has all)")
     if any(not conflict.kept for conflict in result.conflicts):
-        click.echo("\na conflicting cell that is new to the target is left out; --prefer PATH decides")
+        click.echo("\nconflicting cells that the target does not have are not merged; choose with --prefer PATH")

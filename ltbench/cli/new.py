@@ -1,4 +1,4 @@
-"""`ltbench new STAGE NAME`: write a package for a new technique."""
+"""`ltbench new STAGE NAME`: create a package for a new technique."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @click.command("new")
 @click.argument("words", nargs=-1, required=True, metavar="STAGE NAME [STAGE NAME]...")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR",
-              help="Folder of the package, new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
+              help="Folder of the package; new or empty.  [default: ./ltbench-NAME]")  # fmt: skip
 @click.option("--package", "distribution", metavar="NAME",
               help="Name of the published package.  [default: ltbench-NAME]")  # fmt: skip
 def command(words: Sequence[str], output: Path | None, distribution: str | None) -> None:
-    """Write an installable package with a new technique of STAGE called NAME.
+    """Create an installable package with a new technique NAME of STAGE.
 
-    STAGE is a stage of `ltbench list`, suite or executor; several pairs make one package. The package works as
-    written and has a test, a README, a licence and a CI file. FILL IN marks what is left to write.
+    STAGE is a stage of `ltbench list`, suite or executor. Several pairs give one package. The package works as
+    generated and has a test, a README, a licence and a CI file. FILL IN marks the places to edit.
     """
     from ltbench.registry.registry import Registry
     from ltbench.scaffold.names import check_name, import_name, taken
@@ -49,9 +49,7 @@ def command(words: Sequence[str], output: Path | None, distribution: str | None)
     )  # fmt: skip
     files, folder = package.files(), output or Path(distribution)
     write(files, folder)
-    click.echo(
-        f"wrote {folder}, {len(files)} files; FILL IN marks what is left to write. The next three commands:", err=True
-    )
+    click.echo(f"wrote {len(files)} files to {folder}; FILL IN marks the places to edit. Next:", err=True)
     where = str(folder) if folder.is_absolute() else f"./{folder}"
     click.echo(
         f"pip install -e {shlex.quote(f'{where}[test]')}\npytest {shlex.quote(str(folder))}\n{run_command(parts)}"
@@ -64,7 +62,7 @@ def _parts(words: Sequence[str]) -> list[Part]:
     kinds, names = words[::2], words[1::2]
     for kind, name in zip(kinds, [*names, ""], strict=False):
         if kind not in KINDS and name in KINDS:
-            raise UsageError(f"'{kind}' is no stage", why="the stage comes before the name",
+            raise UsageError(f"'{kind}' is not a stage", why="the stage comes before the name",
                              fix=f"ltbench new {name} {kind}")  # fmt: skip
         if kind not in KINDS:
             raise UnknownName.of("stage", kind, KINDS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "LTBENCH_PLUGINS"
-"""Environment variable with further words for -p, separated by commas."""
+"""Environment variable with more values of -p, separated by commas."""
 STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
 
 
@@ -45,38 +45,38 @@ def plugin_options(function: F) -> F:
     )  # fmt: skip
     word = click.option(
         "-p", "words", multiple=True, metavar="[no:]NAME",
-        help=f"Load a module or file as a plugin, or leave an installed one off (no:NAME). Repeatable; ${VARIABLE} "
-             "holds more, separated by commas.",
+        help=f"Load a module or file as a plugin, or disable an installed one (no:NAME). Repeatable; ${VARIABLE} "
+                     "can list more, separated by commas.",
     )  # fmt: skip
     without = click.option(
-        "--no-plugins", "builtin_only", is_flag=True, help="Leave third-party plugins off, except those given by -p."
+        "--no-plugins", "builtin_only", is_flag=True, help="Disable third-party plugins, except those given by -p."
     )
     return files(word(without(cast("F", command))))
 
 
 def suite_options(function: F) -> F:
-    """Add the options that select a suite and change parts of it."""
+    """Add the options that select a suite and override parts of it."""
     for option in reversed(
         (
             click.option("--suite", "suite_name", default="quick", show_default=True, metavar="NAME|FILE",
-                         help="An installed suite or a TOML file."),
+                         help="Name of an installed suite, or a TOML file."),
             click.option("--plugins", metavar="NAMES",
                          help="Combine these techniques instead of the suite's: a,b[x=1],c[y=1,2]."),
-            click.option("--all", "everything", is_flag=True, help="Combine every registered technique."),
+            click.option("--all", "everything", is_flag=True, help="Combine all registered techniques."),
             click.option("--strategy", type=click.Choice(STRATEGIES),
-                         help="Which combinations: all, one technique at a time, pairs, a growing stack, or the "
-                              "full stack without one."),
+                         help="Combinations to run: all, single techniques, pairs, adding one technique at a time, "
+                              "or leaving one out."),
             click.option("--max-techniques", type=click.IntRange(min=0), metavar="N",
-                         help="At most N techniques in a combination."),
-            click.option("--datasets", metavar="NAMES", help="Data sets in place of the suite's."),
+                         help="Maximum number of techniques in a combination."),
+            click.option("--datasets", metavar="NAMES", help="Use these data sets instead of the suite's."),
             click.option("--profiles", metavar="NAMES",
-                         help="Profiles in place of the suite's.  [default with --datasets: their own, if "
-                              "they have one and no imbalance factor is given]"),
-            click.option("--models", metavar="NAMES", help="Models in place of the suite's."),
-            click.option("--imbalance-factors", metavar="NUMBERS", help="Imbalance factors in place of the suite's: 10,100."),
-            click.option("--seeds", metavar="NUMBERS", help="Training seeds in place of the suite's: 0,1,2."),
+                         help="Use these profiles instead of the suite's.  [default with --datasets and no "
+                              "imbalance factor: the data set's own, if any]"),
+            click.option("--models", metavar="NAMES", help="Use these models instead of the suite's."),
+            click.option("--imbalance-factors", metavar="NUMBERS", help="Use these imbalance factors instead of the suite's: 10,100."),
+            click.option("--seeds", metavar="NUMBERS", help="Use these training seeds instead of the suite's: 0,1,2."),
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                         help="Change a field of the recipe, as in --set epochs=5. Repeatable."),
+                         help="Override a field of the recipe: --set epochs=5. Repeatable."),
             data_root_option,
             store_option,
         )
@@ -89,7 +89,7 @@ def data_root_option(function: F) -> F:
     """Add the option for the folder of data sets."""
     return click.option(
         "--data-root", type=click.Path(path_type=Path, file_okay=False), default=data_root,
-        help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
+        help="Folder of data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]",
     )(function)  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def store_option(function: F) -> F:
     """Add the option for the folder of the store."""
     return click.option(
         "--store", "store_path", type=click.Path(path_type=Path, file_okay=False), default=store_root,
-        help="Folder of trained results.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
+        help="Folder of trained networks, predictions and records.  [default: $LTBENCH_STORE or ~/.cache/ltbench/store]",
     )(function)  # fmt: skip
 
 
@@ -106,21 +106,21 @@ def metric_option(function: F) -> F:
     return click.option(
         "--metric", default="", metavar="NAME",
         help="Rank by this metric: top1, balanced_accuracy, macro_f1, or any fraction that a metric declares.  [default: "
-             "the suite's, else top1, or balanced_accuracy where the test split is not balanced]",
+             "the suite's, else top1, or balanced_accuracy if the test split is not balanced]",
     )(function)  # fmt: skip
 
 
 def cell_options(function: F) -> F:
     """Add the options that select a single cell."""
-    cell = click.option("--cell", metavar="ID", help="Only this cell, given by the first characters of its identity.")
+    cell = click.option("--cell", metavar="ID", help="Run only the cell whose id starts with ID.")
     return cell(records_option(function))
 
 
 def records_option(function: F) -> F:
-    """Add the option that says where to look for the record of a cell."""
+    """Add the option for the location of a cell's record."""
     return click.option(
         "--records", type=click.Path(path_type=Path), metavar="PATH",
-        help="Where the record of the cell is: a records file, a suite's folder or a store.  "
+        help="Where to find the record of the cell: a records file, a suite's folder or a store.  "
              "[default: the leaderboards, then the store]",
     )(function)  # fmt: skip
 
@@ -134,40 +134,40 @@ def leaderboards_option(function: F) -> F:
 
 
 def leaderboards_words(leaderboards: Path) -> list[str]:
-    """Return the option that a printed command needs to find the same leaderboards."""
+    """Return the option that makes a printed command find the same leaderboards."""
     return [] if leaderboards == Path("leaderboards") else ["--leaderboards", str(leaderboards)]
 
 
 def places_of(records: Path | None, leaderboards: Path) -> list[RecordsLocation]:
-    """Return where to look for records of cells."""
+    """Return the locations to search for records of cells."""
     from ltbench.records import locations
 
     return locations.places(leaderboards, store_root()) if records is None else [locations.location(records)]
 
 
 def find_page(text: str, leaderboards: Path) -> RecordsLocation:
-    """Return the location of a leaderboard's name or of a path; print which one where there are two of that name."""
+    """Return the location of a leaderboard's name or of a path; if two have that name, print which one is used."""
     from ltbench.records import locations
 
     place = locations.find_location(text, leaderboards)
     if len(both := locations.named(text, leaderboards)) > 1:
         local = both[1].relative_to(leaderboards).as_posix()
-        click.echo(f"'{text}' is the published {both[0]}; '{local}' is the page of runs here", err=True)
+        click.echo(f"'{text}' names the published {both[0]}; use '{local}' for the local one", err=True)
     return place
 
 
 def find_folder(text: str, leaderboards: Path) -> Path:
-    """Return the folder of a leaderboard's name or of a path, as `find_page`. Raises `UsageError` for records without one."""
+    """Return the folder of a leaderboard's name or of a path, as `find_page`. Raises `UsageError` if it has no page."""
     place = find_page(text, leaderboards)
     if place.kind != "suite":
         raise UsageError(
-            f"{place.path} is a {place.kind} and has no page", fix="the name or the folder of a leaderboard"
+            f"{place.path} is a {place.kind} and has no page", fix="give the name or the folder of a leaderboard"
         )
     return place.path
 
 
 def load_registry(choice: PluginSelection) -> Registry:
-    """Return the registry; print a line on stderr for each plugin or technique that is off."""
+    """Return the registry; print a warning on stderr for each plugin or technique that is disabled."""
     from ltbench.registry.registry import Registry
 
     registry = Registry.load(choice.origin())
@@ -175,7 +175,7 @@ def load_registry(choice: PluginSelection) -> Registry:
         click.echo(f"warning: {broken} (ltbench doctor)", err=True)
     for name, entries in registry.clashes.items():
         owners = " and ".join(entry.distribution for entry in entries)
-        click.echo(f"warning: technique '{name}' is off: {owners} both offer it (ltbench doctor)", err=True)
+        click.echo(f"warning: technique '{name}' is disabled: {owners} both provide it (ltbench doctor)", err=True)
     for loaded in registry.loaded:
         for note in loaded.notes:
             click.echo(f"warning: plugin '{loaded.source.plugin}' of {loaded.source.distribution}: {note}", err=True)

@@ -1,4 +1,4 @@
-"""Printing data on stdout, as JSON or as a table that fits the window."""
+"""Print data on stdout, as JSON or as a table that fits the window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 
 _GAP, _INDENT = "  ", "    "
 _READABLE, _NARROWEST = 36, 20
-"""Columns of text that are comfortable to read, and the fewest into which it is wrapped beside others."""
+"""Widest text in a paragraph, and the narrowest column into which text is wrapped."""
 
 
 def print_json(data: object) -> None:
@@ -29,10 +29,10 @@ def print_json(data: object) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, optional: Sequence[str] = ()) -> None:
-    """Print columns that fit the window; without one, as in a pipe, every line is as long as it has to be.
+    """Print columns that fit the window; in a pipe, lines have any length.
 
-    The texts of the last column are wrapped, below the line where it would be too narrow. optional: columns that are
-    left out before, the first one first; stderr says which.
+    The last column is wrapped, on lines of its own if it would be too narrow. optional: columns that are dropped
+    first, in this order; stderr names them.
     """
     shown = list(range(len(head)))
     cells = [list(head), *([str(cell) for cell in row] for row in rows)]
@@ -40,36 +40,36 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, option
     window, dropped = window_width(), []
     if window:
         for name in optional:
-            if _room(widths, shown, window) < min(_READABLE, widths[-1]):
+            if _width_left(widths, shown, window) < min(_READABLE, widths[-1]):
                 shown.remove(head.index(name))
                 dropped.append(name)
     for row in (cells[0], ["-" * width for width in widths], *cells[1:]):
         for line in _lines([row[i] for i in shown], [widths[i] for i in shown], window):
             click.echo(line)
     if dropped:
-        print_wrapped(f"left out in {window} columns: {', '.join(dropped)}", err=True)
+        print_wrapped(f"columns not shown in a window of {window}: {', '.join(dropped)}", err=True)
 
 
 def print_wrapped(text: str, *, indent: str = "", err: bool = False) -> None:
-    """Print a paragraph in lines that fit the window, after the first with an indent."""
+    """Print a paragraph in lines that fit the window, all but the first with an indent."""
     window = window_width()
     click.echo(
         textwrap.fill(text, window, subsequent_indent=indent, break_on_hyphens=False) if window else text, err=err
     )
 
 
-def _room(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
+def _width_left(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
     return window - sum(widths[i] + len(_GAP) for i in shown[:-1])
 
 
 def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str]:
-    """Return a row as lines: columns that do not fit beside each other, and the rest of the last one, are below.
+    """Return a row as lines: columns that do not fit, and the rest of the last one, go below.
 
     window: 0 for no limit.
     """
     *others, last = cells
     padded = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
-    room = _room(widths, range(len(widths)), window)
+    room = _width_left(widths, range(len(widths)), window)
     is_rule = set(last) == {"-"}
     if not window or room >= min(_NARROWEST, widths[-1]):
         parts = _wrapped(last, room) if window and not is_rule else [last[: room if window else None]]
@@ -86,15 +86,15 @@ def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    # Names of techniques and options stay in one piece.
+    # Names of techniques and options are not split.
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def window_width() -> int:
-    """Return the columns of the window, or of $COLUMNS; 0 in a pipe without it, where lines may have any length."""
+    """Return the width of the window, or $COLUMNS; 0 in a pipe without $COLUMNS, for lines of any length."""
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
 
 
 def terminal_width() -> int:
-    """Return the columns of the terminal; 160 without one, as in a pipe, where nothing has to be left out."""
+    """Return the width of the terminal; 160 in a pipe, so that no column is dropped."""
     return shutil.get_terminal_size((160, 24)).columns

@@ -1,4 +1,4 @@
-"""`ltbench plan`: what a run would do, before anything runs."""
+"""`ltbench plan`: show what a run would do and how long it would take."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 SHOWN = 10
 SOURCES = {
     "run": "jobs of this run",
-    "shape": "past jobs of that shape",
-    "alike": "past jobs of that model",
+    "shape": "past jobs of this shape",
+    "alike": "past jobs of this model",
     "cold": "first jobs",
     "multiply-adds": "past jobs of other models or sizes",
-    "fits": "trainings of that model",
+    "fits": "trainings of this model",
     "guess": "guesses",
 }
 
@@ -39,9 +39,12 @@ SOURCES = {
 @plugin_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Workers to predict for.  [default: one per core]"
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Predict the time for this many workers.  [default: one per core]",
 )
-@click.option("--cells", "with_cells", is_flag=True, help="List every cell with its identity.")
+@click.option("--cells", "with_cells", is_flag=True, help="List every cell with its id.")
 def command(
     choice: PluginSelection,
     data_root: Path,
@@ -51,7 +54,7 @@ def command(
     with_cells: bool,
     **asked: Any,
 ) -> None:
-    """Show what a run would do: cells, jobs, what is shared, cached, stale or left out, and the time it takes."""
+    """Show what a run would do: cells, jobs (shared, cached, stale), skipped combinations and predicted time."""
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
@@ -127,32 +130,30 @@ def _print(
     suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
 ) -> None:
     jobs, missing = status.jobs, status.missing
-    again = f"; {len(status.failed)} failed before and are tried again" if status.failed else ""
+    again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
         for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
             click.echo(f"{'' if number else 'data':11} {line}")
-    click.echo(f"cells       {jobs['cell']}, of which {status.cells_done} are done" + again)
+    click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
-        pieces = f" in {jobs['fit']} pieces" if jobs["fit"] > status.trainings else ""
+        pieces = f" in {jobs['fit']} jobs" if jobs["fit"] > status.trainings else ""
         click.echo(
             f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; {status.trainings_naive} without sharing "
             f"({ratio:.1f}x saved)"
         )
         click.echo(
-            f"cost        {_big(status.passes)} passes of an image; {_big(status.passes_naive)} without sharing "
+            f"cost        {_big(status.passes)} forward passes of an image; {_big(status.passes_naive)} without sharing "
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
     if status.stale:
-        click.echo(
-            f"stale       {len(status.stale)} cells were made by other plugin versions and are kept as they are:"
-        )
+        click.echo(f"stale       {len(status.stale)} cells were made by other plugin versions and are kept:")
         for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
             click.echo(f"            {line}")
-        click.echo("            ltbench run --rerun-stale trains them again")
+        click.echo("            ltbench run --rerun-stale retrains them")
     for number, line in enumerate(metric_lines(status)):
         click.echo(f"{'' if number else 'metrics':12}{line}")
     if left_out:
@@ -169,9 +170,9 @@ def _print(
 def _time(status: PlanStatus) -> str:
     forecast = status.forecast
     if not status.missing["cell"]:
-        return "nothing is left to do"
+        return "nothing to do"
     if forecast.seconds is None or forecast.elapsed is None:
-        return f"not known: no past jobs of the shape of {forecast.unknown} trainings"
+        return f"unknown: no comparable past jobs for {forecast.unknown} trainings"
     total = sum(forecast.basis.values()) or 1.0
     parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
     basis = ", ".join(f"{100 * s / total:.0f} % from {SOURCES[source]}" for source, s in parts if s >= total / 200)

@@ -1,4 +1,4 @@
-"""`ltbench plugins`: the plugins and what each offers."""
+"""`ltbench plugins`: list the plugins and what each provides."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command("plugins")
-@click.option("--times", is_flag=True, help="Print how long each takes to load, the slowest first.")
+@click.option("--times", is_flag=True, help="Print the load time of each plugin, slowest first.")
 @click.option("--requirements", is_flag=True, help="Print the installed plugins as requirements for pip.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelection) -> None:
-    """List the plugins, what each offers, and why some are off."""
+    """List the plugins, what each provides, and why some are disabled."""
     if requirements and (times or as_json):
-        raise UsageError("--requirements prints lines for pip only", fix="remove --times and --json")
+        raise UsageError("--requirements only prints lines for pip", fix="remove --times and --json")
     registry = load_registry(choice)
     if requirements:
         from ltbench.registry.requirements import pins
@@ -41,7 +41,7 @@ def command(times: bool, requirements: bool, as_json: bool, choice: PluginSelect
     elif times:
         print_table(["plugin", "distribution", "ms", ""], [_time(row) for row in rows])
     else:
-        print_table(["plugin", "distribution", "state", "offers"], [_line(row) for row in rows])
+        print_table(["plugin", "distribution", "state", "provides"], [_line(row) for row in rows])
         click.echo(f"\nsuites: {', '.join(sorted(registry.suites)) or 'none'}")
         click.echo(f"executors: {', '.join(sorted(registry.executors))}")
 
@@ -65,7 +65,9 @@ def _source(plugin: PluginSource | Broken) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> list[str]:
-    names = [f"{name} (off: several offer it)" if name in row["off"] else name for name in row["techniques"]]
+    names = [
+        f"{name} (disabled: several plugins provide it)" if name in row["off"] else name for name in row["techniques"]
+    ]
     counts = ((row["suites"], "suite"), (row["executors"], "executor"), (["..."] * row["families"], "family"))
     names += [f"{kind} {name}" for offered, kind in counts for name in offered]
     state = "off" if row["error"] else "on"
@@ -73,6 +75,6 @@ def _line(row: dict[str, Any]) -> list[str]:
 
 
 def _time(row: dict[str, Any]) -> list[str]:
-    about = row["error"] or ("slow: heavy modules should be imported where they are used" if row["slow"] else "")
+    about = row["error"] or ("slow: import heavy modules where they are used" if row["slow"] else "")
     shown = "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
     return [row["plugin"], f"{row['distribution']} {row['version']}", shown, about]

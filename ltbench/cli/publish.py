@@ -1,4 +1,4 @@
-"""`ltbench publish NAME`: the page of runs on this machine becomes a published one."""
+"""`ltbench publish NAME`: publish a local page."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 @click.command("publish")
 @click.argument("name")
 @click.option("--readme", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="A file whose table of this leaderboard is renewed.  [default: README.md beside --leaderboards]")  # fmt: skip
+              help="File whose table of this leaderboard is updated.  [default: README.md beside --leaderboards]")  # fmt: skip
 @click.option("--replace", "is_replaced", is_flag=True,
-              help="Take the local records where the published page has those of another type of machine, or is the page "
-                   "of another suite or recipe.")  # fmt: skip
+              help="Replace published records from another type of machine, or a published page of another suite or "
+                   "recipe.")  # fmt: skip
 @leaderboards_option
 def command(name: str, readme: Path | None, is_replaced: bool, leaderboards: Path) -> None:
     """Publish the local page NAME: merge leaderboards/local/NAME into leaderboards/NAME.
 
-    `ltbench run` writes local pages only, so that no trial changes what is published. Records that the published page
-    has besides stay. The table of the leaderboard in the README is renewed where there is one.
+    `ltbench run` only writes local pages, so that a trial run changes nothing that is published. Other records of the
+    published page are kept. If the README has a table of the leaderboard, it is updated.
     """
     print_published(publish_page(name, leaderboards, readme, is_replaced=is_replaced))
 
 
 def print_published(written: Sequence[Path]) -> None:
-    """Print what was published, without its figures."""
+    """Print the published files except figures."""
     click.echo(f"published: {', '.join(str(path) for path in written if path.suffix != '.svg')}", err=True)
 
 
@@ -65,8 +65,8 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
     kept = [] if is_replaced else kept_from_other_machines(old.records, content.records)
     if kept:
         click.echo(
-            f"{len(kept)} cells keep their records of another type of machine, so that rows stay paired; --replace takes "
-            "those of this one",
+            f"{len(kept)} cells keep their records from another type of machine, so that rows stay paired; use --replace to "
+            "replace them",
             err=True,
         )
     mine = {record.id for record in content.records}
@@ -86,17 +86,17 @@ def publish_page(name: str, leaderboards: Path, readme: Path | None, *, is_repla
 
 
 def check_publishable(target: Path, definition: str, *, is_replaced: bool, fix: str) -> bool:
-    """Return whether a page of that definition replaces what is at `target`, the published page.
+    """Return whether a page with this definition replaces the published page at `target`.
 
-    fix: what replaces the page. Raises `UsageError` if that folder is not for a page, and if it is the page of another
-    suite or recipe, or of an installed suite, and is not replaced.
+    fix: how to replace the page. Raises `UsageError` if the folder cannot be a page, or if, without `is_replaced`, it
+    belongs to another suite or recipe.
     """
     from ltbench.leaderboard.publish import read_facts
     from ltbench.records.locations import LOCAL
 
     if target.name == LOCAL:
-        raise UsageError(f"a page cannot be published as {target}", why="that folder has the local pages",
-                         fix="--name OTHER when it is run")  # fmt: skip
+        raise UsageError(f"a page cannot be published as {target}", why="that folder contains the local pages",
+                         fix="run it with --name OTHER")  # fmt: skip
     before = read_facts(target)
     expected = before.definition or _definition(target.name)
     if expected in {"", definition}:
@@ -107,11 +107,11 @@ def check_publishable(target: Path, definition: str, *, is_replaced: bool, fix: 
         raise UsageError(f"{target} is the page of another suite or recipe", where=before.command,
                          why="the two pages would be mixed", fix=fix)  # fmt: skip
     raise UsageError(f"'{target.name}' is the name of an installed suite", where=str(target),
-                     why="its page has the cells of that suite as it is", fix="--name OTHER when it is run")  # fmt: skip
+                     why="that page is reserved for the unchanged suite", fix="run it with --name OTHER")  # fmt: skip
 
 
 def _definition(name: str) -> str:
-    """Return the definition of the installed suite of that name, whose page has its cells; empty if there is none."""
+    """Return the definition of the installed suite of that name; empty if there is none."""
     from ltbench.cli.running.page_of_run import definition_of
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import find_suite
@@ -124,7 +124,7 @@ def _merged(old: RecordsFile, new: RecordsFile, *, is_replaced: bool) -> Records
     from ltbench.records.merging import merge
     from ltbench.records.records_file import records_file
 
-    # What one of the pages withdraws is withdrawn on both.
+    # Records that one page withdraws are withdrawn on both.
     invalidations = [*old.invalidations, *new.invalidations]
     known = records_file([*old.all_records, *new.all_records], invalidations).withdrawn
     pages = [records_file(page.all_records, invalidations, withdrawn_elsewhere=known) for page in (old, new)]

@@ -1,4 +1,4 @@
-"""`ltbench report SUITE`: one HTML file for a browser."""
+"""`ltbench report SUITE`: write one HTML file for a browser."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ltbench.cli.options import find_folder, leaderboards_option, metric_option
 
 @click.command("report")
 @click.argument("suite")
-@click.option("--open", "is_open", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "is_open", is_flag=True, help="Open the report in the browser.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write it.  [default: report.html in the suite's folder]",
+    help="File to write.  [default: report.html in the suite's folder]",
 )
 @leaderboards_option
 @metric_option
 def command(suite: str, is_open: bool, output: Path | None, leaderboards: Path, metric: str) -> None:
-    """Write the report of SUITE: one HTML file that works from disk, without a network.
+    """Write the report of SUITE: one HTML file that works offline.
 
-    It sorts and filters the table, compares ticked rows, and shows configuration, environment and log of each cell.
-    Reads only the records below --leaderboards. Needs the extra `report`.
+    In it, sort and filter the table, compare selected rows, and see configuration, environment and log of each cell.
+    Only records below --leaderboards are read. Needs the extra `report`.
     """
     from ltbench.leaderboard import publish
     from ltbench.leaderboard.html.document import document
     from ltbench.records.locations import named
     from ltbench.records.record import write_atomic
 
-    # A suite that has not run yet has a folder without records; its report says so.
+    # A suite that was never run has a folder without records; its report says so.
     empty = leaderboards / suite
     is_empty = bool(suite) and empty.is_dir() and not named(suite, leaderboards)
     folder = empty if is_empty else find_folder(suite, leaderboards)

@@ -1,4 +1,4 @@
-"""`ltbench run`: train what is missing of a suite and show its leaderboard."""
+"""`ltbench run`: run the missing cells of a suite and show its leaderboard."""
 
 from __future__ import annotations
 
@@ -35,38 +35,38 @@ if TYPE_CHECKING:
     from ltbench.store.quarantine import Damage
 
 SHOWN = 20
-"""Rows of a table that a run prints at its end."""
+"""Most rows per table that a run prints at its end."""
 
 
 @click.command("run")
 @suite_options
-@click.option("--budget", type=Span(), metavar="TIME", help="Start no more jobs after this time: 90s, 10m, 2h.")
+@click.option("--budget", type=Span(), metavar="TIME", help="Start no new jobs after this time: 90s, 10m, 2h.")
 @click.option("--executor", "executor_name", metavar="NAME[OPTIONS]",
               help="Where jobs run: local (worker processes), inline (this process, for debugging), "
                    "dask[scheduler=tcp://host:port] (other machines), or a plugin's.  "
                    "[default: the suite's, else local]")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
 @click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
-              help="How often a job is tried again whose worker died or exceeded a limit.")  # fmt: skip
-@click.option("--timeout", type=Span(), metavar="TIME", help="A job that takes longer has failed.  [default: no limit]")
+              help="How often to retry a job whose worker died or exceeded a limit.")  # fmt: skip
+@click.option("--timeout", type=Span(), metavar="TIME", help="Time limit of a job.  [default: no limit]")
 @click.option("--memory", type=Size(), metavar="SIZE",
-              help="A job whose worker has more memory resident has failed: 500MB, 4GB.  [default: no limit]")  # fmt: skip
+              help="Limit of a worker's resident memory: 500MB, 4GB.  [default: no limit]")  # fmt: skip
 @click.option("--pdb", is_flag=True,
-              help="With --executor inline: open Python's debugger where a job raises; 'q' continues with the next job.")  # fmt: skip
+              help="With --executor inline: open Python's debugger when a job raises; 'q' continues with the next job.")  # fmt: skip
 @click.option("--retry-failed/--keep-failed", default=True, show_default=True,
-              help="Whether cells that failed in an earlier run are tried again.")  # fmt: skip
+              help="Whether to retry cells that failed in an earlier run.")  # fmt: skip
 @click.option(
-    "--no-sharing", is_flag=True, help="Train every cell by itself and write no page: to measure what sharing saves."
+    "--no-sharing", is_flag=True, help="Train every cell separately and write no page, to measure what sharing saves."
 )
-@click.option("--rerun-stale", is_flag=True, help="Train again what other versions of the plugins made.")
+@click.option("--rerun-stale", is_flag=True, help="Rerun cells that were made by other versions of the plugins.")
 @click.option("--name", metavar="NAME",
-              help="Name of the page.  [default: the suite's; what differs from the suite has a page of its own]")  # fmt: skip
+              help="Name of the page.  [default: that of the suite; a changed suite gets another name]")  # fmt: skip
 @click.option("--replace", "is_replaced", is_flag=True,
-              help="Take the records of this machine where the page has those of another type of machine.")  # fmt: skip
-@click.option("--publish", "is_published", is_flag=True, help="Publish the page afterwards, as `ltbench publish` does.")
+              help="Replace records of the page from another type of machine.")  # fmt: skip
+@click.option("--publish", "is_published", is_flag=True, help="Then publish the page, as `ltbench publish` does.")
 @leaderboards_option
 @metric_option
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON instead of the leaderboard.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary of the run as JSON instead of the leaderboard.")
 @cell_options
 @plugin_options
 def command(
@@ -75,11 +75,12 @@ def command(
     no_sharing: bool, rerun_stale: bool, name: str | None, is_replaced: bool, is_published: bool, leaderboards: Path, as_json: bool, cell: str | None, records: Path | None,
     **asked: Any,
 ) -> int:  # fmt: skip
-    """Train what is missing of a suite, show the progress, and print the leaderboard.
+    """Run the missing cells of a suite, show progress, and print the leaderboard.
 
-    The page is written below leaderboards/local, which version control ignores; --publish or `ltbench publish`
-    publishes it. A suite that is run with other techniques, data or seeds than its own has a page of its own. Whatever was trained before, for any suite, is used again. A run that is stopped or killed continues with the same
-    command. With --cell only one cell is trained, and its numbers are compared with those on record.
+    The page is written below leaderboards/local, which git ignores; --publish or `ltbench publish` publishes it. A
+    suite with changed techniques, data or seeds gets its own page. Results in the store are reused, whichever suite
+    they were made for. After an interruption, the same command continues. With --cell only one cell is run, and its
+    numbers are compared with its record.
     """
     import msgspec
 
@@ -111,7 +112,7 @@ def command(
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
     if is_published and no_sharing:
         raise UsageError(
-            "--publish has no effect with --no-sharing", why="no page is written", fix="leave one of them out"
+            "--publish has no effect with --no-sharing", why="no page is written", fix="remove one of them"
         )
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
@@ -119,7 +120,7 @@ def command(
     page = msgspec.structs.replace(
         page, plugin_files=(*choice.files, *choice.words), is_replaced=is_replaced or rerun_stale
     )  # fmt: skip
-    # Own images are found again only where they are; the folder of the environment is the reader's own.
+    # The user's own images are only found with --data-root; a folder from the environment is specific to a reader.
     if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
         page = msgspec.structs.replace(page, command=f"{page.command} {shlex.join(['--data-root', str(data_root)])}")
     if is_published:
@@ -143,7 +144,8 @@ def command(
     elif page.file.is_file() and options.sharing:
         command = ["ltbench", "leaderboard", page.folder.relative_to(leaderboards).as_posix()]
         click.echo(
-            f"up to date: {page.file}; {shlex.join([*command, *leaderboards_words(leaderboards)])} prints it", err=True
+            f"up to date: {page.file}; to print it: {shlex.join([*command, *leaderboards_words(leaderboards)])}",
+            err=True,
         )
     if result.stopped is not None:
         raise result.stopped
@@ -159,7 +161,7 @@ def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
     drawn = sum(path.suffix == ".svg" for path in published)
     beside = [path.name for path in published if path.suffix != ".svg" and path.name != "README.md"]
     beside += [f"{drawn} figures"] * bool(drawn)
-    click.echo(f"written: {loaded.folder / 'README.md'}, beside it {', '.join(beside)}", err=True)
+    click.echo(f"written: {loaded.folder / 'README.md'}, {', '.join(beside)}", err=True)
 
 
 def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
@@ -178,18 +180,18 @@ def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
 
 
 def _report(result: RunResult) -> int:
-    """Print what is left and return the exit code."""
+    """Print what remains to be done and return the exit code."""
     summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
     if result.more:
-        click.echo("more combinations are left; the same command continues with them", err=True)
+        click.echo("more combinations remain; run the same command to continue", err=True)
     elif unfinished:
-        click.echo(f"{unfinished} cells are left; the same command continues with them", err=True)
+        click.echo(f"{unfinished} cells remain; run the same command to continue", err=True)
     if failed:
-        click.echo(f"{failed} cells failed; the page has their logs", err=True)
+        click.echo(f"{failed} cells failed; see the page for their logs", err=True)
     for metric, cells in sorted(result.failed_metrics.items()):
         which = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
         click.echo(
-            f"metric '{metric}' failed in {which}, whose other numbers are there: {min(cells.values())}", err=True
+            f"metric '{metric}' failed in {which} (other metrics are unaffected): {min(cells.values())}", err=True
         )
     return CELLS_FAILED if failed or result.failed_metrics else 0

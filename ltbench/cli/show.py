@@ -26,16 +26,18 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png",
-              help="Write a picture that shows what an augmentation or mix does to real images.")  # fmt: skip
-@click.option("--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of these images.")
+              help="Draw the effect of an augmentation or mix on real images.")  # fmt: skip
+@click.option(
+    "--dataset", default="fashion_mini", show_default=True, metavar="NAME", help="Data set of the images in --figure."
+)
 @data_root_option
 @plugin_options
 def command(
     name: str, as_json: bool, figure: Path | None, dataset: str, data_root: Path, choice: PluginSelection
 ) -> None:
-    """Explain a technique: what it does, its parameters with ranges and defaults, its source.
+    """Describe a technique: what it does, its parameters with ranges and defaults, its source.
 
-    Also explains an executor with its options, lists a family such as timm, and prints the text of a suite.
+    NAME can also be an executor, a family of techniques such as timm, or a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -105,7 +107,7 @@ def _show_families(name: str, families: Sequence[tuple[PluginSource, Family]], a
         return
     click.echo(f"{name}: a family of {len(names):,} techniques of {source.distribution} {source.version}\n\n{about}\n")
     click.echo(click.wrap_text(", ".join(names), width=min(terminal_width(), 100)))
-    click.echo(f"\nEach is written by its own name: ltbench show {names[0]}")
+    click.echo(f"\nSelect a technique by its own name, as in: ltbench show {names[0]}")
 
 
 def _show_executor(name: str, registry: Registry, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`ltbench show-cell ID`: the record of one cell, and the command that reruns it."""
+"""`ltbench show-cell ID`: show the record of a cell, and the command that reruns it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool, as_json: bool) -> None:
-    """Show the record of the cell whose id begins with ID: numbers, configuration, machine, plugins, log.
+    """Show the record of the cell whose id starts with ID: numbers, configuration, machine, plugins, log.
 
-    The last line is the command that reruns this cell alone, in a store of its own.
+    The last line is the command that reruns only this cell, in a separate store.
     """
     from ltbench.records.locations import find_cell
     from ltbench.records.plugins_needed import plugin_files
@@ -54,7 +54,7 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
         for key, text in log.items():
             click.echo(f"# {key}\n{text.rstrip()}")
         if not log:
-            click.echo(f"{store_root()} has no log of {record.id}", err=True)
+            click.echo(f"the store {store_root()} has no log of cell {record.id}", err=True)
         return
     verified = _verified(found)
     if as_json:
@@ -65,14 +65,14 @@ def command(cell: str, records: Path | None, leaderboards: Path, only_log: bool,
         return
     for line in _lines(found, verified, log):
         click.echo(line)
-    click.echo("\nrerun this cell alone")
+    click.echo("\nrerun only this cell")
     for file in plugin_files([record]):
-        click.echo(f"  the record does not contain the plugin file {file}: put it here, or give its path")
+        click.echo(f"  the plugin file {file} is not part of the record: copy it here, or give its path")
     click.echo(f"  {again}")
 
 
 def _data_root(found: FoundCell) -> str | None:
-    """Return the data root in the command of the first page that has the cell and names one: a path may be below it."""
+    """Return the data root in the command of a page that has the cell, as data paths may be below it."""
     from ltbench.leaderboard.publish import read_facts
     from ltbench.records.plugins_needed import words_of
 

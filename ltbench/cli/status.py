@@ -1,4 +1,4 @@
-"""`ltbench status`: what is running on a store, from another terminal or another machine."""
+"""`ltbench status`: show the runs of a store, from any terminal or machine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ SHOWN_JOBS = 16
 
 @click.command("status")
 @store_option
-@click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Runs to show.")
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Number of recent runs to show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store_path: Path, last: int, as_json: bool) -> None:
-    """Show what is running on a store, and how the last runs ended.
+    """Show the active and recent runs of a store.
 
-    It shows the runs of every machine that shares the store. It writes nothing and disturbs no run.
+    Runs of all machines that share the store are shown. The command only reads.
     """
     from ltbench.running.store_status import store_status
     from ltbench.store.store import Store
@@ -40,15 +47,15 @@ def command(store_path: Path, last: int, as_json: bool) -> None:
 
 def _print(status: Status) -> None:
     if not (status.running or status.recent or status.held):
-        click.echo(f"nothing has run on {status.store} yet")
+        click.echo(f"no runs on {status.store} yet")
         return
     click.echo(f"store {status.store}")
     for run in status.running:
         _print_running(run)
     if not status.running:
-        click.echo("nothing is running")
+        click.echo("no active runs")
     for held in status.held:
-        click.echo(f"job {held.key[:12]}: process {held.pid} on {held.host} is running it")
+        click.echo(f"job {held.key[:12]}: running in process {held.pid} on {held.host}")
     if status.recent:
         click.echo("")
         print_table(
@@ -56,7 +63,7 @@ def _print(status: Status) -> None:
             [_row(run) for run in status.recent],
         )
         if any(run.parts for run in status.recent):
-            click.echo("predicted: after a tenth of the work, and in brackets at the start, for the last part of a run")
+            click.echo("predicted: duration of the last part, after a tenth of its work (in brackets: at its start)")
 
 
 def _print_running(run: ObservedRun) -> None:

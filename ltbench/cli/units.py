@@ -1,4 +1,4 @@
-"""Quantities with a unit on the command line: spans of time, sizes of memory."""
+"""Quantities with units on the command line: durations, sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTES |= {f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)}
 
 
 class Span(click.ParamType[float]):
-    """A span of time: 90s, 10m, 1.5h, 2d; in seconds."""
+    """A duration such as 90s, 10m, 1.5h or 2d; in seconds."""
 
     name = "time"
 
@@ -24,12 +24,12 @@ class Span(click.ParamType[float]):
             return value
         match = _SPAN.match(str(value))
         if match is None or float(match["number"]) <= 0:
-            self.fail(f"'{value}' is no span of time; write it as 90s, 10m, 1.5h or 2d", param, ctx)
+            self.fail(f"'{value}' is not a duration such as 90s, 10m, 1.5h or 2d", param, ctx)
         return float(match["number"]) * _SECONDS[match["unit"]]
 
 
 class Size(click.ParamType[int]):
-    """A size: 500MB, 4GB, 1.5GiB; in bytes."""
+    """A size such as 500MB, 4GB or 1.5GiB; in bytes."""
 
     name = "size"
 
@@ -39,5 +39,5 @@ class Size(click.ParamType[int]):
         match = _SIZE.match(str(value))
         size = 0 if match is None else int(float(match["number"]) * _BYTES[match["unit"].lower()])
         if size <= 0:
-            self.fail(f"'{value}' is no size; write it as 500MB, 4GB or 1.5GiB", param, ctx)
+            self.fail(f"'{value}' is not a size such as 500MB, 4GB or 1.5GiB", param, ctx)
         return size

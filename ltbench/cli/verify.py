@@ -1,4 +1,4 @@
-"""`ltbench verify`: check records of others, recompute their metrics and rerun some of their cells."""
+"""`ltbench verify`: check records, recompute their metrics and rerun some of their cells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 20
 
 
 class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a rerun cell."""
+    """The result of rerunning a cell."""
 
     id: str
     label: str
@@ -37,25 +37,25 @@ class RerunReport(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     agrees: bool
     agreement: Agreement | None
-    """None where the training failed."""
+    """None if the training failed."""
     error: str = ""
 
 
 @click.command("verify")
 @click.argument("path")
 @click.option("--rerun", "count", type=click.IntRange(min=0), default=0, show_default=True, metavar="K",
-              help="Rerun K of the valid cells, drawn at random: one of each technique before a second of any.")  # fmt: skip
+              help="Rerun K valid cells, drawn at random so that they cover as many techniques as possible.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
-              help="Draw the cells of the verification with this seed.  [default: random]")  # fmt: skip
+              help="Seed of the random draw of cells.  [default: random]")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0, max=1), metavar="T",
-              help="How far top-1 accuracies may be apart, as 0.01.  [default: exactly the same numbers on the same type "
-                   "of machine, 0.02 on another]")  # fmt: skip
+              help="Allowed difference of top-1 accuracies, such as 0.01.  [default: identical numbers on the same "
+                   "type of machine, 0.02 on another]")  # fmt: skip
 @click.option("--dry", is_flag=True, help="Do not write verified.json.")
 @click.option("--executor", "executor_name", default="local", show_default=True, metavar="NAME",
               help="Where jobs run: local or inline.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes.  [default: one per core]")
 @click.option("--data-root", type=click.Path(path_type=Path, file_okay=False), default=default_root,
-              help="Folder of the data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
+              help="Folder of data sets.  [default: $LTBENCH_DATA or ~/.cache/ltbench/data]")  # fmt: skip
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
@@ -72,12 +72,12 @@ def command(
     as_json: bool,
     choice: PluginSelection,
 ) -> int:
-    """Examine the records of PATH: a records file, a suite's folder or name, or a store.
+    """Verify the records of PATH: a records file, a suite's folder or name, or a store.
 
-    Checks schema, digest and id of every record, that its plugins are installed at the same revision and its counts are
-    those of the data set, recomputes metrics from predictions beside the records, and reruns K cells. If K is at least
-    one and nothing is wrong, verified.json beside the records lists the valid cells, and pages say so. Exits 1 if
-    something is wrong, 4 if a plugin is missing or has another revision.
+    For every record, checks schema, digest, id, revisions of plugins and class counts of the data set. Recomputes
+    metrics from predictions beside the records, and reruns K cells. If K is at least 1 and nothing is wrong, the valid
+    cells are listed in verified.json beside the records, and pages mark them as verified. Exits 1 if something is
+    wrong, 4 if a plugin is missing or has another revision.
     """
     from ltbench.core.atomic_files import check_writable
     from ltbench.verify.audit import examine
@@ -85,16 +85,14 @@ def command(
 
     place = find_page(path, leaderboards)
     registry = load_registry(choice)
-    registry.executor(executor_name)  # fails early: examining the records takes a while
-    click.echo(f"examining {place.path}", err=True)
+    registry.executor(executor_name)  # fail early: checking the records takes a while
+    click.echo(f"verifying {place.path}", err=True)
     examined = examine(place, registry, data_root)
     # Unpredictable, so that whoever published the records cannot know which cells will be rerun.
     drawn_with = secrets.randbits(32) if seed is None else seed
     chosen = drawn(examined.sound, count, drawn_with)
     if chosen and not dry and place.kind != "store":
-        check_writable(
-            place.file.parent, "the verification", fix="copy the records to a folder that you may write to, or --dry"
-        )
+        check_writable(place.file.parent, "the verification", fix="copy the records to a writable folder, or use --dry")
     made = _retrained(chosen, registry, data_root, executor_name, workers)
     again = [_report(record, made.get(record.id), tolerance) for record in chosen]
     missed = sorted(set().union(*map(parts_of, examined.sound)).difference(*map(parts_of, chosen)))
@@ -115,7 +113,7 @@ def command(
         if failed:
             click.echo("NOT VERIFIED")
         elif verification is None:
-            click.echo("not verified: no cell was rerun (--rerun K)")
+            click.echo("not verified: no cell was rerun (use --rerun K)")
         else:
             where = f"; written to {written}" if written else ""
             click.echo(f"verified by {verification.short.replace('`', '')}{where}")
@@ -177,7 +175,7 @@ def _verification(
 
 
 def _write(place: RecordsLocation, verification: Verification | None, reruns: Sequence[RerunReport]) -> Path | None:
-    """Write a verification beside the records in place of those that it covers; return the path.
+    """Write a verification beside the records, replacing those that it covers; return the path.
 
     Verifications of a cell that now has other numbers are removed.
     """
@@ -202,18 +200,19 @@ def _write(place: RecordsLocation, verification: Verification | None, reruns: Se
 def _print(examined: Examined, reruns: Sequence[RerunReport], seed: int, missed: Sequence[str]) -> None:
     failed = sum(record.status == "failed" for record in examined.records)
     click.echo(
-        f"records       {len(examined.records)} readable" + (f", {failed} of them of failed cells" * bool(failed))
+        f"records       {len(examined.records)} readable" + (f", {failed} of them for failed cells" * bool(failed))
     )
     click.echo(f"valid         {len(examined.sound)} of {len(examined.records) - failed}")
-    click.echo(f"recomputed    the metrics of {len(examined.recomputed)} cells from predictions")
+    click.echo(f"recomputed    metrics of {len(examined.recomputed)} cells from predictions")
     if reruns:
-        click.echo(f"rerun         {len(reruns)} cells, drawn with seed {seed}:\n")
+        click.echo(f"rerun         {len(reruns)} of {len(examined.sound)} cells, drawn with seed {seed}:\n")
         rows = [(one.id[:12], one.label, f"{one.imbalance_factor:g}", one.seed, _outcome(one)) for one in reruns]
         print_table(["cell", "techniques", "factor", "seed", "outcome"], rows)
         click.echo("")
         if missed:
             click.echo(
-                f"not rerun: {', '.join(missed[:SHOWN])}" + (f" and {len(missed) - SHOWN} more" * (len(missed) > SHOWN))
+                f"not covered by reruns: {', '.join(missed[:SHOWN])}"
+                + (f" and {len(missed) - SHOWN} more" * (len(missed) > SHOWN))
             )
     for level, title in (("wrong", "WRONG"), ("unknown", "cannot be checked here"), ("note", "note")):
         findings = [finding for finding in examined.findings if finding.level == level]

@@ -1,1 +1,1 @@
-"""What every package uses: specs and identities of jobs, the state of the process, atomic writes, checksums, units."""
+"""Shared basics: specs and identities of jobs, state of the process, atomic writes, checksums, units."""

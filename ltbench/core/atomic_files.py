@@ -1,4 +1,4 @@
-"""Write files atomically, and explain why a write failed."""
+"""Writes files atomically, and explains why a write failed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pathlib import Path
 from ltbench.errors import LtbenchError, StoreError
 
 ELSEWHERE = "point $LTBENCH_STORE or --store at another folder"
-"""The last resort, whatever is wrong with the disk."""
+"""The fix of last resort for any problem with the disk."""
 _PLAIN = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 _FIXES = {
     errno.EROFS: f"mount it writable, or {ELSEWHERE}",
-    errno.ENOSPC: f"free some space, or {ELSEWHERE}; the same command then continues",
-    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; the same command then continues",
-    errno.EFBIG: f"raise the limit on the size of files, or {ELSEWHERE}",
+    errno.ENOSPC: f"free some space, or {ELSEWHERE}; then run the same command to continue",
+    errno.EDQUOT: f"free some of the quota, or {ELSEWHERE}; then run the same command to continue",
+    errno.EFBIG: f"raise the limit on file sizes, or {ELSEWHERE}",
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"make it readable and writable for this user, or {ELSEWHERE}"),
-    errno.EIO: f"examine the disk, or {ELSEWHERE}",
-    errno.ENOTDIR: f"something on the way to it is a file: remove that, or {ELSEWHERE}",
+    errno.EIO: f"check the disk, or {ELSEWHERE}",
+    errno.ENOTDIR: f"a part of its path is a file: remove that, or {ELSEWHERE}",
 }
 _NATIVE = re.compile(r"\(os error (\d+)\)")
-"""Libraries written in Rust, safetensors among them, put the system's error number into a text."""
+"""Libraries written in Rust, such as safetensors, put the error number into the message."""
 REFUSALS = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
-"""Errors of a disk that takes no more writes; any other may be about something else than the store."""
+"""Errors of a disk that accepts no more writes; other errors may not concern the store."""
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -38,7 +38,7 @@ def os_errors_as_store_errors(
 ) -> Iterator[None]:
     """Convert an OSError raised in the block to a `StoreError` with cause and fix.
 
-    only: the error numbers to convert, all by default. missing_ok: leave the error of a missing file to the caller.
+    only: the error numbers to convert; all by default. missing_ok: do not convert the error of a missing file.
     """
     try:
         yield
@@ -54,14 +54,14 @@ def os_errors_as_store_errors(
 
 
 def check_writable(folder: Path, what: str, *, fix: str) -> None:
-    """Raise `StoreError` where no file can be written in a folder, which need not exist; leave nothing behind.
+    """Raise `StoreError` if no file can be written to a folder, which need not exist. Leaves no file.
 
-    what: is going to be written there, as in "the leaderboard". fix: what to do otherwise.
+    what: will be written there, such as "the leaderboard". fix: of the error.
     """
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
     probe = place / f".ltbench-{uuid.uuid4().hex}"
     try:
-        write(probe, bytes(4096))  # a whole block, as a full disk may still accept an empty file
+        write(probe, bytes(4096))  # a whole block, because a full disk may accept an empty file
     except OSError as error:
         raise StoreError(
             f"{what} cannot be written", where=str(place), why=os.strerror(error.errno or 0), fix=fix
@@ -71,7 +71,7 @@ def check_writable(folder: Path, what: str, *, fix: str) -> None:
 
 
 def is_disk_full(error: StoreError) -> bool:
-    """Whether further writes are bound to fail: the disk is full, read-only, over quota or broken."""
+    """Whether further writes will fail: the disk is full, read-only, over quota or broken."""
     cause = error.__cause__
     return cause is not None and _system_error(cause) in REFUSALS
 
@@ -97,7 +97,7 @@ def flush(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a new file and flush it. Use a temporary name: only a rename shows a file whole at once."""
+    """Write a new file and flush it. Use a temporary name and rename it, so that readers never see a partial file."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -105,7 +105,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes, *, flushed: bool = True) -> None:
-    """Replace a file through a temporary one beside it, so that readers see its old content or the new one, whole."""
+    """Replace a file through a temporary one beside it, so that readers see either its old or its new content."""
     fresh = path.with_name(f".{path.stem}-{uuid.uuid4().hex}")
     try:
         if flushed:
@@ -128,7 +128,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder as far as the system permits; raise nothing."""
+    """Remove a file or a folder if possible; never raises."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

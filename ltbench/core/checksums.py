@@ -1,4 +1,4 @@
-"""Digests: of bytes, and of the files of a folder, kept beside them so that damage is noticed."""
+"""Digests of bytes, and of the files of a folder, stored beside them to detect damage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def digest(content: bytes, digits: int = 64) -> str:
 
 
 def seal(folder: Path, key: str) -> None:
-    """Flush the files of a folder and write their digests. Files get the mode of the umask: some writers make 0600."""
+    """Flush the files of a folder and write their digests. File modes follow the umask; some libraries use 0600."""
     manifest = folder / NAME
     manifest.touch()
     mode = manifest.stat().st_mode & 0o777
@@ -44,29 +44,29 @@ def seal(folder: Path, key: str) -> None:
 
 
 def examine(folder: Path, key: str) -> str:
-    """Return how the content of a folder differs from its digests; empty where it does not."""
+    """Return how the content of a folder differs from its digests; empty if it does not."""
     manifest = _manifest(folder)
     if manifest is None:
         return f"{NAME} is missing or not readable"
     if manifest.key != key:
-        return f"it is the artefact {manifest.key}"
+        return f"it is artefact {manifest.key}"
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        # The size first: it needs no reading, and a cut file is the common damage.
+        # The size first: it is fast to check, and truncation is the most common damage.
         if path.stat().st_size != entry.size:
             return f"{name} has {path.stat().st_size} bytes instead of {entry.size}"
         if _entry(path) != entry:
-            return f"{name} does not fit its digest"
-    # Hidden files are not ours: a network file system keeps an open file that was removed as `.nfs...`.
+            return f"{name} does not match its digest"
+    # Ignore hidden files: network file systems keep removed files that are open as `.nfs...`.
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}
     foreign = sorted(there - {NAME, *manifest.files})
-    return f"{foreign[0]} does not belong there" if foreign else ""
+    return f"unexpected file {foreign[0]}" if foreign else ""
 
 
 def read_checked(folder: Path, key: str, name: str) -> bytes | None:
-    """Return the content of one file of the folder, or None where it does not fit its digest."""
+    """Return the content of one file of the folder, or None if it does not match its digest."""
     manifest = _manifest(folder)
     if manifest is None or manifest.key != key or name not in manifest.files:
         return None

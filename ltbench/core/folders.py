@@ -22,7 +22,7 @@ def package_root() -> Path:
 
 
 def cores() -> int:
-    """Return the number of cores that this process may use: its affinity, or the limit of its control group if lower."""
+    """Return the number of cores that this process may use, from its affinity and the limit of its control group."""
     # macOS has no affinity.
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:

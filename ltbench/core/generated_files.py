@@ -14,10 +14,10 @@ _DIFF_LINES = 60
 
 
 def splice(text: str, kind: str, block: Callable[[str], Sequence[str] | None], where: str) -> str:
-    """Return the text with the lines between each pair of markers replaced by `block(name)`, kept where that is None.
+    """Return the text with the lines between each pair of markers replaced by `block(name)`, unless that is None.
 
-    Markers are lines: `<!-- ltbench:KIND NAME -->`, the name where there are several, and `<!-- /ltbench:KIND -->`.
-    Raises `UsageError` naming `where` and the line of a marker without its partner.
+    Markers are lines: `<!-- ltbench:KIND NAME -->` (NAME if there are several) and `<!-- /ltbench:KIND -->`.
+    Raises `UsageError` naming `where` and the line of a marker without counterpart.
     """
     opening = re.compile(rf"<!-- ltbench:{kind}(?: (\S+))? -->\s*")
     closing = re.compile(rf"<!-- /ltbench:{kind} -->\s*")
@@ -43,23 +43,23 @@ def splice(text: str, kind: str, block: Callable[[str], Sequence[str] | None], w
 
 def _unpaired(kind: str, where: str, number: int, line: str) -> UsageError:
     return UsageError(
-        f"marker '{line.strip()}' has no partner",
+        f"marker '{line.strip()}' has no counterpart",
         where=f"{where}, line {number}",
         fix=f"<!-- ltbench:{kind} NAME --> ... <!-- /ltbench:{kind} -->, each on a separate line",
     )
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file with its line ends; empty where there is no file."""
+    """Return the text of a file with its line ends; empty if there is no file."""
     # Reading as text would normalise the line ends and hide a difference.
     return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
 
 
 def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:
-    """Return a diff of outdated files. stale: paths with the text to be; None for a file to be removed."""
-    # A diff of drawing commands tells a reader nothing.
+    """Return a diff of outdated files. stale: paths with their correct text; None for a file to be removed."""
+    # A diff of drawing commands is useless to a reader.
     figures = [path for path, _ in stale if path.suffix == ".svg"]
-    lines = [f"{display_path(path)} is outdated, or is no longer shown" for path in figures]
+    lines = [f"{display_path(path)} is outdated or no longer used" for path in figures]
     lines += [
         line
         for path, text in stale
@@ -74,9 +74,9 @@ def diff_text(stale: Sequence[tuple[Path, str | None]]) -> str:
 
 
 def display_path(path: Path) -> str:
-    """Return a path relative to the current folder, or the absolute path of what is outside of it.
+    """Return a path relative to the current folder, or an absolute path if it is outside.
 
-    A page keeps such a path, and one that begins with `..` says nothing to a reader in another folder.
+    Pages contain such paths, and a path that begins with `..` is useless in another folder.
     """
     shown = os.path.relpath(path) if path.is_absolute() else str(path)
     return os.path.abspath(path) if Path(shown).parts[:1] == ("..",) else shown  # noqa: PTH100 - links are kept

@@ -1,6 +1,6 @@
 """The state that numpy and torch keep for a process or thread: see `ltbench.core.process_state`.
 
-Nothing here imports them: a library that is not imported has no state.
+Nothing here imports them, because a library that is not imported has no state.
 """
 # ruff: noqa: SLF001 - torch has no public names for some of its state
 
@@ -32,9 +32,9 @@ _FLAGS = {
     "torch.backends.quantized": ("engine",),
     "torch.utils.deterministic": ("fill_uninitialized_memory",),
 }  # fmt: skip
-"""Attributes that are settings, by the object that has them. What a version of torch lacks is left out."""
+"""Attributes that are settings, by their object. Attributes that a version of torch lacks are ignored."""
 _FUNCTIONS = ("cuda.preferred_linalg_library", "cuda.preferred_blas_library")
-"""Of `torch.backends`: functions that read without an argument and set with one."""
+"""Functions of `torch.backends` that read without an argument and set with one."""
 _SWITCHES = {
     "cuda.enable_flash_sdp": "flash_sdp_enabled",
     "cuda.enable_mem_efficient_sdp": "mem_efficient_sdp_enabled",
@@ -43,7 +43,7 @@ _SWITCHES = {
     "mha.set_fastpath_enabled": "get_fastpath_enabled",
     "cuda.allow_fp16_bf16_reduction_math_sdp": "fp16_bf16_reduction_math_sdp_allowed",
 }
-"""Of `torch.backends`: the function that sets, and the one beside it that reads."""
+"""Pairs of functions of `torch.backends`: setter and getter."""
 
 
 # --- numpy -------------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def _settings(torch: Any) -> tuple[Part, ...]:
             first=None,
         ),
         Part(name="torch's grad mode", get=torch.is_grad_enabled, put=torch.set_grad_enabled, first=True),
-        # It ends with the object that began it, which only whoever holds it can end.
+        # Only the holder of the object that began it can end it.
         Part(name="torch's inference mode", get=torch.is_inference_mode_enabled, first=False),
         Part(
             name="torch's anomaly mode",
@@ -150,7 +150,7 @@ def _settings(torch: Any) -> tuple[Part, ...]:
             ),
             first=(False, False),
         ),
-        # Torch itself turns it off at the first compile. It decides what is refused, and no number.
+        # Torch itself turns it off at the first compile. It only affects argument checks, not numbers.
         Part(
             name="torch's checks of distributions",
             get=lambda: torch.distributions.Distribution._validate_args,
@@ -171,7 +171,7 @@ def _settings(torch: Any) -> tuple[Part, ...]:
 
 
 def _default_device(torch: Any) -> str | None:
-    # Not `get_default_device`: a default that is set to what it was without is a mode that is left behind, too.
+    # Not `get_default_device`: setting the default device to its current value leaves a mode behind, too.
     context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return None if context is None else str(context.device)
 
@@ -243,7 +243,7 @@ def _stack(name: str, get: Callable[[], list[Any]], pop: Callable[[], object]) -
 
 
 def _hooks(torch: Any) -> tuple[Part, ...]:
-    """Return the hooks on saved tensors, which older versions of torch do not tell of, and those on all modules."""
+    """Return the hooks on saved tensors, which older versions of torch do not list, and those on all modules."""
     parts = []
     autograd = torch._C._autograd
     if top := getattr(autograd, "_top_saved_tensors_default_hooks", None):

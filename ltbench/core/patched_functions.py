@@ -1,4 +1,4 @@
-"""Functions of Python, numpy and torch that something has replaced: a part of the state of a process."""
+"""Functions of Python, numpy and torch that were replaced: a part of the state of a process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PATCHABLE = (
     "builtins", "math", "random", "time", "numpy", "numpy.random", "numpy.linalg", "torch", "torch.linalg",
     "torch.special", "torch.fft", "torch.random", "torch.autograd", "torch.nn.functional", "torch.nn.init",
 )  # fmt: skip
-"""Modules whose functions are compared with those that they had at first."""
+"""Modules whose functions are compared with the original ones."""
 PATCHABLE_PACKAGES = ("torch.nn", "torch.optim", "torch.amp")
-"""Packages, likewise, with their imported modules, their classes, and bases of these that torch has elsewhere."""
+"""Packages, likewise, with their imported modules, their classes, and base classes elsewhere in torch."""
 _NOT_PATCHABLE = ("torch.nn.attention", "torch.nn.backends", "torch.nn.intrinsic", "torch.nn.parallel", "torch.nn.qat",
                   "torch.nn.quantizable", "torch.nn.quantized")  # fmt: skip
-"""Parts of them that trainings here do not call, and that would double the cost of looking."""
+"""Parts of them that trainings do not call, and that would double the cost of the comparison."""
 _OWN_WRAPPERS = ("torch.optim.optimizer", "torch._dynamo", "torch._compile")
-"""Modules of torch that wrap methods of torch: `step` at the first optimiser of a class, others at the first compile."""
+"""Modules that wrap methods of torch: `step` for the first optimiser of a class, others at the first compile."""
 _INSIDE = ("__code__", "__defaults__", "__kwdefaults__")
 _PREFIXES = tuple(f"{package}." for package in PATCHABLE_PACKAGES)
 _IMMUTABLE = 1 << 8
@@ -31,27 +31,27 @@ _NOTHING = object()
 
 
 class _Originals:
-    """The modules and classes that are looked at, and their attributes as they were when they were first seen.
+    """The watched modules and classes, and their attributes when first seen.
 
-    Lists are beside each other so that one comparison of two lists, at the speed of C, tells that nothing has changed.
+    Parallel lists, so that a single fast comparison of two lists shows that nothing has changed.
     """
 
     def __init__(self) -> None:
         self.modules = 0
-        """How many modules were imported when this was last brought up to date."""
+        """Number of imported modules at the last update."""
         self.owners: dict[str, Any] = {}
         self.attributes: list[dict[str, Any]] = []
         self.attributes_now: list[Mapping[str, Any]] = []
-        """Not copies: each shows what its owner has at the moment."""
+        """Not copies, but the current attributes of each owner."""
         self.functions: dict[str, FunctionType] = {}
-        """The functions written in Python among the attributes."""
+        """The attributes that are Python functions."""
         self.insides: dict[str, tuple[list[str], list[FunctionType], list[Any]]] = {
             key: ([], [], []) for key in _INSIDE
         }
-        """For `__code__` and so on: the names of the functions that have one, these functions, and their original one."""
+        """For `__code__` and so on: the names of functions that have one, the functions, and the original values."""
 
     def update(self) -> None:
-        """Add what was imported since."""
+        """Add modules imported since the last update."""
         if len(sys.modules) == self.modules:
             return
         seen = set(map(id, (*self.owners.values(), *self.functions.values())))
@@ -71,7 +71,7 @@ class _Originals:
     def _add_function(self, path: str, function: FunctionType) -> None:
         self.functions[path] = function
         for part, (paths, functions, values) in self.insides.items():
-            # Defaults of what has none are never used by those who give every argument.
+            # Defaults added to a function without any have no effect: its callers pass every argument.
             if (value := getattr(function, part)) is not None:
                 paths.append(path)
                 functions.append(function)
@@ -82,7 +82,7 @@ _originals = _Originals()
 
 
 def _patched() -> dict[str, Any]:
-    """Return the functions that are not the original ones, and the changed parts of those that are, by their names."""
+    """Return replaced functions, and changed parts of original functions, by name."""
     _originals.update()
     return _replaced() | _changed_inside()
 
@@ -125,16 +125,16 @@ def _is_code(value: Any) -> bool:
 
 
 def _inherited(owner: Any) -> dict[str, Any]:
-    """Return the attributes that a class has from its bases; none for a module."""
+    """Return the inherited attributes of a class; none for a module."""
     bases = owner.__mro__[:0:-1] if isinstance(owner, type) else ()
     return {key: value for base in bases for key, value in vars(base).items()}
 
 
 def _wraps_its_own(before: Any, now: Any) -> bool:
-    """Whether torch has wrapped a function of its own, which changes no number."""
+    """Whether torch has wrapped one of its own functions, which changes no number."""
     module = f"{getattr(now, '__globals__', {}).get('__name__', '')}."
     if module == "torch._dynamo.mutation_guard.":
-        return True  # it counts the modules that are made, in functions without a trace of those that they call
+        return True  # it wraps functions to count created modules
     return any(module.startswith(f"{name}.") for name in _OWN_WRAPPERS) and inspect.unwrap(now) is inspect.unwrap(
         before
     )
@@ -148,7 +148,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _owners() -> Iterator[tuple[str, Any]]:
-    """Yield the modules and classes to look at that are imported, by the shortest of their names."""
+    """Yield the imported modules and classes to watch, by their shortest name."""
     names = dict.fromkeys((*PATCHABLE, *PATCHABLE_PACKAGES, *sorted(filter(_is_in_package, sys.modules))))
     modules = {name: sys.modules[name] for name in names if name in sys.modules}
     yield from modules.items()
@@ -172,7 +172,7 @@ def _is_in_package(module: str) -> bool:
 def _functions(name: str, attributes: Mapping[str, Any]) -> Iterator[tuple[str, FunctionType]]:
     for key, value in attributes.items():
         function = getattr(value, "fget", value) if isinstance(value, property) else getattr(value, "__func__", value)
-        # A decorator leaves what it wraps, whose defaults count.
+        # A decorator refers to the wrapped function, whose defaults count.
         path = f"{name}.{key}"
         while isinstance(function, FunctionType):
             yield path, function
@@ -190,7 +190,7 @@ def _put_patched(before: Mapping[str, Any]) -> None:
         name, _, key = path.rpartition(".")
         if path in first:
             value = before.get(path, first[path])
-            # Not the original itself, which whoever writes into it would change.
+            # A copy, because the original could be modified in place.
             setattr(_originals.functions[name], key, dict(value) if isinstance(value, dict) else value)
             continue
         value = before.get(path, attributes[name].get(key, _NOTHING))

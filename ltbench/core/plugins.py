@@ -1,4 +1,4 @@
-"""The plugin that a technique comes from, and the plugins that a process has loaded."""
+"""The plugin of a technique, and the plugins that a process has loaded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[str, ...] = ()
     """Modules that are not installed plugins."""
     disabled: tuple[str, ...] = ()
-    """Entry points or distributions that are switched off."""
+    """Disabled entry points or distributions."""
     only: tuple[str, ...] | None = None
     """The only third-party plugins to load, by entry point or distribution; None for all."""
 
@@ -39,7 +39,7 @@ class PluginOrigin(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an installed plugin is loaded."""
         if source.plugin in self.disabled or source.distribution in self.disabled:
             return False
-        # Built-in plugins stay on: without baselines nothing can run.
+        # Built-in plugins cannot be disabled, because nothing runs without baselines.
         return (
             self.only is None
             or source.distribution == BUILT_IN

@@ -1,16 +1,15 @@
-"""The state of a process that code can leave changed, and that would change the numbers of whatever runs next.
+"""The state of a process that code can change, with effects on the results of later jobs.
 
 A snapshot holds what Python, numpy and torch keep for the whole process or thread: `python_state`, `library_state` and
-`patched_functions` of this package list it part by part. It takes a quarter of a millisecond, so it is taken around
-every job and around the first call of each technique. States of random generators, and whether torch checks the
-parameters of distributions, are put back, never compared.
+`patched_functions` of this package list its parts. It takes a quarter of a millisecond, so it is taken around every job
+and around the first call of each technique. States of random generators, and whether torch checks the parameters of
+distributions, are restored but not compared.
 
-Out of reach is what Python cannot ask for, or what nobody looks at: settings below Python (`setenv` of C, OpenMP);
-functions and classes elsewhere than in the modules and packages of `patched_functions` (quantised and parallel networks
-of torch, other libraries); plain values of a module or class, such as `math.pi`; what a function in C or a closure keeps;
-what was replaced by the code that imported its library first; threads and processes that still run; options of other
-libraries; and what a technique keeps in its own module. `ltbench check` finds some of that, as results that differ
-between calls.
+Not covered: settings below Python (`setenv` of C, OpenMP); functions and classes outside the modules and packages of
+`patched_functions` (quantised and parallel networks of torch, other libraries); plain values of a module or class, such
+as `math.pi`; the state of C functions and closures; functions replaced by the code that first imported their library;
+threads and processes that still run; options of other libraries; and state in the module of a technique. `ltbench
+check` finds some of these, as results that differ between calls.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from ltbench.core.state_part import UNKNOWN, Part
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A part of the state that is not as it was."""
+    """A part of the state that has changed."""
 
     part: Part
     before: Any
@@ -51,12 +50,12 @@ class ProcessState:
     """A snapshot of the state of this process and thread."""
 
     def __init__(self, *, generators: bool = False) -> None:
-        """Take a snapshot. generators: for a whole job, with the states of random generators."""
+        """Take a snapshot. generators: include the states of random generators, for a whole job."""
         self._modules = len(sys.modules)
         self._values = {part.name: _read(part) for part in _parts() if part.compared or generators}
 
     def changes(self) -> list[Change]:
-        """Return what differs now, without what imports in between have added."""
+        """Return what has changed since, without additions by imports."""
         found = []
         for part in _parts():
             before = self._values.get(part.name, part.first)
@@ -68,13 +67,13 @@ class ProcessState:
         return found
 
     def _is_of_import(self, part: Part, before: Any, after: Any) -> bool:
-        """Whether the change may be what the import of a library has added."""
+        """Whether the change may be an addition by the import of a library."""
         if len(sys.modules) == self._modules or not _only_adds(before, after):
             return False
         return not any(key in after and key not in before for key in part.never_added)
 
     def restore(self) -> Restored:
-        """Put everything back that can be; return what had changed, and what of it still differs."""
+        """Restore what can be restored; return what had changed, and what still differs."""
         changed = []
         for part in _parts():
             before = self._values.get(part.name, part.first)
@@ -87,20 +86,20 @@ class ProcessState:
             if part.compared and not is_of_import:
                 changed.append(Change(part, before, after))
             if part.put is not None and not (is_of_import and part.keeps_added):
-                with contextlib.suppress(Exception):  # what could not be put back is in the answer
+                with contextlib.suppress(Exception):  # failures are part of the result
                     part.put(before)
         return Restored(changed, self.changes() if changed else [])
 
 
 class Restored(NamedTuple):
-    """What had changed, and what of that could not be put back."""
+    """What had changed, and what could not be restored."""
 
     changed: list[Change]
     left: list[Change]
 
 
 _watched: set[Hashable] = set()
-"""The calls that were watched since the job began."""
+"""The calls watched since the job began."""
 
 
 def forget_calls() -> None:
@@ -110,9 +109,9 @@ def forget_calls() -> None:
 
 @contextlib.contextmanager
 def unchanged(blame: Callable[[list[Change]], Exception], *, first: Hashable = None) -> Iterator[None]:
-    """Put the state back and raise what `blame` returns where the block leaves it changed. An error in it goes first.
+    """Restore the state, and raise the error from `blame` if the block has changed it, unless the block raised.
 
-    first: names the call; in one job only the first one with that name is watched.
+    first: names the call; within a job only the first call with that name is watched.
     """
     if first is not None and first in _watched:
         yield
@@ -133,7 +132,7 @@ def written(changes: list[Change]) -> str:
 def _parts() -> Iterator[Part]:
     yield from python_state.PARTS
     yield patched_functions.PART
-    # A library that is not imported has no state, and most commands import neither.
+    # Most commands import neither, and a library that is not imported has no state.
     if "numpy" in sys.modules:
         yield from library_state.numpy_parts()
     if "torch" in sys.modules:
@@ -144,7 +143,7 @@ def _read(part: Part) -> Any:
     try:
         return part.get()
     except Exception as error:  # noqa: BLE001 - a technique may have put anything in the place of what is read
-        return f"something that raises {type(error).__name__}"
+        return f"a value that raises {type(error).__name__}"
 
 
 def _text(key: object) -> str:
@@ -165,7 +164,7 @@ def _same(one: Mapping[Any, Any], other: Mapping[Any, Any], key: Any) -> bool:
 
 
 def _only_adds(before: Any, after: Any) -> bool:
-    """Whether everything in `before` is in `after`, in the same order."""
+    """Whether `after` contains everything in `before`, in the same order."""
     if isinstance(before, Mapping):
         return isinstance(after, Mapping) and all(_same(before, after, key) for key in before)
     if not isinstance(after, list):

@@ -1,4 +1,4 @@
-"""Find out which processes of this machine are alive."""
+"""Finds out which processes of this machine are alive."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def process_start(pid: int) -> str:
-    """Return the start time of a process, which tells it from a later process with the same number.
+    """Return the start time of a process, which distinguishes it from a later process with the same id.
 
-    Empty where there is no such process, or only a zombie. Without /proc, "running" where it is alive.
+    Empty if there is no such process or it is a zombie. Without /proc, "running" if it is alive.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "" if Path("/proc/self/stat").exists() else _alive(pid)
-    fields = text.rpartition(")")[2].split()  # the name before may hold spaces and brackets
+    fields = text.rpartition(")")[2].split()  # the name before it may contain spaces and brackets
     return "" if fields[0] in "ZX" else fields[19]
 
 

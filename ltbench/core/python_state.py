@@ -17,7 +17,7 @@ from typing import Any
 from ltbench.core.state_part import Part
 
 _FLOATS = [sys.float_info.min, 0.5, 1.0, 1e-17]
-"""In a list, so that Python computes with them when it runs and not when it compiles."""
+"""In a list, so that the computation happens at run time and is not folded by the compiler."""
 _LIMITS = {name: getattr(resource, name) for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")}
 _SIGNALS = {
     name: int(getattr(signal, name))
@@ -34,14 +34,14 @@ _SIGNALS = {
         "SIGABRT",
     )
 }
-"""Those that a library or a run may handle; asking for all takes longer than the rest of a snapshot."""
+"""Signals that a library or a run may handle; reading all takes longer than the rest of a snapshot."""
 _CHANGES_NUMBERS = frozenset({
     b"ATEN_CPU_CAPABILITY", b"CUBLAS_WORKSPACE_CONFIG", b"DNNL_MAX_CPU_ISA", b"MKL_CBWR", b"MKL_DEBUG_CPU_TYPE",
     b"MKL_ENABLE_INSTRUCTIONS", b"MKL_NUM_THREADS", b"NPY_DISABLE_CPU_FEATURES", b"NPY_ENABLE_CPU_FEATURES",
     b"NVIDIA_TF32_OVERRIDE", b"OMP_NUM_THREADS", b"ONEDNN_MAX_CPU_ISA", b"OPENBLAS_CORETYPE", b"OPENBLAS_NUM_THREADS",
     b"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 })  # fmt: skip
-"""Environment variables that choose kernels, precision or threads, from the manuals of these libraries."""
+"""Environment variables that control kernels, precision or threads, from the manuals of these libraries."""
 _ENVIRON = os.environ
 _last_umask = os.umask(0o022)
 os.umask(_last_umask)
@@ -69,7 +69,7 @@ def _folder() -> str:
 
 
 def _umask() -> int:
-    # It can be read only by setting it: to the last known value, so that no file of another thread gets another one.
+    # It can only be read by setting it, so set the last known value, for files created by other threads.
     global _last_umask  # noqa: PLW0603
     current = os.umask(_last_umask)
     if current != _last_umask:
@@ -149,15 +149,15 @@ def _put_streams(before: tuple[Any, ...]) -> None:
 
 
 def _list(name: str, owner: Any, attribute: str, *, keeps_added: bool) -> Part:
-    """Return the part for a list that is changed in place or replaced."""
+    """Return the part for a list that may be changed in place or replaced."""
 
     def put(before: MutableSequence[Any]) -> None:
         try:
             getattr(owner, attribute)[:] = before
-        except TypeError:  # it is no list any more
+        except TypeError:  # it is no longer a list
             setattr(owner, attribute, list(before))
         if owner is warnings:
-            # Python caches what it has decided by the filters before.
+            # Python caches decisions of the earlier filters.
             getattr(warnings, "_filters_mutated", lambda: None)()
 
     return Part(

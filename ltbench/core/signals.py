@@ -1,4 +1,4 @@
-"""Handle SIGINT and SIGTERM as a request to stop, instead of an exception at any point of the program."""
+"""Handles SIGINT and SIGTERM as requests to stop, instead of exceptions at any point of the program."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class StopNow(BaseException):
 
 
 def is_request_to_stop(error: BaseException) -> bool:
-    """Whether an error that came out of a plugin's code is a signal to this process, not an error of the plugin.
+    """Whether an error raised in a plugin's code is a signal to this process, not an error of the plugin.
 
-    Python raises `KeyboardInterrupt` in the main thread alone, and only where SIGINT is neither handled, as in a run,
-    nor blocked, as in workers: elsewhere it is the plugin's. `SystemExit` never comes from a signal.
+    Python raises `KeyboardInterrupt` only in the main thread, and only if SIGINT is neither handled, as in a run, nor
+    blocked, as in workers. Otherwise it is the plugin's error. `SystemExit` never comes from a signal.
     """
     if not isinstance(error, KeyboardInterrupt):
         return isinstance(error, StopNow)
@@ -49,7 +49,7 @@ class SignalCount:
 def catch_signals() -> Iterator[SignalCount]:
     """Count SIGINT and SIGTERM in the block instead of ending the process; the second raises `StopNow`.
 
-    Only in the main thread: others cannot set handlers.
+    Only in the main thread; others cannot set handlers.
     """
     signals = SignalCount()
     if threading.current_thread() is not threading.main_thread():

@@ -1,7 +1,7 @@
 """Specifications of jobs, their identities, and seeds.
 
 A specification (`spec`) is a plain JSON object of everything that can influence a job, and nothing else; the identity
-of the job is a hash of it. Plans and records use the same function, so anyone can recompute the identity of a record.
+of the job is its hash. Plans and records use the same function, so anyone can recompute the identity of a record.
 
 The specs:
 
@@ -11,14 +11,14 @@ The specs:
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
-                "average": "restart" where the recipe averages weights and the segment restarts, else left out}
+                "average": "restart" if the recipe averages weights and the segment restarts, else omitted}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
                 {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique}
 
-A fit is a trajectory: its key names the state at the end of its last segment, whatever it was resumed from. Two fits
-whose segments begin alike pass through the same states, so one can resume from a state of the other.
+A fit is a trajectory: its key names the state at the end of its last segment, wherever it was resumed. Two fits whose
+segments begin alike pass through the same states, so one can resume from a state of the other.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ltbench.core.checksums import digest
 from ltbench.technique import label_text
 
 PROTOCOL = "ltb1"
-"""Version of the numbers: raised when the same spec would give other numbers."""
+"""Version of the results: raised when the same spec would give other numbers."""
 
 Spec = dict[str, Any]
 
@@ -50,7 +50,7 @@ def identity(spec: Mapping[str, Any]) -> str:
 
 
 def label_of(technique: Mapping[str, Any] | None) -> str:
-    """Return how the technique of a spec is written on a command line: `focal[gamma=1.5]`; empty for none."""
+    """Return the command-line notation of a technique's spec: `focal[gamma=1.5]`; empty for None."""
     if not technique:
         return ""
     return label_text(technique["name"], dict(sorted(technique["params"].items())))
@@ -81,7 +81,7 @@ def stream_seed(seed: int, purpose: str) -> int:
 def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
     """Return the spec of the prediction of a fit under one view. view: the spec of its technique.
 
-    The unchanged image belongs to no technique, so that all share its prediction.
+    The identity view belongs to no technique, so that all techniques share its prediction.
     """
     return {
         "kind": "predict",
@@ -93,7 +93,7 @@ def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit of work: makes the artefact or record `key` from `spec` and the artefacts `parents`."""
+    """A unit of work: creates the artefact or record `key` from `spec` and the artefacts `parents`."""
 
     key: str
     kind: str
@@ -103,9 +103,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     keep_state: bool = False
     """For a fit: whether to store optimiser and generators too, because other fits resume from it."""
     renew: bool = False
-    """For a cell: whether to derive the metrics that its record of success lacks."""
+    """For a cell: whether to derive the metrics that its successful record lacks."""
     extra: Spec = {}
-    """What the job records and what cannot influence its numbers: for a cell, setting, labels and notes."""
+    """Data for records that cannot influence results: for a cell, setting, labels and notes."""
 
     @property
     def reads(self) -> tuple[str, ...]:

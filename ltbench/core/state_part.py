@@ -8,26 +8,26 @@ from typing import Any, Final
 import msgspec
 
 UNKNOWN: Final = object()
-"""The first value of a part that differs between machines."""
+"""The initial value of a part that differs between machines."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the state: how to read it, and how to put it back."""
+    """One part of the state: how to read and restore it."""
 
     name: str
-    """In words that continue "changed"."""
+    """A phrase that follows "changed"."""
     get: Callable[[], Any]
     put: Callable[[Any], object] | None = None
-    """Sets a value that `get` returned; None where the system cannot."""
+    """Restores a value that `get` returned; None if that is impossible."""
     first: Any = UNKNOWN
-    """The value after its library is imported, for a library that was not there before."""
+    """The value right after the import, for a library that was not imported before."""
     compared: bool = True
-    """Whether a change is a fault. Otherwise the value is only put back."""
+    """Whether a change is an error. Otherwise the value is only restored."""
     imports_add: bool = False
     """Whether importing a library usually adds to it: a mapping or a list."""
     never_added: frozenset[Any] = frozenset()
-    """What an import must not add either: keys of a mapping."""
+    """Keys of a mapping that imports must not add either."""
     keeps_added: bool = False
-    """Whether what an import has added has to stay, as the library would not work without."""
+    """Whether additions by an import have to stay, because the library needs them."""
     private: bool = False
-    """Whether values must not be shown, as they may hold secrets or paths."""
+    """Whether values must not be shown, because they may contain secrets or paths."""

@@ -1,4 +1,4 @@
-"""Standard streams that take every character: one that their encoding lacks is spelled with others."""
+"""Standard streams that accept every character: characters that cannot be encoded are transliterated."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _NAME = "ltbench.spelled"
 
 
 def spell_what_cannot_be_encoded() -> None:
-    """Have stdout and stderr of this process spell what they cannot encode, instead of raising after hours of work."""
-    codecs.register_error(_NAME, _spelled)
+    """Make stdout and stderr transliterate characters that they cannot encode, instead of raising an error."""
+    codecs.register_error(_NAME, _transliterated)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
             stream.reconfigure(errors=_NAME)
 
 
-def _spelled(error: UnicodeError) -> tuple[str, int]:
-    """Return characters that every encoding has in place of those that raised the error, and where to go on."""
+def _transliterated(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII characters for those that raised the error, and the position to continue."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
@@ -41,5 +41,5 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 def _in_ascii(character: str) -> str:
     if spelled := _SPELLED.get(character):
         return spelled
-    # Letters lose their accents, and what has no plain form is a question mark.
+    # Accents are removed; other characters become question marks.
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"

@@ -1,4 +1,4 @@
-"""Tracebacks as records keep them."""
+"""Tracebacks for records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the traceback of an error, without the folders of this machine."""
+    """Return the traceback of an error, without paths of this machine."""
     return without_machine("".join(traceback.format_exception(error)))
 
 
 def without_machine(log: str) -> str:
-    """Return a traceback with files relative to `sys.path`, so that records do not depend on a machine's folders."""
+    """Return a traceback with paths relative to `sys.path`, so that records do not depend on the machine."""
     folders = {str(Path(entry).resolve()) for entry in sys.path if entry} | {str(Path.cwd()), sys.base_prefix}
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:

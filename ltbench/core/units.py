@@ -1,4 +1,4 @@
-"""Write sizes and durations with a unit."""
+"""Formats sizes and durations with units."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def with_article(noun: str) -> str:
-    """Return a noun with its indefinite article, as for the names of stages and types.
+    """Return a noun with its indefinite article.
 
     >>> with_article("ensemble"), with_article("loss")
     ('an ensemble', 'a loss')

@@ -5,7 +5,7 @@ tensors, with a random draw for each image. Three generators drive this, each se
 and its purpose: `order` (on the CPU), `augment` and `mix` (on the device). Switching a technique on changes no draw of
 the others.
 
-The state of a feed is the order of the running epoch, the position in it, and the generators. Restoring it in the
+The state of a feed is the order of the current epoch, the position in it, and the generators. Restoring it in the
 middle of an epoch gives bit-identical batches from there on.
 """
 
@@ -54,7 +54,7 @@ class Feed:
         self._cursor = 0
 
     def start_segment(self, order: EpochOrder, augment: Augment | None, mix: Mix | None) -> None:
-        """Use these techniques from now on. The same order continues its epoch; a new one starts its first epoch."""
+        """Use these techniques from now on. An unchanged order continues its epoch; a new order starts an epoch."""
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
         if augment != self._augment:
@@ -84,7 +84,7 @@ class Feed:
     def _next_indices(self) -> Tensor:
         assert self.order is not None, "start_segment has to come before next"
         if self.at_end:
-            # Drawn only when needed, not at the end of the epoch before: the next segment may bring another order.
+            # Drawn only when needed, because the next segment may have another order.
             self._epoch, self._cursor = self.order.draw_epoch(self._generators["order"]), 0
         start = self._cursor * self.order.batch_size
         self._cursor += 1
@@ -97,7 +97,7 @@ class Feed:
 
     @property
     def at_end(self) -> bool:
-        """Whether the running epoch has no batch left."""
+        """Whether the current epoch has no more batches."""
         return not len(self._epoch) or (self.order is not None and self._cursor == self.order.batches_per_epoch)
 
     def state(self) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Ima
     try:
         _store(images, folder, info)
     except OSError as error:
-        _log.info("%s is kept in memory: %s cannot be written (%s)", dataset.label, folder, error)
+        _log.info("%s is kept in memory: cannot write %s (%s)", dataset.label, folder, error)
         return images
     return _open_arrays(folder, info) or images
 

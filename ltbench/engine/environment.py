@@ -19,7 +19,7 @@ _MODEL = ("vendor_id", "cpu family", "model", "cpu implementer", "cpu part")
 _INSTRUCTIONS = (
     "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16",
 )  # fmt: skip
-"""Those by which oneDNN, MKL and OpenBLAS choose a kernel."""
+"""Instructions by which oneDNN, MKL and OpenBLAS choose a kernel."""
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         **{name: _version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         **_processor(),
-        # The instruction set that torch itself uses; its libraries choose theirs by model and instructions.
+        # The instruction set that torch itself uses; its libraries choose by model and instructions.
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
@@ -50,13 +50,13 @@ def _version(distribution: str) -> str | None:
 def _processor() -> dict[str, str]:
     """Return name, model and instructions of the processor.
 
-    A name such as "AMD EPYC" is all that a rented machine may say of five generations, whose last bits differ.
+    Cloud machines may report only a name such as "AMD EPYC", which covers five generations with different last bits.
     """
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    # The first processor; ARM names its fields otherwise.
+    # The first processor; ARM uses other field names.
     fields: dict[str, str] = {}
     for line in text.splitlines():
         name, _, value = line.partition(":")
@@ -74,7 +74,7 @@ def _processor() -> dict[str, str]:
 def _commit() -> dict[str, Any]:
     """Return the commit, and whether tracked files differ from it; both None outside a source checkout of ltbench."""
     folder = package_root()
-    # Ask for a tracked file of ours: an installed copy may lie inside another project's repository.
+    # Check for a tracked file of ltbench: an installed copy may lie inside another project's repository.
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")

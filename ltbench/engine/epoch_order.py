@@ -28,7 +28,7 @@ class EpochOrder:
         with output_checks.leaving_no_state(sampler):
             size: object = sampler.batch_size(batch_size, len(counts))
         if not (isinstance(size, int) and size >= 2):
-            raise output_checks.wrong_output(sampler, f"batch size {size!r}", "a whole number of at least 2")
+            raise output_checks.wrong_output(sampler, f"batch size {size!r}", "an integer of at least 2")
         self.batch_size = size
         with output_checks.leaving_no_state(sampler):
             pool = sampler.pool(labels, counts, generator(seed, "pool"))

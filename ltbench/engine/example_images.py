@@ -1,4 +1,4 @@
-"""Example images: a figure of what an augmentation or a mix does to real images."""
+"""Example images: a figure of the effect of an augmentation or a mix on real images."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def _grid(rows: list[tuple[Tensor, list[str]]], title: str) -> Figure:
             axes.imshow(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], cmap="gray", vmin=0, vmax=1)
             axes.set_title(text, fontsize=7, parse_math=False)
             axes.set_axis_off()
-    figure.suptitle(f"{title}: images as they are, then {len(rows) - 1} draws", fontsize=10, parse_math=False)
+    figure.suptitle(f"{title}: original images, then {len(rows) - 1} draws", fontsize=10, parse_math=False)
     return figure

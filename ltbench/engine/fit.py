@@ -61,7 +61,7 @@ def fit(job: Job, context: Context) -> None:
             "plugins": plugins,
             "resumed_from": resumed,
         }
-        # The state first: once the fit is stored, the job is done and would not run again to store its state.
+        # Store the state first: once the fit is stored, the job is done and would not run again for its state.
         if job.keep_state:
             store_state(training, end_state(job.key), spec, plugins, context.store)
         with context.store.writing(job.key) as folder:

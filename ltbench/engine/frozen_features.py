@@ -1,7 +1,7 @@
 """Features of a frozen backbone, computed once for all training images.
 
-If a segment trains the classifier alone and nothing random changes the images, the classifier gets the same features
-in every epoch. Computing them once makes a step as cheap as one of a linear model.
+If a segment trains only the classifier and images are not augmented, the classifier gets the same features in every
+epoch. Computing them once makes a step as cheap as one of a linear model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 Precision = Callable[[], AbstractContextManager[object]]
 """Returns the context of a forward pass."""
 _MAX_TABLE_BYTES = 4 << 30
-"""Largest feature table. Not a share of the free memory: whether there is a table decides the last bits of a result."""
+"""Maximum size of the feature table. It must not depend on free memory, because using a table changes the last bits."""
 
 
 def features_of(network: nn.Module, images: Iterable[Tensor], count: int, precision: Precision) -> Tensor | None:

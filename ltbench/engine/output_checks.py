@@ -1,6 +1,6 @@
-"""Checks of what techniques return in training: a wrong value raises `JobFailed`, naming the technique.
+"""Checks of what techniques return in training: an invalid value raises `JobFailed`, naming the technique.
 
-They run on a trial batch when a segment starts, so that training steps do not pay for them.
+They run on a trial batch when a segment starts, at no cost for training steps.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def check_class_weights(technique: Technique, weights: object, classes: int) -> 
 
 @contextmanager
 def naming_techniques(running: Technique | None = None) -> Iterator[None]:
-    """Convert an error that a technique raises into a `JobFailed` that names it; pass every other error on.
+    """Convert an error raised by a technique into a `JobFailed` that names it; other errors pass unchanged.
 
-    The technique is found by its methods in the traceback; `running` names it for functions that are no methods.
+    The technique is found by its methods in the traceback; `running` names it for functions that are not methods.
     """
     try:
         yield
@@ -89,15 +89,15 @@ def naming_techniques(running: Technique | None = None) -> Iterator[None]:
         raise JobFailed(
             f"{_name(technique)} raised {type(error).__name__}: {error}",
             where=type(technique).__module__,
-            fix="its traceback is in the log of the job",
+            fix="see the log of the job for its traceback",
         ) from error
 
 
 @contextmanager
 def leaving_no_state(technique: Technique) -> Iterator[None]:
-    """Raise `StateChanged` where a technique, called in the block, leaves the state of the process changed.
+    """Raise `StateChanged` if a technique, called in the block, changes the state of the process.
 
-    For the first call of each of its methods in a job; a change in a later call is found at the end of the job.
+    Only for the first call of each method in a job; later changes are found at the end of the job.
     """
     name, module = _name(technique), type(technique).__module__
     with unchanged(lambda changes: StateChanged.by(name, written(changes), where=module)):

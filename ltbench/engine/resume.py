@@ -23,9 +23,9 @@ _FILE = "state.safetensors"
 def resume(training: Training, job: Job, store: Store, provenance: Callable[[Spec], Plugins]) -> str | None:
     """Restore the most advanced state from which the job can continue; return its key, or None if there is none.
 
-    provenance: returns the plugins of a spec as installed now. States are an optimisation: without a usable one, the
-    training starts from an earlier state or from the first step. States of other plugin versions are skipped: a
-    training half by one version and half by another could not be attributed to either.
+    provenance: returns the installed plugins of a spec. Without a usable state, the training starts from an earlier
+    state or from the first step. States of other plugin versions are skipped, because the result could not be
+    attributed to one version.
     """
     steps: dict[str, int] = {}
     for key in filter(store.has, (*snapshots(job.key), *map(end_state, job.parents))):
@@ -54,7 +54,7 @@ def store_state(training: Training, key: str, spec: Spec, plugins: Plugins, stor
 class Snapshots:
     """Stores the state of a training every `every` seconds, alternating between two keys.
 
-    So one complete snapshot always exists, even if the worker is killed while it replaces the other.
+    So one complete snapshot always exists, even if the worker is killed while it writes the other.
     """
 
     def __init__(self, job: Job, store: Store, plugins: Plugins, every: float) -> None:
@@ -73,7 +73,7 @@ class Snapshots:
 
 
 def _check_shared_start(key: str, parent: Spec, job: Job) -> None:
-    """Raise `JobFailed` unless the job's training passes through the final state of its parent's."""
+    """Raise `JobFailed` unless the job's training passes through the final state of its parent."""
     last = parent["segments"][-1]
     shared = job.spec["segments"][: len(parent["segments"])]
     cut = [*shared[:-1], shared[-1] | {"until": last["until"]}]

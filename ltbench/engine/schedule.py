@@ -41,7 +41,7 @@ def spans(recipe: Recipe, ends: Sequence[float], batches: Sequence[int]) -> list
     result: list[Span] = []
     for start, end, per_epoch in zip((0.0, *ends), ends, batches, strict=False):
         total = recipe.steps if recipe.epochs is None else recipe.epochs * per_epoch
-        assert total is not None, "a recipe states its length"
+        assert total is not None, "a recipe has a length"
         result.append(Span(first=round(total * start), last=round(total * end), total=total))
     return result
 
@@ -49,7 +49,7 @@ def spans(recipe: Recipe, ends: Sequence[float], batches: Sequence[int]) -> list
 def learning_rates(recipe: Recipe, span: Span, *, restart: bool, scale: float) -> tuple[float, ...]:
     """Return the learning rate of each step of a segment.
 
-    A segment that restarts goes through the recipe's whole curve, any other through its part of the training's curve.
+    A segment that restarts uses the recipe's whole schedule, any other its part of the training's schedule.
     scale: factor on the recipe's learning rate.
     """
     first, total = (0, len(span)) if restart else (span.first, span.total)
@@ -60,7 +60,7 @@ def learning_rates(recipe: Recipe, span: Span, *, restart: bool, scale: float) -
 def _curve(recipe: Recipe, steps: int) -> tuple[float, ...]:
     """Return the learning rates that torch's schedulers give to a dummy optimiser: linear warm-up, then the schedule.
 
-    All at once and in advance, so that resuming a training has no scheduler state to restore.
+    Computed in advance, so that resuming a training has no scheduler state to restore.
     """
     warmup_steps = round(recipe.warmup * steps)
     optimizer = _dummy_optimizer(recipe.lr)

@@ -25,7 +25,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     restart: bool
     lr_scale: float
     average: Literal["continue", "restart"] = "continue"
-    """Whether a moving average of the weights begins anew with the segment."""
+    """Whether a moving average of the weights restarts with the segment."""
     has_fixed_images: bool
     """Whether a frozen backbone gets the same images in every epoch."""
 

@@ -90,9 +90,9 @@ def select_images(subset: Subset, indices: Tensor) -> Subset:
 
 @contextmanager
 def unmodified(subset: Subset, spec: Spec) -> Iterator[None]:
-    """Raise `JobFailed` where the block modifies the subset in place; then no later training gets these tensors.
+    """Raise `JobFailed` if the block modifies the subset in place; later trainings then read it again.
 
-    A change of the images through numpy, which shares their memory, is not noticed. spec: of the fit, for the message.
+    Changes of the images through numpy, which shares their memory, are not noticed. spec: of the fit, for the message.
     """
     tensors = {name: getattr(subset, name) for name in ("images", "labels", "counts", "test_images", "test_labels")}
     versions = {name: tensor._version for name, tensor in tensors.items()}  # noqa: SLF001 - torch counts changes
@@ -110,7 +110,7 @@ def unmodified(subset: Subset, spec: Spec) -> Iterator[None]:
         names = ", ".join(dict.fromkeys(map(label_of, techniques_in(spec))))
         raise JobFailed(
             f"one of the techniques of this fit ({names}) modified {' and '.join(modified)} in place",
-            why="later trainings of this process get the same tensors",
+            why="later trainings in this process use the same tensors",
             fix="work on a copy: methods that end with _ modify a tensor; ltbench check names the technique",
         )
 
@@ -118,7 +118,7 @@ def unmodified(subset: Subset, spec: Spec) -> Iterator[None]:
 _images = lru_cache(maxsize=4)(prepare)
 
 
-# Few: a subset is a copy of up to some hundred megabytes. The arrays of `_images` are memory-mapped and cost nothing.
+# Few, because a subset is a copy of up to a few hundred megabytes. The arrays of `_images` are memory-mapped.
 @lru_cache(maxsize=4)
 def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, root: Path) -> Subset:
     info = dataset.info(root)

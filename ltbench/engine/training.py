@@ -30,7 +30,7 @@ from ltbench.stages import Mixed, Model
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
-"""Steps between checks of the loss on a GPU, where a check waits for all queued steps; on the CPU each is checked."""
+"""Steps between checks of the loss on a GPU, where a check waits for queued steps. On a CPU, every loss is checked."""
 
 
 class Training:
@@ -69,21 +69,21 @@ class Training:
         """
         began = time.perf_counter()
         if not sum(map(len, self.spans)):
-            raise JobFailed("the training has no steps", where="recipe", fix="more epochs or steps")
-        done = self.steps  # less the steps of the segments before the current one
+            raise JobFailed("the training has no steps", where="recipe", fix="set more epochs or steps")
+        done = self.steps  # minus the steps of earlier segments
         for number, span in enumerate(self.spans):
             if done < len(span):
                 self._start_segment(number, resumed=done > 0)
                 self._run_segment(number, span.first + done, after_step)
             done = max(done - len(span), 0)
-        # The loss of a step is that before its update, so the last update shows only in the weights.
+        # The loss of a step is computed before its update, so the last update is only visible in the weights.
         if not all(bool(values.isfinite().all()) for values in self.predictor.state_dict().values()):
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
         self.seconds += time.perf_counter() - began
 
     def _start_segment(self, number: int, *, resumed: bool) -> None:
         segment, order = self.segments[number], self.orders[number]
-        if order is not self.feed.order:  # the feed starts a new epoch, and so does the curve
+        if order is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
         self.feed.start_segment(order, segment.augment, segment.mix)
         set_trainable(self.model, self.network, segment.trainable)
@@ -116,7 +116,7 @@ class Training:
                 after_step(self)
 
     def _steps_before_average(self, number: int) -> int:
-        """Return the steps of the segments before the one with which the average of a segment began."""
+        """Return the number of steps before the segment with which the current average began."""
         starts = [n for n, segment in enumerate(self.segments[: number + 1]) if segment.average == "restart"]
         return sum(map(len, self.spans[: starts[-1]])) if starts else 0
 
@@ -137,7 +137,7 @@ class Training:
             raise JobFailed(
                 f"the loss is not finite at step {self.steps}, in epoch {step // batches + 1}",
                 where=str(self.segments[number]),
-                fix="a smaller learning rate, or a warm-up",
+                fix="use a smaller learning rate or a warm-up",
             )
         if self.feed.at_end:
             self.curve.close_epoch()
@@ -165,7 +165,7 @@ class Training:
         """Continue from the state of a training that starts with the same segments."""
         self.steps, self.samples, self.seconds = values["steps"], values["samples"], values["seconds"]
         ends = [sum(map(len, self.spans[: n + 1])) for n in range(len(self.spans))]
-        # The segment that was running. At a boundary this is the one that ended: its order made the feed's state.
+        # The current segment; at a boundary the one that ended, whose order the feed's state belongs to.
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
         self.feed.start_segment(self.orders[number], self.segments[number].augment, self.segments[number].mix)
         self.feed.restore(strip_prefix("feed", tensors))

@@ -1,1 +1,1 @@
-"""The built-in executors, behind the interface of `ltbench/executor.py` like any other."""
+"""The built-in executors. Like those of plugins, they implement the interface in `ltbench/executor.py`."""

@@ -1,6 +1,6 @@
-"""The offers of the built-in executors: name, options, and how to make them.
+"""The built-in executors as offers: name, options, and a factory.
 
-An offer imports nothing heavy before `make`, so that help and completion can load all of them.
+Offers import nothing heavy before `make`, so that help and completion can load all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LocalOffer(ExecutorOffer, frozen=True):
     """Worker processes on this machine, one per core with one thread each."""
 
     name = "local"
-    workers: Annotated[Count | None, Meta(description="processes at once; one per core by default")] = None
+    workers: Annotated[Count | None, Meta(description="number of processes; one per core by default")] = None
 
     def make(self, context: Context, terms: Terms = DEFAULTS) -> Executor:
         from ltbench.executors.local import Local
@@ -41,9 +41,9 @@ class LocalOffer(ExecutorOffer, frozen=True):
 
 
 class DaskOffer(DaskOptions, frozen=True):
-    """Workers of a Dask cluster: a running one, or one that is started on Slurm, PBS, SGE or Kubernetes.
+    """Workers of a Dask cluster: a running one, or one started on Slurm, PBS, SGE or Kubernetes.
 
-    Store and data have to be at the same path on every machine. A worker is a process with one thread and a nanny.
+    Store and data must have the same paths on all machines. A worker is a process with one thread and a nanny.
     """
 
     name = "dask"

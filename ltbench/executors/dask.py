@@ -1,7 +1,7 @@
 """Workers of a Dask cluster, on this machine or others.
 
-Dask only carries tasks to workers and reports their deaths. It never retries a task by itself: `run_task` runs each
-once, and how often a job is tried again is for the runner to decide.
+Dask only sends tasks to workers and reports their deaths. It never retries a task: `run_task` runs each task once, and
+the runner decides about retries.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
-"""How often the scheduler is asked for its workers."""
+"""Seconds between requests to the scheduler for its workers."""
 _SILENCE_SECONDS = 60.0
-"""How long a connected scheduler may leave requests unanswered."""
+"""Seconds that a connected scheduler may leave requests unanswered."""
 _CLOSE_SECONDS = 5.0
-_LOST = "was lost: it was killed, ran out of memory, or its machine went away"
+_LOST = "was lost: it was killed, ran out of memory, or its machine became unreachable"
 
 
 class _Running(msgspec.Struct, eq=False, kw_only=True):
@@ -49,7 +49,7 @@ class Dask:
     """Runs tasks on the workers of a Dask cluster, one task at a time on each."""
 
     def __init__(self, context: Context, options: DaskOptions, terms: Terms) -> None:
-        """Connect and start nothing yet."""
+        """Prepare the executor. Connections and workers are made later."""
         self.context, self.options = context, options
         self._remote = RemoteTasks(context, terms)
         self._workers = terms.workers
@@ -61,11 +61,11 @@ class Dask:
         self._usable = 0
         """Workers that can take a job now."""
         self._last_usable = self._last_answer = 0.0
-        """When a worker was usable, and when the scheduler answered, for the last time."""
+        """When a worker was last usable, and when the scheduler last answered."""
 
     @property
     def slots(self) -> int:
-        """One per worker that can take a job, as they come and go, at most the number asked for and at least one."""
+        """The current number of workers that can take a job; at least one, at most the requested number."""
         return max(min(self._usable, self._workers or self._usable), 1)
 
     # --- the cluster ---------------------------------------------------------------------------------------------
@@ -84,14 +84,14 @@ class Dask:
                     self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="ltbench")  # type: ignore[no-untyped-call]
             except (OSError, ValueError, TimeoutError) as error:
                 raise ClusterError(f"the Dask scheduler at {address} does not answer", why=str(error),
-                                   fix="start it with: dask scheduler, and its workers with: "
+                                   fix="start it with: dask scheduler, and workers with: "
                                        "dask worker ADDRESS --nworkers N --nthreads 1") from error  # fmt: skip
             self._last_usable = self._last_answer = time.monotonic()
             _in_loop(self._client, self._look, self._client)
         return self._client
 
     async def _look(self, client: Client) -> None:
-        """Watch the scheduler and its workers, in the thread of the client."""
+        """Watch the scheduler and its workers, in the client's thread."""
         while client.status in ("running", "connecting"):
             with contextlib.suppress(OSError, TimeoutError):
                 assert client.scheduler is not None, "a client that runs has a scheduler"
@@ -113,30 +113,30 @@ class Dask:
     def _lost_scheduler(self, why: str) -> SchedulerLost:
         address = self.options.scheduler or f"of cluster={self.options.kind}"
         return SchedulerLost(f"the Dask scheduler {address} is lost", why=why,
-                             fix="start it again if it is gone: the same command continues from there")  # fmt: skip
+                             fix="restart it if it is gone, and run the same command to continue")  # fmt: skip
 
     def _client_status(self) -> str:
         return "closed" if self._client is None else str(self._client.status)
 
     def _check(self) -> None:
-        """Raise an error if no outcome can come any more."""
+        """Raise an error if no more outcomes can arrive."""
         now = time.monotonic()
         if self._client is not None and (
             self._client_status() == "closed" or now - self._last_answer > _SILENCE_SECONDS
         ):
-            raise self._lost_scheduler("it does not answer any more")
+            raise self._lost_scheduler("it no longer answers")
         if not self._usable and now - self._last_usable > self.options.wait:
             asked = ", ".join(f"{name}={value:g}" for name, value in self._resources.items())
             raise ClusterError(
-                f"for {self.options.wait:g} s there has been no worker that a job can run on",
-                why=f"a job takes {asked} of a worker's resources" if asked else "none has come to the scheduler",
-                fix="check the workers, or wait longer: dask[wait=SECONDS]; the same command continues",
+                f"no worker could take a job for {self.options.wait:g} s",
+                why=f"a job takes {asked} of a worker's resources" if asked else "none has connected to the scheduler",
+                fix="check the workers, or wait longer with dask[wait=SECONDS]; run the same command to continue",
             )
 
     # --- tasks ---------------------------------------------------------------------------------------------------
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take a task: jobs that one worker does in the given order."""
+        """Submit a task: jobs that one worker runs in the given order."""
         client = self._connected()
         task = self._remote.pack(jobs)
         try:
@@ -145,7 +145,7 @@ class Dask:
                 resources=self._resources or None,
             )  # fmt: skip
         except (RuntimeError, ValueError, OSError) as error:
-            # What a closed client raises depends on how far it had come in closing.
+            # Closing clients raise different errors.
             if client.status == "running":
                 raise
             raise self._lost_scheduler(str(error)) from error
@@ -160,9 +160,9 @@ class Dask:
         self._answers.put((running, answer))
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds.
+        """Return the outcomes of finished tasks, waiting up to `timeout` seconds for the first.
 
-        Raises `SchedulerLost`, `WorkerRefused`, and `ClusterError` where there is no worker for too long.
+        Raises `SchedulerLost`, `WorkerRefused`, and `ClusterError` if there is no worker for too long.
         """
         outcomes: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
@@ -186,23 +186,23 @@ class Dask:
         if isinstance(answer, StoreError):
             return self._remote.after_error(task, answer)
         if isinstance(answer, OSError):
-            return self._remote.not_started(task, f"was lost on its way: {answer}")
+            return self._remote.not_started(task, f"was lost in transit: {answer}")
         if isinstance(answer, BaseException):
             raise WorkerRefused("a worker could not read its task",
                                 why=f"{type(answer).__name__}: {answer}",
-                                fix="install this version of ltbench[dask] wherever workers run") from answer  # fmt: skip
+                                fix="install this version of ltbench[dask] on all workers") from answer  # fmt: skip
         if "refused" in answer:
             what, where, why, fix = answer["refused"]
             raise WorkerRefused(what, where=where, why=why, fix=fix)
         if address := answer.get("replace"):
-            assert self._client is not None, "it has brought the answer"
-            # Released before the worker ends, or the scheduler would have the task run again to have its answer.
+            assert self._client is not None, "answers arrive through a client"
+            # Release it before the worker ends, or the scheduler would rerun the task to restore its result.
             running.future.release()  # type: ignore[no-untyped-call]
             _in_loop(self._client, self._replace, self._client, address)
         return list(answer["outcomes"])
 
     async def _replace(self, client: Client, address: str) -> None:
-        """End a worker whose state a technique has changed; its nanny starts another one."""
+        """End a worker whose state a technique has changed; its nanny starts a new one."""
         with contextlib.suppress(OSError, TimeoutError):  # it ends itself before it runs another task
             await client.run(dask_worker.leave, workers=[address], wait=False, on_error="ignore")
 
@@ -241,13 +241,13 @@ class Dask:
 
 
 def _in_loop(client: Client, call: Callable[..., Any], *args: object) -> None:
-    """Run a coroutine in the thread of the client."""
+    """Run a coroutine in the client's thread."""
     assert client.loop is not None, "a client that runs has a loop"
     client.loop.add_callback(call, *args)
 
 
 def _quiet() -> None:
-    """Keep Dask's logs of this process off the terminal; what matters is raised as an error."""
+    """Keep Dask's logs of this process off the terminal; relevant problems are raised as errors."""
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

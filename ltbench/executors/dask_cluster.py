@@ -17,7 +17,7 @@ from ltbench.executors.dask_options import DaskOptions
 from ltbench.executors.worker_process import ENVIRONMENT, starting_workers
 
 CONFIG: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": 0,  # how often a job is tried again is for the runner to decide
+    "distributed.scheduler.allowed-failures": 0,  # the runner decides about retries
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # a paused worker would wait for ever: a training cannot free memory
@@ -25,14 +25,14 @@ CONFIG: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
 }
 _PATIENCE = {"local": "1000d"}
-"""How long a worker may be gone before its batch job is submitted again. A local worker is always restarted by its nanny.
+"""How long a worker may be gone before its batch job is submitted again. Local workers are restarted by their nanny.
 
-Dask applies it to the worker that is gone when the time is over, which may have been restarted in between."""
+Dask applies it to the worker that is missing after that time, which may have been restarted in between."""
 _NO_DASHBOARD = "127.0.0.1:0"
 
 
 def resources(options: DaskOptions) -> dict[str, float]:
-    """Return what a job takes of a worker, as Dask's resources; a worker that ltbench starts has just that."""
+    """Return what a job needs, as Dask resources; a worker started by ltbench has exactly that."""
     from dask.utils import parse_bytes
 
     amounts = {"CORES": options.cores, "MEMORY": options.memory and parse_bytes(options.memory), "GPU": options.gpus}
@@ -40,7 +40,7 @@ def resources(options: DaskOptions) -> dict[str, float]:
 
 
 def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
-    """Start a scheduler in this process, or for Kubernetes in a pod, and the workers that the options ask for.
+    """Start a scheduler in this process, or for Kubernetes in a pod, and the workers requested by the options.
 
     logs: the folder of the output of batch jobs unless the options name one.
     Raises `ClusterError` if they cannot be started, and `PluginError` if a package is missing.
@@ -58,7 +58,7 @@ def start(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
                           fix="pip install dask-kubernetes" if kind == "kubernetes" else "pip install 'ltbench[dask]'",
                           ) from error  # fmt: skip
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-        raise ClusterError(f"no workers can be started with cluster={kind}",
+        raise ClusterError(f"cannot start workers with cluster={kind}",
                            why=str(error) or type(error).__name__) from error  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
     )
     assert isinstance(cluster, SpecCluster)
     try:
-        # Submitted here, and not in the background, so that an error of the batch system is raised.
+        # Submitted here and not in the background, so that errors of the batch system are raised.
         while len(cluster.worker_spec) < (workers or 1):
             cluster.worker_spec.update(cluster.new_worker_spec())  # type: ignore[no-untyped-call]
         cluster.sync(cluster._correct_state)  # type: ignore[no-untyped-call]  # noqa: SLF001 - scale() hides errors
@@ -117,7 +117,7 @@ def _batch(options: DaskOptions, workers: int | None, logs: Path) -> Cluster:
 
 
 def keep(cluster: Cluster) -> None:
-    """Restart workers whose batch job or nanny is lost. To be called now and then."""
+    """Restart workers whose batch job or nanny is lost. Call it from time to time."""
     if isinstance(cluster, SpecCluster) and len(cluster.workers) < len(cluster.worker_spec):
         cluster.scale(len(cluster.worker_spec))  # type: ignore[no-untyped-call]
 
@@ -132,7 +132,7 @@ def exports() -> Iterator[str]:
 
 
 def _kubernetes(options: DaskOptions, workers: int | None) -> Cluster:
-    """Return a cluster of Dask's operator, with the volumes mounted in every worker. Never tried on a real cluster."""
+    """Return a cluster of Dask's operator, with the volumes mounted in every worker. Not tested on a real cluster."""
     from dask_kubernetes.operator import KubeCluster, make_cluster_spec
 
     asked = {"cpu": str(options.cores or 1)} | ({"memory": options.memory.rstrip("B")} if options.memory else {})

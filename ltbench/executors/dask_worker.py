@@ -1,6 +1,6 @@
 """The worker's side of the Dask executor.
 
-The worker may have been started by hand, for someone else, or with other versions, so everything is checked.
+The worker may have been started by hand, for another user, or with other versions, so everything is checked.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ltbench.errors import LtbenchError, StoreError, WorkerRefused
 from ltbench.executors.remote import run_task
 
 Answer = dict[str, Any]
-"""`outcomes` of the jobs, none where another worker has started the task, and `replace`, the address of a worker whose
-process has to be replaced; or `refused`, an error in plain words, which another version of ltbench can read, too."""
+"""`outcomes` of the jobs, empty if another worker has started the task, and `replace`, the address of a worker whose
+process has to be replaced; or `refused`, an error as plain text, which other versions of ltbench can read, too."""
 _STDERR = 2
 _running = ""
 """The task that this process runs."""
 _changed = False
-"""Whether a technique has changed the state of this process, so that no further job may run in it."""
+"""Whether a technique has changed the state of this process, so that it must not run further jobs."""
 _LEAVE_SECONDS = 5.0
-"""How long the command may take to end a process whose state has changed, before that ends itself."""
+"""Seconds after which a process whose state has changed ends itself, if the command has not ended it."""
 _stopped: set[str] = set()
-"""Tasks of commands that were stopped, which may still be on their way here."""
+"""Tasks of stopped commands, which may still arrive here."""
 
 
 def run(name: str, message: bytes) -> Answer:
-    """Run the task of that name; see `run_task`."""
+    """Run the task with this name; see `run_task`."""
     global _running, _changed  # noqa: PLW0603 - a process runs one task at a time
     here = get_worker()
     where = f"worker {here.address} on {socket.gethostname()}"
@@ -44,7 +44,7 @@ def run(name: str, message: bytes) -> Answer:
             return {"outcomes": []}
         if _changed:
             time.sleep(_LEAVE_SECONDS)
-            os._exit(1)  # the task was not started, so it is handed out again
+            os._exit(1)  # the task was not started, so it is submitted again
         _check_process(here, where)
         _keep_logs_apart()
         outcomes = run_task(message, where)
@@ -56,7 +56,7 @@ def run(name: str, message: bytes) -> Answer:
         return _refusal(error)
     except LtbenchError as error:
         return _refusal(WorkerRefused("a worker cannot load the command's plugins", where=where, why=str(error),
-                                      fix="have them at the same place on every machine"))  # fmt: skip
+                                      fix="install them at the same path on every machine"))  # fmt: skip
     finally:
         _running = ""
 
@@ -66,14 +66,14 @@ def _refusal(error: WorkerRefused) -> Answer:
 
 
 async def end(tasks: Collection[str]) -> None:
-    """End this process if it runs one of those tasks, and start none of them; the nanny starts another process."""
+    """End this process if it runs one of these tasks, and never start the others. The nanny starts a new process."""
     _stopped.update(tasks)
     if _running in tasks:
         os._exit(1)
 
 
 async def leave() -> None:
-    """End this process; the nanny starts another one."""
+    """End this process; the nanny starts a new one."""
     os._exit(1)
 
 
@@ -83,14 +83,14 @@ def _check_process(here: Any, where: str) -> None:
             "a worker cannot run jobs",
             where=where,
             why=f"it has {here.state.nthreads} threads and {'no' if here.nanny is None else 'a'} nanny; "
-            "a job needs a process to itself, and a nanny to replace it if it dies",
+            "a job needs its own process, and a nanny to replace it if it dies",
             fix="dask worker ADDRESS --nworkers N --nthreads 1 --nanny",
         )
 
 
 @cache
 def _keep_logs_apart() -> None:
-    """Keep Dask's logs out of the jobs' logs: they go where stderr went before."""
+    """Keep Dask's logs out of the jobs' logs: send them to the original stderr."""
     before = os.fdopen(os.dup(_STDERR), "w", buffering=1)
     for name in ("", "distributed"):
         for handler in logging.getLogger(name).handlers:

@@ -1,4 +1,4 @@
-"""Stops in Python's debugger where a job raised."""
+"""Opens Python's debugger where a job raised."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def chosen_work(executor: str, *, debug: bool) -> str | Work:
-    """Return the work for the executor of that name. Raises `UsageError` if a debugger cannot work there."""
+    """Return the work function for the executor of that name. Raises `UsageError` if a debugger cannot work there."""
     if debug and executor != "inline":
         raise UsageError("the debugger needs jobs that run in this process", fix="--executor inline --pdb")
     return debugged(WORK) if debug else WORK
 
 
 def debugged(work: str | Work) -> Work:
-    """Return work that opens the debugger where a job raises, and raises when the debugger is left.
+    """Return a work function that opens the debugger where a job raises, and then raises the error.
 
-    Errors of the store are raised as they are: they are no fault of the job.
+    Errors of the store are raised unchanged: they are not errors of the job.
     """
     plain = prepared(work)
 
@@ -45,15 +45,15 @@ def debugged(work: str | Work) -> Work:
 
 
 def _debug(error: Exception, job: Job) -> None:
-    """Open the debugger in the frame of the first cause: a wrapping error was raised somewhere else."""
+    """Open the debugger in the frame of the first cause, because wrapping errors are raised elsewhere."""
     first: BaseException = error
     while first.__cause__ is not None:
         first = first.__cause__
-    # Inline redirects stdout, which is for data. The debugger gets a terminal back, as Python edits lines only there.
+    # The inline executor redirects stdout, which is for data. The debugger needs a terminal for line editing.
     out = sys.__stdout__
     with contextlib.redirect_stdout(out if out is not None and out.isatty() else sys.stderr):
         traceback.print_exception(error, file=sys.stdout)
-        print(f"{job.kind} {job.key}: 'q' continues with the next job, Ctrl-C stops the run after it")  # noqa: T201
+        print(f"{job.kind} {job.key}: 'q' continues with the next job, Ctrl-C stops the run after that")  # noqa: T201
         import pdb  # noqa: T100 - it is what was asked for
 
         pdb.post_mortem(first.__traceback__)

@@ -7,7 +7,7 @@ from ltbench.executor import Context
 
 
 def execute(job: Job, context: Context) -> None:
-    """Put the artefact of `job`, or for a cell the record, into the store. On an error nothing incomplete remains."""
+    """Write the artefact of `job`, or the record of a cell, to the store. On an error, nothing incomplete remains."""
     match job.kind:
         case "fit":
             from ltbench.engine.fit import fit

@@ -1,4 +1,4 @@
-"""Jobs in this process, one after another: for debugging, and for tests."""
+"""Jobs in this process, one after another: for debugging and tests."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Inline:
-    """Does a task within `wait`. A debugger works, and a job that kills its process kills the run.
+    """Runs tasks within `wait`. A debugger works, and a job that kills its process kills the run.
 
-    The state of the process is put back after each job; where that is impossible, no further job is done. It has one
-    worker, however many are asked for. Raises `UsageError` for a limit.
+    The state of the process is restored after each job; if that is impossible, no further job runs. There is always one
+    worker. Raises `UsageError` for limits of time or memory.
     """
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
@@ -30,14 +30,14 @@ class Inline:
             if value is not None:
                 raise UsageError(
                     f"the inline executor cannot enforce {option}",
-                    why="jobs run in the process of the command, and ending one would end the run",
-                    fix=f"leave {option} out, or use --executor local",
+                    why="jobs run in the process of the command, so killing one would end the run",
+                    fix=f"remove {option}, or use --executor local",
                 )
         self.context = context
         self.work = prepared(terms.work)
         self._tasks: deque[Sequence[Job]] = deque()
         self._left = ""
-        """What a technique has changed in this process that cannot be put back."""
+        """Changes of this process by a technique that cannot be undone."""
 
     @property
     def slots(self) -> int:
@@ -45,21 +45,21 @@ class Inline:
         return 1
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take a task."""
+        """Submit a task."""
         self._tasks.append(jobs)
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Do the next task and return its outcomes; without a task, sleep."""
+        """Run the next task and return its outcomes; without a task, sleep."""
         if not self._tasks:
             time.sleep(timeout)
             return []
         if self._left:
             raise WorkerRefused(
-                "no more jobs can run in this process",
-                why=f"a technique has changed {self._left}, which cannot be put back; the cells that failed name it",
-                fix="leave it out, or use --executor local, which starts a new process after such a job",
+                "no further job can run in this process",
+                why=f"a technique has changed {self._left}, which cannot be undone; the failed cells name it",
+                fix="leave the technique out, or use --executor local, which starts a new process after such a job",
             )
-        # stdout is for data, and what a plugin prints is not.
+        # stdout is for data, so redirect what plugins print.
         with contextlib.redirect_stdout(sys.stderr):
             outcomes = list(perform(self._tasks.popleft(), self.context, self.work))
         for outcome in outcomes:

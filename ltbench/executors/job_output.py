@@ -1,4 +1,4 @@
-"""What jobs print: to a file while their task runs, from there to their logs, or to the log of a death."""
+"""Captures what jobs print: in a file while their task runs, then in their logs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ltbench.core.text_streams import spell_what_cannot_be_encoded
 from ltbench.store.store import Store
 
 LOG_LIMIT = 200_000
-"""Bytes of a job's output that are kept: the last ones."""
+"""Number of bytes kept at the end of a job's output."""
 
 
 def output_path(store: Store, pid: int, host: str = "") -> Path:
-    """Return the file that a worker prints to, of this machine by default."""
+    """Return the output file of a worker, by default on this machine."""
     return store.root / "logs" / f"worker-{host or socket.gethostname()}-{pid}.out"
 
 
 def last_words(store: Store, host: str, pid: int) -> str:
-    """Return the end of what a dead worker printed, and remove it."""
+    """Return the end of a dead worker's output, and remove the file."""
     path = output_path(store, pid, host)
     with contextlib.suppress(OSError):
         text = path.read_bytes()[-LOG_LIMIT:].decode(errors="replace")
@@ -43,11 +43,11 @@ def remove_outputs(store: Store) -> None:
 
 
 class Output:
-    """The output of this process and its children, in a file in place of stdout and stderr during a `with` block."""
+    """Redirects stdout and stderr of this process and its children to a file in a `with` block."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        spell_what_cannot_be_encoded()  # what a technique prints must not fail its job
+        spell_what_cannot_be_encoded()  # printing must not fail a job
         self._file: int | None = None
         # The descriptors, not Python's streams: libraries and child processes print to those.
         self._before = (os.dup(1), os.dup(2))
@@ -70,13 +70,13 @@ class Output:
             atomic_files.remove(self.path)
 
     def clear(self) -> None:
-        """Forget what was printed so far."""
+        """Discard the output so far."""
         if self._file is not None and self._size():
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, 0)
 
     def text(self) -> str:
-        """Return what was printed, only its end if it is long."""
+        """Return the output; only its end if it is long."""
         size = self._size()
         if self._file is None or not size:
             return ""

@@ -1,4 +1,4 @@
-"""What a job may take: seconds, and memory. The worker watches itself and ends itself where a job exceeds them."""
+"""Limits of time and memory for jobs. A worker monitors itself and ends itself if a job exceeds them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ltbench.errors import UsageError
 from ltbench.executor import Terms
 
 _LOOK_SECONDS = 0.25
-"""How often the memory is read, which takes some 50 microseconds."""
+"""Seconds between reads of the memory; a read takes about 50 microseconds."""
 _STDERR = 2
 _PREFIX = "ltbench: the worker "
 
 
 def check_enforceable(limits: Terms) -> None:
-    """Raise `UsageError` where the memory of a job cannot be limited on this system."""
+    """Raise `UsageError` if the memory of a job cannot be limited on this system."""
     if limits.memory is not None and resident(os.getpid()) is None:
         raise UsageError(
             "the memory of a job cannot be limited here",
             why="this system has no /proc, from which the memory of a worker is read",
-            fix="leave --memory out, and limit the whole command by ulimit or a container",
+            fix="remove --memory, and limit the whole command with ulimit or a container",
         )
 
 
@@ -35,7 +35,7 @@ def enforced(limits: Terms) -> Iterator[Callable[[], None]]:
 
     def begin() -> None:
         if limits.timeout is not None:
-            # Its thread needs no GIL, so it also ends a job that hangs in C code, and it prints where that is.
+            # Its thread needs no GIL, so it also ends a job that hangs in C code, and it prints the traceback.
             faulthandler.dump_traceback_later(limits.timeout, exit=True, file=_STDERR)
 
     ended = threading.Event()
@@ -49,7 +49,7 @@ def enforced(limits: Terms) -> Iterator[Callable[[], None]]:
 
 
 def exceeded(last_words: str, limits: Terms) -> str:
-    """Return how a dead worker exceeded its limits; empty where it died of something else."""
+    """Return how a dead worker exceeded its limits; empty if it died of another cause."""
     for line in last_words.splitlines():
         if line.startswith("Timeout (") and limits.timeout is not None:
             return f"took more than {limits.timeout:g} s"
@@ -59,15 +59,15 @@ def exceeded(last_words: str, limits: Terms) -> str:
 
 
 def memory_exceeded(pid: int, limits: Terms) -> str:
-    """Return how a process exceeds the memory limit; empty where it does not."""
+    """Return how a process exceeds the memory limit; empty if it does not."""
     used = resident(pid) or 0
     if limits.memory is None or used <= limits.memory:
         return ""
-    return f"was killed: it used {size_text(used)} of memory, and {size_text(limits.memory)} are allowed"
+    return f"was killed: it used {size_text(used)} of memory, above the limit of {size_text(limits.memory)}"
 
 
 def resident(pid: int) -> int | None:
-    """Return the bytes of memory that a process has resident; None where they cannot be read."""
+    """Return the resident memory of a process in bytes; None if it cannot be read."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError, ValueError):

@@ -1,6 +1,6 @@
 """Worker processes on this machine: one per core with one thread each, spawned once and reused.
 
-Each worker is kept by a pool of pebble's, which notices its death and knows which task it had.
+Each worker belongs to its own pebble pool, which notices its death and knows its task.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ltbench.executor import Context
 
 _ORPHAN_SECONDS = 3.0
-"""How long the pool may take to report the death of a worker."""
+"""Seconds that the pool may take to report the death of a worker."""
 
 
 class _Running(msgspec.Struct, eq=False):
@@ -41,7 +41,7 @@ class _Running(msgspec.Struct, eq=False):
 
 
 class Local:
-    """Runs tasks in processes of their own, one per core by default."""
+    """Runs tasks in worker processes, one per core by default."""
 
     def __init__(self, context: Context, terms: Terms = DEFAULTS) -> None:
         self._remote = RemoteTasks(context, terms)
@@ -52,22 +52,22 @@ class Local:
 
     @property
     def slots(self) -> int:
-        """One per worker: the way to a worker takes a millisecond, so no task has to queue there."""
+        """One per worker. Sending a task takes a millisecond, so no task has to be queued."""
         return len(self._slots)
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take a task: jobs that one worker does in the given order."""
+        """Submit a task: jobs that one worker runs in the given order."""
         self._waiting.append(jobs)
         self._hand_out()
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Return the outcomes of the tasks that ended, waiting for the first at most `timeout` seconds."""
+        """Return the outcomes of finished tasks, waiting up to `timeout` seconds for the first."""
         outcomes: list[Outcome] = []
         with contextlib.suppress(queue.Empty):
             outcomes += self._outcomes(self._ended.get(timeout=timeout))
             while True:
                 outcomes += self._outcomes(self._ended.get_nowait())
-        # Only when nothing was reported: what has just ended could otherwise pass for lost.
+        # Only if nothing was reported, or a task that has just finished could be taken for lost.
         if not outcomes:
             outcomes += self._lost()
         self._hand_out()
@@ -75,7 +75,7 @@ class Local:
 
     def _hand_out(self) -> None:
         busy = {running.slot for running in self._running}
-        # The first free slot is the one whose worker is most likely to be there already.
+        # The worker of the first free slot is the most likely to be running already.
         for slot in (slot for slot in self._slots if slot not in busy):
             if not self._waiting:
                 return
@@ -95,15 +95,15 @@ class Local:
         try:
             outcomes: list[Outcome] = running.future.result()
         except ProcessExpired as error:
-            return self._died(running, _how(error.exitcode))
+            return self._died(running, _cause_of_death(error.exitcode))
         except (BrokenProcessPool, CancelledError):
-            return self._died(running, "died as it started")
+            return self._died(running, "died during its start")
         except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes as it is loaded
             self._running.discard(running)
             return self._remote.after_error(running.task, error)
         self._running.discard(running)
         if any(outcome.changed for outcome in outcomes):
-            running.slot.end()  # a new worker has a state that nobody has changed
+            running.slot.end()  # a new worker has a clean state
         return outcomes
 
     def _lost(self) -> list[Outcome]:
@@ -114,9 +114,9 @@ class Local:
                 continue  # it has just been reported
             self._remote.kill_over_memory(running.task)
             if running.slot.is_broken():
-                outcomes += self._died(running, "died as it started")  # mostly before the pool handed the task out
+                outcomes += self._died(running, "died during its start")  # usually before the pool sent the task
             elif self._is_orphan(running):
-                # The pool takes a worker that ends with exit code 0 for one that had nothing to do.
+                # The pool assumes that a worker with exit code 0 had nothing to do.
                 outcomes += self._died(running, "ended in the middle of a job")
         return outcomes
 
@@ -156,7 +156,7 @@ class Local:
         self._end(kill=error is not None)
 
 
-def _how(exitcode: int) -> str:
+def _cause_of_death(exitcode: int) -> str:
     if exitcode < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-exitcode).name

@@ -1,8 +1,7 @@
-"""A place for one worker process: started when it is first needed, reused, replaced when it dies.
+"""A slot for one worker process: started when first needed, reused, replaced when it dies.
 
-Each has a pool of its own, of one worker. The workers of one pool share a pipe and its locks, and one that is killed
-while it holds a lock, or between taking a task and saying so, would leave the others waiting for ever; here what it
-leaves behind is thrown away with it.
+Each slot has its own pool with one worker. Workers of one pool share a pipe and its locks, so a worker that is killed
+while it holds a lock, or before it acknowledges a task, would block the others forever. Here the pool is discarded.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ from ltbench.executors.remote import run_task
 from ltbench.executors.worker_process import start_worker, starting_workers
 
 _WORKER = "pebble_pool_worker"
-"""What pebble names its processes."""
+"""Pebble's name of its worker processes."""
 
 
 class Slot:
-    """A place for one worker. Starting and ending it is for one thread at a time."""
+    """A slot for one worker. Only one thread at a time may start or end it."""
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
 
     def begin(self, message: bytes) -> Future[list[Outcome]]:
-        """Give the worker a task, starting a worker if there is none. The future raises what pebble does on a death."""
+        """Send a task to the worker, which is started if necessary. If it dies, the future raises pebble's error."""
         future: Future[list[Outcome]]
         try:
             future = self._running().schedule(run_task, args=(message,))
-        except RuntimeError:  # the worker died after it was found to be running
+        except RuntimeError:  # the worker died after the check
             future = Future()
             future.set_exception(BrokenProcessPool())
         return future
 
     def is_broken(self) -> bool:
-        """Whether the worker is gone and no future will say so."""
+        """Whether the worker is gone and no future will report it."""
         return self._pool is None or not self._pool.active
 
     def close(self) -> None:
@@ -48,7 +47,7 @@ class Slot:
             self._pool.stop()  # type: ignore[no-untyped-call]
 
     def end(self) -> None:
-        """End the worker, also in the middle of a task, and what pebble may have started in its place."""
+        """End the worker, even during a task, and any replacement that pebble has started."""
         self.close()
         pool, self._pool = self._pool, None
         if pool is not None:
@@ -61,7 +60,7 @@ class Slot:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPool(max_workers=1, initializer=start_worker, initargs=(os.getpid(),), context=context)
             with starting_workers():
-                _ = self._pool.active  # asking starts the worker
+                _ = self._pool.active  # this access starts the worker
         return self._pool
 
 

@@ -1,4 +1,4 @@
-"""Does the jobs of a task in this process and yields their outcomes."""
+"""Runs the jobs of a task in this process and yields their outcomes."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def resolve(path: str) -> Any:
 
 
 def stored(job: Job, store: Store) -> bool:
-    """Whether the job's result is in the store: an artefact, or for a cell a record of success."""
+    """Whether the job's result is in the store: an artefact, or for a cell a successful record."""
     return store.status(job.key) == "ok" if job.kind == "cell" else store.has(job.key)
 
 
 def finished(job: Job, store: Store) -> bool:
-    """Whether nothing is left to do for a job, as far as that can be seen without doing it."""
+    """Whether a job needs no work, as far as the store shows."""
     return not job.renew and stored(job, store)
 
 
 def prepared(work: str | Work) -> Work:
-    """Return the function that does a job."""
+    """Return the function that runs a job."""
     return resolve(work) if isinstance(work, str) else work
 
 
 @functools.cache
 def warm_up(device: str) -> None:
-    """Import what trainings need, and set what they leave set, so that none of it looks like a technique's doing."""
+    """Import what trainings need, and set what they leave set, so that no technique is blamed for it."""
     one_thread()
     import torch
 
@@ -63,19 +63,19 @@ def warm_up(device: str) -> None:
 
 @functools.cache
 def one_thread() -> None:
-    """Limit torch to one thread, before its first parallel region: numbers must not depend on the machine's cores."""
+    """Limit torch to one thread, before its first parallel region: numbers must not depend on the core count."""
     import torch
 
     torch.set_num_threads(1)
-    with contextlib.suppress(RuntimeError):  # it can be set only once, and a plugin was first
+    with contextlib.suppress(RuntimeError):  # it can be set only once, and a plugin has set it
         torch.set_num_interop_threads(1)
 
 
 def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outcome]:
-    """Do the jobs in order and yield their outcomes.
+    """Run the jobs in order and yield their outcomes.
 
-    A job is skipped if a parent among them did not succeed, and so are all jobs that are left once the disk is full or
-    a technique has changed the state of the process.
+    A job is skipped if a parent in the task failed. All remaining jobs are skipped if the disk is full or a technique
+    has changed the state of the process.
     """
     unsuccessful: set[str] = set()
     stopped = False
@@ -92,7 +92,7 @@ def perform(jobs: Sequence[Job], context: Context, work: Work) -> Iterator[Outco
 def _perform(job: Job, context: Context, work: Work) -> Outcome:
     started = time.perf_counter()
     store = context.store
-    net = _Net(job, context)
+    guard = _StateGuard(job, context)
     try:
         lease = store.lease(job.key)
         if lease is None:
@@ -102,11 +102,11 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
                 return Outcome(key=job.key, status="found")
             if job.kind != "cell" and inspect.unwrap(work) is resolve(WORK):
                 warm_up(context.device)
-            with net:
+            with guard:
                 work(job, context)
             if not stored(job, store):
-                raise JobFailed(f"the {job.kind} ended and left nothing in the store", where=f"job {job.key}")
-    except BaseException as error:  # a plugin may raise whatever it likes
+                raise JobFailed(f"the {job.kind} finished without a result in the store", where=f"job {job.key}")
+    except BaseException as error:  # a plugin may raise anything
         if is_request_to_stop(error):
             raise
         return Outcome(
@@ -115,23 +115,23 @@ def _perform(job: Job, context: Context, work: Work) -> Outcome:
             error=described(error, job, context.registry),
             seconds=time.perf_counter() - started,
             store_error=error if isinstance(error, StoreError) else None,
-            changed=bool(net.changes) or isinstance(error, StateChanged),
-            left=net.left,
+            changed=bool(guard.changes) or isinstance(error, StateChanged),
+            left=guard.left,
         )
     return Outcome(key=job.key, status="done", seconds=time.perf_counter() - started)
 
 
-class _Net:
-    """Puts the state of the process back after a job, and fails the job where a technique has left it changed.
+class _StateGuard:
+    """Restores the state of the process after a job, and fails the job if a technique has changed it.
 
-    Most techniques are watched in their first call, which names them; what is left changed later is found here.
+    Most techniques are watched during their first call, so that they can be named. Later changes are found here.
     """
 
     def __init__(self, job: Job, context: Context) -> None:
         self.job, self.context = job, context
         self.changes: list[Change] = []
         self.left = ""
-        """What could not be put back."""
+        """Changes that could not be undone."""
 
     def __enter__(self) -> None:
         forget_calls()
@@ -143,7 +143,7 @@ class _Net:
         self.left = written(left)
         if not self.changes:
             return
-        # A result that was made in a changed state is no result, and a record that was there before is as good as ever.
+        # Discard a result from a changed state, but keep an earlier record.
         if self.before is None:
             self.context.store.discard(self.job.key)
         else:
@@ -156,7 +156,7 @@ class _Net:
 
 
 def described(error: BaseException, job: Job, registry: Techniques | None) -> dict[str, Any]:
-    """Return an error as in a record: type, message, job, and the traceback as log."""
+    """Return an error in the form of a record: type, message, job, and the traceback as log."""
     message = str(error)
     if not isinstance(error, LtbenchError):
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -169,12 +169,12 @@ def described(error: BaseException, job: Job, registry: Techniques | None) -> di
 
 
 def failure(kind: str, message: str, job: str, log: str) -> dict[str, Any]:
-    """Return an error as in a record."""
+    """Return an error in the form of a record."""
     return {"type": kind, "message": message, "job": job, "log": log}
 
 
 def blamed(error: BaseException, registry: Techniques | None) -> Entry | None:
-    """Return the plugin that an error came from: the innermost frame of ltbench or of a plugin decides."""
+    """Return the plugin that raised an error, if the innermost frame of ltbench or a plugin is in a plugin."""
     if registry is None:
         return None
     plugins: dict[str, Entry] = {}

@@ -1,10 +1,10 @@
-"""Jobs in other processes or on other machines: all that an executor needs besides a way to call a function there.
+"""Jobs in other processes or on other machines: everything an executor needs besides a way to call a function there.
 
-The command packs each task with `RemoteTasks.pack` and sends its message; a worker calls `run_task` with it and sends
-the outcomes back. Where none come back, `after_death`, `after_error` or `not_started` say what became of the jobs.
+The command packs each task with `RemoteTasks.pack` and sends its message. A worker calls `run_task` with it and returns
+the outcomes. If none arrive, `after_death`, `after_error` or `not_started` return them.
 
-While a worker runs a task, it holds a lease of the task's name in the store, and of each job's key as it runs it. So
-the command knows of a dead worker which job killed it, and a task that is delivered twice is run once.
+While a worker runs a task, it holds a lease on the task's name in the store, and on the key of the running job. So the
+command knows which job killed a worker, and a task that is delivered twice runs once.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ from ltbench.registry.source_digest import source_digest
 from ltbench.store.store import Store
 
 _left = ""
-"""What a technique has changed in the state of this process that cannot be put back: no further task runs here."""
+"""Changes of this process by a technique that cannot be undone; no further task runs here."""
 _UNSTARTED = 10
-"""How often the jobs of a task may come back because no worker lived long enough to start it."""
+"""How often the jobs of a task may be returned because no worker lived long enough to start it."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A few jobs that one worker does in order."""
+    """Jobs that one worker runs in order."""
 
     name: str
     """Unique, and the name of the worker's lease."""
     jobs: Sequence[Job]
     message: bytes
-    """What is sent to a worker, for `run_task`."""
+    """The message to a worker, for `run_task`."""
 
 
 class RemoteTasks:
-    """The command's side: packs tasks, and tells what became of those whose worker gave no answer."""
+    """The command's side: packs tasks, and returns outcomes for tasks whose worker did not answer."""
 
     def __init__(self, context: Context, terms: Terms) -> None:
-        """Raise `UsageError` where the terms have a limit that cannot be enforced on this system."""
+        """Raise `UsageError` if the terms have a limit that cannot be enforced on this system."""
         self._context, store = context, context.store
         check_enforceable(terms)
         self._limits = terms
         work = terms.work
-        assert isinstance(work, str), "work in another process has to be given as module:name"
-        # Pickled once: workers recognise a command by these bytes and load its plugins only once.
+        assert isinstance(work, str), "for other processes, work must be given as module:name"
+        # Pickled once: workers recognise a command by these bytes, so that they load its plugins only once.
         self._setup = pickle.dumps(
             _Setup(
                 store=type(store)(store.root.resolve(), ttl=store.leases.ttl),
@@ -73,30 +73,30 @@ class RemoteTasks:
         )
         self._unstarted: Counter[str] = Counter()
         self._killed: dict[str, str] = {}
-        """What is wrong with the memory of workers that were killed for it, by task."""
+        """Messages for workers that were killed for their memory, by task."""
 
     def pack(self, jobs: Sequence[Job]) -> Task:
         """Return the jobs as a task to send."""
         name = f"{TASK_LEASE}{uuid.uuid4().hex}"
-        # The inner part is opened only after the versions have been compared: another version may write it otherwise.
+        # The inner part is read after the versions were compared, because its format may differ between versions.
         packed = pickle.dumps((self._setup, list(jobs), self._limits))
         message = pickle.dumps((name, versions(jobs, self._context.registry), packed))
         return Task(name=name, jobs=jobs, message=message)
 
     def after_death(self, task: Task, how: str) -> list[Outcome]:
-        """Return the outcomes of a task whose worker is dead: `died` for the job that it was running.
+        """Return the outcomes of a task whose worker died: `died` for the job that was running.
 
-        how: what happened to the worker, as in "was killed by SIGSEGV"; a limit that it exceeded goes first.
-        Raises `ClusterError` where workers die again and again before they have started the task.
+        how: what happened to the worker, such as "was killed by SIGSEGV"; an exceeded limit is reported instead.
+        Raises `ClusterError` if workers repeatedly die before they start the task.
         """
         store = self._context.store
         worker = store.leases.owner(task.name)
         if worker is None:
-            return self.not_started(task, f"came to a worker that {how}")
+            return self.not_started(task, f"was sent to a worker that {how}")
         store.leases.path(task.name).unlink(missing_ok=True)
         left = [job for job in task.jobs if not finished(job, store)]
         running = [job for job in left if (owner := store.leases.owner(job.key)) and owner.is_same_process(worker)]
-        # Without the lease of a job, it died just before it began the next one.
+        # Without a lease on a job, it died just before the next one.
         guilty = next(iter(running or left), None)
         log = last_words(store, worker.host, worker.pid)
         how = exceeded(log, self._limits) or self._killed.pop(task.name, how)
@@ -111,7 +111,7 @@ class RemoteTasks:
         return outcomes
 
     def after_error(self, task: Task, error: Exception) -> list[Outcome]:
-        """Return `failed` for every job of a task that `run_task` raised `error` for; raise a `WorkerRefused` again."""
+        """Return `failed` for every job of a task for which `run_task` raised `error`; re-raise a `WorkerRefused`."""
         if isinstance(error, WorkerRefused):
             raise error
         store_error = error if isinstance(error, StoreError) else None
@@ -124,22 +124,22 @@ class RemoteTasks:
     def not_started(self, task: Task, why: str) -> list[Outcome]:
         """Return `skipped` for every job of a task that no worker has started, so that the run submits them again.
 
-        Raises `ClusterError` where that happens to the same job too often.
+        Raises `ClusterError` if that happens to the same job too often.
         """
         first = task.jobs[0].key
         self._unstarted[first] += 1
         if self._unstarted[first] > _UNSTARTED:
             raise ClusterError(
-                "workers die before they have done anything",
-                why=f"a task has come back {self._unstarted[first]} times; the last time it {why}",
-                fix="fewer workers or more memory for each, or --executor inline to see what happens",
+                "workers die before they finish any job",
+                why=f"a task was not started {self._unstarted[first]} times; the last time it {why}",
+                fix="use fewer workers or more memory for each, or --executor inline to see what happens",
             )
         return [Outcome(key=job.key, status="skipped") for job in task.jobs]
 
     def kill_over_memory(self, task: Task) -> None:
-        """Kill the worker of a task, where it is on this machine and has more memory than a job may have.
+        """Kill the worker of a task if it is on this machine and exceeds the memory limit.
 
-        A worker watches itself, too; but code that holds Python's global lock stops that watch.
+        Workers also monitor themselves, but not while code holds Python's global lock.
         """
         worker = self._context.store.leases.owner(task.name) if self._limits.memory else None
         if worker is None or not worker.is_here() or worker.is_dead():
@@ -149,7 +149,7 @@ class RemoteTasks:
             os.kill(worker.pid, signal.SIGKILL)
 
     def is_orphan(self, task: Task) -> bool:
-        """Whether the worker that started the task is known to be dead; only workers of this machine can be."""
+        """Whether the worker that started the task is known to be dead. This is only known on this machine."""
         worker = self._context.store.leases.owner(task.name)
         return worker is not None and worker.is_dead()
 
@@ -159,25 +159,25 @@ class RemoteTasks:
 
 
 def run_task(message: bytes, where: str = "") -> list[Outcome]:
-    """Run a task in this process and return its outcomes; none where another worker has started the same task.
+    """Run a task in this process and return its outcomes; an empty list if another worker has started the same task.
 
-    where: this worker, for error messages. Raises `WorkerRefused` where ltbench or a plugin has another version here,
-    and what loading the plugins raises.
+    where: this worker, for error messages. Raises `WorkerRefused` if ltbench or a plugin has another version here, and
+    any error from loading the plugins.
     """
     global _left  # noqa: PLW0603 - a process runs one task at a time
     if _left:
-        os._exit(1)  # before the task is started, so that it is handed out again
+        os._exit(1)  # before the task is started, so that it is submitted again
     name, command_versions, packed = pickle.loads(message)  # noqa: S301 - from the command that this worker serves
     where = where or f"worker process {os.getpid()}"
     greet(command_versions, None, where=where)
     setup, jobs, limits = pickle.loads(packed)  # noqa: S301 - as above
     store = _opened(setup).store
-    # An existing lease is never taken over, however old it is: its task has been started.
+    # An existing lease is never taken over, even if it is old, because its task has been started.
     lease = None if store.leases.owner(name) else store.leases.acquire(name)
     if lease is None:
         return []
     with lease, Output(output_path(store, os.getpid())) as output:
-        context, work = _greeted(setup, command_versions, where)
+        context, work = _checked_setup(setup, command_versions, where)
         with enforced(limits) as begin:
             outcomes = []
             output.clear()
@@ -195,7 +195,7 @@ def run_task(message: bytes, where: str = "") -> list[Outcome]:
 
 
 class _Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker makes its context from."""
+    """The values from which a worker creates its context."""
 
     store: Store
     origin: PluginOrigin
@@ -213,23 +213,23 @@ def _opened(packed: bytes) -> _Setup:
 
 @lru_cache(maxsize=2)
 def _loaded(packed: bytes) -> tuple[Context, Work]:
-    """Load the plugins of a command's setup, at the first call."""
+    """Load the plugins of a command's setup; cached."""
     setup = _opened(packed)
     registry = Registry.load(setup.origin)
     for entry in registry.entries.values():
-        source_digest(entry.technique)  # now: later the file may not be the one that was loaded
-    ProcessState(generators=True)  # the first one imports, which no job should pay for
+        source_digest(entry.technique)  # now, before the file can change
+    ProcessState(generators=True)  # the first call imports, which should not count as time of a job
     context = Context(store=setup.store, registry=registry, data_root=setup.data_root, device=setup.device)
     return context, prepared(setup.work)
 
 
-def _greeted(setup: bytes, command_versions: Versions, where: str) -> tuple[Context, Work]:
-    """Return the loaded context and work after comparing the versions of plugins."""
+def _checked_setup(setup: bytes, command_versions: Versions, where: str) -> tuple[Context, Work]:
+    """Return the loaded context and work function after comparing the versions of plugins."""
     context, work = _loaded(setup)
     try:
         greet(command_versions, context.registry, where=where)
     except WorkerRefused:
-        # A plugin file may have been edited since another command had it loaded here.
+        # A plugin file may have been edited since it was loaded here for another command.
         _loaded.cache_clear()
         context, work = _loaded(setup)
         greet(command_versions, context.registry, where=where)

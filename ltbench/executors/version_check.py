@@ -1,6 +1,6 @@
-"""Compares the code of a worker with that of the command: another version could give other numbers.
+"""Compares the code of a worker with that of the command, because other versions may give other numbers.
 
-Versions are plain lists of strings, so that versions of ltbench that differ can still read them.
+Versions are plain lists of strings, so that all versions of ltbench can read them.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ def versions(jobs: Iterable[Job], registry: Techniques) -> dict[str, list[str]]:
         names.update(spec["name"] for spec in techniques_in([job.spec, job.extra]))
         if job.kind == "cell":
             names.update(registry.of("metric"))
-    return _here(sorted(names), registry)
+    return _own_versions(sorted(names), registry)
 
 
 def greet(command: Versions, registry: Techniques | None, *, where: str) -> None:
     """Raise `WorkerRefused` if the code here differs from that of the command.
 
-    registry: the plugins loaded here; None to compare ltbench alone, before anything else is read that another version
-    may have written otherwise. where: this worker, for the message.
+    registry: the plugins loaded here; None to compare only ltbench, before reading anything whose format may differ.
+    where: this worker, for the message.
     """
-    for name, version in _here(command, registry).items():
+    for name, version in _own_versions(command, registry).items():
         if version != list(command.get(name, [])):
             what = "ltbench" if name == _OWN else f"technique '{name}'"
             raise WorkerRefused(
                 f"a worker has another version of {what} than the command",
                 where=where,
                 why=f"the worker has {_written(version)}, the command {_written(command.get(name, []))}",
-                fix="install the same version wherever workers run and restart them; the same command then continues",
+                fix="install the same version on all workers and restart them; then run the same command to continue",
             )
 
 
-def _here(names: Iterable[str], registry: Techniques | None) -> dict[str, list[str]]:
+def _own_versions(names: Iterable[str], registry: Techniques | None) -> dict[str, list[str]]:
     techniques = {} if registry is None else {name: _provenance(name, registry) for name in names if name != _OWN}
     return {_OWN: [BUILT_IN, __version__, own_source()]} | techniques
 

@@ -1,4 +1,4 @@
-"""Starting worker processes: their environment, no Ctrl-C, and an end with their parent."""
+"""Starts worker processes: sets their environment, blocks Ctrl-C, and ends them with their parent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 
-# Results must not depend on how many cores a machine has, and processes with one thread each use it best.
+# Results must not depend on the number of cores, and processes with one thread each use a machine best.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc gives every activation back to the kernel and asks for it again in the next step; keeping the memory makes
-    # a training up to a third faster and changes no number. Read when the process starts.
+    # glibc returns the memory of activations to the kernel and requests it again in the next step. Keeping it makes a
+    # training up to a third faster and changes no number. Read when the process starts.
     "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
     "MALLOC_TOP_PAD_": str(256 << 20),
@@ -26,7 +26,7 @@ _WATCH_SECONDS = 0.5
 
 @contextlib.contextmanager
 def starting_workers() -> Iterator[None]:
-    """Give the worker processes that are started in the block their environment, and keep Ctrl-C from them."""
+    """Set the environment of worker processes started in the block, and block Ctrl-C in them."""
     before = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with without_interrupts():
         os.environ.update(ENVIRONMENT)
@@ -40,11 +40,11 @@ def starting_workers() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Block SIGINT in threads and processes started in the block: Ctrl-C goes to the whole group, and is the command's.
+    """Block SIGINT in threads and processes started in the block, because Ctrl-C reaches the whole group.
 
-    They inherit the mask, and so does every worker that a pool's thread starts later, from its first instruction.
+    They inherit the mask, and so do workers that a pool's thread starts later.
     """
-    # Starting the tracker of semaphores ends with SIGINT unblocked, so that is done first.
+    # Starting the semaphore tracker unblocks SIGINT, so that is done first.
     resource_tracker.ensure_running()
     before = pthread_sigmask(SIG_BLOCK, {SIGINT})
     try:
@@ -54,7 +54,7 @@ def without_interrupts() -> Iterator[None]:
 
 
 def start_worker(parent: int) -> None:
-    """Make this child of the process `parent` a worker: silent between tasks, and ended when its parent is gone."""
+    """Set up this child process of `parent` as a worker: silent between tasks, and ended when its parent is gone."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):
         os.dup2(null, number)

@@ -1,1 +1,1 @@
-"""Safe calls of plugins at inference time, and the job that needs no torch: a cell from stored logits."""
+"""Checked calls of plugins at inference time, and the job that needs no torch: a cell from stored logits."""

@@ -1,4 +1,4 @@
-"""Make the record of a cell from stored logits: posthoc, merge of views, merge of members, metrics. No training."""
+"""Derives the record of a cell from stored logits: posthoc, merge of views, merge of members, metrics."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _STAGE_ORDER = list(STAGES)
 
 
 def derive(job: Job, context: Context) -> None:
-    """Make the record of the cell `job` from the logits of its parents, and store it.
+    """Derive the record of the cell `job` from the logits of its parents, and store it.
 
-    A cell with a record of success gets the metrics that it lacks, and nothing else of it changes. A metric that fails
-    costs only its own numbers: the record names it in `failed_metrics`. Raises `JobFailed`, naming the technique, where
-    another plugin raises or returns a wrong shape or range.
+    A cell with a successful record gets the metrics that it lacks; nothing else changes. A metric that fails has no
+    numbers and is named in `failed_metrics` of the record. Raises `JobFailed`, naming the technique, if
+    another plugin raises or returns values of a wrong shape or range.
     """
     before = valid_record(job.key, context.store)
     if before is None or before["status"] != "ok":
@@ -67,7 +67,7 @@ def _renewed_record(job: Job, context: Context, before: Record, missing: Collect
     try:
         results, _ = _results(job, context, fits)
     except (JobFailed, DataError) as error:
-        # The record is as good as it was; only what it lacks cannot be computed.
+        # The record stays valid; only the missing metrics cannot be computed.
         failure = Failure(type=type(error).__name__, message=error.what, log=traceback_text(error))
         return without_missing_metrics(before, missing, failure)
     return with_missing_metrics(before, results, missing)
@@ -75,13 +75,13 @@ def _renewed_record(job: Job, context: Context, before: Record, missing: Collect
 
 def _metas(job: Job, context: Context) -> tuple[dict[str, Spec], dict[str, Spec]]:
     """Return the metadata of the fits and of the predictions of a cell, by key."""
-    # Each fit and prediction costs once, even where members share it.
+    # Each fit and prediction is counted once, even if members share it.
     fits = {key: context.store.meta(key) for key in dict.fromkeys(job.spec["members"])}
     return fits, {key: context.store.meta(key) for key in dict.fromkeys(job.parents)}
 
 
 def _results(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[MetricResults, IntArray]:
-    """Return what the metrics of a cell come to, and the class counts of its training subset, int64 [C]."""
+    """Return the metrics of a cell, and the class counts of its training subset, int64 [C]."""
     labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
     return compute_metrics(context.registry, probabilities, labels, counts), counts
@@ -124,7 +124,7 @@ def predictions(
     """Return labels int64 [N] and the probabilities of a cell, float64 [N, C], from stored logits.
 
     spec: of the cell; read: returns the safetensors file of a prediction, by its key.
-    Raises `JobFailed` where a file or the result of a plugin has a wrong shape or range.
+    Raises `JobFailed` if a file or the result of a plugin has a wrong shape or range.
     """
     view = registry.build_as(spec["view"], View)
     ensemble = registry.build_as(spec["ensemble"], Ensemble)
@@ -136,10 +136,10 @@ def predictions(
         for key in keys:
             raw, view_labels, classifier = _logits(read(key), key, len(counts))
             if labels is not None and not np.array_equal(labels, view_labels):
-                raise JobFailed("two predictions of one cell are of different images", where=f"artefact {key}")
+                raise JobFailed("two predictions of a cell have different images", where=f"artefact {key}")
             labels = view_labels
             logits.append(raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier))
-        # Views merge before members: a member of an ensemble predicts as it would alone.
+        # Merge views first, so that a member of an ensemble predicts as it would alone.
         merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
     return labels, merge_checked(registry, ensemble, ensemble.merge, np.stack(merged_views))
@@ -153,7 +153,7 @@ def _stored(context: Context, key: str) -> bytes:
 
 
 def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
-    """Return stored logits float64 [N, C], labels int64 [N], and the classifier's norms and bias where they are stored."""
+    """Return stored logits float64 [N, C], labels int64 [N], and the classifier's norms and bias if they are stored."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -176,29 +176,29 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
     if "classifier.norms" in arrays:
         norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
         classifier = LinearClassifier(norms, bias)
-    # Stored as float32; probabilities and metrics are computed in float64, alike on every machine.
+    # Stored as float32; probabilities and metrics are computed in float64, to be the same on every machine.
     return logits.astype(np.float64), labels.astype(np.int64), classifier
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:
-    """Return the class counts of the whole training subset, int64 [C]: those of a member that is not bagged, if any."""
+    """Return the class counts of the whole training subset, int64 [C]."""
     for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
         if spec["bag"] is None:
             return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
-    # Every member trained on a bag, so the counts of the subset are on no fit.
+    # Every member was trained on a bag, so no fit has the counts of the subset.
     data = job.extra["fits"][0]["data"]
     info = context.registry.build_as(data["dataset"], Dataset).info(context.data_root)
     if info.fingerprint != data["fingerprint"]:
-        raise DataError(f"data set '{data['dataset']['name']}' has changed since it was trained on")
+        raise DataError(f"data set '{data['dataset']['name']}' has changed since the training")
     profile = context.registry.build_as(data["profile"], Profile)
     return np.asarray(profile.counts(info.train_counts, data["imbalance_factor"]), dtype=np.int64)
 
 
 def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return the cost of the cell alone: each fit and prediction counts in full, however many cells share it.
+    """Return the cost of this cell alone: each fit and prediction counts in full, even if other cells share it.
 
-    The cost of a fit is that of its whole trajectory. `macs`: of predicting one test image by all members and views.
-    A sum is None where a member did not measure it.
+    The cost of a fit is that of its whole trajectory. `macs`: of predicting one test image with all members and views.
+    A sum is None if a member did not measure it.
     """
     costs = [meta["cost"] for meta in fits.values()]
     passes = [fits[key]["cost"] for key in job.spec["members"] for _ in job.extra["views"]]

@@ -1,4 +1,4 @@
-"""Compute the metrics of a cell: each alone, so that one that fails costs its own numbers and no other's."""
+"""Computes the metrics of a cell independently, so that a failing metric affects no other."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 CONFUSION = "confusion"
 _CLOSE = 1e-9
-"""Processors may round the last bit of an exponential differently; a changed logit moves more than that."""
+"""Processors may round the last bit of an exponential differently; a changed logit has a larger effect."""
 _INT64 = 2**63
-"""JSON of records has integers of 64 bits."""
+"""Integers in the JSON of records have 64 bits."""
 
 
 class MetricResults(NamedTuple):
-    """What the installed metrics came to, by the name of the metric."""
+    """The results of the installed metrics, by name of the metric."""
 
     numbers: dict[str, dict[str, object]]
-    """The numbers of those that succeeded, by their own names."""
+    """The numbers of successful metrics, by their own names."""
     failed: dict[str, Failure]
     made_by: dict[str, dict[str, Any]]
-    """The provenance of those that succeeded."""
+    """The provenance of successful metrics."""
 
     @property
     def by_name(self) -> dict[str, object]:
-        """Every number by its own name, as in `top1`, `per_class.f1` and `confusion`."""
+        """All numbers by their own names, such as `top1`, `per_class.f1` and `confusion`."""
         return {name: value for numbers in self.numbers.values() for name, value in numbers.items()}
 
 
@@ -51,25 +51,26 @@ def compute_metrics(
 ) -> MetricResults:
     """Compute every installed metric with its default parameters.
 
-    probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset. A metric fails alone
-    where it raises, returns a wrong shape or no finite number, or a name that a metric before it has returned.
+    probabilities: float64 [N, C]; labels: int64 [N]; counts: int64 [C] of the training subset. A metric fails,
+    without effect on others, if it raises, returns a wrong shape, a value that is not finite, or a name that an earlier
+    metric has returned.
     """
     results = MetricResults({}, {}, {})
     owners: dict[str, str] = {}
     for kind in _in_order(registry):
-        # Whatever a metric does before it fails, the next one has to find the process as it was.
+        # A failing metric must not leave the process changed for the next one.
         state = ProcessState()
         try:
             metric = kind()
-            # Copies, because a metric that writes into its arguments would change the numbers of the next one.
+            # Copies, because a metric that modifies its arguments would change the numbers of the next one.
             numbers = checked_numbers(registry, metric, probabilities.copy(), labels.copy(), counts.copy())
             if changes := state.changes():
                 raise StateChanged.by(full_name(registry, metric), written(changes))
             if taken := next((name for name in numbers if name in owners), None):
                 raise JobFailed(
-                    f"{full_name(registry, metric)} returned '{taken}', which '{owners[taken]}' has returned already"
+                    f"{full_name(registry, metric)} returned '{taken}', which '{owners[taken]}' returns, too"
                 )
-        # Anything at all: a plugin is somebody else's code, and the other numbers of the cell are as good as ever.
+        # Any exception: plugins are third-party code, and the other numbers of the cell stay valid.
         except BaseException as error:
             state.restore()
             if is_request_to_stop(error):
@@ -87,8 +88,8 @@ def checked_numbers(
 ) -> dict[str, object]:
     """Return the numbers of one metric by name, as plain Python values.
 
-    Raises `JobFailed`, naming the metric, where it raises or returns something else than finite numbers or None, lists
-    of one number per class as `per_class.NAME`, and a square matrix of counts as `confusion`.
+    Raises `JobFailed`, naming the metric, if it raises, or returns anything but finite numbers or None, lists with one
+    number per class as `per_class.NAME`, and a square matrix of counts as `confusion`.
     """
     results = call_plugin(registry, metric, partial(metric.compute, probabilities, labels, counts))
     if not isinstance(results, Mapping):
@@ -97,7 +98,7 @@ def checked_numbers(
     numbers: dict[str, object] = {}
     for name, returned in results.items():
         if not isinstance(name, str) or name in ("", PER_CLASS):
-            raise wrong_result(registry, metric, f"a number with the name {name!r}", "a text that is not empty")
+            raise wrong_result(registry, metric, f"a number with the name {name!r}", "a non-empty text")
         value = _plain(returned)
         if name == CONFUSION:
             fine, wanted = _is_matrix(value, classes), f"{classes} lists of {classes} counts"
@@ -112,7 +113,7 @@ def checked_numbers(
 
 
 def record_fields(numbers: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a record that numbers fill, by their names: `metrics`, `per_class` and `confusion`."""
+    """Return the fields of a record that hold numbers: `metrics`, `per_class` and `confusion`."""
     return {
         "metrics": {n: value for n, value in numbers.items() if n != CONFUSION and not n.startswith(PER_CLASS)},
         "per_class": {n.removeprefix(PER_CLASS): value for n, value in numbers.items() if n.startswith(PER_CLASS)},
@@ -127,7 +128,7 @@ def numbers_on_record(record: Record) -> dict[str, object]:
 
 
 def close(recorded: object, computed: object) -> bool:
-    """Whether a number of a record, or a list of them, is the computed one but for its last bits."""
+    """Whether a number of a record, or a list of them, equals the computed one except for the last bits."""
     if isinstance(recorded, list) and isinstance(computed, list):
         return len(recorded) == len(computed) and all(map(close, recorded, computed))
     if isinstance(recorded, (int, float)) and isinstance(computed, (int, float)):
@@ -136,7 +137,7 @@ def close(recorded: object, computed: object) -> bool:
 
 
 def _in_order(registry: Techniques) -> Iterable[type[Metric]]:
-    """Return the metrics, built-in ones first: a third party's cannot take the name of one of their numbers."""
+    """Return the metrics, built-in ones first, so that other metrics cannot take the names of their numbers."""
     kinds = [kind for kind in registry.of("metric").values() if issubclass(kind, Metric)]
     return sorted(kinds, key=lambda kind: registry.entry(kind.name).distribution != BUILT_IN)
 
@@ -153,7 +154,7 @@ def _failure(registry: Techniques, kind: type[Metric], error: BaseException) -> 
 
 
 def _plain(value: object) -> object:
-    """Return numpy's numbers and arrays as Python's, at any depth."""
+    """Convert numpy numbers and arrays to Python values, recursively."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, (list, tuple)):
@@ -164,7 +165,7 @@ def _plain(value: object) -> object:
 def _is_number(value: object) -> bool:
     if value is None or (isinstance(value, float) and math.isfinite(value)):
         return True
-    # Python counts True as an integer; a record does not.
+    # bool is a subclass of int, but not a number in a record.
     return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
 
 

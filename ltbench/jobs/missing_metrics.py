@@ -1,4 +1,4 @@
-"""Which installed metrics a record lacks. Imports no numpy, as every plan asks."""
+"""Which installed metrics a record lacks. Used by every plan, so it does not import numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Installed = Mapping[str, tuple[str, int]]
 """Name of a metric -> its distribution and revision."""
 FAILED_BEFORE = "failed before"
 OTHER_LOGITS = "OtherLogits"
-"""The type of the failure where the stored logits contradict the record."""
+"""The error type if the stored logits contradict the record."""
 
 
 def installed_metrics(registry: Techniques) -> Installed:
@@ -21,11 +21,11 @@ def installed_metrics(registry: Techniques) -> Installed:
 
 
 def missing_metrics(record: Mapping[str, Any], installed: Installed, *, retry_failed: bool = True) -> dict[str, str]:
-    """Return the metrics that an ok record lacks, each with what is to be said of it: `revision 2`, or nothing.
+    """Return the metrics that a successful record lacks, each with a remark: `revision 2`, or nothing.
 
-    A metric is missing where the record was made without it, with an earlier revision or another distribution's of that
-    name, or where it failed. retry_failed: whether one that failed, and has no earlier numbers, is missing. A metric
-    that is no longer installed, or only in an earlier revision, is not: what it computed stays.
+    A metric is missing if the record was made without it, with an earlier revision, or with a metric of another
+    distribution with that name, or if it failed. retry_failed: whether a failed metric without earlier numbers counts
+    as missing. The numbers of a metric that is no longer installed, or only in an earlier revision, are kept.
     """
     recorded = {p["name"]: (p["distribution"], p["revision"]) for p in record["plugins"] if p["stage"] == "metric"}
     failed = record.get("failed_metrics", {})

@@ -1,4 +1,4 @@
-"""Names the technique in errors of the harness, with stage, distribution and version. Imports nothing heavy."""
+"""Names techniques in error messages, with stage, distribution and version. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def leaving_no_state(registry: Techniques, technique: Technique, method: str) -> AbstractContextManager[None]:
-    """Raise `StateChanged`, which names the technique, where its first call leaves the state of the process changed.
+    """Raise `StateChanged`, which names the technique, if its first call changes the state of the process.
 
-    method: which call it is; later calls of it in the same job are not watched. Built-in techniques are watched by the
-    tests of ltbench and at the end of the job alone: a cell takes milliseconds, and these calls would be a fifth of it.
+    method: the called method; later calls in the same job are not watched. Built-in techniques are only watched by the
+    tests of ltbench and at the end of a job, because watching would be a fifth of the milliseconds that a cell takes.
     """
     if registry.provenance(technique)["distribution"] == BUILT_IN:
         return nullcontext()

@@ -1,6 +1,6 @@
-"""Call plugins at inference time, and check what they return.
+"""Calls plugins at inference time, and checks what they return.
 
-Every fault becomes `JobFailed`, which names the technique, its distribution, the returned value and the expected one.
+Every error becomes `JobFailed`, which names the technique, its distribution, the returned value and the expected one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def adjust_checked(
 def merge_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:
-    """Return the probabilities float64 [N, C] that `merge`, a method of `technique`, makes of `parts`, float [P, N, C]."""
+    """Return the probabilities float64 [N, C] that `merge` of `technique` computes from `parts`, float [P, N, C]."""
     result = _array(registry, technique, lambda: merge(parts))
     wanted = f"probabilities {list(parts.shape[1:])} between 0 and 1 that sum to 1 in each row"
     if result.shape != parts.shape[1:] or not np.isfinite(result).all():
@@ -46,8 +46,8 @@ def merge_checked(
         raise wrong_result(registry, technique, f"values from {low:.6g} to {high:.6g}", wanted)
     off = float(np.abs(result.sum(axis=1) - 1).max())
     if off > _TOLERANCE:
-        raise wrong_result(registry, technique, f"a row whose sum is {off:.3g} away from 1", wanted)
-    # What is left is rounding, which a logarithm or a root in a metric must not meet.
+        raise wrong_result(registry, technique, f"a row whose sum differs from 1 by {off:.3g}", wanted)
+    # Remove rounding errors, which a logarithm or root in a metric could not handle.
     return result.clip(0.0, 1.0)
 
 
@@ -61,14 +61,14 @@ def call_plugin(registry: Techniques, technique: Technique, call: Callable[[], o
             return call()
     except LtbenchError:
         raise
-    # Anything at all: a plugin is somebody else's code, and the other cells have to continue.
+    # Any exception: plugins are third-party code, and other cells have to continue.
     except BaseException as error:
         if is_request_to_stop(error):
             raise
         said = f": {error}" if str(error) else ""
         raise JobFailed(
             f"{full_name(registry, technique)} raised {type(error).__name__}{said}",
-            fix="its traceback is in the log of the cell",
+            fix="see the log of the cell for its traceback",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""How a record gets the metrics that it lacks from stored logits, while its other numbers stay."""
+"""Adds missing metrics to a record from stored logits; its other numbers stay."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ltbench.jobs.missing_metrics import OTHER_LOGITS
 from ltbench.records.record import Failure, Provenance, Record, seal
 from ltbench.stages import STAGES
 
-_OTHER = "the stored logits, or the code that merges them, are not those that the record was made from"
+_OTHER = "the stored logits, or the code that merges them, have changed since the record was made"
 _STAGE_ORDER = list(STAGES)
 
 
 def with_missing_metrics(before: Record, results: MetricResults, missing: Collection[str]) -> dict[str, Any]:
-    """Return the sealed record with the numbers of the metrics that it lacked; all others stay bit for bit.
+    """Return the sealed record with the metrics that it lacked; all other numbers stay bit-identical.
 
-    A metric that fails leaves its earlier numbers as they are, and the record says why it failed. So do all of them
-    where the logits are no longer those that the record was made from.
+    If a metric fails, its earlier numbers stay, and the record says why it failed. If the logits have changed since the
+    record was made, this applies to all metrics.
     """
     recorded = {plugin.name: plugin for plugin in before.plugins if plugin.stage == "metric"}
     numbers = numbers_on_record(before)
@@ -29,10 +29,10 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
     failed |= {name: failure for name, failure in results.failed.items() if name in missing}
     if problem := _contradiction(numbers, recorded, results, missing):
         failed |= dict.fromkeys(missing, Failure(type=OTHER_LOGITS, message=problem))
-    elif clash := _clash(numbers, recorded, results, missing):
+    elif clash := _name_conflict(numbers, recorded, results, missing):
         failed |= clash
     renewed = [name for name in missing if name not in failed]
-    keep = _kept(numbers, recorded, results, renewed)
+    keep = _numbers_kept(numbers, recorded, results, renewed)
     fresh = {name: value for metric in renewed for name, value in results.numbers[metric].items()}
     plugins = {(_STAGE_ORDER.index(plugin.stage), plugin.name): plugin for plugin in before.plugins}
     for name in renewed:
@@ -47,16 +47,16 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
 
 
 def without_missing_metrics(before: Record, missing: Collection[str], failure: Failure) -> dict[str, Any]:
-    """Return the sealed record that says why the metrics it lacks could not be computed."""
+    """Return the sealed record with the reason why its missing metrics could not be computed."""
     return with_missing_metrics(before, MetricResults({}, dict.fromkeys(missing, failure), {}), missing)
 
 
 def _contradiction(
     numbers: Mapping[str, object], recorded: Mapping[str, Provenance], results: MetricResults, missing: Collection[str]
 ) -> str:
-    """Return how metrics that are as they were contradict the record; empty where they do not.
+    """Return how recomputed metrics contradict the record; empty if they do not.
 
-    Logits that were cleaned away and made again on another machine, or are merged by other code, give other numbers.
+    Logits that were pruned and recomputed on another machine, or that are merged by other code, give other numbers.
     """
     for metric, computed in results.numbers.items():
         then = recorded.get(metric)
@@ -64,32 +64,32 @@ def _contradiction(
             continue
         for name, value in computed.items():
             if name in numbers and not close(numbers[name], value):
-                seen = "" if isinstance(value, list) else f": {name} is {value} by them and {numbers[name]} on record"
+                seen = "" if isinstance(value, list) else f": {name} is {value} now and {numbers[name]} on record"
                 return f"{_OTHER}{seen or f': {name} differs'}"
     return ""
 
 
-def _clash(
+def _name_conflict(
     numbers: Mapping[str, object], recorded: Mapping[str, Provenance], results: MetricResults, missing: Collection[str]
 ) -> dict[str, Failure]:
-    """Return the new metrics that return a number of the record that may be another one's, which has failed this time."""
+    """Return the new metrics that return a number on record, which may belong to a metric that failed now."""
     if not any(name in results.failed and name not in missing for name in recorded):
         return {}
     return {
         metric: Failure(
-            type="JobFailed", message=f"metric '{metric}' returned '{taken[0]}', which the record has already"
+            type="JobFailed", message=f"metric '{metric}' returned '{taken[0]}', which is already on record"
         )
         for metric in missing
         if metric not in recorded and (taken := [name for name in results.numbers.get(metric, ()) if name in numbers])
     }
 
 
-def _kept(
+def _numbers_kept(
     numbers: Mapping[str, object], recorded: Mapping[str, Provenance], results: MetricResults, renewed: Collection[str]
 ) -> dict[str, object]:
     """Return the numbers of a record without those of the renewed metrics."""
     owners = {name: metric for metric, computed in results.numbers.items() for name in computed}
-    # A number that no metric returns is of an earlier revision, unless one that cannot be asked may have made it.
+    # A number that no metric returns is from an earlier revision, unless a failed or missing metric may return it.
     all_asked = recorded.keys() <= results.numbers.keys()
     outdated = all_asked and any(name in recorded for name in renewed)
     return {

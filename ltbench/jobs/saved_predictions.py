@@ -1,4 +1,4 @@
-"""Publish predictions beside records, so that anyone can compute every metric again.
+"""Publishes predictions beside records, so that anyone can recompute every metric.
 
     predictions/<key>.safetensors   logits float32 [N, C] and labels int64 [N], as the store has them
     predictions/counts.json         class counts of each fit's training images, by its key
@@ -40,10 +40,10 @@ class Predictions(Protocol):
     """A place to read predictions from."""
 
     def logits(self, key: str) -> bytes | None:
-        """Return the file of a prediction, or None where it is missing; raise `JobFailed` where it was changed."""
+        """Return the file of a prediction, or None if it is missing; raise `JobFailed` if it was changed."""
 
     def counts(self, fit: str) -> list[int] | None:
-        """Return the class counts of a fit's training images; raise `JobFailed` where they were changed."""
+        """Return the class counts of a fit's training images; raise `JobFailed` if they were changed."""
 
 
 class FolderPredictions:
@@ -72,7 +72,7 @@ class FolderPredictions:
         content = checksums.read_checked(self.path, FOLDER, name)
         if content is None:
             raise JobFailed(
-                f"stored prediction {name} was changed: it does not fit {checksums.NAME}", where=str(self.path / name)
+                f"stored prediction {name} was changed: it does not match {checksums.NAME}", where=str(self.path / name)
             )
         return content
 
@@ -99,7 +99,9 @@ class StorePredictions:
             return None
         content = checksums.read_checked(path, key, name)
         if content is None:
-            raise JobFailed(f"{name} of artefact {key} was changed: it does not fit its digest", where=str(path / name))
+            raise JobFailed(
+                f"{name} of artefact {key} was changed: it does not match its digest", where=str(path / name)
+            )
         return content
 
 
@@ -115,15 +117,15 @@ class Recomputed(NamedTuple):
 
     labels: IntArray
     numbers: dict[str, object]
-    """By name: `top1`, `per_class.f1`, `confusion`."""
+    """Numbers by name: `top1`, `per_class.f1`, `confusion`."""
     failed: dict[str, Failure]
     """Metrics that failed here."""
 
 
 def recompute(record: Record, registry: Techniques, stored: Predictions) -> Recomputed | None:
-    """Compute every metric of a cell again from its predictions; None where one of them is missing.
+    """Recompute every metric of a cell from its predictions; None if one of them is missing.
 
-    Raises `JobFailed` where a file was changed or has a wrong shape or range.
+    Raises `JobFailed` if a file was changed or has a wrong shape or range.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
     keys = prediction_keys(record, registry)
@@ -139,7 +141,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
             if logits is None:
                 return None
             content[key] = logits
-    # The same function as in a run, so an audit checks the numbers and not a second implementation.
+    # The same function as in a run, so that an audit does not compare two implementations.
     labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
     results = compute_metrics(registry, probabilities, labels, whole)
     return Recomputed(labels, results.by_name, results.failed)
@@ -152,16 +154,16 @@ def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[s
         if name not in again.numbers:
             unknown.append(name)
         elif not close(value, again.numbers[name]):
-            shown = f" is {value} on record and {again.numbers[name]} by the predictions" * (name in record.metrics)
+            shown = f" is {value} on record but {again.numbers[name]} from the predictions" * (name in record.metrics)
             wrong.append(f"{name}{shown}")
     return wrong, unknown
 
 
 def export(records: Iterable[Record], store: Store, registry: Techniques, folder: Path) -> tuple[int, list[Record]]:
-    """Write the predictions of ok records into `folder`, whole or not at all, replacing its content.
+    """Write the predictions of successful records into `folder` atomically, replacing its content.
 
-    Return the number of predictions, and the records whose predictions the store does not have. Raises `StoreError`
-    where a file cannot be written, or is damaged in the store.
+    Return the number of predictions, and the records whose predictions the store lacks. Raises `StoreError` if a file
+    cannot be written, or is damaged in the store.
     """
     counts: dict[str, list[int]] = {}
     wanted: dict[str, None] = {}
@@ -171,8 +173,8 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
         if record.status != "ok":
             continue
         keys = prediction_keys(record, registry)
-        # Publishing half of a cell's predictions would make an audit fail, so it is all or none.
-        fit_counts = {fit: _sound(stored.counts, fit) for fit in keys}
+        # An audit would fail with only some of a cell's predictions, so either all or none are published.
+        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in keys}
         views = list(itertools.chain.from_iterable(keys.values()))
         if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
@@ -180,11 +182,11 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
         counts |= {fit: found for fit, found in fit_counts.items() if found is not None}
         wanted |= dict.fromkeys(views)
     if wanted:
-        _write(folder, counts, ((key, _sound(stored.logits, key)) for key in wanted))
+        _write(folder, counts, ((key, _read_stored(stored.logits, key)) for key in wanted))
     return len(wanted), missing
 
 
-def _sound(read: Callable[[str], T], key: str) -> T:
+def _read_stored(read: Callable[[str], T], key: str) -> T:
     try:
         return read(key)
     except JobFailed as error:

@@ -18,16 +18,18 @@ from ltbench.core.generated_files import diff_text, display_path, read_text, spl
 from ltbench.errors import OutOfDate, RecordError, UnknownName
 from ltbench.leaderboard.figures import FOLDER, place_figures
 from ltbench.leaderboard.figures.canvas import is_current, svg
+from ltbench.leaderboard.page.answer import answer
 from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import claims_block, compact_block
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
-from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
+from ltbench.leaderboard.tables.published_rows import with_published
 from ltbench.leaderboard.tables.table import Board, make_boards
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
@@ -54,6 +56,14 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     boards: list[Board]
     records_file: RecordsFile
     trust: VerificationNotes
+
+    def analyses(self) -> list[Analysis]:
+        """Return effects, interactions and variances of each board."""
+        return analyse(group_records(self.records, self.facts.metric, self.columns))
+
+    def answer(self) -> list[str]:
+        """Return the answer of the page in a few sentences."""
+        return answer(self.boards, self.analyses(), self.judged_claims())
 
     def judged_claims(self) -> list[Verdict]:
         """Return the verdicts on the claims of the suite, as on its page."""
@@ -118,6 +128,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
     boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
+    boards = with_published(boards, facts.reported)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(
         folder=folder,
@@ -141,8 +152,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = analyse(group_records(loaded.records, facts.metric, loaded.columns))
-    figures = place_figures(msgspec.structs.replace(facts, columns=loaded.columns), loaded.records, analyses)
+    analyses = loaded.analyses()
+    with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
+    figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
         loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
         loaded.folder / SHEET: table_csv(loaded.boards),
@@ -227,7 +239,8 @@ def update_readme(folder: Path, readme: Path) -> list[Path]:
 
 
 def _block(loaded: SuiteFolder, readme: Path) -> list[str]:
-    return compact_block(loaded.boards, failure_numbers(group_failures(loaded.records)), _link(loaded, readme))
+    failures = failure_numbers(group_failures(loaded.records))
+    return compact_block(loaded.boards, failures, _link(loaded, readme), loaded.answer())
 
 
 def _claims(suites: Iterable[SuiteFolder], readme: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Combine techniques, and give the reason where a combination is left out."""
+"""Combines techniques, and gives a reason for every combination that is left out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Combination(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def notes(self) -> list[str]:
-        """Notes for the leaderboard on pairs that run and are doubtful."""
+        """Notes for the leaderboard on doubtful pairs of techniques."""
         names = {technique.name for technique in self.techniques}
         return sorted(
             f"{technique.name} with {other}: {note}"
@@ -49,10 +49,10 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
-    """Yield the combinations of a suite in anytime order: those of few techniques first.
+    """Yield the combinations of a suite in anytime order: those with few techniques first.
 
-    Raises an error where no plugin offers a technique of its reference. A reference that is not among the
-    combinations is left out, at the end, with that reason.
+    If the reference is not among the combinations, it is yielded last, as left out. Raises an error if no plugin
+    provides a technique of the reference.
     """
     found = _suite_combinations(suite, registry)
     if not suite.reference:
@@ -68,13 +68,15 @@ def _with_reference(found: Iterator[Combination | LeftOut], reference: Combinati
         there = there or one == reference
         yield one
     if not there:
-        yield LeftOut(reference, "it is the suite's reference, and not planned: there are no differences to it")
+        yield LeftOut(
+            reference, "it is the suite's reference but not among its combinations, so no differences to it are shown"
+        )
 
 
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     if suite.combinations:
         alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
-        # A sweep in a row is several techniques, so the row stands for several combinations.
+        # A sweep in a row is several techniques, so the row gives several combinations.
         rows = (row for texts in alternatives for row in itertools.product(*texts))
         return listed_combinations(rows, suite.max_techniques)
     techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
@@ -86,7 +88,7 @@ def combine(
 ) -> Iterator[Combination | LeftOut]:
     """Yield combinations in anytime order: the baseline, then single techniques, pairs, triples and so on.
 
-    techniques: several of one stage are alternatives. Their order matters to `cumulative` alone (a, a+b, a+b+c ...).
+    techniques: several of one stage are alternatives. Their order matters only for `cumulative` (a, a+b, a+b+c ...).
     """
     return map(_or_left_out, _candidates(techniques, strategy, max_techniques))
 
@@ -94,7 +96,7 @@ def combine(
 def listed_combinations(
     rows: Iterable[Sequence[Technique]], max_techniques: int | None = None
 ) -> Iterator[Combination | LeftOut]:
-    """Yield the baseline and the combinations of a list, those of few techniques first."""
+    """Yield the baseline and the listed combinations, those with few techniques first."""
     combinations = [
         _ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows
     ]
@@ -109,15 +111,15 @@ def _or_left_out(combination: Combination) -> Combination | LeftOut:
 
 
 def reason_left_out(combination: Combination) -> str:
-    """Return why a combination is left out; empty where it runs."""
+    """Return why a combination is left out; empty if it runs."""
     picked = combination.by_stage
     names = {technique.name: technique for technique in combination.techniques}
     for technique in combination.techniques:
         for other, reason in technique.conflicts.items():
-            # A conflict with the technique's own stage is about others: at most one is picked there.
+            # A conflict with the technique's own stage does not concern the technique itself.
             if other in names or (other in picked and picked[other] is not technique):
                 partner = other if other in names else picked[other].name
-                return f"{technique.name} cannot go with {partner}: {reason}"
+                return f"{technique.name} cannot be combined with {partner}: {reason}"
         for other, reason in technique.needs.items():
             if other not in names and other not in picked:
                 needed = f"a technique of stage {other}" if other in STAGES else other
@@ -142,7 +144,7 @@ def _candidates(
     if strategy == "cumulative":
         rows = [stack[:n] for n in range(len(stack) + 1)]
     else:
-        # Of a single technique, all but one is the baseline already.
+        # For a single technique, leaving one out gives the baseline.
         reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
         rows = [[], *reduced, *([stack] if stack else [])]
     return (_ordered(row) for row in rows if len(row) <= most)
@@ -160,9 +162,9 @@ def _one_per_stage(techniques: Sequence[Technique], how: str, fix: str = "") -> 
     for technique in techniques:
         if other := by_stage.get(technique.stage):
             raise UsageError(
-                f"{how} stacks one technique per stage, and {other.label} and {technique.label} are "
+                f"{how} has at most one technique per stage, but {other.label} and {technique.label} are "
                 f"both of stage {technique.stage}",
-                fix=f"name one of them{fix}",
+                fix=f"remove one of them{fix}",
             )
         by_stage[technique.stage] = technique
     return list(by_stage.values())

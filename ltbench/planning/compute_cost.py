@@ -1,8 +1,8 @@
-"""Estimate the cost of trainings and predictions in forward passes of one image, before anything has run.
+"""Estimates the cost of trainings and predictions in forward passes of one image, before anything has run.
 
-A training step on an image counts as three passes: forward, and backward twice the work of forward. A frozen backbone
-that is shown unaugmented images passes each of them once. The cost of classifiers, samplers and mixes is left out, and
-a pass counts the same for every model.
+A training step on an image counts as three passes, because the backward pass takes twice the work of the forward pass.
+A frozen backbone processes each unaugmented image once. The cost of classifiers, samplers and mixes is ignored, and a
+pass counts the same for every model.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ STEP = 3.0
 def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
     """Return the passes of a fit.
 
-    images: size of the training subset; start: the share of the training that an earlier fit has done.
+    images: size of the training subset; start: share of the training done by an earlier fit.
     """
     recipe = fit["recipe"]
-    # A spec leaves out defaults; 128 is that of `Recipe`.
+    # Specs leave out defaults; 128 is the default of `Recipe`.
     whole = recipe["steps"] * recipe.get("batch_size", 128) if "steps" in recipe else recipe["epochs"] * images
     total, before = 0.0, 0.0
     for segment in fit["segments"]:
@@ -36,10 +36,10 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
 
 
 def has_fixed_images(segment: Mapping[str, Any]) -> bool:
-    """Whether a frozen backbone is shown the same images in every epoch of a segment."""
+    """Whether a frozen backbone gets the same images in every epoch of a segment."""
     return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
 
 
 def prediction_passes(info: DatasetInfo) -> float:
-    """Return the passes of predicting the test images of a data set under one view."""
+    """Return the passes for predicting the test images of a data set in one view."""
     return float(sum(info.test_counts))

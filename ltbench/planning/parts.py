@@ -1,4 +1,4 @@
-"""Plan a suite, whole or in parts: combinations become cells, cells become jobs."""
+"""Plans a suite, whole or in parts: combinations become cells, cells become jobs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ltbench.planning.planner import Planner
 from ltbench.suite.suite import Suite
 
 PART_CELLS = 3000
-"""Cells of a part of a plan: few enough to hold in memory, many enough to share trainings."""
+"""Cells in a part of a plan: few enough to fit in memory, enough to share trainings."""
 
 
 def make_plan(suite: Suite, registry: Techniques, data_root: Path) -> Plan:
-    """Return the plan of a suite. Raises `UsageError` or `DataError` where the suite or a data set cannot be planned."""
+    """Return the plan of a suite. Raises `UsageError` or `DataError` if the suite or a data set cannot be planned."""
     (plan,) = plan_parts(suite, registry, data_root, cells=sys.maxsize)
     return plan
 
 
 def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: int = PART_CELLS) -> Iterator[Plan]:
-    """Yield the plan of a suite in parts of about that many cells, simple combinations first; at least one part.
+    """Yield the plan of a suite in parts of about this many cells, simple combinations first; at least one part.
 
-    The grid of every registered technique has more cells than fit in memory. Parts share equal trainings, and those
-    that continue from a state that an earlier part could foresee: the plain beginning of a deferred switch.
+    The grid of all registered techniques has more cells than fit in memory. Parts share equal trainings, and a
+    training can continue from a state that an earlier part foresaw, such as the plain start of a deferred switch.
     """
     planner = Planner(suite, registry, data_root)
     combinations = suite_combinations(suite, registry)
@@ -42,7 +42,7 @@ def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: in
 
 
 def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells: int) -> bool:
-    """Add combinations until the part has so many cells; return whether more may follow."""
+    """Add combinations until the part has this many cells; return whether more may follow."""
     for combination in combinations:
         if isinstance(combination, LeftOut):
             planner.part.left_out.append(combination)
@@ -55,13 +55,13 @@ def _fill(planner: Planner, combinations: Iterator[Combination | LeftOut], cells
 
 @contextlib.contextmanager
 def without_collector() -> Iterator[None]:
-    """Disable the garbage collector in the block: plans have no cycles, and looking takes a quarter of the time."""
+    """Disable the garbage collector in the block: plans have no cycles, and collection takes a quarter of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        # Move the new objects to the oldest generation, or the next collection would scan all of them.
+        # Move the new objects to the permanent generation, so that the next collection does not scan them.
         gc.freeze()
         gc.unfreeze()
         if was_on:

@@ -1,4 +1,4 @@
-"""The plan of a suite: a graph of jobs in which no work is done twice. Needs no torch and reads no image."""
+"""The plan of a suite: a graph of jobs in which no work is done twice. Planning needs no torch and reads no images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     foreseen: frozenset[str] = frozenset()
     """Fits whose state a later part may continue from."""
     notes: tuple[str, ...] = ()
-    """Lines on what cannot take effect or is unlike other rows, less those of earlier parts."""
+    """Notes on settings without effect and on rows that differ from others, except those of earlier parts."""
 
     def of_kind(self, kind: str) -> list[Job]:
         """Return the jobs of one kind, in order."""
@@ -40,10 +40,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trainings(self) -> set[str]:
-        """Keys of the trainings that cells read and that no earlier part has."""
+        """Keys of the trainings that the cells use, except those of earlier parts."""
         return {fit for cell in self.cells for fit in cell.spec["members"]} - self.repeated
 
     @property
     def passes_shared(self) -> float:
-        """Cost of the jobs that no earlier part has, in forward passes of an image."""
+        """Cost of the jobs, except those of earlier parts, in forward passes of an image."""
         return sum(passes for key, passes in self.passes.items() if key not in self.repeated)

@@ -1,4 +1,4 @@
-"""Turn combinations into cells and cells into jobs; equal jobs become one."""
+"""Turns combinations into cells and cells into jobs; equal jobs become one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Technique)
 
 
 class _Template(msgspec.Struct, frozen=True, kw_only=True):
-    """What all cells of a combination under one recipe have in common."""
+    """The common part of all cells of a combination under one recipe."""
 
     ensemble: Ensemble
     recipe: Recipe
@@ -43,7 +43,7 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Training(NamedTuple):
-    """What the cells of a template train in one setting, whatever their seeds."""
+    """The trainings of a template's cells in one setting, without seeds."""
 
     setting: Setting
     members: list[Spec]
@@ -51,7 +51,7 @@ class _Training(NamedTuple):
     segments: Segments
     foreseen: list[Segments]
     cost_unshared: float
-    """Passes of a cell without sharing: its trainings from their first step, and its predictions."""
+    """Passes of a cell without sharing: its complete trainings and its predictions."""
     notes: list[str]
     """Notes for the leaderboard."""
 
@@ -70,7 +70,7 @@ class _Part:
 
 
 class Planner:
-    """Collects combinations, and returns them as the parts of a plan."""
+    """Collects combinations and returns them as parts of a plan."""
 
     def __init__(self, suite: Suite, registry: Techniques, data_root: Path) -> None:
         forget_calls()
@@ -83,7 +83,7 @@ class Planner:
         self._settings = list(settings(suite, registry, data_root))
         images = [sum(setting.counts) for setting in self._settings]
         self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
-        self._told: set[str] = set()
+        self._earlier_notes: set[str] = set()
         """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
@@ -93,7 +93,7 @@ class Planner:
         regimes = [t for text in texts for t in registry.parse_all(text) if isinstance(t, Regime)]
         for regime in regimes:
             with self._first_call(regime):
-                regime.phases()  # every trajectory asks them all, so a change would be blamed on another one
+                regime.phases()  # trajectories call them all, and could blame the wrong one
         self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
 
     def add(self, combination: Combination) -> None:
@@ -143,7 +143,7 @@ class Planner:
         )
 
     def _first_call(self, technique: Technique) -> AbstractContextManager[None]:
-        """Watch the first call of a technique: the process of the command runs jobs, too, and starts the workers."""
+        """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
         return leaving_no_state(self._registry, technique, "plan")
 
     def _training(
@@ -182,7 +182,7 @@ class Planner:
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
-            return  # duplicate of another combination's cell, such as a switch of a technique that is not picked
+            return  # duplicate of another combination's cell, such as a switch of an absent technique
         part.trainings_naive += len(fits)
         part.passes_naive += training.cost_unshared
         extra = template.extra | {
@@ -210,13 +210,13 @@ class Planner:
     def take(self, *, more: bool) -> Plan:
         """Return the collected part as a plan, and start the next one. more: whether another part may follow."""
         part, self.part = self.part, _Part()
-        # A state in the middle of a training costs a job, which a plan of one part never needs.
+        # A state in the middle of a training costs a job, which a single part never needs.
         foreseen = part.fits.add_foreseen() if more or self.parts else set()
         chains = part.fits.chain()
         jobs: dict[str, Job] = {}
         images: dict[str, int] = {}
         costs: dict[str, float] = {}
-        # A job stands just before the first cell that needs it, so that an interrupted run leaves whole cells.
+        # A job comes just before the first cell that needs it, so that an interrupted run has complete cells.
         for cell, setting in part.cells.values():
             for predict in [part.predicts[key] for key in cell.parents]:
                 for fit in ancestors(predict.parents[0], chains):
@@ -238,9 +238,9 @@ class Planner:
             passes=costs,
             repeated=frozenset(key for key in jobs if bytes.fromhex(key) in self._done),
             foreseen=frozenset(jobs.keys() & foreseen),
-            notes=tuple(note for note in part.notes if note not in self._told),
+            notes=tuple(note for note in part.notes if note not in self._earlier_notes),
         )
         self._done.update(map(bytes.fromhex, jobs))
-        self._told.update(plan.notes)
+        self._earlier_notes.update(plan.notes)
         self.parts += 1
         return plan

@@ -1,4 +1,4 @@
-"""Turn the phases of a regime into the segments of a training, with every switch resolved."""
+"""Turns the phases of a regime into the segments of a training, with every switch resolved."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class SegmentBuilder:
         parse: Callable[[str, str], Technique],
         spec: Callable[[Technique], Spec],
     ) -> None:
-        """regimes: those of the suite, without the baseline; parse, spec: as a registry's."""
+        """regimes: of the suite, without the baseline; parse, spec: as in `Registry`."""
         self._regimes, self._baselines, self._parse, self._spec = regimes, baselines, parse, spec
 
     def trajectory(
         self, combination: Combination, regime: Regime, augment: str, *, averaged: bool
     ) -> tuple[Segments, list[Segments]]:
-        """Return the segments of a training, and states on its way that trainings of a later part may resume from.
+        """Return the segments of a training, and intermediate states that trainings of a later part may resume from.
 
-        Equal neighbours are one segment. The states are the ends of first phases of the suite's regimes.
+        Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes.
         augment: the data set's own augmentation, as written on a command line; empty for none.
-        averaged: whether the recipe has a moving average of the weights, which then restarts with a segment that does.
+        averaged: whether the recipe has a moving average of the weights, which restarts when a segment restarts.
         """
         segments: list[Spec] = []
         for phase in regime.phases():
             segment = self._segment(combination, phase, augment)
             if averaged and phase.restart and segments:
-                segment["average"] = "restart"  # left out elsewhere, as most identities are older than this key
+                segment["average"] = "restart"  # only set if true, because most identities are older than this key
             # A switch of a technique that is not picked changes nothing; the plain training has the same segment.
             if segments and not phase.restart and segments[-1] | {"until": 0} == segment | {"until": 0}:
                 segments[-1] = segment
@@ -50,7 +50,7 @@ class SegmentBuilder:
         return Segments(segments), foreseen
 
     def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
-        """Return the segment of a phase. A technique that is switched off gives way to its baseline."""
+        """Return the segment of a phase. A technique that is switched off is replaced by its baseline."""
         segment: Spec = {
             "until": float(phase.until),
             "trainable": phase.trainable,
@@ -65,6 +65,6 @@ class SegmentBuilder:
         return segment
 
     def _default(self, stage: str, augment: str) -> Technique | None:
-        """Return what a stage does without a pick: the data set's own augmentation, or the baseline."""
+        """Return the default of a stage: the data set's own augmentation, or the baseline."""
         own = stage == "augment" and augment
         return self._parse(augment, "augment") if own else self._baselines.get(stage)

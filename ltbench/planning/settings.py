@@ -32,7 +32,7 @@ class DataUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """Data at one imbalance factor, and one model: what cells have to share to be compared."""
+    """Data at one imbalance factor, and one model. Only cells of the same setting are compared."""
 
     info: DatasetInfo
     augment: str
@@ -49,15 +49,15 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
-    """Yield the settings of a suite. Raises `DataError` where a data set has too few images for a factor."""
+    """Yield the settings of a suite. Raises `DataError` if a data set has too few images for a factor."""
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         with leaving_no_state(registry, dataset, "info"):
             info = dataset.info(data_root)
         if len(info.classes) < 2:
-            raise DataError(f"data set '{dataset.label}' has one class: there is nothing to tell apart")
+            raise DataError(f"data set '{dataset.label}' has only one class")
         profiles = list(_each(registry, suite.profiles, "profile", Profile))
         for profile in profiles:
-            # Beside other profiles, one that no factor changes is planned once; alone, it refuses factors itself.
+            # Among other profiles, one that ignores factors is planned once. Alone, it rejects factors itself.
             once = profile.keeps_all and not all(other.keeps_all for other in profiles)
             for factor in (1.0,) if once else suite.imbalance_factors:
                 with leaving_no_state(registry, profile, "counts"):
@@ -88,14 +88,14 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
 
 
 def _hint(dataset: Dataset, registry: Techniques) -> str:
-    """Return how to keep all images: by the data set's own profile if it does so, or else by any; empty without one."""
+    """Return how to keep all images: with the data set's own profile if possible, else any other; else empty."""
     offered = [name for name, kind in registry.of("profile").items() if issubclass(kind, Profile) and kind.keeps_all]
     names = [name for name in offered if name == dataset.profile] or offered
-    return f"--profiles {names[0]}, which keeps all" if names else ""
+    return f"--profiles {names[0]}, which keeps all images" if names else ""
 
 
 def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataUse]:
-    """Return the data sets of a suite and what each profile keeps of them. Raises `DataError` as `settings` does."""
+    """Return the data sets of a suite and how many images each profile keeps. Raises `DataError` as `settings` does."""
     uses: dict[str, DataUse] = {}
     for setting in settings(suite, registry, data_root):
         dataset, labels = registry.build_as(setting.data["dataset"], Dataset), setting.labels

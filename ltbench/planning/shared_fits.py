@@ -1,4 +1,4 @@
-"""Share the beginnings of fits: turn trainings into chains of states.
+"""Shares the common beginnings of fits: turns trainings into chains of states.
 
 A fit is a trajectory through the states of a training, and its key names the last of them. Another fit can resume from
 any state on the way.
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 
 
 class FitFamily:
-    """Fits that differ in nothing but their segments, so that one may resume from a state of another."""
+    """Fits that differ only in their segments, so that one may resume from a state of another."""
 
     def __init__(self, rest: Spec) -> None:
         """rest: the spec of a fit without its segments."""
@@ -55,7 +55,7 @@ class FitFamily:
         self._foreseen: set[Segments] = set()
 
     def fit(self, segments: Segments, foreseen: Iterable[Segments] = ()) -> Fit:
-        """Return the fit with these segments, adding it where it is new. foreseen: states for `add_foreseen`."""
+        """Return the fit with these segments, adding it if it is new. foreseen: states for `add_foreseen`."""
         fit = self._fits.get(segments)
         if fit is None:
             self._foreseen.update(foreseen)
@@ -68,7 +68,7 @@ class FitFamily:
         return [self.fit(segments).key for segments in self._foreseen]
 
     def jobs(self, chain: Callable[[frozenset[Segments]], Sequence[State]]) -> Iterator[Job]:
-        """Yield a job for each fit and each state on its way, parents first. chain: see `chained`."""
+        """Yield a job for each fit and each intermediate state, parents first. chain: see `chained`."""
         states = chain(frozenset(self._fits))
         fits = [self.fit(state.segments) for state in states]
         for (key, spec), state in zip(fits, states, strict=True):
@@ -83,7 +83,7 @@ class SharedFits:
         self._families: dict[bytes, FitFamily] = {}
 
     def family(self, rest: Spec) -> FitFamily:
-        """Return the family of the fits with this spec but for the segments."""
+        """Return the family of fits with this spec, ignoring segments."""
         text = canonical(rest)
         family = self._families.get(text)
         if family is None:
@@ -95,8 +95,8 @@ class SharedFits:
         return {key for family in self._families.values() for key in family.add_foreseen()}
 
     def chain(self) -> dict[str, Job]:
-        """Return, by key, a job for each fit and each state on its way; each resumes from the nearest earlier state."""
-        # Families differ in seed or data and seldom in their trainings, so few chains serve all of them.
+        """Return, by key, a job for each fit and intermediate state; each resumes from the nearest earlier state."""
+        # Families differ in seed or data but rarely in segments, so chains are reused.
         chain = functools.cache(chained)
         return {job.key: job for family in self._families.values() for job in family.jobs(chain)}
 
@@ -113,14 +113,14 @@ def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
 def chained(trainings: frozenset[Segments]) -> list[State]:
     """Return all states that the trainings of a family pass through, parents first.
 
-    A segment that does not restart the learning-rate curve may be cut where another training leaves it, so that the two
-    share what comes before.
+    A segment that does not restart the learning-rate schedule may be cut where another training departs from it, so
+    that both share the part before.
     """
     passed = {Segments(t.specs[:n]) for t in trainings for n in range(1, len(t.specs) + 1)}
     order = sorted(passed, key=lambda state: (len(state.specs), state.specs[-1]["until"]))
     number = {state: index for index, state in enumerate(order)}
     parents: dict[Segments, int] = {state: number[Segments(state.specs[:-1])] for state in order if state.specs[1:]}
-    # States inside one segment of one trajectory, the earliest first: each resumes from the one before it.
+    # States inside one segment of one trajectory, earliest first: each resumes from the one before it.
     spans: dict[tuple[bytes, bytes], list[Segments]] = {}
     for state in order:
         span = canonical(state.specs[:-1]), canonical(resumable(state.specs[-1]))
@@ -132,8 +132,8 @@ def chained(trainings: frozenset[Segments]) -> list[State]:
 
 
 def resumable(segment: Mapping[str, Any]) -> Spec:
-    """Return what two segments have in common where the shorter is the beginning of the longer."""
-    # A restarted segment has a learning-rate curve over its own span, so another end is another curve.
+    """Return the common part of two segments, if the shorter one is the beginning of the longer one."""
+    # A restarted segment has a learning-rate schedule over its own span, so another end gives another schedule.
     return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
 
 

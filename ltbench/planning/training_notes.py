@@ -1,4 +1,4 @@
-"""Notes on what a training of a combination does that its row does not show."""
+"""Notes on properties of a training that its row does not show."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ltbench.suite.recipe import Recipe
 
 
 def larger_batches(sampler: Sampler, recipe: Spec, classes: int) -> list[str]:
-    """Return the note on a sampler with larger batches than the recipe's, if it has. recipe: leaves out defaults."""
+    """Return a note if a sampler has larger batches than the recipe. recipe: without defaults."""
     usual = recipe.get("batch_size", Recipe(steps=1).batch_size)
     try:
         own: object = sampler.batch_size(usual, classes)
-    except Exception:  # noqa: BLE001 - it fails the trainings that use it, which name the technique
+    except Exception:  # noqa: BLE001 - the trainings that use it fail and name it
         return []
     if not isinstance(own, int) or own <= usual:
         return []
     times = f"{own / usual:.3g} times as many"
-    return [f"{sampler.label}: batches of {own} images in place of {usual}, so each step sees {times}"]
+    return [f"{sampler.label}: batches of {own} images instead of {usual}, so each step sees {times}"]
 
 
 def single_member(ensemble: Ensemble, members: int) -> list[str]:
-    """Return the note on an ensemble, other than the baseline, that has one member for these class counts."""
+    """Return a note if an ensemble other than the baseline has only one member for these class counts."""
     if ensemble.baseline or members > 1:
         return []
-    return [f"{ensemble.label}: one member at these class counts, which is no ensemble"]
+    return [f"{ensemble.label}: only one member at these class counts"]
 
 
 def phases_without_steps(regime: Regime, segments: Segments, steps: int) -> list[str]:
-    """Return the note on a regime some of whose phases begin and end at the same step, if there are such.
+    """Return a note if phases of a regime have no step.
 
-    steps: of the whole training.
+    steps: length of the whole training.
     """
     ends = [round(steps * segment["until"]) for segment in segments.specs]
     if all(start < end for start, end in pairwise([0, *ends])):
         return []
-    return [f"{regime.label}: a phase has no step in a training of {steps:,} steps and changes nothing"]
+    return [f"{regime.label}: a phase has no step in a training of {steps:,} steps, so it has no effect"]

@@ -1,4 +1,4 @@
-"""Turn sharing off, so that every cell trains and predicts for itself as a script would: measures what sharing saves."""
+"""Turns sharing off, so that every cell trains and predicts separately, to measure what sharing saves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def without_sharing(plan: Plan) -> Plan:
-    """Return the plan with separate jobs for each cell, each training undivided.
+    """Return the plan with separate jobs for each cell, and each training in one job.
 
-    The spec of a fit names its cell in `alone`, which changes the identity and not the result. Cells keep the identity
-    of the shared cell in `extra["shared"]`. A training that a cell needs twice is done twice.
+    The spec of a fit names its cell in `alone`, which changes the identity but not the result. Cells keep the identity
+    of the shared cell in `extra["shared"]`. A training that a cell needs twice is run twice.
     """
     jobs: dict[str, Job] = {}
     images: dict[str, int] = {}
@@ -40,7 +40,7 @@ def without_sharing(plan: Plan) -> Plan:
         extra = cell.extra | {"fits": specs, "shared": cell.key}
         separate = _separate(cell, {"members": members}, parents=tuple(parents))
         jobs[separate.key] = msgspec.structs.replace(separate, extra=extra)
-    # Without sharing, parts have no job in common.
+    # Without sharing, parts have no common jobs.
     return msgspec.structs.replace(
         plan, jobs=jobs, images=images, passes=passes, repeated=frozenset(), foreseen=frozenset()
     )
@@ -52,13 +52,13 @@ def _separate(job: Job, change: dict[str, Any], parents: tuple[str, ...] = ()) -
 
 
 def _passes_undivided(plan: Plan, key: str) -> float:
-    """Return the passes of a training from its first step."""
+    """Return the passes of a complete training."""
     job = plan.jobs[key]
     return plan.passes[key] + sum(_passes_undivided(plan, parent) for parent in job.parents)
 
 
 def compare_with_shared(plan: Plan, store: Store) -> str:
-    """Return, in a sentence, how many cells have the same numbers with and without sharing."""
+    """Return a sentence on how many cells have the same numbers with and without sharing."""
     known = same = 0
     for cell in plan.cells:
         separate, shared = store.record(cell.key), store.record(cell.extra["shared"])

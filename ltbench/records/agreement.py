@@ -1,4 +1,4 @@
-"""Agreement of two runs of one cell: bit for bit on one type of machine, within a band on others."""
+"""Agreement of two runs of one cell: bit-identical on one type of machine, within a tolerance on others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Agreement of two records of one cell."""
 
     same: bool
-    """Whether all numbers that both have are bit-identical: one may be made with more metrics than the other."""
+    """Whether all numbers that both have are bit-identical. One may have more metrics than the other."""
     expected: Literal["exact", "band"]
     """`exact` for one type of machine with the same software."""
     unlike: list[str]
@@ -32,9 +32,9 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute difference of the top-1 accuracies; None if one is missing."""
 
     def within(self, tolerance: float | None = None) -> bool:
-        """Return whether the records agree: identical if that is expected, else top-1 within the band.
+        """Return whether the records agree: identical if that is expected, else top-1 within the tolerance.
 
-        tolerance: allowed difference of top-1, in place of this rule.
+        tolerance: allowed difference of top-1, instead of this rule.
         """
         if self.same:
             return True
@@ -61,18 +61,18 @@ def agreement(first: Record, second: Record) -> Agreement:
 
 
 def same_results(first: Record, second: Record) -> bool:
-    """Return whether two records of a cell have the same numbers; what only one of them has is not compared.
+    """Return whether two records of a cell have the same numbers; metrics that only one has are not compared.
 
-    A metric that was installed between two runs changes none of the others.
+    So a metric that was installed between two runs makes no difference.
     """
-    # Without top-1 accuracy nothing of weight would be compared.
+    # Without top-1 accuracy, too little would be compared.
     if (TOP1 in first.metrics) != (TOP1 in second.metrics):
         return False
     return result_digest(_shared(first, second)) == result_digest(_shared(second, first))
 
 
 def has_more_metrics(record: Record, other: Record) -> bool:
-    """Return whether a record has what another record of its cell has, and numbers of further metrics."""
+    """Return whether a record has the numbers of another record of its cell, and further metrics."""
     mine, theirs = ({p.name: p.revision for p in one.plugins if p.stage == "metric"} for one in (record, other))
     has_all = all(mine.get(name, 0) >= revision for name, revision in theirs.items())
     return has_all and _count(record) > _count(other) and same_results(record, other)
@@ -83,7 +83,7 @@ def _count(record: Record) -> int:
 
 
 def _shared(record: Record, other: Record) -> Record:
-    """Return the record without the numbers that the other one lacks."""
+    """Return the record without numbers that the other one lacks."""
     return msgspec.structs.replace(
         record,
         metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
@@ -96,7 +96,7 @@ def result_digest(record: Record) -> str:
     """Return a digest of the results of a cell, 32 hex digits; equal for two honest runs on one type of machine.
 
     Times, machine, versions, learning curve and errors depend on when and where a cell ran, and are left out. So is the
-    report on files, as it also tells of those that were not read.
+    report on data files, because it includes files that were not read.
     """
     data = {key: value for key, value in record.data.items() if key != "report"}
     common = msgspec.structs.replace(

@@ -1,7 +1,7 @@
-"""Which records may be compared: those whose trainings differ in nothing but what a leaderboard varies.
+"""Which records may be compared: those that differ only in what a leaderboard varies.
 
-The key of a board is what is left of the identity of a cell without `MAY_DIFFER`, so a new part of identity is in the
-key until somebody lists it there with a reason.
+The key of a board is the identity of a cell without the parts in `MAY_DIFFER`. So a new part of the identity belongs to
+the key unless it is listed there with a reason.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from ltbench.core.spec import Spec, canonical
 from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
 
 BoardKey = tuple[str, str, str, str, bytes, bytes]
-"""Protocol, labels of data set, profile and model, recipe, and all else that is fixed (`fixed_part`)."""
+"""Protocol, labels of data set, profile and model, recipe, and the rest (`fixed_part`)."""
 
 MAY_DIFFER: Final[Mapping[str, str]] = {
     "fit.kind": "the same for every fit",
-    "fit.protocol": "in the key by itself",
-    "fit.recipe": "in the key by itself",
+    "fit.protocol": "in the key separately",
+    "fit.recipe": "in the key separately",
     "fit.data.imbalance_factor": "a board has a table for each imbalance factor",
     "fit.data.subset_seed": "rows are compared within a pair of seeds",
     "fit.seed": "rows are compared within a pair of seeds",
-    "fit.bag": "belongs to the ensemble, which is a technique of the row",
-    "fit.segments": "the techniques of the row, and what its regime does with them",
-    "fit.model": "its label is in the key by itself, as members of an ensemble may have other models; its revision is "
-    "compared by component",
+    "fit.bag": "part of the ensemble, which is a technique of the row",
+    "fit.segments": "the techniques of the row, as its regime uses them",
+    "fit.model": "its label is in the key separately, because members of an ensemble may have other models; revisions "
+    "are compared by component",
     "cell.kind": "the same for every cell",
-    "cell.protocol": "in the key by itself",
+    "cell.protocol": "in the key separately",
     "cell.members": "the fits themselves",
     "cell.view": "a technique of the row",
     "cell.posthoc": "a technique of the row",
     "cell.ensemble": "a technique of the row",
 }
-"""Parts of the identity of a cell that comparable cells may differ in, each with the reason."""
+"""Parts of the identity in which comparable cells may differ, with reasons."""
 
 Component = tuple[str, str]
 """Stage and name of a technique."""
@@ -42,9 +42,9 @@ Version = tuple[int, str]
 
 
 def fixed_part(spec: Spec, fits: Sequence[Spec]) -> Spec:
-    """Return what all comparable cells have in common, besides protocol, labels and recipe: data set, fingerprint, profile.
+    """Return what comparable cells share besides protocol, labels and recipe: data set, fingerprint, profile.
 
-    spec, fits: of a cell and its fits. Members of an ensemble that differ in it have a list of their values.
+    spec, fits: of a cell and its fits. If members of an ensemble differ, the value is a list.
     """
     parts = [_without(fit, "fit") for fit in fits]
     first = parts[0] if parts else {}
@@ -53,7 +53,7 @@ def fixed_part(spec: Spec, fits: Sequence[Spec]) -> Spec:
 
 
 def _without(spec: Mapping[str, Any], prefix: str) -> Spec:
-    """Return the spec without what may differ."""
+    """Return the spec without the parts that may differ."""
     result: Spec = {}
     for key, value in spec.items():
         place = f"{prefix}.{key}"
@@ -72,10 +72,10 @@ def board_key(
 
 
 def components(spec: Spec, fits: Iterable[Spec]) -> Iterator[tuple[Component, Version]]:
-    """Yield stage, name and version of each technique of a cell that a row may vary, baselines and model included.
+    """Yield stage, name and version of each technique that a row may vary, including baselines and model.
 
-    Two records that use one technique in two versions are not comparable, whichever row it belongs to: a new revision
-    of the plain loss concerns every row that trains with it.
+    Records that use a technique in different versions are not comparable, whichever row it belongs to: a new revision
+    of the plain loss affects every row that trains with it.
     """
     for stage in TECHNIQUE_STAGES:
         yield from _component(stage, spec.get(stage))

@@ -1,4 +1,4 @@
-"""Read valid records of a store: schema, digest and identity are checked, any other record is quarantined."""
+"""Reads valid records of a store. Schema, digest and identity are checked, and invalid records are quarantined."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ltbench.store.store import Store
 
 
 def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
-    """Return the record of a cell; None if there is none or it is invalid, and then it is quarantined.
+    """Return the record of a cell, or None; an invalid record is quarantined.
 
-    Raises `StoreError` if it cannot be.
+    Raises `StoreError` if that fails.
     """
     before = _signature(cell, store)
     record = store.record(cell)
@@ -28,7 +28,7 @@ def valid_record(cell: str, store: Store) -> dict[str, Any] | None:
 
 
 def valid_status(cell: str, store: Store) -> str | None:
-    """Return the status of a valid record; one that `valid_record` has just checked is not read again."""
+    """Return the status of a valid record. A record checked by `valid_record` is not read again until it changes."""
     known = store.examined.pop(cell, None)
     if known is not None and known[0] is not None and known[0] == _signature(cell, store):
         return known[1]
@@ -37,7 +37,7 @@ def valid_status(cell: str, store: Store) -> str | None:
 
 
 def _signature(cell: str, store: Store) -> tuple[int, ...] | None:
-    """Return inode, mtime and size of the file of a record, which change when it is replaced."""
+    """Return inode, mtime and size of a record's file, which change when it is replaced."""
     try:
         found = store.record_path(cell).stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Locations of records (a records file, a suite's folder, a store), and cells by the first digits of their ids."""
+"""Locations of records (a records file, a suite's folder, a store), and look-up of cells by the start of their id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ltbench.store.store import Store
 _ID = re.compile(r"[0-9a-f]{1,32}\Z")
 _LISTED = 10
 LOCAL = "local"
-"""The folder below that of leaderboards with the pages of runs on this machine; the others are published ones."""
+"""Subfolder of the leaderboards with local pages; the others are published."""
 
 
 class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
         return self.path / FILE if self.kind == "suite" else self.path
 
     def lines(self, beginning: str = "") -> Iterator[tuple[str, bytes]]:
-        """Yield (place, unchecked JSON) of each record whose id begins with `beginning`."""
+        """Yield (place, unchecked JSON) of each record whose id starts with `beginning`."""
         if self.kind == "store":
             store = Store(self.path)
             yield from ((str(path), path.read_bytes()) for path in map(store.record_path, store.cells(beginning)))
@@ -47,7 +47,7 @@ class RecordsLocation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundCell(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell, and every location that has it; the record is that of the first."""
+    """A cell, and all locations that have it. `record` is from the first one."""
 
     record: Record
     places: list[RecordsLocation]
@@ -64,13 +64,13 @@ def location(path: Path) -> RecordsLocation:
         return RecordsLocation(path=path, kind="store")
     raise UsageError(
         f"no records at {path}",
-        why="it does not exist" if not path.exists() else f"it is a folder without {FILE}, and no store",
+        why="it does not exist" if not path.exists() else f"it is a folder without {FILE}, and not a store",
         fix=f"give a {FILE}, the folder of a suite, or a store",
     )
 
 
 def find_location(text: str, leaderboards: Path) -> RecordsLocation:
-    """Return the location of a leaderboard's name or of a path; of two pages with one name the published one.
+    """Return the location of a leaderboard's name or of a path; for a name used twice, the published one.
 
     Raises `UnknownName` with the nearest leaderboards, or `UsageError`.
     """
@@ -85,7 +85,7 @@ def find_location(text: str, leaderboards: Path) -> RecordsLocation:
 def named(name: str, leaderboards: Path) -> list[Path]:
     """Return the folders with records of a leaderboard's name: the published one, then the local one.
 
-    `local/NAME` names the local one alone.
+    `local/NAME` gives only the local one.
     """
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:
@@ -108,7 +108,7 @@ def published(leaderboards: Path) -> list[RecordsLocation]:
 
 
 def pages(leaderboards: Path) -> list[RecordsLocation]:
-    """Return the folders of all leaderboards below a folder: published ones, then those of runs on this machine."""
+    """Return the folders of all leaderboards below a folder: published ones, then local ones."""
     return [*published(leaderboards), *published(leaderboards / LOCAL)]
 
 
@@ -121,19 +121,19 @@ def places(leaderboards: Path, store: Path) -> list[RecordsLocation]:
 
 
 def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
-    """Return the cell whose id starts with `beginning`. Raises `UsageError` if none or several do.
+    """Return the cell whose id starts with `beginning`. Raises `UsageError` unless there is exactly one.
 
-    The record is that of the first location; one that counts is preferred to a withdrawn one.
+    The record is from the first location with a record that is not withdrawn, or else from the first one.
     """
     asked = beginning.strip().lower()
     if not _ID.match(asked):
         raise UsageError(f"'{beginning}' is not the id of a cell", why="ids are up to 32 digits of 0-9 and a-f",
-                         fix="ltbench export SUITE lists those of all cells")  # fmt: skip
-    # Several locations may have the cell; an invalidation in one of them counts for all.
+                         fix="ltbench export SUITE lists the ids of all cells")  # fmt: skip
+    # Several locations may have the cell. An invalidation in one of them applies to all.
     hits: list[tuple[RecordsLocation, Record]] = []
     invalidations: list[Invalidation] = []
     for place in among:
-        # Only the lines of matching ids, so that a damaged record does not block others.
+        # Only lines with a matching id are parsed, so that a damaged record does not block others.
         for where, text in place.lines(asked):
             match parse_line(text, where):
                 case Record() as record if record.id.startswith(asked):
@@ -142,12 +142,12 @@ def find_cell(beginning: str, among: Sequence[RecordsLocation]) -> FoundCell:
                     invalidations.append(one)
     cells = sorted({record.id for _, record in hits})
     if not cells:
-        looked = ", ".join(str(place.path) for place in among) or "neither leaderboard nor store exists"
-        raise UsageError(f"no cell has an id that begins with {asked}", where=looked, fix=_suggestion(asked, among))
+        looked = ", ".join(str(place.path) for place in among) or "there is no leaderboard and no store"
+        raise UsageError(f"no cell has an id that starts with {asked}", where=looked, fix=_suggestion(asked, among))
     if len(cells) > 1:
         labels = {record.id: record.label for _, record in hits}
         shown = "; ".join(f"{cell} ({labels[cell]})" for cell in cells[:_LISTED])
-        raise UsageError(f"{len(cells)} cells begin with {asked}", why=shown, fix="give more digits")
+        raise UsageError(f"{len(cells)} cells have ids that start with {asked}", why=shown, fix="give more digits")
     valid = records_file((record for _, record in hits), invalidations)
     record = next((r for _, r in hits if r in valid.records), hits[0][1])
     return FoundCell(record=record, places=list(dict.fromkeys(p for p, _ in hits)), invalidations=valid.reasons(record))
@@ -161,4 +161,4 @@ def _suggestion(asked: str, among: Sequence[RecordsLocation]) -> str:
         except RecordError:
             continue
     near = nearest(asked, {key[: len(asked)] for key in known})
-    return f"did you mean {' or '.join(near)}?" if near else "ltbench export SUITE lists those of all cells"
+    return f"did you mean {' or '.join(near)}?" if near else "ltbench export SUITE lists the ids of all cells"

@@ -1,4 +1,4 @@
-"""Plugins that rerunning records needs: distributions for pip, files and modules for the command line."""
+"""Plugins that are needed to rerun records: distributions for pip, files and modules for the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plugin_files(records: Iterable[Record]) -> list[str]:
-    """Return the names of plugin files that the techniques of records come from."""
+    """Return the names of the plugin files that provide the techniques of records."""
     return sorted(f"{name}.py" for kind, name, _ in _origins(records) if kind == "file")
 
 
@@ -28,9 +28,9 @@ def plugin_words(records: Iterable[Record]) -> list[str]:
 def with_plugins(command: str, records: Iterable[Record], paths: Iterable[str] = ()) -> str:
     """Return a command with the options that load the plugin files and modules of records, unless it has them.
 
-    paths: where plugin files are, if that is known; a record only has their names.
+    paths: of the plugin files, if known; a record only has their names.
     """
-    # The file of a leaderboard may be anybody's, and its command may be no command.
+    # The file of a leaderboard is untrusted: its command may not be a valid command.
     words = words_of(command)
     known = {Path(path).name: path for path in [*words, *paths]}
     options = plugin_words(records)
@@ -42,7 +42,7 @@ def with_plugins(command: str, records: Iterable[Record], paths: Iterable[str] =
 
 
 def words_of(command: str) -> list[str]:
-    """Return the words of a command as a shell reads them, or what stands between spaces if it cannot."""
+    """Return the words of a command as a shell reads them; if it cannot, split at spaces."""
     try:
         return shlex.split(command)
     except ValueError:
@@ -50,7 +50,7 @@ def words_of(command: str) -> list[str]:
 
 
 def requirements(records: Iterable[Record]) -> list[str]:
-    """Return the third-party requirements for pip; without a version where records have several."""
+    """Return the third-party requirements for pip; without a version if records have several."""
     versions: dict[str, set[str]] = {}
     for kind, name, version in _origins(records):
         if kind == "" and name != BUILT_IN:
@@ -61,5 +61,5 @@ def requirements(records: Iterable[Record]) -> list[str]:
 def _origins(records: Iterable[Record]) -> set[tuple[str, str, str]]:
     """Return (kind, name, version) of all plugins of records; kind is empty for a distribution."""
     plugins = ((plugin.distribution.rpartition(":"), plugin) for record in records for plugin in record.plugins)
-    # A file's version is its digest, of which there may be several under one name.
+    # The version of a file is its digest; several files may have one name.
     return {(kind, name, "" if kind else plugin.version) for (kind, _, name), plugin in plugins}

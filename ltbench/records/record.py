@@ -1,7 +1,7 @@
-"""Records: one per cell, sealed when made, checked whenever they are read.
+"""Records: one per cell, sealed when created, checked whenever they are read.
 
 A record holds the numbers of a cell and their origin: the specs of the cell and its fits, from which its identity is
-recomputed, and a digest over everything, which detects a changed number.
+recomputed, and a digest over everything, which detects changes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who made a technique; `source` is a digest of the code that defines it."""
+    """The origin of a technique; `source` is a digest of the code that defines it."""
 
     name: str
     stage: str
@@ -88,7 +88,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     notes: list[str] = []
     error: Failure | None = None
     failed_metrics: dict[str, Failure] | msgspec.UnsetType = msgspec.UNSET
-    """Why metrics of an ok cell have no numbers, by the name of the metric; left out where none failed."""
+    """Why metrics of a successful cell have no numbers, by name of the metric; omitted if none failed."""
     digest: str = ""
     """SHA-256 over the canonical JSON of the record with an empty digest, first 32 hex digits."""
 
@@ -119,19 +119,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @cached_property
     def components(self) -> dict[comparability.Component, comparability.Version]:
-        """The version of each technique that the cell was made with, model and baselines included."""
+        """The version of each technique that the cell was made with, including model and baselines."""
         return dict(comparability.components(self.spec, self.fits))
 
     @property
     def seeds(self) -> tuple[int, int]:
-        """The run: subset seed and training seed."""
+        """The seed pair: subset seed and training seed."""
         return self.setting.subset_seed, self.setting.seed
 
     def score(self, metric: str) -> float | None:
         """Return the number of a metric; None if it is undefined or missing."""
         value = self.metrics.get(metric)
         if value is None and metric == BALANCED:
-            # Records from before that metric have all that it takes.
+            # Computed from other fields for records older than this metric.
             known = [float(each) for each in self.per_class.get(CLASS_ACCURACY, []) if each is not None]
             return math.fsum(known) / len(known) if known else None
         return None if value is None else float(value)
@@ -143,17 +143,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def sealed(made: _Struct) -> _Struct:
-    """Return a struct with its digest over everything else."""
+    """Return a struct with its digest over all other fields."""
     content = canonical(msgspec.structs.replace(made, digest=""))
     return msgspec.structs.replace(made, digest=checksums.digest(content, 32))
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record validated, completed with defaults and sealed with its digest, as plain JSON values."""
+    """Return the record as plain JSON values: validated, completed with defaults, and sealed with its digest."""
     made = _convert({**record, "digest": ""}, "")
     problem = _problem(made)
     if problem:
-        raise RecordError(f"a record that was just made is malformed: {problem}", where=f"cell {made.id}")
+        raise RecordError(f"a newly created record is malformed: {problem}", where=f"cell {made.id}")
     plain: dict[str, Any] = msgspec.to_builtins(sealed(made))
     return plain
 
@@ -167,7 +167,7 @@ def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
     digest = sealed(made).digest
     if digest != made.digest:
         raise RecordError(
-            "a record was changed after it was made: its digest does not match its content",
+            "a record was changed after it was created: its digest does not match its content",
             where=where or f"cell {made.id}",
             why=f"digest {made.digest or 'missing'}, content {digest}",
             fix=_RESTORE,
@@ -176,13 +176,13 @@ def validate(record: Mapping[str, Any] | Record, where: str = "") -> Record:
 
 
 def check_identity(record: Record, where: str = "") -> None:
-    """Recompute the identity of a record from its own text; raise `RecordError` naming what does not match."""
+    """Recompute the identity of a record from its content; raise `RecordError` naming what does not match."""
     for field, said, found in _identities(record):
         if said != found:
             raise RecordError(
-                f"a record contradicts itself: {field} is {said!r}, and its specs say {found!r}",
+                f"a record contradicts itself: {field} is {said!r}, but its specs give {found!r}",
                 where=where or f"cell {record.id}",
-                why="it was changed after it was made, or made by another version of ltbench",
+                why="it was changed after it was created, or created by another version of ltbench",
                 fix=_RESTORE,
             )
 
@@ -200,7 +200,7 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
         yield "setting.subset_seed", setting.subset_seed, data.get("subset_seed")
         yield "recipe", record.recipe, fit.get("recipe")
     if record.combination.get("ensemble") is None:
-        # Members of an ensemble may have models and seeds of their own.
+        # Members of an ensemble may have other models and seeds.
         yield "setting.seed", [setting.seed], [fit.get("seed") for fit in fits]
         yield "setting.model", [setting.model], [label_of(fit.get("model")) for fit in fits]
     for stage in ("view", "posthoc", "ensemble"):
@@ -217,9 +217,9 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
 def _convert(record: Mapping[str, Any], where: str) -> Record:
     if record.get("schema", SCHEMA) != SCHEMA:
         raise RecordError(
-            f"a record has schema {record.get('schema')!r}, and this version of ltbench reads schema {SCHEMA}",
+            f"a record has schema {record.get('schema')!r}, but this version of ltbench reads schema {SCHEMA}",
             where=where,
-            fix="use the version of ltbench that made it, or remove the record and run the suite again",
+            fix="use the version of ltbench that created it, or remove the record and run the suite again",
         )
     try:
         return msgspec.convert(record, Record)
@@ -233,9 +233,9 @@ def _problem(record: Record) -> str:
     if not math.isfinite(record.setting.imbalance_factor) or record.setting.imbalance_factor < 1:
         return f"setting.imbalance_factor is {record.setting.imbalance_factor}; expected 1 or more"
     if unknown := sorted(set(record.combination) - set(TECHNIQUE_STAGES)):
-        return f"combination names {', '.join(unknown)}, which is no stage of techniques"
+        return f"combination names {', '.join(unknown)}, which is not a stage"
     if (record.status == "failed") != (record.error is not None):
-        return f"status is '{record.status}' and error is {'missing' if record.error is None else 'there'}"
+        return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     classes = len(record.confusion)
     if any(len(row) != classes for row in record.confusion):
         return "confusion is not square"
@@ -257,7 +257,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def parse_object(line: bytes, where: str) -> dict[str, Any]:
-    """Parse the JSON object of a line; raise `RecordError` if it is none."""
+    """Parse the JSON object of a line; raise `RecordError` if it is not one."""
     try:
         raw = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,7 +1,7 @@
-"""A records file: records that count, and withdrawn ones with the reason.
+"""A records file: valid records, and withdrawn ones with the reason.
 
-An invalidation is a line among the records. It names a cell and the digest of the withdrawn numbers, so a record of the
-same cell with other numbers counts again. Withdrawn records stay in the file.
+An invalidation is a line among the records. It names a cell and the digest of the withdrawn numbers, so a new record of
+the cell with other numbers counts again. Withdrawn records stay in the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     schema: Literal[1] = 1
     kind: Literal["invalidation"] = "invalidation"
     id: str
-    """The cell."""
+    """Id of the cell."""
     outcome: str
     """`result_digest` of the withdrawn record."""
     reason: str
@@ -39,13 +39,13 @@ class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a records file, in a fixed order."""
 
     records: list[Record]
-    """Records that count."""
+    """Records that are not withdrawn."""
     withdrawn: list[Record] = []
     invalidations: list[Invalidation] = []
 
     @property
     def all_records(self) -> list[Record]:
-        """Records that count and withdrawn ones."""
+        """All records, including withdrawn ones."""
         return [*self.records, *self.withdrawn]
 
     def reasons(self, record: Record) -> list[Invalidation]:
@@ -57,10 +57,10 @@ class RecordsFile(msgspec.Struct, frozen=True, kw_only=True):
 def records_file(
     records: Iterable[Record], invalidations: Iterable[Invalidation] = (), *, withdrawn_elsewhere: Iterable[Record] = ()
 ) -> RecordsFile:
-    """Sort records and invalidations, and separate withdrawn records from those that count.
+    """Sort records and invalidations, and separate withdrawn records from the others.
 
-    A record that only has numbers of further metrics is withdrawn with the one that it was made from, which stays in its
-    place. withdrawn_elsewhere: withdrawn records of other files.
+    A record that only adds metrics to a withdrawn record is withdrawn, too, and only the original is kept.
+    withdrawn_elsewhere: withdrawn records of other files.
     """
     unique = sorted(
         {invalidation.digest: invalidation for invalidation in invalidations}.values(),
@@ -69,7 +69,7 @@ def records_file(
     marked = {(invalidation.id, invalidation.outcome) for invalidation in unique}
     cells = {invalidation.id for invalidation in unique}
     ordered = sorted(records, key=sort_key)
-    # The digest serialises the record, and few cells are ever withdrawn.
+    # The digest is slow, and few cells are ever withdrawn.
     affected = [record for record in (*ordered, *withdrawn_elsewhere) if record.id in cells]
     known = {mark: one for one in reversed(affected) if (mark := (one.id, result_digest(one))) in marked}
     own = {one.digest for one in ordered}
@@ -89,7 +89,7 @@ def invalidate(record: Record, reason: str, by: str = "") -> Invalidation:
     """Return the sealed invalidation of a record. Raises `RecordError` without a reason."""
     reason, by = " ".join(reason.split()), " ".join(by.split())
     if not reason:
-        raise RecordError("an invalidation needs a reason: the page shows it", where=f"cell {record.id}")
+        raise RecordError("an invalidation needs a reason, which the page shows", where=f"cell {record.id}")
     return sealed(Invalidation(id=record.id, outcome=result_digest(record), reason=reason, by=by))
 
 
@@ -118,7 +118,7 @@ def _checked(raw: dict[str, Any], where: str) -> Invalidation:
     except msgspec.ValidationError as error:
         raise RecordError("an invalidation does not follow the schema", where=where, why=str(error)) from None
     if sealed(invalidation).digest != invalidation.digest:
-        raise RecordError("an invalidation was changed after it was made: its digest does not match", where=where)
+        raise RecordError("an invalidation was changed after it was created: its digest does not match", where=where)
     return invalidation
 
 

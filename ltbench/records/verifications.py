@@ -1,10 +1,10 @@
-"""Verifications: checks and reruns of records, kept beside a records file, and the records that they still cover.
+"""Verifications: checks and reruns of records, stored beside a records file, and the records that they still cover.
 
     verified.json    {"schema": 1, "verifications": [...]}
 
-A verification lists the valid cells with their result digests. It is void as soon as one of them has other numbers or
-is missing; later records are self-reported until the next verification. A digest is no signature: it shows that nothing
-has changed since, not who made it.
+A verification lists the valid cells with their result digests. It is void as soon as one of them is missing or has
+other numbers; later records are self-reported until the next verification. A digest is not a signature: it shows that
+nothing has changed since, but not who created it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     id: str
     same: bool
-    """Whether every number was the same, to the last bit."""
+    """Whether all numbers were bit-identical."""
     gap: float | None
     """Absolute difference of the top-1 accuracies."""
 
@@ -38,7 +38,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One successful check of records."""
 
     ltbench: str
-    """The version that checked them."""
+    """The version of ltbench that checked them."""
     protocols: list[str]
     cells: dict[str, str]
     """Id -> result digest of each valid cell."""
@@ -70,7 +70,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Which verifications of a records file hold."""
+    """Which verifications of a records file still hold."""
 
     valid: list[Verification] = []
     void: list[tuple[Verification, str]] = []
@@ -102,15 +102,15 @@ def read_verifications(path: Path) -> list[Verification]:
         raise RecordError("verifications do not follow the schema", where=str(path), why=str(error), fix=fix) from None
     for number, verification in enumerate(verifications, 1):
         if seal_verification(verification) != verification:
-            raise RecordError("a verification was changed after it was made: its digest does not match",
+            raise RecordError("a verification was changed after it was created: its digest does not match",
                               where=f"{path}, verification {number}", fix=fix)  # fmt: skip
     return verifications
 
 
 def write_verifications(path: Path, verifications: Iterable[Verification]) -> bool:
-    """Write verifications in a fixed order; return whether the file changed. Without any, the file is removed."""
+    """Write verifications in a fixed order; return whether the file changed. Without verifications, it is removed."""
     unique = {verification.digest: verification for verification in verifications}
-    # An empty file would look like a verification of nothing.
+    # An empty file would look like an empty verification.
     if not unique:
         there = path.exists()
         path.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def write_verifications(path: Path, verifications: Iterable[Verification]) -> bo
 
 
 def verification_status(verifications: Iterable[Verification], records: Iterable[Record]) -> VerificationStatus:
-    """Return which verifications still hold. records: all of the file, withdrawn ones too."""
+    """Return which verifications still hold. records: all records of the file, including withdrawn ones."""
     verifications = list(verifications)
     if not verifications:
         return VerificationStatus()

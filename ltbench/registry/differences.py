@@ -1,4 +1,4 @@
-"""Compare the plugins that made a record with the installed ones."""
+"""Compares the plugins that made a record with the installed ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltbench.registry.source_digest import is_other_source
 def differences(
     made_by: Iterable[Mapping[str, Any]], registry: Techniques, current: dict[str, dict[str, Any]]
 ) -> list[str]:
-    """Return a line per plugin that differs from the installed one. current: a cache of installed provenances."""
+    """Return a line for each plugin that differs from the installed one. current: a cache of installed provenances."""
     lines = []
     for then in made_by:
         name = then["name"]
@@ -26,7 +26,7 @@ def differences(
         if not now:
             lines.append(f"{name}: made by {then['distribution']} {then['version']}, which is not installed")
         elif then["version"] != now["version"]:
-            lines.append(f"{name}: made by {then['distribution']} {then['version']}, installed is {now['version']}")
+            lines.append(f"{name}: made by {then['distribution']} {then['version']}, but {now['version']} is installed")
         elif is_other_source(then["source"], now["source"]):
-            lines.append(f"{name}: its source has changed since, at the same version {now['version']}")
+            lines.append(f"{name}: its source has changed since, but not its version {now['version']}")
     return lines

@@ -1,4 +1,4 @@
-"""Selecting plugins by name and importing single files."""
+"""Selects plugins by name and imports single files."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Broken(PluginSource, frozen=True, kw_only=True):
 
     @classmethod
     def by(cls, error: BaseException, source: PluginSource) -> Broken:
-        """Return the plugin that raised the error that is being handled."""
+        """Return the plugin that raised the current error."""
         what, fix = f"{type(error).__name__}: {error}", ""
         if isinstance(error, PluginError):
             what, fix = error.what, error.fix
         return cls(**msgspec.structs.asdict(source), error=what, fix=fix, log=traceback.format_exc())
 
     def __str__(self) -> str:
-        return f"plugin '{self.plugin}' of {self.distribution} {self.version} is off: {self.error}"
+        return f"plugin '{self.plugin}' of {self.distribution} {self.version} is disabled: {self.error}"
 
 
 class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +45,9 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
 
     files: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin to leave off."""
+    """`NAME`: an installed plugin, an importable module, or a file; `no:NAME`: an installed plugin to disable."""
     builtin_only: bool = False
-    """Whether third-party plugins are off unless they are named."""
+    """Whether third-party plugins are disabled unless named."""
 
     def origin(self) -> PluginOrigin:
         """Resolve the names on this machine. Raises `PluginError` for an unknown name."""
@@ -78,8 +78,8 @@ class PluginSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 def _unknown(word: str, name: str, names: Iterable[str]) -> PluginError:
     return PluginError(
-        f"'{word}' names no plugin: there is no installed plugin '{name}'"
-        + ("" if word != name else ", no module and no file"),
+        f"unknown plugin '{word}': there is no installed plugin '{name}'"
+        + ("" if word != name else ", module or file"),
         fix=did_you_mean(name, names, "ltbench plugins lists the installed ones"),
     )
 
@@ -101,7 +101,7 @@ def check_class(offered: object, hook: str, base: type, kind: str) -> None:
 
 
 def import_file(path: Path, name: str = "") -> ModuleType:
-    """Import a Python file, as a plugin where `name` gives its module no other name; its errors propagate."""
+    """Import a Python file as the module `name`, by default as a plugin; its errors propagate."""
     name = name or f"ltbench_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

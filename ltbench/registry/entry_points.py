@@ -35,7 +35,7 @@ class _DirectUrl(msgspec.Struct):
 
 
 def installed() -> list[tuple[PluginSource, Load]]:
-    """Return every installed plugin, the built-in ones first, so that their names are taken when others register."""
+    """Return every installed plugin, built-in ones first, so that they register their names before others."""
     about = cache(distribution_of)
     plugins: list[tuple[PluginSource, Load]] = []
     current: set[str] = set()
@@ -45,7 +45,7 @@ def installed() -> list[tuple[PluginSource, Load]]:
         try:
             points = _declared(project)
         except PluginError as error:
-            # As a plugin that fails to load, so that every command and `doctor` report it.
+            # Added as a plugin that fails to load, so that every command and `doctor` report it.
             plugins.append((source(plugin=_PROJECT), partial(_fail, error)))
             continue
         if points is not None:
@@ -69,7 +69,7 @@ def distribution_of(dist: Distribution | None) -> tuple[str, str]:
 
 
 def _editable() -> Iterator[tuple[Distribution, Path]]:
-    """Yield each editable distribution that has a project file, with that file."""
+    """Yield each editable distribution with a project file, and that file."""
     names: set[str] = set()
     for dist in importlib.metadata.distributions():
         text = dist.read_text("direct_url.json")
@@ -83,15 +83,15 @@ def _editable() -> Iterator[tuple[Distribution, Path]]:
         if not direct.dir_info.editable or dist.name in names or not file.is_file():
             continue
         names.add(dist.name)
-        # Python uses the first distribution of a name on the path, which may be another one.
+        # Python uses the first distribution with this name on the path, which may be another one.
         if importlib.metadata.distribution(dist.name).read_text("direct_url.json") == text:
             yield dist, file
 
 
 def _declared(file: Path) -> list[EntryPoint] | None:
-    """Return the entry points that a project declares; None where its build defines them.
+    """Return the entry points that a project declares; None if its build backend defines them.
 
-    Raises `PluginError` where the file cannot be read.
+    Raises `PluginError` if the file cannot be read.
     """
     import tomllib
 
@@ -102,7 +102,7 @@ def _declared(file: Path) -> list[EntryPoint] | None:
         points = msgspec.convert(project.get("entry-points", {}).get(GROUP, {}), dict[str, str])
     except (OSError, ValueError, AttributeError, TypeError, msgspec.ValidationError) as error:
         raise PluginError(
-            f"{file} cannot be read: {error}; the plugins of the last installation are used", fix=f"correct {file}"
+            f"{file} cannot be read: {error}; using the plugins of the last installation", fix=f"correct {file}"
         ) from None
     return [EntryPoint(name=name, value=value, group=GROUP) for name, value in points.items()]
 

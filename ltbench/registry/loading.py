@@ -1,7 +1,7 @@
-"""Load plugins one by one, each completely or not at all.
+"""Loads plugins one by one, each completely or not at all.
 
-The only module that touches pluggy's manager. An error while a plugin is imported or registered becomes a `Broken`
-with that error and affects no other plugin.
+The only module that uses pluggy's manager. An error while a plugin is imported or registered becomes a `Broken` and
+affects no other plugin.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from ltbench.registry.discovery import Broken, check_class
 from ltbench.stages import STAGES, Technique
 
 SLOW_SECONDS = 0.05
-"""Plugins that take longer to load are reported, as every command waits for them."""
+"""Plugins that take longer to load are reported, because they delay every command."""
 _STAGE_OF_HOOK = {stage.hook: stage for stage in STAGES.values()}
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """The offers of one plugin."""
+    """What one plugin provides."""
 
     source: PluginSource
     seconds: float
@@ -44,10 +44,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[Family, ...] = ()
     executors: tuple[type[ExecutorOffer], ...] = ()
     notes: tuple[str, ...] = ()
-    """Warnings for its author about changes that a later ltbench requires."""
+    """Warnings for its author about changes that a later ltbench will require."""
 
     def names(self) -> dict[str, list[str]]:
-        """Return the names of the offers by kind: technique, suite, executor."""
+        """Return the names of what it provides by kind: technique, suite, executor."""
         return {
             "technique": [technique.name for technique in self.techniques],
             "suite": [path.stem for path in self.suites],
@@ -83,8 +83,8 @@ class Loader:
                     state.restore()
                     self._manager.unregister(imported)
                     raise PluginError(
-                        f"importing it changes {written(changes)}, and with that the numbers of every technique",
-                        fix="put it back at the end of the module, or set it in the method that needs it and put it back there",
+                        f"importing it changes {written(changes)}, which changes the numbers of every technique",
+                        fix="restore it at the end of the module, or set and restore it in the method that needs it",
                     )
                 return loaded
         except BaseException as error:  # no error of a plugin may affect others
@@ -93,9 +93,9 @@ class Loader:
             return Broken.by(error, source)
 
     def _register(self, source: PluginSource, module: object, start: float) -> Loaded:
-        """Register an imported module, or raise what is wrong with it and leave nothing registered."""
+        """Register an imported module completely, or raise an error and register nothing."""
         check_api(module, self._specs)
-        # pluggy warns of arguments that a later version of the hooks removes.
+        # pluggy warns about arguments that a later version of the hooks removes.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -120,14 +120,14 @@ class Loader:
     def _offered(self, module: object) -> dict[str, tuple[Any, ...]]:
         callers = self._manager.get_hookcallers(module) or []
         if not callers:
-            raise PluginError("it implements no hook of ltbench; is @hookimpl missing?")
+            raise PluginError("it implements no hook of ltbench (is @hookimpl missing?)")
         offered: dict[str, tuple[Any, ...]] = {"techniques": ()}
         for caller in callers:
             if not caller.has_spec():
                 near = nearest(caller.name, [name for name in vars(self._specs) if name.startswith("ltbench_")])
-                raise PluginError(f"there is no hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
+                raise PluginError(f"unknown hook '{caller.name}'" + (f"; did you mean {near[0]}?" if near else ""))
             impl = next(i for i in caller.get_hookimpls() if i.plugin is module)
-            # Only the arguments that the hook declares, so that plugins survive the addition of an argument.
+            # Pass only the arguments that the hook declares, so that plugins still work when one is added.
             answer: Any = impl.function(*[self._specs.ARGUMENTS[name] for name in impl.argnames])
             if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
                 raise PluginError(
@@ -144,7 +144,7 @@ class Loader:
             offered[kind] = offered.get(kind, ()) + (tuple(map(Path, result)) if kind == "suites" else result)
         names = [technique.name for technique in offered["techniques"]]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise PluginError(f"it offers two techniques named '{twice[0]}'")
+            raise PluginError(f"it provides two techniques named '{twice[0]}'")
         return offered
 
 
@@ -154,10 +154,10 @@ def check_technique(technique: object, hook: str) -> None:
     check_class(technique, hook, stage.base, stage.name)
     columns = getattr(technique, "columns", ())
     try:
-        # A constructor checks no types, and a misspelt place would hide the column without a word.
+        # Constructors do not check types, and a misspelt place would silently hide the column.
         declared = msgspec.convert(msgspec.to_builtins(columns), tuple[Column, ...])
     except (TypeError, msgspec.ValidationError) as error:
-        raise PluginError(f"the columns of its {stage.name} cannot be used: {error}",
+        raise PluginError(f"the columns of its {stage.name} are invalid: {error}",
                           fix='columns = (Column(name="...", title="..."),)') from None  # fmt: skip
     names = [column.name for column in declared]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -165,7 +165,7 @@ def check_technique(technique: object, hook: str) -> None:
 
 
 def check_api(module: object, specs: ModuleType = hookspecs) -> None:
-    """Raise `PluginError` where a plugin is written for a version of the hooks that this ltbench lacks.
+    """Raise `PluginError` if a plugin is written for a version of the hooks that this ltbench does not support.
 
     A module declares the version with `LTBENCH_API = 1`; without it, any version is assumed.
     """
@@ -175,7 +175,7 @@ def check_api(module: object, specs: ModuleType = hookspecs) -> None:
                           fix=f"LTBENCH_API = {specs.API_VERSION}")  # fmt: skip
     if not specs.OLDEST_API <= written <= specs.API_VERSION:
         raise PluginError(
-            f"it is written for version {written} of the hooks, and this ltbench has versions {specs.OLDEST_API} to "
+            f"it is written for version {written} of the hooks, but this ltbench supports versions {specs.OLDEST_API} to "
             f"{specs.API_VERSION}",
             fix="pip install --upgrade ltbench" if written > specs.API_VERSION else "upgrade the plugin",
         )

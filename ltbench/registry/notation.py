@@ -1,7 +1,7 @@
 """The notation of techniques: `focal`, `focal[gamma=1.5]`, and as a sweep `focal[gamma=0.5,1,2]`.
 
-A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`. A text
-that would be read as something else stands in double quotes, with the escapes of JSON: `image_folder[path="a, b"]`.
+A value may be a technique with parameters, as in `stacking[models=convnet[width=16]+convnet[width=8,depth=3]]`. Text
+with special characters is put in double quotes, with JSON escapes: `image_folder[path="a, b"]`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ltbench.technique import outside, split_outside, unquoted
 _TECHNIQUE = re.compile(r"\s*(?P<name>[A-Za-z0-9_./:-]+)\s*(?:\[(?P<params>.*)\])?\s*", re.DOTALL)
 
 Value = str | list[str]
-"""As written; a list where a part of it is in quotes."""
+"""The written value; a list if a part of it is in quotes."""
 
 
 class TechniqueText(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ def _params(text: str, name: str) -> dict[str, tuple[Value, ...]]:
         if sign is not None:
             key, value = part[:sign].strip(), part[sign + 1 :].strip()
             if not key or not value or key in params:
-                raise UsageError(f"cannot read '{part}' in '{name}[{text}]'", fix=f"{name}[parameter=value]")
+                raise UsageError(f"'{part}' in '{name}[{text}]' cannot be read", fix=f"{name}[parameter=value]")
             params[key] = (_value(value),)
         elif key:
             params[key] = (*params[key], _value(part))

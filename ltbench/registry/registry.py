@@ -1,4 +1,4 @@
-"""The registry: every technique, suite and executor by name, with the plugin that offers it."""
+"""The registry: every technique, suite and executor by name, with its plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.core.words import with_article
-from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError
+from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
 from ltbench.registry.discovery import Broken, import_file
@@ -31,13 +31,13 @@ Part = TypeVar("Part")
 
 
 class UnknownTechnique(PluginError):
-    """A technique that no plugin offers (exit code 4)."""
+    """A technique that no plugin provides (exit code 4)."""
 
 
 class Registry:
     """Every installed technique, suite and executor by name.
 
-    Built-in names are reserved. A name that two third parties offer is off unless written `distribution/name`.
+    Built-in names are reserved. A name that several third-party plugins provide must be written `distribution/name`.
     """
 
     def __init__(self, origin: PluginOrigin) -> None:
@@ -47,7 +47,7 @@ class Registry:
         self.broken: list[Broken] = []
         self.loaded: list[Loaded] = []
         self.clashes: dict[str, list[Entry]] = {}
-        """Techniques of different third parties with the same name."""
+        """Techniques with the same name from several third-party plugins."""
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
         self.suite_sources: dict[str, PluginSource] = {}
@@ -57,9 +57,9 @@ class Registry:
 
     @classmethod
     def load(cls, origin: PluginOrigin | None = None) -> Registry:
-        """Load the plugins of `origin`, by default every installed one.
+        """Load the plugins of `origin`, by default all installed ones.
 
-        Raises `PluginError` where a named plugin is missing or broken; other broken plugins are listed in `broken`.
+        Raises `PluginError` if a named plugin is missing or broken; other broken plugins are listed in `broken`.
         """
         origin = origin or PluginOrigin()
         registry = cls(origin)
@@ -76,14 +76,14 @@ class Registry:
 
     def _add_named(self, plugin: str, distribution: str, where: str, load: Callable[[], object]) -> None:
         file = importlib.util.find_spec(where).origin if distribution.startswith("module:") else where  # type: ignore[union-attr]
-        # A file has no version, so its content stands in for one in records and in the check of workers.
+        # A file has no version, so a digest of its content is used in records and in the check of workers.
         version = digest(Path(file).read_bytes(), 12) if file else ""
         source = PluginSource(plugin=plugin.rpartition(".")[2], distribution=distribution, version=version)
         broken = self.add(source, load)
         if broken:
             raise PluginError(
-                f"plugin {distribution.replace(':', ' ')} cannot be used", where=where, why=broken.error,
-                fix=broken.fix or "correct it; docs/stages/ has an example of every stage",
+                f"plugin {distribution.replace(':', ' ')} cannot be loaded", where=where, why=broken.error,
+                fix=broken.fix or "fix the plugin; docs/stages/ has an example for every stage",
             )  # fmt: skip
 
     def add(self, source: PluginSource, module: Callable[[], object]) -> Broken | None:
@@ -110,10 +110,10 @@ class Registry:
         for kind, names in loaded.names().items():
             for name in names:
                 owner = owners[kind].get(name)
-                # Two third parties may offer a technique of one name, as its distribution then tells them apart.
+                # Two third-party plugins may provide techniques with one name; the distribution distinguishes them.
                 if owner == BUILT_IN or (owner and (kind != "technique" or owner == source.distribution)):
                     whose = "a built-in one" if owner == BUILT_IN else f"another one of {owner}"
-                    raise PluginError(f"its {kind} '{name}' has the name of {whose}; choose another name")
+                    raise PluginError(f"its {kind} '{name}' has the same name as {whose}; choose another name")
         for technique in loaded.techniques:
             self._register_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
         self.suites |= {path.stem: path for path in loaded.suites}
@@ -124,7 +124,7 @@ class Registry:
     def _register_technique(self, entry: Entry) -> None:
         name = entry.technique.name
         self._by_class[entry.technique] = entry
-        entry.technique.qualified = ""  # a registry of other plugins may have set it
+        entry.technique.qualified = ""  # another registry may have set it
         if name not in self.entries and name not in self.clashes:
             self.entries[name] = entry
             return
@@ -142,7 +142,7 @@ class Registry:
     def entry(self, name: str) -> Entry:
         """Return the entry of `name`, which may be written `distribution/name`.
 
-        Raises `UnknownTechnique`, or `PluginError` where its plugin is broken or several offer the name.
+        Raises `UnknownTechnique`, or `PluginError` if its plugin is broken or several provide the name.
         """
         if entry := self.entries.get(name):
             return entry
@@ -152,7 +152,7 @@ class Registry:
         if clash := self.clashes.get(name):
             owners = [f"{entry.distribution} {entry.version}" for entry in clash]
             raise PluginError(
-                f"technique '{name}' is offered by {' and '.join(owners)}; all of them are off",
+                f"technique '{name}' is provided by {' and '.join(owners)}, so the name is ambiguous",
                 fix=f"write {' or '.join(f'{entry.distribution}/{name}' for entry in clash)}, or leave one out with "
                     f"-p no:{clash[-1].plugin}",
             )  # fmt: skip
@@ -161,12 +161,12 @@ class Registry:
             return entry
         if family_sizes := [len(family.names()) for source, family in self.families if source.plugin == name]:
             raise UnknownTechnique(
-                f"'{name}' is a family of {sum(family_sizes):,} techniques, and one of them is expected",
-                fix=f"write the name of one; ltbench show {name} lists them",
+                f"'{name}' is a family of {sum(family_sizes):,} techniques; expected one technique",
+                fix=f"write the name of a member; ltbench show {name} lists them",
             )
         if name in STAGES:
-            raise UnknownTechnique(f"'{name}' is a stage, and a technique is expected", fix=f"ltbench list {name}")
-        # With what other tools write before or after a name: timm/resnet18, resnet18.a1_in1k.
+            raise UnknownTechnique(f"'{name}' is a stage; expected a technique", fix=f"ltbench list {name}")
+        # Names as written by other tools: timm/resnet18, resnet18.a1_in1k.
         parts = [part for part in re.split(r"[/.:]", name) if part != name and self._is_known(part)]
         if parts:
             raise UnknownTechnique(
@@ -176,7 +176,8 @@ class Registry:
         # A large family resembles almost any name, so only very close members are suggested.
         known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
-        raise UnknownTechnique(unknown.what, fix=f"{unknown.fix} (ltbench list shows all)")
+        fix = f"{unknown.fix} (ltbench list shows all)" if nearest(name, known) else "ltbench list shows all"
+        raise UnknownTechnique(unknown.what, fix=fix)
 
     def _is_known(self, name: str) -> bool:
         return name in self.entries or any(name in family.names() for _, family in self.families)
@@ -191,7 +192,7 @@ class Registry:
         return self._by_class.get(type(technique)) or self.entry(technique.name)
 
     def _raise_if_broken(self, name: str, kind: str) -> None:
-        """Raise `PluginError` where a broken plugin offers `name`."""
+        """Raise `PluginError` if a broken plugin offers `name`."""
         for broken in self.broken:
             if name == broken.plugin or f"'{name}'" in broken.error:
                 where = f"{broken.distribution} {broken.version}"
@@ -199,7 +200,7 @@ class Registry:
                                   fix="ltbench doctor")  # fmt: skip
 
     def _from_family(self, name: str) -> Entry | None:
-        """Return the technique of that name from a family; None where no family has it."""
+        """Return the technique of that name from a family; None if no family has it."""
         for source, family in self.families:
             if name not in self._family_entries and name in family.names():
                 technique = family.technique(name)
@@ -219,7 +220,7 @@ class Registry:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
         technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
-            raise UsageError(f"'{text}' is {with_article(technique.stage)}, and {with_article(stage)} is expected here")
+            raise UsageError(f"'{text}' is {with_article(technique.stage)}; expected {with_article(stage)}")
         return technique
 
     def executor(self, text: str) -> ExecutorOffer:
@@ -230,11 +231,11 @@ class Registry:
                 self._raise_if_broken(choice.name, "executor")
                 raise UnknownName.of("executor", choice.name, self.executors)
         executors = [(choice.name, params) for choice in choices for params in choice.expanded()]
-        name, params = _single(executors, text, "executor", fix="a list is written with + between its parts")
+        name, params = _single(executors, text, "executor", fix="separate the items of a list with +")
         return self.executors[name][1].parse(params)
 
     def baseline(self, stage: str) -> Technique | None:
-        """Return the technique of a stage where a combination picks none; None if the stage does nothing then."""
+        """Return the default technique of a stage; None if the stage then does nothing."""
         return next((t() for t in self.of(stage).values() if t.baseline), None)
 
     def spec(self, technique: Technique) -> dict[str, Any]:
@@ -247,15 +248,15 @@ class Registry:
         }
 
     def build(self, spec: Mapping[str, Any]) -> Technique:
-        """Return the technique of a spec. Raises `PluginError` where its plugin is missing or has another revision."""
+        """Return the technique of a spec. Raises `PluginError` if its plugin is missing or has another revision."""
         entry = self._in_distribution(spec["name"], spec["distribution"]) or self.entry(spec["name"])
         if entry.distribution != spec["distribution"] or entry.technique.revision != spec["revision"]:
             raise PluginError(
-                f"technique '{spec['name']}' is needed from {spec['distribution']} revision {spec['revision']}, and "
+                f"technique '{spec['name']}' is needed from {spec['distribution']} revision {spec['revision']}, but "
                 f"{entry.distribution} revision {entry.technique.revision} is installed",
                 fix="install the version with that revision",
             )
-        # A text of a spec is that text; only on a command line it may stand for a number or a list.
+        # A string in a spec is a string; only on a command line it may be a number or a list.
         texts = {key: QuotedText(value) for key, value in spec["params"].items() if isinstance(value, str)}
         return entry.technique.parse({**spec["params"], **texts})
 
@@ -276,12 +277,12 @@ class Registry:
         technique = self.build(spec)
         if not isinstance(technique, kind):
             raise JobFailed(
-                f"'{technique.name}' is {with_article(technique.stage)}, and {with_article(kind.stage)} is expected here"
+                f"'{technique.name}' is {with_article(technique.stage)}; expected {with_article(kind.stage)}"
             )
         return technique
 
 
 def _single(parts: list[Part], text: str, kind: str, fix: str = "") -> Part:
     if len(parts) != 1:
-        raise UsageError(f"'{text}' is {len(parts)} {kind}s where one is expected", fix=fix)
+        raise UsageError(f"'{text}' is {len(parts)} {kind}s; expected one", fix=fix)
     return parts[0]

@@ -1,4 +1,4 @@
-"""Digests of the code of techniques: records made by other code are stale."""
+"""Digests of the code of techniques: records from other code are stale."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ltbench.core.checksums import digest
 from ltbench.technique import Technique
 
 _CODE = "code:"
-"""Prefix of digests of code. Digests without it, in older records, are of the bytes of the file."""
+"""Prefix of digests of code. Digests without it, in older records, are digests of file content."""
 _STRING = re.compile(r"""[rRuU]?["']""")
 _DROPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
-# By name, as these tokens and their numbers depend on the version of Python.
+# By name, because token numbers depend on the version of Python.
 _OPENS, _CLOSES = {"FSTRING_START", "TSTRING_START"}, {"FSTRING_END", "TSTRING_END"}
 
 
 @cache
 def source_digest(technique: type[Technique]) -> str:
-    """Return a digest of the code in the file of a technique; empty without a file."""
+    """Return a digest of the code in a technique's file; empty without a file."""
     file = getattr(sys.modules.get(technique.__module__), "__file__", None)
     return code_digest(Path(file).read_bytes()) if file and Path(file).exists() else ""
 
@@ -32,8 +32,8 @@ def source_digest(technique: type[Technique]) -> str:
 def is_other_source(then: str, now: str) -> bool:
     """Whether two source digests are of different code.
 
-    A digest of bytes cannot be compared with a digest of code. Such a record counts as current, as otherwise all records
-    from before digests of code would be stale; version and revision are compared in any case.
+    Digests of file content and of code cannot be compared. Then the record counts as current, as otherwise all older
+    records would be stale; version and revision are compared in any case.
     """
     if then and now and then.startswith(_CODE) != now.startswith(_CODE):
         return False
@@ -43,8 +43,8 @@ def is_other_source(then: str, now: str) -> bool:
 def code_digest(source: bytes) -> str:
     """Return a digest of the tokens of a source file, equal for all versions of Python.
 
-    It ignores comments, docstrings and other statements that are only a string, white space and line breaks. For a file
-    that is no valid Python it is the digest of the bytes.
+    Comments, docstrings and other bare strings, white space and line breaks are ignored. For a file that is not valid
+    Python, it is the digest of its content.
     """
     try:
         content = "\0".join(part for line in _logical_lines(source) for part in line).encode()
@@ -54,11 +54,11 @@ def code_digest(source: bytes) -> str:
 
 
 def _logical_lines(source: bytes) -> Iterator[list[str]]:
-    """Yield the tokens of each logical line, except of lines that are only a string."""
+    """Yield the tokens of each logical line, except lines that are only a string."""
     line: list[str] = []
     for kind, text in _tokens(source):
         if kind in {tokenize.INDENT, tokenize.DEDENT}:
-            yield [token.tok_name[kind]]  # the width of an indentation does not matter
+            yield [token.tok_name[kind]]  # the width of indentation does not matter
         elif kind != tokenize.NEWLINE:
             line.append(text)
         else:

@@ -19,7 +19,7 @@ _SOURCE = re.compile(r"Sources?: (.+?)(?:\n\s*\n|\Z)", re.DOTALL)
 
 
 def source_of(technique: type[Technique]) -> str:
-    """Return the source that the docstring of a technique names; empty without one."""
+    """Return the source named in a technique's docstring; empty without one."""
     match = _SOURCE.search(inspect.getdoc(technique) or "")
     return " ".join(match[1].split()).rstrip(".") if match else ""
 
@@ -52,17 +52,17 @@ def _section(stage: str, registry: Registry) -> Iterator[str]:
 
 
 def spliced(path: Path, registry: Registry) -> str:
-    """Return the text of a file with the current catalogue. Raises `UsageError` where it has no markers for it."""
+    """Return the text of a file with the current catalogue. Raises `UsageError` if it has no markers for it."""
     text = read_text(path)
     made = splice(text, KIND, lambda name: [*markdown(registry, name or None), ""], display_path(path))
     if f"<!-- ltbench:{KIND}" not in text:
-        raise UsageError(f"{display_path(path)} has no place for the catalogue",
+        raise UsageError(f"{display_path(path)} has no markers for the catalogue",
                          fix=f"add <!-- ltbench:{KIND} --> and <!-- /ltbench:{KIND} -->, each on its own line")  # fmt: skip
     return made
 
 
 def check(path: Path, registry: Registry, command: str) -> None:
-    """Raise `OutOfDate` with the differences where a file is out of date. command: what updates it."""
+    """Raise `OutOfDate` with the differences if a file is out of date. command: how to update it."""
     text = spliced(path, registry)
     if text != read_text(path):
         raise OutOfDate(f"the catalogue is out of date: {display_path(path)}\n{diff_text([(path, text)])}", fix=command)

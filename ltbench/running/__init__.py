@@ -1,1 +1,1 @@
-"""Walks the graph of jobs: ready queue, counters, run log, progress, status of a store."""
+"""Runs the graph of jobs: ready queue, counters, run log, progress, status of a store."""

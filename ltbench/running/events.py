@@ -24,13 +24,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     cells: int
     done: int
-    """With a record of success, cached ones included."""
+    """Cells with a successful record, including cached ones."""
     cached: int
     failed: tuple[str, ...]
     unfinished: int
-    """Neither done nor failed, as the budget was used up."""
+    """Neither done nor failed, because the budget was used up."""
     ran: dict[str, int]
     """Jobs done here, by kind."""
     done_elsewhere: int
-    """Jobs that another process did meanwhile."""
+    """Jobs done by other processes during the run."""
     seconds: float

@@ -1,4 +1,4 @@
-"""The options of a run, as one value from the command line down to the runner."""
+"""The options of a run, passed as one value from the command line to the runner."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import msgspec
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a run lasts, what it tries again, and whether trainings are shared."""
+    """Budget, retries and sharing of a run."""
 
     budget: float | None = None
-    """Seconds after which no new job is started."""
+    """Seconds after which no new job is started; None for no limit."""
     retries: int = 1
-    """How often a job is tried again whose worker died."""
+    """How often a job is retried whose worker died."""
     retry_failed: bool = True
-    """Whether cells that failed in an earlier run are tried again."""
+    """Whether cells that failed in an earlier run are retried."""
     rerun_stale: bool = False
-    """Whether cells made by other versions of plugins are trained again."""
+    """Whether cells made by other versions of plugins are rerun."""
     sharing: bool = True
-    """Whether cells share trainings; without, every cell trains by itself and nothing is published."""
+    """Whether cells share trainings. If not, every cell trains separately and no page is written."""
 
 
 DEFAULT_OPTIONS = RunOptions()

@@ -1,4 +1,4 @@
-"""Shows the progress of a run on stderr: a live display in a terminal, elsewhere a line now and then."""
+"""Shows the progress of a run on stderr: a live display in a terminal, otherwise occasional lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 5.0
 _REPEAT_SECONDS = 30.0
-"""After this time an unchanged line is written again, as a sign of life."""
+"""Seconds after which an unchanged line is repeated, as a sign of life."""
 _LIVE_SECONDS = 0.2
 _NOTED = ("failed", "retry", "remake", "stopping")
 
@@ -24,7 +24,7 @@ class Progress:
     """Shows the events of a run. Pass it to `run` as `on_event`, within its `with` block."""
 
     def __init__(self, stream: TextIO | None = None, *, live: bool | None = None) -> None:
-        """stream: stderr by default. live: whether to redraw in place, by default if the stream is a terminal."""
+        """stream: stderr by default. live: whether to redraw in place; default: if the stream is a terminal."""
         self.stream = sys.stderr if stream is None else stream
         self.live = self.stream.isatty() if live is None else live
         self._bar: Bar | None = None
@@ -32,7 +32,7 @@ class Progress:
         self._last_line, self._last_time = "", 0.0
 
     def __call__(self, event: Event) -> None:
-        """Show an event, unless something was shown a moment ago."""
+        """Show an event, at a limited rate."""
         if event.kind in _NOTED and event.note:
             self._note(_note_line(event))
         now = time.monotonic()
@@ -67,7 +67,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             console = Console(file=self.stream, force_terminal=True)
-            # A short bar leaves room for the text in a narrow terminal.
+            # A short bar leaves room for text in a narrow terminal.
             columns = (BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
             self._bar = Bar(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._bar.start()
@@ -87,7 +87,7 @@ class Progress:
 
 
 def count_line(counts: RunCounts) -> str:
-    """Return the counts of cells and jobs in one line."""
+    """Return one line with the counts of cells and jobs."""
     cells = [f"cells {counts.done}/{counts.cells} done", f"{counts.running} running", f"{len(counts.failed)} failed"]
     if counts.cached:
         cells.append(f"{counts.cached} cached")
@@ -100,7 +100,7 @@ def count_line(counts: RunCounts) -> str:
 
 
 def time_line(counts: RunCounts) -> str:
-    """Return the time that a run has taken and its time remaining, in one line."""
+    """Return one line with the elapsed and the remaining time of a run."""
     eta = counts.eta
     remaining = "unknown until the first training is done" if eta is None else duration(eta)
     return f"elapsed {duration(counts.elapsed)}, ETA {remaining}"

@@ -1,4 +1,4 @@
-"""Which jobs can run next: the graph of missing jobs, taken in the order of the plan. No input or output here."""
+"""Which jobs can run next: the graph of missing jobs, in the order of the plan. Does no I/O."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from ltbench.core.spec import Job
 
 TASK_SECONDS = 0.5
-"""Small jobs are gathered to this much work: enough that sending a task is cheap, little enough to stop soon."""
+"""Small jobs are batched up to this work: enough to make sending a task cheap, little enough to stop soon."""
 TASK_JOBS = 64
 
 
 class ReadyQueue:
-    """The jobs that are left: each waits for parents, is ready, or was taken by a worker."""
+    """The remaining jobs: each waits for parents, is ready, or was taken by a worker."""
 
     def __init__(self, order: Iterable[str], needed: Mapping[str, Job]) -> None:
-        """order: every key of the plan, best first. needed: the jobs to do, with every missing parent."""
+        """order: all keys of the plan, first to run first. needed: the jobs to do, with all missing parents."""
         self._rank = {key: rank for rank, key in enumerate(order)}
         self.jobs: dict[str, Job] = {}
         self._waits_for: dict[str, set[str]] = {}
-        """Jobs that are neither done nor given up, and the parents that each still lacks."""
+        """Jobs that are neither done nor given up, each with its unfinished parents."""
         self._children: dict[str, set[str]] = {}
         self._ready: list[tuple[int, str]] = []
         self._taken: set[str] = set()
@@ -28,7 +28,7 @@ class ReadyQueue:
 
     @property
     def left(self) -> int:
-        """How many jobs are neither done nor given up."""
+        """The number of jobs that are neither done nor given up."""
         return len(self._waits_for)
 
     def is_left(self, key: str) -> bool:
@@ -36,9 +36,9 @@ class ReadyQueue:
         return key in self._waits_for
 
     def add(self, needed: Mapping[str, Job]) -> list[Job]:
-        """Add jobs and their dependencies among each other; return those that are new.
+        """Add jobs and the dependencies between them; return the new ones.
 
-        A job that a worker has stays taken until `put_back`.
+        A job that was taken stays so until `put_back`.
         """
         added = [job for job in needed.values() if job.key not in self._waits_for]
         for job in needed.values():
@@ -52,7 +52,7 @@ class ReadyQueue:
         return added
 
     def take(self, seconds: Callable[[Job], float]) -> list[Job]:
-        """Take a task: the next job, then small ones that are ready or become ready within the task."""
+        """Return the next task: the next job, then small jobs that are ready or become ready within the task."""
         self._drop_stale()
         if not self._ready:
             return []
@@ -78,13 +78,13 @@ class ReadyQueue:
         return task
 
     def put_back(self, key: str) -> None:
-        """Make a job ready again that was taken and not done."""
+        """Make a taken job ready again."""
         self._taken.discard(key)
         if self._waits_for.get(key) == set():
             heapq.heappush(self._ready, (self._rank[key], key))
 
     def done(self, key: str) -> None:
-        """Note that a job is done, here or elsewhere, and release its children."""
+        """Mark a job as done, here or elsewhere, and release its children."""
         if self._waits_for.pop(key, None) is None:
             return
         self._taken.discard(key)
@@ -105,7 +105,7 @@ class ReadyQueue:
         return lost, self._drop_needless(lost)
 
     def dependents(self, key: str) -> list[Job]:
-        """Return a job and its dependents that are left, in the order of the plan."""
+        """Return a job and its remaining dependents, in the order of the plan."""
         dependents: dict[str, Job] = {}
         stack = [key]
         while stack:
@@ -116,7 +116,7 @@ class ReadyQueue:
         return sorted(dependents.values(), key=lambda job: self._rank[job.key])
 
     def _drop_needless(self, lost: Iterable[Job]) -> list[Job]:
-        """Give up the jobs that only the lost ones needed and that no worker has."""
+        """Give up jobs that only the lost ones needed, unless a worker has them."""
         dropped = []
         stack = [parent for job in lost for parent in job.reads]
         while stack:
@@ -130,7 +130,7 @@ class ReadyQueue:
         return dropped
 
     def _drop_stale(self, taken: Iterable[str] = ()) -> None:
-        # Jobs are not removed from the heap when they are given up or taken; they are skipped here.
+        # Jobs that were given up or taken are still in the heap; skip them here.
         while self._ready:
             key = self._ready[0][1]
             if self._waits_for.get(key) == set() and key not in self._taken and key not in taken:

@@ -1,4 +1,4 @@
-"""Counts of a run, and how long the rest will take."""
+"""Counts of a run, and its time remaining."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ltbench.timing.estimate import Prediction
 from ltbench.timing.makespan import makespan
 
 _CHEAP = 0.002
-"""Seconds of computing below which the end is estimated at every call."""
+"""An estimate that takes less computing time than this, in seconds, is made at every call."""
 _REUSE = 100
 """A more expensive estimate is reused for this many times its computing time."""
 _OVERDUE = 1.25
@@ -21,25 +21,25 @@ _OVERDUE = 1.25
 
 
 class RunCounts(msgspec.Struct, kw_only=True):
-    """Live counts of a run. For reading; the runner writes them."""
+    """Live counts of a run, written by the runner."""
 
     cells: int
     """Cells of the plan."""
     slots: int
     prediction: Prediction = msgspec.field(default_factory=Prediction)
     cached: int = 0
-    """Cells that had a record of success at the start."""
+    """Cells that had a successful record at the start."""
     done: int = 0
-    """Cells with a record of success, cached ones included."""
+    """Cells with a successful record, including cached ones."""
     failed: list[str] = []
     """Cells that failed."""
     jobs: int = 0
     """Jobs that had to be done."""
     jobs_done: int = 0
     done_elsewhere: int = 0
-    """Jobs that another process did meanwhile."""
+    """Jobs done by other processes during the run."""
     running_elsewhere: int = 0
-    """Jobs that another process is running."""
+    """Jobs running in other processes."""
     ran: Counter[str] = msgspec.field(default_factory=Counter)
     """Jobs done here, by kind."""
     seconds: defaultdict[str, float] = msgspec.field(default_factory=lambda: defaultdict(float))
@@ -51,7 +51,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
     """Jobs that are neither done nor given up, parents first."""
     _running: dict[str, tuple[Job, float, frozenset[str]]] = {}
     _last_estimate: tuple[float, float, float | None] = (0.0, -1.0, None)
-    """The last estimate of the end: when it was made, seconds of computing, and the end."""
+    """The last estimate of the end: when it was made, its computing time in seconds, and the end."""
 
     @property
     def elapsed(self) -> float:
@@ -60,7 +60,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
 
     @property
     def running(self) -> int:
-        """Cells that a running job is for."""
+        """The number of cells with a running job."""
         return len(frozenset[str]().union(*(cells for _, _, cells in self._running.values())))
 
     def add(self, jobs: Iterable[Job]) -> None:
@@ -70,15 +70,15 @@ class RunCounts(msgspec.Struct, kw_only=True):
             self.left[job.key] = job
 
     def begin(self, job: Job, cells: frozenset[str]) -> None:
-        """Note that a worker has a job, which those cells depend on."""
+        """Note that a worker has started a job, which `cells` depend on."""
         self._running[job.key] = (job, time.monotonic(), cells)
 
     def end(self, key: str) -> None:
-        """Note that no worker has the job any more."""
+        """Note that no worker has the job any longer."""
         self._running.pop(key, None)
 
     def finish(self, job: Job, *, seconds: float | None, cold: bool = False) -> None:
-        """Count a done job. seconds: of work, None if another process did it. cold: see `Prediction.learn`."""
+        """Count a finished job. seconds: of work, None if another process did it. cold: see `Prediction.learn`."""
         self.jobs_done += 1
         self.left.pop(job.key, None)
         if seconds is None:
@@ -104,7 +104,7 @@ class RunCounts(msgspec.Struct, kw_only=True):
 
     @property
     def eta(self) -> float | None:
-        """Seconds that the rest will take; None while some training's duration is unknown."""
+        """Remaining seconds; None while the duration of some training is unknown."""
         now = time.monotonic()
         made, cost, end = self._last_estimate
         if cost < _CHEAP or now - made > _REUSE * cost or not self.left:
@@ -126,8 +126,8 @@ class RunCounts(msgspec.Struct, kw_only=True):
         in_flight = {job.key: elapsed for job, elapsed in self.in_flight if job.key in seconds}
         trainings = {key for key in self.left if self.left[key].kind == "fit"}
         start = 0.0 if self.first else self.prediction.start
-        # How much longer trainings take than estimated, judged by those that are running. A single one that hangs says
-        # nothing of the others, so every worker's has to be overdue.
+        # How much longer trainings take than estimated, judged by the running ones. A single hanging job says nothing
+        # about the others, so the jobs of all workers have to be overdue.
         overdue = [
             _OVERDUE * (elapsed - start) / max(seconds[key], 1e-9)
             for key, elapsed in in_flight.items()

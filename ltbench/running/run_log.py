@@ -1,4 +1,4 @@
-"""Writes the record of a run while it runs, with how well its time was predicted."""
+"""Writes the record of a run while it runs, including how well its duration was predicted."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from ltbench.store.store import Store
 
 MILESTONES = (0.1, 0.25, 0.5)
-"""Shares of the work after which the prediction of that moment is kept."""
+"""Shares of the work at which the current prediction is recorded."""
 _WRITE_SECONDS = 2.0
-"""Seconds between two writings of the record, for `ltbench status`."""
+"""Seconds between updates of the record, which `ltbench status` reads."""
 _SAVE_SECONDS = 30.0
-"""Seconds between two writings of the durations of jobs."""
+"""Seconds between updates of the durations of jobs."""
 
 
 class RunLog:
-    """Writes the record of a run. Used as a context manager around it, and called with its events.
+    """Writes the record of a run. Use it as a context manager around the run, and call it with events.
 
-    A run without work leaves no record. Where the record cannot be written, `problem` says why and the run continues.
+    A run without work leaves no record. If the record cannot be written, `problem` says why and the run continues.
     """
 
     def __init__(self, store: Store, *, command: Sequence[str], suite: str, executor: str, workers: int) -> None:
-        """command: its words. workers: tasks that the executor takes at once."""
+        """command: its words. workers: number of tasks that the executor runs at once."""
         now = datetime.now(UTC)
         self.store = store
         self.problem = ""
@@ -48,7 +48,7 @@ class RunLog:
         )  # fmt: skip
         self._lease: Lease | None = None
         self._before = self.run
-        """The record when the current part began."""
+        """The record as it was when the current part began."""
         self._history: _PredictionHistory | None = None
         self._next = self._next_save = 0.0
         self._interrupted = False
@@ -106,7 +106,7 @@ class RunLog:
         whole = counts.done + len(counts.failed) == counts.cells
         if counts.first is not None and counts.first[1].kind == "fit":
             elapsed, job = counts.first
-            # What the first job took beyond its own work was the start of the workers.
+            # The time of the first job beyond its own work was the start of the workers.
             work = counts.prediction.trained(job) or counts.prediction.seconds(job) or elapsed
             counts.prediction.learn_start(max(0.0, elapsed - work))
             self._save(counts)
@@ -123,7 +123,7 @@ class RunLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Write the record a last time, with the final state."""
+        """Write the final state."""
         if self._lease is None:
             return
         state: State = "done"
@@ -150,7 +150,7 @@ class RunLog:
 
     @contextlib.contextmanager
     def _keeping_problems(self) -> Iterator[None]:
-        # A store that cannot be written stops the run where results are written, with its own message.
+        # An unwritable store also fails where results are written, which stops the run with a message.
         try:
             yield
         except StoreError as error:
@@ -158,11 +158,11 @@ class RunLog:
 
 
 class _PredictionHistory:
-    """What was predicted in the course of a part."""
+    """The predictions made during a part."""
 
     def __init__(self, counts: RunCounts) -> None:
         self._moments: list[tuple[float, float, float | None]] = [(0.0, 0.0, counts.eta)]
-        """Seconds of work done, seconds elapsed, and the predicted seconds of the whole."""
+        """Seconds of work done, seconds elapsed, and predicted total seconds."""
 
     def update(self, counts: RunCounts, *, at_once: bool) -> None:
         elapsed, worked = counts.elapsed, counts.worked

@@ -1,9 +1,9 @@
-"""The record of a run: the command, its progress or result, and how well its time was predicted.
+"""The record of a run: its command, progress or result, and how well its duration was predicted.
 
-    <store>/runs/<id>.json        rewritten every few seconds while it runs, and once more at its end
-    <store>/leases/run-<id>.lease while it runs: a run without it that did not end is dead
+    <store>/runs/<id>.json        rewritten every few seconds during the run, and at its end
+    <store>/leases/run-<id>.lease held during the run: an unfinished run without it is dead
 
-The files are for people, and for improving the prediction. No run depends on one.
+The files are for users, and for improving the prediction. No run depends on them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ltbench.stages import TRAINING_STAGES
 from ltbench.store import format as store_format
 
 State = Literal["running", "done", "failed", "unfinished", "interrupted", "broken", "died"]
-"""`failed`: some cells did; `unfinished`: the budget was used up; `broken`: the run itself raised; `died`: its process is
-gone, which another process notices and no record says."""
+"""`failed`: some cells failed; `unfinished`: the budget was used up; `broken`: the run itself raised; `died`: its
+process is gone, which other processes detect and no record states."""
 
 
 class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,11 +32,11 @@ class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     about: str
     seconds: float
-    """Since it was submitted."""
+    """Seconds since it was submitted."""
 
 
 class TimePrediction(msgspec.Struct, frozen=True, kw_only=True):
-    """The predicted duration of a part of a run, as it was at some moment."""
+    """The predicted duration of a part of a run at some moment."""
 
     after: float
     """Share of the work done by then."""
@@ -49,7 +49,7 @@ class TimePrediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a run that was planned at once; most runs have one. `guesses`: predictions, none if it was not finished."""
+    """A part of a run that was planned at once; most runs have one. `guesses`: empty if it did not finish."""
 
     jobs: int
     seconds: float
@@ -77,13 +77,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 0
     """Jobs to do."""
     jobs_done: int = 0
-    """How many of them are done."""
+    """Number of finished jobs."""
     ran: dict[str, float] = {}
     """Jobs done by this run, by kind."""
     worked: dict[str, float] = {}
     """Seconds of work of this run, by kind."""
     found: int = 0
-    """Jobs that other processes did meanwhile."""
+    """Jobs done by other processes during the run."""
     seconds: float = 0.0
     """Without planning and publishing."""
     eta: float | None = None
@@ -92,7 +92,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def about(job: Job) -> str:
-    """Return a job's content in a few words, from its own spec."""
+    """Return a short description of a job from its spec."""
     spec, extra = job.spec, job.extra
     if "combination" in extra:
         return " + ".join(filter(None, extra["combination"].values())) or "baseline"
@@ -105,7 +105,7 @@ def about(job: Job) -> str:
 
 
 def lease_key(run: str) -> str:
-    """Return the name of the lease that a run holds as long as its process lives."""
+    """Return the name of the lease that a run holds while its process lives."""
     return f"run-{run}"
 
 
@@ -115,7 +115,7 @@ def write(root: Path, run: Run) -> None:
     with atomic_files.os_errors_as_store_errors("the record of a run cannot be written", target):
         target.parent.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
-        # Not flushed while it runs: it is replaced in seconds and need not survive a power cut.
+        # Not flushed during the run: it is replaced within seconds and need not survive a power cut.
         atomic_files.replace(target, content, flushed=run.state != "running")
 
 

@@ -1,4 +1,4 @@
-"""Runs the missing jobs of a plan in order on an executor, until all are done, time is over, or a signal comes."""
+"""Runs the missing jobs of a plan in order on an executor, until all are done, the budget ends, or a signal arrives."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ltbench.timing.estimate import Prediction
 _TICK = 0.2
 """Longest wait for outcomes, so that signals and the budget are noticed in time."""
 _POLL = 0.5
-"""Seconds between looks at jobs that other processes are running."""
+"""Seconds between checks of jobs that run in other processes."""
 _REMAKES = 3
-"""How often a job's parents may vanish from the store before the job counts as failed."""
+"""How often a job's parents may disappear from the store before the job fails."""
 
 
 class Jobs(Protocol):
@@ -51,14 +51,14 @@ def run(
     renew: Collection[str] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Summary:
-    """Run the jobs that a plan still lacks. What the store has, records or artefacts, is not made again.
+    """Run the missing jobs of a plan. Records and artefacts in the store are reused.
 
-    prediction: the known durations of jobs; it learns from this run. keep_states: fits whose state a later plan
-    continues; every other state is removed once no job that is left needs it. renew: cells with a record of success
-    that lacks metrics, which are derived from stored logits and never trained for. on_event: called in this thread.
+    prediction: known durations of jobs, updated by this run. keep_states: fits whose state a later plan continues from;
+    other states are removed once no remaining job needs them. renew: cells with a successful record that lacks metrics,
+    which are derived from stored logits, never by training. on_event: called in this thread.
 
     Raises `Interrupted` after SIGINT or SIGTERM (one: running jobs are finished; two: they are killed), and
-    `StoreError` where the store cannot be written.
+    `StoreError` if the store cannot be written.
     """
     pruning = Pruning(plan.jobs, context.store, keep_states)
     walk = _Run(plan, context, executor, options, prediction or Prediction(), pruning, renew, on_event)
@@ -82,7 +82,7 @@ class _Run:
         failed = [key for key, state in status.items() if state == "failed"]
         settled = {key for key, state in status.items() if state == "ok"}
         renewed = {key: msgspec.structs.replace(plan.jobs[key], renew=True) for key in settled.intersection(renew)}
-        # Logits may have been cleaned away since the plan was compared with the store.
+        # Logits may have been pruned since the plan was compared with the store.
         renewed = {key: job for key, job in renewed.items() if all(map(self.store.has, job.reads))}
         settled -= renewed.keys()
         self.counts = RunCounts(cells=len(cells), slots=executor.slots, prediction=prediction)
@@ -94,12 +94,12 @@ class _Run:
         self.ready = ReadyQueue(plan.jobs, jobs)
         self.counts.add(jobs.values())
         self.tasks: list[set[str]] = []
-        """Keys of the jobs of each submitted task that have no outcome yet."""
+        """Keys of the jobs without an outcome, for each submitted task."""
         self.submitted = 0
         self.cold: set[str] = set()
-        """The first job of each worker, which also waits for libraries to load."""
+        """The first job of each worker, whose time includes loading libraries."""
         self.elsewhere: dict[str, Job] = {}
-        """Jobs that another process is running."""
+        """Jobs that run in other processes."""
         self.next_poll = 0.0
         self.deaths: Counter[str] = Counter()
         self.remakes: Counter[str] = Counter()
@@ -126,7 +126,7 @@ class _Run:
             self.emit("tick")
             if self.signals and not announced:
                 announced = True
-                self.emit("stopping", note="finishing running jobs; another signal stops at once")
+                self.emit("stopping", note="finishing running jobs; another signal stops immediately")
         self.pruning.sweep(self.ready.is_left)
         self.emit("end")
         if self.signals:
@@ -146,7 +146,7 @@ class _Run:
                 return
             self.executor.submit(task)
             self.tasks.append({job.key for job in task})
-            # Each of the first tasks starts a worker; it is not known which worker gets a later one.
+            # Each of the first tasks starts a worker; which worker gets a later task is unknown.
             if self.submitted < self.executor.slots:
                 self.cold.add(task[0].key)
             self.submitted += 1
@@ -159,7 +159,7 @@ class _Run:
         return float("inf") if seconds is None else seconds
 
     def poll(self) -> None:
-        """Finish the jobs that other processes have done; queue again those that they gave up."""
+        """Mark jobs that other processes have done; queue again those that they gave up."""
         if not self.elsewhere or time.monotonic() < self.next_poll:
             return
         self.next_poll = time.monotonic() + _POLL
@@ -210,7 +210,7 @@ class _Run:
 
     def after_death(self, job: Job, error: Mapping[str, Any]) -> None:
         if self.signals:
-            self.ready.put_back(job.key)  # Ctrl-C may have reached its worker, too
+            self.ready.put_back(job.key)  # Ctrl-C may have reached the worker, too
             return
         self.deaths[job.key] += 1
         if self.deaths[job.key] > self.options.retries:
@@ -222,15 +222,17 @@ class _Run:
     def after_failure(self, job: Job, outcome: Outcome) -> None:
         lost = [parent for parent in job.reads if not finished(self.plan.jobs[parent], self.store)]
         if lost and job.renew:
-            self.fail(job, outcome.error or {})  # its record stays, and nothing is trained for a metric
+            self.fail(job, outcome.error or {})  # keep the record; a missing metric never causes training
             return
         if lost and self.remakes[job.key] < _REMAKES:
-            # A parent was quarantined as damaged, or someone removed it: recompute it, then try this job again.
+            # A parent was quarantined or removed: recompute it, then retry this job.
             self.remakes[job.key] += 1
             self.counts.add(self.ready.add(jobs_to_run(self.plan.jobs, [job], self.store)))
             self.ready.put_back(job.key)
             for key in lost:
-                self.emit("remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} is not in the store")
+                self.emit(
+                    "remake", self.plan.jobs[key], f"the {self.plan.jobs[key].kind} {key} disappeared from the store"
+                )
             return
         if outcome.store_error is not None:
             raise outcome.store_error
@@ -256,5 +258,5 @@ class _Run:
     def interrupted(self) -> Interrupted:
         return Interrupted(
             f"stopped with {self.counts.done} of {self.counts.cells} cells done",
-            fix="run it again: the same command continues from there",
+            fix="run the same command to continue",
         )

@@ -1,4 +1,4 @@
-"""Which runs on a store are alive, dead or ended. Only reads."""
+"""Which runs on a store are alive, dead or finished. Only reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLACK = 5.0
 
 
 class HeldJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job whose lease a process holds."""
+    """A job whose lease is held by a process."""
 
     key: str
     host: str
@@ -25,10 +25,10 @@ class HeldJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObservedRun(Run, frozen=True, kw_only=True):
-    """A run as seen from here: its state is `died` where the record says `running` and no process lives."""
+    """A run as seen from here: its state is `died` if the record says `running` but its process is gone."""
 
     quiet: float = 0.0
-    """Seconds from the last writing of the record to the last sign of life, to be added to `in_flight`."""
+    """Seconds from the last update of the record to the last sign of life, to be added to `in_flight`."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,16 +37,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     running: tuple[ObservedRun, ...]
     recent: tuple[ObservedRun, ...]
-    """Runs that ended or died, newest first."""
+    """Runs that finished or died, newest first."""
     held: tuple[HeldJob, ...]
-    """Jobs that living processes are running outside of the runs above."""
+    """Jobs that other living processes run outside the runs above."""
 
 
 def store_status(store: Store, last: int = 10, *, wait: Callable[[float], None] = time.sleep) -> Status:
-    """Return the status of a store. last: how many runs; wait: sleeps for so many seconds.
+    """Return the status of a store. last: number of recent runs; wait: function that sleeps for a number of seconds.
 
-    A process of another machine is alive if it touches its lease. Clocks of machines may differ by hours, so a lease
-    that seems old, or from the future, is read again after a while.
+    A process on another machine is alive if it touches its lease. Clocks of machines may differ by hours, so a lease
+    that seems old or is dated in the future is read again after a while.
     """
     prefix = run_record.lease_key("")
     keys = sorted(path.stem for path in store.leases.folder.glob("*.lease"))
@@ -85,7 +85,7 @@ def _alive(store: Store, keys: Sequence[str], wait: Callable[[float], None]) -> 
             alive[key] = owner
         elif abs(age) < DAY:
             doubtful[key] = owner, touched
-    # A beat later, a living process has touched its lease, whatever the clocks say.
+    # After one heartbeat, a living process has touched its lease, whatever the clocks say.
     if doubtful:
         wait(store.leases.ttl / BEATS_PER_TTL + _SLACK / 2)
         alive |= {

@@ -1,4 +1,4 @@
-"""Compares a plan with a store: what is done, what is stale, how long the rest will take."""
+"""Compares a plan with a store: done, stale and missing cells, and the time remaining."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ KINDS = ("fit", "predict", "cell")
 
 
 class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a plan is done, missing, failed or stale in a store, and what the rest costs."""
+    """Which jobs of a plan are done, missing, failed or stale in a store, and the cost of the rest."""
 
     jobs: dict[str, int]
     """Jobs of the plan by kind."""
     missing: dict[str, int]
     """Jobs that have to run, by kind."""
     failed: list[str]
-    """Cells that failed before; a run tries them again."""
+    """Cells that failed before; a run retries them."""
     stale: dict[str, list[str]]
     """Cells whose record was made by another version of a plugin, with the differences."""
     derivable: dict[str, dict[str, str]]
-    """Cells whose record lacks metrics that stored logits give: cell -> metric -> what is to be said of it."""
+    """Cells whose record lacks metrics that can be derived from stored logits: cell -> metric -> remark."""
     underivable: dict[str, dict[str, str]]
-    """The same for cells whose logits are gone, or are not those that the record was made from."""
+    """The same for cells whose logits were pruned, or differ from those of the record."""
     trainings: int
-    """Trainings of the cells. A training may consist of several jobs, as another one may branch off in between."""
+    """Trainings of the cells. A training consists of several jobs if others branch off from it."""
     trainings_naive: int
-    """Trainings without sharing: every cell trains by itself."""
+    """Trainings without sharing, when every cell trains separately."""
     passes: float
     """Cost of the whole plan in forward passes of an image (see `ltbench.planning.compute_cost`)."""
     passes_naive: float
@@ -47,7 +47,7 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How long the missing jobs will take."""
 
     def __add__(self, other: PlanStatus) -> PlanStatus:
-        """Return the status of two parts of one plan together."""
+        """Return the combined status of two parts of a plan."""
         return PlanStatus(
             jobs={kind: self.jobs[kind] + other.jobs[kind] for kind in KINDS},
             missing={kind: self.missing[kind] + other.missing[kind] for kind in KINDS},
@@ -64,16 +64,16 @@ class PlanStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_done(self) -> int:
-        """Cells with a valid record of success, whatever metrics it lacks."""
+        """Cells with a valid successful record, including those that lack metrics."""
         return self.jobs["cell"] - self.missing["cell"] + len(self.derivable)
 
 
 def plan_status(
     plan: Plan, context: Context, prediction: Prediction, *, workers: int, retry_failed: bool = True
 ) -> PlanStatus:
-    """Compare a plan with the store. Nothing runs, but records are examined and damaged ones quarantined.
+    """Compare a plan with the store. Nothing runs, but records are checked and damaged ones quarantined.
 
-    workers: how many the predicted run has. retry_failed: whether it computes metrics again that failed before.
+    workers: number of workers to predict for. retry_failed: whether metrics that failed before are computed again.
     """
     store = context.store
     failed: list[str] = []
@@ -98,7 +98,7 @@ def plan_status(
                 derivable[cell.key] = missing
             else:
                 underivable[cell.key] = missing
-        # What a removed metric computed stays, and what is missing is said above.
+        # Numbers of a removed metric are kept, and missing metrics were handled above.
         current_metrics = metrics.keys() - missing.keys()
         others = [p for p in record["plugins"] if p["stage"] != "metric" or p["name"] in current_metrics]
         if changes := differences(others, context.registry, current):

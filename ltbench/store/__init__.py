@@ -1,1 +1,1 @@
-"""Artefacts and records on a shared disk: format, leases, quarantine, training states, clean-up."""
+"""Artefacts and records on a shared disk: format, leases, quarantine, training states, pruning."""

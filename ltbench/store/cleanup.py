@@ -1,7 +1,7 @@
-"""List what a store holds with its size, and remove what can be recomputed.
+"""Lists the contents of a store with sizes, and removes what can be recomputed.
 
-The cheapest to recompute goes first: leftovers, then states that only save time and, on request, whole predictions and
-trainings. Records are never removed.
+Items that are cheapest to recompute are removed first: leftovers, then states, which only save time, and on request
+predictions and trainings. Records are never removed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ KINDS = ("records", "predictions", "trainings", "states", "snapshots", "logs", "
 """Kinds of items. `unfinished`: half-written by processes that were killed."""
 USELESS = ("snapshots", "states", "damaged", "unfinished")
 _RECENT_SECONDS = 3600.0
-"""A process may still be writing an item that was touched more recently."""
+"""A process may still be writing items that were modified more recently than this, in seconds."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """An artefact, a record, a log, or the remains of one."""
+    """An artefact, a record, a log, or a leftover."""
 
     kind: str
     key: str
@@ -37,7 +37,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def items(store: Store) -> Iterator[Item]:
-    """Yield the items of a store. Items removed meanwhile are left out."""
+    """Yield the items of a store. Items removed in the meantime are skipped."""
     for folder, kind in (("records", "records"), ("logs", "logs"), ("damaged", "damaged"), ("staging", "unfinished")):
         deep = kind == "records"
         for path in _entries(store.root / folder, deep=deep):
@@ -65,7 +65,7 @@ def _kind_of_job(path: Path, store: Store) -> str:
 
 
 def _item(kind: str, key: str, path: Path) -> Iterator[Item]:
-    # Another process may remove it between listing and looking.
+    # Another process may have removed it since the listing.
     try:
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         stats = [file.stat() for file in files] or [path.stat()]
@@ -76,11 +76,11 @@ def _item(kind: str, key: str, path: Path) -> Iterator[Item]:
 
 
 def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0) -> Iterator[Item]:
-    """Yield items that may be removed, the cheapest to recompute first, and of equal cost the oldest first.
+    """Yield items that may be removed, cheapest to recompute first, then oldest first.
 
-    Always: quarantined files, unfinished ones, states, and snapshots of fits that are done or were untouched for an
-    hour. trainings: predictions and trainings as well; records and leaderboards stay, and a later run that needs those
-    fits trains them again. older_than: minimum age in seconds. Items in use by another process are left out.
+    These are quarantined and unfinished files, states, and snapshots of fits that are done or unmodified for an hour.
+    trainings: also predictions and trainings; records and leaderboards stay, and a later run that needs those fits
+    trains them again. older_than: minimum age in seconds. Items in use by another process are skipped.
     """
     now = time.time()
     kinds = [*USELESS, *(("predictions", "trainings") if trainings else ())]
@@ -94,7 +94,7 @@ def disposable(store: Store, *, trainings: bool = False, older_than: float = 0.0
 def _in_use(item: Item, store: Store, now: float) -> bool:
     recent = now - item.touched < _RECENT_SECONDS
     match item.kind:
-        # Temporary files have no lease, so their age alone tells whether a writer may be alive.
+        # Temporary files have no lease, so only their age shows whether a writer may be alive.
         case "unfinished":
             return recent
         case "snapshots":
@@ -107,9 +107,9 @@ def _in_use(item: Item, store: Store, now: float) -> bool:
 
 
 def remove(item: Item, store: Store) -> None:
-    """Remove an item. Raises `StoreError` where the system refuses."""
+    """Remove an item. Raises `StoreError` on failure."""
     if item.kind in ("states", "snapshots", "predictions", "trainings"):
-        # As the store removes it, so that no other process sees half an artefact.
+        # Removed through the store, so that no other process sees a partial artefact.
         store.discard(item.key, keep_record=True)
         return
     atomic_files.remove(item.path)
@@ -118,7 +118,7 @@ def remove(item: Item, store: Store) -> None:
 
 
 def enough_for(candidates: Iterable[Item], total: int, limit: int) -> Iterator[Item]:
-    """Yield candidates until a store of `total` bytes fits in `limit` without them."""
+    """Yield candidates to remove until a store of `total` bytes fits in `limit`."""
     for item in candidates:
         if total <= limit:
             return

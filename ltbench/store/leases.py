@@ -1,8 +1,8 @@
-"""Leases: which process works on which job, among machines that share nothing but a folder.
+"""Leases: which process works on which job, among machines that only share a folder.
 
-A lease is a file that only one process can create. Its owner touches it every few seconds; a lease that stays untouched
-expires and may be taken over. Ages come from the file system's clock alone: a lease is compared with a file touched just
-now, so the clocks of machines may differ by hours.
+A lease is a file that only one process can create. Its owner touches it every few seconds; an untouched lease expires
+and may be taken over. Ages use only the file system's clock: a lease is compared with a file touched just now, so the
+clocks of machines may differ by hours.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.core.processes import process_start
 
 TTL = 60.0
-"""Seconds after which an untouched lease is expired."""
+"""Seconds after which an untouched lease expires."""
 BEATS_PER_TTL = 12
-"""Touches in that time: a stalled disk may miss several before a lease is lost."""
+"""Touches in that time: several may fail on a stalled disk before a lease is lost."""
 _SLACK = 5.0
-"""Seconds by which a lease may be ahead of the file system's clock and still count as touched just now."""
+"""Seconds by which a lease may be ahead of the file system's clock and count as just touched."""
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """The process that holds a lease. Processes of the same `place` can see each other."""
+    """The process that holds a lease. Processes with the same `place` can see each other."""
 
     place: str
     pid: int
@@ -39,26 +39,26 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
 
     def is_here(self) -> bool:
-        """Whether this process can see it: same machine, boot and process namespace."""
+        """Whether this process can see the owner: same machine, boot and process namespace."""
         return self.place == _place()
 
     def is_same_process(self, other: Owner) -> bool:
-        """Whether both leases are of one process; a number alone may have been given to another one since."""
+        """Whether both leases belong to one process. Process ids alone may be reused."""
         return (self.place, self.pid, self.start) == (other.place, other.pid, other.start)
 
     @property
     def host(self) -> str:
-        """The name of its machine."""
+        """The host name of its machine."""
         return self.place.partition(" ")[0]
 
     def is_dead(self) -> bool:
-        """Whether it is known to be dead: it ran where this process can see it, and is gone."""
+        """Whether the owner is known to be dead: this process could see it, and it is gone."""
         return self.is_here() and process_start(self.pid) != self.start
 
 
 class _LeaseFile(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner | None
-    """None while the file is being written, or where the writer was killed."""
+    """None while the file is being written, or if the writer was killed."""
     touched: float
 
 
@@ -77,7 +77,7 @@ class Lease:
         return time.monotonic() - self._touched
 
     def touch(self) -> None:
-        """Renew the lease, and notice where another process has taken it over."""
+        """Renew the lease, and notice if another process has taken it over."""
         try:
             file = _read(self.path)
             if file is None or (file.owner is not None and file.owner.nonce != self.nonce):
@@ -86,13 +86,13 @@ class Lease:
             os.utime(self.path)
             self._touched = time.monotonic()
         except OSError:
-            return  # the next beat may succeed; if none does, the lease has to expire
+            return  # the next touch may succeed; otherwise the lease expires
 
     def release(self) -> None:
-        """Give the lease back, unless another process has taken it over."""
+        """Release the lease, unless another process has taken it over."""
         _heartbeat.discard(self)
         if self.lost or self.idle > self.ttl / 2:
-            # So old a lease may be taken over between reading and removing it: let it expire instead.
+            # An old lease may be taken over between reading and removing it, so let it expire.
             return
         with contextlib.suppress(OSError):
             file = _read(self.path)
@@ -111,7 +111,7 @@ class Leases:
 
     def __init__(self, folder: Path, ttl: float = TTL) -> None:
         self.folder, self.ttl = folder, ttl
-        # When this process first saw leases whose time is ahead of the file system's clock.
+        # When this process first saw leases that are ahead of the file system's clock.
         self._ahead: dict[tuple[str, float], float] = {}
 
     def path(self, key: str) -> Path:
@@ -119,16 +119,16 @@ class Leases:
         return self.folder / f"{key}.lease"
 
     def acquire(self, key: str) -> Lease | None:
-        """Return the lease on `key`, or None while another holds it. An expired one is taken over.
+        """Return the lease on `key`, or None if another process holds it. Expired leases are taken over.
 
-        Raises `StoreError` where leases cannot be written.
+        Raises `StoreError` if leases cannot be written.
         """
         path = self.path(key)
-        with os_errors_as_store_errors("a lease cannot be taken", path):
+        with os_errors_as_store_errors("cannot acquire a lease", path):
             if lease := self._create(path):
                 return lease
             file = _read(path)
-            if file is None:  # released in between
+            if file is None:  # released in the meantime
                 return self._create(path)
             return self._take_over(path) if self._is_stale(path, file) else None
 
@@ -147,7 +147,7 @@ class Leases:
         return None
 
     def touched(self, key: str) -> float | None:
-        """Return when the lease on `key` was last touched, by the file system's clock; None where there is none."""
+        """Return when the lease on `key` was last touched, by the file system's clock; None if there is none."""
         with contextlib.suppress(OSError):
             file = _read(self.path(key))
             return file.touched if file else None
@@ -173,7 +173,7 @@ class Leases:
         """Create the file with this process as owner; return its nonce. Raises `FileExistsError`."""
         owner = Owner(place=_place(), pid=os.getpid(), start=process_start(os.getpid()), nonce=uuid.uuid4().hex)
         handle = self._open_new(path)
-        # A process that is killed between these two lines leaves an empty lease, which expires like any other.
+        # A process that is killed between these two lines leaves an empty lease, which expires like others.
         try:
             os.write(handle, msgspec.json.encode(owner))
         except OSError:
@@ -184,7 +184,7 @@ class Leases:
         return owner.nonce
 
     def _open_new(self, path: Path) -> int:
-        # O_EXCL is the one operation that network file systems, too, grant to a single process.
+        # O_EXCL is exclusive on network file systems, too.
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         try:
             return os.open(path, flags, 0o666)
@@ -193,7 +193,7 @@ class Leases:
             return os.open(path, flags, 0o666)
 
     def _take_over(self, path: Path) -> Lease | None:
-        """Replace an expired lease. A guard file admits one process at a time, which then checks again."""
+        """Replace an expired lease. A guard file admits one process at a time, which checks again."""
         guard = path.with_suffix(".guard")
         try:
             self._write(guard)
@@ -222,13 +222,13 @@ class Leases:
         age = self.now() - file.touched
         if age >= -_SLACK:
             return age > self.ttl
-        # Touched by a machine whose clock is ahead, on a file system that takes the time of its clients: such a lease
+        # Touched by a machine whose clock is ahead, on a file system that uses the time of its clients: such a lease
         # is expired once this process has watched it unchanged for the whole TTL.
         first = self._ahead.setdefault((path.name, file.touched), time.monotonic())
         return time.monotonic() - first > self.ttl
 
     def now(self) -> float:
-        """Return the file system's time in seconds. Raises `OSError` where the folder is not writable."""
+        """Return the file system's time in seconds. Raises `OSError` if the folder is not writable."""
         probe = self.folder / f".clock-{uuid.uuid4().hex}"
         handle = self._open_new(probe)
         try:
@@ -262,10 +262,10 @@ class _Heartbeat:
         while True:
             with self._changed:
                 pauses = [lease.ttl / BEATS_PER_TTL for lease in self._leases]
-                # Without leases the thread sleeps until one is added.
+                # Without leases, the thread sleeps until one is added.
                 self._changed.wait(min(pauses, default=None))
                 due = [lease for lease in self._leases if lease.idle > lease.ttl / BEATS_PER_TTL]
-            # Outside the lock: a slow disk must not delay those that acquire or release.
+            # Outside the lock, so that a slow disk does not delay other threads.
             for lease in due:
                 lease.touch()
 
@@ -274,7 +274,7 @@ _heartbeat = _Heartbeat()
 
 
 def _read(path: Path) -> _LeaseFile | None:
-    """Return the content of a lease, or None where there is none."""
+    """Return the content of a lease, or None if there is none."""
     # Opening the file makes a network file system drop its cached attributes; `stat` alone would not.
     try:
         with path.open("rb") as stream:
@@ -290,7 +290,7 @@ def _read(path: Path) -> _LeaseFile | None:
 
 @functools.cache
 def _place() -> str:
-    """Return a text that is equal for two processes only if each can see whether the other is alive."""
+    """Return a text that is equal for two processes only if they can see each other."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())

@@ -1,9 +1,9 @@
-"""List the damaged files that are quarantined in a store.
+"""Lists the damaged files that are quarantined in a store.
 
     <root>/damaged/<key>-<8 hex digits>         the damaged file or folder
     <root>/damaged/<key>-<8 hex digits>.txt     the reason
 
-Every process and machine that shares the store writes to this folder.
+All processes and machines that share the store write to this folder.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reason_of(damaged: Path) -> Path:
-    """Return the file with the reason of a quarantine."""
+    """Return the file with the reason for a quarantine."""
     return damaged.with_name(f"{damaged.name}{_REASON}")
 
 
 def quarantined(root: Path) -> list[Damage]:
-    """Return the quarantined files of the store at `root` by name. Raises `StoreError` where they cannot be listed."""
+    """Return the quarantined files of the store at `root`, by name. Raises `StoreError` if they cannot be listed."""
     folder, damages = root / NAME, []
     with (
         os_errors_as_store_errors("the quarantine cannot be listed", folder, missing_ok=True),
@@ -42,13 +42,13 @@ def quarantined(root: Path) -> list[Damage]:
         for path in sorted(folder.iterdir()):
             if path.suffix != _REASON:
                 key = path.name.rpartition("-")[0]
-                damages.append(Damage(key=key, where=path, why=_why(path, key)))
+                damages.append(Damage(key=key, where=path, why=_reason(path, key)))
     return damages
 
 
-def _why(damaged: Path, key: str) -> str:
+def _reason(damaged: Path, key: str) -> str:
     try:
         text = reason_of(damaged).read_text(encoding="utf-8", errors="replace")
     except OSError:  # the process was killed before it wrote the reason, or the disk was full
-        return "the reason was not written down"
+        return "unknown reason"
     return text.removeprefix(f"{key}: ").strip()

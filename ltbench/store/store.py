@@ -5,9 +5,9 @@
     <root>/records/ab/abcd....json
     <root>/leases/ staging/ logs/ damaged/
 
-A folder is filled under a temporary name, flushed and renamed to its place, so an artefact is there whole or not at
-all, and the first of several writers wins without a lock. A file that does not fit its digest is quarantined and
-recomputed by the next job that needs it. Opening and reading a store creates nothing.
+An artefact is written under a temporary name, flushed and renamed, so it is either complete or missing, and the first
+of several writers wins without a lock. A file that does not match its digest is quarantined and recomputed by the next
+job that needs it. Opening and reading a store creates nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Head(msgspec.Struct, frozen=True):
 class Store:
     """A folder of artefacts and records, shared by any number of processes and machines.
 
-    Methods that write raise `StoreError` where the system refuses; nothing half-written is ever visible.
+    Methods that write raise `StoreError` on failure; partial files are never visible.
     """
 
     def __init__(self, root: str | Path, *, ttl: float = leases.TTL) -> None:
@@ -59,13 +59,13 @@ class Store:
         self.damage: list[Damage] = []
         """Files that this process has quarantined."""
         self.examined: dict[str, tuple[tuple[int, ...] | None, str]] = {}
-        """Records examined ahead of use: inode, mtime and size of their file, and their status."""
-        self._sound: set[str] = set()
+        """Records that were checked: inode, mtime and size of their file, and their status."""
+        self._intact: set[str] = set()
         self._jobs, self._records = os.fspath(self.root / "jobs"), os.fspath(self.root / "records")
         store_format.check_format(self.root)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Without what this process has examined: another process has to look for itself.
+        # Without results of checks by this process: another process has to check for itself.
         return partial(Store, ttl=self.leases.ttl), (str(self.root),)
 
     # --- artefacts -----------------------------------------------------------------------------------------------
@@ -75,24 +75,24 @@ class Store:
         return Path(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}")
 
     def has(self, key: str) -> bool:
-        """Whether the artefact exists. Its content is examined when it is read."""
-        # Called a million times for a plan; pathlib would take most of the time.
+        """Whether the artefact exists. Its content is checked when it is read."""
+        # Called up to a million times per plan, where pathlib would take most of the time.
         return os.path.isfile(f"{self._jobs}/{key[:2]}/{store_format.checked_key(key)}/{checksums.NAME}")  # noqa: PTH113
 
     def checked(self, key: str) -> Path:
-        """Return the folder of an artefact, examined once per process against its digests.
+        """Return the folder of an artefact, checked once per process against its digests.
 
-        Raises `StoreError` where it is missing, or is damaged and has now been quarantined.
+        Raises `StoreError` if it is missing, or if it was damaged and is now quarantined.
         """
         path = self.path(key)
-        if key not in self._sound:
+        if key not in self._intact:
             if not path.exists():
                 raise _missing(key, path)
             with os_errors_as_store_errors(f"artefact {key} cannot be read", path):
                 why = checksums.examine(path, key)
             if why:
                 raise self._damaged(key, path, why)
-            self._sound.add(key)
+            self._intact.add(key)
         return path
 
     def meta(self, key: str) -> dict[str, Any]:
@@ -105,14 +105,14 @@ class Store:
                 return msgspec.json.decode(content, type=dict[str, Any])
         if not path.exists():
             raise _missing(key, path)
-        raise self._damaged(key, path, f"{META} does not fit its digest")
+        raise self._damaged(key, path, f"{META} does not match its digest")
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
-        """Yield a folder to write an artefact into; after the block it is flushed and becomes visible, whole.
+        """Yield a folder to write an artefact into; after the block it is flushed and becomes visible.
 
-        This copy is dropped where another process was faster. Where the block raises, nothing remains; an OSError of a
-        full or read-only disk becomes `StoreError`.
+        If another process was faster, this copy is dropped. If the block raises, nothing remains; an OSError of a full
+        or read-only disk becomes `StoreError`.
         """
         target, what = self.path(key), f"artefact {key} cannot be written"
         with os_errors_as_store_errors(what, target):
@@ -128,7 +128,7 @@ class Store:
             atomic_files.remove(folder)
 
     def _place(self, key: str, folder: Path, target: Path) -> None:
-        # Twice, because a damaged folder in the way is moved only once.
+        # Twice, because an existing damaged folder is moved only once.
         for last in (False, True):
             try:
                 atomic_files.move(folder, target)
@@ -139,14 +139,17 @@ class Store:
                     raise
                 self._quarantine(key, target, "a folder without digests")
             else:
-                # Only a flushed folder makes the rename survive a power cut.
+                # Without flushing the folder, the rename might not survive a power cut.
                 atomic_files.flush(target.parent)
                 return
 
     def _damaged(self, key: str, path: Path, why: str) -> StoreError:
         self._quarantine(key, path, why)
         return StoreError(
-            f"{key} was damaged and is quarantined", where=str(path), why=why, fix="run again: it is recomputed"
+            f"{key} was damaged and is quarantined",
+            where=str(path),
+            why=why,
+            fix="run the command again to recompute it",
         )
 
     def _quarantine(self, key: str, path: Path, why: str) -> None:
@@ -159,7 +162,7 @@ class Store:
                     raise
                 return  # another process has moved it
             if target.is_dir() and not checksums.examine(target, key):
-                # Between examining and moving, another process had replaced it by a sound artefact.
+                # Between check and move, another process had replaced it by a valid artefact.
                 self._place(key, target, path)
                 return
             atomic_files.write(quarantine.reason_of(target), f"{key}: {why}\n".encode())
@@ -167,14 +170,14 @@ class Store:
         _log.warning("%s was damaged (%s) and is quarantined in %s", key, why, target)
 
     def discard(self, key: str, *, keep_record: bool = False) -> None:
-        """Remove an artefact and, unless it is kept, the record of that key, so that a run makes them again."""
+        """Remove an artefact and, unless it is kept, the record with that key, so that a run recomputes them."""
         for path in (self.path(key), *([] if keep_record else [self.record_path(key)])):
             with os_errors_as_store_errors(f"{key} cannot be removed", path), contextlib.suppress(FileNotFoundError):
-                # Renamed first, so that no reader sees half of it.
+                # Renamed first, so that no reader sees a part of it.
                 staged = self._staged(key)
                 atomic_files.move(path, staged)
                 atomic_files.remove(staged)
-        self._sound.discard(key)
+        self._intact.discard(key)
 
     # --- records -------------------------------------------------------------------------------------------------
 
@@ -186,7 +189,7 @@ class Store:
         target = self.record_path(cell)
         with os_errors_as_store_errors(f"the record of cell {cell} cannot be written", target):
             staged = self._staged(cell)
-            # The folder is not flushed: a record that a power cut loses is derived again in milliseconds.
+            # The folder is not flushed, because a record lost in a power cut is derived again in milliseconds.
             try:
                 atomic_files.write(staged, msgspec.json.encode(record))
                 atomic_files.move(staged, target)
@@ -194,7 +197,7 @@ class Store:
                 atomic_files.remove(staged)
 
     def record(self, cell: str) -> dict[str, Any] | None:
-        """Return the record of a cell, or None where it is missing or was damaged and is now quarantined."""
+        """Return the record of a cell, or None if it is missing, or if it was damaged and is now quarantined."""
         content = self._record_content(cell)
         if content is None:
             return None
@@ -204,20 +207,20 @@ class Store:
                 return record
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
-        self.reject(cell, "the record cannot be read, or is of another cell")
+        self.reject(cell, "the record is unreadable or belongs to another cell")
         return None
 
     def reject(self, cell: str, why: str) -> None:
-        """Quarantine the record of a cell that is damaged or that its reader does not accept."""
+        """Quarantine the record of a cell that is damaged or invalid."""
         self._quarantine(cell, self.record_path(cell), why)
 
     def status(self, cell: str) -> str | None:
-        """Return `ok`, `failed`, or None where there is no record; faster than reading the record."""
+        """Return `ok`, `failed`, or None if there is no record; faster than reading the record."""
         head = self._head(cell)
         return None if head is None else head.status
 
     def failed_metrics(self, cell: str) -> dict[str, str]:
-        """Return why metrics failed in a cell that succeeded, by the name of the metric; empty without a record."""
+        """Return why metrics of a successful cell failed, by name of the metric; empty without a record."""
         head = self._head(cell)
         return {} if head is None else {name: failure.message for name, failure in head.failed_metrics.items()}
 
@@ -229,7 +232,7 @@ class Store:
         return None
 
     def cells(self, beginning: str = "") -> list[str]:
-        """Return the sorted ids of the cells with a record, of those that begin with `beginning`."""
+        """Return the sorted ids of cells with a record whose id starts with `beginning`."""
         return sorted(path.stem for path in (self.root / "records").glob(f"{beginning[:2]}*/{beginning}*.json"))
 
     def record_path(self, cell: str) -> Path:
@@ -237,7 +240,7 @@ class Store:
         return self.root / "records" / cell[:2] / f"{store_format.checked_key(cell)}.json"
 
     def _record_content(self, cell: str) -> bytes | None:
-        # Called for every cell of a plan, most of which have no record: `stat` is the fastest answer.
+        # Called for every cell of a plan, most of which have no record; `stat` is fastest.
         try:
             os.stat(f"{self._records}/{cell[:2]}/{store_format.checked_key(cell)}.json")  # noqa: PTH116
         except FileNotFoundError:
@@ -254,7 +257,7 @@ class Store:
     # --- leases, logs, housekeeping --------------------------------------------------------------------------------
 
     def lease(self, key: str) -> leases.Lease | None:
-        """Acquire the lease on a job; None while another live process holds it."""
+        """Acquire the lease on a job; None if another live process holds it."""
         return self.leases.acquire(store_format.checked_key(key))
 
     def log_path(self, key: str) -> Path:
@@ -262,23 +265,23 @@ class Store:
         return self.root / "logs" / f"{store_format.checked_key(key)}.log"
 
     def put_log(self, key: str, text: str) -> None:
-        """Write the log of a job: its output and traceback. A log that cannot be written is no reason to fail."""
+        """Write the log of a job: its output and traceback. Does not raise if the log cannot be written."""
         with contextlib.suppress(OSError):
             self.log_path(key).parent.mkdir(parents=True, exist_ok=True)
             self.log_path(key).write_text(text, encoding="utf-8", errors="replace")
 
     def log(self, key: str) -> str | None:
-        """Return the log of a job, or None where there is none."""
+        """Return the log of a job, or None if there is none."""
         with contextlib.suppress(OSError):
             return self.log_path(key).read_text(encoding="utf-8", errors="replace")
         return None
 
     def check_writable(self) -> None:
-        """Raise `StoreError` where the store cannot be written: better before a training than after."""
+        """Raise `StoreError` if the store cannot be written; call it before training."""
         with os_errors_as_store_errors("the store cannot be written", self.root):
             probe = self._staged("probe")
             try:
-                # A whole block, as a full disk may still accept an empty file.
+                # A whole block, because a full disk may accept an empty file.
                 atomic_files.write(probe, bytes(4096))
             finally:
                 atomic_files.remove(probe)
@@ -299,9 +302,11 @@ class Store:
 
     @cached_property
     def _staging(self) -> Path:
-        """The folder of temporary files. Only writers use it, so the store is created here."""
+        """The folder of temporary files. Only writers use it, so this creates the store."""
         return store_format.create(self.root)
 
 
 def _missing(key: str, path: Path) -> StoreError:
-    return StoreError(f"artefact {key} is not in the store", where=str(path), fix="run again: it is recomputed")
+    return StoreError(
+        f"artefact {key} is not in the store", where=str(path), fix="run the command again to recompute it"
+    )

@@ -1,8 +1,8 @@
-"""Name the states of trainings in a store, which later fits and killed ones resume from, and remove them.
+"""Names and removes training states in a store, from which later or interrupted fits resume.
 
     <key>-state     the end of a fit that others resume from
-    <key>-snap-0    the middle of a long fit; the two take turns,
-    <key>-snap-1    so that one of them is whole at any moment
+    <key>-snap-0    two states during a long fit, written in turn,
+    <key>-snap-1    so that one is always complete
 
 Each is a separate artefact, so that it can be removed as soon as no job needs it. Works without torch.
 """
@@ -27,7 +27,7 @@ def end_state(fit: str) -> str:
 
 
 def snapshots(fit: str) -> tuple[str, ...]:
-    """Return the keys of the states in the middle of a fit."""
+    """Return the keys of the snapshots of a fit."""
     return tuple(fit + suffix for suffix in _SNAPSHOTS)
 
 
@@ -37,7 +37,7 @@ def fit_of(key: str) -> str | None:
 
 
 def remove_states(fit: str, store: Store) -> None:
-    """Remove the end state and the snapshots of a fit; a job of another kind has none."""
+    """Remove the end state and the snapshots of a fit; other jobs have none."""
     for key in (end_state(fit), *snapshots(fit)):
         if store.has(key):
             store.discard(key)
@@ -47,9 +47,9 @@ class Pruning:
     """Removes the states of trainings as soon as no remaining job resumes from them."""
 
     def __init__(self, jobs: Mapping[str, Job], store: Store, keep: Collection[str] = ()) -> None:
-        """jobs: those of a plan. keep: fits whose state stays, because another part of the plan may resume from it."""
+        """jobs: of a plan. keep: fits whose state is kept, because another part of the plan may resume from it."""
         self._store, self._keep = store, keep
-        # A fit can be parent of fits in several chains; its state goes with the last of them.
+        # A fit can be a parent in several chains; its state is removed with the last one.
         self._children: dict[str, list[str]] = defaultdict(list)
         self._fits = [job.key for job in jobs.values() if job.kind == "fit"]
         for job in jobs.values():
@@ -64,7 +64,7 @@ class Pruning:
                 self._prune(parent, is_remaining)
 
     def sweep(self, is_remaining: Callable[[str], bool]) -> None:
-        """Remove every state that no remaining job resumes from, whichever run left it."""
+        """Remove every state from which no remaining job resumes, including those of other runs."""
         for fit in self._fits:
             self._prune(fit, is_remaining)
 

@@ -1,1 +1,1 @@
-"""Suites: the file that states a question, its recipe, and a report's published numbers and claims."""
+"""Suites: the suite file, its recipe, and the published numbers and claims of a report."""

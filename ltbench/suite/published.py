@@ -1,4 +1,4 @@
-"""The published numbers and claims of a report, which a suite shows on its leaderboard."""
+"""Published numbers and claims of a report, which a suite shows on its leaderboard."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ltbench.executor import Techniques
 
 Combination = tuple[str, ...]
-"""Techniques as they are written on a command line, at most one per stage; empty for the baseline."""
+"""Techniques as on a command line, at most one per stage; empty for the baseline."""
 Fraction = Annotated[float, Meta(ge=-1, le=1)]
-FIGURES = ("head_to_tail", "bars", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
+FIGURES = ("head_to_tail", "bars", "cost", "effects", "interactions", "spread", "confusion", "before_after", "scores", "curves", "histogram", "resampling", "bags", "critical_difference")  # fmt: skip
 """Figures of a page. `resampling` and `bags` take a threshold: `resampling[threshold=300]`."""
 _NAMING = ("dataset", "profile", "model")
 _COMBINATIONS = ("techniques", "better", "worse")
 ALL = "all"
-"""In place of a combination: every other one."""
+"""Instead of a combination: all others."""
 WITH_THRESHOLD = ("resampling", "bags")
 _FIGURE = re.compile(r"(?P<name>[a-z_]+)(\[threshold=(?P<threshold>[1-9]\d*)\])?\Z")
 
@@ -41,7 +41,7 @@ class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     model: str | None = None
     """One of its models."""
     recipe: dict[str, Any] = {}
-    """Fields of the recipe with their values, where a suite has several recipes."""
+    """Fields of the recipe with their values, if the suite has several recipes."""
 
     def __post_init__(self) -> None:
         for key in self.recipe:
@@ -64,18 +64,18 @@ class SettingFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A published number: a score of one combination at one imbalance factor, or its accuracy class by class."""
+    """A published number: a score of one combination at one imbalance factor, or its per-class accuracy."""
 
     source: str
     """Place in the report: "Table 1", "Fig. 14"."""
     techniques: Combination = ()
     """The combination, techniques as on a command line; empty for the baseline."""
     imbalance_factor: Annotated[float, Meta(ge=1)]
-    """The imbalance factor of the number."""
+    """The imbalance factor."""
     metric: str = TOP1
-    """The score that the number is of: `top1`, `macro_f1`, `sd_classes`, `tail_third`."""
+    """The metric: `top1`, `macro_f1`, `sd_classes`, `tail_third`."""
     value: float | None = None
-    """A fraction: 0.8422 for 84.22 %. Optional where `per_class` is given, whose mean then counts."""
+    """A fraction: 0.8422 for 84.22 %. Optional if `per_class` is given, whose mean is then used."""
     per_class: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
     """Accuracy of each class, in label order."""
     note: str = ""
@@ -88,47 +88,47 @@ class Reported(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise SuiteError(f"a reported number of {self.source} has neither value nor per_class", fix="give one")
         if self.value is not None and not 0 <= self.value <= 1:
             raise SuiteError(
-                f"reported value {self.value} of {self.source} is no fraction",
+                f"reported value {self.value} of {self.source} is not a fraction",
                 fix=f"write a percentage of {self.value} as {self.value / 100:g}",
             )
         if self.per_class and self.metric != TOP1:
-            raise SuiteError(f"per_class of {self.source} is accuracy, and metric is '{self.metric}'", fix=TOP1)
+            raise SuiteError(f"per_class of {self.source} is accuracy, but metric is '{self.metric}'", fix=TOP1)
 
     @property
     def number(self) -> float:
-        """The published score, or the mean over the classes where the report has only those."""
+        """The published score, or the mean over classes if the report only has per-class numbers."""
         return math.fsum(self.per_class) / len(self.per_class) if self.value is None else self.value
 
 
 class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conclusion of the report: one combination scores higher than another, or lower, or the same.
+    """A conclusion of the report: one combination scores higher or lower than another, or the same.
 
-    It is judged twice: its direction, and its size where the report prints one. That is `difference`, `at_least`, or
-    the difference of the two numbers in the suite's `reported`.
+    Its direction is tested and, if the report gives one, its size: `difference`, `at_least`, or the difference of two
+    numbers in the suite's `reported`.
     """
 
     text: str
     """The conclusion in words."""
     better: Combination
-    """The combination that it says is better."""
+    """The combination that is said to be better."""
     worse: Combination | Literal["all"] = ()
-    """The combination that it is compared with, empty for the baseline; "all" if `better` is the best of all."""
+    """The other combination, empty for the baseline; "all" if `better` is said to be the best of all."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)] | Literal["all"] = "all"
-    """Where it is judged, at each factor alone."""
+    """The imbalance factors at which it is tested, each separately."""
     metric: str = TOP1
-    """The score that it is judged by."""
+    """The metric by which it is tested."""
     sign: Literal["+", "-", "="] = "+"
-    """Sign of the score of `better` minus that of `worse`: "-" where low scores are good, "=" for no difference."""
+    """Sign of the score of `better` minus that of `worse`: "-" if low scores are good, "=" for no difference."""
     at_least: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Minimum difference that the report prints, as a fraction."""
+    """Minimum difference according to the report, as a fraction."""
     within: Annotated[float, Meta(gt=0, le=1)] | None = None
     """For "=": the largest difference that counts as none, as a fraction."""
     difference: Fraction | None = None
-    """The published difference with its sign, where the report prints it and not both numbers."""
+    """The published difference with its sign, if the report does not give both numbers."""
     pooled: bool = False
-    """Judge the mean over the imbalance factors instead of each factor alone."""
+    """Test the mean over the imbalance factors instead of each factor separately."""
     needs_epochs: bool = False
-    """Whether it depends on how often data is seen, so that it is not tested where the recipe counts steps."""
+    """Whether it depends on the number of epochs, so that it is not tested if the recipe counts steps."""
     note: str = ""
     """A remark for the reader."""
 
@@ -142,32 +142,35 @@ class Claim(SettingFilter, frozen=True, kw_only=True, forbid_unknown_fields=True
         if (self.sign == "=") != (self.within is not None):
             raise SuiteError(
                 f"claim '{self.text}' has sign '{self.sign}' and within {'missing' if self.within is None else 'set'}",
-                fix='set `within` with sign = "=", as the difference that counts as none, and only there',
+                fix='set `within`, the difference that counts as none, if and only if sign = "="',
             )
         if self.at_least and self.sign == "=":
-            raise SuiteError(f"claim '{self.text}' has at_least for no difference", fix="use within")
+            raise SuiteError(f"claim '{self.text}' has at_least, but claims no difference", fix="use within")
         if self.worse == ALL and self.sign == "=":
             raise SuiteError(
-                f"claim '{self.text}' says that nothing differs from all others", fix="name one of them as `worse`"
+                f"claim '{self.text}' says that there is no difference to all others", fix="name one of them as `worse`"
             )
         sizes = [name for name in ("at_least", "difference") if getattr(self, name)]
         if len(sizes) > 1:
-            raise SuiteError(f"claim '{self.text}' has at_least and difference", fix="give the one that is printed")
+            raise SuiteError(
+                f"claim '{self.text}' has both at_least and difference", fix="give the one that the report states"
+            )
         if self.worse == ALL and sizes:
             raise SuiteError(
-                f"claim '{self.text}' has {sizes[0]} to all others", fix="a claim of its own, with one `worse`"
+                f"claim '{self.text}' has {sizes[0]}, but compares with all others",
+                fix="write a separate claim with one combination as `worse`",
             )
         if self.difference and self.sign != "=" and (self.difference < 0) != (self.sign == "-"):
             raise SuiteError(
-                f"claim '{self.text}' has sign '{self.sign}' and difference {self.difference:g}",
+                f"claim '{self.text}' has sign '{self.sign}' but difference {self.difference:g}",
                 fix="difference is better minus worse: give both the same sign",
             )
 
 
 def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
-    """Return a combination as in records: without parameters at their defaults, and without baselines.
+    """Return a combination as in records: without default parameters and without baselines.
 
-    A technique of no installed plugin stays as it is written: it has no record, and the page says so.
+    A technique that is not installed stays as written; it has no record, which the page says.
     """
     baselines = {baseline.label for stage in STAGES if (baseline := registry.baseline(stage)) is not None}
     labels = (_label(text, registry) for text in techniques)
@@ -175,7 +178,7 @@ def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
 
 
 def _label(text: str, registry: Techniques) -> str:
-    # A report may name techniques that nobody offers yet; its numbers are shown all the same.
+    # A report may name techniques that no plugin provides; its numbers are shown anyway.
     try:
         return registry.parse(text).label
     except LtbenchError:
@@ -183,7 +186,7 @@ def _label(text: str, registry: Techniques) -> str:
 
 
 def check_figures(figures: Iterable[str]) -> None:
-    """Raise `SuiteError` where a figure is unknown, named twice, or has a threshold that it does not take."""
+    """Raise `SuiteError` if a figure is unknown, repeated, or has an unexpected threshold."""
     names = set()
     for figure in figures:
         name, threshold = parse_figure(figure)
@@ -200,9 +203,9 @@ def parse_figure(figure: str) -> tuple[str, int | None]:
     match = _FIGURE.match(figure)
     name = figure.partition("[")[0] if match is None else match["name"]
     if match is None or name not in FIGURES:
-        known = f"there are {', '.join(FIGURES)}"
+        known = f"known figures: {', '.join(FIGURES)}"
         fix = known if name in FIGURES else did_you_mean(name, FIGURES, known)
-        raise SuiteError(f"there is no figure '{figure}'", fix=fix)
+        raise SuiteError(f"unknown figure '{figure}'", fix=fix)
     return name, None if match["threshold"] is None else int(match["threshold"])
 
 

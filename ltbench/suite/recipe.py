@@ -25,11 +25,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     steps: Annotated[int, Meta(ge=1)] | None = None
     """Optimiser steps instead of epochs, so that every imbalance factor costs the same."""
     batch_size: Annotated[int, Meta(ge=2)] = 128
-    """Images of an optimiser step."""
+    """Images per optimiser step."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
-    """Optimiser, with the defaults of torch for what is not named here."""
+    """Optimiser, with torch's defaults for settings not listed here."""
     lr: Annotated[float, Meta(gt=0)] = 0.1
-    """Learning rate, the highest of the schedule."""
+    """Peak learning rate."""
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
     """Momentum of `sgd` and `rmsprop`."""
     nesterov: bool = False
@@ -37,31 +37,31 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
     """L2 penalty on the weights; decoupled from the gradient for `adamw`."""
     schedule: Literal["cosine", "multistep", "constant"] = "cosine"
-    """How the learning rate falls: along half a cosine, in steps at `milestones`, or not at all."""
+    """Learning-rate schedule: half a cosine, steps at `milestones`, or constant."""
     milestones: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = ()
     """Where `multistep` multiplies the learning rate by `decay`, as fractions of the training."""
     decay: Annotated[float, Meta(gt=0, le=1)] = 0.1
     """Factor of the learning rate at each milestone."""
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    """Share of the training in which the learning rate rises linearly from nearly zero."""
+    """Share of the training with a linear warm-up of the learning rate."""
     ema: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    """Decay of an exponential moving average of the weights, which then predicts."""
+    """Decay of an exponential moving average of the weights, which is then used for prediction."""
     ema_warmup: bool = True
-    """Whether that decay rises to its value: step t has min(ema, 1 - t^(-2/3)), so 0.99 is reached at step 1,000 and
-    0.9999 at step 1,000,000. `false` in a short training predicts with little more than its first weights."""
+    """Whether the decay is warmed up: step t has min(ema, 1 - t^(-2/3)), so 0.99 is reached at step 1,000 and 0.9999 at
+    step 1,000,000. With `false`, the average after a short training is close to the first weights."""
     precision: Literal["fp32", "bf16", "auto"] = "auto"
     """`auto`: bf16 on a processor or GPU with native support, else fp32; resolved before the identity is computed."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
-            raise UsageError("a recipe states its length either in epochs or in steps", fix="set exactly one of them")
+            raise UsageError("a recipe has a length in either epochs or steps", fix="set exactly one of them")
         if self.schedule == "multistep" and not self.milestones:
             raise UsageError("schedule 'multistep' needs milestones", fix="milestones = [0.8, 0.9]")
         if self.milestones and self.schedule != "multistep":
-            raise UsageError(f"milestones change nothing under schedule '{self.schedule}'", fix="remove them")
+            raise UsageError(f"milestones have no effect with schedule '{self.schedule}'", fix="remove them")
         if self.nesterov and self.optimizer == "sgd" and not self.momentum:
             raise UsageError("nesterov = true needs momentum", fix="momentum = 0.9, or nesterov = false")
-        # In any order they are the same training.
+        # The order makes no difference.
         msgspec.structs.force_setattr(self, "milestones", tuple(sorted(self.milestones)))
 
     def resolved(self) -> Recipe:
@@ -72,32 +72,32 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def fields_switched_off(recipe: Recipe) -> dict[str, str]:
-    """Return the fields that cannot matter beside the others, whatever their value, each with the reason."""
+    """Return the fields that have no effect given the others, each with the reason."""
     off: dict[str, str] = {}
     if recipe.optimizer != "sgd":
         off["nesterov"] = f"optimizer '{recipe.optimizer}' has no Nesterov momentum"
     if recipe.optimizer in {"adam", "adamw"}:
-        off["momentum"] = f"optimizer '{recipe.optimizer}' has decays of its own"
+        off["momentum"] = f"optimizer '{recipe.optimizer}' has its own decay rates"
     if recipe.schedule != "multistep":
         off["decay"] = f"schedule '{recipe.schedule}' has no milestones"
     if recipe.ema is None:
-        off["ema_warmup"] = "there is no moving average without ema"
+        off["ema_warmup"] = "without ema there is no moving average"
     return off
 
 
 def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Recipe]:
-    """Return a recipe for each combination of the values of a sweep; the recipe itself where there is no sweep.
+    """Return a recipe for each combination of the values of a sweep; the recipe itself if there is no sweep.
 
-    A sweep of `steps` replaces `epochs`, and the reverse. Raises `UsageError` where a value does not fit its field.
+    A sweep of `steps` replaces `epochs`, and vice versa. Raises `UsageError` if a value does not fit its field.
     """
     for field, values in sweep.items():
         if field not in Recipe.__struct_fields__:
             raise UnknownName.of("field of the recipe", field, Recipe.__struct_fields__)
         if not values or any(value in values[:place] for place, value in enumerate(values)):
-            raise UsageError(f"sweep.{field} has no value, or repeats one", fix="name each value once")
+            raise UsageError(f"sweep.{field} is empty or repeats a value", fix="name each value once")
     if {"epochs", "steps"} <= sweep.keys():
-        raise UsageError("a recipe states its length either in epochs or in steps", fix="sweep one of them")
-    # Exactly one length is allowed, so the one in the recipe gives way to the one in the sweep.
+        raise UsageError("a recipe has a length in either epochs or steps", fix="sweep one of them")
+    # Exactly one length is allowed, so the sweep replaces that of the recipe.
     unswept = msgspec.to_builtins(recipe)
     for field, other in (("epochs", "steps"), ("steps", "epochs")):
         if field in sweep:
@@ -107,16 +107,16 @@ def sweep_recipe(recipe: Recipe, sweep: Mapping[str, Sequence[Any]]) -> list[Rec
         try:
             recipes.append(msgspec.convert(unswept | dict(zip(sweep, values, strict=True)), Recipe))
         except msgspec.ValidationError as error:
-            raise UsageError("a value of the sweep does not fit the recipe", why=str(error)) from None
+            raise UsageError("a value of the sweep is not valid in the recipe", why=str(error)) from None
     return recipes
 
 
 def recipe_spec(recipe: Recipe) -> dict[str, Any]:
-    """Return the part of a recipe that enters identities: fields that differ from the defaults, and always precision.
+    """Return the part of a recipe that enters identities: non-default fields, and always precision.
 
-    A field that another one switches off is left out, too: momentum under Adam makes no other training.
+    Fields without effect are left out, too, such as momentum with Adam.
     """
-    # Omitted defaults keep old identities valid when a field is added.
+    # Defaults are omitted, so that identities stay valid when a field is added.
     defaults, off = Recipe(steps=1), fields_switched_off(recipe)
     spec: dict[str, Any] = {
         field: msgspec.to_builtins(value)
@@ -129,7 +129,7 @@ def recipe_spec(recipe: Recipe) -> dict[str, Any]:
 @cache
 def native_bf16() -> bool:
     """Whether this machine multiplies bfloat16 natively: AVX512-BF16 or AMX, or a CUDA device. Needs no torch."""
-    # Read from the processor, because frameworks accept bf16 everywhere and emulate it several times slower than fp32.
+    # Ask the processor, because frameworks accept bf16 everywhere and emulate it, several times slower than fp32.
     if Path("/proc/driver/nvidia/version").exists():
         return True
     try:

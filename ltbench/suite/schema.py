@@ -1,4 +1,4 @@
-"""The keys of a suite file, for its reader and for editors, from the types and docstrings of the suite's classes.
+"""The keys of a suite file, for users and editors, from the types and docstrings of the suite's classes.
 
 `python -m ltbench.suite.schema` prints the JSON schema.
 """
@@ -19,7 +19,7 @@ from ltbench.suite.suite import Suite
 from ltbench.technique import allowed, written
 
 TABLES: dict[str, type[msgspec.Struct]] = {"": Suite, "recipe": Recipe, "reported": Reported, "claims": Claim}
-"""Tables of a suite file by their key; the file itself is the first."""
+"""Tables of a suite file by their key; the first is the file itself."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def json_schema() -> dict[str, Any]:
         meanings = key_meanings(kind)
         for key, field in parts[kind.__name__]["properties"].items():
             field["description"] = meanings[key]
-            # TOML has no null: what is left out is the default.
+            # TOML has no null: omitted keys have their default.
             if "anyOf" in field:
                 field["anyOf"] = [one for one in field["anyOf"] if one != {"type": "null"}]
             if field.get("default", 0) is None:
@@ -48,7 +48,7 @@ def json_schema() -> dict[str, Any]:
     plain = [name for name in FIGURES if name not in WITH_THRESHOLD]
     thresholds = {"pattern": rf"^({'|'.join(WITH_THRESHOLD)})\[threshold=[1-9]\d*\]$"}
     suite["figures"]["items"] = {"type": "string", "anyOf": [{"enum": plain}, thresholds]}
-    # Python's `$` also matches before a line end, where JSON Schema has no `\Z`.
+    # Python's `$` also matches before a final newline, and JSON Schema has no `\Z`.
     suite["name"]["pattern"] = suite["name"]["pattern"].replace(r"\Z", "$")
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Suite of ltbench"} | schema
 
@@ -70,7 +70,7 @@ def key_table(table: str) -> list[str]:
 
 
 def value_text(kind: Any) -> str:
-    """Describe the values that a key takes: `int >= 1`, `list of str with at least 1`, `table`."""
+    """Describe the allowed values of a key: `int >= 1`, `list of str with at least 1`, `table`."""
     if get_origin(kind) is dict:
         return "table"
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -85,7 +85,7 @@ def value_text(kind: Any) -> str:
 
 
 def key_meanings(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Return what each key of a class means: the text below its field, the last one where classes repeat a field."""
+    """Return the meaning of each key of a class: the text below its field, the last one if a field is repeated."""
     meanings: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
         if issubclass(owner, (Suite, Recipe, SettingFilter)):
@@ -94,7 +94,7 @@ def key_meanings(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _field_docs(kind: type) -> Iterator[tuple[str, str]]:
-    # Texts below fields exist in the source only.
+    # Texts below fields exist only in the source.
     (body,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(body, ast.ClassDef), "it is the source of a class"
     for field, text in zip(body.body, body.body[1:], strict=False):

@@ -1,4 +1,4 @@
-"""Suites: TOML files that state a question for a benchmark."""
+"""Suites: TOML files that define a benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question: which data, which imbalance, which techniques, which recipe, which seeds."""
+    """A benchmark: data, imbalance factors, techniques, recipe and seeds."""
 
     schema: Literal[1]
     """Version of this format."""
@@ -30,36 +30,36 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     title: str
     """Heading of the page."""
     question: str
-    """What the suite asks, in a sentence or two below the heading."""
+    """The question of the suite, in one or two sentences below the heading."""
     notes: str = ""
     """Remarks for the reader of the leaderboard, such as that the trainings are short."""
     datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """Data sets, written as on a command line: `cifar10`, `image_folder[path=photos]`."""
+    """Data sets, as on a command line: `cifar10`, `image_folder[path=photos]`."""
     profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("exp",)
-    """Profiles of class counts: how many images of each class are kept for an imbalance factor."""
+    """Profiles of class counts: how many images of each class are kept at an imbalance factor."""
     imbalance_factors: Annotated[tuple[float, ...], Meta(min_length=1)]
-    """Images of the most frequent class over those of the least frequent one; 1 is balanced."""
+    """Ratio of images of the largest and the smallest class; 1 is balanced."""
     models: Annotated[tuple[str, ...], Meta(min_length=1)]
     """Models to train, each with every data set."""
     techniques: tuple[str, ...] = ()
-    """Techniques to combine: at most one per stage, the stage's baseline where none is picked."""
+    """Techniques to combine: at most one per stage; a stage without one uses its baseline."""
     combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
-    """Explicit combinations to run beside the baseline, instead of a strategy over `techniques`."""
+    """Explicit combinations to run besides the baseline, instead of `techniques` and a strategy."""
     strategy: Strategy = "all"
-    """Which combinations of `techniques` are run: all, each alone, pairs, one more each time, or all but one."""
+    """Which combinations of `techniques` to run: all, single ones, pairs, adding one at a time, or leaving one out."""
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
-    """Most techniques of a combination; no limit by default."""
+    """Maximum number of techniques in a combination; no limit by default."""
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     """Training seeds: initial weights, order of images, augmentation."""
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
-    """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset with each training seed."""
+    """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset for each training seed."""
     recipe: Recipe
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
-    """Fields of the recipe with several values each; every combination is run with every resulting recipe."""
+    """Fields of the recipe with several values each; every combination runs with every resulting recipe."""
     metric: str = ""
-    """What rows are ranked by, as `macro_f1`; by default top-1 accuracy, or balanced accuracy where the test split is
-    not balanced."""
+    """Metric by which rows are ranked, such as `macro_f1`; by default top-1 accuracy, or balanced accuracy if the test
+    split is not balanced."""
     executor: str = ""
     """Default executor, such as `dask[cluster=slurm,memory=8GB]`; the command line overrides it."""
     required_plugins: tuple[str, ...] = ()
@@ -67,27 +67,27 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reported: tuple[Reported, ...] = ()
     """Published numbers that the leaderboard shows beside the measured ones."""
     claims: tuple[Claim, ...] = ()
-    """Conclusions of the report; the leaderboard judges each of them."""
-    figures: tuple[str, ...] = ("head_to_tail", "bars", "effects", "interactions", "critical_difference")
+    """Conclusions of the report, each of which the leaderboard tests."""
+    figures: tuple[str, ...] = ("head_to_tail", "bars", "cost", "effects", "interactions", "critical_difference")
     """Figures of the page, each once; see docs/suites.md."""
     highlight: Combination | None = None
-    """The combination that figures compare with the reference; by default the best of each factor."""
+    """The combination that figures compare with the reference; by default the best at each factor."""
     reference: Combination = ()
-    """The row that every difference and its test are taken to; empty for the baseline."""
+    """The row to which all others are compared; empty for the baseline."""
 
     def __post_init__(self) -> None:
         for factor in self.imbalance_factors:
             try:
                 check_imbalance_factor(factor)
             except UsageError as error:
-                raise SuiteError(error.what, why=f"suite '{self.name}' names it", fix=error.fix) from None
+                raise SuiteError(error.what, where=f"suite '{self.name}'", fix=error.fix) from None
         for field in ("datasets", "profiles", "imbalance_factors", "models", "techniques", "seeds"):
             values = getattr(self, field)
             if len(set(values)) != len(values):
-                raise SuiteError(f"{field} of suite '{self.name}' names something twice", fix="name it once")
+                raise SuiteError(f"{field} of suite '{self.name}' has a duplicate", fix="name it once")
         check_figures(self.figures)
         if self.required_plugins:
-            from ltbench.registry.requirements import parse_requirement  # slow to import, and few suites need it
+            from ltbench.registry.requirements import parse_requirement  # slow to import and rarely needed
 
             for text in self.required_plugins:
                 parse_requirement(text)
@@ -95,11 +95,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             named = tuple(dict.fromkeys(text for row in self.combinations for text in row))
             if self.strategy != "all" or not set(self.techniques) <= set(named):
                 raise SuiteError(
-                    f"suite '{self.name}' lists its combinations, so techniques and a strategy beside them change nothing",
-                    fix="remove those, or the combinations",
+                    f"suite '{self.name}' lists its combinations, so its techniques and strategy have no effect",
+                    fix="remove techniques and strategy, or the combinations",
                 )
             msgspec.structs.force_setattr(self, "techniques", named)
-        # A sweep that does not fit is an error of the file, not of the run that comes to it.
+        # Report an invalid sweep when the file is read, not during the run.
         self.recipes()
 
     def recipes(self) -> list[Recipe]:
@@ -114,32 +114,34 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def find_suite(name: str | Path, registry: Techniques) -> Suite:
-    """Return the suite with this name, or of this file."""
+    """Return the suite with this name, or from this file."""
     return read_suite(suite_path(name, registry))
 
 
 def suite_path(name: str | Path, registry: Techniques) -> Path:
-    """Return the file of an installed suite, or the path that is given; raise `UnknownName` for neither."""
+    """Return the file of an installed suite, or the given path; otherwise raise `UnknownName`."""
     path = Path(name)
     if str(name) in registry.suites:
         return registry.suites[str(name)]
     if path.suffix == ".toml" or path.parent != Path():
         return path
-    raise UnknownName.of("suite", str(name), registry.suites, where="a suite is a name or the path of a .toml file")
+    raise UnknownName.of(
+        "suite", str(name), registry.suites, where="installed suites; to use a file, give the path of a .toml file"
+    )
 
 
 def read_suite(path: Path) -> Suite:
     """Read a suite file. Raises `SuiteError` naming the file, the key and the allowed values."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin a file with a mark
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows may write a byte-order mark
     except OSError as error:
         raise SuiteError(f"suite file {path} cannot be read", why=str(error.strerror)) from None
     except UnicodeDecodeError as error:
         raise SuiteError(
-            f"suite file {path} is not TOML", why=str(error), fix="save it in the encoding UTF-8"
+            f"suite file {path} is not valid TOML", why=str(error), fix="save it with the encoding UTF-8"
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise SuiteError(f"suite file {path} is not TOML", why=str(error)) from None
+        raise SuiteError(f"suite file {path} is not valid TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
     _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")
     for field, kind in (("reported", Reported), ("claims", Claim)):
@@ -157,15 +159,15 @@ def read_suite(path: Path) -> Suite:
 def changed(suite: Suite, **changes: object) -> Suite:
     """Return the suite with fields replaced and validated again."""
     fields = {field: getattr(suite, field) for field in suite.__struct_fields__}
-    # Through plain values, as `msgspec.structs.replace` validates nothing.
+    # Through plain values, because `msgspec.structs.replace` does not validate.
     try:
         return msgspec.convert(msgspec.to_builtins(fields | changes), Suite)
     except msgspec.ValidationError as error:
-        raise SuiteError("the change does not fit the suite", why=str(error)) from None
+        raise SuiteError("the change is not valid for the suite", why=str(error)) from None
 
 
 def _check_keys(raw: object, kind: type[msgspec.Struct], where: str, prefix: str) -> None:
-    # msgspec refuses unknown keys too, without naming the nearest known one. It alone refuses what is no table.
+    # msgspec rejects unknown keys, too, but without suggestions. It also rejects values that are not tables.
     known = kind.__struct_fields__
     for key in raw if isinstance(raw, dict) else ():
         if key not in known:

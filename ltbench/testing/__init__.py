@@ -1,6 +1,6 @@
 """Conformance checks of techniques: for the tests of a plugin, and for `ltbench check`.
 
-One line in a test file makes a test for each check and each setting of the parameters:
+One line in a test file creates a test for each check and each setting of the parameters:
 
     from ltbench.testing import checks
     from my_package.my_loss import MyLoss
@@ -8,8 +8,8 @@ One line in a test file makes a test for each check and each setting of the para
     test_my_loss = checks(MyLoss)
 
 A class is checked with its defaults and with other values of each parameter; an instance, as in
-`checks(MyLoss(gamma=1))`, only as given. `conformance` returns the results as findings. The checks need no data and no
-network access.
+`checks(MyLoss(gamma=1))`, only as given. `conformance` returns the results as findings. The checks need neither data
+nor network access.
 """
 
 from __future__ import annotations

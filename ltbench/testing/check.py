@@ -12,13 +12,13 @@ Per = Literal["technique", "setting", "size", "parameter"]
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A requirement on techniques: a function that raises `CheckFailed` where it is violated."""
+    """A requirement on techniques: a function that raises `CheckFailed` if it is violated."""
 
     name: str
     per: Per
-    """Whether it runs once, for each setting of the parameters, each number of classes, or each parameter."""
+    """Whether it runs once, or for each setting of the parameters, number of classes, or parameter."""
     run: Callable[..., None]
-    """Gets the subject; with `size` also the number of classes, with `parameter` also its name."""
+    """Gets the subject; for `size` also the number of classes, for `parameter` also its name."""
 
     @property
     def requirement(self) -> str:
@@ -31,10 +31,10 @@ def _check(per: Per, function: Callable[..., None]) -> Check:
 
 
 per_technique = partial(_check, "technique")
-"""Make a check that runs once, with the first setting."""
+"""Create a check that runs once, with the first setting."""
 per_setting = partial(_check, "setting")
-"""Make a check that runs with every setting of the parameters."""
+"""Create a check that runs with every setting of the parameters."""
 per_size = partial(_check, "size")
-"""Make a check that runs with few classes and with many."""
+"""Create a check that runs with few and with many classes."""
 per_parameter = partial(_check, "parameter")
-"""Make a check that runs once for each parameter."""
+"""Create a check that runs once for each parameter."""

@@ -35,6 +35,6 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
 
 
 def of_stage(stage: str) -> tuple[Check, ...]:
-    """Return every check of a stage, the common ones first."""
+    """Return all checks of a stage, common ones first."""
     with_inputs = () if stage in {"dataset", "regime"} else checks_common.WITH_INPUTS
     return (*COMMON, *with_inputs, *CHECKS[stage])

@@ -13,7 +13,7 @@ from ltbench.testing.stage_calls import load
 from ltbench.testing.subject import Subject, failed
 
 _TOLERANCE = 0.02
-"""Tolerance of the stated mean and standard deviation of pixels in [0, 1]; rounding is far below it."""
+"""Tolerance of the stated mean and standard deviation of pixels in [0, 1]; much larger than rounding errors."""
 
 # --- data sets --------------------------------------------------------------------------------------------------
 
@@ -24,9 +24,9 @@ def _loaded(on: Subject) -> tuple[Any, Any]:
 
 @per_setting
 def images_match_info(on: Subject) -> None:
-    """`load` returns images uint8 [N, channels, size, size] and labels int64 [N], in the numbers that `info` states.
+    """`load` returns images uint8 [N, channels, size, size] and labels int64 [N], as many as `info` states.
 
-    Plans are made from `info` alone, before any image is read. Skipped where the files are missing.
+    Plans are made from `info` alone, before any image is read. Skipped if the files are missing.
     """
     from ltbench.engine.dataset_arrays import validated
 
@@ -36,7 +36,7 @@ def images_match_info(on: Subject) -> None:
 
 @per_setting
 def pixel_statistics_match_info(on: Subject) -> None:
-    """Mean and standard deviation in `info` are those of the training pixels in [0, 1], per channel.
+    """Mean and standard deviation in `info` match the training pixels in [0, 1], per channel.
 
     The harness normalises the images of every network with them.
     """
@@ -44,7 +44,7 @@ def pixel_statistics_match_info(on: Subject) -> None:
 
     info, images = _loaded(on)
     pixels = np.asarray(images.train_images)
-    each = max(1, len(pixels) // 20_000)  # 20,000 images are precise enough for two digits
+    each = max(1, len(pixels) // 20_000)  # 20,000 images give two digits
     part = pixels[::each] / 255
     for what, stated, actual in (
         ("mean", info.mean, part.mean((0, 2, 3))),
@@ -53,16 +53,16 @@ def pixel_statistics_match_info(on: Subject) -> None:
         if len(stated) != info.channels or np.abs(np.asarray(stated) - actual).max() > _TOLERANCE:
             raise failed(
                 f"{what} is {stated}",
-                f"{tuple(actual.round(3).tolist())}, that of the training images",
+                f"{tuple(actual.round(3).tolist())}, as computed from the training images",
                 f"correct {what}",
             )
 
 
 @per_setting
 def defaults_exist(on: Subject) -> None:
-    """`augment` and `profile` are empty or name an augmentation and a profile, written as on a command line.
+    """`augment` and `profile` are empty or name an augmentation and a profile, in command-line notation.
 
-    They are the defaults of combinations that pick no augmentation, and of command lines that name no profile.
+    They are the defaults for combinations without an augmentation and for command lines without a profile.
     """
     for stage in ("augment", "profile"):
         text = getattr(on.technique, stage)
@@ -86,7 +86,7 @@ def fingerprint_is_stable(on: Subject) -> None:
         raise failed(
             "the second call of info differs from the first",
             "equal descriptions",
-            "use constants, or what is read from files",
+            "use constants or values read from files",
         )
 
 
@@ -98,7 +98,7 @@ FACTORS = (1.0, 10.0, 50.0)
 
 
 def _profiles(on: Subject) -> list[tuple[list[int], float, list[int]]]:
-    """Return available images, factor and counts, for every factor that the profile accepts."""
+    """Return available images, factor and counts for every factor that the profile accepts."""
     results = []
     for available in ([600] * 10, [600, 600], [500] * 100, [700, 900, 650, 800, 1000]):
         for factor in FACTORS:
@@ -111,9 +111,9 @@ def _profiles(on: Subject) -> list[tuple[list[int], float, list[int]]]:
 
 @per_setting
 def counts_fit_the_available_images(on: Subject) -> None:
-    """Every class keeps at least one image, and no more than are available.
+    """Every class keeps at least one image, and at most the available ones.
 
-    Tested with 2 to 100 classes of at least 500 images, balanced and not, at imbalance factors of 1, 10 and 50.
+    Tested with 2 to 100 classes of at least 500 images, balanced or imbalanced, at imbalance factors of 1, 10 and 50.
     """
     for available, factor, counts in _profiles(on):
         if not all(isinstance(count, int) for count in counts):
@@ -123,7 +123,7 @@ def counts_fit_the_available_images(on: Subject) -> None:
 
 @per_setting
 def counts_do_not_rise(on: Subject) -> None:
-    """Counts do not rise from class to class where all classes have equally many images.
+    """Counts do not increase from class to class if all classes have equally many images.
 
     The first class is the head, the last one the tail.
     """
@@ -131,16 +131,16 @@ def counts_do_not_rise(on: Subject) -> None:
         if len(set(available)) == 1 and any(after > before for before, after in pairwise(counts)):
             raise failed(
                 f"at factor {factor:g} counts are {counts[:10]}",
-                "counts that fall from head to tail",
+                "counts that decrease from head to tail",
                 "order them by label",
             )
 
 
 @per_setting
 def imbalance_follows_the_factor(on: Subject) -> None:
-    """A larger imbalance factor gives a larger imbalance, which exceeds the factor by rounding at most.
+    """A larger imbalance factor gives a larger imbalance, which exceeds the factor at most by rounding.
 
-    A profile may raise `UsageError` for every factor but 1 and keep the imbalance of the data.
+    A profile may keep the imbalance of the data and raise `UsageError` for every factor except 1.
     """
     by_factor = {factor: counts for available, factor, counts in _profiles(on) if available == [600] * 10}
     ratios = {factor: max(counts) / min(counts) for factor, counts in by_factor.items() if min(counts) > 0}
@@ -148,11 +148,11 @@ def imbalance_follows_the_factor(on: Subject) -> None:
         if ratios[after] <= ratios[before]:
             raise failed(
                 f"at factor {after:g} the imbalance is {ratios[after]:.3g}",
-                f"a larger one than at {before:g}",
+                f"a larger imbalance than at {before:g}",
                 "use imbalance_factor",
             )
     for factor, ratio in ratios.items():
-        if ratio > 1.2 * factor:  # rounding small counts down raises the ratio
+        if ratio > 1.2 * factor:  # rounding small counts down increases the ratio
             raise failed(
                 f"at factor {factor:g} the imbalance is {ratio:.3g}", "at most about the factor", "n_max / factor"
             )
@@ -160,9 +160,9 @@ def imbalance_follows_the_factor(on: Subject) -> None:
 
 @per_setting
 def keeps_all_is_true(on: Subject) -> None:
-    """A profile that says `keeps_all` keeps every image at factor 1.
+    """A profile with `keeps_all` keeps every image at factor 1.
 
-    It is planned once beside other profiles, and own data sets are not cut by it.
+    It is planned once besides other profiles, and does not reduce the user's own data sets.
     """
     for available, factor, counts in _profiles(on) if on.technique.keeps_all else ():
         if counts != available:

@@ -1,6 +1,6 @@
-"""Checks of techniques with tensors on another device than the CPU.
+"""Checks of techniques with tensors on a device other than the CPU.
 
-A simulated device needs no GPU: tensors claim to lie on it, and torch's rules for two devices are enforced
+A simulated device needs no GPU: tensors report it as their device, and torch's rules for two devices are enforced
 (`ltbench/engine/fake_device.py`). On a machine with a GPU, results are also compared with those of the CPU, except for
 techniques with random draws, which differ between devices.
 """
@@ -20,13 +20,13 @@ from ltbench.testing.randomness import seeded
 from ltbench.testing.stage_calls import build, call_all
 from ltbench.testing.subject import Subject, failed
 
-_FIX = "create tensors where the inputs are: images.new_zeros(n), torch.arange(n, device=images.device)"
+_FIX = "create tensors on the device of the inputs: images.new_zeros(n), torch.arange(n, device=images.device)"
 _DRAWING = ("mix", "augment")
 
 
 @per_setting
 def runs_on_the_device_of_its_inputs(on: Subject) -> None:
-    """Results are equal on any device and lie on the device of the inputs.
+    """Results are equal on any device and are on the device of the inputs.
 
     Tested on a simulated device, which has its own generator and computes like the CPU. No GPU is needed.
     """
@@ -45,7 +45,7 @@ def runs_on_the_device_of_its_inputs(on: Subject) -> None:
 
 @contextmanager
 def _blaming_the_device(on: Subject, fix: str) -> Iterator[None]:
-    """Report an error in the block as one that occurs on another device only."""
+    """Report an error in the block as one that only occurs on another device."""
     try:
         yield
     except LtbenchError:
@@ -59,7 +59,7 @@ def _blaming_the_device(on: Subject, fix: str) -> Iterator[None]:
 
 
 def _on_cpu(result: Any) -> list[str]:
-    """Return where in a result tensors lie on the CPU."""
+    """Return the places of a result where tensors are on the CPU."""
     import torch
 
     from ltbench.engine.fake_device import is_on_fake_device
@@ -72,7 +72,7 @@ def _on_cpu(result: Any) -> list[str]:
 def is_the_same_on_a_gpu(on: Subject) -> None:
     """Results on a GPU equal those on the CPU up to rounding.
 
-    Skipped without a GPU. Mixes and augmentations draw other numbers there, and only have to run.
+    Skipped without a GPU. Mixes and augmentations draw other numbers there, so they only have to run.
     """
     import torch
 
@@ -81,7 +81,9 @@ def is_the_same_on_a_gpu(on: Subject) -> None:
     there = on.result(Inputs(device="cuda"))
     if on.technique.stage not in _DRAWING and (place := difference(on.default_result, there, tolerance=1e-4)):
         raise failed(
-            f"{place} differs on a GPU", "equal results up to rounding", "avoid operations that differ on a GPU"
+            f"{place} differs on a GPU",
+            "equal results up to rounding",
+            "avoid operations that give other results on a GPU",
         )
 
 
@@ -98,7 +100,7 @@ def network_moves_between_devices(on: Subject) -> None:
     network = build(on.technique, 3, 32, 10).eval()
     move_network(network)
     images = Inputs(device=DEVICE).tensor("images", torch.zeros(2, 3, 32, 32))
-    fix = "register_buffer for tensors that are no parameters, device=images.device for those made on the way"
+    fix = "use register_buffer for tensors that are not parameters, and device=images.device for temporary ones"
     with _blaming_the_device(on, fix), torch.no_grad(), two_device_rules():
         logits = network(images)
     if not is_on_fake_device(logits):

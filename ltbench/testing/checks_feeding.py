@@ -9,11 +9,11 @@ from ltbench.testing.stage_calls import BATCH_SIZE, pool_of
 from ltbench.testing.subject import Subject, failed
 
 LEVEL = 1e-4
-"""Significance level of the test of draws. Seeds are fixed, so that a check that passes once always does."""
+"""Significance level of the test of draws. Seeds are fixed, so that the result of a check is reproducible."""
 DRAWS = 6000
-"""Enough for every class with an expected share of 1 % to be drawn dozens of times."""
+"""Enough draws that a class with an expected share of 1 % is drawn dozens of times."""
 RUNS = 8
-"""Runs over which draws are counted, as a pool is drawn once per run and is right only on average."""
+"""Runs over which draws are counted, because a pool is drawn once per run and is correct only on average."""
 
 # --- samplers ---------------------------------------------------------------------------------------------------
 
@@ -22,7 +22,7 @@ RUNS = 8
 def indices_are_training_images(on: Subject) -> None:
     """Pool and epochs are int64 indices of training images, and an epoch visits only images of its pool.
 
-    Tested also with a class of a single image and a class of none.
+    Also tested with a class with one image and a class without images.
     """
     import torch
 
@@ -54,7 +54,7 @@ def epochs_have_equal_length(on: Subject) -> None:
     drawing = inputs.generator(1, on_cpu=True)
     lengths = [len(on.technique.epoch(pool, labels, counts, BATCH_SIZE, drawing)) for _ in range(6)]
     if len(set(lengths)) > 1:
-        raise failed(f"epochs have {lengths} images", "equal lengths", "derive the length from labels and counts alone")
+        raise failed(f"epochs have {lengths} images", "equal lengths", "derive the length only from labels and counts")
 
 
 @per_setting
@@ -73,7 +73,7 @@ def batch_size_is_valid(on: Subject) -> None:
 def draws_match_the_stated_shares(on: Subject) -> None:
     """Classes are drawn in the proportions that `share` states.
 
-    A chi-squared test over several runs with fixed seeds decides.
+    Tested with a chi-squared test over several runs with fixed seeds.
     """
     import numpy as np
     from scipy.special import chdtrc
@@ -83,7 +83,7 @@ def draws_match_the_stated_shares(on: Subject) -> None:
     labels, counts, _ = pool_of(sampler, inputs)
     stated = sampler.share(counts)
     if stated is None:
-        raise Skip("share returns None: implement `share` where the distribution is known exactly")
+        raise Skip("share returns None: implement `share` if the distribution is known exactly")
     shares = np.asarray(stated.tolist(), np.float64)
     if shares.shape != (inputs.classes,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise failed(
@@ -107,7 +107,7 @@ def draws_match_the_stated_shares(on: Subject) -> None:
         raise failed(
             f"with class counts {inputs.counts} it drew the shares {(drawn / drawn.sum()).round(3).tolist()}",
             f"{shares.round(3).tolist()} as `share` states (p = {p_value:.1g})",
-            "correct the draws, or `share` and the docstring",
+            "fix the draws, or `share` and the docstring",
         )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ SAMPLER = (indices_are_training_images, epochs_have_equal_length, batch_size_is_
 
 @per_setting
 def images_keep_their_shape_and_range(on: Subject) -> None:
-    """`apply` and `batch` return float32 images of unchanged shape with values in [0, 1], grey or in colour.
+    """`apply` and `batch` return float32 images of unchanged shape with values in [0, 1], in grey and colour.
 
     The harness normalises the images afterwards, with mean and standard deviation of such pixels.
     """
@@ -158,7 +158,9 @@ def batch_equals_apply(on: Subject) -> None:
         fast = on.technique.batch(on.technique.prepare(stored.clone()), indices, inputs.generator(5))
         plain = on.technique.apply(stored[indices] / 255, inputs.generator(5))
         if fast.shape != plain.shape or not torch.allclose(fast.float(), plain.float(), rtol=0, atol=1e-5):
-            raise failed("batch and apply return different images", "equal images", "draw in the same order in both")
+            raise failed(
+                "batch and apply return different images", "equal images", "use the generator in the same order in both"
+            )
 
 
 @per_setting
@@ -177,7 +179,7 @@ def batch_does_not_share_memory(on: Subject) -> None:
     augment.batch(prepared, torch.arange(4), inputs.generator(5)).zero_()
     after = augment.batch(prepared, torch.arange(4), inputs.generator(5))
     if not (torch.equal(stored, copy) and torch.equal(before, after)):
-        raise failed("a batch shares memory with the stored images", "memory of its own", "images.clone()")
+        raise failed("a batch shares memory with the stored images", "separate memory", "images.clone()")
 
 
 AUGMENT = (images_keep_their_shape_and_range, batch_equals_apply, batch_does_not_share_memory)
@@ -208,7 +210,7 @@ def blend_has_the_shape_of_its_batch(on: Subject) -> None:
 def blend_matches_its_two_labels(on: Subject) -> None:
     """Each pixel of a blended image lies between pixels of images with the two returned labels.
 
-    Tested with images of constant value, the label: other values show that labels and images do not correspond.
+    Tested with images whose pixels equal the label: other values show that labels and images do not correspond.
     """
     import torch
 
@@ -226,7 +228,7 @@ def blend_matches_its_two_labels(on: Subject) -> None:
             values = pixels[odd[0]].unique().tolist()[:4]
             raise failed(
                 f"an image with the labels {of} shows label {' and '.join(f'{v:g}' for v in values)}",
-                "a blend of these two", "take images and labels_b by the same permutation",
+                "a blend of these two", "index images and labels_b with the same permutation",
             )  # fmt: skip
 
 

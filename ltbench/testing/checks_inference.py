@@ -1,6 +1,6 @@
 """Checks of views, posthoc adjustments, ensembles and metrics.
 
-Most are those that the harness makes when it derives a cell, made here before anything is trained.
+The harness makes most of these checks when it derives a cell; here they run before anything is trained.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def identity_view_is_unchanged(on: Subject) -> None:
 def merges_to_probabilities(on: Subject) -> None:
     """`merge` returns probabilities [N, C]: finite, in [0, 1], with rows that sum to 1.
 
-    Tested also with predictions that are almost certain.
+    Also tested with predictions that are almost certain.
     """
     from ltbench.jobs.plugin_calls import merge_checked
 
@@ -87,7 +87,7 @@ VIEW = (views_keep_the_shape, identity_view_is_unchanged, merges_to_probabilitie
 def adjusted_logits_are_finite(on: Subject) -> None:
     """Adjusted logits are finite and [N, C], also for classes with a single training image or none.
 
-    Tested also with a class whose classifier weights are all zero.
+    Also tested with a class whose classifier weights are all zero.
     """
     from ltbench.jobs.plugin_calls import adjust_checked
 
@@ -104,7 +104,7 @@ def adjusted_logits_are_finite(on: Subject) -> None:
 def adjustment_is_per_image(on: Subject) -> None:
     """The adjusted logits of an image do not depend on the other test images.
 
-    A deployed classifier sees one image at a time; a technique that uses all test images has seen the test set.
+    A deployed classifier sees one image at a time, so using other test images would be transductive.
     """
     import numpy as np
 
@@ -123,7 +123,7 @@ POSTHOC = (adjusted_logits_are_finite, adjustment_is_per_image)
 
 @per_setting
 def members_are_distinct(on: Subject) -> None:
-    """`members` returns at least one `Member` and no two equal ones, for few classes and for many.
+    """`members` returns one or more distinct `Member`s, for few classes and for many.
 
     Equal members would be trained once and counted twice.
     """
@@ -141,9 +141,9 @@ def members_are_distinct(on: Subject) -> None:
 
 @per_setting
 def members_name_models(on: Subject) -> None:
-    """Each member names a model, or none for the cell's own, and never the ensemble or another technique.
+    """Each member names a model, or none for the model of the cell, and never the ensemble or another technique.
 
-    An ensemble that contains itself is infinite.
+    An ensemble that contains itself would be infinite.
     """
     for member in on.technique.members(Inputs().counts):
         if not member.model:
@@ -162,9 +162,9 @@ def members_name_models(on: Subject) -> None:
 
 @per_setting
 def bags_are_training_images(on: Subject) -> None:
-    """A bag is an array of at least one int64 index of a training image.
+    """A bag is an int64 array with at least one index of a training image.
 
-    Every member with the number of a bag trains on that bag.
+    Members train on the bag with their number.
     """
     import numpy as np
 
@@ -189,9 +189,9 @@ ENSEMBLE = (members_are_distinct, members_name_models, bags_are_training_images,
 
 @per_setting
 def values_are_finite_or_none(on: Subject) -> None:
-    """`compute` returns finite numbers by name, None where undefined; lists have one number per class.
+    """`compute` returns finite numbers by name, None if undefined; lists have one number per class.
 
-    Tested also with classes without test images, classes that are never predicted, and only correct predictions.
+    Also tested with classes without test images, classes that are never predicted, and only correct predictions.
     """
     from ltbench.jobs.metrics import checked_numbers
 
@@ -225,7 +225,7 @@ def metric_ignores_image_order(on: Subject) -> None:
 def columns_have_numbers(on: Subject) -> None:
     """Each column that the metric declares belongs to a number that `compute` returns.
 
-    A misspelt one would never be shown.
+    A misspelt column would never be shown.
     """
     metric = on.technique
     inputs = Inputs()

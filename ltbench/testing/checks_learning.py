@@ -59,7 +59,7 @@ def network_has_a_classifier(on: Subject) -> None:
 def network_gets_gradients(on: Subject) -> None:
     """Every trainable parameter of the network gets a finite gradient, and some gradient is not zero.
 
-    A layer without a gradient costs time and learns nothing.
+    A layer without a gradient does not learn.
     """
     import torch
 
@@ -76,15 +76,15 @@ def network_gets_gradients(on: Subject) -> None:
         )  # fmt: skip
     if not all(bool(grad.isfinite().all()) for grad in reached.values() if grad is not None):
         raise failed(
-            "a gradient is not finite", "finite gradients", "look for divisions by zero and logarithms of zero"
+            "a gradient is not finite", "finite gradients", "check for divisions by zero and logarithms of zero"
         )
     if not any(bool(grad.any()) for grad in reached.values() if grad is not None):
-        raise failed("every gradient is zero", "a gradient that is not zero", "return plain logits")
+        raise failed("every gradient is zero", "a non-zero gradient", "return plain logits")
 
 
 @per_setting
 def normalisation_fits_the_channels(on: Subject) -> None:
-    """`mean_std` is None, or has a mean and a positive standard deviation per channel, of pixels in [0, 1].
+    """`mean_std` returns None, or a mean and a positive standard deviation per channel, for pixels in [0, 1].
 
     The harness normalises the images of the network with them.
     """
@@ -95,7 +95,7 @@ def normalisation_fits_the_channels(on: Subject) -> None:
         valid = len(pair) == 2 and all(len(part) == channels for part in pair) and min(pair[1]) > 0
         if not valid or max(max(part) for part in pair) > 1:
             raise failed(
-                f"mean_std({channels}) is {pair!r}", f"two tuples of {channels} numbers up to 1, deviations over 0",
+                f"mean_std({channels}) is {pair!r}", f"two tuples of {channels} numbers up to 1, with positive deviations",
                 "return (0.5,) * channels, (0.5,) * channels",
             )  # fmt: skip
 
@@ -123,7 +123,7 @@ def losses_are_per_sample(on: Subject) -> None:
 def losses_do_not_depend_on_the_batch(on: Subject) -> None:
     """The loss of a sample does not depend on the rest of its batch.
 
-    Otherwise its class weight and its lambda would weight other samples, too.
+    Otherwise its class weight and lambda would also weight other samples.
     """
     import torch
 
@@ -135,7 +135,7 @@ def losses_do_not_depend_on_the_batch(on: Subject) -> None:
     if not torch.allclose(losses[some], alone, rtol=1e-4, atol=1e-5):
         raise failed(
             "the loss of a sample depends on the rest of its batch", "no dependence",
-            "leave means over the batch to the harness",
+            "do not average over the batch; the harness does",
         )  # fmt: skip
 
 
@@ -155,7 +155,9 @@ def losses_are_finite_for_large_logits(on: Subject) -> None:
     Networks reach large logits in the first steps at a high learning rate; a single inf ends the training.
     """
     for size in (50.0, 5000.0):
-        _check_finite(on, Inputs(), size, f"with logits of about {size:g}", "log_softmax in place of softmax and log")
+        _check_finite(
+            on, Inputs(), size, f"with logits of about {size:g}", "use log_softmax instead of softmax and log"
+        )
 
 
 def _check_finite(on: Subject, inputs: Inputs, size: float, where: str, fix: str) -> None:
@@ -174,7 +176,7 @@ def losses_have_a_gradient(on: Subject) -> None:
 
     Otherwise the network learns nothing.
     """
-    fix = "use no detach(), item(), argmax or no_grad() between logits and losses"
+    fix = "do not use detach(), item(), argmax or no_grad() between logits and losses"
     logits, losses = losses_of(on.technique, Inputs())
     if not losses.requires_grad:
         raise failed("the losses have no gradient", "a gradient with respect to the logits", fix)
@@ -213,7 +215,7 @@ def weights_are_per_class(on: Subject) -> None:
 def weights_are_positive_and_finite(on: Subject) -> None:
     """Every weight is positive and finite, also for classes with a single image or none.
 
-    A class of weight zero is not learnt, and an infinite weight ends the training.
+    A class with weight zero is not learnt, and an infinite weight ends the training.
     """
     inputs = Inputs(counts=with_rare())
     weights = on.technique.weights(inputs.tensor("counts", inputs.class_counts))

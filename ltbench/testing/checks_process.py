@@ -11,7 +11,7 @@ from ltbench.testing.flat_values import difference
 from ltbench.testing.subject import Subject, failed
 
 _TOLERANCE = 1e-5
-"""Sums may be split among other numbers of threads in another process."""
+"""Sums may be split among a different number of threads in another process."""
 
 
 @per_technique
@@ -25,7 +25,7 @@ def imports_nothing_heavy(on: Subject) -> None:
         raise failed(answer.error, "a module that can be imported by itself", "add the missing imports")
     for library, where in answer.heavy.items():
         raise failed(
-            f"its module imports {library}{where and f' ({where})'}", "light modules only",
+            f"its module imports {library}{where and f' ({where})'}", "only light modules",
             f"import {library} in the methods that need it, or under `if TYPE_CHECKING:` for types",
         )  # fmt: skip
 
@@ -47,9 +47,10 @@ def survives_pickling(on: Subject) -> None:
 
 @per_technique
 def is_the_same_in_another_process(on: Subject) -> None:
-    """Results in a fresh process with another hash seed are equal.
+    """Results are equal in a fresh process with another hash seed.
 
-    Jobs run in other processes and on other machines. Sums may differ by 1e-5, as numbers of threads differ.
+    Jobs run in other processes and on other machines. Sums may differ by 1e-5, because the number of threads may
+    differ.
     """
     here = on.default_result
     if place := difference(here, on.result()):
@@ -59,9 +60,13 @@ def is_the_same_in_another_process(on: Subject) -> None:
     except Exception as error:  # noqa: BLE001 - survives_pickling reports it
         raise Skip(f"it cannot be pickled: {error}") from None
     answer = fresh_process.result(on.technique)
-    fix = "use nothing that differs between processes: hash() of text, order of sets, id(), process id, clock"
+    fix = "do not use what differs between processes: hash() of text, order of sets, id(), process id, clock"
     if answer.error:
-        raise failed(f"in a fresh process it raised {answer.error}", "a result", f"use no state of this process; {fix}")
+        raise failed(
+            f"in a fresh process it raised {answer.error}",
+            "a result",
+            f"do not depend on the state of this process; {fix}",
+        )
     if place := difference(here, answer.result, tolerance=_TOLERANCE):
         raise failed(f"{place} differs in a fresh process", "equal results", fix)
 

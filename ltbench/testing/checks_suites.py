@@ -1,4 +1,4 @@
-"""What a suite has to hold: it can be read, all that it names is there, and a plan can be made of it."""
+"""Checks of suites: the file is valid, its techniques are installed, and it can be planned."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def suite_conformance(name: str, registry: Registry) -> Iterator[Finding]:
-    """Yield the finding of each check of a suite, given by name or path, up to the first one that does not pass."""
+    """Yield the finding of each check of a suite, given by name or path, up to the first that fails or is skipped."""
     from ltbench.suite.suite import find_suite
 
     suite: Suite
 
     def can_be_read() -> None:
-        """The file is TOML and follows the schema."""
+        """The file is valid TOML and follows the schema."""
         nonlocal suite
         suite = find_suite(name, registry)
 
@@ -37,7 +37,7 @@ def suite_conformance(name: str, registry: Registry) -> Iterator[Finding]:
             registry.parse_all(text)
 
     def can_be_planned() -> None:
-        """The suite can be planned. Skipped where that needs files of a data set that are missing."""
+        """The suite can be planned. Skipped if that needs missing files of a data set."""
         from ltbench.planning.parts import plan_parts
 
         for text in suite.datasets:
@@ -60,7 +60,7 @@ def suite_conformance(name: str, registry: Registry) -> Iterator[Finding]:
 
 
 def _describe(dataset: Technique) -> None:
-    """Raise `Skip` where describing a data set needs files that are missing."""
+    """Raise `Skip` if describing a data set needs missing files."""
     assert isinstance(dataset, Dataset), "registry.parse checked the stage"
     try:
         dataset.info(data_root())

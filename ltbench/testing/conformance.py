@@ -1,4 +1,4 @@
-"""Run all checks of a stage on techniques: as pytest tests, or as a list of findings."""
+"""Runs all checks of a stage on techniques: as pytest tests, or as a list of findings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ltbench.registry.registry import Registry
 
 SIZES = (2, 1000)
-"""Numbers of classes, few and many, that techniques are tested with besides the default of 10."""
+"""Small and large numbers of classes for tests, besides the default of 10."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def about(self) -> str:
-        """What distinguishes the trial from others of the same check and technique."""
+        """The parameter or number of classes, if the check runs for several."""
         return f"{self.argument} classes" if isinstance(self.argument, int) else self.argument or ""
 
     @property
@@ -47,13 +47,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(filter(None, (self.check.name, self.technique.label, self.about.replace(" ", "_"))))
 
     def run(self, registry: Registry | None = None) -> Finding:
-        """Run the check. Whatever the technique raises becomes a finding, and the process's state is put back."""
+        """Run the check. Any exception of the technique becomes a finding, and the state of the process is restored."""
         forget_calls()
         state = ProcessState(generators=True)
         try:
             return self._run(Subject(self.technique, registry))
         finally:
-            state.restore()  # or the checks that follow would run in what this one left, and find no change
+            state.restore()  # or later checks would start from the changed state and find no change
 
     def _run(self, subject: Subject) -> Finding:
         try:
@@ -65,7 +65,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         except LtbenchError as error:
             text = "; ".join(filter(None, (error.what, error.why)))
             return self._finding("failed", text, error.fix or self.check.requirement)
-        except BaseException as error:  # whatever a plugin raises becomes a finding
+        except BaseException as error:  # any exception of a plugin becomes a finding
             if is_request_to_stop(error):
                 raise
             return self._raised(error, subject.line(error))
@@ -81,11 +81,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             near = nearest(name, own)
             return self._finding(
                 "failed", f"{type(self.technique).__name__} does not implement `{name}`",
-                f"rename {near[0]} to {name}" if near else f"implement {name}, as the page of the stage describes", raised=True,
+                f"rename {near[0]} to {name}" if near else f"implement {name}; see the page of the stage", raised=True,
             )  # fmt: skip
         return self._finding(
             "failed",
-            f"the return value cannot be used: {raised}",
+            f"the return value is invalid: {raised}",
             f"return the shapes and dtypes that ltbench/stages.py states for {with_article(self.technique.stage)}",
         )
 
@@ -97,9 +97,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conformance(technique: Technique | type[Technique], registry: Registry | None = None) -> list[Finding]:
-    """Return the findings of every check of the stage. A class is also checked with other values of its parameters.
+    """Return the findings of all checks of the stage. A class is also checked with other values of its parameters.
 
-    registry: technique names in use; by default those of all installed plugins.
+    registry: for names in use; by default with all installed plugins.
     """
     fresh_process.start(technique.stage)  # starts in parallel with the first checks
     return [trial.run(registry) for trial in trials(technique)]
@@ -119,10 +119,10 @@ def trials(technique: Technique | type[Technique]) -> Iterator[Trial]:
 
 
 def _with_defaults(kind: type[Technique]) -> Technique:
-    """Return the technique with default parameters; raise `PluginError` where it cannot be constructed."""
+    """Return the technique with default parameters; raise `PluginError` if it cannot be constructed."""
     what = f"{kind.__module__}.{kind.__qualname__}"
     if not issubclass(kind, Technique):
-        raise PluginError(f"{what} is no technique", fix="pass a class derived from Loss, Sampler or another stage")
+        raise PluginError(f"{what} is not a technique", fix="pass a class derived from Loss, Sampler or another stage")
     try:
         return kind()
     except (TypeError, LtbenchError) as error:
@@ -154,6 +154,6 @@ def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
 
 
 def _missing_method(error: BaseException) -> str:
-    """Return the base-class method of a stage that raised an error; empty where other code raised it."""
+    """Return the base-class method of a stage that raised an error; empty if other code raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_name if frame.f_globals.get("__name__") == stages.__name__ else ""

@@ -14,12 +14,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     technique: str
-    """As it was checked, such as `focal[gamma=0]`."""
+    """The technique as checked, such as `focal[gamma=0]`."""
     about: str = ""
-    """The parameter or the number of classes that was tested, for checks that run for several."""
+    """The tested parameter or number of classes, for checks that run for several."""
     state: State
     text: str
-    """ok: the requirement; failed: what was observed and what was expected; skipped: the reason."""
+    """If ok, the requirement; if failed, what was observed and expected; if skipped, the reason."""
     fix: str = ""
     raised: bool = False
     """Whether the technique's own code raised, which may fail many checks for the same reason."""
@@ -30,4 +30,4 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Skip(Exception):
-    """Raised where a check does not apply, with the reason; becomes a finding."""
+    """Raised if a check does not apply, with the reason; becomes a finding."""

@@ -19,7 +19,7 @@ def flat(result: object) -> Flat:
 
 
 def values(result: object, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a result with their places; tensors stay as they are."""
+    """Yield the values of a result with their places; tensors are not converted."""
     if isinstance(result, Mapping):
         for key, part in result.items():
             yield from values(part, f"{place}.{key}" if place else str(key))
@@ -36,7 +36,7 @@ def values(result: object, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def plain(value: object) -> object:
     """Return a tensor as an array, a plain value unchanged, and anything else as the name of its type."""
-    if detach := getattr(value, "detach", None):  # duck typing, as torch may not be imported
+    if detach := getattr(value, "detach", None):  # duck typing, because torch may not be imported
         return detach().cpu().numpy()
     if type(value).__module__ == "numpy" or value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -44,7 +44,7 @@ def plain(value: object) -> object:
 
 
 def difference(first: Flat, second: Flat, *, tolerance: float = 0.0) -> str:
-    """Return the first place at which two results differ; empty where they are equal.
+    """Return the first place at which two results differ; empty if they are equal.
 
     tolerance: relative to the largest value of an array; 0 compares bits.
     """

@@ -29,11 +29,11 @@ from ltbench.testing.subject import source_file
 
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pandas")
 _WITHOUT_TORCH = ("dataset", "profile", "regime", "posthoc", "ensemble", "metric")
-_HASH_SEEDS = ("1", "2")  # two, so that the server never has the seed of this process
+_HASH_SEEDS = ("1", "2")  # two, so that the server never has the hash seed of this process
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to a fresh process: to import a module, and then to call a technique of it, if there is one."""
+    """A request to a fresh process: import a module and, if a technique is given, call it."""
 
     module: str
     file: str
@@ -114,7 +114,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def serve(kind: str) -> None:
     """Answer requests from stdin on stdout until stdin ends, each in a forked child."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of stdin ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends with its stdin
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # output of plugins must not mix with responses
     if kind == "warm":
@@ -131,7 +131,7 @@ def serve(kind: str) -> None:
             with os.fdopen(writing, "wb") as pipe:
                 pickle.dump(_answer(request), pipe)
             os._exit(0)
-        os.close(writing)  # else reading would never end
+        os.close(writing)  # otherwise reading would never end
         _relay(reading, responses)
 
 
@@ -164,7 +164,7 @@ def _answer(request: Request) -> Response:
 
 
 def _import(name: str, file: str) -> None:
-    """Import a module by name, or from its file where the name finds no module or another one."""
+    """Import a module by name, or from its file if the name finds no module or another one."""
     with contextlib.suppress(ImportError, ValueError, AttributeError):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin == file:
@@ -174,7 +174,7 @@ def _import(name: str, file: str) -> None:
 
 
 class _ImportLog:
-    """An import hook that notes who imports a heavy library first and finds no module itself."""
+    """An import hook that records the first import of each heavy library and finds no module itself."""
 
     def __init__(self) -> None:
         self.lines: dict[str, str] = {}

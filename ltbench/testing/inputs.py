@@ -1,6 +1,6 @@
 """Synthetic inputs for techniques: long-tailed class counts with labels, logits and images.
 
-The inputs keep copies of what they hand out, so that a check can tell whether a technique modified its arguments.
+The inputs keep copies of their values, so that a check can find out whether a technique modified its arguments.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
 MOST, LEAST = 60, 3
-"""Numbers of images of the most frequent class and of the rarest."""
+"""Numbers of images in the largest and the smallest class."""
 BATCH = 24
 """More than the default of 10 classes, so that a batch has repeated labels."""
 
 
 class Inputs:
-    """Arguments for techniques. Tensors lie on `device`, which may be a simulated one."""
+    """Arguments for techniques. Tensors are on `device`, which may be a simulated one."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Inputs:
         size: float = 2.0,
         pixels: int = 8,
     ) -> None:
-        """size: standard deviation of the logits; pixels: height of normalised images, half of that of others."""
+        """size: standard deviation of the logits; pixels: height of normalised images; others are twice as high."""
         self.counts = long_tail(classes) if counts is None else list(counts)
         self.classes, self.device, self.size, self.pixels = len(self.counts), device, size, pixels
         self._given: list[tuple[str, Any, Any]] = []
@@ -63,7 +63,7 @@ class Inputs:
         return given
 
     def track(self, name: str, given: Any) -> Any:
-        """Track a value that a technique returned and gets as an argument later; return it."""
+        """Track a value that a technique returned and will get as an argument; return it."""
         self._given.append((name, given, given.clone() if hasattr(given, "clone") else given.copy()))
         return given
 
@@ -140,10 +140,10 @@ class Inputs:
 
 
 def long_tail(classes: int) -> list[int]:
-    """Return class counts that fall from `MOST` to `LEAST`."""
+    """Return class counts that decrease from `MOST` to `LEAST`."""
     return [round(MOST * (LEAST / MOST) ** (label / max(classes - 1, 1))) for label in range(classes)]
 
 
 def with_rare() -> list[int]:
-    """Return the class counts of ten classes that end with a class of one image and a class of none."""
+    """Return the counts of ten classes, the last ones with one image and no image."""
     return [*long_tail(10)[:-2], 1, 0]

@@ -17,18 +17,18 @@ _LEFT_OUT = {"pretrained": "pretrained weights may need a network connection"}
 
 
 def why_not_varied(technique: Technique, parameter: str) -> str:
-    """Return why a parameter is not varied; empty where it is."""
+    """Return why a parameter is not varied; empty if it is."""
     if technique.stage == "dataset":
         return "other values may read other files"
     if parameter in _LEFT_OUT:
         return _LEFT_OUT[parameter]
     if variations(technique, parameter):
         return ""
-    return "no other valid value can be derived; pass some: checks(MyTechnique(...))"
+    return "no other valid value can be derived; pass instances: checks(MyTechnique(...))"
 
 
 def settings(technique: Technique) -> list[Technique]:
-    """Return the technique and, for each parameter, up to two variants; ends of its range come first."""
+    """Return the technique and up to two variants for each parameter, preferably at the ends of its range."""
     others = [other for field in fields(type(technique)) for other in variations(technique, field.name)[:2]]
     return [technique, *others]
 
@@ -72,7 +72,7 @@ def values_of(kind: Any, now: object) -> Iterator[object]:
         yield from (True, False)
     elif kind is int:
         whole = now if isinstance(now, int) else 1
-        yield from (whole + 1, 2 * whole + 3, whole - 1)  # odd and even, as some values must divide others
+        yield from (whole + 1, 2 * whole + 3, whole - 1)  # odd and even, because some values must divide others
     elif kind is float:
         start = now if isinstance(now, float) and now else 1.0
         yield from (start / 2, start * 2, 0.5)

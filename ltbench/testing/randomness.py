@@ -1,4 +1,4 @@
-"""The global random states of python, numpy and torch, which no technique may draw from."""
+"""The global random states of python, numpy and torch, which techniques must not use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def states() -> dict[str, Any]:
-    """Return the state of each global generator; libraries that are not imported are left out."""
+    """Return the state of each global generator; libraries that are not imported are skipped."""
     current: dict[str, Any] = {"python's random": random.getstate()}
     if "numpy" in sys.modules:
         import numpy as np

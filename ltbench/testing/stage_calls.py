@@ -1,6 +1,6 @@
-"""Calls of every method of a technique: a function per stage, which returns all results by name.
+"""Calls every method of a technique: a function per stage, which returns all results by name.
 
-The checks that all stages share compare these results and need to know nothing else of a stage.
+The checks common to all stages compare these results and need to know nothing else about a stage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Result = dict[str, Any]
 BATCH_SIZE = 64
 """Batch size of the recipe."""
 BAGS = 3
-"""Bags of an ensemble that are checked."""
+"""Number of bags of an ensemble to check."""
 
 
 def dataset(technique: Dataset, _inputs: Inputs) -> Result:
@@ -50,7 +50,7 @@ def dataset(technique: Dataset, _inputs: Inputs) -> Result:
 
 
 def load(technique: Dataset, root: Path) -> tuple[DatasetInfo, Any]:
-    """Return the description and the images of a data set; raise `Skip` where its files are missing."""
+    """Return the description and the images of a data set; raise `Skip` if its files are missing."""
     try:
         technique.locate(root)
     except DataError as error:
@@ -144,7 +144,7 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
 def losses_of(technique: Loss, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
     """Return logits of this size, float32 [B, C] with gradient, and the losses of a batch."""
     leaf = inputs.tensor("weights", (size * inputs.logits()).astype("float32")).requires_grad_()
-    # As in training, the logits are no leaf of the graph: in-place changes of a leaf would raise.
+    # As in training, the logits are not a leaf of the graph, because in-place changes of a leaf would raise.
     logits = inputs.track("logits", leaf * 1)
     labels = inputs.tensor("labels", inputs.batch_labels)
     return leaf, technique.per_sample(logits, labels, inputs.tensor("counts", inputs.class_counts))

@@ -1,4 +1,4 @@
-"""The technique that a check examines, with its cached results."""
+"""The technique under test, with cached results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HARNESS = {"ltbench", "msgspec", "builtins"}
 
 
 class Subject:
-    """A technique that is examined."""
+    """A technique under test."""
 
     def __init__(self, technique: Technique, registry: Registry | None = None) -> None:
         self.technique: Any = technique  # each check calls the methods of its own stage
@@ -31,12 +31,12 @@ class Subject:
 
     @property
     def registry(self) -> Registry:
-        """Every installed technique, to tell whether a name is free."""
+        """All installed techniques, to find out whether a name is in use."""
         return self._registry or _installed()
 
     @property
     def provenance(self) -> Registry:
-        """A stand-in for the registry in the harness's checks of results: the technique need not be installed."""
+        """A substitute for the registry in the harness's checks, because the technique need not be installed."""
 
         def provenance(technique: Technique) -> dict[str, Any]:
             return {"distribution": "module", "version": type(technique).__module__}
@@ -68,7 +68,7 @@ class Subject:
         return f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}, in {own[-1].name}"
 
 
-@lru_cache(maxsize=64)  # more than the settings of a technique, few enough for results in memory
+@lru_cache(maxsize=64)  # more than the settings of a technique, few enough to keep results in memory
 def _default_result(technique: Technique) -> Flat:
     return Subject(technique).result()
 
@@ -86,5 +86,5 @@ def failed(observed: str, expected: str, fix: str) -> CheckFailed:
 
 
 def source_file(kind: type) -> str:
-    """Return the file that defines a class; empty where there is none."""
+    """Return the file that defines a class; empty if there is none."""
     return getattr(sys.modules.get(kind.__module__), "__file__", None) or ""

@@ -1,1 +1,1 @@
-"""How long jobs take: their shape, the log of speeds, estimates, makespan."""
+"""Prediction of durations: shapes of jobs, log of speeds, estimates, makespan."""

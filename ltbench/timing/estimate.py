@@ -1,4 +1,4 @@
-"""How long jobs take: from past jobs of their shape, or from those of the current run."""
+"""Predicts the duration of jobs from past jobs of their shape, or from jobs of the current run."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from ltbench.store.store import Store
 
 Basis = Literal["run", "shape", "alike", "cold", "multiply-adds", "fits", "guess"]
-"""The source of a rate, best first: jobs of this run; past jobs of the shape, on any data; past jobs of the model at that
-size; the first jobs of this run, which also load libraries; jobs of other models or sizes, by multiply-adds; for a
-predict or a fit of the classifier alone, whole fits of the model, pass for pass; none."""
+"""The source of a rate, best first: jobs of this run; past jobs of the shape, on any data; past jobs of the model at
+that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, scaled by
+multiply-adds; for predictions and fits of only the classifier, whole fits of the model, per pass; none."""
 _FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
-"""Seconds of a job if no job of its kind is known. For a training a guess would be worth nothing."""
+"""Seconds of a job if no job of its kind is known. Trainings are not guessed."""
 _MEMORY_HERE = 10.0
-"""About how many jobs of a run its speed averages: few, as other load of the machine comes and goes."""
+"""Number of jobs over which the speed of a run is averaged: few, because the load of a machine changes."""
 _START_GUESS = 4.0
-"""Seconds until workers have loaded their libraries, if no past run tells."""
+"""Seconds until workers have loaded their libraries, if no past run is known."""
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """How long the missing jobs of a plan will take."""
 
     seconds: float | None
-    """Of work, for one worker; None if some training cannot be predicted."""
+    """Seconds of work, for one worker; None if some training cannot be predicted."""
     elapsed: float | None
-    """From the start of a run to its end, with `workers`."""
+    """Seconds from start to end of a run with `workers`."""
     workers: int
     basis: dict[str, float]
     """Seconds by the source of their prediction."""
@@ -47,7 +47,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """Trainings that cannot be predicted."""
 
     def __add__(self, other: Forecast) -> Forecast:
-        """Return the forecast of two parts that run one after the other."""
+        """Return the forecast for two parts that run one after the other."""
 
         def both(a: float | None, b: float | None) -> float | None:
             return None if a is None or b is None else a + b
@@ -62,7 +62,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction:
-    """Predicts the seconds of jobs, and learns from every job done. `shaped` returns a job's shape and work (`Shapes`)."""
+    """Predicts the seconds of jobs, and learns from finished jobs. `shaped` returns a job's shape and work (`Shapes`)."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class Prediction:
         past: Speeds | None = None,
         executor: str | None = None,
     ) -> None:
-        """Without a store, nothing is saved, and the time of a first job includes the loading of libraries.
+        """Without a store, nothing is saved, and the time of a first job includes loading libraries.
 
         past: the speeds of past jobs. executor: the name of the executor if its workers have to be started first.
         """
         self.shaped, self._store, self._executor = shaped, store, executor
         self._past = Speeds() if past is None else past
-        self._here, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
+        self._this_run, self._cold = Speeds(memory=_MEMORY_HERE), Speeds()
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._took: defaultdict[str, float] = defaultdict(float)
         self._new: dict[Shape, SpeedSample] = {}
@@ -106,7 +106,7 @@ class Prediction:
         return _START_GUESS if known is None else known
 
     def forecast(self, jobs: Mapping[str, Job], *, workers: int) -> Forecast:
-        """Return how long these jobs will take. They come in the order of a plan."""
+        """Return how long these jobs will take. They are in the order of a plan."""
         seconds: dict[str, float] = {}
         basis: defaultdict[str, float] = defaultdict(float)
         unknown = 0
@@ -131,16 +131,16 @@ class Prediction:
     def _best_rate(self, shape: Shape) -> tuple[float, Basis] | None:
         correction = self._correction(shape.kind)
         for wide in shape.wider():
-            if (rate := self._here.rate(wide)) is not None:
+            if (rate := self._this_run.rate(wide)) is not None:
                 return rate, "run"
             if (rate := self._past.rate(wide)) is not None:
                 return rate * correction, "shape" if wide.techniques or shape.kind != "fit" else "alike"
-        # The first jobs of this run overestimate, but by less than what is scaled from another model or size.
+        # The first jobs of this run overestimate, but less than rates scaled from another model or size.
         if (rate := self._cold.nearest_rate(shape)) is not None:
             return rate, "cold"
-        if (macs := self._here.macs(shape) or self._past.macs(shape)) is not None:
+        if (macs := self._this_run.macs(shape) or self._past.macs(shape)) is not None:
             for wide in shape.by_multiply_adds():
-                for some, factor in ((self._here, 1.0), (self._past, correction)):
+                for some, factor in ((self._this_run, 1.0), (self._past, correction)):
                     if (rate := some.rate_by_multiply_adds(wide, macs)) is not None:
                         return rate * factor, "multiply-adds"
         return self._from_fits(shape)
@@ -156,13 +156,13 @@ class Prediction:
         return (_FIRST_GUESS[shape.kind], "guess") if shape.kind in _FIRST_GUESS else None
 
     def _correction(self, kind: str) -> float:
-        """Return the slowdown of jobs of a kind against past ones: the machine may have other load today."""
+        """Return the slowdown of jobs of a kind against past ones, because the load of the machine may differ."""
         return self._took[kind] / self._expected[kind] if self._expected[kind] else 1.0
 
     # --- learning ------------------------------------------------------------------------------------------------
 
     def learn(self, job: Job, seconds: float, *, cold: bool = False) -> None:
-        """Learn from a job that is done. cold: whether its seconds include loading libraries."""
+        """Learn from a finished job. cold: whether its seconds include loading libraries."""
         shape, work = self.shaped(job)
         if cold:
             warm = self.trained(job)
@@ -171,16 +171,16 @@ class Prediction:
                 self._rates.clear()
                 return
             seconds = warm
-        # Compared by kind, not by shape: a busy machine slows every training down.
+        # Compared by kind, not by shape: load on the machine slows every training down.
         expected = self._past.nearest_rate(shape)
         if expected is not None:
             self._expected[shape.kind] += expected * work
             self._took[shape.kind] += seconds
-        macs = None if job.kind != "fit" else self._here.macs(shape) or self._cost(job).get("macs")
+        macs = None if job.kind != "fit" else self._this_run.macs(shape) or self._cost(job).get("macs")
         self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=work, macs=macs or 0.0))
 
     def learn_start(self, seconds: float) -> None:
-        """Learn how long it took until the workers began."""
+        """Learn how long the workers took to start."""
         if self._executor is not None:
             shape = Shape(kind="start", data=self._executor)
             self._note(SpeedSample(shape=shape, jobs=1, seconds=seconds, work=1.0))
@@ -192,7 +192,7 @@ class Prediction:
             speed_log.append(_folder(self._store), samples)
 
     def _note(self, sample: SpeedSample) -> None:
-        self._here.add(sample)
+        self._this_run.add(sample)
         self._rates.clear()
         if before := self._new.get(sample.shape):
             sample = msgspec.structs.replace(
@@ -206,7 +206,7 @@ class Prediction:
         cost = self._cost(job)
         if job.kind == "predict":
             return cost.get("predict_seconds")
-        # train_seconds includes the fits that this one continues, so it is of this job only if it has no parent.
+        # train_seconds includes the fits that this one continues, so it applies to this job only if it has no parent.
         return cost.get("job_seconds" if job.parents else "train_seconds")
 
     def _cost(self, job: Job) -> Mapping[str, float]:

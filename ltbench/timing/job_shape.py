@@ -1,4 +1,4 @@
-"""The shape of a job: the properties that decide how long it takes. Needs no torch and reads no images."""
+"""The shape of a job: the properties that determine its duration. Needs no torch and reads no images."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import Plan
 
 _STEP_STAGES = ("sampler", "augment", "mix")
-"""Stages whose cost depends on images; a loss or weight handles a few numbers per image."""
+"""Stages whose cost depends on images. A loss or weight only handles a few numbers per image."""
 _BATCH = 128
-"""Batch size of a recipe that states none, the default of `Recipe`."""
+"""Batch size of a recipe without one, the default of `Recipe`."""
 
 _WIDER: dict[str, tuple[dict[str, Any], ...]] = {
     "fit": ({"data": ""}, {"techniques": ""}, {"batch": 0, "optimizer": "", "classes": 0}),
     "predict": ({"techniques": ""}, {"data": "", "classes": 0}),
     "cell": ({"data": "", "techniques": ""},),
 }
-"""What shapes of a kind leave out, step by step, to become more general."""
+"""Fields that are cleared, step by step, to make a shape more general."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The common properties of jobs of one speed. An empty field matches anything, so a shape can stand for others."""
+    """The common properties of jobs with one speed. An empty field matches anything."""
 
     kind: str
     """fit, predict, cell, or start: from the start of a run to its first job."""
@@ -46,7 +46,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     techniques: str = ""
 
     def wider(self) -> Iterator[Shape]:
-        """Yield the shape and then ever more general ones, of this model at this size."""
+        """Yield the shape, then more and more general ones, of this model at this size."""
         yield self
         wide = self
         for without in _WIDER.get(self.kind, ()):
@@ -54,7 +54,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield wide
 
     def by_multiply_adds(self) -> Iterator[Shape]:
-        """Yield the shapes under which jobs are compared by multiply-adds: of this model, then of any."""
+        """Yield the shapes for comparison by multiply-adds: of this model, then of any."""
         if self.kind in ("fit", "predict"):
             for model in (self.model, ""):
                 yield Shape(kind=self.kind, precision=self.precision, trainable=self.trainable, model=model)
@@ -121,7 +121,7 @@ class Shapes:
         return self._known[key]
 
     def _model_on_images(self, fit: Spec) -> dict[str, Any]:
-        """Return the fields that the shape of a fit has in common with those of its predictions."""
+        """Return the fields that a fit and its predictions have in common."""
         dataset = fit["data"]["dataset"]
         key = canonical(dataset)
         if key not in self._infos:

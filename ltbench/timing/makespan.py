@@ -1,4 +1,4 @@
-"""How long a graph of jobs takes on several workers, each taking the next ready job."""
+"""Predicts how long a graph of jobs takes on several workers, each taking the next ready job."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from graphlib import TopologicalSorter
 from ltbench.core.spec import Job
 
 _SIMULATED = 500
-"""Up to this many jobs the schedule is simulated: with few jobs left, the last ones decide."""
+"""Up to this many jobs the schedule is simulated, because with few jobs the last ones dominate."""
 
 
 def makespan(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
-    """Return the seconds until the last of `jobs` is done. They come in their order: parents first, best first.
+    """Return the seconds until the last of `jobs` is done. Jobs are in their order of execution, parents first.
 
     For many jobs it is the lower bound of list scheduling (Graham, 1969): the larger of the work per worker and of the
     longest chain. The true makespan is at most their sum.

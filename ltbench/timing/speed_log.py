@@ -1,9 +1,9 @@
-"""The durations of past jobs by shape, kept in the store so that a prediction needs no records.
+"""The durations of past jobs by shape, stored so that a prediction needs no records.
 
     <store>/speeds/<host>.jsonl    appended to by any number of processes of that host
 
-A block of lines is appended by one system call and begins with a newline, so a writer that is killed in the middle
-loses its own last line only.
+A block of lines is appended by one system call and begins with a newline, so a writer that is killed only loses its own
+last line.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ltbench.core.atomic_files import os_errors_as_store_errors
 from ltbench.timing.job_shape import Shape
 
 MEMORY = 30.0
-"""About how many jobs of a shape a speed averages: the last ones, as machines and versions change."""
+"""Number of recent jobs over which the speed of a shape is averaged, because machines and versions change."""
 _LARGE = 4 << 20
-"""Bytes from which a file is summed up before more is appended."""
+"""File size in bytes above which a file is compacted before more is appended."""
 
 
 class SpeedSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Jobs of one shape: how many, their seconds together, and their work (see `Shapes`)."""
+    """Jobs of one shape: their number, total seconds, and work (see `Shapes`)."""
 
     shape: Shape
     jobs: float
@@ -58,7 +58,7 @@ class Speeds:
     """Seconds per unit of work, by shape and by every wider shape."""
 
     def __init__(self, samples: Iterable[SpeedSample] = (), memory: float = MEMORY) -> None:
-        """Learn from samples, oldest first. memory: about how many jobs a speed averages."""
+        """Learn from samples, oldest first. memory: number of jobs to average over."""
         self._memory = memory
         self._jobs: dict[Shape, _Sum] = {}
         self._by_macs: dict[Shape, _Sum] = {}
@@ -81,15 +81,15 @@ class Speeds:
         self._exact[sample.shape] = macs or 0.0
 
     def nearest_rate(self, shape: Shape) -> float | None:
-        """Return the rate of the shape or of the narrowest known one that is wider."""
+        """Return the rate of the shape, or of the narrowest known wider one."""
         return next((rate for wide in shape.wider() if (rate := self.rate(wide)) is not None), None)
 
     def rate(self, shape: Shape) -> float | None:
-        """Return the seconds per unit of work of the jobs that `shape` stands for; None if unknown."""
+        """Return the seconds per unit of work for jobs that match `shape`; None if unknown."""
         return self._jobs[shape].rate if shape in self._jobs else None
 
     def rate_by_multiply_adds(self, shape: Shape, macs: float) -> float | None:
-        """Return the same for images of so many multiply-adds. shape: from `Shape.by_multiply_adds`."""
+        """Return the same for images with this number of multiply-adds. shape: from `Shape.by_multiply_adds`."""
         rate = self._by_macs[shape].rate if shape in self._by_macs else None
         return None if rate is None else rate * macs
 
@@ -104,7 +104,7 @@ class Speeds:
         return macs * (shape.size / size) ** 2
 
     def summed(self) -> Iterator[SpeedSample]:
-        """Yield one sample per shape that stands for all samples of it."""
+        """Yield one sample per shape, the sum of its samples."""
         for shape, macs in self._exact.items():
             yield SpeedSample(shape=shape, macs=macs, **msgspec.structs.asdict(self._jobs[shape]))
 
@@ -136,7 +136,7 @@ def append(folder: Path, samples: Iterable[SpeedSample]) -> None:
 
 
 def _sum_up(path: Path) -> None:
-    """Replace a file by its sums. Lines that another process appends meanwhile are lost."""
+    """Compact a file. Lines that another process appends at the same time are lost."""
     sums = Speeds(_samples(path)).summed()
     atomic_files.replace(path, b"\n".join(msgspec.json.encode(sample) for sample in sums) + b"\n")
 

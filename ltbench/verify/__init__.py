@@ -1,1 +1,1 @@
-"""Somebody else's records: audit, and running cells again."""
+"""Verification of records: audits and reruns of cells."""

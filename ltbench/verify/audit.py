@@ -1,6 +1,6 @@
-"""Examines records of others as far as possible without training.
+"""Checks records as far as possible without training.
 
-Every line is examined, whatever is wrong with the others, and each finding names its line or cell.
+Every line is checked, even if others are invalid, and each finding names its line or cell.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ _CLOSE = 1e-9
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A result of an examination."""
+    """A finding of an audit."""
 
     level: Literal["wrong", "unknown", "note"]
-    """`wrong`: contradictory or changed; `unknown`: cannot be examined here; `note`: no obstacle."""
+    """`wrong`: contradictory or changed; `unknown`: cannot be checked here; `note`: for information."""
     where: str
     what: str
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of an examination."""
+    """The results of an audit."""
 
     findings: list[Finding]
     records: list[Record]
-    """Every readable record that was not invalidated, in their fixed order."""
+    """All readable records that were not invalidated, in canonical order."""
     sound: list[Record]
-    """The successful records without a finding against them, whose plugins are all installed."""
+    """The successful records without a finding, whose plugins are all installed."""
     recomputed: list[str]
     """Cells whose metrics were recomputed from stored predictions."""
 
 
 def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Examined:
-    """Examine every record at a location. Raises `RecordError` if its file cannot be read at all."""
+    """Check every record at a location. Raises `RecordError` if its file cannot be read at all."""
     findings: list[Finding] = []
     entries: list[Record | Invalidation] = []
     for where, text in place.lines():
@@ -89,13 +89,13 @@ def examine(place: RecordsLocation, registry: Techniques, data_root: Path) -> Ex
 
 
 class _Examiner:
-    """Examines one record after another, and caches what they have in common."""
+    """Checks records one by one, and caches what they have in common."""
 
     def __init__(self, registry: Techniques, data_root: Path, stored: Predictions | None) -> None:
         self.registry, self.data_root, self.stored = registry, data_root, stored
         self.recomputed: set[str] = set()
         self.without = 0
-        """Cells without predictions, where others have some."""
+        """Number of cells without predictions, if others have some."""
         self._current: dict[str, dict[str, object]] = {}
         self._labels: dict[str, IntArray | str] = {}
 
@@ -118,7 +118,7 @@ class _Examiner:
             yield Finding("wrong", where, _text(error))
 
     def data(self, record: Record, where: str) -> Iterable[Finding]:
-        """Compare a record's data with the data set's own description."""
+        """Compare a record's data with the description of the data set."""
         data = record.fits[0]["data"]
         try:
             info = self.registry.build_as(data["dataset"], Dataset).info(self.data_root)
@@ -126,16 +126,18 @@ class _Examiner:
             yield Finding("note", record.setting.dataset, f"not compared with the data: {error.what}")
             return
         if info.fingerprint != data["fingerprint"]:
-            what = f"made with data of fingerprint {data['fingerprint']}; here it is {info.fingerprint}"
+            what = (
+                f"made with data of fingerprint {data['fingerprint']}, but the fingerprint here is {info.fingerprint}"
+            )
             yield Finding("unknown", where, what)
             return
         profile = self.registry.build_as(data["profile"], Profile)
         counts = [int(count) for count in profile.counts(info.train_counts, data["imbalance_factor"])]
         if record.data.get("counts") != counts:
-            yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}; the profile makes {counts}")
+            yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}, but the profile gives {counts}")
         support = [int(sum(row)) for row in record.confusion]
         if support and support != list(info.test_counts):
-            what = f"confusion is over {support} test images; the data set has {list(info.test_counts)}"
+            what = f"confusion covers {support} test images per class, but the data set has {list(info.test_counts)}"
             yield Finding("wrong", where, what)
 
     def predictions(self, record: Record, where: str) -> Iterable[Finding]:
@@ -149,20 +151,20 @@ class _Examiner:
         self.recomputed.add(record.id)
         for fit, spec in zip(record.spec["members"], record.fits, strict=True):
             if spec["bag"] is None and self.stored.counts(fit) != record.data.get("counts"):
-                yield Finding("wrong", where, f"predictions of fit {fit} say other class counts")
+                yield Finding("wrong", where, f"the predictions of fit {fit} have other class counts")
         wrong, unknown = contradictions(record, recomputed)
         yield from (Finding("wrong", where, what) for what in wrong)
         if unknown:
             failing = "".join(f"; {failure.message}" for failure in recomputed.failed.values())
-            yield Finding("unknown", where, f"no plugin here computes {', '.join(unknown)}{failing}")
+            yield Finding("unknown", where, f"no installed plugin computes {', '.join(unknown)}{failing}")
         labels = self.test_labels(record)
         if isinstance(labels, str):
             yield Finding("note", record.setting.dataset, labels)
         elif not np.array_equal(labels, recomputed.labels):
-            yield Finding("wrong", where, "labels of the predictions are not those of the test images")
+            yield Finding("wrong", where, "labels of the predictions differ from those of the test images")
 
     def test_labels(self, record: Record) -> IntArray | str:
-        """Return the labels of the test images, or why they are not available."""
+        """Return the labels of the test images, or the reason why they are not available."""
         from ltbench.engine.dataset_arrays import prepare
 
         name = record.setting.dataset
@@ -176,12 +178,12 @@ class _Examiner:
 
 
 def _inner_contradictions(record: Record) -> Iterable[str]:
-    """Yield contradictions between a record's own numbers."""
+    """Yield contradictions between the numbers of a record."""
     right = sum(row[i] for i, row in enumerate(record.confusion))
     images = sum(map(sum, record.confusion))
     said = record.metrics.get(TOP1)
     if images and said is not None and abs(said - right / images) > _CLOSE:
-        yield f"{TOP1} is {said}, and the confusion matrix says {right / images}"
+        yield f"{TOP1} is {said}, but the confusion matrix gives {right / images}"
 
 
 def _duplicates(records: Sequence[Record]) -> Iterable[Finding]:

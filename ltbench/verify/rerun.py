@@ -1,6 +1,6 @@
-"""Recomputes single cells from their records.
+"""Reruns single cells from their records.
 
-A record has the specs of its cell and fits, so neither the suite nor its plan is needed.
+A record contains the specs of its cell and fits, so neither the suite nor its plan is needed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
-    """Return the plan that recomputes the cells of these records, sharing what they have in common.
+    """Return the plan that reruns the cells of these records, sharing trainings.
 
     Raises `PluginError` if a technique is not installed, or of another distribution or revision.
     """
@@ -117,7 +117,7 @@ def _check_revision(made: Provenance, registry: Techniques) -> None:
 
 
 def command_of(record: Record, where: Path | None = None) -> str:
-    """Return the command that retrains only the cell of a record, in a new store.
+    """Return the command that reruns only the cell of a record, in a new store.
 
     where: the location of the record, unless it is a leaderboard or the default store.
     """
@@ -129,10 +129,10 @@ def command_of(record: Record, where: Path | None = None) -> str:
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
-    """Return `count` records drawn at random, independent of their order; all of them if there are fewer.
+    """Return `count` records drawn at random, independent of their order; all if there are fewer.
 
-    Every technique, data set and model has a cell in the draw before any has a second one, as far as there are cells
-    that allow it. Cells of a technique that is in few of them would hardly ever be drawn otherwise.
+    As far as possible, every technique, data set and model has one cell in the draw before any has a second one.
+    Otherwise techniques with few cells would hardly ever be drawn.
     """
     rng = random.Random(seed)  # noqa: S311 - whoever cannot know the seed beforehand cannot know the draw
     by_id = {record.id: record for record in records}
@@ -156,7 +156,7 @@ def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
 
 
 def parts_of(record: Record) -> set[str]:
-    """Return what a draw of cells has to cover: the techniques of a record, or that it is a baseline, its data and model."""
+    """Return what a record covers in a draw: its techniques (or the baseline), data set and model."""
     setting = record.setting
     techniques = {label for _, label in record.techniques} or {"baseline"}
     return techniques | {setting.dataset, setting.profile, setting.model}
@@ -168,7 +168,8 @@ def retrain(
 ) -> dict[str, Record]:  # fmt: skip
     """Compute the cells of these records in the store of `context` and return their new records by id.
 
-    on_event: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` if a technique is not installed.
+    on_event: as for `ltbench.running.runner.run`. Raises `Interrupted`, and `PluginError` if a technique is not
+    installed.
     """
     run(plan_of(records, context.registry), context, executor, options, on_event=on_event)
     raw_records = {record.id: context.store.record(record.id) for record in records}

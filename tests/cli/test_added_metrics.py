@@ -69,11 +69,11 @@ def published() -> dict[str, dict]:
 def test_a_metric_that_is_added_later_is_derived_without_training(run: Run) -> None:
     before = published()
     code, out, _ = run(*plugin(), command="plan")
-    assert (code, "metrics     2 cells lack metric 'later': derived without training" in out) == (0, True)
+    assert (code, "metrics     2 cells lack metric 'later': will be derived without training" in out) == (0, True)
     assert "to train    0 of 1" in out
     code, _, err = run(*plugin())
     assert code == 0
-    assert "2 cells lack metric 'later': derived without training" in err
+    assert "2 cells lack metric 'later': will be derived without training" in err
     assert "0 trainings, 0 predictions, 2 cells to derive" in err
     after = published()
     for cell, record in after.items():
@@ -85,7 +85,7 @@ def test_a_metric_that_is_added_later_is_derived_without_training(run: Run) -> N
     assert "lack metric" not in run(*plugin())[2], "it is there now"
     assert "lack metric" not in run()[2], "a metric that is removed is not missed"
     assert all("later" in record["metrics"] for record in published().values())
-    assert "2 cells lack metric 'later' (revision 2): derived" in run(*plugin(revision=2, folder="two"))[2]
+    assert "2 cells lack metric 'later' (revision 2): will be derived" in run(*plugin(revision=2, folder="two"))[2]
 
 
 def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run) -> None:
@@ -99,9 +99,9 @@ def test_what_cannot_be_derived_is_said_and_trained_again_only_if_asked(run: Run
     assert len(facts["metrics_missing"]) == 1
     code, _, err = run(*plugin())
     assert code == 0
-    assert "1 cell lacks metric 'later': derived without training" in err
+    assert "1 cell lacks metric 'later': will be derived without training" in err
     assert (
-        "metric 'later' is missing from 1 cell, whose logits are gone or have changed; --rerun-stale makes them again"
+        "metric 'later' is missing from 1 cell whose logits were pruned or have changed; use --rerun-stale to recompute them"
         in err
     )
     assert "0 trainings, 0 predictions, 1 cells to derive" in err
@@ -137,6 +137,6 @@ def test_a_metric_that_fails_costs_its_own_column_and_the_exit_code(
     assert run(*broken, "--keep-failed")[0] == CELLS_FAILED
     assert run()[0] == 0, "without the plugin nothing fails"
     code, _, err = run(*plugin(folder="three"))
-    assert (code, "2 cells lack metric 'later' (failed before): derived" in err) == (0, True)
+    assert (code, "2 cells lack metric 'later' (failed before): will be derived" in err) == (0, True)
     assert all(record["metrics"]["later"] == 0.5 for record in published().values())
     assert "failed" not in Path("leaderboards/local/two/README.md").read_text().partition("<details>")[0]

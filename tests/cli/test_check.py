@@ -39,7 +39,7 @@ def test_a_file_is_checked_and_a_failure_prints_observation_and_fix(capsys, writ
     assert code == 1
     assert "losses_have_a_gradient" in out
     assert "seen  the losses have no gradient; expected a gradient with respect to the logits" in out
-    assert "try   use no detach()" in out
+    assert "try   do not use detach()" in out
 
 
 def test_an_error_of_the_plugin_is_printed_once_with_its_line(capsys, write) -> None:
@@ -95,7 +95,7 @@ def test_a_broken_plugin_is_reported_with_its_error(capsys, tmp_path) -> None:
 def test_a_name_in_use_is_reported(capsys, write) -> None:
     code, _, err = run(capsys, "--plugin-file", write("focal"))
     assert code == 4
-    assert "has the name of a built-in" in err
+    assert "has the same name as a built-in" in err
 
 
 def test_a_suite_is_read_and_planned(capsys) -> None:

@@ -148,7 +148,7 @@ def test_a_withdrawn_cell_is_gone_from_every_page_that_had_it(place: Path) -> No
     check(place / "leaderboards")
     assert "WITHDRAWN: wrong data (A. M.)" in call("show-cell", cell).stdout
     assert cell not in call("export", "quick").stdout
-    with pytest.raises(UsageError, match="no cell has an id that begins with"):
+    with pytest.raises(UsageError, match="no cell has an id that starts with"):
         call("invalidate", "0" * 12, "--reason", "x")
     with pytest.raises(RecordError, match="needs a reason"):
         call("invalidate", cell, "--reason", " ")
@@ -235,7 +235,7 @@ def test_parquet_without_its_library_names_the_extra(place: Path, monkeypatch: p
 def test_predictions_that_the_store_does_not_have_are_an_error(place: Path) -> None:
     with pytest.raises(LtbenchError):
         call("export", "quick", "--predictions", "--store", place / "none")
-    with pytest.raises(UsageError, match="which have no other format"):
+    with pytest.raises(UsageError, match="copies files of the store unchanged"):
         call("export", "quick", "--predictions", "--format", "csv")
 
 

@@ -61,7 +61,7 @@ def test_no_leaderboard_is_said_on_stderr(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     shown = call("leaderboard")
     assert shown.stdout == ""
-    assert "ltbench run makes one" in shown.stderr
+    assert "ltbench run creates one" in shown.stderr
     assert json.loads(call("leaderboard", "--json").stdout) == []
     assert call("leaderboard", "--check").exit_code == 0
 
@@ -95,7 +95,7 @@ def test_a_changed_suite_file_is_found_and_rendered_without_training(place: Path
     # What its runs say stays.
     assert (after.seeds, after.unfinished, after.command) == (facts.seeds, 3, "ltbench run")
     assert after.columns
-    assert "### Claims" in (folder / "README.md").read_text()
+    assert "How claims are judged" in (folder / "README.md").read_text()
     rows = [line for line in (place / "README.md").read_text().splitlines() if "report-park-fast](" in line]
     assert [row.split("|")[2].strip() for row in rows] == ["10"]
     # A suite that is not installed stays as it is.

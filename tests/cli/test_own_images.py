@@ -134,7 +134,7 @@ def test_a_cell_is_rerun_where_the_page_says_its_images_are(photos: str, monkeyp
     assert json.loads(call("show-cell", cell, "--json").stdout)["command"] == command
     again = call(*shlex.split(command)[1:], "--executor", "inline")
     assert again.return_value == 0
-    assert "Every number is bit-identical." in again.stdout
+    assert "All numbers are bit-identical." in again.stdout
     missing = call("verify", "local/mine", "--rerun", "1", "--executor", "inline", "--dry", width=500)
     assert missing.return_value == 1
     assert "--data-root FOLDER (or LTBENCH_DATA), which has photos" in missing.stdout
@@ -172,5 +172,5 @@ def test_a_data_set_of_one_class_is_refused(tmp_path: Path) -> None:
         "def ltbench_datasets():\n"
         "    return [One]\n"
     )
-    with pytest.raises(DataError, match="'one_class' has one class"):
+    with pytest.raises(DataError, match="'one_class' has only one class"):
         call("plan", "--plugin-file", tmp_path / "one.py", "--plugins", "one_class", "--store", tmp_path / "store")

@@ -159,9 +159,9 @@ def test_the_commands_that_a_reader_is_told_run(place: Path, kind: str) -> None:
     at = ["--leaderboards", str(page.parents[2])]
     cell = read_folder(page.parent)[1].records[-1].id
     rerun = call("show-cell", cell, *at).stdout.splitlines()[-1].strip()
-    shown = re.search(r"; (ltbench leaderboard .*) prints it", again)[1]
+    shown = re.search(r"to print it: (ltbench leaderboard .*)", again)[1]
     for shell in SHELLS:
-        assert "Every number is bit-identical." in typed(shell, f"{rerun} --executor inline", place)
+        assert "All numbers are bit-identical." in typed(shell, f"{rerun} --executor inline", place)
         shutil.rmtree(f"rerun-{cell[:8]}")
         assert "baseline" in typed(shell, shown, place)
 
@@ -244,7 +244,7 @@ TOLD: dict[str, tuple[Callable[[], object], str, str]] = {
     'ltbench compare SUITE "a" "a + b"': (
         lambda: call("compare", "quick"), 'ltbench compare SUITE "a" "a + b"',
         'ltbench compare SUITE "cb_sampler" "cb_sampler + mixup"'),
-    "ltbench export SUITE lists those of all cells": (
+    "ltbench export SUITE lists the ids of all cells": (
         lambda: call("show-cell", "xyz"), "ltbench export SUITE", "ltbench export SUITE"),
     "ltbench new {} {}": (lambda: call("new", "my_loss", "loss"), "ltbench new loss my_loss", ""),
     "ltbench new {} my_{}": (lambda: call("new", "loss"), "ltbench new loss my_loss", ""),

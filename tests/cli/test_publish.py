@@ -176,7 +176,7 @@ def test_the_same_command_has_the_same_page_and_the_published_one_is_found_first
     shutil.copytree(clone / "leaderboards/local" / name, clone / "leaderboards/local/quick")
     shown = call("leaderboard", "quick")
     assert "cb_sampler + mixup" in shown.stdout
-    assert "'quick' is the published leaderboards/quick; 'local/quick' is the page of runs here" in shown.stderr
+    assert "'quick' names the published leaderboards/quick; use 'local/quick' for the local one" in shown.stderr
     mine = call("leaderboard", "local/quick")
     assert "cb_sampler" not in mine.stdout
     assert mine.stderr == ""
@@ -263,7 +263,7 @@ def test_a_page_of_another_suite_is_replaced_only_if_asked(clone: Path) -> None:
     call("run", *own_suite(), "--publish")
     Path("../mine.toml").write_text(suite_source("mine", TINY | {"steps": 2}))
     done = call("run", "--suite", "../mine.toml", "--executor", "inline")
-    assert "leaderboards/local/mine was the page of another run; its cells leave the page" in done.stderr
+    assert "leaderboards/local/mine was the page of another run; its cells are removed from the page" in done.stderr
     assert {record.recipe["steps"] for record in read_folder(clone / "leaderboards/local/mine")[1].records} == {2}
     with pytest.raises(UsageError, match="another suite") as caught:
         call("publish", "mine")
@@ -301,7 +301,7 @@ def test_what_is_no_local_page_is_not_published(clone: Path, name: str) -> None:
 def test_the_folder_of_local_pages_is_no_page(clone: Path) -> None:
     Path("../mine.toml").write_text(suite_source(LOCAL, TINY))
     for options in (["--plugins", "", "--name", LOCAL, *SHORT], ["--suite", "../mine.toml", "--executor", "inline"]):
-        with pytest.raises(UsageError, match="that folder has the local pages"):
+        with pytest.raises(UsageError, match="that folder contains the local pages"):
             call("run", *options)
         assert not Path("leaderboards/local").exists()
     call("run", *own_suite())
@@ -334,7 +334,7 @@ def test_what_will_not_be_published_is_refused_before_anything_is_trained(clone:
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "A", ".hidden", "", "x" * 101, "a b", "-x"])
 def test_a_name_that_is_no_folder_is_refused_before_anything_runs(clone: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be the name of a page"):
+    with pytest.raises(UsageError, match="is not a valid name of a page"):
         call("run", f"--name={name}", *SHORT)
     assert not Path("leaderboards/local").exists()
 
@@ -392,7 +392,7 @@ def test_a_page_keeps_its_records_of_another_machine_unless_asked(
     ]  # fmt: skip
     write_records_file(path, records_file([*there, *mine.records[1:]]))
     _, _, said = main_result(capsys, *words)
-    assert "1 cells of the page keep their records of another type of machine" in said
+    assert "1 cells of the page keep their records from another type of machine" in said
     assert [r.metrics["top1"] for r in read_records_file(path).records if r.id == there[0].id] == [0.5]
     assert main_result(capsys, *words, "--replace")[0] == 0
     assert read_records_file(path) == mine

@@ -113,7 +113,7 @@ def test_plan_counts_trainings_and_not_the_pieces_they_share(planned: tuple[str,
     # Nothing, ens, decoupling, ens with decoupling, ens with drw; both regimes share the beginning of a training.
     assert (facts["cells"], facts["trainings"], facts["trainings_naive"]) == (5, 5, 5)
     assert facts["jobs"]["fit"] > 5
-    assert f"trainings   5 in {facts['jobs']['fit']} pieces for 5 cells" in printed(*asked)
+    assert f"trainings   5 in {facts['jobs']['fit']} jobs for 5 cells" in printed(*asked)
 
 
 def test_plan_says_what_would_run_and_writes_nothing(planned: tuple[str, ...], tmp_path: Path) -> None:

@@ -36,8 +36,11 @@ def test_spans_of_time_are_read_in_seconds_and_sizes_in_bytes(kind: click.ParamT
 @pytest.mark.parametrize(
     ("kind", "hint", "text"),
     [
-        *[(Span(), "write it as 90s, 10m", text) for text in ("10", "m", "-5m", "0s", "10 minutes", "")],
-        *[(Size(), "write it as 500MB, 4GB", text) for text in ("10", "GB", "-5GB", "0GB", "4 gigabytes", "")],
+        *[(Span(), "is not a duration such as 90s, 10m", text) for text in ("10", "m", "-5m", "0s", "10 minutes", "")],
+        *[
+            (Size(), "is not a size such as 500MB, 4GB", text)
+            for text in ("10", "GB", "-5GB", "0GB", "4 gigabytes", "")
+        ],
     ],
 )
 def test_what_is_no_span_of_time_or_size_is_refused(kind: click.ParamType, hint: str, text: str) -> None:

@@ -76,7 +76,7 @@ def test_a_cell_that_is_there_is_not_trained_and_the_suite_has_no_say(trained: P
     assert "bit-identical" in done.stdout
     assert "nothing was trained" in done.stderr
     assert "--seeds has no effect" in str(call("run", "--cell", record.id, *at, "--seeds", "1").exception)
-    assert "without a cell" in str(call("run", *at).exception)
+    assert "--records needs --cell" in str(call("run", *at).exception)
 
 
 def test_show_cell_has_everything_and_finds_stores_too(trained: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_changed_prediction_is_found_and_named(bundle: Path, name: str) -> Non
     content[place] ^= 1
     first.write_bytes(content)
     wrong = found(bundle, "wrong")
-    assert "was changed: it does not fit digest.json" in wrong
+    assert "was changed: it does not match digest.json" in wrong
     assert first.name in wrong
     assert code("verify", bundle) == 1
 
@@ -207,7 +207,7 @@ def test_labels_that_are_not_the_data_sets_are_found(bundle: Path) -> None:
     (bundle / "records.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
     findings = examine(location(bundle), registry, data_root()).findings
     assert {f.what for f in findings if f.level == "wrong"} == {
-        "labels of the predictions are not those of the test images"
+        "labels of the predictions differ from those of the test images"
     }
 
 
@@ -217,7 +217,7 @@ def test_accuracy_that_the_confusion_matrix_denies_is_found_without_predictions(
     record["data"]["counts"] = [c + 1 for c in record["data"]["counts"]]
     (tmp_path / "r.jsonl").write_bytes(msgspec.json.encode(seal(record)))
     wrong = found(tmp_path / "r.jsonl", "wrong")
-    assert "the confusion matrix says" in wrong
+    assert "the confusion matrix gives" in wrong
     assert "data.counts" in wrong
 
 

@@ -21,7 +21,7 @@ def test_every_stage_is_named_with_its_article(stage: str, registry: Registry) -
     with pytest.raises(JobFailed) as built:
         registry.build_as(registry.spec(registry.parse(name)), STAGES[other].base)
     for error in (parsed, built):
-        assert f"is {with_article(stage)}, and {with_article(other)} is expected here" in str(error.value)
+        assert f"is {with_article(stage)}; expected {with_article(other)}" in str(error.value)
 
 
 @pytest.mark.parametrize(("noun", "right"), [("augment", "an augment"), ("loss", "a loss"), ("int", "an int")])

@@ -86,10 +86,10 @@ def test_an_executor_is_written_like_a_technique(registry, text, offer):
         ("dask[scheduler=here]", ParameterError, "scheduler = 'here'"),
         ("dask[memory=8]", ParameterError, "memory = 8"),
         ("dask[gpu=1]", ParameterError, "executor 'dask' has no parameter 'gpu'\n  try: did you mean gpus?"),
-        ("dask[workers=1,2]", UsageError, "is 2 executors where one is expected"),
-        ("local,dask", UsageError, "is 2 executors where one is expected"),
-        ("dask[scheduler=tcp://h:1,workers=3]", ParameterError, "leave out cluster and workers"),
-        ("dask[scheduler=tcp://h:1,cluster=local]", ParameterError, "leave out cluster and workers"),
+        ("dask[workers=1,2]", UsageError, "is 2 executors; expected one"),
+        ("local,dask", UsageError, "is 2 executors; expected one"),
+        ("dask[scheduler=tcp://h:1,workers=3]", ParameterError, "remove cluster and workers"),
+        ("dask[scheduler=tcp://h:1,cluster=local]", ParameterError, "remove cluster and workers"),
         ("dask[queue=short]", ParameterError, "allowed with cluster=slurm | pbs | sge"),
         ("dask[cluster=slurm]", ParameterError, "memory=4GB"),
         ("dask[cluster=kubernetes]", ParameterError, "image=NAME:TAG"),
@@ -131,7 +131,7 @@ def test_another_ones_executor_is_found_by_the_hook(tmp_path):
 
 def test_an_executor_cannot_take_the_name_of_another(tmp_path):
     (tmp_path / "local2.py").write_text(MINE.format(name="local"))
-    with pytest.raises(PluginError, match="its executor 'local' has the name of a built-in"):
+    with pytest.raises(PluginError, match="its executor 'local' has the same name as a built-in"):
         Registry.load(PluginOrigin(plugin_files=(str(tmp_path / "local2.py"),)))
     assert Registry.load().executor("local") == LocalOffer()
 
@@ -165,7 +165,7 @@ def test_the_command_line_goes_before_the_suite(tmp_path, capsys):
 
 def test_an_executor_is_shown_with_its_options():
     shown = call("show", "dask").stdout
-    assert "where workers are started" in shown
+    assert "where to start workers" in shown
     assert "local | slurm | pbs | sge | kubernetes or none" in shown
     assert "executors: dask, inline, local" in call("plugins").stdout
 

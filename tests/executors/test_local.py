@@ -79,7 +79,7 @@ def test_a_job_that_leaves_python_or_makes_nothing_has_failed(local):
     outcomes = ended(local, [make("job1", does="leave"), make("job2", does="leave_nothing")])
     assert statuses(outcomes) == {"job1": "failed", "job2": "failed"}
     assert outcomes["job1"].error["type"] == "SystemExit"
-    assert "left nothing in the store" in outcomes["job2"].error["message"]
+    assert "finished without a result in the store" in outcomes["job2"].error["message"]
 
 
 def test_what_a_job_prints_goes_to_its_log_and_nowhere_else(local, here, capfd):
@@ -158,7 +158,7 @@ def test_workers_that_cannot_live_end_the_run_instead_of_dying_for_ever(here, mo
             ended(executor, [make("job1")])
 
     executor = Local(here, Terms(workers=1, work=WORK))
-    with pytest.raises(LtbenchError, match="die before they have done anything"), executor:
+    with pytest.raises(LtbenchError, match="die before they finish any job"), executor:
         again_and_again()
 
 
@@ -180,7 +180,7 @@ def test_a_job_that_takes_too_much_memory_is_killed_and_says_so(here):
         outcomes = ended(executor, [make("job1", does="leak"), make("job2")], [make("job3", sleeps=1.0)])
     assert statuses(outcomes) == {"job1": "died", "job2": "skipped", "job3": "done"}
     message = outcomes["job1"].error["message"]
-    used = re.fullmatch(r"the fit's worker was killed: it used (.*) MB of memory, and 300 MB are allowed", message)
+    used = re.fullmatch(r"the fit's worker was killed: it used (.*) MB of memory, above the limit of 300 MB", message)
     assert used, message
     assert 300 <= float(used[1]) < 1000  # rounded in the message
     assert f"it used {used[1]} MB of memory" in here.store.log("job1")
@@ -191,7 +191,7 @@ def test_a_job_that_holds_pythons_global_lock_is_killed_for_its_memory_from_outs
     with Local(here, Terms(workers=1, memory=300_000_000, work=WORK)) as executor:
         outcomes = ended(executor, [make("job1", does="leak_with_lock")])
     assert statuses(outcomes) == {"job1": "died"}  # not killed, it would end well after 30 s
-    assert "of memory, and 300 MB are allowed" in outcomes["job1"].error["message"]
+    assert "of memory, above the limit of 300 MB" in outcomes["job1"].error["message"]
 
 
 def test_a_system_that_does_not_tell_the_memory_of_a_process_cannot_limit_it(here, monkeypatch):

@@ -412,9 +412,9 @@ def left_at_last():
 
 
 def test_where_the_state_cannot_be_put_back_nothing_else_runs_in_this_process(kept, left_at_last, tmp_path):
-    with pytest.raises(WorkerRefused, match="no more jobs can run in this process") as refused:
+    with pytest.raises(WorkerRefused, match="no further job can run in this process") as refused:
         run(tmp_path, ["stays"], ["vs", "stays"])
-    assert "torch's inference mode from False to True, which cannot be put back" in refused.value.why
+    assert "torch's inference mode from False to True, which cannot be undone" in refused.value.why
     assert "--executor local" in refused.value.fix
 
 

@@ -45,4 +45,4 @@ def test_a_difference_is_refused_with_both_versions(registry, theirs, says):
         greet(theirs, registry, where="worker 7")
     assert says in caught.value.why
     assert caught.value.where == "worker 7"
-    assert "the same command then continues" in caught.value.fix
+    assert "then run the same command to continue" in caught.value.fix

@@ -17,7 +17,7 @@ TRIES = 20
     ("does", "limit", "said"),
     [
         ("hang", ("--timeout", "3s"), "worker took more than 3 s"),
-        ("leak", ("--memory", "300MB"), "of memory, and 300 MB are allowed"),
+        ("leak", ("--memory", "300MB"), "of memory, above the limit of 300 MB"),
     ],
 )
 def test_a_job_that_passes_a_limit_is_killed_and_tried_again(

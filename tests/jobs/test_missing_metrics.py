@@ -167,12 +167,12 @@ def test_a_new_metric_cannot_replace_a_number_of_one_that_is_there(tmp_path: Pat
     for result in ({"top1": 1.0}, {"second": 1.0, "per_class.f1": [1, 1, 1]}):
         RESULT["second"] = result
         after = renewed(tmp_path, Extra, Second)
-        assert "has returned already" in after["failed_metrics"]["second"]["message"]
+        assert "returns, too" in after["failed_metrics"]["second"]["message"]
         assert after["metrics"] == before["metrics"]
     # Nor one of a metric that fails this time.
     RESULT.update(extra={"extra": float("nan")}, second={"extra": 0.9})
     after = renewed(tmp_path, Extra, Second)
-    assert "which the record has already" in after["failed_metrics"]["second"]["message"]
+    assert "which is already on record" in after["failed_metrics"]["second"]["message"]
     assert after["metrics"]["extra"] == 0.5
     assert list(after["failed_metrics"]) == ["second"]
 
@@ -188,7 +188,7 @@ def test_logits_that_are_not_those_of_the_record_give_it_no_number(tmp_path: Pat
         store.discard(key, keep_record=True)
     execute(other.cell(), other.context)
     after = other.context.store.record(before["id"])
-    assert "are not those that the record was made from" in after["failed_metrics"]["second"]["message"]
+    assert "have changed since the record was made" in after["failed_metrics"]["second"]["message"]
     assert after["metrics"] == before["metrics"]
 
 

@@ -64,8 +64,8 @@ TEN = [f"class {letter}" for letter in "abcdefghij"]
 
 def test_every_figure_has_a_file_and_says_what_it_shows() -> None:
     found = drawings(place_figures(SuiteFacts(name="s", figures=ALL), suite(TEN)))
-    # A single pair is no heat map, and one data set no comparison over data sets.
-    assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference"}
+    # A single pair is no heat map, one data set no comparison over data sets, and all of these cost the same.
+    assert set(found) == set(FIGURES) - {"scores", "interactions", "critical_difference", "cost"}
     for kind, drawing in found.items():
         shown = texts(drawing)
         assert len(svg(drawing).encode()) < 200_000, kind
@@ -81,7 +81,7 @@ def test_figures_have_the_numbers_of_the_records() -> None:
     matrix = found["confusion"].data.matrices[0]
     assert (matrix.runs, matrix.images[3][3], matrix.images[3][4]) == (2, 26, 174)  # two runs of 13 and 87 images
     assert {"13", "87"} <= set(texts(found["confusion"]))
-    assert "14.6" in texts(found["bars"])  # the baseline: 14.5 and 14.7
+    assert any(text.startswith("14.6 ± ") for text in texts(found["bars"]))  # the baseline: 14.5 and 14.7
     # The population SD of 10, 11 ... 19 is the root of 99 / 12.
     assert {"mean 14.5", "SD 2.9"} <= set(texts(found["spread"]))
     assert "×0.2" in texts(found["resampling"])  # 120 of 600 images
@@ -141,10 +141,11 @@ def test_a_suite_says_what_is_set_against_the_baseline() -> None:
 
 def test_what_the_report_prints_is_shown_first_and_beside() -> None:
     reported = (Reported(source="T", imbalance_factor=100, techniques=("mixup",), per_class=(0.5,) * 10),)
-    drawing = drawings(place_figures(SuiteFacts(name="s", figures=("head_to_tail",), reported=reported), suite(TEN)))[
-        "head_to_tail"
-    ]
-    assert "mixup (reported)" in texts(drawing)
+    facts = SuiteFacts(name="s", figures=("head_to_tail",), reported=reported)
+    drawing = drawings(place_figures(facts, suite(TEN)))["head_to_tail"]
+    assert [(line.name, line.values[0]) for line in drawing.data.reported] == [("mixup", 0.5)]
+    assert "mixup" in texts(drawing)
+    assert "dotted: as reported" in " ".join(texts(drawing))
 
 
 def test_a_data_set_has_one_figure_of_a_kind_and_factor() -> None:
@@ -261,10 +262,8 @@ def test_effects_and_interactions_are_drawn_with_their_numbers() -> None:
     records = synthetic.suite(factors=(10.0, 100.0), seeds=(0, 1, 2))
     found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), records))
     effects, pairs = texts(found["effects"]), texts(found["interactions"])
-    assert {"cb_sampler", "mixup", "label_smooth", "tta", "imbalance factor 10", "mean over the factors"} <= set(
-        effects
-    )
-    assert any("n = 3" in text for text in effects)
+    assert {"cb_sampler", "mixup", "label_smooth", "tta", "factor 10", "mean over 2 factors"} <= set(effects)
+    assert any("3 seeds" in text for text in effects)
     square = found["interactions"].data.squares[0]
     shown = f"{abs(100 * square.mean):.1f}"
     assert any(shown in text for text in pairs)
@@ -278,6 +277,6 @@ def test_effects_bear_any_name_one_run_and_many_techniques() -> None:
     made += [record({"loss": name, "mix": "mixup"} if name else {"mix": "mixup"}, 100.0, 0, {"top1": 0.6 + (i % 7) / 100})
              for i, name in enumerate(["", *names])]  # fmt: skip
     found = drawings(place_figures(SuiteFacts(name="s", figures=("effects", "interactions")), made))
-    assert any("the 16 largest of 31" in text for text in texts(found["effects"]))
-    assert any("n = 1" in text for text in texts(found["interactions"]))
+    assert "the 10 largest of 31" in " ".join(texts(found["effects"]))
+    assert any("1 seed)" in text for text in texts(found["interactions"]))
     assert all(len(svg(drawing).encode()) < 200_000 for drawing in found.values())

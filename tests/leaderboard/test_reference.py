@@ -13,7 +13,8 @@ from support import suite_source
 from synthetic import COLUMNS, publish, record
 
 from ltbench.errors import LtbenchError
-from ltbench.leaderboard.figures.series import choose_series
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.page.page import page
@@ -84,12 +85,12 @@ def test_page_readme_terminal_and_csv_name_the_reference() -> None:
     assert "Tests against mixup and against the best row" in text
     assert "difference to the baseline, run" not in text
     block = "\n".join(compact_block(boards(made), {}, "page")).replace("\u00a0", " ")
-    assert "Δ is the difference to mixup, `*`" in block
+    assert r"Δ is the difference to mixup, \* where" in block
     assert "Δ mixup" in block
     shown = leaderboard_text(FACTS, made, boards(made), 120, most=1)
-    assert "Δ to mixup with its" in shown
+    assert "Δ is the difference to mixup, *" in " ".join(shown.split())
     # Besides the best row, a short table shows the reference.
-    assert [line.split()[1] for line in shown.splitlines() if line.startswith(("1 ", "2 "))].count("mixup") == 6
+    assert [line.split()[1] for line in shown.splitlines() if line.split()[:1] in (["1"], ["2"])].count("mixup") == 6
     rows = list(csv.DictReader(io.StringIO(table_csv(boards(made)))))
     assert {"separated_from_reference", "p_reference", "effect_reference"} <= set(rows[0])
     assert {row["reference"] for row in rows} == {"mixup"}
@@ -99,7 +100,7 @@ def test_without_a_reference_everything_is_taken_to_the_baseline() -> None:
     made, facts = records(), SuiteFacts(name="a")
     assert boards(made, facts)[0].tables[0].reference == "baseline"
     assert "**Δ** is the difference to the baseline" in page(facts, made, boards(made, facts))
-    assert "Δ to the baseline" in leaderboard_text(facts, made, boards(made, facts), 120)
+    assert "difference to the baseline" in " ".join(leaderboard_text(facts, made, boards(made, facts), 120).split())
 
 
 def test_the_browser_report_takes_the_reference() -> None:
@@ -123,10 +124,13 @@ def test_a_long_label_is_cut_in_the_heading_alone() -> None:
 
 def test_figures_set_the_highlight_against_the_reference() -> None:
     (group,) = group_records(records())
-    pair = choose_series(group, [10.0], [("mixup", "tta")], ("mixup",), most=2)
+    boards = make_boards(records(), reference=("mixup",))
+    facts = msgspec.structs.replace(FACTS, highlight=("tta", "mixup"))
+    pair = ShownOnPage(facts, [group], boards).pair(group, 10.0)
     assert [one.label for one in pair] == ["mixup", "mixup + tta"]
-    every = choose_series(group, [10.0], [], ("mixup",))
-    assert [one.label for one in every] == ["mixup", "baseline", "tta", "mixup + tta"]
+    every = ShownOnPage(FACTS, [group], boards)
+    assert [one.label for one in every.series(group)] == ["mixup", "baseline", "tta", "mixup + tta"]
+    assert every.looks["mixup"] == Look()
 
 
 def test_a_reference_is_kept_beside_the_records(tmp_path: Path) -> None:
@@ -153,6 +157,6 @@ def test_a_reference_that_is_not_planned_is_named_in_the_plan(tmp_path: Path, re
     assert planned(tmp_path, registry, '["mixup", "shuffle"]', '[["mixup"], ["mixup", "tta"]]') == []
     assert planned(tmp_path, registry, '["mixup[alpha=0.2]"]', '[["mixup[alpha=0.2,0.4]"]]') == []
     (reason,) = planned(tmp_path, registry, '["tta"]', '[["mixup"]]')
-    assert "there are no differences to it" in reason
+    assert "no differences to it are shown" in reason
     with pytest.raises(LtbenchError, match="mixpu"):
         planned(tmp_path, registry, '["mixpu"]', '[["mixup"]]')

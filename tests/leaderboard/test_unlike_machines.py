@@ -48,7 +48,7 @@ def test_page_and_terminal_say_it() -> None:
     found, facts = boards(records), SuiteFacts(name="s")
     text = leaderboard_text(facts, records, found, 100)
     assert "mixup: not paired, as it was run on another type of machine" in " ".join(text.split())
-    assert "are left out of\nthe effects below" in page(facts, records, found)
+    assert "are left out of\nthese effects" in page(facts, records, found)
     some = runs(elsewhere=(1,))
     text = leaderboard_text(facts, some, boards(some), 100)
     assert "mixup: paired only in the runs on one type of machine: processor model" in " ".join(text.split())

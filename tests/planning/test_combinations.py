@@ -65,7 +65,7 @@ def test_the_order_in_which_techniques_are_named_changes_nothing(techniques: lis
 def test_a_conflict_is_left_out_with_its_reason() -> None:
     out = [c for c in combine([MixA(), LossA()]) if isinstance(c, LeftOut)]
     assert [(o.combination.label, o.reason) for o in out] == [
-        ("mix_a + loss_a", "mix_a cannot go with loss_a: both soften labels")
+        ("mix_a + loss_a", "mix_a cannot be combined with loss_a: both soften labels")
     ]
 
 

@@ -34,7 +34,7 @@ class Net(Model):
     name = "some_net"
 
 
-LARGER = "balanced_batch[per_class=40]: batches of 120 images in place of 64, so each step sees 1.88 times as many"
+LARGER = "balanced_batch[per_class=40]: batches of 120 images instead of 64, so each step sees 1.88 times as many"
 
 
 class Raising(Sampler):
@@ -194,7 +194,7 @@ def test_a_phase_that_is_too_short_for_a_step_is_noted(suite: Suite, own: Regist
         return list(plan_of(suite, own, f"late[at={at}]", "focal", **changes).notes)
 
     assert notes(0.94) == []
-    assert notes(0.96) == ["late[at=0.96]: a phase has no step in a training of 10 steps and changes nothing"]
+    assert notes(0.96) == ["late[at=0.96]: a phase has no step in a training of 10 steps, so it has no effect"]
     assert "of 5 steps" in notes(0.95, steps=None, epochs=1)[0]  # 278 images are five batches
 
 
@@ -202,7 +202,7 @@ def test_an_ensemble_of_one_member_is_noted(suite: Suite, own: Registry) -> None
     plan = plan_of(suite, own, "bagging[threshold=60]", "pair", imbalance_factors=[1, 10])
     assert plan.notes == ()
     (note,) = plan_of(suite, own, "bagging[threshold=150]", "pair", imbalance_factors=[1, 10]).notes
-    assert note == "bagging[threshold=150]: one member at these class counts, which is no ensemble"
+    assert note == "bagging[threshold=150]: only one member at these class counts"
 
 
 def test_a_note_is_told_with_the_first_part_that_has_it(suite: Suite, own: Registry) -> None:
@@ -232,7 +232,7 @@ def test_too_few_images_for_a_factor_is_an_error(suite: Suite, own: Registry) ->
     with pytest.raises(DataError, match="class 'c' would keep no training image") as error:
         plan_of(suite, own, imbalance_factors=[1000])
     assert list(suite.profiles) == ["exp"]
-    assert error.value.fix == "a smaller imbalance factor, or --profiles natural, which keeps all"
+    assert error.value.fix == "a smaller imbalance factor, or --profiles natural, which keeps all images"
     assert plan_of(suite, own, profiles=["natural"], imbalance_factors=[1]).cells
 
 

@@ -27,7 +27,7 @@ def test_a_sound_record_is_given_as_it_is(store):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"metrics": {"top1": 0.99}}, "was changed after it was made"),
+        ({"metrics": {"top1": 0.99}}, "was changed after it was created"),
         ({"surprise": 1}, "does not follow the schema"),
         ({"status": "failed"}, "is malformed"),
     ],
@@ -53,7 +53,7 @@ def test_what_is_set_aside_without_a_reason_is_listed_all_the_same(store):
     valid_record(key, store)
     (damage,) = quarantined(store.root)
     damage.where.with_name(f"{damage.where.name}.txt").unlink()
-    assert quarantined(store.root)[0].why == "the reason was not written down"
+    assert quarantined(store.root)[0].why == "unknown reason"
 
 
 def test_a_status_is_not_read_again_and_a_file_that_took_the_place_is(store, monkeypatch):

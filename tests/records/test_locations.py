@@ -48,7 +48,7 @@ def test_what_has_no_records_is_refused_with_what_it_is(board: Path, tmp_path: P
     assert missing.value.why == "it does not exist"
     with pytest.raises(UsageError, match="no records at") as empty:
         location(tmp_path)
-    assert "no store" in empty.value.why
+    assert "not a store" in empty.value.why
 
 
 def test_a_cell_is_found_by_the_beginning_of_its_identity_wherever_it_is(board: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_an_ambiguous_beginning_lists_what_it_may_mean(board: Path) -> None:
     for length in range(1, 32):
         same = [one for one in RECORDS if one.id.startswith(first[:length])]
         if len(same) > 1:
-            with pytest.raises(UsageError, match=f"{len(same)} cells begin with") as caught:
+            with pytest.raises(UsageError, match=f"{len(same)} cells have ids that start with") as caught:
                 find_cell(first[:length], places(board, board))
             assert all(one.id in caught.value.why for one in same)
         else:
@@ -86,7 +86,7 @@ def test_what_is_no_identity_is_refused(board: Path, asked: str) -> None:
 
 def test_an_unknown_cell_gets_the_nearest(board: Path) -> None:
     asked = RECORDS[0].id[:9] + ("0" if RECORDS[0].id[9] != "0" else "1")
-    with pytest.raises(UsageError, match="no cell has an id that begins with") as caught:
+    with pytest.raises(UsageError, match="no cell has an id that starts with") as caught:
         find_cell(asked, places(board, board))
     assert RECORDS[0].id[:10] in caught.value.fix
 

@@ -51,7 +51,7 @@ def test_a_changed_field_is_noticed_by_the_digest(path: tuple[str, ...], value: 
         inner = inner[key]
     assert inner[path[-1]] != value
     inner[path[-1]] = value
-    with pytest.raises(RecordError, match="was changed after it was made"):
+    with pytest.raises(RecordError, match="was changed after it was created"):
         validate(sealed)
 
 

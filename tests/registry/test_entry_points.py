@@ -97,7 +97,7 @@ def test_an_unreadable_project_file_is_reported_and_the_metadata_counts(
     assert broken.fix == f"correct {project}"
     done = CliRunner().invoke(group, ["list", "loss"])
     assert done.exit_code == 0
-    assert "warning: plugin 'pyproject.toml' of my-pkg 1.5 is off: " in done.stderr
+    assert "warning: plugin 'pyproject.toml' of my-pkg 1.5 is disabled: " in done.stderr
     assert "Traceback" not in done.output
 
 

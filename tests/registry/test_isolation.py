@@ -53,7 +53,7 @@ def test_output_of_a_plugin_goes_to_stderr(tmp_path: Path) -> None:
 
 def test_a_plugin_with_a_duplicate_name_is_off(third_party: Install) -> None:
     registry = third_party("bad-pkg", "1", bad=loss_source("twin").replace("[Mine]", "[Mine, Mine]"))
-    assert [broken.error for broken in registry.broken] == ["it offers two techniques named 'twin'"]
+    assert [broken.error for broken in registry.broken] == ["it provides two techniques named 'twin'"]
 
 
 def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_suite_cannot_take_the_name_of_a_built_in_one(third_party: Install, tm
         f"from ltbench import hookimpl\n@hookimpl\ndef ltbench_suites():\n    return [{str(tmp_path / 'quick.toml')!r}]"
     )
     registry = third_party("bad-pkg", "1", bad=source)
-    assert "its suite 'quick' has the name of a built-in" in registry.broken[0].error
+    assert "its suite 'quick' has the same name as a built-in" in registry.broken[0].error
     assert find_suite("quick", registry).title
 
 
@@ -75,8 +75,8 @@ def test_a_slow_plugin_is_reported_with_its_time(tmp_path: Path) -> None:
     assert slow["milliseconds"] > 500
     times = [row["milliseconds"] for row in rows]
     assert times == sorted(times, reverse=True)
-    assert "slow: heavy modules should be imported where they are used" in ltbench("plugins", "--times", env=env).stdout
-    assert "slow-pkg: every command waits" in ltbench("doctor", env=env).stdout
+    assert "slow: import heavy modules where they are used" in ltbench("plugins", "--times", env=env).stdout
+    assert "slow-pkg: it takes" in ltbench("doctor", env=env).stdout
 
 
 # --- clashes -------------------------------------------------------------------------------------------------------
@@ -92,7 +92,9 @@ def test_a_clashing_name_is_off_and_other_techniques_are_on(clash: Registry) -> 
     assert "same" not in clash.entries
     assert "same" not in clash.of("loss")
     assert "other_loss" in clash.entries
-    with pytest.raises(PluginError, match=r"offered by one-pkg 1\.5 and two-pkg 2\.5; all of them are off") as caught:
+    with pytest.raises(
+        PluginError, match=r"provided by one-pkg 1\.5 and two-pkg 2\.5, so the name is ambiguous"
+    ) as caught:
         clash.parse("same")
     assert caught.value.fix == "write one-pkg/same or two-pkg/same, or leave one out with -p no:two"
     assert caught.value.exit_code == 4
@@ -130,11 +132,11 @@ def test_a_clash_ends_when_one_plugin_is_off(clash: Registry) -> None:
 
 
 def test_every_command_warns_of_a_clash_and_doctor_suggests_a_fix(clash: Registry) -> None:
-    assert "warning: technique 'same' is off: one-pkg and two-pkg both offer it" in call("list").stderr
+    assert "warning: technique 'same' is disabled: one-pkg and two-pkg both provide it" in call("list").stderr
     done = call("doctor")
-    assert "wrong  technique same: is off, as both one-pkg 1.5 and two-pkg 2.5 offer it" in done.stdout
+    assert "wrong  technique same: is disabled because both one-pkg 1.5 and two-pkg 2.5 provide it" in done.stdout
     assert "try: write one-pkg/same or two-pkg/same, or leave one out with -p no:two" in done.stdout
-    assert "same (off: several offer it)" in call("plugins").stdout
+    assert "same (disabled: several plugins provide it)" in call("plugins").stdout
 
 
 # --- which are on --------------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def test_requirements_are_what_pip_reads(third_party: Install, tmp_path: Path) -
     ("requirement", "says", "fix"),
     [
         ("none-pkg", "requires none-pkg, which is not installed", "pip install 'none-pkg'"),
-        ("one-pkg>=2", "requires one-pkg>=2, and one-pkg 1.5 is installed", "pip install 'one-pkg>=2'"),
+        ("one-pkg>=2", "requires one-pkg>=2, but one-pkg 1.5 is installed", "pip install 'one-pkg>=2'"),
         ("bad-pkg", "requires bad-pkg", "ltbench doctor"),
     ],
 )
@@ -211,7 +213,7 @@ def test_a_missing_requirement_of_a_suite_is_an_error(
 def test_a_suite_with_met_requirements_is_planned(third_party: Install, tmp_path: Path) -> None:
     registry = third_party("one-pkg", "1.5", one=loss_source("one_loss"))
     check_required(["one-pkg>=1.2,<2", "ltbench>=0.1"], "it", registry)
-    with pytest.raises(PluginError, match="whose plugins are off"):
+    with pytest.raises(PluginError, match="whose plugins are disabled"):
         check_required(["one-pkg"], "it", Registry.load(PluginSelection(words=("no:one",)).origin()))
     write_suite(tmp_path, "one-pkg>=1.2")
     done = call("plan", "--suite", tmp_path / "needy.toml", "--store", tmp_path / "store")
@@ -220,5 +222,5 @@ def test_a_suite_with_met_requirements_is_planned(third_party: Install, tmp_path
 
 def test_an_invalid_requirement_is_an_error(tmp_path: Path, registry: Registry) -> None:
     write_suite(tmp_path, "one pkg >> 2")
-    with pytest.raises(SuiteError, match="required plugin 'one pkg >> 2' cannot be read"):
+    with pytest.raises(SuiteError, match="cannot parse the required plugin 'one pkg >> 2'"):
         find_suite(tmp_path / "needy.toml", registry)

@@ -41,7 +41,7 @@ BAD = {
         loss_source("x", body="g: __import__('typing').Annotated[float, __import__('msgspec').Meta(ge=0)] = -1.0"),
         "does not accept g = -1.0",
     ),
-    "takes the name of a built-in": (loss_source("cross_entropy"), "has the name of a built-in"),
+    "takes the name of a built-in": (loss_source("cross_entropy"), "has the same name as a built-in"),
 }
 
 
@@ -81,7 +81,7 @@ def test_a_parameter_out_of_range_names_technique_field_value_and_range(registry
 
 
 def test_a_technique_of_another_stage_is_refused(registry: Registry) -> None:
-    with pytest.raises(UsageError, match="'mixup' is a mix, and a loss is expected here"):
+    with pytest.raises(UsageError, match="'mixup' is a mix; expected a loss"):
         registry.parse("mixup", "loss")
 
 

@@ -114,7 +114,7 @@ def test_a_record_with_a_digest_of_bytes_is_not_stale(registry) -> None:
     assert differences([now | {"source": "0123456789ab"}], registry, {}) == []
     assert differences([now | {"source": "0123456789ab", "version": "0.0"}], registry, {}) != []
     assert differences([now | {"source": "code:0123456789"}], registry, {}) == [
-        f"focal: its source has changed since, at the same version {now['version']}"
+        f"focal: its source has changed since, but not its version {now['version']}"
     ]
 
 

@@ -220,7 +220,7 @@ def test_a_record_that_its_reader_does_not_accept_is_made_again(here, monkeypatc
 
     def check(record):
         if "tampered" in record:
-            raise RecordError("a record was changed after it was made")
+            raise RecordError("a record was changed after it was created")
 
     monkeypatch.setattr(from_store, "checked_record", check)
     here.store.put_record({"id": "cell0-1", "status": "ok", "tampered": True})
@@ -278,7 +278,7 @@ def test_one_signal_finishes_what_is_running(here, number):
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 6
     assert stderr.startswith("stopped with ")
-    assert "the same command continues" in stderr
+    assert "run the same command to continue" in stderr
     assert "Traceback" not in stderr
     assert sorted(journal_keys(here.store, "began")) == sorted(journal_keys(here.store, "ended"))
     assert journal_keys(here.store, "ended")

@@ -117,7 +117,7 @@ def called(store, *args):
 
 
 def test_a_store_on_which_nothing_ran_says_so_and_stays_as_it_is(store):
-    assert called(store) == f"nothing has run on {store.root} yet\n"
+    assert called(store) == f"no runs on {store.root} yet\n"
     assert json.loads(called(store, "--json"))["running"] == []
     assert not store.root.exists()
 

@@ -130,6 +130,6 @@ def test_what_slurm_refuses_is_told(slurm, tmp_path):
     executor = make_executor(
         f"dask[{OPTIONS.replace('short', 'nowhere')}]", context(tmp_path / "store"), Terms(work=WORK)
     )
-    with pytest.raises(ClusterError, match="no workers can be started with cluster=slurm") as caught, executor:
+    with pytest.raises(ClusterError, match="cannot start workers with cluster=slurm") as caught, executor:
         executor.submit(list(tree().jobs.values())[:1])
     assert "invalid partition" in str(caught.value)

@@ -101,9 +101,9 @@ def test_files_get_the_mode_of_the_umask(store):
 
 @pytest.mark.parametrize("key", ["../../etc", "a/b", "", ".", "x" * 65])
 def test_a_key_cannot_lead_out_of_the_store(store, key):
-    with pytest.raises(ValueError, match="no identity"):
+    with pytest.raises(ValueError, match="not a valid identity"):
         store.path(key)
-    with pytest.raises(ValueError, match="no identity"):
+    with pytest.raises(ValueError, match="not a valid identity"):
         store.put_record({"id": key, "status": "ok"})
 
 
@@ -170,7 +170,7 @@ def test_an_artefact_is_examined_once_per_process(store):
 def test_meta_notices_damage_by_itself(store):
     put(store, cost=3)
     meta_changed(store.path("abc123"))
-    with pytest.raises(StoreError, match=r"meta\.json does not fit its digest"):
+    with pytest.raises(StoreError, match=r"meta\.json does not match its digest"):
         store.meta("abc123")
 
 
@@ -393,7 +393,7 @@ def test_a_store_of_a_newer_format_is_refused(store):
     with pytest.raises(StoreError, match=r"format 99.*formats up to 1"):
         Store(store.root)
     (store.root / "store.json").write_text("nonsense")
-    with pytest.raises(StoreError, match="does not say its format"):
+    with pytest.raises(StoreError, match="does not state its format"):
         Store(store.root)
 
 

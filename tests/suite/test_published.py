@@ -60,7 +60,7 @@ def test_a_suite_without_a_report_shows_the_default_figures(tmp_path: Path) -> N
     assert (suite.reported, suite.claims, suite.figures) == (
         (),
         (),
-        ("head_to_tail", "bars", "effects", "interactions", "critical_difference"),
+        ("head_to_tail", "bars", "cost", "effects", "interactions", "critical_difference"),
     )
 
 
@@ -87,12 +87,12 @@ BAD = {
     "a size of all": (
         'better = ["mixup"]',
         'better = ["mixup"]\nworse = "all"\ndifference = 0.1',
-        "difference to all others",
+        "difference, but compares with all others",
     ),
     "two sizes": (
         'better = ["mixup"]',
         'better = ["mixup"]\nat_least = 0.1\ndifference = 0.1',
-        "the one that is printed",
+        "the one that the report states",
     ),
     "a size of the other sign": ('better = ["mixup"]', 'better = ["mixup"]\ndifference = -0.1', "the same sign"),
     "two margins": ("within = 0.01", "within = 0.01\nat_least = 0.1", "use within"),
@@ -102,7 +102,7 @@ BAD = {
     "a figure twice": ('"bars"', '"bars", "bars"', "named twice"),
     "a threshold for nothing": ('"bars"', '"bars[threshold=3]"', "takes no threshold"),
     "no threshold": ("bags[threshold=120]", "bags", "needs a threshold"),
-    "a broken threshold": ("bags[threshold=120]", "bags[threshold=x]", "there is no figure"),
+    "a broken threshold": ("bags[threshold=120]", "bags[threshold=x]", "unknown figure"),
 }
 
 

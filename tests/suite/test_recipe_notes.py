@@ -47,9 +47,9 @@ def test_steps_of_epochs_are_those_of_each_training_subset() -> None:
 def test_a_milestone_is_noted_where_no_step_follows_it_or_the_warm_up_covers_it() -> None:
     steps = {"schedule": "multistep", "steps": 10, "warmup": 0.3}
     assert notes(1000, milestones=(0.3, 0.94), **steps) == []  # at the first step after the warm-up, and at the last
-    assert the_note(milestones=(0.2,), **steps).startswith("milestone 0.2 changes nothing in 10 steps: it is inside")
-    assert the_note(milestones=(0.96,), **steps).startswith("milestone 0.96 changes nothing in 10 steps: it is after")
-    assert the_note(milestones=(0.5,), decay=1.0, **steps).startswith("decay = 1 leaves")
+    assert the_note(milestones=(0.2,), **steps).startswith("milestone 0.2 has no effect in 10 steps: it is inside")
+    assert the_note(milestones=(0.96,), **steps).startswith("milestone 0.96 has no effect in 10 steps: it is after")
+    assert the_note(milestones=(0.5,), decay=1.0, **steps).startswith("decay = 1 does not change")
 
 
 def test_a_warm_up_is_noted_where_it_does_not_rise_or_leaves_nothing() -> None:
@@ -59,7 +59,7 @@ def test_a_warm_up_is_noted_where_it_does_not_rise_or_leaves_nothing() -> None:
     )
     assert notes(1000, warmup=0.1, steps=15) == []
     assert the_note(warmup=0.99, steps=10).endswith(
-        "takes all of a training of 10 steps: schedule 'cosine' does not begin"
+        "takes all of a training of 10 steps: schedule 'cosine' has no effect"
     )
 
 
@@ -70,11 +70,11 @@ def test_a_batch_larger_than_the_training_subset_is_noted() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"optimizer": "adam", "momentum": 0.5}, "momentum = 0.5 changes nothing: optimizer 'adam'"),
+        ({"optimizer": "adam", "momentum": 0.5}, "momentum = 0.5 has no effect: optimizer 'adam'"),
         ({"optimizer": "adamw", "momentum": 0.5}, "momentum = 0.5"),
         ({"optimizer": "rmsprop", "nesterov": True}, "nesterov = true"),
-        ({"decay": 0.5}, "decay = 0.5 changes nothing: schedule 'cosine' has no milestones"),
-        ({"ema_warmup": False}, "ema_warmup = false changes nothing"),
+        ({"decay": 0.5}, "decay = 0.5 has no effect: schedule 'cosine' has no milestones"),
+        ({"ema_warmup": False}, "ema_warmup = false has no effect"),
     ],
     ids=str,
 )

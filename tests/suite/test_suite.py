@@ -41,9 +41,9 @@ def test_a_suite_of_an_editor_on_windows_is_the_same_suite(encoded: bytes, tmp_p
 def test_a_suite_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(GOOD.encode("utf-16"))
-    with pytest.raises(SuiteError, match="is not TOML") as refused:
+    with pytest.raises(SuiteError, match="is not valid TOML") as refused:
         read_suite(path)
-    assert refused.value.fix == "save it in the encoding UTF-8"
+    assert refused.value.fix == "save it with the encoding UTF-8"
 
 
 BAD = {
@@ -53,15 +53,15 @@ BAD = {
     "imbalance factor NaN": ("[10]", "[nan]", "imbalance factor nan is invalid"),
     "imbalance factor infinite": ("[10]", "[inf]", "imbalance factor inf is invalid"),
     "no imbalance factor": ("[10]", "[]", "imbalance_factors"),
-    "a factor twice": ("[10]", "[10, 10.0]", "names something twice"),
+    "a factor twice": ("[10]", "[10, 10.0]", "has a duplicate"),
     "a wrong type": ('["mixup"]', '"mixup"', "techniques"),
     "no length": ("epochs = 2", "lr = 0.1", "exactly one"),
     "two lengths": ("epochs = 2", "epochs = 2\nsteps = 3", "exactly one"),
-    "milestones for nothing": ("epochs = 2", "epochs = 2\nmilestones = [0.5]", "change nothing"),
+    "milestones for nothing": ("epochs = 2", "epochs = 2\nmilestones = [0.5]", "no effect"),
     "a learning rate of zero": ("epochs = 2", "epochs = 2\nlr = 0.0", "lr"),
     "another schema": ("schema = 1", "schema = 2", "schema"),
     "a name that is a path": ('"mine"', '"../mine"', "name"),
-    "not TOML": ("[recipe]", "[recipe", "is not TOML"),
+    "not TOML": ("[recipe]", "[recipe", "is not valid TOML"),
 }
 
 

@@ -53,12 +53,12 @@ def test_a_swept_length_replaces_the_other_kind_of_length() -> None:
     ("table", "said"),
     [
         ("lr = [0.0]", "lr"),
-        ("lr = [0.1, 0.1]", "repeats one"),
-        ("lr = []", "no value"),
+        ("lr = [0.1, 0.1]", "is empty or repeats a value"),
+        ("lr = []", "is empty or repeats a value"),
         ("lrr = [0.1]", "did you mean lr"),
         ('lr = ["fast"]', "lr"),
         ("lr = 0.1", "sweep"),
-        ("steps = [1]\nepochs = [1]", "either in epochs or in steps"),
+        ("steps = [1]\nepochs = [1]", "in either epochs or steps"),
     ],
 )
 def test_a_bad_sweep_names_file_and_field(table: str, said: str, tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_a_listed_combination_that_makes_no_sense_is_left_out_with_the_reason(
 
 def test_options_that_a_list_of_combinations_makes_pointless_are_refused(tmp_path: Path, registry: Registry) -> None:
     for option in ({"strategy": "each"}, {"techniques": ["tta"]}):
-        with pytest.raises(SuiteError, match="change nothing"):
+        with pytest.raises(SuiteError, match="have no effect"):
             written(tmp_path, combinations=[["mixup"]], **option)
-    with pytest.raises(UsageError, match="a listed combination stacks one technique per stage"):
+    with pytest.raises(UsageError, match="a listed combination has at most one technique per stage"):
         make_plan(written(tmp_path, combinations=[["mixup", "cutmix"]]), registry, tmp_path)
     with pytest.raises(LtbenchError):
         written(tmp_path, combinations=[[]])

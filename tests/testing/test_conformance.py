@@ -92,7 +92,7 @@ def test_an_unusable_return_value_is_a_finding(registry) -> None:
 
     found = {f.check: f for f in conformance(Nothing, registry)}
     assert found["losses_are_per_sample"].text.startswith("loss 'nothing' returned losses NoneType; expected")
-    assert found["is_deterministic"].text.startswith("the return value cannot be used: AttributeError")
+    assert found["is_deterministic"].text.startswith("the return value is invalid: AttributeError")
 
 
 def test_one_line_makes_a_test_for_each_check(tmp_path) -> None:
@@ -134,7 +134,7 @@ def test_a_class_without_defaults_is_an_error() -> None:
     with pytest.raises(PluginError, match="cannot be constructed with its defaults") as told:
         checks(NoDefault)
     assert "gamma" in str(told.value)
-    with pytest.raises(PluginError, match="is no technique"):
+    with pytest.raises(PluginError, match="is not a technique"):
         checks(dict)
 
 

@@ -17,9 +17,9 @@ SHOWN = 10
 
 @contextlib.contextmanager
 def reporting_damage(store: Store) -> Iterator[Callable[[], list[Damage]]]:
-    """Print at the end of the block, however it ends, what was quarantined meanwhile; yield a function that lists it.
+    """At the end of the block, print which files were quarantined during it; yield a function that lists them.
 
-    That includes what other processes on the store have quarantined, as their jobs may be for this command.
+    Files quarantined by other processes on the store are included, because their jobs may belong to this command.
     """
     from ltbench.store.quarantine import quarantined
 

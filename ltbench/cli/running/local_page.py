@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check_page(page: PageOfRun, store: Store) -> None:
-    """Say that the page of another run is replaced; raise `UsageError` if the store does not have its records."""
+    """Print that the page of another run is replaced; raise `UsageError` if the store does not have its records."""
     from ltbench.leaderboard.publish import read_folder
 
     before, old = read_folder(page.folder)
@@ -33,19 +33,20 @@ def check_page(page: PageOfRun, store: Store) -> None:
         raise UsageError(
             f"{len(lost)} records of {page.folder} would be lost",
             why=f"it is the page of another run ({before.command}), and the store {store.root} does not have them",
-            fix="--name OTHER gives this run a page of its own",
+            fix="use --name OTHER to write another page",
         )
     if old.records and before.definition != page.definition:
         click.echo(
-            f"{page.folder} was the page of another run; its cells leave the page and stay in the store", err=True
+            f"{page.folder} was the page of another run; its cells are removed from the page and kept in the store",
+            err=True,
         )
 
 
 def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[list[Path], SuiteFolder | None]:
-    """Write the records of a plan on the page of its run; return the files written and what they show.
+    """Write the records of a plan to the page of its run; return the files written and what they show.
 
-    Records of earlier parts and runs of the same cells stay. Nothing is written without a record, or where the page is
-    up to date.
+    Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
+    is up to date.
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
@@ -68,8 +69,8 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     merged = add_records(kept, records, replace=page.is_replaced)
     if not page.is_replaced and (others := kept_from_other_machines(kept.records, records)):
         click.echo(
-            f"{len(others)} cells of the page keep their records of another type of machine, so that rows stay paired; "
-            "--replace takes those of this one",
+            f"{len(others)} cells of the page keep their records from another type of machine, so that rows stay paired; "
+            "use --replace to replace them",
             err=True,
         )
     facts = SuiteFacts(
@@ -83,13 +84,13 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
         ),
     )  # fmt: skip
     facts = with_suite(facts, suite, registry)
-    # So that version control of a project leaves trials alone; a published page is written by `ltbench publish`.
+    # So that git ignores local pages; `ltbench publish` writes published ones.
     write_atomic(folder.parent / ".gitignore", b"*\n")
     if page.suite_file is not None:
         write_atomic(folder / SUITE_FILE, page.suite_file)
     verified = folder / VERIFIED
     parts = [encode(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
-    # The figures of a page take seconds, and a second run mostly changes nothing.
+    # Drawing the figures takes seconds, and a repeated run rarely changes anything.
     source = render_cache.source_digest(parts)
     if render_cache.is_current(store.root, folder, source):
         return [], None
@@ -99,7 +100,7 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
 
 
 def _current(old: RecordsFile, records: Sequence[Record], *, is_same: bool) -> RecordsFile:
-    """Return the records of a page without those that the run replaces: of other cells, or of data since changed."""
+    """Return the records of a page that stay: none of another run, and none that the new records supersede."""
     from ltbench.core.spec import canonical
     from ltbench.records.records_file import records_file
 

@@ -1,4 +1,4 @@
-"""`ltbench run --cell`: one cell trained from its record, and its numbers beside those on record."""
+"""`ltbench run --cell`: rerun one cell from its record, and compare the numbers."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _WITHOUT_EFFECT = {
     "rerun_stale": "--rerun-stale", "no_sharing": "--no-sharing", "retry_failed": "--keep-failed",
     "name": "--name", "is_published": "--publish", "is_replaced": "--replace", "metric": "--metric",
 }  # fmt: skip
-"""Options that select cells or end a run."""
+"""Options that select cells or limit a run."""
 
 
 def run_cell(
     cell: str | None, places: Sequence[RecordsLocation], context: Context, executor: Executor, options: RunOptions,
     *, as_json: bool,
 ) -> int:  # fmt: skip
-    """Compute the cell unless the store has it, and print how its numbers agree with the record. Publish nothing."""
+    """Compute the cell unless the store has it, and print whether its numbers agree with the record. Writes no page."""
     from ltbench.records.agreement import agreement
     from ltbench.records.locations import find_cell
     from ltbench.running.progress import Progress
     from ltbench.verify.rerun import retrain
 
     if cell is None:
-        raise UsageError("--records is given without a cell", fix="--cell ID")
+        raise UsageError("--records needs --cell", fix="--cell ID")
     ctx = click.get_current_context()
     for name, option in _WITHOUT_EFFECT.items():
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(
-                f"{option} has no effect with --cell", why="the record states all that the cell depends on"
+                f"{option} has no effect with --cell", why="the record specifies everything that the cell depends on"
             )
     before = find_cell(cell, places).record
     cached = context.store.status(before.id) == "ok"
@@ -57,7 +57,7 @@ def run_cell(
         _print(before, after, comparison)
     if cached:
         click.echo(
-            f"nothing was trained: the cell is in the store {context.store.root}; another --store trains it again",
+            f"nothing was trained: the cell is already in the store {context.store.root}; to rerun it, use another --store",
             err=True,
         )
     return CELLS_FAILED if after.status == "failed" else 0
@@ -70,14 +70,14 @@ def _print(before: Record, after: Record, comparison: Agreement) -> None:
         f"{s.model}, subset seed {s.subset_seed}, seed {s.seed}\n"
     )
     if after.error is not None:
-        click.echo(f"it failed: {after.error.type}: {after.error.message}")
+        click.echo(f"the cell failed: {after.error.type}: {after.error.message}")
         return
     numbers = [[name, *("n/a" if n is None else repr(n) for n in pair)] for name, pair in comparison.metrics.items()]
     print_table(["metric", "on record", "now"], numbers)
     if before.status == "failed":
-        click.echo("\nThe record is of a failed cell; this time it succeeded.")
+        click.echo("\nAccording to the record, the cell failed; this time it succeeded.")
     elif comparison.same:
-        click.echo("\nEvery number is bit-identical.")
+        click.echo("\nAll numbers are bit-identical.")
     else:
         unlike = f"; the machines differ: {', '.join(comparison.unlike)}" if comparison.unlike else ""
         click.echo(f"\nThe numbers differ{unlike}.")

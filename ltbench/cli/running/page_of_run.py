@@ -1,7 +1,7 @@
-"""The page of a run: its name, what it says of itself, and the command that makes it.
+"""The page of a run: its name, its texts, and the command that reproduces it.
 
-A suite that is run as it is has the suite's page. What is run with other techniques, data, models, recipe or seeds has
-a page of its own, whose name says what differs.
+An unchanged suite has the page of the suite. A run with other techniques, data, models, recipe or seeds has another
+page, whose name says what differs.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ if TYPE_CHECKING:
     from ltbench.suite.suite import Suite
 
 SUITE_FILE = "suite.toml"
-"""The file of a suite that is not built in, beside the page, so that the command of the page can name it."""
+"""Copy of a suite file that is not built in, beside the page, so that the command of the page can name it."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-"""What can be the name of a page, as it is that of its folder."""
+"""Valid names of pages, which are also names of folders."""
 _READABLE = 40
 _LISTED = 4
 
 
 class PageOfRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run writes on its page besides records; see `SuiteFacts`."""
+    """What a run writes to its page besides records; see `SuiteFacts`."""
 
     folder: Path
     suite: Suite
-    """What is run, with title, question, notes and published numbers of the page."""
+    """The suite that is run, with title, question, notes and published numbers of the page."""
     command: str
     definition: str
-    """Digest of what decides about the cells."""
+    """Digest of everything that determines the cells."""
     suite_file: bytes | None = None
-    """The file of the suite unless it is built in."""
+    """Content of the suite file; None for a built-in suite."""
     plugin_files: tuple[str, ...] = ()
-    """Files of plugins as the user gave them."""
+    """Plugin files and modules as given by the user."""
     is_replaced: bool = False
     """Whether records of this machine replace those of another type of machine."""
 
     @property
     def file(self) -> Path:
-        """The page."""
+        """The page's markdown file."""
         return self.folder / "README.md"
 
 
 def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path, name: str | None) -> PageOfRun:  # fmt: skip
     """Return the page of a run.
 
-    asked: the suite of `file` with the changes of the command line; name: of the page, where the user has chosen one.
-    Raises `UsageError` for a name that cannot be that of a folder.
+    asked: the suite of `file` with the changes of the command line; name: of the page, if the user has chosen one.
+    Raises `UsageError` for an invalid name.
     """
     from ltbench.suite.suite import read_suite
 
@@ -71,17 +71,17 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
     differs = _differences(_cells(asked, registry), _cells(own, registry))
     profiles = [registry.parse(label, "profile") for label in asked.profiles]
     if all(isinstance(profile, Profile) and profile.keeps_all for profile in profiles):
-        differs.pop("imbalance_factors", None)  # a factor that no profile knows says nothing
+        differs.pop("imbalance_factors", None)  # without effect: every profile keeps all images
     if asked.metric != own.metric:
         differs |= {"metric": asked.metric}
     if own != base:
-        # Claims and texts are part of a page, too: somebody's copy of an installed suite is another suite.
+        # Claims and texts are part of a page, so an edited copy of an installed suite is another suite.
         differs |= {"file": digest(canonical(_differences(msgspec.to_builtins(base), msgspec.to_builtins(own))))}
     shown = base
     if differs and (asked != base or base.title == own.title):
-        shown = _described(asked, base, differs)
-    folder = leaderboards / LOCAL / _checked(_derived(base.name, differs) if name is None else name)
-    # A suite of somebody's plugin has its file beside the page, too: no record says where the suite is from.
+        shown = _with_texts(asked, base, differs)
+    folder = leaderboards / LOCAL / _checked(_page_name(base.name, differs) if name is None else name)
+    # The suite of a third-party plugin is copied, too, because no record names the plugin of the suite.
     carried = installed is None or own != base or registry.suite_sources[base.name].distribution != BUILT_IN
     return PageOfRun(
         folder=folder,
@@ -94,16 +94,16 @@ def page_of_run(asked: Suite, file: Path, registry: Registry, leaderboards: Path
 
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise UsageError(f"'{name}' cannot be the name of a page", why="it is the name of a folder",
-                         fix="letters a-z, digits, - and _, at most 100 of them")  # fmt: skip
+        raise UsageError(f"'{name}' is not a valid name of a page", why="the name is used for a folder",
+                         fix="use at most 100 letters a-z, digits, - and _")  # fmt: skip
     if name == LOCAL:
-        raise UsageError(f"'{name}' cannot be the name of a page", why="that folder has the local pages",
+        raise UsageError(f"'{name}' is not a valid name of a page", why="that folder contains the local pages",
                          fix="--name OTHER")  # fmt: skip
     return name
 
 
 def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
-    """Return what decides about the cells of a suite, the same for texts that mean the same."""
+    """Return everything that determines the cells of a suite; equal for equivalent suite texts."""
 
     def labels(texts: tuple[str, ...]) -> list[str]:
         return [technique.label for text in texts for technique in registry.parse_all(text)]
@@ -112,7 +112,7 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
     if suite.combinations:
         techniques = None
     elif set(labels(suite.techniques)) == set(labels(tuple(every_technique(registry)))):
-        # What is installed may change from day to day; the page of all techniques stays.
+        # The page of all techniques stays the same when another technique is installed.
         techniques = "all"
     elif suite.strategy != "cumulative":
         techniques = sorted(labels(suite.techniques))
@@ -133,7 +133,7 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
 
 
 def definition_of(suite: Suite, registry: Registry) -> str:
-    """Return a digest of what decides about the cells: without defaults, so that a new field of a recipe changes none."""
+    """Return a digest of everything that determines the cells; it omits defaults, so new recipe fields do not change it."""
     from ltbench.suite.recipe import Recipe
 
     usual = {f"recipe.{field.name}": field.default for field in msgspec.structs.fields(Recipe)}
@@ -146,34 +146,34 @@ def _differences(asked: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, 
     return {key: value for key, value in asked.items() if value != own[key]}
 
 
-def _derived(suite: str, differs: Mapping[str, Any]) -> str:
-    """Return the name of a page: that of the suite, and what differs with a digest of it."""
+def _page_name(suite: str, differs: Mapping[str, Any]) -> str:
+    """Return the name of a page: the suite's, plus the differences and a digest of them."""
     if not differs:
         return suite
-    words = "-".join(short for short, _ in _said(differs))
+    words = "-".join(short for short, _ in _difference_texts(differs))
     readable = re.sub(r"[^a-z0-9_]+", "-", words.lower().replace(".", "_"))[:_READABLE].strip("-_")
     return "-".join(filter(None, (suite, readable, digest(canonical(differs), 6))))
 
 
-def _described(asked: Suite, base: Suite, differs: Mapping[str, Any]) -> Suite:
-    """Return the suite with title and texts that are true of what is run."""
+def _with_texts(asked: Suite, base: Suite, differs: Mapping[str, Any]) -> Suite:
+    """Return the suite with title and texts that describe what is run."""
     from ltbench.suite.suite import changed
 
     same_images = {"datasets", "profiles"}.isdisjoint(differs)
-    details = [text for _, text in _said(differs)]
+    details = [text for _, text in _difference_texts(differs)]
     title = base.title
     if not same_images or "techniques" in differs:
         title = f"{_techniques(differs.get('techniques', asked.techniques))} on {', '.join(asked.datasets)}"
         details = [text for key, value in differs.items() if key not in {"techniques", "datasets"}
-                   for _, text in _said({key: value})]  # fmt: skip
+                   for _, text in _difference_texts({key: value})]  # fmt: skip
     title = f"{title} ({', '.join(details)})" if details else title
     if asked == base:
-        # Somebody's copy of an installed suite has texts of its own.
+        # An edited copy of an installed suite has its own texts.
         return changed(asked, title=title)
     return changed(
         asked,
         title=title,
-        question=f"The suite `{base.name}`, changed for this run; the command says how.",
+        question=f"The suite `{base.name}` with the changes shown in the command.",
         notes=base.notes if same_images and not any(key.startswith(("recipe", "sweep", "models")) for key in differs) else "",
         reported=asked.reported if same_images else (),
         claims=asked.claims if same_images else (),
@@ -189,8 +189,8 @@ def _techniques(labels: object) -> str:
     return ", ".join(named) if len(named) <= _LISTED else f"{len(named)} techniques"
 
 
-def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each difference in a word for a name and in words for a title."""
+def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each difference as a short text for the name and a longer one for the title."""
     for key, value in differs.items():
         many = [written(one) for one in value] if isinstance(value, (list, tuple)) else [written(value)]
         match key:
@@ -213,7 +213,7 @@ def _said(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
             case "metric":
-                yield f"by-{value or 'default'}", f"ranked by {value or 'what fits the data'}"
+                yield f"by-{value or 'default'}", f"ranked by {value or 'the default metric'}"
             case "file":
                 yield "edited", "edited"
             case _ if key.startswith("recipe.") and value is not None:

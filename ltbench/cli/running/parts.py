@@ -1,4 +1,4 @@
-"""Runs a suite's plan part by part: each part is planned, prepared, run and shown on the page."""
+"""Runs the plan of a suite in parts: each part is planned, prepared, run and added to the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class RunResult:
-    """What the parts of a run came to so far."""
+    """The results of the parts run so far."""
 
     def __init__(self) -> None:
         self.summaries: list[Summary] = []
@@ -34,15 +34,15 @@ class RunResult:
         self.shown: SuiteFolder | None = None
         self.stopped: Interrupted | None = None
         self.more = False
-        """Whether parts are left that were not started."""
+        """Whether there are parts that were not started."""
         self.failed_metrics: dict[str, dict[str, str]] = {}
-        """Metric -> cell of a record without its numbers -> why it failed."""
+        """Metric -> cell without its numbers -> why the metric failed."""
 
     def add_failed_metrics(self, plan: Plan, context: Context) -> None:
-        """Note which metrics failed, according to the records of a part."""
+        """Add the metrics that failed, according to the records of a part."""
         for cell in plan.cells:
             for metric, message in context.store.failed_metrics(cell.key).items():
-                # One that is no longer installed is not this run's.
+                # Ignore metrics that are no longer installed.
                 if metric in context.registry.of("metric"):
                     self.failed_metrics.setdefault(metric, {})[cell.key] = message
 
@@ -52,24 +52,22 @@ def run_parts(
 ) -> RunResult:
     """Run the parts of a suite's plan as far as budget and signals allow.
 
-    page: where its records are shown. Once every part is done, no state of a training is left that only a later part could
-    have continued. Raises `StoreError` where the folder of the page cannot be written.
+    page: where its records are shown. Once every part is done, training states kept for later parts are removed.
+    Raises `StoreError` if the folder of the page cannot be written.
     """
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
     if options.sharing:
-        # Before the first training, not after the last one.
-        check_writable(
-            page.folder, "the leaderboard", fix="make that a folder that you may write to, or --leaderboards FOLDER"
-        )
+        # Fail before the first training, not after the last one.
+        check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
     parts = plan_parts(suite, context.registry, context.data_root)
     foreseen: set[str] = set()
     deadline = None if options.budget is None else time.monotonic() + options.budget
-    # The first part always runs, so that even a short budget publishes what is in the store.
+    # The first part always runs, so that even with a short budget the page shows what is in the store.
     while result.stopped is None and (deadline is None or time.monotonic() < deadline or not result.summaries):
         plan = next(parts, None)
         if plan is None:
@@ -95,13 +93,13 @@ def _run_part(
     from ltbench.running.runner import run
     from ltbench.timing.estimate import Prediction
 
-    # Workers have to be started for the first part only.
+    # Workers are started for the first part only.
     starts = log.run.executor if not result.summaries else None
     prediction = Prediction.of(plan, context, executor=starts)
     status = prepare(plan, context, prediction, workers=executor.slots, options=options)
     if deadline is not None:
         options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
-    # One signal stops the run, but the page of what is done is still written.
+    # After one signal the run stops, but the page is still written.
     with Progress() as progress, catch_signals() as signals:
 
         def on_event(event: Event) -> None:
@@ -124,4 +122,6 @@ def _run_part(
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)
     if signals and result.stopped is None:
-        result.stopped = Interrupted("stopped while the page was written", fix="run it again: no result is lost")
+        result.stopped = Interrupted(
+            "stopped while the page was written", fix="run the command again; no result is lost"
+        )

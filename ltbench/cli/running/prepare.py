@@ -1,4 +1,4 @@
-"""Prepares a run: stale results, data sets, and a line that says what will be done."""
+"""Prepares a run: discards stale results, fetches data sets, and prints what will be done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def prepare(
     plan: Plan, context: Context, prediction: Prediction, *, workers: int, options: RunOptions
 ) -> PlanStatus:  # fmt: skip
-    """Discard stale results if asked to, prepare the data sets, and print what is to be done; return what is missing."""
+    """Discard stale results if requested, prepare the data, and print what will be done; return what is missing."""
     from ltbench.running.what_is_missing import plan_status
 
     for note in plan.notes:
@@ -51,14 +51,14 @@ def prepare(
 
 
 def metric_lines(status: PlanStatus) -> list[str]:
-    """Return a line for each metric that cells lack: whether it is derived, or why it cannot be."""
+    """Return a line for each metric that cells lack: whether it can be derived, or why not."""
     lines = []
     for name, count in _count(status.derivable):
-        lines.append(f"{count} {'cell lacks' if count == 1 else 'cells lack'} {name}: derived without training")
+        lines.append(f"{count} {'cell lacks' if count == 1 else 'cells lack'} {name}: will be derived without training")
     for name, count in _count(status.underivable):
         cells = "1 cell" if count == 1 else f"{count} cells"
         lines.append(
-            f"{name} is missing from {cells}, whose logits are gone or have changed; --rerun-stale makes them again"
+            f"{name} is missing from {cells} whose logits were pruned or have changed; use --rerun-stale to recompute them"
         )
     return lines
 
@@ -69,9 +69,9 @@ def _count(lacking: Mapping[str, Mapping[str, str]]) -> list[tuple[str, int]]:
 
 
 def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
-    """Discard the records of cells that are stale or lack a metric that their logits do not give.
+    """Discard records that are stale, or that lack a metric which cannot be derived from stored logits.
 
-    Their trainings and predictions go, too, where they are stale themselves.
+    Their trainings and predictions are discarded, too, if those are stale.
     """
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
@@ -91,7 +91,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
 
 
 def _fetch(plan: Plan, context: Context) -> None:
-    """Download and prepare the data sets before several workers need them at once."""
+    """Download and prepare the data sets once, before several workers need them."""
     from ltbench.engine.dataset_arrays import prepare
     from ltbench.stages import Dataset
 
@@ -103,7 +103,7 @@ def _fetch(plan: Plan, context: Context) -> None:
 
 def _report_stale(status: PlanStatus, *, renewed: bool) -> None:
     lines = sorted({line for lines in status.stale.values() for line in lines})
-    what = "are trained again" if renewed else "are kept as they are (--rerun-stale trains them again)"
+    what = "will be rerun" if renewed else "are kept (use --rerun-stale to rerun them)"
     click.echo(
         f"{len(status.stale)} cells were made by other versions of plugins and {what}: {'; '.join(lines)}", err=True
     )

@@ -1,4 +1,4 @@
-"""The command on a page that makes its records."""
+"""The command, shown on a page, that reproduces its records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | None = None) -> str:
     """Return the command that runs a suite with the changes of a command line.
 
-    base: the suite as installed, or as in `file`; asked: with the changes.
+    base: the suite as installed, or as in `file`; asked: the suite with the changes.
     """
 
     def parsed(texts: Iterable[str]) -> list[Technique]:
@@ -53,7 +53,7 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
     datasets, profiles = labels(asked.datasets), labels(asked.profiles)
     others = set(datasets) != set(labels(base.datasets))
     with_profiles = set(profiles) != set(labels(_profiles(asked, base, registry)))
-    # A profile that keeps every image leaves one factor where none is given.
+    # Without --imbalance-factors, a profile that keeps every image has a single factor.
     with_factors = with_profiles and any(map(_keeps_all, parsed(asked.profiles)))
     for option, values, is_needed in (
         ("--datasets", datasets, others),
@@ -89,29 +89,29 @@ def _keeps_all(profile: Technique) -> bool:
 
 
 def _toml(value: object) -> str:
-    """Return a value as `--set` reads it."""
+    """Return a value as written for `--set`."""
     return json.dumps(value) if isinstance(value, tuple) else written(value)
 
 
 def with_suite_file(command: str, old: Path, new: Path) -> str:
-    """Return the command with another place of its suite file."""
+    """Return the command with another path of its suite file."""
     words = words_of(command)
-    # The command may have been written in another folder.
+    # The command may have been written from another working directory.
     moved = [display_path(new) if os.path.abspath(word) == os.path.abspath(old) else word for word in words]  # noqa: PTH100
     return command if moved == words else shlex.join(moved)
 
 
 def with_records(facts: SuiteFacts, records: Sequence[Record], *, is_whole: bool = False) -> SuiteFacts:
-    """Return the facts with the seeds and columns of records, and if the suite is installed, the command for them.
+    """Return the facts with the seeds and columns of records and, if the suite is installed, the command for them.
 
-    is_whole: whether the command makes the whole suite, also where it has no records yet.
+    is_whole: whether the command runs the whole suite, including cells without records.
     """
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
     from ltbench.registry.discovery import PluginSelection
     from ltbench.suite.suite import find_suite
 
     registry = load_registry(PluginSelection())
-    # A records file and a store bring no columns along, so those of the metrics that are installed here are added.
+    # Records files and stores define no columns, so those of the installed metrics are added.
     columns = columns_present(records, join_columns(facts.columns, declared_columns(registry.of("metric"))))
     seeds = {record.seeds for record in records} | set(facts.seeds)
     facts = msgspec.structs.replace(facts, seeds=tuple(sorted(seeds)), columns=columns)
@@ -120,13 +120,13 @@ def with_records(facts: SuiteFacts, records: Sequence[Record], *, is_whole: bool
     try:
         command = _command_of(facts, find_suite(facts.name, registry), records, registry, is_whole=is_whole)
     except LtbenchError as error:
-        click.echo(f"the command of the page stays as it is: {error.what}", err=True)
+        click.echo(f"the command of the page is not updated: {error.what}", err=True)
         return facts
     return msgspec.structs.replace(facts, command=command)
 
 
 def _command_of(facts: SuiteFacts, own: Suite, records: Sequence[Record], registry: Registry, *, is_whole: bool) -> str:
-    """Return the command that makes the records of a page, which several commands may have made."""
+    """Return one command for the records of a page, even if several commands produced them."""
     from ltbench.suite.suite import changed
 
     settings = [record.setting for record in records]
@@ -154,7 +154,7 @@ def _labels(texts: Iterable[str], registry: Registry) -> set[str]:
 
 
 def _profiles(asked: Suite, base: Suite, registry: Registry) -> tuple[str, ...]:
-    """Return the profiles that a run has without `--profiles`; none where that depends on the data sets."""
+    """Return the profiles of a run without `--profiles`; empty if they depend on the data sets."""
     changed = set(asked.datasets) != set(base.datasets)
     named = [registry.parse(label, "dataset") for label in asked.datasets if changed]
     return () if any(isinstance(dataset, Dataset) and dataset.profile for dataset in named) else base.profiles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ltbench.columns import TOP1
-from ltbench.leaderboard.figures.canvas import LABELLED, WIDTH, figure, shortened, wrapped
+from ltbench.leaderboard.figures.canvas import FONT, LABELLED, SMALL, WIDTH, figure, shortened, wrapped
 from ltbench.leaderboard.figures.series import Series, classes_of, counts_of, head_to_tail, mean_of
 from ltbench.leaderboard.tables.cell_text import percent
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
+
+
+LEAST = 2.0
+"""Percent from which on a number is written; less would be noise."""
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +50,7 @@ def collect(shown: Sequence[Series]) -> Data | None:
     names = classes_of((record for records in found for record in records), size)
     matrices = [
         Matrix(
-            label=one.label,
+            label=one.short,
             top1=mean_of(records, TOP1),
             runs=len(records),
             images=[[sum(record.confusion[t][p] for record in records) for p in order] for t in order],
@@ -59,26 +63,26 @@ def collect(shown: Sequence[Series]) -> Data | None:
 def draw(data: Data) -> Figure:
     """Draw the matrices, each row in percent of the class's test images."""
     many = len(data.matrices)
-    width = WIDTH if many > 1 else 5.6
-    named = len(data.classes) <= LABELLED
+    width = WIDTH if many > 1 else 6.4
+    named = len(data.classes) <= LABELLED // many
     longest = max(len(name) for name in data.classes) if named else 0
     # The matrix is square: the width left by names and scale is also its height.
-    side = (width - 1.5 - 0.065 * longest - 0.15 * many) / many
-    lines = max(len(_title(matrix, many)) for matrix in data.matrices)
-    made = figure(side + 0.75 + 0.17 * lines + 0.052 * longest, width=width)
+    side = (width - 0.5 - 0.1 * longest - 0.15 * many) / many
+    lines = max(len(_title(matrix, side)) for matrix in data.matrices)
+    made = figure(side + 1.4 + 0.25 * lines + 0.075 * longest, width=width)
     grid = made.subplots(1, many, squeeze=False, sharey=True)[0]
     for number, (axes, matrix) in enumerate(zip(grid, data.matrices, strict=True)):
-        mesh = _matrix(axes, matrix, data.classes, many)
+        mesh = _matrix(axes, matrix, data.classes, many, side)
         if number == 0:
             axes.set_ylabel("true class" if named else f"true class: {len(data.classes)}, head to tail")
-    bar = made.colorbar(
-        mesh, ax=list(grid), shrink=0.75, label="% of the class's test images", ticks=[0, 1, 5, 10, 25, 50, 75, 100]
-    )
+    # Below, so that the matrices have the width.
+    bar = made.colorbar(mesh, ax=list(grid), location="bottom", shrink=0.7, aspect=40, label="% of the class's test images",
+                        ticks=[0, 1, 5, 10, 25, 50, 75, 100])  # fmt: skip
     bar.ax.minorticks_off()
     return made
 
 
-def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> ScalarMappable:
+def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int, side: float) -> ScalarMappable:
     from matplotlib.colors import PowerNorm
 
     size = len(classes)
@@ -86,7 +90,7 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
     # A square root, so that confusions of a few percent are seen beside the diagonal.
     scale = PowerNorm(0.5, 0, 100)
     # Small matrices are drawn cell by cell; of large ones that would take a megabyte.
-    if size <= LABELLED:
+    if size <= LABELLED // many:
         mesh: ScalarMappable = axes.pcolormesh(shares, cmap="Blues", norm=scale, edgecolors="#ffffff", linewidth=0.4)
         axes.set_ylim(size, 0)
         places = [c + 0.5 for c in range(size)]
@@ -94,10 +98,11 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
         axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(places, names)
         axes.tick_params(length=0)
-        text = 11 if size < 5 else (8 if many == 1 else 6.5) if size <= 12 else (6 if many == 1 else 4.5)
+        # A cell is as wide as three digits; beyond ten classes side by side, colour alone says it.
+        text = FONT if size * many <= 12 else SMALL if size <= 10 else 0
         for t, row in enumerate(shares):
             for p, share in enumerate(row):
-                if share >= 0.5:
+                if text and share >= LEAST:
                     axes.text(p + 0.5, t + 0.5, f"{share:.0f}", ha="center", va="center", fontsize=text,
                               color="#ffffff" if share > 30 else "#000000")  # fmt: skip
     else:
@@ -107,12 +112,13 @@ def _matrix(axes: Axes, matrix: Matrix, classes: Sequence[str], many: int) -> Sc
     axes.set_aspect("equal")
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")
-    axes.set_title("\n".join(_title(matrix, many)))
+    axes.set_title("\n".join(_title(matrix, side)))
     return mesh
 
 
-def _title(matrix: Matrix, many: int) -> list[str]:
+def _title(matrix: Matrix, side: float) -> list[str]:
     top1 = "" if matrix.top1 is None else f"top-1 {percent(matrix.top1)} %"
     runs = f"n = {matrix.runs}"
     below = ", ".join(filter(None, (top1, runs)))
-    return [*wrapped(matrix.label, 42 if many > 1 else 60), *([below] if below else [])]
+    most = max(8, int(8 * side))
+    return [*wrapped(matrix.label, most - 2, most), *([below] if below else [])]

@@ -2,61 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ltbench.leaderboard.figures.canvas import figure, legend, legend_height, shortened
-from ltbench.leaderboard.figures.series import runs_text
+from ltbench.leaderboard.figures.canvas import FONT, GRID, figure, legend, legend_height, title, wrapped
+from ltbench.leaderboard.figures.line_labels import LINE
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.series import Point
 from ltbench.leaderboard.statistics.effects import Effect
-from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.cell_text import factor_text, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 16
+MOST = 10
 """Techniques that a figure shows: those that add or take most."""
-_SHADES = ("#56B4E9", "#0072B2", "#CC79A7", "#009E73", "#E69F00", "#D55E00")
-_MARKERS = ("o", "s", "^", "v", "P", "X")
+FACTORS = 3
+"""Imbalance factors that a figure shows: of more, the lowest, the middle and the highest one."""
+_FACTOR_MARKERS = ("o", "s", "^", "v", "P", "X")
+_PALEST = 0.5
 _DIGITS = 9
+_NAME = 24
+_DARK = "#333333"
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean with the ends of its interval; fractions."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
-class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Data(msgspec.Struct, frozen=True, kw_only=True):
     """Techniques from top to bottom; `points` has a list for each with an entry for each place."""
 
     techniques: list[str]
+    looks: list[Look]
     places: list[str]
     """Imbalance factors as text, and `mean` where there are several."""
+    factors: int
+    """Imbalance factors that the mean is over."""
     points: list[list[Point | None]]
-    n: str
+    seeds: str
+    """Runs, in words."""
     left_out: int
     """Techniques that are not shown."""
-    metric: str = "top-1 accuracy"
+    metric: str
 
 
-def collect(effects: Sequence[Effect], metric: str = "top-1 accuracy", most: int = MOST) -> Data | None:
-    """Return the data of the figure; None if there is no effect."""
+def collect(
+    effects: Sequence[Effect],
+    looks: Mapping[str, Look],
+    names: Mapping[str, str],
+    metric: str,
+    seeds: str,
+    most: int = MOST,
+) -> Data | None:
+    """Return the data of the figure; None if there is no effect. looks, names: label of a technique -> look, short name."""
     factors = sorted({effect.factor for effect in effects if effect.factor is not None})
-    places: list[float | None] = [*factors, *([None] if len(factors) > 1 else [])]
+    some = factors if len(factors) <= FACTORS else [factors[0], factors[len(factors) // 2], factors[-1]]
+    places: list[float | None] = [*some, *([None] if len(factors) > 1 else [])]
     by_place = {(effect.techniques, effect.factor): effect for effect in effects}
-    names = strongest(effects, most)
-    if not names:
+    shown = strongest(effects, most)
+    if not shown:
         return None
+    whole = {name: by_place.get((name, places[-1])) for name in shown}
+    shown.sort(key=lambda name: math.inf if (effect := whole[name]) is None else -round(effect.mean, _DIGITS))
     return Data(
-        techniques=[name[0] for name in names],
+        techniques=[names[name] for (name,) in shown],
+        looks=[looks[name] for (name,) in shown],
         places=["mean" if place is None else factor_text(place) for place in places],
-        points=[[_point(by_place.get((name, place))) for place in places] for name in names],
-        n=runs_text(effect.n for effect in effects),
-        left_out=len({effect.techniques for effect in effects}) - len(names),
+        factors=len(factors),
+        points=[[_point(by_place.get((name, place))) for place in places] for name in shown],
+        seeds=seeds,
+        left_out=len({effect.techniques for effect in effects}) - len(shown),
         metric=metric,
     )
 
@@ -78,33 +93,48 @@ def _point(effect: Effect | None) -> Point | None:
 
 
 def draw(data: Data) -> Figure:
-    """Draw a mark with its interval for each technique and place; what lies right of zero helps."""
+    """Draw a mark with its interval for each technique and place; the technique that adds most is on top.
+
+    A technique has its colour. Factors differ in marker and shade, and their mean is a filled diamond, with its number.
+    """
     many, places = len(data.techniques), len(data.places)
-    step = min(0.16, 0.7 / places)
-    made = figure(1.0 + many * max(0.32, 0.19 * places) + legend_height(data.places))
+    names = [wrapped(name, _NAME) for name in data.techniques]
+    row = max(0.17 * places + 0.14, LINE * max(map(len, names)) + 0.16)
+    words = [f"mean over {data.factors} factors" if place == "mean" else f"factor {place}" for place in data.places]
+    made = figure(1.3 + many * row + (legend_height(words) if places > 1 else 0.0))
     axes = made.subplots()
-    axes.axvline(0, color="#000000", linewidth=0.9)
-    for number, place in enumerate(data.places):
-        mean = place == "mean"
-        look: Any = {"color": "#000000" if mean else _SHADES[number % len(_SHADES)]}
-        shift = step * (number - (places - 1) / 2)
-        there = [(i, row[number]) for i, row in enumerate(data.points)]
-        known = [(i + shift, point) for i, point in there if point is not None]
-        label = "mean over the factors" if mean else f"imbalance factor {place}"
-        marker = "D" if mean else _MARKERS[number % len(_MARKERS)]
-        axes.plot([100 * p.mean for _, p in known], [y for y, _ in known], linestyle="", marker=marker, markersize=5,
-                  label=label, **look)  # fmt: skip
-        for y, point in known:
+    axes.axvline(0, color="#000000", linewidth=1.2)
+    step = 0.8 / places
+    for number, (place, word) in enumerate(zip(data.places, words, strict=True)):
+        main = place == "mean" or places == 1
+        strength = 1.0 if main else _PALEST + (0.85 - _PALEST) * number / max(1, places - 2)
+        size: dict[str, Any] = {"marker": "D" if main else _FACTOR_MARKERS[number % len(_FACTOR_MARKERS)],
+                                "markersize": 9 if main else 7}  # fmt: skip
+        for i, (look, points) in enumerate(zip(data.looks, data.points, strict=True)):
+            point, y = points[number], i + step * (number - (places - 1) / 2)
+            if point is None:
+                continue
+            color = look.tint(strength)
             if point.low is not None and point.high is not None:
-                axes.plot([100 * point.low, 100 * point.high], [y, y], linewidth=1.4, solid_capstyle="butt", **look)
+                axes.plot([100 * point.low, 100 * point.high], [y, y], color=color, linewidth=3.0 if main else 1.8,
+                          solid_capstyle="butt")  # fmt: skip
+            axes.plot([100 * point.mean], [y], linestyle="", color=color,
+                      markeredgecolor="#000000" if main else look.color, **size)  # fmt: skip
+            if main:
+                axes.text(1.02, y, signed(point.mean), transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
+        axes.plot(
+            [], [], linestyle="", label=word, color=Look(color=_DARK).tint(strength), markeredgecolor=_DARK, **size
+        )
     axes.set_ylim(many - 0.45, -0.55)
-    axes.set_yticks(range(many), [shortened(name, 40) for name in data.techniques])
+    axes.set_yticks(range(many), ["\n".join(name) for name in names])
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.locator_params(axis="x", nbins=7, steps=[1, 2, 5, 10])
+    axes.grid(axis="x", **GRID)
     for line in range(1, many):
-        axes.axhline(line - 0.5, color="#eeeeee", linewidth=0.8)
-    axes.set_xlabel(f"percentage points of {data.metric}")
+        axes.axhline(line - 0.5, color="#e4e4e4", linewidth=1.0)
+    axes.set_xlabel(f"difference in {data.metric}, percentage points")
     more = f", the {many} largest of {many + data.left_out}" if data.left_out else ""
-    axes.set_title(f"What each technique adds, with its 95 % interval (n = {data.n}){more}")
-    legend(made, axes)
+    title(made, f"What each technique adds (mean, 95 % interval, {data.seeds}){more}")
+    if places > 1:
+        legend(made, axes)
     return made

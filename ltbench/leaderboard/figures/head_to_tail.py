@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ltbench.columns import CLASS_ACCURACY
-from ltbench.leaderboard.figures.canvas import LABELLED, MARKERS, color, figure, legend, legend_height, percent_axis
-from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, runs_of
+from ltbench.leaderboard.figures.canvas import (
+    LABELLED,
+    NUMBERED,
+    SMALL,
+    class_axis,
+    class_axis_height,
+    figure,
+    percent_axis,
+    short_count,
+    title,
+)
+from ltbench.leaderboard.figures.line_labels import LineEnd, label_ends, labels_height
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.series import Series, by_class, classes_of, counts_of, head_to_tail, seeds_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+MOST = 4
+"""Lines of a figure: each crosses the others once per class."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """The accuracy of each class."""
+
+    name: str
+    look: Look
+    values: list[float | None]
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,16 +46,18 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
     classes: list[str]
     counts: list[int]
-    lines: list[tuple[str, list[float | None]]]
-    reported: list[tuple[str, list[float]]]
-    """What a report prints class by class, by the label of the line that it belongs to."""
-    n: str
-    """Pairs of seeds."""
+    lines: list[Line]
+    reported: list[Line]
+    """What a report prints class by class."""
+    where: str
+    """The imbalance factor, in words."""
+    seeds: str
+    """Runs, in words."""
 
 
-def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]]) -> Data | None:
+def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]], where: str) -> Data | None:
     """Return the data of the figure; None if no run has numbers by class. reported: label -> accuracies in label order."""
-    lines = [(one.label, values) for one in shown if (values := by_class(one.records, CLASS_ACCURACY))]
+    lines = [(one, values) for one in shown if (values := by_class(one.records, CLASS_ACCURACY))]
     counts = counts_of(record for one in shown for record in one.records)
     if not counts or not lines or any(len(values) != len(counts) for _, values in lines):
         return None
@@ -40,47 +66,63 @@ def collect(shown: Sequence[Series], reported: Mapping[str, Sequence[float]]) ->
     return Data(
         classes=[names[c] for c in order],
         counts=[counts[c] for c in order],
-        lines=[(label, [values[c] for c in order]) for label, values in lines],
-        reported=[(k, [v[c] for c in order]) for k, v in sorted(reported.items()) if len(v) == len(order)],
-        n=runs_of(shown),
+        lines=[Line(name=one.short, look=one.look, values=[values[c] for c in order]) for one, values in lines],
+        reported=[
+            Line(name=one.short, look=one.look, values=[said[c] for c in order])
+            for one in shown
+            if len(said := reported.get(one.label, ())) == len(order)
+        ],
+        where=where,
+        seeds=seeds_text(shown),
     )
 
 
 def draw(data: Data) -> Figure:
     """Draw accuracies above, training images below."""
     size = len(data.classes)
-    labels = [label for label, _ in data.lines] + [label for label, _ in data.reported]
-    made = figure(3.7 + legend_height(labels))
+    labels = labels_height([line.name for line in data.lines])
+    made = figure(max(4.5, labels * 1.5 + 1.4) + class_axis_height(data.classes))
     above, below = made.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    places = list(range(size))
     window = 1 if size <= LABELLED else max(3, size // 12) | 1
-    for number, (label, values) in enumerate(data.lines):
-        known = [float("nan") if value is None else 100 * value for value in values]
-        look = {"color": color(number), "linewidth": 1.6}
-        if window == 1:
-            above.plot(places, known, marker=MARKERS[number % len(MARKERS)], markersize=4, label=label, **look)
-        else:
-            above.plot(places, known, linestyle="", marker=".", markersize=2.5, alpha=0.45, color=color(number))
-            above.plot(places, smooth(known, window), label=label, **look)
-    numbers = {label: number for number, (label, _) in enumerate(data.lines)}
-    for label, said in data.reported:
-        smoothed = smooth([100 * value for value in said], window)
-        above.plot(places, smoothed, linestyle="--", linewidth=1.2, color=color(numbers.get(label, 0)),
-                   label=f"{label} (reported)")  # fmt: skip
+    ends = []
+    for line in data.lines:
+        known = [float("nan") if value is None else 100 * value for value in line.values]
+        ends += _line(above, line, known, window)
+        if window > 1:
+            above.plot(range(size), known, linestyle="", marker=".", markersize=3, alpha=0.4, color=line.look.color)
+    for line in data.reported:
+        said = smooth([100 * (value or 0.0) for value in line.values], window)
+        above.plot(range(size), said, linestyle=":", linewidth=2.0, color=line.look.color)
     percent_axis(above)
     above.set_ylabel("accuracy, %")
-    above.set_title(
-        f"Accuracy of each class (n = {data.n})"
-        + ("" if window == 1 else f": dots, and their moving mean over {window} classes")
-    )
+    moving = [] if window == 1 else [f"moving mean over {window} classes"]
+    dotted = ["dotted: as reported"] if data.reported else []
+    what = "; ".join([f"mean, {data.seeds}", *moving, *dotted])
+    title(made, f"Accuracy of each class at {data.where} ({what})")
     _counts(below, data.counts)
     below.set_xlim(-0.6, size - 0.4)
-    if size <= LABELLED:
-        below.set_xticks(places, data.classes, rotation=30, ha="right", rotation_mode="anchor")
-    else:
-        below.set_xlabel(f"{size} classes, from most to fewest training images")
-    legend(made, above)
+    class_axis(below, data.classes)
+    label_ends(made, above, ends)
     return made
+
+
+def _line(axes: Axes, line: Line, known: Sequence[float], window: int) -> list[LineEnd]:
+    """Draw a line, smoothed over a window of classes; return where it ends, if anywhere."""
+    smoothed = list(known) if window == 1 else smooth(known, window)
+    look: dict[str, Any] = {"color": line.look.color, "marker": line.look.marker}
+    every = 1 if window == 1 else max(1, len(known) // 8)
+    axes.plot(
+        range(len(known)),
+        smoothed,
+        linewidth=2.0,
+        linestyle=line.look.line,
+        markersize=7,
+        markevery=every,
+        clip_on=False,
+        **look,
+    )
+    last = [(x, y) for x, y in enumerate(smoothed) if not math.isnan(y)][-1:]
+    return [LineEnd(line.name, x, y, look) for x, y in last]
 
 
 def _counts(axes: Axes, counts: Sequence[int]) -> None:
@@ -91,10 +133,10 @@ def _counts(axes: Axes, counts: Sequence[int]) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("training\nimages")
     axes.yaxis.set_minor_locator(NullLocator())
-    if len(counts) <= LABELLED:
+    if len(counts) <= NUMBERED:
         axes.yaxis.set_major_locator(NullLocator())
         for place, count in enumerate(counts):
-            axes.text(place, max(count, 0.5), f"{count:,}", ha="center", va="bottom", fontsize=7.5)
+            axes.text(place, max(count, 0.5), short_count(count), ha="center", va="bottom", fontsize=SMALL)
     else:
         axes.yaxis.set_major_locator(LogLocator(10))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.leaderboard.figures.canvas import LABELLED, figure, legend
+from ltbench.leaderboard.figures.canvas import (
+    NUMBERED,
+    SMALL,
+    class_axis,
+    class_axis_height,
+    figure,
+    legend,
+    short_count,
+    title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,20 +76,18 @@ def bag(counts: Sequence[int], threshold: int) -> tuple[int, list[int], list[boo
 
 def draw(data: Data) -> Figure:
     """Draw the plain histogram."""
-    made = figure(3.0)
+    made = figure(2.5 + class_axis_height(data.classes))
     axes = made.subplots()
     axes.bar(range(len(data.counts)), data.counts, width=0.85, color=KEPT)
-    _label(axes, data, [f"{count:,}" for count in data.counts], data.counts)
-    total, smallest = sum(data.counts), min(data.counts)
-    ratio = f", {data.counts[0] / smallest:.3g} times the smallest" if smallest else ""
-    axes.set_title(f"{total:,} training images; the largest class has {data.counts[0]:,}{ratio}")
+    _label(axes, data, [short_count(count) for count in data.counts], data.counts)
+    title(made, f"{sum(data.counts):,} training images, {data.counts[0]:,} to {data.counts[-1]:,} per class")
     return made
 
 
 def draw_resampling(data: Data) -> Figure:
     """Draw the images kept, dropped and copied to bring every class to the threshold, with the rate of each class."""
     threshold = data.threshold or 1
-    made = figure(3.6)
+    made = figure(3.1 + class_axis_height(data.classes))
     axes = made.subplots()
     places = range(len(data.counts))
     kept = [min(count, threshold) for count in data.counts]
@@ -94,7 +101,8 @@ def draw_resampling(data: Data) -> Figure:
     axes.axhline(threshold, color="#000000", linestyle="--", linewidth=1, label=f"threshold {threshold:,}")
     texts = [f"×{rate:.2g}" for rate in rates(data.counts, threshold)]
     _label(axes, data, texts, [max(count, threshold) for count in data.counts])
-    axes.set_title("Resampling: every class is brought to the threshold" + (", at the rate above its bar" if len(data.counts) <= LABELLED else ""))  # fmt: skip
+    rates_above = ", at the rate above its bar" if len(data.counts) <= NUMBERED else ""
+    title(made, f"Resampling: every class is brought to the threshold{rates_above}")
     legend(made, axes)
     return made
 
@@ -103,7 +111,7 @@ def draw_bags(data: Data) -> Figure:
     """Draw all training images on the left, one bag on the right."""
     threshold = data.threshold or 1
     bags, held, dealt = bag(data.counts, threshold)
-    made = figure(3.6)
+    made = figure(3.1 + class_axis_height(data.classes))
     left, right = made.subplots(1, 2, sharey=True)
     for axes, heights in ((left, data.counts), (right, held)):
         for wanted, color, name in (
@@ -126,9 +134,6 @@ def _label(axes: Axes, data: Data, texts: Sequence[str] | None, tops: Sequence[i
     axes.set_ylabel("training images")
     axes.set_ylim(0, max([*tops, 1]) * 1.12)
     axes.set_xlim(-0.7, size - 0.3)
-    if size <= LABELLED:
-        axes.set_xticks(range(size), data.classes, rotation=30, ha="right", rotation_mode="anchor")
-        for place, (text, top) in enumerate(zip(texts or [], tops, strict=False)):
-            axes.text(place, top, text, ha="center", va="bottom", fontsize=7.5)
-    else:
-        axes.set_xlabel(f"{size} classes, from most to fewest training images")
+    class_axis(axes, data.classes)
+    for place, (text, top) in enumerate(zip(texts or [], tops, strict=False) if size <= NUMBERED else ()):
+        axes.text(place, top, text, ha="center", va="bottom", fontsize=SMALL)

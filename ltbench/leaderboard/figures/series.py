@@ -8,11 +8,16 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ltbench.leaderboard.statistics.record_groups import RecordGroup
-from ltbench.records.record import Record, combination_order
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.table import Table
+from ltbench.records.record import Record
 
-MOST = 6
-"""Largest number of combinations in a figure with a line or bar for each."""
+MOST = 7
+"""Largest number of combinations in a figure with a line or point for each: the reference and six colours."""
+ENOUGH = 5
+"""Below this number the next best rows are shown, too."""
 _DIGITS = 9
 
 
@@ -20,40 +25,84 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     """A combination in a figure, with its records at one factor (or all factors for a figure across them)."""
 
     label: str
+    short: str
+    """The label without parameters that say nothing on this page."""
+    look: Look
     records: list[Record]
 
 
-def choose_series(
-    group: RecordGroup,
-    factors: Sequence[float],
-    wanted: Iterable[Iterable[str]],
-    reference: Iterable[str] = (),
-    most: int = MOST,
-) -> list[Series]:
-    """Choose the combinations of a figure: the reference, the wanted ones, the baseline, then the best, up to `most`.
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A mean with the ends of its interval, None where there is none; fractions."""
 
-    They are sorted: the reference first, simple combinations before others. reference: empty for the baseline.
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def bars(self) -> list[list[float]] | None:
+        """What lies below and above the mean, in percentage points, as matplotlib's error bars take it."""
+        if self.low is None or self.high is None:
+            return None
+        return [[100 * (self.mean - self.low)], [100 * (self.high - self.mean)]]
+
+
+def point(found: Estimate | None) -> Point | None:
+    """Return a number of a table as a point, rounded so that its last digits are no reason to draw a figure again."""
+    if found is None:
+        return None
+    low, high = (None, None) if found.interval is None else (round(end, _DIGITS) for end in found.interval)
+    return Point(mean=round(found.mean, _DIGITS), low=low, high=high)
+
+
+def choose_labels(
+    tables: Sequence[Table], wanted: Sequence[Iterable[str]], highlight: Iterable[str] | None = None, most: int = MOST
+) -> list[str]:
+    """Choose the combinations that figures show: few, and those that the page speaks of; most important first.
+
+    They are the reference (else the baseline), the highlighted one, the best one, the wanted ones, the baseline, and
+    single techniques by the size of their difference to the reference; the next best ones only where these are very few.
+    tables: those of a board, the one that decides first. wanted, highlight: technique labels, in any order.
     """
-    by_labels: dict[frozenset[str], list[Record]] = {}
-    for record in group.records:
-        if record.status == "ok" and record.setting.imbalance_factor in factors:
-            by_labels.setdefault(frozenset(label for _, label in record.techniques), []).append(record)
-    ranking = group.ranking
-    means = {labels: mean_of(records, ranking.name) for labels, records in by_labels.items()}
-    best = sorted(by_labels, key=lambda labels: (-ranking.sign * (means[labels] or 0.0), sorted(labels)))
-    picked: list[frozenset[str]] = []
-    first = frozenset(reference)
-    for labels in (first, *map(frozenset, wanted), frozenset[str](), *best):
-        if labels in by_labels and labels not in picked and len(picked) < most:
-            picked.append(labels)
-    picked.sort(key=lambda labels: (labels != first, combination_order(by_labels[labels][0].techniques)))
-    return [Series(label=by_labels[labels][0].label, records=by_labels[labels]) for labels in picked]
+    by_techniques = {frozenset(name for _, name in row.techniques): row.label for row in tables[0].rows}
+    name = tables[0].ranking.name
+    first, baseline = reference_label(tables[0]), by_techniques.get(frozenset())
+    ranked = next((found for table in tables if (found := [r.label for r in table.rows if r.scores[name]])), [])
+    best = [label for label in ranked if label != first]
+    singles = sorted((row for row in tables[0].rows if len(row.techniques) == 1), key=lambda row: -_size(row))
+    shining = [] if highlight is None else [by_techniques.get(frozenset(highlight))]
+    said = [by_techniques.get(frozenset(one)) for one in wanted]
+    order = [first, *shining, *best[:1], *said, baseline, *(row.label for row in singles)]
+    picked = dict.fromkeys(label for label in order if label is not None)
+    more = [label for label in best if label not in picked]
+    return [*picked, *more[: max(0, ENOUGH - len(picked))]][:most]
+
+
+def reference_label(table: Table) -> str | None:
+    """Return the label of the reference of a table, else of the baseline; None where the table has neither."""
+    there = {row.label for row in table.rows}
+    baseline = next((row.label for row in table.rows if not row.techniques), None)
+    return table.reference if table.reference in there else baseline
+
+
+def _size(row: Row) -> float:
+    return 0.0 if row.delta is None else abs(row.delta.mean)
 
 
 def runs_of(shown: Iterable[Series]) -> str:
     """Return the pairs of seeds of the combinations at a factor: `3`, or `2 to 3`."""
     counts = Counter((one.label, record.setting.imbalance_factor) for one in shown for record in one.records)
     return runs_text(counts.values())
+
+
+def seeds_text(shown: Sequence[Series]) -> str:
+    """Return the runs of combinations at a factor for the title of a figure: `3 seeds`."""
+    return in_seeds(runs_of(shown), (record for one in shown for record in one.records))
+
+
+def in_seeds(n: str, records: Iterable[Record]) -> str:
+    """Return a number of runs in words: `3 seeds` where subset and training have the same one, else `9 pairs of seeds`."""
+    same = all(subset == seed for subset, seed in (record.seeds for record in records))
+    return f"{n} {'seed' if same else 'pair'}{'' if n == '1' else 's'}{'' if same else ' of seeds'}"
 
 
 def runs_text(numbers: Iterable[int]) -> str:

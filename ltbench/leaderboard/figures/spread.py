@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY
-from ltbench.leaderboard.figures.canvas import color, figure, percent_axis, wrapped
-from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, runs_of
+from ltbench.leaderboard.figures.canvas import FONT, figure, percent_axis, title, wrapped
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.series import Series, by_class, mean, mean_of, seeds_text
 from ltbench.leaderboard.tables.cell_text import percent
 from ltbench.records.record import Record
 
@@ -22,6 +23,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     """A combination: accuracies of its classes, and means over runs of their mean and SD."""
 
     label: str
+    look: Look
     values: list[float]
     mean: float | None
     spread: float | None
@@ -31,15 +33,18 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """From top to bottom."""
 
     boxes: list[Box]
-    n: str
-    """Pairs of seeds."""
+    where: str
+    """The imbalance factor, in words."""
+    seeds: str
+    """Runs, in words."""
 
 
-def collect(shown: Sequence[Series]) -> Data | None:
+def collect(shown: Sequence[Series], where: str) -> Data | None:
     """Return the data of the figure; None if no run has numbers by class."""
     boxes = [
         Box(
-            label=one.label,
+            label=one.short,
+            look=one.look,
             values=[value for value in by_class(one.records, CLASS_ACCURACY) if value is not None],
             mean=mean_of(one.records, BALANCED),
             spread=mean(_spread(record) for record in one.records),
@@ -47,7 +52,7 @@ def collect(shown: Sequence[Series]) -> Data | None:
         for one in shown
     ]
     boxes = [box for box in boxes if box.values]
-    return Data(boxes=boxes, n=runs_of(shown)) if boxes else None
+    return Data(boxes=boxes, where=where, seeds=seeds_text(shown)) if boxes else None
 
 
 def _spread(record: Record) -> float | None:
@@ -58,26 +63,30 @@ def _spread(record: Record) -> float | None:
 def draw(data: Data) -> Figure:
     """Draw a box for each combination, with the accuracies of the classes as points and mean and SD as text."""
     many = len(data.boxes)
-    made = figure(1.3 + 0.55 * many)
+    made = figure(1.6 + 0.68 * many)
     axes = made.subplots()
     for number, box in enumerate(data.boxes):
-        values = [100 * value for value in box.values]
+        values, color = [100 * value for value in box.values], box.look.color
         axes.boxplot(
             [values], positions=[number], orientation="horizontal", widths=0.5, showfliers=False, showmeans=False,
             patch_artist=True, manage_ticks=False,
-            boxprops={"facecolor": color(number), "alpha": 0.35, "edgecolor": color(number)},
-            medianprops={"color": "#000000"}, whiskerprops={"color": color(number)}, capprops={"color": color(number)},
+            boxprops={"facecolor": color, "alpha": 0.35, "edgecolor": color},
+            medianprops={"color": "#000000"}, whiskerprops={"color": color}, capprops={"color": color},
         )  # fmt: skip
-        axes.plot(values, [number] * len(values), linestyle="", marker="|", markersize=7, color=color(number))
+        axes.plot(values, [number] * len(values), linestyle="", marker="|", markersize=7, color=color)
         axes.plot(
             [sum(values) / len(values)], [number], marker="D", markersize=5, color="#ffffff", markeredgecolor="#000000"
         )
         center = "" if box.mean is None else f"mean {percent(box.mean)}"
         spread = "" if box.spread is None else f"SD {percent(box.spread)}"
-        axes.text(101.5, number, "\n".join(filter(None, (center, spread))), va="center", fontsize=8)
+        axes.text(101.5, number, "\n".join(filter(None, (center, spread))), va="center", fontsize=FONT)
     percent_axis(axes, "x")
-    axes.set_yticks(range(many), ["\n".join(wrapped(box.label, 34)) for box in data.boxes])
+    axes.set_yticks(range(many), ["\n".join(wrapped(box.label, 24)) for box in data.boxes])
     axes.set_ylim(many - 0.4, -0.6)
-    axes.set_title(f"Accuracy of the classes, each the mean of its runs (n = {data.n})")
-    axes.set_xlabel("accuracy of a class, %: quartiles, median (line), mean (diamond), each class (tick)")
+    title(
+        made,
+        f"Accuracy of the classes at {data.where}, each a mean over {data.seeds} "
+        "(tick: class; box: quartiles and median; diamond: mean)",
+    )
+    axes.set_xlabel("accuracy of a class, %")
     return made

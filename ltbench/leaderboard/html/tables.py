@@ -14,10 +14,11 @@ from ltbench.leaderboard.html.wording import COSTS, PASSES, column_term, differe
 from ltbench.leaderboard.tables.cell_text import (
     DELTA,
     OWN_COUNTS,
+    RANK,
     TextColumn,
-    columns,
     factor_text,
     half_text,
+    main_columns,
     place_text,
     shown_in,
 )
@@ -84,7 +85,7 @@ def report_table(
     differences: Differences, classes: int | None, first_row: int,
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
-    first, more = columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
+    first, more = main_columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
     place = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     return ReportTable(
         factor=table.factor,
@@ -108,11 +109,12 @@ def report_table(
 
 def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn:
     rows, sign = table.rows, 1
+    heading = "#" if column.name == RANK else column.name
     unit: Unit = "percent"
     word = (
         difference_term(table.reference, table.ranking)
         if column.name.startswith(DELTA)
-        else column_term(column.name, table.ranking)
+        else column_term(heading, table.ranking)
     )
     if column.score:
         word = word or score_term(column.score, table.columns, table.ranking)
@@ -123,14 +125,14 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
         halves = [number(None if one is None else one.half, unit) for one in found]
         tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
-        numbers = [_sorted_by(column.name, row) for row in rows]
+        numbers = [_sorted_by(heading, row) for row in rows]
         halves, tails = [], []
     return ReportColumn(
-        heading=column.name,
-        name=word.name if word else column.name,
+        heading=heading,
+        name=word.name if word else heading,
         about=word.about if word else "",
         score=column.score,
-        sign=-1 if column.name == "#" else sign,
+        sign=-1 if heading == "#" else sign,
         unit=unit,
         first=is_first,
         texts=column.texts,

@@ -11,7 +11,9 @@ from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, OPEN, Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.tables.cell_text import factor_text, number_text, reference_text, signed
+from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.short_labels import shortened
 from ltbench.leaderboard.tables.table import Board, Table
 
 MOST = 5
@@ -44,10 +46,13 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
     if not ranked:
         return []
     if len(ranked) == 1:
-        sentences = list(_one_board(*ranked[0][:2]))
+        sentences = [shortened(sentence, main_table(ranked[0][0])) for sentence in _one_board(*ranked[0][:2])]
     else:
         named = ranked[: MOST - 2] if len(ranked) > MOST - 1 else ranked
-        sentences = [f"{title}: {_best(main_table(board), short=True)}" for board, _, title in named]
+        sentences = [
+            f"{title}: {shortened(_best(table, short=True), table)}"
+            for table, title in ((main_table(board), title) for board, _, title in named)
+        ]
         if len(named) < len(ranked):
             sentences.append(f"The other {len(ranked) - len(named)} boards are below.")
         sentences.append(_how_sure(main_table(ranked[0][0])))
@@ -58,6 +63,11 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
     return [*sentences[:-1][: MOST - 2], claims, sentences[-1]]
 
 
+def answer_lines(sentences: Sequence[str]) -> list[str]:
+    """Return an answer as lines of markdown."""
+    return [*(f"- {escape(sentence)}" for sentence in sentences), ""] if sentences else []
+
+
 def main_table(board: Board) -> Table:
     """Return the table that an answer is about: across factors, or that of the only factor."""
     return board.across or board.tables[0]
@@ -65,7 +75,7 @@ def main_table(board: Board) -> Table:
 
 def best_row(table: Table) -> str:
     """Return the best row of a table as in an answer: its name, score and whether others differ; empty without a number."""
-    return _best(table, short=True) if any(row.rank is not None for row in table.rows) else ""
+    return shortened(_best(table, short=True), table) if any(row.rank is not None for row in table.rows) else ""
 
 
 def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:

@@ -9,8 +9,18 @@ from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.over_datasets import OverDatasets, over_datasets
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
-from ltbench.leaderboard.tables.cell_text import delta_title, half_text, percent, reference_text, signed
+from ltbench.leaderboard.tables.cell_text import (
+    RANK,
+    REFERENCE,
+    delta_title,
+    half_text,
+    percent,
+    ranks_text,
+    reference_text,
+    signed,
+)
 from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
+from ltbench.leaderboard.tables.rows import leading_rows
 
 _SHOWN = 4
 """Data sets that have a column of their own."""
@@ -33,17 +43,17 @@ def _mean_lines(found: OverDatasets, reference: str) -> Iterator[str]:
     shown = found.datasets if len(found.datasets) <= _SHOWN else []
     rows = [
         [
-            str(row.rank) if row.rank == row.last_rank else f"{row.rank}–{row.last_rank}",
+            unbroken(ranks_text(row.rank, row.last_rank)),
             escape(row.label) if row.label != "baseline" else "*baseline*",
             *(percent(row.by_dataset[found.datasets.index(name)]) for name in shown),
             percent(row.mean),
-            ""
+            (REFERENCE if row.label == reference else "")
             if row.delta is None
             else unbroken(signed(row.delta.mean) + half_text(row.delta) + _mark(row.delta.interval)),
         ]
         for row in found.rows
     ]
-    head = ["#", "techniques", *map(escape, shown), "mean", escape(delta_title(reference))]
+    head = [RANK, "techniques", *map(escape, shown), "mean", escape(delta_title(reference))]
     right = [0, *range(2, len(head))]
     yield (
         f"Mean {escape(found.metric)} over {len(found.datasets)} data sets, of the combinations that were run on all of them; "
@@ -51,10 +61,12 @@ def _mean_lines(found: OverDatasets, reference: str) -> Iterator[str]:
         "significant. It holds for the average of these data sets."
     )
     yield ""
-    yield from plain_table(head, rows[:FOLD], right=right)
+    first = leading_rows(found.rows, FOLD, reference)
+    others = [row for i, row in enumerate(rows) if i not in set(first)]
+    yield from plain_table(head, [rows[i] for i in first], right=right)
     yield ""
-    if len(rows) > FOLD:
-        yield from (*details(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right)), "")
+    if others:
+        yield from (*details(f"{len(others)} more rows", plain_table(head, others, right=right)), "")
     if found.p_interaction is not None:
         same = (
             "are not the same on every data set" if found.p_interaction < LEVEL else "may be the same on every data set"

@@ -17,7 +17,7 @@ _READING = """\
   the long-tailed subset and one for the training. All rows of a table share subset, initial weights and order of images
   in each run.
 - **Δ** is the difference to {reference} with its interval; `*` marks a significant one, whose interval leaves out zero.
-- **#** is the range of ranks that a row may have: no better than one plus the rows that are significantly better, and no
+- **rank** is the range of ranks that a row may have: no better than one plus the rows that are significantly better, and no
   worse than the rows that are significantly worse allow. A wide range means that few runs cannot tell, not *equal*.
 - The intervals of all pairs of rows of a table hold together in 95 % of tables. {forms}
 - *n* counts pairs of seeds; `2/3 seeds` means that one of three is missing or failed.

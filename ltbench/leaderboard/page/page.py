@@ -10,9 +10,12 @@ import msgspec
 
 from ltbench import longtail
 from ltbench.leaderboard.figures import FigureGroup
-from ltbench.leaderboard.page.analysis_section import effect_lines, more_runs, variance_lines, versus_lines
+from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
+from ltbench.leaderboard.page.answer import answer, answer_lines, main_table
+from ltbench.leaderboard.page.claim_verdicts import judge
 from ltbench.leaderboard.page.data_section import data_lines
 from ltbench.leaderboard.page.datasets_section import dataset_lines
+from ltbench.leaderboard.page.effects_section import effect_lines
 from ltbench.leaderboard.page.how_to_read import reading_lines
 from ltbench.leaderboard.page.missing_metrics import missing_metric_lines, missing_metrics
 from ltbench.leaderboard.page.published_section import published_lines
@@ -20,6 +23,7 @@ from ltbench.leaderboard.page.verification_notes import VerificationNotes, withd
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records, other_images, titles
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.caption import caption, short_caption
 from ltbench.leaderboard.tables.cell_text import place_text
 from ltbench.leaderboard.tables.markdown import (
     details,
@@ -55,7 +59,7 @@ def page(
     notes: VerificationNotes | None = None,
     analyses: Sequence[Analysis] | None = None,
 ) -> str:
-    """Return the text of a suite's page.
+    """Return the text of a suite's page: the question, its answer, a figure and a table for each board, then the rest.
 
     records: in their fixed order; boards, figures, analyses, notes: what `make_boards`, `place_figures`, `analyse` and
     `verification_notes` return for them.
@@ -65,20 +69,24 @@ def page(
     columns = next((table.columns for board in boards for table in board.tables), ())
     failures = group_failures(records)
     numbers = failure_numbers(failures)
-    lines = [f"# {escape(facts.title or facts.name)}", ""]
-    lines += _paragraph(facts.question)
-    lines += [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
-    lines += _reproduce(facts, records)
     notes = notes or VerificationNotes()
-    if not records:
-        lines += ["No results yet.", ""]
-    else:
+    named = titles(boards)
+    groups = [one.group for one in analyses]
+    judged = judge(facts.claims, facts.reported, groups)
+    lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
+    lines += answer_lines(answer(boards, analyses, judged))
+    for board, title in zip(boards, named, strict=True):
+        lines += _first(board, title if len(boards) > 1 else "", numbers, figures)
+    if records:
         lines += [*([" ".join(notes.provenance), ""] if notes.provenance else []), *reading_lines(boards, columns)]
-    lines += published_lines(facts.reported, facts.claims, [one.group for one in analyses], columns)
+    else:
+        lines += ["No results yet.", ""]
+    lines += [*_reproduce(facts, records)]
+    lines += published_lines(facts.reported, judged, groups, columns)
     if changed := other_images(boards):
         lines += [f"{escape(', '.join(changed))} had other images in some runs: each has a table of its own.", ""]
-    for board, title, analysis in zip(boards, titles(boards), analyses, strict=True):
-        lines += _board(board, title, analysis, numbers, figures, several=len(boards) > 1)
+    for board, title, analysis in zip(boards, named, analyses, strict=True):
+        lines += _details(board, title, analysis, numbers, figures, several=len(boards) > 1)
     lines += dataset_lines(analyses, figures, _reference(boards))
     lines += [
         *data_lines(records),
@@ -110,63 +118,80 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
+    lines = [f"> {line}" for line in _paragraph(facts.notes) if line] + ([""] if facts.notes.strip() else [])
     if not facts.command:
-        return []
+        return lines
     needed = requirements(records)
     command = [f"pip install {shlex.join(needed)}"] if needed else []
     command.append(with_plugins(facts.command, records))
     where = "[`records.jsonl`](records.jsonl) has every cell, [`table.csv`](table.csv) the whole table."
-    return ["Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
+    return [*lines, "Reproduce it with", "", *fenced("\n".join(command), "sh"), "", where, ""]
 
 
-def _board(
+def _first(board: Board, title: str, failures: Mapping[str, int], figures: Sequence[FigureGroup]) -> Iterator[str]:
+    """Yield what a reader meets first of a board: one figure, the table, its caption, and the folded rest of it."""
+    table = main_table(board)
+    if title:
+        yield from (f"## {escape(title)}", "")
+    if (figure := _first_figure(board, figures)) is not None:
+        yield from figure.markdown()
+    yield from (*table_lines(table, failures), "", escape(caption(table)))
+    if board.ranking.why:
+        yield escape(board.ranking.why)
+    yield from ("", *test_lines(table), *more_lines(table, failures))
+
+
+def _first_figure(board: Board, figures: Sequence[FigureGroup]) -> FigureGroup | None:
+    """Return the first drawing of the main table, alone."""
+    mine = _figures(board, main_table(board), figures)
+    return next(
+        (msgspec.structs.replace(one, drawings=one.drawings[:1], lines=[]) for one in mine if one.drawings), None
+    )
+
+
+def _details(
     board: Board, title: str, analysis: Analysis, failures: Mapping[str, int], figures: Sequence[FigureGroup],
     *, several: bool
 ) -> Iterator[str]:  # fmt: skip
-    yield f"## {escape(title)}"
-    yield ""
+    yield from (f"## {escape(title)}" + (": details" if several else ""), "")
     recipe = ", ".join(f"{key}={written(value)}" for key, value in sorted(board.recipe.items()))
     yield f"Recipe: `{recipe}`." + (f" Protocol `{board.protocol}`." if several else "")
     if board.versions:
         yield f"{board.versions} records of earlier revisions of a technique are left out."
-    if board.ranking.why:
-        yield from ("", escape(board.ranking.why))
     yield ""
-    if board.across:
-        yield from (
-            "### Across imbalance factors",
-            "",
-            f"{escape(board.ranking.column.full_title)} at each factor (IF), its mean, and the area under its line over log(IF).",
-            "",
-        )
-        yield from (*table_lines(board.across, failures), "")
-        yield from (*more_runs(board.across), *versus_lines(board.across))
-        yield from _figures(board, None, figures)
-        yield from _sections(board, analysis, figures)
+    adds, pairs, costs = (
+        [line for one in _figures(board, main_table(board), figures, kind) for line in one.markdown()]
+        for kind in ("effects", "interactions", "cost")
+    )
+    yield from effect_lines(analysis, board, adds, pairs)
+    yield from ["### Cost", "", *costs] if costs else []
     for table in board.tables:
         place = place_text(table.factor or 1, table.data)
         yield from (f"### {place[0].upper()}{place[1:]}", "", _about(table), "")
-        yield from (*table_lines(table, failures), "", *more_runs(table), *versus_lines(table))
-        yield from more_lines(table, failures)
-        yield from _figures(board, table.factor, figures)
-    if not board.across:
-        yield from _sections(board, analysis, figures)
-
-
-def _sections(board: Board, analysis: Analysis, figures: Sequence[FigureGroup]) -> Iterator[str]:
-    adds, pairs = (list(_figures(board, analysis.factor, figures, kind)) for kind in ("effects", "interactions"))
-    yield from effect_lines(analysis, board, adds, pairs)
+        if board.across:
+            yield from (*table_lines(table, failures), "", escape(short_caption(table, board.across)), "")
+            yield from (*test_lines(table), *more_lines(table, failures))
+        yield from (line for one in _other_figures(board, table, figures) for line in one.markdown())
     yield from variance_lines(analysis)
+
+
+def _other_figures(board: Board, table: Table, figures: Sequence[FigureGroup]) -> Iterator[FigureGroup]:
+    """Yield the figures of one factor, without the one that the page begins with."""
+    first = _first_figure(board, figures)
+    used = set() if first is None else {drawing.name for drawing in first.drawings}
+    # Figures of the main table stand here too, beside the first one.
+    for one in _figures(board, table, figures):
+        yield msgspec.structs.replace(one, drawings=[drawing for drawing in one.drawings if drawing.name not in used])
+
+
+def _figures(board: Board, table: Table, figures: Sequence[FigureGroup], section: str = "") -> Iterator[FigureGroup]:
+    return (
+        one for one in figures if one.factor == table.factor and one.section == section and one.group.key == board.key
+    )
 
 
 def _reference(boards: Sequence[Board]) -> str:
     return next((table.reference for board in boards for table in board.tables), "baseline")
-
-
-def _figures(board: Board, factor: float | None, figures: Sequence[FigureGroup], section: str = "") -> Iterator[str]:
-    for one in figures:
-        if one.factor == factor and one.section == section and one.group.key == board.key:
-            yield from one.markdown()
 
 
 def _about(table: Table) -> str:

@@ -9,51 +9,58 @@ from ltbench.columns import CLASS_ACCURACY, TOP1, Column
 from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import NO_SIZE
-from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict, judge
+from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.stages import TECHNIQUE_STAGES
-from ltbench.suite.published import Claim, Combination, Reported
+from ltbench.suite.published import Combination, Reported
 
-_READING = """\
-Numbers are in percent, differences in percentage points, both with 95 % intervals over *n* runs."""
 _JUDGED = """\
 A claim is judged twice by the interval of the difference between its two combinations. **Direction**: it *holds* where
 the whole interval is on the claimed side of zero, *does not hold* where it is on the other side, and is *undecided*
 otherwise. **Size**, where the report prints one: the printed difference is *within the interval*, or the measured one is
 *smaller*, *larger* or *opposite* (the whole interval is on the other side of zero). The intervals are those of the tables,
-simultaneous over all pairs of rows."""
+simultaneous over all pairs of rows. Differences are in percentage points."""
 
 
 def published_lines(
     reported: Sequence[Reported],
-    claims: Sequence[Claim],
+    judged: Sequence[Verdict],
     groups: Sequence[RecordGroup],
     columns: Iterable[Column] = (),
 ) -> list[str]:
-    """Return the section of a page on the numbers and claims of a report; empty if the suite has none."""
+    """Return the section of a page on a report: its claims, and the numbers that no table of the page shows.
+
+    Empty if the suite has neither. judged: what `judge` returns for its claims.
+    """
+    columns = tuple(columns)
     titles = {column.name: metric_text(column) for column in columns}
-    if not reported and not claims:
-        return []
-    judged = judge(claims, reported, groups)
-    lines = ["## Against the report", "", *_READING.splitlines(), ""]
+    lines = []
     if judged:
         lines += [
-            "### Claims",
-            "",
-            *_JUDGED.splitlines(),
-            "",
             counts_text(count_claims(judged)),
             "",
             *_claim_table(judged, stage_order(groups), titles),
             "",
+            *details("How claims are judged", _JUDGED.splitlines()),
+            "",
         ]
-    if reported:
-        lines += ["### Numbers", "", *_number_table(reported, groups, titles), ""]
-        lines += [*_by_class(reported, groups)]
-    return lines
+    rest = [one for one in reported if not _is_in_a_table(one, groups, columns)]
+    if rest:
+        lines += ["### Numbers that no table has", "", *_number_table(rest, groups, titles), ""]
+    lines += _by_class(reported, groups)
+    return ["## Against the report", "", *lines] if lines else []
+
+
+def _is_in_a_table(one: Reported, groups: Sequence[RecordGroup], columns: Sequence[Column]) -> bool:
+    """Return whether a table of the page has a row for a published number."""
+    shown = {column.name for column in columns if column.shown in ("main", "folded") and not column.per_class}
+    return any(
+        one.imbalance_factor in group.factors and one.metric in {group.ranking.name, *shown}
+        for group, _ in matching_groups(one, groups)
+    )
 
 
 def label(techniques: Combination, order: Mapping[str, int] = {}) -> str:
@@ -75,44 +82,41 @@ def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
 
 
 def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:
-    several = any(one.where for one in judged)
+    runs = [0 if one.measured is None else one.measured.n for one in judged]
     rows, before = [], None
-    for one in judged:
+    for one, n in zip(judged, runs, strict=True):
         claim = one.claim
         text = "" if claim is before else escape(claim.text) + (f" ({escape(claim.note)})" if claim.note else "")
         sign = {"=": "=", "+": ">", "-": "<"}[claim.sign]
         worse = "all others" if isinstance(claim.worse, str) else label(claim.worse, order)
         sides = f"{label(claim.better, order)} {sign} {worse}"
-        factor = factor_text(one.factor) if one.factor is not None else "mean" if claim.pooled else MISSING
+        factor = f"IF {factor_text(one.factor)}" if one.factor is not None else "mean" if claim.pooled else MISSING
         margin = f" ± {percent(claim.within)}" if claim.within else ""
         least = "≥ " if claim.at_least else ""
         rows.append(
             [
                 text,
                 f"{escape(sides)}{margin}, {escape(titles.get(claim.metric, claim.metric))}",
-                *([escape(one.where)] if several else []),
-                factor,
+                _place(factor, one.where),
                 MISSING if one.published is None else unbroken(least + signed(one.published)),
                 MISSING if one.measured is None else unbroken(signed(one.measured.mean) + half_text(one.measured)),
-                str(0 if one.measured is None else one.measured.n),
+                *_count(n, runs),
                 _direction(one),
                 one.why_no_size if one.size == NO_SIZE else f"**{one.size}**",
             ]
         )
         before = claim
-    head = [
-        "claim",
-        "as measured",
-        *(["where"] if several else []),
-        "IF",
-        "reported Δ",
-        "measured Δ",
-        "n",
-        "direction",
-        "size",
-    ]
-    wide = len(head)
-    return plain_table(head, rows, right=range(wide - 6, wide - 2))
+    head = ["claim", "as measured", "where", "reported Δ", "measured Δ", *_count("n", runs), "direction", "size"]
+    return plain_table(head, rows, right=range(3, len(head) - 2))
+
+
+def _place(factor: str, where: str) -> str:
+    return unbroken(factor) + (f", {escape(where)}" if where else "")
+
+
+def _count(cell: object, runs: Sequence[int]) -> list[str]:
+    """Return the cell of a column of runs, which is only there where these differ."""
+    return [str(cell)] if len(set(runs)) > 1 else []
 
 
 def _direction(one: Verdict) -> str:
@@ -123,28 +127,26 @@ def _direction(one: Verdict) -> str:
 
 def _number_table(reported: Sequence[Reported], groups: Sequence[RecordGroup], titles: Mapping[str, str]) -> list[str]:
     order = stage_order(groups)
-    several = len(groups) > 1
+    found = [(one, where, measured) for one in reported for where, measured in _measured(one, groups)]
+    runs = [0 if measured is None else measured.n for *_, measured in found]
     rows, notes = [], dict[str, int]()
-    for one in reported:
+    for (one, where, measured), n in zip(found, runs, strict=True):
         mark = f" <sup>{notes.setdefault(one.note, len(notes) + 1)}</sup>" if one.note else ""
-        for where, measured in _measured(one, groups):
-            gap = None if measured is None else measured.mean - one.number
-            rows.append(
-                [
-                    escape(one.source) + mark,
-                    escape(label(one.techniques, order)),
-                    *([escape(where) or MISSING] if several else []),
-                    factor_text(one.imbalance_factor),
-                    escape(titles.get(one.metric, one.metric)),
-                    percent(one.number),
-                    MISSING if measured is None else unbroken(percent(measured.mean) + half_text(measured)),
-                    str(0 if measured is None else measured.n),
-                    MISSING if gap is None else signed(gap),
-                ]
-            )
-    where_head = ["where"] if several else []
-    head = ["source", "techniques", *where_head, "IF", "score", "reported", "measured", "n", "difference"]
-    lines = plain_table(head, rows, right=[2 + several, *range(4 + several, 8 + several)])
+        gap = None if measured is None else measured.mean - one.number
+        rows.append(
+            [
+                escape(one.source) + mark,
+                escape(label(one.techniques, order)),
+                _place(f"IF {factor_text(one.imbalance_factor)}", where),
+                escape(titles.get(one.metric, one.metric)),
+                percent(one.number),
+                MISSING if measured is None else unbroken(percent(measured.mean) + half_text(measured)),
+                *_count(n, runs),
+                MISSING if gap is None else signed(gap),
+            ]
+        )
+    head = ["source", "techniques", "where", "score", "reported", "measured", *_count("n", runs), "difference"]
+    lines = plain_table(head, rows, right=range(4, len(head)))
     return lines + (["", *(f"- <sup>{i}</sup> {escape(note)}" for note, i in notes.items())] if notes else [])
 
 

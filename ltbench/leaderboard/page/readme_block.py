@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltbench.leaderboard.page.answer import answer_lines, main_table
 from ltbench.leaderboard.page.claim_counts import count_claims
-from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SMALLER, WITHIN
+from ltbench.leaderboard.page.claim_size import NO_SIZE, WITHIN
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import factor_text, place_text, reference_text
-from ltbench.leaderboard.tables.markdown import escape, plain_table, table_lines
+from ltbench.leaderboard.tables.caption import caption
+from ltbench.leaderboard.tables.cell_text import factor_text
+from ltbench.leaderboard.tables.markdown import escape, plain_table, table_lines, unbroken
 from ltbench.leaderboard.tables.table import Board
 
 FOLD = 20
 """Rows that a README shows before the rest is folded."""
 
 
-def compact_block(boards: Sequence[Board], failures: Mapping[str, int], page: str) -> list[str]:
-    """Return the README block of a suite: of each board the table across factors, or its only table."""
+def compact_block(
+    boards: Sequence[Board], failures: Mapping[str, int], page: str, sentences: Sequence[str] = ()
+) -> list[str]:
+    """Return the README block of a suite: the answer, and of each board the table across factors or its only table.
+
+    sentences: the answer of the page.
+    """
     named = titles(boards) if len(boards) > 1 else [""] * len(boards)
     both = zip(boards, named, strict=True)
-    return ["", *(line for board, title in both for line in _compact(board, failures, page, title))]
+    return [
+        "",
+        *answer_lines(sentences),
+        *(line for board, title in both for line in _compact(board, failures, page, title)),
+    ]
 
 
 def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -> Iterator[str]:
-    table = board.across or board.tables[0]
+    table = main_table(board)
     if title:
         yield from (f"**{escape(title)}**", "")
     yield from (*table_lines(table, failures, page=page, fold=FOLD), "")
-    what = "at each imbalance factor (IF)" if table.factor is None else f"at {place_text(table.factor, table.data)}"
-    yield (
-        f"{escape(table.ranking.column.full_title)} in % {what}, mean ± 95 % interval over n runs; Δ is the difference to "
-        f"{escape(reference_text(table.reference))}, `*` where it is significant; # is the rank, one plus the rows that are "
-        f"significantly better; `≈` marks rows that may be the best. [The whole leaderboard]({page}) explains the columns and "
-        f"has the rest."
-    )
-    yield ""
+    yield from (f"{escape(caption(table))} [The whole leaderboard]({page}) has the rest.", "")
 
 
 def claims_block(suites: Sequence[tuple[str, str, Sequence[Verdict]]]) -> list[str]:
@@ -46,13 +50,18 @@ def claims_block(suites: Sequence[tuple[str, str, Sequence[Verdict]]]) -> list[s
     rows, failing = [], list[str]()
     for name, page, judged in suites:
         counts = count_claims(judged)
-        ways = (HOLDS, FAILS, OPEN, NOT_TESTED, UNKNOWN), (WITHIN, SMALLER, LARGER, OPPOSITE, NO_SIZE)
-        numbers = [counts.directions[word] for word in ways[0]] + [counts.sizes[word] for word in ways[1]]
-        rows.append([f"[{escape(name)}]({page})", str(counts.claims), str(counts.comparisons), *map(str, numbers)])
+        numbers = [counts.directions[word] for word in (HOLDS, FAILS, OPEN)]
+        numbers.append(counts.directions[NOT_TESTED] + counts.directions[UNKNOWN])
+        sizes = sum(counts.sizes.values()) - counts.sizes[NO_SIZE]
+        rows.append(
+            [
+                f"[{escape(name)}]({page})", str(counts.claims), str(counts.comparisons), *map(str, numbers),
+                unbroken(f"{counts.sizes[WITHIN]} of {sizes}"),
+            ]
+        )  # fmt: skip
         failing += [f"- {escape(name)}: {text}" for text in _failing(judged)]
     head = [
-        "suite", "claims", "comparisons", "holds", "does not hold", "undecided", "not tested", "not measured",
-        "size: within", "smaller", "larger", "opposite", "no size",
+        "suite", "claims", "comparisons", "holds", "does not hold", "undecided", "not tested", "size within interval",
     ]  # fmt: skip
     lines = ["", *plain_table(head, rows, right=range(1, len(head))), ""]
     return [*lines, *(["What does not hold:", "", *failing, ""] if failing else [])]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ltbench.leaderboard.page.missing_metrics import missing_metrics
 from ltbench.leaderboard.page.page import group_failures
@@ -12,16 +15,22 @@ from ltbench.leaderboard.page.verification_notes import VerificationNotes
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.statistics.row_design import NOT_PAIRED, PARTLY
 from ltbench.leaderboard.suite_facts import SuiteFacts
+from ltbench.leaderboard.tables.caption import caption
 from ltbench.leaderboard.tables.cell_text import (
     FAILED,
     MISSING,
     NONE,
+    RUNS,
     TextColumn,
-    columns,
+    has_numbers,
+    main_columns,
     place_text,
-    reference_text,
+    published_label,
+    published_text,
+    runs_differ,
     shown_in,
 )
+from ltbench.leaderboard.tables.rows import PublishedRow, leading_rows
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record
 
@@ -44,12 +53,14 @@ def leaderboard_text(
     color: bool = False,
     trust: VerificationNotes | None = None,
     most: int | None = None,
+    sentences: Sequence[str] = (),
 ) -> str:
     """Return the leaderboard of a suite as text of at most `width` columns; `color` adds terminal codes.
 
-    most: rows shown of each table, besides the reference.
+    most: rows shown of each table, besides the reference; sentences: the answer of the page.
     """
-    return printed(_parts(facts, records, boards, width, trust or VerificationNotes(), most), width, color=color)
+    parts = _parts(facts, records, boards, width, trust or VerificationNotes(), most, sentences)
+    return printed(parts, width, color=color)
 
 
 def printed(parts: Iterable[RenderableType], width: int, *, color: bool) -> str:
@@ -71,17 +82,21 @@ def _parts(
     width: int,
     trust: VerificationNotes,
     most: int | None,
+    sentences: Sequence[str],
 ) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(facts.title or facts.name, style="bold")
+    for sentence in sentences:
+        yield Text(textwrap.fill(sentence, max(width, 20), initial_indent="- ", subsequent_indent="  "))
     if not records:
         yield Text("no results yet")
     for board, title in zip(boards, titles(boards), strict=True):
-        yield Text(title)
+        yield from ("", Text(title))
         if board.ranking.why:
             yield Text(board.ranking.why, style="dim")
-        for table in board.all_tables:
+        # As on the page: the table that answers, then those of single factors.
+        for table in [*([board.across] if board.across else []), *board.tables]:
             yield from _table(table, width, most)
     yield from map(Text, _footer(facts, records, boards, trust))
 
@@ -91,15 +106,25 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
     from rich.text import Text
 
     title = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
-    candidates = [*columns(table), *shown_in(table, "folded")]
-    runs_text, candidates = _without_constant_columns(table, candidates)
-    shown = fit_columns(candidates, width)
+    candidates = [*main_columns(table), *shown_in(table, "folded")]
+    candidates = [one for one in candidates if one.priority is None or _says_something(one, table)]
+    longest = max(
+        (len(line) for one in table.published for line in _published_label(one, table, width).split("\n")), default=0
+    )
+    shown = fit_columns(candidates, width, longest)
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", title_justify="left",
-                title=Text(title, style="bold").append(runs_text, style="dim"))  # fmt: skip
+                title=Text(title, style="bold").append(_runs_text(table), style="dim"))  # fmt: skip
     room = width - sum(_width(column) + _GAP for column in shown if column.name != "techniques") - _GAP
     for column in shown:
         grid.add_column(column.name, justify="left" if column.name == "techniques" else "right", no_wrap=True)
-    rows = [i for i, row in enumerate(table.rows) if most is None or i < most or row.label == table.reference]
+
+    def add_published(one: PublishedRow) -> None:
+        if any(column.score in one.numbers for column in shown):
+            text = _published_label(one, table, room)
+            cells = [text if column.name == "techniques" else published_text(one, column) for column in shown]
+            grid.add_row(*(Text(cell, style="dim italic") for cell in cells))
+
+    rows = leading_rows(table.rows, most, table.reference)
     for i in rows:
         cells = []
         for column in shown:
@@ -107,6 +132,12 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
             text = wrap_label(column.texts[i], room) if column.name == "techniques" else column.texts[i]
             cells.append(Text(text, style=style).append(column.tail[i], style="dim"))
         grid.add_row(*cells)
+        for one in table.published:
+            if one.label == table.rows[i].label:
+                add_published(one)
+    for one in table.published:
+        if not one.measured and most is None:
+            add_published(one)
     yield from ("", grid)
     found = [(table.rows[i].label, note) for i in rows for note in table.rows[i].notes]
     unpaired = [(label, note) for label, note in found if note.startswith((NOT_PAIRED, PARTLY))]
@@ -118,28 +149,33 @@ def _table(table: Table, width: int, most: int | None) -> Iterator[RenderableTyp
         yield Text(f"and {len(table.rows) - len(rows)} more rows: ltbench leaderboard", style="dim")
 
 
-def _without_constant_columns(table: Table, candidates: list[TextColumn]) -> tuple[str, list[TextColumn]]:
-    """Return the number of runs for the title if all rows share it, and the columns without it and without empty ones."""
-    runs = next((column for column in candidates if column.name == "n"), None)
-    runs_text = ""
-    if runs is not None and len(set(runs.texts)) == 1 and runs.texts[0] == str(table.expected):
-        runs_text = f"  {table.expected} run{'s' * (table.expected != 1)} each"
-        candidates = [column for column in candidates if column is not runs]
-    empty = [column for column in candidates if column.texts and set(column.texts) <= {NONE, MISSING, ""}]
-    return runs_text, [column for column in candidates if column not in empty or column.priority is None]
+def _runs_text(table: Table) -> str:
+    """Return the number of runs that all rows have, for the title; empty where they differ."""
+    if runs_differ(table) or not table.rows or table.rows[0].n != table.expected:
+        return ""
+    return f"  {table.expected} run{'s' * (table.expected != 1)} each"
 
 
-def fit_columns(shown: list[TextColumn], width: int) -> list[TextColumn]:
-    """Return the columns that fit a window of `width` characters."""
+def _says_something(column: TextColumn, table: Table) -> bool:
+    return not _runs_text(table) if column.name == RUNS else has_numbers(column, table)
+
+
+def fit_columns(shown: list[TextColumn], width: int, longest: int = 0) -> list[TextColumn]:
+    """Return the columns that fit a window of `width` characters; longest: label besides those of the rows."""
     optional = [column for column in shown if column.priority is not None]
     # Taken from the end: sorting is stable, so the rightmost of equal ones goes first.
     leave_out = sorted(optional, key=lambda column: -(column.priority or 0))
     while True:
         fixed = sum(_width(column) + _GAP for column in shown if column.name != "techniques")
-        labels = next(_width(column) for column in shown if column.name == "techniques")
+        labels = max(longest, next(_width(column) for column in shown if column.name == "techniques"))
         # Techniques may wrap before more numbers are left out.
         if not leave_out or fixed + min(labels, _NARROWEST) + _GAP <= width:
             return shown
+        if len(leave_out) == 1 and any(any(column.tail) for column in shown):
+            # The interval of the difference says more than that of the mean.
+            shown = [replace(column, tail=[""] * len(column.tail)) for column in shown]
+            leave_out = [column for column in shown if column.priority is not None]
+            continue
         last = leave_out.pop()
         shown = [column for column in shown if column is not last]
 
@@ -166,6 +202,13 @@ def wrap_label(label: str, room: int) -> str:
     return "\n".join(lines)
 
 
+def _published_label(one: PublishedRow, table: Table, room: int) -> str:
+    """Return the label of published numbers in lines of at most `room` characters."""
+    name = [] if one.measured else [wrap_label(f"{published_label(one, table)}:", room)]
+    source = textwrap.wrap(f"reported, {one.source}", max(room, 8), initial_indent="  ", subsequent_indent="    ")
+    return "\n".join([*name, *source])
+
+
 def _width(column: TextColumn) -> int:
     return max([len(column.name), *(len(t) + len(e) for t, e in zip(column.texts, column.tail, strict=True))])
 
@@ -175,11 +218,8 @@ def _footer(
 ) -> Iterator[str]:
     if records:
         yield ""
-        reference = reference_text(boards[0].tables[0].reference)
-        yield (
-            f"Accuracy in %, mean ± 95 % interval; Δ to {reference} with its simultaneous 95 % interval, * significant; "
-            "# the ranks that a row may have. The page explains the columns and has the rest."
-        )
+        captions = (caption(board.across or board.tables[0]) for board in boards)
+        yield from dict.fromkeys(captions)
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")
     for record, reason in trust.withdrawn:

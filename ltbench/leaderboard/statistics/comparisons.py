@@ -73,7 +73,8 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         runs, sd = int(self.runs[first, second]), float(self.sd[first, second])
         if not np.isfinite(low):
             return Estimate(gap, 0.0 if sd <= CONSTANT else None, None, runs)
-        ends = None if abs(low + high - 2 * gap) <= CONSTANT else (low, high)
+        # An end at zero stays there, whatever mean and half round to.
+        ends = None if abs(low + high - 2 * gap) <= CONSTANT and low and high else (low, high)
         if not self.variances.tested[first, second] or self.variances.welch[first, second]:
             # It follows from differences to other rows alone, or its runs are not paired.
             return Estimate(gap, None, (high - low) / 2, runs, None, ends)
@@ -137,17 +138,11 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     )  # fmt: skip
     slope = scale.slope(gaps, scaled, raw.means)
     half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
-    # Runs of a pair that contradict the order of the means of a table with missing cells decide nothing.
     order = raw.means[:, None] - raw.means[None]
-    against = (gaps * order < 0) | (gaps * scaled < 0) | (order == 0)
+    against = (gaps * order < 0) | (gaps * scaled < 0)
     low, high = gaps - half, gaps + half
     low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
-    p = np.where(against & np.isfinite(p), 1.0, p)
-    low, high, p = consistent(low, high, p)
-    low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
-    # Rows that are only compared through their differences to others.
-    through = np.isnan(gaps) & np.isfinite(low)
-    gaps[through] = np.clip(order, low, high)[through]
+    gaps, low, high, p = consistent(gaps, low, high, p, order)
     # The p-value is interpolated, the interval is not.
     p = np.where((low > 0) | (high < 0), np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
     np.fill_diagonal(gaps, np.nan)
@@ -228,35 +223,31 @@ def rank_ranges(means: Floats, better: Flags) -> tuple[list[int | None], list[in
     return places, last
 
 
-def consistent(low: Floats, high: Floats, p: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return intervals that agree with one another: what follows from two of them is no wider a third one.
+def consistent(
+    gaps: Floats, low: Floats, high: Floats, p: Floats, order: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return differences, intervals and p-values that agree with one another.
 
-    All hold together in 95 % of tables, and so does what follows from them: if a is better than b by 1 to 3 points and b
-    than c by 1 to 3, a is better than c by 2 to 6, however wide its own interval is. Where every difference has the same
-    standard error nothing follows.
+    All intervals hold together in 95 % of tables, and so does what follows from them: if a is better than b and b than c,
+    a is better than c, however wide its own interval is. Runs that contradict the order of the means of a table with
+    missing cells decide nothing. order: differences of the means that rows are ordered by.
     """
-    tested = np.isfinite(low)
-    lower, upper, likely = np.where(tested, low, -np.inf), np.where(tested, high, np.inf), np.where(tested, p, np.inf)
-    np.fill_diagonal(lower, 0.0)
-    np.fill_diagonal(upper, 0.0)
-    width = (high - low)[tested]
-    if not len(width) or np.ptp(width) <= 1e-9 * width.max() or not _follows(lower):
-        return low, high, p
-    above = np.where(lower > 0, likely, np.inf)
-    for middle in range(len(lower)):
-        lower = np.maximum(lower, lower[:, [middle]] + lower[[middle]])
-        upper = np.minimum(upper, upper[:, [middle]] + upper[[middle]])
-        above = np.minimum(above, np.maximum(above[:, [middle]], above[[middle]]))
-    # Estimates that contradict each other, as those of different runs may, follow nothing.
-    sound = lower <= upper
-    chain = np.minimum(above, above.T)
-    found = (lower > 0) | (upper < 0)
-    new_low, new_high = np.where(sound, lower, low), np.where(sound, upper, high)
-    new_p = np.where(sound & found & np.isfinite(chain), np.minimum(np.where(tested, p, np.inf), chain), p)
-    off = ~np.isfinite(new_low) | ~np.isfinite(new_high) | np.eye(len(low), dtype=bool)
-    return np.where(off, np.nan, new_low), np.where(off, np.nan, new_high), np.where(off, np.nan, new_p)
-
-
-def _follows(lower: Floats) -> bool:
-    """Return whether some interval follows from two others more sharply than it is."""
-    return any(bool((lower[:, [m]] + lower[[m]] > lower + 1e-12).any()) for m in range(len(lower)))
+    low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
+    p = np.where(np.isfinite(p) & (low <= 0) & (high >= 0), np.maximum(p, LEVEL), p)
+    bound, chain = np.where(low > 0, low, 0.0), np.where(low > 0, p, np.inf)
+    for middle in range(len(low)):
+        if (bound[middle] > 0).any() and (bound[:, middle] > 0).any():
+            # The weaker of two bounds, as their sum may contradict a difference that was estimated from other runs.
+            bound = np.maximum(bound, np.minimum(bound[:, [middle]], bound[[middle]]))
+            chain = np.minimum(chain, np.maximum(chain[:, [middle]], chain[[middle]]))
+    new = (bound > 0) & ~(low > 0)
+    if not new.any():
+        return gaps, low, high, p
+    gaps, low, high, p = gaps.copy(), low.copy(), high.copy(), p.copy()
+    gaps[new] = np.where(gaps > 0, gaps, order)[new]
+    low[new] = np.minimum(bound, gaps)[new]
+    high[new] = np.maximum(np.where(np.isfinite(high), high, gaps), gaps)[new]
+    p[new] = chain[new]
+    back = new.T
+    gaps[back], low[back], high[back], p[back] = -gaps.T[back], -high.T[back], -low.T[back], p.T[back]
+    return gaps, low, high, p

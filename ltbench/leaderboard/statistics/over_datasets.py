@@ -100,7 +100,7 @@ def _compared(
     half, p = simultaneous_tests(
         np.abs(gaps), error, np.where(tested, df, 1.0), by_range=tested & ~alone, alone=tested & alone, rows=len(shared)
     )
-    low, high, _ = consistent(gaps - half, gaps + half, p)
+    gaps, low, high, _ = consistent(gaps, gaps - half, gaps + half, p, means[:, None] - means[None])
     places, last = rank_ranges(means, (low if sign > 0 else -high) > 0)
     labels = [label_of(one) for one in shared]
     base = labels.index(reference) if reference in labels else None

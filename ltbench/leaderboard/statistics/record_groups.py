@@ -38,6 +38,16 @@ class BoardFields(msgspec.Struct, frozen=True, kw_only=True):
         """The `Record.board` of its records."""
         return self.protocol, self.dataset, self.profile, self.model, canonical(self.recipe), canonical(self.fixed)
 
+    def matches(self, settings: SettingFilter) -> bool:
+        """Return whether `settings` matches these records."""
+        own = (self.dataset, self.profile, self.model)
+        wanted = (settings.dataset, settings.profile, settings.model)
+        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
+            return False
+        # The recipe of a record leaves out what is at its default.
+        defaults = msgspec.to_builtins(Recipe(steps=1))
+        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
+
 
 class RecordGroup(BoardFields, frozen=True, kw_only=True):
     """The records of one protocol, data set, profile, model and recipe, one for each cell, in their fixed order."""
@@ -75,16 +85,6 @@ class RecordGroup(BoardFields, frozen=True, kw_only=True):
         """Return run -> score of a combination, without runs in which it is undefined."""
         records = self.ok_records(techniques, factor)
         return {record.seeds: score for record in records if (score := record.score(metric)) is not None}
-
-    def matches(self, settings: SettingFilter) -> bool:
-        """Return whether `settings` matches these records."""
-        own = (self.dataset, self.profile, self.model)
-        wanted = (settings.dataset, settings.profile, settings.model)
-        if any(want is not None and want != have for want, have in zip(wanted, own, strict=True)):
-            return False
-        # The recipe of a record leaves out what is at its default.
-        defaults = msgspec.to_builtins(Recipe(steps=1))
-        return all(self.recipe.get(key, defaults[key]) == value for key, value in settings.recipe.items())
 
 
 def group_records(records: Iterable[Record], metric: str = "", declared: Iterable[Column] = ()) -> list[RecordGroup]:
@@ -161,13 +161,28 @@ def _fixed_words(fixed: Spec) -> tuple[str, str]:
 
 
 def titles(groups: Sequence[BoardFields]) -> list[str]:
-    """Return the heading of each group: data set, profile and model, and the images where these differ between groups."""
+    """Return the heading of each group: data set, profile and model, and images, recipe or protocol where these differ."""
     result = []
     for group in groups:
         rivals = zip(*(_fixed_words(one.fixed) for one in groups if one.key[:-1] == group.key[:-1]), strict=True)
         words = [word for word, others in zip(_fixed_words(group.fixed), rivals, strict=True) if len(set(others)) > 1]
         result.append(", ".join([group.dataset, f"profile {group.profile}", group.model, *words]))
-    return result
+    return [
+        ", ".join([title, *_recipe_words(group, _same(title, groups, result))])
+        for title, group in zip(result, groups, strict=True)
+    ]
+
+
+def _same(title: str, groups: Sequence[BoardFields], named: Sequence[str]) -> list[BoardFields]:
+    return [group for group, name in zip(groups, named, strict=True) if name == title]
+
+
+def _recipe_words(group: BoardFields, rivals: Sequence[BoardFields]) -> list[str]:
+    """Return the fields of the recipe, and the protocol, in which a group differs from its rivals."""
+    keys = sorted({key for one in rivals for key in one.recipe})
+    differing = [key for key in keys if len({canonical({"": one.recipe.get(key)}) for one in rivals}) > 1]
+    words = [f"{key}={written(group.recipe[key])}" for key in differing if key in group.recipe]
+    return [*words, *([f"protocol {group.protocol}"] if len({one.protocol for one in rivals}) > 1 else [])]
 
 
 def images_of(groups: Sequence[BoardFields]) -> dict[str, set[str]]:

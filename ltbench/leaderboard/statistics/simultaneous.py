@@ -6,6 +6,9 @@ Source: Tukey, "The problem of multiple comparisons" (1953), in his Collected Wo
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,7 +33,8 @@ def range_quantile(rows: int, df: float) -> float:
     """
     from scipy import stats
 
-    return float(stats.studentized_range.ppf(1 - LEVEL, rows, df)) / 2**0.5
+    with _without_warnings():
+        return float(stats.studentized_range.ppf(1 - LEVEL, rows, df)) / 2**0.5
 
 
 def range_p(t: Floats, rows: int, df: float) -> Floats:
@@ -53,9 +57,20 @@ def _log_p(rows: int, df: float) -> PchipInterpolator:
     at = np.unique(
         np.concatenate([ends, np.linspace(middle - 6, middle - 1, 20), np.linspace(middle - 1, middle + 2, 31)])
     )
-    p = np.array([stats.studentized_range.sf(np.exp(x) * 2**0.5, rows, df) for x in at])
+    with _without_warnings():
+        p = np.array([stats.studentized_range.sf(np.exp(x) * 2**0.5, rows, df) for x in at])
     # Far out the integration returns noise instead of smaller and smaller numbers.
     return interpolate.PchipInterpolator(at, np.log(np.minimum.accumulate(np.clip(p, _LEAST, 1.0))))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out what the integration says of its last digits in the far tails, which tables do not show."""
+    from scipy import integrate
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", integrate.IntegrationWarning)
+        yield
 
 
 def bonferroni_quantile(df: Floats, tests: int) -> Floats:

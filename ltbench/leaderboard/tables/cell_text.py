@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -11,15 +11,25 @@ from msgspec.structs import replace
 from ltbench.columns import Column, Unit
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.columns import AREA
-from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.rows import PublishedRow, Row
+from ltbench.leaderboard.tables.short_labels import short_labels
 from ltbench.leaderboard.tables.table import Table
 from ltbench.technique import written
 
+T = TypeVar("T")
 MISSING = "–"
 NONE = "n/a"
 OWN_COUNTS = "the data set's own class counts"
 FAILED = "FAILED"
 DELTA = "Δ"
+RANK = "rank"
+RUNS = "n"
+REFERENCE = "reference"
+"""In place of a difference, in the row that the others are compared with."""
+WIDEST = 8
+"""Columns of a table that a reader meets first; the rest is folded."""
+MOST_FACTORS = 4
+"""Imbalance factors with a column there; of more, the lowest, the middle and the highest one."""
 _TITLE = 24
 """Characters of a reference in the heading of a column."""
 _LEFT_OUT_LAST = 10_000
@@ -38,13 +48,40 @@ class TextColumn(msgspec.Struct, frozen=True, kw_only=True):
     """The interval after the number, which is never bold."""
     priority: int | None = None
     """A terminal that is too narrow leaves out the columns of the lowest priority; None for what is always shown."""
+    unit: Unit = "percent"
 
 
 def columns(table: Table) -> list[TextColumn]:
-    """Return the columns of a table from left to right: rank, techniques, ranking metric, runs, difference, main scores."""
+    """Return the columns before the fold, `WIDEST` at most: rank, techniques, up to five numbers, the difference."""
+    every = main_columns(table)
+    always = {one.name for one in every if one.priority is None or one.name.startswith(DELTA)}
+    always |= {RUNS} if runs_differ(table) else set()
+    room = WIDEST - len(always)
+    factors = [one.name for one in every if one.score.startswith(f"{table.ranking.name}@")]
+    kept = spread(factors, min(room, MOST_FACTORS))
+    left = {*always, *factors, RUNS, AREA}
+    scores = [one for one in every if one.name not in left and has_numbers(one, table)]
+    kept += [one.name for one in sorted(scores, key=lambda one: -(one.priority or 0))][: room - len(kept)]
+    return [one for one in every if one.name in always or one.name in kept]
+
+
+def spread(each: Sequence[T], most: int) -> list[T]:
+    """Return all if there are at most `most`, else the first, the middle and the last one."""
+    return list(each) if len(each) <= most else [each[0], each[len(each) // 2], each[-1]]
+
+
+def main_columns(table: Table) -> list[TextColumn]:
+    """Return every column but those of folded scores: rank, techniques, mean, runs, difference, factors, area, scores.
+
+    A narrow screen shows the first ones.
+    """
     rows = table.rows
-    shown = [_plain("#", [rank_text(row) for row in rows]), _names(table)]
     primary = ranking_column(table)
+    shown = [_plain(RANK, [rank_text(row) for row in rows]), _names(table)]
+    shown.append(_scored(table, replace(primary, title="mean") if table.factor is None else primary, interval=True))
+    shown.append(_plain(RUNS, [runs_text(row, table.expected) for row in rows], 50))
+    differences = [REFERENCE if row.label == table.reference else delta_text(row) for row in rows]
+    shown.append(_plain(delta_title(table.reference), differences, 2 * _LEFT_OUT_LAST))
     if table.factor is None:
         names = [name for name in (rows[0].scores if rows else {}) if name.startswith(f"{primary.name}@")]
         for number, name in enumerate(names):
@@ -52,12 +89,7 @@ def columns(table: Table) -> list[TextColumn]:
             place = len(names) if not number else len(names) + 1 if number == len(names) - 1 else number
             heading = f"IF {name.partition('@')[2]}"
             shown.append(_scored(table, replace(primary, name=name, title=heading, priority=_LEFT_OUT_LAST + place)))
-        shown.append(_scored(table, replace(primary, title="mean"), interval=True))
         shown.append(_scored(table, Column(name=AREA, title=AREA, priority=21)))
-    else:
-        shown.append(_scored(table, primary, interval=True))
-    shown.append(_plain("n", [runs_text(row, table.expected) for row in rows], 50))
-    shown.append(_plain(delta_title(table.reference), [delta_text(row) for row in rows], 2 * _LEFT_OUT_LAST))
     return [*shown, *shown_in(table, "main")]
 
 
@@ -68,8 +100,16 @@ def ranking_column(table: Table) -> Column:
 
 
 def more_columns(table: Table) -> list[TextColumn]:
-    """Return the columns of the folded table of one factor: techniques, and the scores that are no main ones."""
-    return [_names(table), *shown_in(table, "folded")]
+    """Return the columns of the folded table: techniques, the main columns that do not fit, and the folded scores."""
+    first = {one.name for one in columns(table)} | {RUNS}
+    rest = [*(one for one in main_columns(table) if one.name not in first), *shown_in(table, "folded")]
+    return [_names(table), *(one for one in rest if has_numbers(one, table))]
+
+
+def has_numbers(column: TextColumn, table: Table) -> bool:
+    """Return whether a column has more than dashes and n/a, measured or published."""
+    empty = all(text in (MISSING, NONE, "") for text in column.texts)
+    return not empty or any(column.score in one.numbers for one in table.published)
 
 
 def shown_in(table: Table, place: str) -> list[TextColumn]:
@@ -84,9 +124,19 @@ def shown_in(table: Table, place: str) -> list[TextColumn]:
 
 def rank_text(row: Row) -> str:
     """Return the ranks that a row may have: `3`, `1–4`, a dash if there is none."""
-    if row.rank is None:
+    return ranks_text(row.rank, row.last_rank)
+
+
+def ranks_text(first: int | None, last: int | None) -> str:
+    """Return a range of ranks as tables write it."""
+    if first is None:
         return MISSING
-    return str(row.rank) if row.rank == row.last_rank else f"{row.rank}–{row.last_rank}"
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def runs_differ(table: Table) -> bool:
+    """Return whether rows differ in their numbers of runs, so that a table needs a column of them."""
+    return len({row.n for row in table.rows}) > 1
 
 
 def runs_text(row: Row, expected: int) -> str:
@@ -110,6 +160,18 @@ def delta_text(row: Row) -> str:
     if row.delta is None:
         return ""
     return f"{signed(row.delta.mean)}{half_text(row.delta)}{' *' if row.separated else ''}"
+
+
+def published_label(one: PublishedRow, table: Table) -> str:
+    """Return the label of published numbers, as the table writes those of its rows."""
+    return short_labels(table).get(one.label, one.label)
+
+
+def published_text(one: PublishedRow, column: TextColumn) -> str:
+    """Return the cell of published numbers in a column: a number, a dash for the rank, nothing where none is published."""
+    if column.name == RANK:
+        return MISSING
+    return number_text(one.numbers[column.score], column.unit) if column.score in one.numbers else ""
 
 
 def percent(fraction: float) -> str:
@@ -152,7 +214,8 @@ def place_text(factor: float, data: Mapping[str, Any]) -> str:
 
 
 def _names(table: Table) -> TextColumn:
-    return _plain("techniques", [row.label for row in table.rows])
+    short = short_labels(table)
+    return _plain("techniques", [short.get(row.label, row.label) for row in table.rows])
 
 
 def _plain(name: str, texts: list[str], priority: int | None = None) -> TextColumn:
@@ -176,6 +239,7 @@ def _scored(table: Table, column: Column, *, interval: bool = False) -> TextColu
         best=[number is not None and number == top for number in rounded],
         tail=[half_text(one) if interval and one is not None else "" for one in estimates],
         priority=None if interval else column.priority,
+        unit=column.unit,
     )
 
 

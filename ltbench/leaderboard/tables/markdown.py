@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ltbench.leaderboard.tables.cell_text import FAILED, TextColumn, columns, more_columns, reference_text
-from ltbench.leaderboard.tables.rows import Row
+import msgspec
+
+from ltbench.leaderboard.tables.cell_text import (
+    FAILED,
+    TextColumn,
+    columns,
+    more_columns,
+    published_label,
+    published_text,
+    reference_text,
+)
+from ltbench.leaderboard.tables.rows import PublishedRow, Row, leading_rows
 from ltbench.leaderboard.tables.table import Table
 
 FOLD = 30
@@ -14,19 +24,19 @@ FOLD = 30
 
 
 def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fold: int = FOLD) -> list[str]:
-    """Return a table as lines of markdown: the first rows, the rest folded, the notes.
+    """Return a table as lines of markdown: the first rows and the reference, the rest folded, the notes.
 
     failures: id of a failed cell -> number of the section that has its log; page: where that section is.
     """
     notes: dict[str, int] = {}
-    marks = [_marks(row, table, failures, page, notes) for row in table.rows]
-    shown = columns(table)
-    lines = _grid(shown, table.rows, marks, failures, page, slice(0, fold))
-    if len(table.rows) > fold:
-        rest = _grid(shown, table.rows, marks, failures, page, slice(fold, None))
-        lines += ["", *details(f"{len(table.rows) - fold} more rows", rest)]
-    if notes:
-        lines += ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())]
+    grid = _Grid(table, columns(table), failures, page, notes, marks=True)
+    first = leading_rows(table.rows, fold, table.reference)
+    others = [i for i in range(len(table.rows)) if i not in set(first)]
+    # Published numbers of what was not run stand last.
+    lines, rest = grid.lines(first, rows_without=not others), grid.lines(others, rows_without=bool(others))
+    if others:
+        lines += ["", *details(f"{len(others)} more rows", rest)]
+    lines += _note_lines(notes)
     if len(table.rows) > 1 and all(row.label != table.reference for row in table.rows):
         lines += ["", f"There are no differences to {escape(reference_text(table.reference))}, which has no row here."]
     ranked = [row.rank for row in table.rows if row.rank is not None]
@@ -36,12 +46,18 @@ def table_lines(table: Table, failures: Mapping[str, int], *, page: str = "", fo
 
 
 def more_lines(table: Table, failures: Mapping[str, int]) -> list[str]:
-    """Return the other scores of the table of one factor, folded; nothing if there are none."""
-    columns = more_columns(table)
-    if len(columns) == 1:
+    """Return the columns that the table itself lacks, folded; nothing if there are none."""
+    shown = more_columns(table)
+    if len(shown) == 1:
         return []
-    grid = _grid(columns, table.rows, [""] * len(table.rows), failures, "", slice(None))
-    return [*details(f"More scores: {', '.join(escape(column.name) for column in columns[1:])}", grid), ""]
+    notes: dict[str, int] = {}
+    grid = _Grid(table, shown, failures, "", notes, marks=False).lines(range(len(table.rows)), rows_without=True)
+    titles = ", ".join(escape(column.name) for column in shown[1:])
+    return [*details(f"More columns: {titles}", [*grid, *_note_lines(notes)]), ""]
+
+
+def _note_lines(notes: Mapping[str, int]) -> list[str]:
+    return ["", *(f"- <sup>{number}</sup> {text}" for text, number in notes.items())] if notes else []
 
 
 def details(summary: str, lines: Sequence[str]) -> list[str]:
@@ -69,7 +85,8 @@ def escape(text: str) -> str:
 
 def unbroken(text: str) -> str:
     """Return text that stays on one line, as a number with its interval, so that only names wrap."""
-    return text.replace(" ", "\u00a0")
+    # A browser wraps behind a dash, too, as in a range of ranks.
+    return re.sub(r"(?<=\d)–(?=\d)", "\u2060–\u2060", text.replace(" ", "\u00a0"))
 
 
 def fenced(text: str, language: str = "") -> list[str]:
@@ -91,31 +108,67 @@ def failure_link(text: str, number: int, page: str = "") -> str:
     return f"[{text}]({page}#failure-{number})"
 
 
-def _grid(
-    shown: list[TextColumn], rows: list[Row], marks: list[str], failures: Mapping[str, int], page: str, part: slice
-) -> list[str]:
-    body = []
-    for i in range(len(rows))[part]:
-        line = []
-        for column in shown:
-            text = escape(column.texts[i])
+class _Grid(msgspec.Struct, frozen=True):
+    """The lines of some columns of a table."""
+
+    table: Table
+    shown: list[TextColumn]
+    failures: Mapping[str, int]
+    page: str
+    notes: dict[str, int]
+    """Text of a note -> its number; grows with the lines."""
+    marks: bool
+    """Whether rows are marked with their notes."""
+
+    def lines(self, rows: Iterable[int], *, rows_without: bool) -> list[str]:
+        """Return a table of these rows, each above what is published of it.
+
+        rows_without: whether published numbers of combinations without a row follow.
+        """
+        published = [one for one in self.table.published if any(column.score in one.numbers for column in self.shown)]
+        body = []
+        for i in rows:
+            body.append([self._measured(i, column) for column in self.shown])
+            body += [self._published(one) for one in published if one.label == self.table.rows[i].label]
+        if rows_without:
+            body += [self._published(one) for one in published if not one.measured]
+        head = [unbroken(column.name) for column in self.shown]
+        return plain_table(head, body, right=[i for i, name in enumerate(head) if name != "techniques"])
+
+    def _measured(self, i: int, column: TextColumn) -> str:
+        row, text = self.table.rows[i], escape(column.texts[i])
+        if column.name == "techniques":
+            marks = _marks(row, self.table, self.failures, self.page, self.notes) if self.marks else ""
+            return (f"*{text}*" if not row.techniques else text) + marks
+        if text == FAILED:
+            text = failure_link(FAILED, self.failures[row.failed_scores[column.score]], self.page)
+        elif column.best[i]:
+            text = f"**{text}**"
+        return unbroken(text + column.tail[i])
+
+    def _published(self, one: PublishedRow) -> list[str]:
+        """Return the small italic cells of published numbers, which no reader takes for measured ones."""
+        cells = []
+        for column in self.shown:
             if column.name == "techniques":
-                text = (f"*{text}*" if not rows[i].techniques else text) + marks[i]
-            elif text == FAILED:
-                text = failure_link(FAILED, failures[rows[i].failed_scores[column.score]], page)
-            elif column.best[i]:
-                text = f"**{text}**"
-            line.append(text if column.name == "techniques" else unbroken(text + column.tail[i]))
-        body.append(line)
-    head = [unbroken(column.name) for column in shown]
-    return plain_table(head, body, right=[i for i, name in enumerate(head) if name != "techniques"])
+                notes = [escape(one.notes[other.score]) for other in self.shown if other.score in one.notes]
+                name = "↳" if one.measured else f"{escape(published_label(one, self.table))}:"
+                cells.append(f"<sub>{name} *reported, {escape(one.source)}*</sub>{_numbered(notes, self.notes)}")
+            else:
+                text = published_text(one, column)
+                cells.append(f"<sub>*{text}*</sub>" if text else "")
+        return cells
 
 
 def _marks(row: Row, table: Table, failures: Mapping[str, int], page: str, notes: dict[str, int]) -> str:
     texts = [*map(escape, row.notes)]
     if row.n < table.expected:
         texts.append(_missing_runs(row, table, failures, page))
-    numbers = [notes.setdefault(text, len(notes) + 1) for text in texts]
+    return _numbered(texts, notes)
+
+
+def _numbered(texts: Iterable[str], notes: dict[str, int]) -> str:
+    numbers = [notes.setdefault(text, len(notes) + 1) for text in dict.fromkeys(texts)]
     return f" <sup>{','.join(map(str, numbers))}</sup>" if numbers else ""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -61,6 +62,32 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def like_best(self) -> bool:
         """Whether no row is significantly better, so that this one may be the best."""
         return self.rank == 1
+
+
+class PublishedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers that a source has published for one combination: shown beside the measured ones, and no more."""
+
+    label: str
+    """As the measured row of the combination has it, where there is one."""
+    techniques: tuple[str, ...]
+    source: str
+    """Place in the publication: "Table 1"."""
+    numbers: dict[str, float]
+    """By score, as in `Row.scores`; fractions where the score is one."""
+    notes: dict[str, str]
+    """Remarks on some of the numbers, by score."""
+    measured: bool
+    """Whether the table has a row of the same combination."""
+
+
+class _Labelled(Protocol):
+    @property
+    def label(self) -> str: ...
+
+
+def leading_rows(rows: Sequence[_Labelled], most: int | None, reference: str) -> list[int]:
+    """Return the places of the first rows, and of the reference wherever it stands; all of them without `most`."""
+    return [i for i, row in enumerate(rows) if most is None or i < most or row.label == reference]
 
 
 def factor_score(metric: str, factor: float) -> str:

@@ -19,7 +19,7 @@ from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import areas, pooled
 from ltbench.leaderboard.tables.columns import AREA, columns_of
-from ltbench.leaderboard.tables.rows import COSTS, Row, factor_score, level_of_first, make_rows
+from ltbench.leaderboard.tables.rows import COSTS, PublishedRow, Row, factor_score, level_of_first, make_rows
 from ltbench.records.record import Record, combination_order, sort_key
 from ltbench.suite.published import Combination
 
@@ -47,6 +47,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     data: Spec = {}
     """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
+    published: tuple[PublishedRow, ...] = ()
+    """Published numbers of the same settings, which are shown beside the rows."""
 
 
 class Board(BoardFields, frozen=True, kw_only=True):

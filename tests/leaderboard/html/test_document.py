@@ -129,7 +129,8 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     core = report_content(made).core
     across, first, second = core["boards"][0]["tables"]
     assert [table.factor for table in (across, first, second)] == [None, 10.0, 100.0]
-    expected = [*cell_text.columns(made.boards[0].tables[0]), *cell_text.more_columns(made.boards[0].tables[0])[1:]]
+    shown = made.boards[0].tables[0]
+    expected = [*cell_text.main_columns(shown), *cell_text.shown_in(shown, "folded")]
     assert [column.texts for column in first.columns] == [column.texts for column in expected]
     top1 = next(column for column in first.columns if column.score == "top1")
     best = made.boards[0].tables[0].rows[0]

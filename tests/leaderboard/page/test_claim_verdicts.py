@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reports import section
 from scipy import stats
 from synthetic import COLUMNS, identified, raw, record
 
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SMALLER, WITHIN, size_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict, judge
-from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.table import make_boards
@@ -127,7 +127,7 @@ def test_a_claim_about_epochs_is_tested_only_where_the_recipe_counts_them() -> N
     assert "counts steps" in untested.remark
     (other,) = judged(claim(difference=0.1), counted)
     assert other.direction == HOLDS
-    text = "\n".join(published_lines((), [claim(needs_epochs=True)], group_records(counted)))
+    text = section((), [claim(needs_epochs=True)], group_records(counted))
     assert "Direction: 1 is not tested." in text
 
 
@@ -369,12 +369,12 @@ def test_runs_of_unlike_machines_are_not_called_paired() -> None:
 def test_a_page_shows_direction_and_size_of_each_comparison() -> None:
     made = runs({"cb_sampler": UP})
     claims = [claim(text="far better", difference=0.2), claim(text="again"), claim(text="best", worse="all")]
-    text = "\n".join(published_lines((), claims, group_records(made), COLUMNS)).replace("\u00a0", " ")
+    text = section((), claims, group_records(made), COLUMNS).replace("\u00a0", " ")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    assert rows[0] == ["claim", "as measured", "IF", "reported Δ", "measured Δ", "n", "direction", "size"]
-    assert rows[2][2:] == ["100", "+20.0", "+10.0 ± 2.5", "3", "**holds**", "**smaller**"]
-    assert rows[3][3:] == ["+20.0", "+10.0 ± 2.5", "3", "**holds** (counted above)", "**smaller**"]
+    assert rows[0] == ["claim", "as measured", "where", "reported Δ", "measured Δ", "direction", "size"]
+    assert rows[2][2:] == ["IF 100", "+20.0", "+10.0 ± 2.5", "**holds**", "**smaller**"]
+    assert rows[3][3:] == ["+20.0", "+10.0 ± 2.5", "**holds** (counted above)", "**smaller**"]
     assert rows[4][1] == "cb_sampler \\> all others, top-1"
     assert rows[4][-2:] == ["**holds** (the best other is baseline)", "not printed"]
-    least = "\n".join(published_lines((), [claim(at_least=0.2)], group_records(made), COLUMNS))
+    least = section((), [claim(at_least=0.2)], group_records(made), COLUMNS)
     assert "≥\u00a0+20.0" in least

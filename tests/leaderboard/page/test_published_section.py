@@ -3,9 +3,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from reports import section
 from synthetic import COLUMNS, publish, raw, record
 
-from ltbench.leaderboard.page.published_section import published_lines
 from ltbench.leaderboard.publish import load
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
@@ -31,34 +31,44 @@ def helps(**changes: object) -> Claim:
     return Claim(**({"text": "It helps", "better": ("cb_sampler",)} | changes))
 
 
-def test_numbers_stand_beside_what_was_measured() -> None:
+def test_numbers_that_no_table_has_stand_beside_what_was_measured() -> None:
     reported = (
         Reported(source="Table 1", imbalance_factor=100, value=0.60),
-        Reported(source="Table 1", imbalance_factor=100, value=0.70, techniques=("mixup", "cb_sampler"), note="by eye"),
+        Reported(source="Table 1", imbalance_factor=100, value=0.80, metric="nll", note="by eye"),
+        Reported(source="Table 1", imbalance_factor=50, value=0.70, techniques=("mixup", "cb_sampler")),
         Reported(source="Table 2", imbalance_factor=100, techniques=("cb_sampler",), per_class=(0.4,) * 10),
     )
     records = [*runs([0.1, 0.1], CB), *runs([0.2, 0.2], CB | MIX)]
-    text = "\n".join(published_lines(reported, (), group_records(records), COLUMNS)).replace("\u00a0", " ")
+    text = section(reported, (), group_records(records), COLUMNS).replace("\u00a0", " ")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    assert ["Table 1", "baseline", "100", "top-1", "60.0", "51.0 ± 12.7", "2", "−9.0"] in lines
-    assert ["Table 1 <sup>1</sup>", "cb_sampler + mixup", "100", "top-1", "70.0", "71.0 ± 12.7", "2", "+1.0"] in lines
+    rows = [line for line in lines if line[0].startswith("Table")]
+    # Top-1 at factor 100 has its row in the table of that factor.
+    assert rows == [
+        ["Table 1 <sup>1</sup>", "baseline", "IF 100", "negative log-likelihood", "80.0", "90.0 ± 0.0", "2", "+10.0"],
+        ["Table 1", "cb_sampler + mixup", "IF 50", "top-1", "70.0", "–", "0", "–"],
+    ]
     assert "- <sup>1</sup> by eye" in text
     assert "Table 2, class by class: cb_sampler, imbalance factor 100" in text
     assert ["c", "40.0", "50.0", "+10.0"] in lines
+
+
+def test_numbers_that_every_table_has_need_no_section() -> None:
+    reported = (Reported(source="Table 1", imbalance_factor=100, value=0.6, techniques=("focal",)),)
+    assert section(reported, (), group_records(runs([0.1])), COLUMNS) == ""
 
 
 def test_what_is_not_measured_is_a_dash() -> None:
     reported = (Reported(source="Table 1", imbalance_factor=50, value=0.6, techniques=("focal",)),)
     failed = [record(error={"type": "JobFailed", "message": "no"})]
     for records in ([], failed, runs([0.1])):
-        text = "\n".join(published_lines(reported, (helps(),), group_records(records)))
+        text = section(reported, (helps(),), group_records(records))
         row = next(line for line in text.splitlines() if "focal" in line)
-        assert [cell.strip() for cell in row.strip("|").split("|")][-3:] == ["–", "0", "–"]
-    assert "1 is not measured" in "\n".join(published_lines((), (helps(),), []))
+        assert [cell.strip() for cell in row.strip("|").split("|")][-3:] == ["60.0", "–", "–"]
+    assert "1 is not measured" in section((), (helps(),), [])
 
 
 def test_a_suite_without_a_report_has_no_such_section() -> None:
-    assert published_lines((), (), group_records(runs([0.1]))) == []
+    assert section((), (), group_records(runs([0.1]))) == ""
 
 
 def test_two_models_are_told_apart() -> None:
@@ -66,10 +76,10 @@ def test_two_models_are_told_apart() -> None:
     fit = dict(base["fits"][0])  # type: ignore[index]
     assert fit["model"]["name"] == "convnet"
     longer = [record({}, 100.0, 0, {"top1": 0.9}, epochs=40)]
-    text = "\n".join(
-        published_lines(
-            (Reported(source="T", imbalance_factor=100, value=0.6),), (), group_records([*runs([0.1]), *longer])
-        )
+    text = section(
+        (Reported(source="T", imbalance_factor=100, value=0.6, metric="nll"),),
+        (),
+        group_records([*runs([0.1]), *longer]),
     )
     assert "epochs=20" in text
     assert "epochs=40" in text

@@ -50,12 +50,12 @@ def test_each_suite_with_claims_has_a_line_of_counts_and_what_does_not_hold_is_l
     check(root, readme)
     text = readme.read_text(encoding="utf-8")
     head, _, *rows = table(text)
-    assert head[1:8] == ["claims", "comparisons", "holds", "does not hold", "undecided", "not tested", "not measured"]
-    assert head[8:] == ["size: within", "smaller", "larger", "opposite", "no size"]
+    assert head[1:7] == ["claims", "comparisons", "holds", "does not hold", "undecided", "not tested"]
+    assert head[7:] == ["size within interval"]
     # Two claims about one pair are one comparison, with the size of the first.
     assert rows == [
-        ["[bad](leaderboards/bad/README.md)", "1", "1", "0", "1", "0", "0", "0", "0", "0", "0", "1", "0"],
-        ["[good](leaderboards/good/README.md)", "2", "1", "1", "0", "0", "0", "0", "1", "0", "0", "0", "0"],
+        ["[bad](leaderboards/bad/README.md)", "1", "1", "0", "1", "0", "0", "0\u00a0of\u00a01"],
+        ["[good](leaderboards/good/README.md)", "2", "1", "1", "0", "0", "0", "1\u00a0of\u00a01"],
     ]
     assert "- bad: Mixup \\| adds 0.1 (factor 100)" in text
     assert text.startswith("# Mine\n")
@@ -65,7 +65,9 @@ def test_each_suite_with_claims_has_a_line_of_counts_and_what_does_not_hold_is_l
 def test_numbers_changed_by_hand_are_found(readme: Path) -> None:
     root = readme.parent / "leaderboards"
     update(root, readme)
-    readme.write_text(readme.read_text(encoding="utf-8").replace("opposite", "larger", 1), encoding="utf-8")
+    readme.write_text(
+        readme.read_text(encoding="utf-8").replace("0\u00a0of\u00a01", "1\u00a0of\u00a01", 1), encoding="utf-8"
+    )
     with pytest.raises(OutOfDate, match=r"README\.md"):
         check(root, readme)
 
@@ -79,5 +81,5 @@ def test_a_readme_without_claims_has_an_empty_table(readme: Path) -> None:
 
 def test_a_marker_without_its_partner_is_named(readme: Path) -> None:
     readme.write_text("<!-- ltbench:claims -->\n")
-    with pytest.raises(UsageError, match="has no partner"):
+    with pytest.raises(UsageError, match="has no counterpart"):
         update(readme.parent / "leaderboards", readme)

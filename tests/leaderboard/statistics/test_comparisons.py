@@ -9,6 +9,7 @@ from scipy import stats
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
 from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 
 NAN = float("nan")
@@ -62,12 +63,18 @@ def test_two_rows_are_the_paired_t_test() -> None:
 
 
 def test_interpolated_p_values_are_those_of_scipy() -> None:
-    from ltbench.leaderboard.statistics.simultaneous import range_p
-
     for rows, df in ((2, 2.0), (3, 4.0), (16, 14.0), (16, 30.0), (64, 126.0)):
         t = np.geomspace(0.05, 20, 60)
         exact = np.array([stats.studentized_range.sf(x * 2**0.5, rows, df) for x in t])
         assert range_p(t, rows, df) == pytest.approx(np.clip(exact, 1e-10, 1), rel=5e-3, abs=2e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "df", "quantile"), [(2, 1, 17.97), (10, 1, 49.07), (3, 2, 8.331), (16, 14, 5.785), (16, 30, 5.271)]
+)
+def test_quantiles_are_those_of_printed_tables(rows: int, df: float, quantile: float) -> None:
+    # Harter, "Tables of range and studentized range", Annals of Mathematical Statistics 31 (1960); the last two by scipy.
+    assert range_quantile(rows, df) * 2**0.5 == pytest.approx(quantile, rel=2e-3)
 
 
 def test_a_block_that_a_row_lacks_neither_helps_nor_harms_it() -> None:

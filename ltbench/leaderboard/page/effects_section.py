@@ -1,0 +1,168 @@
+"""Sections of a page on the effects of techniques and their interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
+from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.tables.cell_text import (
+    MISSING,
+    WIDEST,
+    factor_text,
+    half_text,
+    percent,
+    signed,
+    spread,
+)
+from ltbench.leaderboard.tables.markdown import FOLD, details, escape, plain_table, unbroken
+from ltbench.leaderboard.tables.short_labels import short_labels
+from ltbench.leaderboard.tables.table import Board, Table
+
+_ADDS = """\
+Percentage points of {metric} that switching a technique on adds, everything else as it was, averaged over every
+combination of the others that was run with and without it{counts}. ± is the half-width of a simultaneous interval: all
+intervals of a column hold together with 95 % confidence. `*`: the interval leaves out zero. *alone* is the difference to
+the baseline, with its interval from the table above."""
+_MACHINES = """\
+Some rows were run on other types of machines than others. Differences between those are no pairs: they are left out of
+these effects, and are part of the rest of the variance."""
+_TOGETHER = """\
+What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
+interfere. Averaged as above; the intervals of all pairs at one imbalance factor hold together."""
+
+
+def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
+    """Yield the sections on effects; nothing where the differences to the baseline say the same."""
+    if not analysis.has_averages:
+        if analysis.together:
+            yield from ("### What each technique adds", "", *_together(analysis))
+        return
+    unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
+    table = board.across or board.tables[0]
+    head, rows, counts, more = _main_table(analysis, table)
+    yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
+    text = _ADDS.format(metric=analysis.group.ranking.words, counts=counts)
+    yield from (*text.splitlines(), "", *unpaired, *_partial(analysis.effects), *_aliases(analysis), *more)
+    yield from _together(analysis)
+    if not analysis.pairs:
+        return
+    yield from ("### What pairs add", "", *pair_figure)
+    apart = [effect for effect in analysis.pairs if effect.separated]
+    # Too few pairs for a heat map are all in the table, significant or not.
+    shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
+    if shown:
+        yield from (*_folding(*_pair_table(shown, short_labels(table))), "")
+    yield from (*_TOGETHER.splitlines(), "")
+    if shown:
+        yield from _partial(shown)
+    tested = sum(effect.p is not None for effect in analysis.pairs)
+    every = f"all {len(analysis.pairs)} are in [`effects.csv`](effects.csv)."
+    yield f"{len(apart) or 'None'} of {tested} tested {'is' if len(apart) == 1 else 'are'} significant; {every}"
+    yield ""
+
+
+def _aliases(analysis: Analysis) -> Iterator[str]:
+    """Yield what the effects are aliased with that only least squares estimates."""
+    for effect in analysis.effects:
+        if effect.aliased is not None and effect.factor == analysis.factor:
+            (name,) = effect.techniques
+            pairs = ", ".join(f"{escape(one)} × {escape(two)}" for one, two in effect.aliased)
+            with_what = f"aliased with {pairs}" if pairs else "aliased with no interaction of two techniques"
+            yield f"- {escape(name)} was never varied alone: its effect is estimated by least squares and {with_what}."
+    if any(effect.aliased is not None for effect in analysis.effects):
+        yield ""
+
+
+def _together(analysis: Analysis) -> Iterator[str]:
+    """Yield which techniques have no effect of their own."""
+    for names in analysis.together:
+        if len(names) == 1:
+            yield from (f"{escape(names[0])} was not varied independently, so its effect cannot be estimated.", "")
+        else:
+            listed = f"{', '.join(map(escape, names[:-1]))} and {escape(names[-1])}"
+            yield from (f"{listed} were not varied independently, so their effects cannot be separated.", "")
+
+
+def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[str]], str, list[str]]:
+    """Return heading and rows of the table of effects, on how much all of them rest, and the folded other factors."""
+    whole = analysis.factor
+    factors = analysis.group.factors if whole is None else []
+    by_key = {(effect.techniques, effect.factor): effect for effect in analysis.effects}
+    short = short_labels(table)
+    alone = {row.label: row.delta for row in table.rows if len(row.techniques) == 1}
+    names = list(dict.fromkeys(effect.techniques for effect in analysis.effects))
+    means = [by_key.get((name, whole)) for name in names]
+    runs = [MISSING if one is None else _of_all(one.n, table.expected) for one in means]
+    contexts = [MISSING if one is None or not one.contexts else str(one.contexts) for one in means]
+    # What is the same in all rows is said once.
+    counted = {head: texts for head, texts in (("n", runs), ("of", contexts)) if len(set(texts)) > 1}
+    shown = spread(factors, WIDEST - 3 - len(counted))
+    rows = []
+    for i, name in enumerate(names):
+        single = alone.get(name[0])
+        rows.append(
+            [
+                escape(short.get(name[0], name[0])),
+                _text(means[i]),
+                "" if single is None else unbroken(signed(single.mean) + half_text(single)),
+                *(_text(by_key.get((name, factor))) for factor in shown),
+                *(texts[i] for texts in counted.values()),
+            ]
+        )
+    head = ["technique", "on average", "alone", *(f"IF {factor_text(factor)}" for factor in shown), *counted]
+    pairs = "*n* pairs of seeds" if "n" in counted else f"{runs[0]} pair{'s' * (runs[0] != '1')} of seeds"
+    kept = " (*of*)" if "of" in counted else "" if contexts[0] == MISSING else f" ({contexts[0]} of them)"
+    counts = f"{kept}, over {pairs}"
+    if len(shown) == len(factors):
+        return head, rows, counts, []
+    others = [factor for factor in factors if factor not in shown]
+    more = [
+        [row[0], *(_text(by_key.get((name, factor))) for factor in others)]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    titles = [f"IF {factor_text(factor)}" for factor in others]
+    folded = details(f"More factors: {', '.join(titles)}", plain_table(["technique", *titles], more, right=range(1, len(titles) + 1)))  # fmt: skip
+    return head, rows, counts, [*folded, ""]
+
+
+def _of_all(n: int, expected: int) -> str:
+    return f"{n}/{expected}" if n < expected else str(n)
+
+
+def _pair_table(effects: Sequence[Effect], short: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            " × ".join(escape(short.get(name, name)) for name in effect.techniques),
+            "all" if effect.factor is None else factor_text(effect.factor),
+            _text(effect),
+            str(effect.n),
+            str(effect.contexts),
+        ]
+        for effect in effects
+    ]
+    return ["pair", "IF", "together beyond the sum", "n", "of"], rows
+
+
+def _folding(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return a table with the rows from FOLD on folded."""
+    right = range(1, len(head))
+    lines = plain_table(head, rows[:FOLD], right=right)
+    if len(rows) > FOLD:
+        lines += ["", *details(f"{len(rows) - FOLD} more rows", plain_table(head, rows[FOLD:], right=right))]
+    return lines
+
+
+def _partial(effects: Sequence[Effect]) -> list[str]:
+    """Return a note where some combinations lack pairs of seeds that others have."""
+    if all(effect.whole for effect in effects):
+        return []
+    return ["Some combinations lack pairs of seeds; each pair counts the combinations that it has.", ""]
+
+
+def _text(effect: Effect | None) -> str:
+    if effect is None:
+        return MISSING
+    half = "" if effect.high is None else f" ± {percent(effect.high - effect.mean)}"
+    return unbroken(f"{signed(effect.mean)}{half}{' *' if effect.separated else ''}").replace("*", "\\*")

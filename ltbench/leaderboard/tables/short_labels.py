@@ -1,0 +1,58 @@
+"""Short labels of a table whose rows all use a technique with the same parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ltbench.leaderboard.tables.table import Table
+
+LONGEST = 40
+"""Characters of a label from which on a table drops parameters that do not tell rows apart."""
+_JOINED = " + "
+
+
+def short_labels(table: Table) -> dict[str, str]:
+    """Return label of a row or technique -> label without the parameters that `dropped_parameters` names.
+
+    Empty where none is dropped. Rows stay distinct, as every name stands for one label.
+    """
+    dropped = {f"{name}[{parameters}]": name for name, parameters in dropped_parameters(table).items()}
+    if not dropped:
+        return {}
+    return {
+        _JOINED.join(labels): _JOINED.join(dropped.get(label, label) for label in labels) for labels in _rows(table)
+    }
+
+
+def shortened(text: str, table: Table) -> str:
+    """Return a text with the techniques of a table as its labels write them."""
+    for name, parameters in dropped_parameters(table).items():
+        text = text.replace(f"{name}[{parameters}]", name)
+    return text
+
+
+def dropped_parameters(table: Table) -> dict[str, str]:
+    """Return technique -> parameters that its label leaves out, as all rows with the technique have the same ones.
+
+    Empty where the labels are short anyway.
+    """
+    rows = list(_rows(table))
+    if all(len(_JOINED.join(labels)) <= LONGEST for labels in rows):
+        return {}
+    found: dict[str, set[str]] = {}
+    for label in (label for labels in rows for label in labels):
+        name, _, parameters = label.partition("[")
+        found.setdefault(name, set()).add(parameters.removesuffix("]"))
+    return {name: only for name, used in sorted(found.items()) if len(used) == 1 and (only := next(iter(used)))}
+
+
+def parameters_text(table: Table) -> str:
+    """Return the dropped parameters as a sentence, or an empty text."""
+    dropped = [f"{name}[{parameters}]" for name, parameters in dropped_parameters(table).items()]
+    return f"Parameters left out above: {', '.join(dropped)}." if dropped else ""
+
+
+def _rows(table: Table) -> Iterator[Sequence[str]]:
+    yield from ([label for _, label in row.techniques] for row in table.rows)
+    # A published combination may have other parameters.
+    yield from (one.techniques for one in table.published)
