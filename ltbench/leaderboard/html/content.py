@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html.differences import differences
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
@@ -28,8 +30,25 @@ from ltbench.technique import written
 LINES_BYTES = 4_500_000
 MATRIX_BYTES = 4_500_000
 """Size limits of lines and matrices in the file; rows further down the tables are left out beyond."""
+_ON_DARK = 0.62
+"""Share of a colour that is left where it is mixed with white to be seen on a dark background."""
 TOGETHER = 8
 """Rows whose traces are compressed together, as they have much in common."""
+
+
+class ReportLook(msgspec.Struct, frozen=True, kw_only=True):
+    """How a combination is drawn: as in the figures of the page."""
+
+    color: str
+    dark: str
+    """Its colour on a dark background."""
+    marker: str
+    """A marker of matplotlib."""
+    dashed: bool
+
+    @classmethod
+    def of(cls, look: Look) -> ReportLook:
+        return cls(color=look.color, dark=look.tint(_ON_DARK), marker=look.marker, dashed=look.dashed)
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -62,9 +81,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
     analyses = analyse(group_records(loaded.records, loaded.facts.metric, loaded.columns))
+    page = ShownOnPage(loaded.facts, [one.group for one in analyses], loaded.boards)
     said = answer(loaded.boards, analyses, loaded.judged_claims())
     boards = [
-        _board(board, analysis, title, said, combinations, pool, rows)
+        {
+            **_board(board, analysis, title, said, combinations, pool, rows),
+            "shown": [combinations[one.label] for one in page.series(analysis.group)],
+        }
         for board, analysis, title in zip(loaded.boards, analyses, titles(loaded.boards), strict=True)
     ]
     traces = [
@@ -78,7 +101,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
             "text": reference_text(reference_of(loaded)),
         },
         "stages": list(TECHNIQUE_STAGES),
-        "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
+        "combinations": [
+            {
+                "label": label, "short": page.names.get(label, label), "techniques": list(techniques),
+                "look": ReportLook.of(page.looks.get(label, Look())),
+            }
+            for label, techniques in labels
+        ],
         "boards": boards,
         "costs": [{"cost": name, "name": word.name, "about": word.about} for name, word in COSTS.items()],
         "provenance": loaded.trust.provenance,
@@ -94,7 +123,7 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         ],
         "together": TOGETHER,
         "pool": pool.values,
-    }
+    }  # fmt: skip
     return ReportContent(
         answer=said, core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix),
         traces=traces,

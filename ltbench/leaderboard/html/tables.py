@@ -49,8 +49,8 @@ class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with bold text."""
     numbers: list[Number]
     """Sort keys of the column: scores in their unit."""
-    halves: list[Number]
-    """Half the width of the 95 % interval of each score, in its unit."""
+    ends: list[tuple[Number, Number] | None]
+    """Ends of the 95 % interval of each score, in its unit; None without one."""
 
 
 class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,11 +122,11 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
             unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]
         numbers = [number(None if one is None else one.mean, unit) for one in found]
-        halves = [number(None if one is None else one.half, unit) for one in found]
+        ends = [None if one is None or one.interval is None else _ends(one.interval, unit) for one in found]
         tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
         numbers = [_sorted_by(heading, row) for row in rows]
-        halves, tails = [], []
+        ends, tails = [], []
     return ReportColumn(
         heading=heading,
         name=word.name if word else heading,
@@ -139,8 +139,13 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
         tails=tails,
         best=[i for i, is_best in enumerate(column.best) if is_best],
         numbers=numbers,
-        halves=halves,
+        ends=ends,
     )
+
+
+def _ends(interval: tuple[float, float], unit: Unit) -> tuple[Number, Number]:
+    low, high = interval
+    return number(low, unit), number(high, unit)
 
 
 def _sorted_by(name: str, row: Row) -> Number:

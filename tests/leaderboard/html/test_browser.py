@@ -16,6 +16,7 @@ from synthetic import record
 from ltbench.leaderboard.html import content, differences
 from ltbench.leaderboard.html.document import document
 from ltbench.leaderboard.page.answer import answer
+from ltbench.leaderboard.publish import folders, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -23,6 +24,7 @@ from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, seal, validate
 from ltbench.verify.rerun import command_of
 
+COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
 ERROR = {
     "type": "JobFailed",
     "message": "loss is not finite",
@@ -68,6 +70,20 @@ def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(content, "effects", lambda _: real(EFFECTS))
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that makes the report of a folder, once."""
+    made: dict[Path, Path] = {}
+
+    def report(folder: Path) -> Path:
+        if folder not in made:
+            made[folder] = tmp_path_factory.mktemp("committed") / "report.html"
+            made[folder].write_text(document(load(folder)), encoding="utf-8")
+        return made[folder]
+
+    return report
 
 
 @pytest.fixture
@@ -138,6 +154,66 @@ def test_the_report_opens_with_the_answer(page: Page, quick: list[Record]) -> No
     assert page.get_by_role("region", name="Answer").count() == 1
     expect(page.locator("#best")).to_be_hidden()  # the answer has named the best row over all factors
     assert len(labels(page)) == 16
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_the_first_screen_of_a_committed_report_has_title_answer_and_figure(
+    visit: Callable[..., Page], reports: Callable[[Path], Path], folder: Path, width: int, height: int
+) -> None:
+    page = visit(reports(folder), width=width)
+    figure = drawn(page, "#figure").first
+    boxes = [page.locator(where).bounding_box() for where in ("h1", "#answer .answer")]
+    assert all(box is not None and box["y"] + box["height"] <= height for box in boxes)
+    box = figure.bounding_box()
+    assert box is not None
+    seen = min(height - box["y"], box["height"])
+    assert seen >= (box["height"] if width == 1280 else 100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert (page.locator("#figure .plotting").get_attribute("aria-label") or "").startswith(
+        ("Line chart. ", "Dot chart. ")
+    )
+
+
+def test_the_figure_has_the_numbers_of_the_tables(page: Page) -> None:
+    figure = page.locator("#figure figure")
+    figure.locator("summary").click()
+    expect(figure.locator("tbody tr")).not_to_have_count(0)
+    shown = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()
+    }
+    assert "baseline" in shown
+    for place, factor in enumerate(("10", "50", "100")):
+        at_factor(page, factor)
+        numbers = dict(zip(labels(page), column(page, "top-1"), strict=True))
+        for label, texts in shown.items():
+            assert texts[place] == numbers[label]
+
+
+def test_a_combination_has_one_mark_everywhere(page: Page) -> None:
+    drawn(page, "#figure")
+    legend = page.locator("#figure .legend li").filter(has_text=re.compile(r"^\S*mixup$")).locator(".mark")
+    wanted = legend.inner_text(), legend.evaluate("one => getComputedStyle(one).color")
+    page.get_by_label("Compare mixup", exact=True).check()
+    for where in (
+        "#table tr:has([aria-label='Compare mixup'])",
+        "#tray .chip:has-text('mixup')",
+        "#compare .chip:has-text('mixup')",
+    ):
+        mark = page.locator(f"{where} .mark").last
+        expect(mark).to_have_text(wanted[0])
+        assert mark.evaluate("one => getComputedStyle(one).color") == wanted[1]
+    for section in ("#figure", "#compare", "#cost"):
+        assert (
+            page.locator(f'{section} svg path[fill="{wanted[1]}"]').count()
+            + page.locator(f'{section} svg path[stroke="{wanted[1]}"]').count()
+        )
+
+
+def test_the_list_of_ticked_rows_stays_in_sight_once_the_reader_ticks(page: Page) -> None:
+    assert page.locator("#tray").evaluate("one => getComputedStyle(one).position") == "static"
+    page.get_by_label("Compare tta", exact=True).check()
+    assert page.locator("#tray").evaluate("one => getComputedStyle(one).position") == "sticky"
 
 
 def test_a_row_that_may_be_the_best_has_a_filled_dot_where_rows_are_tested(page: Page) -> None:
@@ -374,14 +450,16 @@ def test_dark_and_light_follow_the_system_and_the_switch(visit: Callable[..., Pa
 
     assert look()[0] == "rgb(19, 21, 25)"
     dark = look()
+    drawn(page, "#compare", 5)
+    assert page.locator('#compare path[stroke="rgb(163, 163, 163)"]').count()
     button = page.get_by_role("button", name="Dark")
     assert button.get_attribute("aria-pressed") == "true"
     button.click()
     expect(page.locator("#effects .plotting svg text").first).not_to_have_attribute("fill", dark[1])
     assert look()[0] == "rgb(250, 250, 248)"
     # The colours of what is compared change, too, and not only those of axes.
-    expect(page.locator("#compare figure").first.locator('path[stroke="rgb(29, 91, 184)"]').first).to_be_attached()
-    assert not page.locator('#compare path[stroke="rgb(138, 182, 255)"]').count()
+    expect(page.locator("#compare figure").first.locator('path[stroke="rgb(107, 107, 107)"]').first).to_be_attached()
+    assert not page.locator('#compare path[stroke="rgb(163, 163, 163)"]').count()
     page.wait_for_timeout(500)  # Chromium writes what a page keeps behind its back
     page.reload()
     page.wait_for_selector("html[data-ready]")

@@ -21,6 +21,8 @@ from synthetic import record
 
 from ltbench.errors import MissingExtra
 from ltbench.leaderboard.compare.compare import compare_combinations
+from ltbench.leaderboard.figures.looks import MARKERS, Look
+from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html import content as content_module
 from ltbench.leaderboard.html import differences as differences_module
 from ltbench.leaderboard.html.content import report_content
@@ -135,7 +137,7 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     top1 = next(column for column in first.columns if column.score == "top1")
     best = made.boards[0].tables[0].rows[0]
     assert top1.numbers[0] == pytest.approx(100 * best.scores["top1"].mean, abs=1e-3)
-    assert top1.halves[0] == pytest.approx(100 * best.scores["top1"].half, abs=1e-3)
+    assert top1.ends[0] == pytest.approx([100 * end for end in best.scores["top1"].interval], abs=1e-3)
     assert [core["combinations"][number]["label"] for number in first.combinations] == [
         row.label for row in made.boards[0].tables[0].rows
     ]
@@ -265,6 +267,29 @@ def test_the_best_row_of_a_table_is_named_where_the_answer_does_not() -> None:
     for table in (first, second):
         best = made.core["combinations"][table.combinations[0]]["label"]
         assert table.best.startswith(f"{'the baseline' if best == 'baseline' else best} with ")
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_combinations_have_the_marks_of_the_figures_of_the_page(folder: Path) -> None:
+    made = load(folder)
+    analyses = analyse(group_records(made.records, made.facts.metric, made.columns))
+    page = ShownOnPage(made.facts, [one.group for one in analyses], made.boards)
+    core = report_content(made).core
+    for one in core["combinations"]:
+        look = page.looks[one["label"]]
+        assert (one["look"].color, one["look"].marker, one["look"].dashed) == (look.color, look.marker, look.dashed)
+    for board, analysis in zip(core["boards"], analyses, strict=True):
+        shown = [core["combinations"][number]["label"] for number in board["shown"]]
+        assert shown == [one.label for one in page.series(analysis.group)]
+        looks = [core["combinations"][number]["look"] for number in board["shown"]]
+        assert len({(one.color, one.marker) for one in looks}) == len(looks)
+
+
+def test_every_marker_of_a_figure_has_a_glyph_and_a_shape() -> None:
+    source = (Path(content_module.__file__).parent / "assets" / "charts.js").read_text(encoding="utf-8")
+    for name in ("GLYPHS", "SHAPES"):
+        (block,) = re.findall(rf"const {name} = \{{(.*?)\}};", source, flags=re.DOTALL)
+        assert set(re.findall(r'(?:^|[,{\s])"?([\w^])"?: "', block)) == {Look().marker, *MARKERS}
 
 
 # --- differences ----------------------------------------------------------------------------------------------------

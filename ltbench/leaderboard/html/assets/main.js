@@ -1,6 +1,7 @@
 // From here everything starts.
 
 function drawAll() {
+  drawFigure();
   drawBest();
   drawTable();
   drawCompare();

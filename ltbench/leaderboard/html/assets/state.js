@@ -10,7 +10,8 @@ const state = {
   text: "",
   columns: "first",
   whole: false,
-  ticked: new Map(), // combination -> number of its colour and marker, 0 for the reference
+  ticked: new Set(), // combinations
+  chosen: false, // whether the reader has ticked rows, so that the list of them stays in sight
   compared: null, // factor that combinations are compared at where the table is across factors
   cost: "",
 };
@@ -36,11 +37,7 @@ function rowOf(one, combination) {
 
 function tick(combination, on) {
   if (!on) state.ticked.delete(combination);
-  else if (state.ticked.size < MOST_TICKED && !state.ticked.has(combination)) {
-    const taken = new Set(state.ticked.values());
-    const free = [1, 2, 3, 4, 5, 6].find((slot) => !taken.has(slot));
-    state.ticked.set(combination, isReference(combination) ? 0 : free);
-  }
+  else if (state.ticked.size < MOST_TICKED) state.ticked.add(combination);
 }
 
 /** Go to another table: the choices that it does not have are undone. */

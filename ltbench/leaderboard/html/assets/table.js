@@ -68,10 +68,10 @@ function sortBy(column) {
 function bodyRow(one, columns, axis, row, above) {
   const combination = one.combinations[row];
   const label = labelOf(combination);
-  const slot = state.ticked.get(combination);
-  const full = slot === undefined && state.ticked.size >= MOST_TICKED;
-  const box = el("input", { type: "checkbox", checked: slot !== undefined, disabled: full, "aria-label": `Compare ${label}`, title: full ? `At most ${MOST_TICKED} can be compared` : null,
-    onchange: (event) => { tick(combination, event.target.checked); drawTable(); refocus(combination); drawCompare(); drawCost(); } });
+  const isTicked = state.ticked.has(combination);
+  const full = !isTicked && state.ticked.size >= MOST_TICKED;
+  const box = el("input", { type: "checkbox", checked: isTicked, disabled: full, "aria-label": `Compare ${label}`, title: full ? `At most ${MOST_TICKED} can be compared` : null,
+    onchange: (event) => { state.chosen = true; tick(combination, event.target.checked); drawTable(); refocus(combination); drawCompare(); drawCost(); } });
   const cells = columns.flatMap((column) => {
     if (column.heading === "techniques") return [nameCell(one, row, label)];
     const cell = numberCell(column, row, combination);
@@ -81,7 +81,7 @@ function bodyRow(one, columns, axis, row, above) {
   const begins = state.sort.heading === "#" && !state.sort.down && above !== undefined && one.ranks[row] !== null
     && one.ranks.slice(0, row).every((range) => range !== null && range[1] < one.ranks[row][0]);
   return el("tr", { class: [isBaseline(combination) ? "baseline" : "", isReference(combination) ? "reference" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
-    el("td", { class: "tick" }, box, slot === undefined ? null : el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot])), cells);
+    el("td", { class: "tick" }, box, isTicked ? markOf(combination) : null), cells);
 }
 
 function refocus(combination) {
@@ -109,10 +109,10 @@ function numberCell(column, row, combination) {
 
 /** The axis that the interval plots of a table share; null without numbers. */
 function plotAxis(one) {
-  const { numbers, halves, unit } = scoreColumn(one);
-  const ends = numbers.flatMap((value, i) => (value === null ? [] : [value - (halves[i] ?? 0), value + (halves[i] ?? 0)]));
-  if (!ends.length) return null;
-  let [low, high] = ends.reduce(([a, b], end) => [Math.min(a, end), Math.max(b, end)], [Infinity, -Infinity]);
+  const { numbers, ends, unit } = scoreColumn(one);
+  const drawn = numbers.flatMap((value, i) => (value === null ? [] : ends[i] ?? [value, value]));
+  if (!drawn.length) return null;
+  let [low, high] = drawn.reduce(([a, b], end) => [Math.min(a, end), Math.max(b, end)], [Infinity, -Infinity]);
   let step;
   if (unit === "percent") {
     low = Math.max(low, 0);
@@ -141,8 +141,7 @@ function plotCell(column, row, axis) {
   const line = (kind, index, isWide) => {
     const value = column.numbers[index] ?? null;
     if (value === null) return;
-    const half = isWide ? column.halves[index] ?? 0 : 0;
-    const [left, right] = [axis.at(value - half), axis.at(value + half)];
+    const [left, right] = ((isWide && column.ends[index]) || [value, value]).map(axis.at);
     box.append(el("span", { class: kind, style: `left:${left}%;width:${right - left}%` }));
   };
   line("base", table().combinations.findIndex(isReference), false);
@@ -156,8 +155,9 @@ function plotCell(column, row, axis) {
 // --- ticked rows ---------------------------------------------------------------------------------------------
 
 function drawTray() {
-  const chips = [...state.ticked].map(([combination, slot]) => chip(combination, slot, true));
+  const chips = [...state.ticked].map((combination) => chip(combination, true));
   byId("tray").hidden = !chips.length;
+  byId("tray").classList.toggle("stays", state.chosen);
   byId("tray").replaceChildren(
     el("span", { class: "fine" }, `${chips.length} of ${MOST_TICKED} ticked`),
     el("ul", { class: "chips", "aria-label": "Combinations that are compared" }, chips),
@@ -165,8 +165,8 @@ function drawTray() {
     el("button", { type: "button", class: "plain-button", onclick: () => { state.ticked.clear(); drawTable(); drawCompare(); drawCost(); } }, "Untick all"));
 }
 
-function chip(combination, slot, removable) {
+function chip(combination, removable) {
   const label = labelOf(combination);
-  return el("li", { class: "chip" }, el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot]), label,
+  return el("li", { class: "chip" }, markOf(combination), label,
     removable ? el("button", { type: "button", "aria-label": `Stop comparing ${label}`, onclick: () => { tick(combination, false); drawTable(); drawCompare(); drawCost(); } }, "×") : null);
 }
