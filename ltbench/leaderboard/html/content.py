@@ -10,18 +10,18 @@ import msgspec
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html.differences import differences
+from ltbench.leaderboard.html.effects import effects, inseparable
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
-from ltbench.leaderboard.html.tables import ReportTable, number, report_table
+from ltbench.leaderboard.html.tables import ReportTable, report_table
 from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.page.answer import answer, best_row
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
-from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import group_records, titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.tables.cell_text import reference_text, signed
+from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
@@ -185,41 +185,13 @@ def _board(
         ],
         "tables": tables,
         "effects": effects([*analysis.effects, *analysis.pairs]),
+        "inseparable": [inseparable(names) for names in analysis.together],
     }
 
 
 def _unsaid(best: str, said: Sequence[str]) -> str:
     """Return a sentence on the best row; empty where the answer has named the same row with the same number."""
     return "" if any(best.partition(";")[0].rstrip(".") in sentence for sentence in said) else best
-
-
-class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """A main effect, or the interaction of two techniques."""
-
-    techniques: tuple[str, ...]
-    factor: float | None
-    mean: float | int | None
-    """In percentage points, to sort and colour by."""
-    text: str
-    """The same as text, `*` where it is significant."""
-    interval: str
-    sure: bool
-    """Whether it is significant."""
-    n: int
-    contexts: int
-
-
-def effects(found: Sequence[Effect]) -> list[ReportEffect]:
-    """Return main effects and interactions as the report shows them."""
-    return [
-        ReportEffect(
-            techniques=one.techniques, factor=one.factor, mean=number(one.mean, "percent"),
-            text=signed(one.mean) + " *" * one.separated,
-            interval="no test" if one.low is None or one.high is None else f"{signed(one.low)} to {signed(one.high)}",
-            sure=one.separated, n=one.n, contexts=one.contexts,
-        )
-        for one in found
-    ]  # fmt: skip
 
 
 def _within(

@@ -437,7 +437,7 @@ def test_the_heat_map_has_main_effects_and_interactions(page: Page) -> None:
         "+1.2",
         "no test",
         "1",
-        "4",
+        "4 combinations",
     ]
 
 

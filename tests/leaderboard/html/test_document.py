@@ -353,6 +353,26 @@ def test_effects_have_the_marks_of_the_page() -> None:
     assert not all(one.sure for one in shown)
 
 
+def test_techniques_that_were_never_varied_alone_say_so() -> None:
+    records = [record(t, seed=s) for t in ({}, {"mix": "mixup", "view": "tta"}) for s in range(3)]
+    (board,) = report_content(loaded(records)).core["boards"]
+    assert board["inseparable"] == [
+        "mixup and tta were not varied independently, so their effects cannot be separated."
+    ]
+    fraction = [
+        {},
+        {"mix": "mixup", "view": "tta"},
+        {"mix": "mixup", "loss": "focal"},
+        {"view": "tta", "loss": "focal"},
+    ]
+    records = [record(t, seed=s, scores={"top1": 0.5 + s / 50 + len(t) / 10}) for t in fraction for s in range(3)]
+    (board,) = report_content(loaded(records)).core["boards"]
+    assert {one.over for one in board["effects"]} == {
+        "least squares, aliased with focal × tta", "least squares, aliased with mixup × tta",
+        "least squares, aliased with mixup × focal",
+    }  # fmt: skip
+
+
 def test_the_first_cost_counts_passes_which_no_machine_changes() -> None:
     """Two hundred test images in each of ten classes; tta predicts each twice, an ensemble of two trains twice."""
     cost = {"samples": 1000, "macs": 50, "train_seconds": 9.0}

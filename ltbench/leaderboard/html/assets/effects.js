@@ -5,8 +5,10 @@ function drawEffects() {
   const factor = core.boards.length ? table().factor : null;
   const mine = core.boards.length ? board().effects.filter((effect) => effect.factor === factor) : [];
   const names = [...new Set(mine.flatMap(({ techniques }) => techniques))];
+  const notes = core.boards.length ? board().inseparable.map((text) => el("p", {}, text)) : [];
   if (!mine.length) {
-    body.replaceChildren(el("p", { class: "hint" }, "There are no two combinations here that differ in one technique only, run with the same seeds."));
+    const none = "There are no two combinations here that differ in one technique only, run with the same seeds.";
+    body.replaceChildren(...(notes.length ? notes : [el("p", { class: "hint" }, none)]));
     return;
   }
   const sum = (name) => mine.find(({ techniques }) => techniques.length === 1 && techniques[0] === name)?.mean ?? 0;
@@ -15,13 +17,13 @@ function drawEffects() {
   body.replaceChildren(
     el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
       + "elsewhere, what a pair adds beyond the sum of the two. Bold and * where significant: the 95 % interval leaves out zero. The intervals of all techniques hold together, and so do those of all pairs."),
-    el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)));
+    el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)), ...notes);
 }
 
 function aloneTable(mine) {
   const alone = mine.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
   return plainTable("Each technique, averaged over all combinations of the others, points", ["technique", "adds", "95 % interval", "over"],
-    alone.map((one) => [one.techniques[0], one.text, one.interval, pluralised(one.contexts, "combination")]));
+    alone.map((one) => [one.techniques[0], one.text, one.interval, one.over]));
 }
 
 function effectChart(mine, names) {
@@ -44,7 +46,7 @@ function effectChart(mine, names) {
       layer: [
         { mark: { type: "rect", stroke: themeColor("surface"), strokeWidth: 2, cornerRadius: 3 },
           encoding: { x, y, color: { field: "mean", type: "quantitative", legend: null, scale: { domain: [-limit, 0, limit], range: [themeColor("minus"), themeColor("sunken"), themeColor("plus")], interpolate: "lab" } },
-            tooltip: [{ field: "title", title: "title" }, { field: "text", title: "adds, points" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "contexts", title: "combinations of the others" }] } },
+            tooltip: [{ field: "title", title: "title" }, { field: "text", title: "adds, points" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "over", title: "over" }] } },
         ...(numbered ? [true, false] : []).map((sure) => ({
           transform: [{ filter: `datum.sure === ${sure}` }], mark: { type: "text", fontSize: 12, fontWeight: sure ? "bold" : "normal", tooltip: null },
           encoding: { x, y, text: { field: "short" }, color: { condition: { test: `abs(datum.mean) > ${0.6 * limit}`, value: themeColor("on-matrix") }, value: themeColor("text") } } })),
@@ -56,7 +58,7 @@ function effectChart(mine, names) {
     title: "Main effects and interactions",
     says: `Heat map. Adds on its own: ${alone.map((one) => `${one.title} ${one.text} (${one.interval})`).join("; ")}. The pairs are in the table below.`,
     spec,
-    numbers: () => plainTable("What each technique and each pair adds, in percentage points", ["technique, or pair", "adds", "95 % interval", "runs", "combinations of the others"],
-      [...values].sort((a, b) => a.techniques.length - b.techniques.length || b.mean - a.mean).map((one) => [one.title, one.text, one.interval, one.n, one.contexts])),
+    numbers: () => plainTable("What each technique and each pair adds, in percentage points", ["technique, or pair", "adds", "95 % interval", "runs", "over"],
+      [...values].sort((a, b) => a.techniques.length - b.techniques.length || b.mean - a.mean).map((one) => [one.title, one.text, one.interval, one.n, one.over])),
   });
 }
