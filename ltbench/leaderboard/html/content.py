@@ -18,8 +18,8 @@ from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
 from ltbench.leaderboard.page.answer import answer, best_row
 from ltbench.leaderboard.publish import SuiteFolder
-from ltbench.leaderboard.statistics.analysis import Analysis, analyse
-from ltbench.leaderboard.statistics.record_groups import group_records, titles
+from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board
@@ -80,7 +80,7 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
-    analyses = analyse(group_records(loaded.records, loaded.facts.metric, loaded.columns))
+    analyses = loaded.analyses()
     page = ShownOnPage(loaded.facts, [one.group for one in analyses], loaded.boards)
     said = answer(loaded.boards, analyses, loaded.judged_claims())
     boards = [

@@ -8,7 +8,7 @@ import msgspec
 
 from ltbench.columns import Column
 from ltbench.leaderboard.statistics.ranking import Ranking
-from ltbench.leaderboard.tables.cell_text import reference_text
+from ltbench.leaderboard.tables.cell_text import RANK, RUNS, reference_text
 from ltbench.leaderboard.tables.columns import AREA
 
 
@@ -19,14 +19,20 @@ class Term(msgspec.Struct, frozen=True):
     about: str = ""
 
 
+P, EFFECT = "p of Δ", "d of Δ"
 _COLUMNS = {
-    "#": Term(
+    RANK: Term(
         "Rank",
         "Ranks by {metric} that the row may have: as many rows as are significantly better stand above it, as many as are "
         "significantly worse below it. A wide range means that these runs cannot tell, not that rows are equal.",
     ),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
-    "n": Term("Runs", "Pairs of seeds: one for the long-tailed subset, one for the training."),
+    RUNS: Term("Runs", "Pairs of seeds: one for the long-tailed subset, one for the training."),
+    P: Term("P-value of the difference", "Corrected for all pairs of rows of the table."),
+    EFFECT: Term(
+        "Effect size of the difference",
+        "In standard deviations of a single run (Cohen's d_z with Hedges' correction for few runs).",
+    ),
     AREA: Term("Area", "Area under the line of {metric} over the logarithm of the imbalance factor."),
     "mean": Term("Mean {metric}", "The mean of {metric} over all imbalance factors of each run."),
 }

@@ -22,6 +22,7 @@ from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.records.record import Record, seal, validate
+from ltbench.suite.published import Reported
 from ltbench.verify.rerun import command_of
 
 COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
@@ -217,11 +218,39 @@ def test_the_list_of_ticked_rows_stays_in_sight_once_the_reader_ticks(page: Page
 
 
 def test_a_row_that_may_be_the_best_has_a_filled_dot_where_rows_are_tested(page: Page) -> None:
-    ranks = column(page, "#")
+    ranks = column(page, "rank")
     assert page.locator("#table .may-be-best").count() == sum(text.split("–")[0] == "1" for text in ranks)
     at_factor(page, "100")
     page.get_by_label("Metric", exact=True).select_option(label="Worst class")
     assert not page.locator("#table .may-be-best").count()
+
+
+def test_published_numbers_are_grey_rows_below_their_own(opened: Callable[..., Page]) -> None:
+    reported = (
+        Reported(source="Table 1", techniques=("mixup",), imbalance_factor=10.0, value=0.99, note=HOSTILE),
+        Reported(source="Table 2", techniques=("focal",), imbalance_factor=10.0, value=0.98),
+    )
+    facts = SuiteFacts(name="quick", reported=reported, columns=synthetic.COLUMNS)
+    page = opened(synthetic.suite(factors=(10.0,), seeds=(0, 1, 2), names=("mixup", "tta")), facts)
+    rows, grey = page.locator("#table tbody tr"), page.locator("#table tr.published")
+
+    def names() -> list[str]:
+        return [text.split("\n")[0] for text in rows.locator("th").all_inner_texts()]
+
+    assert grey.count() == 2
+    assert names()[names().index("mixup") + 1] == "↳ reported, Table 1"
+    assert names()[-1] == "focal: reported, Table 2"
+    assert HOSTILE in grey.first.inner_text()
+    assert not grey.locator("input, button").count()
+    muted = page.evaluate("getComputedStyle(document.querySelector('.count')).color")
+    assert grey.first.locator("td").last.evaluate("one => getComputedStyle(one).color") == muted
+    expect(page.locator("#count")).to_have_text("4 combinations")
+    header(page, "techniques").locator("button").click()
+    assert names()[names().index("mixup") + 1] == "↳ reported, Table 1"
+    page.get_by_label("Search").fill("tta")
+    assert not grey.count()
+    page.get_by_label("Search").fill("mixup -tta")
+    assert names() == ["mixup", "↳ reported, Table 1"]
 
 
 def test_the_row_that_others_are_compared_with_is_marked(page: Page) -> None:
@@ -229,10 +258,10 @@ def test_the_row_that_others_are_compared_with_is_marked(page: Page) -> None:
 
 
 def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
-    assert header(page, "#").get_attribute("aria-sort") == "ascending"
+    assert header(page, "rank").get_attribute("aria-sort") == "ascending"
     header(page, "techniques").locator("button").click()
     assert header(page, "techniques").get_attribute("aria-sort") == "ascending"
-    assert header(page, "#").get_attribute("aria-sort") is None
+    assert header(page, "rank").get_attribute("aria-sort") is None
     assert labels(page) == sorted(labels(page))
     header(page, "techniques").locator("button").click()
     assert header(page, "techniques").get_attribute("aria-sort") == "descending"
@@ -241,6 +270,7 @@ def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
 
 def test_a_score_is_sorted_by_its_number_and_the_best_comes_first(page: Page) -> None:
     at_factor(page, "50")
+    page.get_by_label("Columns", exact=True).select_option(label="all of them")
     for heading, is_high_good in (("many", True), ("worst", True), ("n", True)):
         header(page, heading).locator("button").click()
         numbers = [float(text.split("/")[0]) for text in column(page, heading)]
@@ -307,7 +337,7 @@ def test_the_imbalance_factor_and_the_metric_change_the_table(page: Page) -> Non
     assert page.locator("#table thead th").nth(3).get_attribute("data-heading") == "worst"
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", column(page, "worst")[0])
     assert not page.locator('th[data-heading="ECE"]').count()
-    page.get_by_label("Columns", exact=True).select_option(label="all metrics")
+    page.get_by_label("Columns", exact=True).select_option(label="all of them")
     assert page.locator('th[data-heading="ECE"]').count() == 1
 
 
@@ -581,8 +611,11 @@ def test_a_thousand_classes_are_drawn_in_groups(opened: Callable[..., Page]) -> 
 def test_a_board_is_chosen_where_there_are_several(opened: Callable[..., Page]) -> None:
     page = opened([record(), record(dataset="cifar10"), record({"mix": "mixup"}, dataset="cifar10")])
     assert labels(page) == ["baseline", "mixup"]
+    figure = page.locator("#figure .plotting")
+    expect(figure).to_have_attribute("aria-label", re.compile("mixup: "))
     page.get_by_label("Board", exact=True).select_option(index=1)
     assert labels(page) == ["baseline"]
+    expect(figure).not_to_have_attribute("aria-label", re.compile("mixup: "))
 
 
 def test_it_prints_the_table_in_light_colours(visit: Callable[..., Page], file: Path) -> None:

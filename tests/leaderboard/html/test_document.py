@@ -30,15 +30,21 @@ from ltbench.leaderboard.html.differences import Differences, p_text
 from ltbench.leaderboard.html.document import SCRIPTS, document
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json, script_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
+from ltbench.leaderboard.html.tables import ReportTable
 from ltbench.leaderboard.html.vega import library
+from ltbench.leaderboard.html.wording import EFFECT, P
 from ltbench.leaderboard.page.answer import answer
-from ltbench.leaderboard.publish import folders, load
+from ltbench.leaderboard.publish import SuiteFolder, folders, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables import cell_text
+from ltbench.leaderboard.tables.caption import caption
+from ltbench.leaderboard.tables.columns import AREA
+from ltbench.leaderboard.tables.table import Table
 from ltbench.records.agreement import result_digest
 from ltbench.records.records_file import Invalidation
+from ltbench.suite.published import Reported
 from ltbench.verify.rerun import command_of
 
 COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
@@ -47,6 +53,12 @@ ERROR = {"type": "JobFailed", "message": "NaN", "job": "j", "log": "boom"}
 
 def unpacked(text: str) -> Any:
     return msgspec.json.decode(gzip.decompress(base64.b64decode(text)))
+
+
+def every_table(made: SuiteFolder) -> list[tuple[Table, ReportTable]]:
+    """Return the tables of a page with those of its report."""
+    (board,), (its,) = made.boards, report_content(made).core["boards"]
+    return list(zip([*([board.across] if board.across else []), *board.tables], its["tables"], strict=True))
 
 
 def elements(text: str) -> dict[str, str]:
@@ -132,8 +144,11 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
     across, first, second = core["boards"][0]["tables"]
     assert [table.factor for table in (across, first, second)] == [None, 10.0, 100.0]
     shown = made.boards[0].tables[0]
-    expected = [*cell_text.main_columns(shown), *cell_text.shown_in(shown, "folded")]
-    assert [column.texts for column in first.columns] == [column.texts for column in expected]
+    expected = {one.name: one.texts for one in (*cell_text.main_columns(shown), *cell_text.shown_in(shown, "folded"))}
+    expected |= {P: [p_text(row.p) for row in shown.rows]}
+    texts = {column.heading: column.texts for column in first.columns}
+    assert texts.pop(EFFECT)[0] == f"{shown.rows[0].effect:.1f}"
+    assert texts == expected
     top1 = next(column for column in first.columns if column.score == "top1")
     best = made.boards[0].tables[0].rows[0]
     assert top1.numbers[0] == pytest.approx(100 * best.scores["top1"].mean, abs=1e-3)
@@ -142,6 +157,40 @@ def test_the_table_has_the_texts_of_the_page_and_its_numbers() -> None:
         row.label for row in made.boards[0].tables[0].rows
     ]
     assert (first.first_row, second.first_row) == (0, 4)
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_the_table_begins_with_the_columns_of_the_page(folder: Path) -> None:
+    made = load(folder)
+    for table, its in every_table(made):
+        first = [column.heading for column in its.columns if column.first]
+        assert first == [column.name for column in cell_text.columns(table)]
+        assert len(first) <= 8
+        assert not {AREA, P, EFFECT} & set(first)
+        assert ("n" in first) == (len({row.n for row in table.rows}) > 1)
+        assert len({column.heading for column in its.columns}) == len(its.columns)
+        assert its.caption == caption(table)
+
+
+def test_published_numbers_stand_below_their_row_and_count_nowhere() -> None:
+    reported = (
+        Reported(source="Table 1", techniques=("mixup",), imbalance_factor=10.0, value=0.99, note="read off a plot"),
+        Reported(source="Table 2", techniques=("focal",), imbalance_factor=10.0, value=0.98),
+    )
+    records = synthetic.suite(factors=(10.0,), seeds=(0, 1, 2), names=("mixup", "tta"))
+    facts = SuiteFacts(name="quick", columns=synthetic.COLUMNS)
+    bare, beside = (
+        report_content(loaded(records, one)).core for one in (facts, msgspec.structs.replace(facts, reported=reported))
+    )
+    (table,), (before,) = (core["boards"][0]["tables"] for core in (beside, bare))
+    mixup, focal = table.published
+    assert beside["combinations"][table.combinations[mixup.below]]["label"] == "mixup"
+    assert (mixup.source, mixup.notes) == ("Table 1", ["read off a plot"])
+    assert (focal.below, focal.name, focal.notes) == (None, "focal", [])
+    shown = {column.heading: text for column, text in zip(table.columns, mixup.texts, strict=True) if text}
+    assert shown == {"rank": "–", "top-1": "99.0"}
+    for name in ("ranks", "combinations", "differences", "n", "costs", "columns"):
+        assert msgspec.to_builtins(getattr(table, name)) == msgspec.to_builtins(getattr(before, name))
 
 
 def test_every_score_has_the_words_and_the_direction_that_its_metric_declares() -> None:
@@ -303,11 +352,7 @@ def pairs(found: Differences) -> dict[tuple[int, int], tuple[str, str, int]]:
 @pytest.mark.parametrize("name", ["quick", "report-schmidt-fast"])
 def test_the_differences_of_two_rows_are_those_of_the_comparison_and_of_the_table(name: str) -> None:
     made = load(next(folder for folder in COMMITTED if folder.name == name))
-    (board,) = made.boards
-    for table, its in zip(
-        [*([board.across] if board.across else []), *board.tables],
-        report_content(made).core["boards"][0]["tables"], strict=True,
-    ):  # fmt: skip
+    for table, its in every_table(made):
         found = pairs(its.differences)
         assert len(found) == len(table.rows) * (len(table.rows) - 1) / 2
         reference = next(i for i, row in enumerate(table.rows) if row.label == table.reference)

@@ -5,7 +5,7 @@ const state = {
   board: 0,
   table: 0,
   score: null, // of the column that is drawn; the one that rows are ranked by until another is chosen
-  sort: { heading: "#", down: false },
+  sort: { heading: "rank", down: false },
   stages: {},
   text: "",
   columns: "first",
@@ -51,7 +51,7 @@ function open(boardNumber, tableNumber) {
     state.compared = null;
   }
   state.score = scoreColumn()?.score ?? board().ranking.score;
-  if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
+  if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "rank", down: false };
 }
 
 /** Tick the reference and the best, so that the first look shows a comparison. */

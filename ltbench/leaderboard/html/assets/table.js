@@ -8,12 +8,13 @@ function drawTable() {
   const shown = state.whole ? rows : rows.slice(0, SHOWN_ROWS);
   const columns = shownColumns(one);
   const axis = plotAxis(one);
-  const caption = capitalised(one.place);
   byId("table").replaceChildren(
     el("table", { class: "board-table" },
-      el("caption", {}, el("span", { id: "table-caption" }, `${caption}: accuracies in %, ± half of the 95 % interval`)),
+      el("caption", {}, el("span", { id: "table-caption" }, capitalised(one.place))),
       head(columns, axis),
-      el("tbody", {}, shown.map((row, i) => bodyRow(one, columns, axis, row, rows[i - 1])))));
+      el("tbody", {}, shown.flatMap((row, i) => [bodyRow(one, columns, axis, row, rows[i - 1]), ...publishedRows(one, columns, row)]),
+        rows.length === one.combinations.length && shown.length === rows.length ? publishedRows(one, columns, null) : [])));
+  byId("caption").textContent = one.caption;
   const total = one.combinations.length;
   byId("count").textContent = rows.length === total ? pluralised(total, "combination") : `${rows.length.toLocaleString("en")} of ${pluralised(total, "combination")}`;
   byId("clear").hidden = !state.text && !Object.values(state.stages).some(Boolean);
@@ -25,7 +26,7 @@ function drawTable() {
 
 function shownColumns(one) {
   const main = scoreColumn(one);
-  const fixed = ["#", "techniques"].map((heading) => columnOf(one, heading));
+  const fixed = ["rank", "techniques"].map((heading) => columnOf(one, heading));
   const rest = one.columns.filter((column) => column !== main && !fixed.includes(column) && (column.first || state.columns === "all" || column.heading === state.sort.heading));
   const early = rest.filter((column) => !column.score);
   return [...fixed, main, ...early, ...rest.filter((column) => column.score)];
@@ -34,7 +35,7 @@ function shownColumns(one) {
 function sortedRows(rows) {
   const { heading, down } = state.sort;
   const column = columnOf(table(), heading);
-  if (heading === "#") return down ? rows.toReversed() : rows;
+  if (heading === "rank") return down ? rows.toReversed() : rows;
   const isText = column.numbers.every((number) => number === null);
   const key = isText ? (row) => column.texts[row] : (row) => column.numbers[row];
   return rows.toSorted((a, b) => {
@@ -78,7 +79,7 @@ function bodyRow(one, columns, axis, row, above) {
     return column === scoreColumn(one) ? [cell, plotCell(column, row, axis)] : [cell];
   });
   // A line where all rows below are significantly worse than all above.
-  const begins = state.sort.heading === "#" && !state.sort.down && above !== undefined && one.ranks[row] !== null
+  const begins = state.sort.heading === "rank" && !state.sort.down && above !== undefined && one.ranks[row] !== null
     && one.ranks.slice(0, row).every((range) => range !== null && range[1] < one.ranks[row][0]);
   return el("tr", { class: [isBaseline(combination) ? "baseline" : "", isReference(combination) ? "reference" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
     el("td", { class: "tick" }, box, isTicked ? markOf(combination) : null), cells);
@@ -93,7 +94,7 @@ function nameCell(one, row, label) {
   if (one.n[row] < one.expected) says.push(`${one.n[row]} of ${pluralised(one.expected, "run")}${one.factor === null ? " at every factor" : ""}`);
   if (one.failed[row]) says.push(`${pluralised(one.failed[row], "cell")} failed`);
   return el("th", { scope: "row", class: "name" },
-    el("button", { type: "button", class: "link", title: "Configuration, environment and log of its cells", onclick: () => showTraces(one, one.combinations[row]) }, label),
+    el("button", { type: "button", class: "link", title: `${label}: configuration, environment and log of its cells`, onclick: () => showTraces(one, one.combinations[row]) }, columnOf(one, "techniques").texts[row]),
     [...says, ...one.notes[row]].map((text) => el("small", {}, text)));
 }
 
@@ -103,6 +104,19 @@ function numberCell(column, row, combination) {
   if (text === "FAILED") return el("td", { class: "number" }, el("button", { type: "button", class: "link failed", onclick: () => showTraces(table(), combination) }, text));
   const tail = column === scoreColumn() ? column.tails[row] : "";
   return el("td", { class: "number", title: column.tails[row] && !tail ? text + column.tails[row] : null }, best ? el("strong", {}, text) : text, tail ? el("span", { class: "half" }, tail) : null);
+}
+
+/** The published numbers of a row's combination, or of those that were not run here: shown, never ranked or drawn. */
+function publishedRows(one, columns, row) {
+  return one.published.filter(({ below }) => below === row).map(({ name, source, texts, notes }) => {
+    const cells = columns.flatMap((column) => {
+      if (column.heading === "techniques")
+        return [el("th", { scope: "row", class: "name" }, row === null ? `${name}: ` : el("span", { "aria-hidden": "true" }, "↳ "), `reported, ${source}`, notes.map((text) => el("small", {}, text)))];
+      const cell = el("td", { class: "number" }, texts[one.columns.indexOf(column)]);
+      return column === scoreColumn(one) ? [cell, el("td", { class: "plot" })] : [cell];
+    });
+    return el("tr", { class: "published" }, el("td", { class: "tick" }), cells);
+  });
 }
 
 // --- interval plots ---------------------------------------------------------------------------------------------
