@@ -11,6 +11,7 @@ from quick_scores import BALANCED, BASELINE, LABELS, MIXED, quick_design, quick_
 
 from ltbench.leaderboard.statistics.comparisons import compare_rows
 from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.simultaneous import range_quantile
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +44,17 @@ def error_rate(
         values = _noise(rng, rows, blocks, views, correlation) * sd * 0.005 + rng.normal(0.6, 0.02, blocks)
         values[rng.random((rows, blocks)) < missing] = np.nan
         wrong += bool(compare_rows(values, design).significant.any())
+    return wrong / tables
+
+
+def rate_of_a_range_with_own_variances(rows: int, blocks: int, *, tables: int, seed: int) -> float:
+    """Return the error rate of a form that is not used: a variance for each pair, and the studentised range."""
+    rng, wrong = np.random.default_rng(seed), 0
+    first, second = np.triu_indices(rows, 1)
+    quantile = range_quantile(rows, blocks - 1)
+    for _ in range(tables):
+        gaps = (values := rng.normal(size=(rows, blocks)))[first] - values[second]
+        wrong += bool((abs(gaps.mean(axis=1)) > quantile * gaps.std(axis=1, ddof=1) / blocks**0.5).any())
     return wrong / tables
 
 
@@ -94,6 +106,9 @@ def main() -> None:
             rates = [error_rate(rows, blocks, tables=2000, seed=1, ratio=ratio) for ratio in (1, 4)]
             print(f"{rows} x {blocks}: {rates[0]:.1%}, {rates[1]:.1%}", flush=True)
     print("coverage", {(rows, blocks): coverage(rows, blocks, tables=2000, seed=1) for rows, blocks in ((4, 3), (16, 3), (16, 5), (16, 10))})  # fmt: skip
+    for rows in (16, 64):
+        rate = rate_of_a_range_with_own_variances(rows, 10, tables=2000, seed=1)
+        print(f"studentised range with a variance for each pair, {rows} x 10: {rate:.1%}")
     print("power on quick, 1,000 tables, seed 1:", *power_on_quick(tables=1000, seed=1), sep="\n")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @leaderboards_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every run.")
 def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards: Path, as_json: bool) -> None:
-    """Compare two sets of records, or two combinations, run by run with a paired test.
+    """Compare two combinations of a suite, as its page compares them, or two sets of records, run by run.
 
     Two arguments are two sets of records: leaderboards, suites' folders, records files or stores.
 

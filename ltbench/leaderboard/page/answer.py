@@ -166,8 +166,15 @@ def _sentence(changes: Sequence[_Change], one: str, several: str, table: Table, 
 
 def _part(change: _Change, words: str, board: Board) -> str:
     low, high = change.interval or (change.mean, change.mean)
-    interval = f" (95 % CI {signed(low)} to {signed(high)})"
-    return f"{signed(change.mean)}{words}{interval}{_from_when(change, board)}"
+    text = signed
+    if "0.0" in (signed(low), signed(high)):
+        # An end that is not zero is not written as one.
+        text = _finer
+    return f"{text(change.mean)}{words} (95 % CI {text(low)} to {text(high)}){_from_when(change, board)}"
+
+
+def _finer(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}".replace("-", "−")
 
 
 def _from_when(change: _Change, board: Board) -> str:
