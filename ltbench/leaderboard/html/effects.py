@@ -34,11 +34,21 @@ def effects(found: Sequence[Effect]) -> list[ReportEffect]:
         ReportEffect(
             techniques=one.techniques, factor=one.factor, mean=number(one.mean, "percent"),
             text=signed(one.mean) + " *" * one.separated,
-            interval="no test" if one.low is None or one.high is None else f"{signed(one.low)} to {signed(one.high)}",
+            interval=_interval(one),
             sure=one.separated, n=one.n, over=_over(one),
         )
         for one in found
     ]  # fmt: skip
+
+
+def _interval(effect: Effect) -> str:
+    if effect.low is None or effect.high is None:
+        return "no test"
+    ends = [signed(end) for end in (effect.low, effect.high)]
+    if "0.0" in ends:
+        # An end that is not zero is not written as one.
+        ends = [f"{100 * end:+.2f}".replace("-", "−") for end in (effect.low, effect.high)]
+    return " to ".join(ends)
 
 
 def _over(effect: Effect) -> str:
