@@ -16,13 +16,13 @@ from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.tables import ReportTable, report_table
 from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
-from ltbench.leaderboard.page.answer import answer, best_row
+from ltbench.leaderboard.page.answer import answer, best_row, main_table
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import reference_text
-from ltbench.leaderboard.tables.table import Board
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
@@ -153,7 +153,7 @@ def _board(
         pooled = {"names": table_classes.names, "counts": table_classes.counts}
         tables.append(
             report_table(
-                table, here, combinations, best=_unsaid(best_row(table), said), differences=differences(table, scores),
+                table, here, combinations, best=_best(table, board, said), differences=differences(table, scores),
                 classes=pool.put(pooled) if table_classes.names else None, first_row=len(rows),
             )
         )  # fmt: skip
@@ -163,7 +163,7 @@ def _board(
         ]
     if board.across:
         across = report_table(
-            board.across, by_factor[None], combinations, best=_unsaid(best_row(board.across), said),
+            board.across, by_factor[None], combinations, best=_best(board.across, board, said),
             differences=differences(board.across, scores), classes=None, first_row=-1,
         )  # fmt: skip
         tables.insert(0, across)
@@ -189,9 +189,11 @@ def _board(
     }
 
 
-def _unsaid(best: str, said: Sequence[str]) -> str:
-    """Return a sentence on the best row; empty where the answer has named the same row with the same number."""
-    return "" if any(best.partition(";")[0].rstrip(".") in sentence for sentence in said) else best
+def _best(table: Table, board: Board, said: Sequence[str]) -> str:
+    """Return a sentence on the best row; empty where the answer is about this table and names that row."""
+    best = best_row(table)
+    named = best.partition(";")[0].rstrip(".")
+    return "" if table is main_table(board) and any(named in sentence for sentence in said) else best
 
 
 def _within(
