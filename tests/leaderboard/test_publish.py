@@ -175,7 +175,7 @@ def test_a_marker_of_an_unknown_suite_is_an_error_with_the_nearest_name(place: P
     ],
 )
 def test_a_marker_without_its_partner_is_named(text: str, line: int) -> None:
-    with pytest.raises(UsageError, match="no partner") as caught:
+    with pytest.raises(UsageError, match="no counterpart") as caught:
         splice(text, "leaderboard", lambda suite: [suite], "README.md")
     assert f"README.md, line {line}" in str(caught.value)
 

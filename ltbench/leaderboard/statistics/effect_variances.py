@@ -67,7 +67,9 @@ def effect_errors(series: Sequence[EffectSeries | None], *, alone: bool) -> list
     else:
         known = [one for one in tested if one.variance is not None and one.variance > CONSTANT**2]
         factor, df = _overdispersion(known)
-        found = {
+        # Without a variance of the model an effect has that of its own differences.
+        found = {id(one): Error((one.own_variance / one.n) ** 0.5, one.n - 1.0) for one in tested if one.variance is None}
+        found |= {
             id(one): Error((factor * (one.variance or 0.0) / one.n) ** 0.5, df if factor > 1 else one.df)
             for one in known
         }
@@ -109,4 +111,6 @@ def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None
             return None, 0.0
         total += amount * variance
         spread += (amount * variance) ** 2 / df
-    return (total, total**2 / spread) if total > 0 and spread > 0 else (None, 0.0)
+    df = total**2 / spread if spread > 0 else 0.0
+    # Below one degree of freedom the variances of several kinds cancel, and a quantile would be astronomical.
+    return (total, df) if total > 0 and df >= 1 else (None, 0.0)

@@ -13,7 +13,7 @@ from ltbench.records.record import Record
 
 AREA: Final = "area"
 """Area under the line of the ranking metric over the logarithm of the imbalance factor, in the table across factors."""
-HEADINGS: Final = ("rank", "techniques", "n", "Δ", "mean", AREA)
+HEADINGS: Final = ("rank", "#", "techniques", "n", "Δ", "mean", AREA)
 """Titles of the columns that no metric declares."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from msgspec.structs import replace
@@ -37,7 +37,8 @@ def published_rows(
     """Return the published numbers of a table: a row for each combination and source, in the order of the suite.
 
     Numbers are those of the board's settings, at the table's factor, of scores that the table has. factors: those of the
-    table across factors, which has the number at each, and their mean where the source has all of them.
+    table across factors, which has the number at each, and their mean where all of them are published. There, places of
+    the report that have one factor each are one row.
     """
     scores = {table.ranking.name, *(column.name for column in table.columns if not column.per_class)}
     wanted = {table.factor} if table.factor is not None else set(factors)
@@ -54,7 +55,7 @@ def published_rows(
     order = {label: place for row in table.rows for place, (_, label) in enumerate(row.techniques)}
     labels = {frozenset(label for _, label in row.techniques): row.label for row in table.rows}
     rows = []
-    for (techniques, source, _), numbers in found.items():
+    for techniques, numbers in _lines(found, len(wanted)):
         named = tuple(sorted(numbers[0].techniques, key=lambda name: order.get(name, 0)))
         by_score = {
             one.metric if table.factor is not None else factor_score(one.metric, one.imbalance_factor): one
@@ -68,10 +69,27 @@ def published_rows(
             PublishedRow(
                 label=labels.get(techniques) or " + ".join(named) or "baseline",
                 techniques=named,
-                source=source,
+                source=", ".join(dict.fromkeys(one.source for one in numbers)),
                 numbers=values,
                 notes={name: one.note for name, one in by_score.items() if one.note},
                 measured=techniques in labels,
             )
         )
     return tuple(rows)
+
+
+def _lines(
+    found: Mapping[tuple[frozenset[str], str, int], list[Reported]], factors: int
+) -> list[tuple[frozenset[str], list[Reported]]]:
+    """Return the numbers of each row; factors: those that a whole row has."""
+    lines: list[tuple[frozenset[str], list[Reported]]] = []
+    for (techniques, _, _), numbers in found.items():
+        mine = {one.imbalance_factor for one in numbers}
+        for other, line in lines:
+            there = {one.imbalance_factor for one in line}
+            if other == techniques and max(len(mine), len(there)) < factors and not mine & there:
+                line.extend(numbers)
+                break
+        else:
+            lines.append((techniques, list(numbers)))
+    return lines

@@ -122,9 +122,9 @@ def test_records_without_the_primary_score_still_have_its_column() -> None:
 
 
 def test_a_title_that_is_taken_gives_way_to_the_name_of_the_number() -> None:
-    made = with_metrics(record(), first=0.1, second=0.2)
-    declared = [*COLUMNS, Column(name="first", title="n"), Column(name="second", title="ECE")]
-    assert {"first", "second"} <= {column.title for column in columns_of([made], declared)}
+    made = with_metrics(record(), first=0.1, second=0.2, third=0.3)
+    taken = [Column(name="first", title="n"), Column(name="second", title="ECE"), Column(name="third", title="rank")]
+    assert {"first", "second", "third"} <= {column.title for column in columns_of([made], [*COLUMNS, *taken])}
 
 
 def test_the_metric_with_the_primary_score_comes_first() -> None:

@@ -56,11 +56,17 @@ def test_a_number_is_a_row_of_the_table_of_its_factor_and_of_the_one_across() ->
     assert [row.numbers for row in across.published] == [{"top1@100": 0.9}]
 
 
-def test_the_mean_over_factors_takes_all_of_them_from_one_source() -> None:
+def test_the_mean_over_factors_takes_all_of_them() -> None:
     both = [number(0.9), number(0.8, factor=10.0)]
     assert shown(both)[-1] == [{"top1@10": 0.8, "top1@100": 0.9, "top1": pytest.approx(0.85)}]
+    # A report may have a table for each factor: one row, which names them.
     other = [both[0], msgspec.structs.replace(both[1], source="Table 2")]
-    assert shown(other)[-1] == [{"top1@100": 0.9}, {"top1@10": 0.8}]
+    assert shown(other)[-1] == shown(both)[-1]
+    assert [one.source for one in tables(other)[-1].published] == ["Table 1, Table 2"]
+    # A place that has all factors is not mixed with another, and neither are two numbers of one factor.
+    assert shown([number(0.7, source="Fig. 1"), *both])[-1] == [{"top1@100": 0.7}, *shown(both)[-1]]
+    assert shown([number(0.7, source="Fig. 1"), both[0]])[-1] == [{"top1@100": 0.7}, {"top1@100": 0.9}]
+    assert shown([number(0.9), number(0.8, factor=10.0, techniques=())])[-1] == [{"top1@100": 0.9}, {"top1@10": 0.8}]
     # A factor that was not run has no column, and says nothing of the mean of those that were.
     assert shown([*both, number(0.1, factor=500.0)])[-1] == shown(both)[-1]
 
