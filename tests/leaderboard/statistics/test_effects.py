@@ -193,7 +193,9 @@ def test_an_interaction_that_is_there_is_found() -> None:
 def test_variances_that_cancel_leave_an_effect_with_that_of_its_own_differences() -> None:
     from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors
 
-    series = EffectSeries(by_run=np.array([0.01, 0.03, 0.02]), contexts=2, cells=6, stages=("mix",), variance=None, df=0.0)
+    series = EffectSeries(
+        by_run=np.array([0.01, 0.03, 0.02]), contexts=2, cells=6, stages=("mix",), variance=None, df=0.0
+    )
     (error,) = effect_errors([series], alone=False)
     assert error is not None
     assert (error.size, error.df) == (pytest.approx(0.01 / 3**0.5), 2)
