@@ -7,17 +7,23 @@ from typing import Any
 
 import msgspec
 
+from ltbench.leaderboard.figures.looks import Look
+from ltbench.leaderboard.figures.shown import ShownOnPage
+from ltbench.leaderboard.html.differences import differences
+from ltbench.leaderboard.html.effects import effects, inseparable
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
-from ltbench.leaderboard.html.tables import ReportTable, number, report_table
+from ltbench.leaderboard.html.tables import ReportTable, report_table
 from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
+from ltbench.leaderboard.page.answer import answer, main_table
+from ltbench.leaderboard.page.best_row import best_row
 from ltbench.leaderboard.publish import SuiteFolder
-from ltbench.leaderboard.statistics.effects import interactions, main_effects
-from ltbench.leaderboard.statistics.record_groups import RecordGroup, group_records, titles
+from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import reference_text
-from ltbench.leaderboard.tables.table import Board
+from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.technique import written
@@ -25,8 +31,25 @@ from ltbench.technique import written
 LINES_BYTES = 4_500_000
 MATRIX_BYTES = 4_500_000
 """Size limits of lines and matrices in the file; rows further down the tables are left out beyond."""
+_ON_DARK = 0.62
+"""Share of a colour that is left where it is mixed with white to be seen on a dark background."""
 TOGETHER = 8
 """Rows whose traces are compressed together, as they have much in common."""
+
+
+class ReportLook(msgspec.Struct, frozen=True, kw_only=True):
+    """How a combination is drawn: as in the figures of the page."""
+
+    color: str
+    dark: str
+    """Its colour on a dark background."""
+    marker: str
+    """A marker of matplotlib."""
+    dashed: bool
+
+    @classmethod
+    def of(cls, look: Look) -> ReportLook:
+        return cls(color=look.color, dark=look.tint(_ON_DARK), marker=look.marker, dashed=look.dashed)
 
 
 class ReportRow(msgspec.Struct, frozen=True):
@@ -41,6 +64,8 @@ class ReportRow(msgspec.Struct, frozen=True):
 class ReportContent(msgspec.Struct, frozen=True, kw_only=True):
     """The data of the file; details are compressed, None if left out or missing."""
 
+    answer: list[str]
+    """Sentences; empty without a number."""
     core: dict[str, Any]
     lines: list[str | None]
     matrices: list[str | None]
@@ -56,14 +81,15 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
+    analyses = loaded.analyses()
+    page = ShownOnPage(loaded.facts, [one.group for one in analyses], loaded.boards)
+    said = answer(loaded.boards, analyses, loaded.judged_claims())
     boards = [
-        _board(board, group, title, combinations, pool, rows)
-        for board, group, title in zip(
-            loaded.boards,
-            group_records(loaded.records, loaded.facts.metric, loaded.columns),
-            titles(loaded.boards),
-            strict=True,
-        )
+        {
+            **_board(board, analysis, title, said, combinations, pool, rows),
+            "shown": [combinations[one.label] for one in page.series(analysis.group)],
+        }
+        for board, analysis, title in zip(loaded.boards, analyses, titles(loaded.boards), strict=True)
     ]
     traces = [
         compressed_json([[trace(record, pool) for record in row.records] for row in rows[start : start + TOGETHER]])
@@ -76,7 +102,13 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
             "text": reference_text(reference_of(loaded)),
         },
         "stages": list(TECHNIQUE_STAGES),
-        "combinations": [{"label": label, "techniques": list(techniques)} for label, techniques in labels],
+        "combinations": [
+            {
+                "label": label, "short": page.names.get(label, label), "techniques": list(techniques),
+                "look": ReportLook.of(page.looks.get(label, Look())),
+            }
+            for label, techniques in labels
+        ],
         "boards": boards,
         "costs": [{"cost": name, "name": word.name, "about": word.about} for name, word in COSTS.items()],
         "provenance": loaded.trust.provenance,
@@ -92,10 +124,11 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
         ],
         "together": TOGETHER,
         "pool": pool.values,
-    }
+    }  # fmt: skip
     return ReportContent(
-        core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix), traces=traces
-    )
+        answer=said, core=core, lines=_within(rows, LINES_BYTES, lines), matrices=_within(rows, MATRIX_BYTES, matrix),
+        traces=traces,
+    )  # fmt: skip
 
 
 def reference_of(loaded: SuiteFolder) -> str:
@@ -104,9 +137,12 @@ def reference_of(loaded: SuiteFolder) -> str:
 
 
 def _board(
-    board: Board, group: RecordGroup, title: str, combinations: Mapping[str, int], pool: Pool, rows: list[ReportRow]
-) -> dict[str, Any]:
-    """Return a board, and add the rows of its tables to `rows`."""
+    board: Board, analysis: Analysis, title: str, said: Sequence[str], combinations: Mapping[str, int], pool: Pool,
+    rows: list[ReportRow],
+) -> dict[str, Any]:  # fmt: skip
+    """Return a board, and add the rows of its tables to `rows`. said: the sentences of the answer."""
+    group = analysis.group
+    scores = ScoreArray.of(group.records, group.ranking.name)
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
     for record in group.records:
         for factor in (record.setting.imbalance_factor, None):
@@ -117,14 +153,21 @@ def _board(
         table_classes = classes([record for records in here.values() for record in records])
         pooled = {"names": table_classes.names, "counts": table_classes.counts}
         tables.append(
-            report_table(table, here, combinations, pool.put(pooled) if table_classes.names else None, len(rows))
-        )
+            report_table(
+                table, here, combinations, best=_best(table, board, said), differences=differences(table, scores),
+                classes=pool.put(pooled) if table_classes.names else None, first_row=len(rows),
+            )
+        )  # fmt: skip
         rows += [
             ReportRow(-1 if row.label == table.reference else place, table_classes.order, here[row.label])
             for place, row in enumerate(table.rows)
         ]
     if board.across:
-        tables.insert(0, report_table(board.across, by_factor[None], combinations, None, -1))
+        across = report_table(
+            board.across, by_factor[None], combinations, best=_best(board.across, board, said),
+            differences=differences(board.across, scores), classes=None, first_row=-1,
+        )  # fmt: skip
+        tables.insert(0, across)
     return {
         "name": title,
         "dataset": board.dataset,
@@ -142,18 +185,16 @@ def _board(
             for label, factor, runs in board.missing
         ],
         "tables": tables,
-        "effects": effects(group.records, board.ranking.name),
+        "effects": effects([*analysis.effects, *analysis.pairs]),
+        "inseparable": [inseparable(names) for names in analysis.together],
     }
 
 
-def effects(records: Sequence[Record], metric: str) -> list[dict[str, Any]]:
-    """Return the main effects and the interactions of comparable records on a metric, in percentage points."""
-    scores = ScoreArray.of(records, metric)
-    return [
-        {"techniques": effect.techniques, "factor": effect.factor, "n": effect.n, "contexts": effect.contexts}
-        | {field: number(getattr(effect, field), "percent") for field in ("mean", "low", "high")}
-        for effect in (*main_effects(scores), *interactions(scores))
-    ]
+def _best(table: Table, board: Board, said: Sequence[str]) -> str:
+    """Return a sentence on the best row; empty where the answer is about this table and names that row."""
+    best = best_row(table)
+    named = best.partition(";")[0].rstrip(".")
+    return "" if table is main_table(board) and any(named in sentence for sentence in said) else best
 
 
 def _within(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from importlib import resources
 
 from ltbench import __version__
@@ -15,7 +16,7 @@ from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.records.plugins_needed import with_plugins
 
 SCRIPTS = (
-    "dom.js", "data.js", "state.js", "controls.js", "verdict.js", "table.js", "charts.js", "compare.js",
+    "dom.js", "data.js", "state.js", "controls.js", "answer.js", "table.js", "charts.js", "compare.js",
     "matrices.js", "cost.js", "effects.js", "traces.js", "main.js",
 )  # fmt: skip
 """One module in this order: a file may use what earlier ones define."""
@@ -32,6 +33,7 @@ def document(loaded: SuiteFolder) -> str:
     slots = {
         "title": html.escape(facts.title or facts.name),
         "question": _paragraph(facts.question, "question"),
+        "answer": _answer(made.answer),
         "notes": _paragraph(facts.notes, "notes"),
         "command": _command(loaded),
         "reference": html.escape(reference_text(reference_of(loaded))),
@@ -46,6 +48,12 @@ def document(loaded: SuiteFolder) -> str:
     }
     # In one pass, so that text of a record which looks like a slot is not replaced.
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))
+
+
+def _answer(sentences: Sequence[str]) -> str:
+    """Return the answer as paragraphs, or that there are no records."""
+    none = "No results yet. The command below makes them."
+    return "\n      ".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences or [none])
 
 
 def _command(loaded: SuiteFolder) -> str:

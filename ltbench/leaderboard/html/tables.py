@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from ltbench import longtail
 from ltbench.columns import CLASS_SUPPORT, Unit
 from ltbench.leaderboard.figures.series import mean
-from ltbench.leaderboard.html.verdict import Verdict, verdict
-from ltbench.leaderboard.html.wording import COSTS, PASSES, column_term, difference_term, score_term
+from ltbench.leaderboard.html.differences import Differences, p_text
+from ltbench.leaderboard.html.wording import COSTS, EFFECT, PASSES, P, column_term, difference_term, score_term
+from ltbench.leaderboard.tables.caption import caption
 from ltbench.leaderboard.tables.cell_text import (
     DELTA,
     OWN_COUNTS,
     RANK,
+    RUNS,
     TextColumn,
+    columns,
     factor_text,
     half_text,
     main_columns,
     place_text,
+    published_label,
+    published_text,
     shown_in,
 )
-from ltbench.leaderboard.tables.rows import Row
+from ltbench.leaderboard.tables.rows import PublishedRow, Row
 from ltbench.leaderboard.tables.table import Table
 from ltbench.planning.compute_cost import STEP
 from ltbench.records.record import Record
 
 Number = float | int | None
+_KEYS: dict[str, Callable[[Row], Number]] = {
+    RANK: lambda row: row.rank,
+    RUNS: lambda row: row.n,
+    P: lambda row: row.p,
+    EFFECT: lambda row: row.effect,
+}
 
 
 class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +60,20 @@ class ReportColumn(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with bold text."""
     numbers: list[Number]
     """Sort keys of the column: scores in their unit."""
-    halves: list[Number]
-    """Half the width of the 95 % interval of each score, in its unit."""
+    ends: list[tuple[Number, Number] | None]
+    """Ends of the 95 % interval of each score, in its unit; None without one."""
+
+
+class ReportedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers that a source has published, below the row of the same combination; never ranked, compared or counted."""
+
+    below: int | None
+    """Row of the same combination; None where it was not run here."""
+    name: str
+    source: str
+    texts: list[str]
+    """Of each column of the table."""
+    notes: list[str]
 
 
 class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +83,18 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     place: str
     """In words: `imbalance factor 100`."""
-    verdict: Verdict
+    best: str
+    """A sentence on the best row; empty where the answer has it."""
     facts: list[str]
     expected: int
+    caption: str
     columns: list[ReportColumn]
+    published: list[ReportedRow]
     combinations: list[int]
     """Of each row, the number of its combination."""
+    ranks: list[tuple[int, int] | None]
+    """Best and worst rank that each row may have."""
+    differences: Differences
     n: list[int]
     failed: list[int]
     notes: list[list[str]]
@@ -77,20 +106,28 @@ class ReportTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_table(
-    table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], classes: int | None, first_row: int
+    table: Table, records: Mapping[str, Sequence[Record]], combinations: Mapping[str, int], *, best: str,
+    differences: Differences, classes: int | None, first_row: int,
 ) -> ReportTable:  # fmt: skip
     """Return a table. records: those of each label; combinations: label -> number; classes: their number in the pool."""
-    first, more = main_columns(table), [*shown_in(table, "folded"), *shown_in(table, "report")]
+    first = columns(table)
+    names = {one.name for one in first}
+    more = [one for one in main_columns(table) if one.name not in names]
+    more += [*shown_in(table, "folded"), *shown_in(table, "report"), *_tests(table)]
     place = "all imbalance factors (IF)" if table.factor is None else place_text(table.factor, table.data)
     return ReportTable(
         factor=table.factor,
         name="all" if table.factor is None else "own counts" if place == OWN_COUNTS else factor_text(table.factor),
         place=place,
-        verdict=verdict(table),
+        best=best,
         facts=_facts(table),
         expected=table.expected,
+        caption=caption(table),
         columns=[_column(one, table, is_first=i < len(first)) for i, one in enumerate((*first, *more))],
+        published=[_published(one, table, (*first, *more)) for one in table.published],
         combinations=[combinations[row.label] for row in table.rows],
+        ranks=[None if r.rank is None or r.last_rank is None else (r.rank, r.last_rank) for r in table.rows],
+        differences=differences,
         n=[row.n for row in table.rows],
         failed=[len(row.failed) for row in table.rows],
         notes=[list(row.notes) for row in table.rows],
@@ -102,12 +139,11 @@ def report_table(
 
 def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn:
     rows, sign = table.rows, 1
-    heading = "#" if column.name == RANK else column.name
     unit: Unit = "percent"
     word = (
         difference_term(table.reference, table.ranking)
         if column.name.startswith(DELTA)
-        else column_term(heading, table.ranking)
+        else column_term(column.name, table.ranking)
     )
     if column.score:
         word = word or score_term(column.score, table.columns, table.ranking)
@@ -115,32 +151,59 @@ def _column(column: TextColumn, table: Table, *, is_first: bool) -> ReportColumn
             unit, sign = declared.unit, 1 if declared.higher_is_better else -1
         found = [row.scores.get(column.score) for row in rows]
         numbers = [number(None if one is None else one.mean, unit) for one in found]
-        halves = [number(None if one is None else one.half, unit) for one in found]
+        ends = [None if one is None or one.interval is None else _ends(one.interval, unit) for one in found]
         tails = ["" if one is None else half_text(one, unit) for one in found]
     else:
-        numbers = [_sorted_by(heading, row) for row in rows]
-        halves, tails = [], []
+        numbers = [_sorted_by(column.name, row) for row in rows]
+        ends, tails = [], []
     return ReportColumn(
-        heading=heading,
-        name=word.name if word else heading,
+        heading=column.name,
+        name=word.name if word else column.name,
         about=word.about if word else "",
         score=column.score,
-        sign=-1 if heading == "#" else sign,
+        sign=-1 if column.name == RANK else sign,
         unit=unit,
         first=is_first,
         texts=column.texts,
         tails=tails,
         best=[i for i, is_best in enumerate(column.best) if is_best],
         numbers=numbers,
-        halves=halves,
+        ends=ends,
     )
 
 
+def _tests(table: Table) -> list[TextColumn]:
+    """Return the columns of p-values and effect sizes of the differences to the reference; none without a test."""
+    rows = table.rows
+    if all(row.p is None for row in rows):
+        return []
+    texts = {
+        P: [p_text(row.p) for row in rows],
+        EFFECT: ["" if row.effect is None else f"{row.effect + 0.0:.1f}".replace("-", "−") for row in rows],
+    }
+    nothing = [""] * len(rows)
+    return [
+        TextColumn(name=name, score="", texts=shown, best=[False] * len(rows), tail=nothing)
+        for name, shown in texts.items()
+    ]
+
+
+def _published(one: PublishedRow, table: Table, shown: Sequence[TextColumn]) -> ReportedRow:
+    below = next((place for place, row in enumerate(table.rows) if one.measured and row.label == one.label), None)
+    return ReportedRow(
+        below=below, name=published_label(one, table), source=one.source,
+        texts=[published_text(one, column) for column in shown], notes=list(dict.fromkeys(one.notes.values())),
+    )  # fmt: skip
+
+
+def _ends(interval: tuple[float, float], unit: Unit) -> tuple[Number, Number]:
+    low, high = interval
+    return number(low, unit), number(high, unit)
+
+
 def _sorted_by(name: str, row: Row) -> Number:
-    if name == "#":
-        return row.rank
-    if name == "n":
-        return row.n
+    if name in _KEYS:
+        return _KEYS[name](row)
     return number(None if row.delta is None else row.delta.mean, "percent") if name.startswith(DELTA) else None
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ltbench.columns import Column
 from ltbench.leaderboard.statistics.ranking import Ranking
-from ltbench.leaderboard.tables.cell_text import reference_text
+from ltbench.leaderboard.tables.cell_text import RANK, RUNS, reference_text
 from ltbench.leaderboard.tables.columns import AREA
 
 
@@ -19,11 +19,20 @@ class Term(msgspec.Struct, frozen=True):
     about: str = ""
 
 
+P, EFFECT = "p of Δ", "d of Δ"
 _COLUMNS = {
-    "#": Term("Rank", "By {metric}: one plus the rows that are significantly better (paired tests, corrected)."),
+    RANK: Term(
+        "Rank",
+        "Ranks by {metric} that the row may have: as many rows as are significantly better stand above it, as many as are "
+        "significantly worse below it. A wide range means that these runs cannot tell, not that rows are equal.",
+    ),
     "techniques": Term("Techniques", "What the combination uses in place of the baseline."),
-    "best": Term("Like the best", "≈ where no row is significantly better (paired tests, corrected)."),
-    "n": Term("Runs", "Pairs of seeds, one for the long-tailed subset and one for the training."),
+    RUNS: Term("Runs", "Pairs of seeds: one for the long-tailed subset, one for the training."),
+    P: Term("P-value of the difference", "Corrected for all pairs of rows of the table."),
+    EFFECT: Term(
+        "Effect size of the difference",
+        "In standard deviations of a single run (Cohen's d_z with Hedges' correction for few runs).",
+    ),
     AREA: Term("Area", "Area under the line of {metric} over the logarithm of the imbalance factor."),
     "mean": Term("Mean {metric}", "The mean of {metric} over all imbalance factors of each run."),
 }
@@ -58,7 +67,8 @@ def difference_term(reference: str, ranking: Ranking) -> Term:
     """Return name and description of the differences to the row with this label."""
     return Term(
         f"Difference to {reference_text(reference)}",
-        f"Of {ranking.words}, run by run, with its 95 % interval; * where it is significant (paired test, corrected).",
+        f"Of {ranking.words}, in points, with its simultaneous 95 % interval: those of all pairs of rows hold together. "
+        "* where the interval leaves out zero.",
     )
 
 

@@ -14,11 +14,20 @@ from ltbench.leaderboard.page.answer_changes import (
     range_text,
     size_text,
 )
+from ltbench.leaderboard.page.best_row import (
+    against_others,
+    best_and_delta,
+    best_of_several,
+    best_row_is,
+    has_tests,
+    only_row,
+    ranked_rows,
+)
 from ltbench.leaderboard.page.claim_counts import claims_sentence
 from ltbench.leaderboard.page.claim_verdicts import Verdict
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.tables.cell_text import percent, reference_text, signed
+from ltbench.leaderboard.tables.cell_text import percent, reference_text
 from ltbench.leaderboard.tables.markdown import escape
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
@@ -41,17 +50,17 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
     ranked = [
         (board, analysis, title)
         for board, analysis, title in zip(boards, analyses, titles(boards), strict=True)
-        if _ranked(main_table(board))
+        if ranked_rows(main_table(board))
     ]
     if not ranked:
         where = " at every imbalance factor" if all(board.across for board in boards) else ""
-        return [f"No row has a number{where}."] if boards else []
+        return [f"No combination has a number{where} yet."] if boards else []
     if len(ranked) == 1:
         sentences = [shortened(sentence, main_table(ranked[0][0])) for sentence in _one_board(*ranked[0][:2])]
     else:
         named = ranked[: MOST - 2] if len(ranked) > MOST - 1 else ranked
         sentences = [
-            f"{title}: {shortened(_of_several(table), table)}"
+            f"{title}: {best_of_several(table)}"
             for table, title in ((main_table(board), title) for board, _, title in named)
         ]
         if len(named) < len(ranked):
@@ -74,30 +83,22 @@ def main_table(board: Board) -> Table:
     return board.across or board.tables[0]
 
 
-def _ranked(table: Table) -> list[Row]:
-    return [row for row in table.rows if row.rank is not None]
-
-
 def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
     table = main_table(board)
-    rows = _ranked(table)
+    rows = ranked_rows(table)
     if len(rows) == 1:
-        yield _start(_only(rows[0], table))
+        yield _start(only_row(rows[0], table))
         return
-    if not _has_tests(rows):
-        yield f"The {_best(table)}."
+    if not has_tests(rows):
+        yield f"The {best_row_is(table)} {best_and_delta(table)}."
         yield _untested(rows)
         return
     if analysis.has_averages:
         yield from _changes(effects(analysis, table), board, _averaged(analysis))
     else:
         yield from _changes(differences(board, table), board, "")
-    yield f"The {_best(table)}{_against_others(table)}."
+    yield f"The {best_row_is(table)} {best_and_delta(table)}{against_others(table)}."
     yield _how_sure([table])
-
-
-def _has_tests(rows: Sequence[Row]) -> bool:
-    return any(one is not None and one.interval for row in rows for one in (row.delta, row.to_best))
 
 
 def _averaged(analysis: Analysis) -> str:
@@ -201,82 +202,14 @@ def _named(changes: Sequence[Change]) -> tuple[Sequence[Change], int]:
     return changes[:many], len(changes) - many
 
 
-def _of_several(table: Table) -> str:
-    """Return the best row of one of several boards in a sentence."""
-    rows = _ranked(table)
-    return _only(rows[0], table) if len(rows) == 1 else f"the {_best(table)}{_against_others(table)}."
-
-
-def _only(row: Row, table: Table) -> str:
-    return f"{_name(row)} is the only row with a number: {_score(row, table)}."
-
-
 def _untested(rows: Sequence[Row]) -> str:
     why = "With one pair of seeds" if all(row.n == 1 for row in rows) else "With these runs"
     return f"{why} no difference can be tested, so the order may be chance."
 
 
-def _best(table: Table) -> str:
-    """Return the best row, its score, and its difference to the reference."""
-    best, others = _best_and_others(table)
-    # Rows are ordered by means that are adjusted for the runs that they lack, and show the plain ones.
-    plain = [table.ranking.sign * _mean(row, table) for row in (best, *others)]
-    adjusted = ", adjusted for missing runs," if plain[0] < max(plain) else ""
-    text = f"best row{adjusted} is {_name(best)} with {_score(best, table)}"
-    if best.delta is None or best.label == table.reference or (len(others) == 1 and _has_tests(others)):
-        return text
-    than = "over" if best.delta.mean > 0 else "relative to"
-    return f"{text}, {signed(best.delta.mean)} points {than} {reference_text(table.reference)}"
-
-
-def _best_and_others(table: Table) -> tuple[Row, list[Row]]:
-    rows = _ranked(table)
-    return next(row for row in rows if row.is_best), [row for row in rows if not row.is_best]
-
-
-def _against_others(table: Table) -> str:
-    """Return from which other rows the best one differs significantly, in a clause."""
-    _, others = _best_and_others(table)
-    tested = [row for row in others if row.to_best is not None and row.to_best.interval]
-    same = [row for row in tested if not _apart(row)]
-    if not tested:
-        return ""
-    if len(others) == 1:
-        return f", {'not ' * bool(same)}significantly better than {_name(others[0])} with {_percent(others[0], table)}"
-    which = "other" if len(tested) == len(others) else "tested"
-    if not same:
-        return f", significantly better than every {which} row"
-    if len(same) == len(tested):
-        return f", and does not differ significantly from any {which} row"
-    if len(same) == 1:
-        return f", significantly better than every {which} row but {_name(same[0])}"
-    return f", and does not differ significantly from {len(same)} of the {len(tested)} {which} rows"
-
-
-def _apart(row: Row) -> bool:
-    """Return whether a row differs significantly from the best one."""
-    low, high = (row.to_best and row.to_best.interval) or (0.0, 0.0)
-    return low > 0 or high < 0
-
-
-def _score(row: Row, table: Table) -> str:
-    where = " (mean over factors)" if table.factor is None else ""
-    return f"{_percent(row, table)} {table.ranking.words}{where}"
-
-
-def _percent(row: Row, table: Table) -> str:
-    return f"{percent(_mean(row, table))} %"
-
-
-def _mean(row: Row, table: Table) -> float:
-    estimate = row.scores[table.ranking.name]
-    assert estimate is not None
-    return estimate.mean
-
-
 def _how_sure(tables: Sequence[Table]) -> str:
     """Return the number of runs, and which differences are not significant."""
-    runs = {row.n for table in tables for row in _ranked(table)}
+    runs = {row.n for table in tables for row in ranked_rows(table)}
     many = f"{max(runs)} pair{'s' * (max(runs) > 1)} of seeds"
     between = "or" if max(runs) - min(runs) == 1 else "to"
     seeds = f"Each row has {many}" if len(runs) == 1 else f"Rows have {min(runs)} {between} {many}"
@@ -299,13 +232,12 @@ def _how_sure(tables: Sequence[Table]) -> str:
 def _halves(table: Table) -> list[float]:
     """Return half the widths of the intervals of differences, narrowest first; not of those that follow from others."""
     both = [
-        one for row in _ranked(table) for one in (row.delta, row.to_best) if one is not None and one.half is not None
+        one
+        for row in ranked_rows(table)
+        for one in (row.delta, row.to_best)
+        if one is not None and one.half is not None
     ]
     return sorted(one.half for one in ([one for one in both if one.ends is None] or both) if one.half is not None)
-
-
-def _name(row: Row) -> str:
-    return "the baseline" if row.label == "baseline" else row.label
 
 
 def _start(text: str) -> str:

@@ -94,9 +94,13 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         df = float(self.df[first, second])
         return float(2 * stats.t.sf(range_quantile(int(np.isfinite(self.means).sum()), df), df))
 
+    def is_significant(self, first: int, second: int | None) -> bool:
+        """Return whether the interval of the difference of two rows leaves out zero."""
+        return second is not None and bool(self.low[first, second] > 0 or self.high[first, second] < 0)
+
     @property
     def significant(self) -> Flags:
-        """Whether the interval of a difference leaves out zero."""
+        """Bool [rows, rows]: whether the interval of a difference leaves out zero."""
         return (self.low > 0) | (self.high < 0)
 
     @property
@@ -234,6 +238,9 @@ def consistent(
     """
     low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
     p = np.where(np.isfinite(p) & (low <= 0) & (high >= 0), np.maximum(p, LEVEL), p)
+    above = (low > 0).astype(np.float32)
+    if not ((above @ above > 0) & (above == 0)).any():
+        return gaps, low, high, p
     bound, chain = np.where(low > 0, low, 0.0), np.where(low > 0, p, np.inf)
     for middle in range(len(low)):
         if (bound[middle] > 0).any() and (bound[:, middle] > 0).any():
@@ -241,8 +248,6 @@ def consistent(
             bound = np.maximum(bound, np.minimum(bound[:, [middle]], bound[[middle]]))
             chain = np.minimum(chain, np.maximum(chain[:, [middle]], chain[[middle]]))
     new = (bound > 0) & ~(low > 0)
-    if not new.any():
-        return gaps, low, high, p
     gaps, low, high, p = gaps.copy(), low.copy(), high.copy(), p.copy()
     gaps[new] = np.where(gaps > 0, gaps, order)[new]
     low[new] = np.minimum(bound, gaps)[new]

@@ -101,16 +101,13 @@ def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None
     here = np.ix_(used, used)
     share = -0.5 * np.outer(weights[used], weights[used])
     np.fill_diagonal(share, 0.0)
-    kinds = variances.kinds[here]
+    amounts = np.bincount(variances.kinds[here].ravel(), weights=share.ravel())
     total = spread = 0.0
-    for kind in np.unique(kinds[share != 0]):
-        pairs = (kinds == kind) & (share != 0)
-        amount = float(share[pairs].sum())
-        if abs(amount) < CONSTANT:
-            continue
-        variance, df = float(variances.variance[here][pairs][0]), float(variances.df[here][pairs][0])
-        if not np.isfinite(variance) or df <= 0:
+    for kind in np.flatnonzero(np.abs(amounts) >= CONSTANT).tolist():
+        amount = float(amounts[kind])
+        if kind not in variances.of_kind:
             return None, 0.0
+        variance, df = variances.of_kind[kind]
         total += amount * variance
         spread += (amount * variance) ** 2 / df
     df = total**2 / spread if spread > 0 else 0.0

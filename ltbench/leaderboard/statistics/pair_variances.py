@@ -56,16 +56,13 @@ class PairVariances(msgspec.Struct, frozen=True, kw_only=True):
     """Whether two rows have no block in common as they were run on other machines."""
     each_own: Flags
     """Whether the variance is not that of all pairs, so that Bonferroni's bound is due instead of Tukey's."""
+    tested: Flags
+    """Whether there is anything to test; not where a difference is the same in every run."""
+    of_kind: dict[int, tuple[float, float]]
+    """Variance and degrees of freedom of each kind of pair; empty where each pair has its own."""
     common: Floats
     """float [rows, rows]: 1 for each run in common, in sum."""
     blocks: Numbers
-
-    @property
-    def tested(self) -> Flags:
-        """Whether there is anything to test; not where a difference is the same in every run."""
-        with np.errstate(invalid="ignore"):
-            found = np.isfinite(self.error) & (self.variance > CONSTANT**2) & (self.df > 0)
-        return np.asarray(found & ~np.eye(len(found), dtype=bool))
 
     def mean_gaps(self, values: Floats) -> Floats:
         """Return the mean difference of all pairs over their common blocks, NaN without any. values: [rows, runs]."""
@@ -92,9 +89,10 @@ def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> P
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.sqrt(variance / common)
         form: Literal["pooled", "by kind", "each pair"] = "each pair"
+        of_kind: dict[int, tuple[float, float]] = {}
         each = together.copy()
     else:
-        variance, df = _pooled(squares, own_df, design.kinds, model, together)
+        variance, df, of_kind = _pooled(squares, own_df, design.kinds, model, together)
         quadratic = np.diag(model.inverse)[:, None] + np.diag(model.inverse)[None] - 2 * model.inverse
         own_gaps = (design.kinds > 0) & (common > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -104,9 +102,11 @@ def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> P
         each = (design.kinds > 0) & together
     variance, df, error = _welch(values, alone, variance, df, np.where(together, error, np.nan))
     runs = np.where(alone, fewer, common).astype(np.intp)
+    with np.errstate(invalid="ignore"):
+        tested = np.isfinite(error) & (variance > CONSTANT**2) & (df > 0) & ~np.eye(len(values), dtype=bool)
     return PairVariances(
         form=form, variance=variance, df=df, error=error, runs=runs, kinds=design.kinds, own_gaps=own_gaps, welch=alone,
-        each_own=each | alone, common=common, blocks=design.blocks,
+        each_own=each | alone, tested=tested, of_kind=of_kind, common=common, blocks=design.blocks,
     )  # fmt: skip
 
 
@@ -150,8 +150,9 @@ def _cells(entries: Floats, known: Flags, blocks: Numbers) -> list[Floats]:
 
 def _pooled(
     squares: Floats, own_df: Floats, kinds: Numbers, model: AdditiveModel, together: Flags
-) -> tuple[Floats, Floats]:
-    """Return variance and degrees of freedom of all pairs, pooled by kind; NaN and 0 where there are none."""
+) -> tuple[Floats, Floats, dict[int, tuple[float, float]]]:
+    """Return variance and degrees of freedom of all pairs, pooled by kind, NaN and 0 where there are none; and by kind."""
+    of_kind: dict[int, tuple[float, float]] = {}
     variance, df = np.full(squares.shape, np.nan), np.zeros(squares.shape)
     pairs = together & ~np.eye(len(squares), dtype=bool)
     for kind in np.unique(kinds[pairs]):
@@ -159,8 +160,9 @@ def _pooled(
         total = own_df[here].sum()
         freedom = _freedom_apart(here, kinds, model) if kind == 0 else _freedom_together(here, own_df, kinds)
         if total > 0 and freedom > 0:
-            variance[here], df[here] = squares[here & (own_df > 0)].sum() / total, freedom
-    return variance, df
+            of_kind[int(kind)] = float(squares[here & (own_df > 0)].sum() / total), freedom
+            variance[here], df[here] = of_kind[int(kind)]
+    return variance, df, of_kind
 
 
 def _freedom_apart(here: Flags, kinds: Numbers, model: AdditiveModel) -> float:

@@ -11,14 +11,21 @@ import pytest
 import synthetic
 from playwright.sync_api import Locator, Page, expect
 from reports import loaded
-from synthetic import boards, record
+from synthetic import record
 
-from ltbench.leaderboard.html import content
+from ltbench.leaderboard.html import content, differences
 from ltbench.leaderboard.html.document import document
+from ltbench.leaderboard.page.answer import answer
+from ltbench.leaderboard.publish import folders, load
+from ltbench.leaderboard.statistics.analysis import analyse
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.record_groups import group_records
 from ltbench.leaderboard.suite_facts import SuiteFacts
-from ltbench.records.record import Record, seal, sort_key, validate
+from ltbench.records.record import Record, seal, validate
+from ltbench.suite.published import Reported
 from ltbench.verify.rerun import command_of
 
+COMMITTED = folders(Path(__file__).parents[3] / "leaderboards")
 ERROR = {
     "type": "JobFailed",
     "message": "loss is not finite",
@@ -60,9 +67,24 @@ def quick() -> list[Record]:
 def file(quick: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content, "effects", lambda records, metric: EFFECTS)
+        real = content.effects
+        patch.setattr(content, "effects", lambda _: real(EFFECTS))
         file.write_text(document(loaded(quick)), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that makes the report of a folder, once."""
+    made: dict[Path, Path] = {}
+
+    def report(folder: Path) -> Path:
+        if folder not in made:
+            made[folder] = tmp_path_factory.mktemp("committed") / "report.html"
+            made[folder].write_text(document(load(folder)), encoding="utf-8")
+        return made[folder]
+
+    return report
 
 
 @pytest.fixture
@@ -70,10 +92,26 @@ def page(visit: Callable[..., Page], file: Path) -> Page:
     return visit(file)
 
 
+def effect(techniques: tuple[str, ...], mean: float, ends: tuple[float, float] | None, n: int, contexts: int) -> Effect:
+    low, high = ends or (None, None)
+    p = None if ends is None else 0.01 if ends[0] > 0 or ends[1] < 0 else 0.5
+    return Effect(
+        techniques=techniques,
+        factor=None,
+        mean=mean,
+        low=low,
+        high=high,
+        n=n,
+        contexts=contexts,
+        cells=n * contexts,
+        p=p,
+    )
+
+
 EFFECTS = [
-    {"techniques": ["mixup"], "factor": None, "mean": -2.5, "low": -3.0, "high": -2.0, "n": 3, "contexts": 8},
-    {"techniques": ["tta"], "factor": None, "mean": 0.5, "low": -0.5, "high": 1.5, "n": 3, "contexts": 8},
-    {"techniques": ["mixup", "tta"], "factor": None, "mean": 1.25, "low": None, "high": None, "n": 1, "contexts": 4},
+    effect(("mixup",), -0.025, (-0.03, -0.02), 3, 8),
+    effect(("tta",), 0.005, (-0.005, 0.015), 3, 8),
+    effect(("mixup", "tta"), 0.0125, None, 1, 4),
 ]
 
 
@@ -109,20 +147,121 @@ def drawn(page: Page, section: str, number: int = 1) -> Locator:
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_the_report_opens_with_what_won_and_whether_that_means_anything(page: Page, quick: list[Record]) -> None:
-    best = boards(sorted(quick, key=sort_key), ())[0].across.rows[0]
+def test_the_report_opens_with_the_answer(page: Page, quick: list[Record]) -> None:
+    made = loaded(quick)
+    analyses = analyse(group_records(made.records, made.facts.metric, made.columns))
     assert page.title() == "Four techniques"
-    expect(page.locator("#verdict .winner")).to_have_text(best.label)
-    expect(page.locator("#verdict .big")).to_have_text(f"{round(100 * best.scores['top1'].mean, 1)} %")
-    expect(page.locator("#verdict .meaning")).to_contain_text("lead")
+    assert page.locator("#answer .answer p").all_inner_texts() == answer(made.boards, analyses)
+    assert page.get_by_role("region", name="Answer").count() == 1
+    expect(page.locator("#best")).to_be_hidden()  # the answer has named the best row over all factors
     assert len(labels(page)) == 16
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_the_first_screen_of_a_committed_report_has_title_answer_and_figure(
+    visit: Callable[..., Page], reports: Callable[[Path], Path], folder: Path, width: int, height: int
+) -> None:
+    page = visit(reports(folder), width=width)
+    figure = drawn(page, "#figure").first
+    boxes = [page.locator(where).bounding_box() for where in ("h1", "#answer .answer")]
+    assert all(box is not None and box["y"] + box["height"] <= height for box in boxes)
+    box = figure.bounding_box()
+    assert box is not None
+    seen = min(height - box["y"], box["height"])
+    assert seen >= (box["height"] if width == 1280 else 100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert (page.locator("#figure .plotting").get_attribute("aria-label") or "").startswith(
+        ("Line chart. ", "Dot chart. ")
+    )
+
+
+def test_the_figure_has_the_numbers_of_the_tables(page: Page) -> None:
+    figure = page.locator("#figure figure")
+    figure.locator("summary").click()
+    expect(figure.locator("tbody tr")).not_to_have_count(0)
+    shown = {
+        row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()
+    }
+    assert "baseline" in shown
+    for place, factor in enumerate(("10", "50", "100")):
+        at_factor(page, factor)
+        numbers = dict(zip(labels(page), column(page, "top-1"), strict=True))
+        for label, texts in shown.items():
+            assert texts[place] == numbers[label]
+
+
+def test_a_combination_has_one_mark_everywhere(page: Page) -> None:
+    drawn(page, "#figure")
+    legend = page.locator("#figure .legend li").filter(has_text=re.compile(r"^\S*mixup$")).locator(".mark")
+    wanted = legend.inner_text(), legend.evaluate("one => getComputedStyle(one).color")
+    page.get_by_label("Compare mixup", exact=True).check()
+    for where in (
+        "#table tr:has([aria-label='Compare mixup'])",
+        "#tray .chip:has-text('mixup')",
+        "#compare .chip:has-text('mixup')",
+    ):
+        mark = page.locator(f"{where} .mark").last
+        expect(mark).to_have_text(wanted[0])
+        assert mark.evaluate("one => getComputedStyle(one).color") == wanted[1]
+    for section in ("#figure", "#compare", "#cost"):
+        assert (
+            page.locator(f'{section} svg path[fill="{wanted[1]}"]').count()
+            + page.locator(f'{section} svg path[stroke="{wanted[1]}"]').count()
+        )
+
+
+def test_the_list_of_ticked_rows_stays_in_sight_once_the_reader_ticks(page: Page) -> None:
+    assert page.locator("#tray").evaluate("one => getComputedStyle(one).position") == "static"
+    page.get_by_label("Compare tta", exact=True).check()
+    assert page.locator("#tray").evaluate("one => getComputedStyle(one).position") == "sticky"
+
+
+def test_a_row_that_may_be_the_best_has_a_filled_dot_where_rows_are_tested(page: Page) -> None:
+    ranks = column(page, "rank")
+    assert page.locator("#table .may-be-best").count() == sum(text.split("–")[0] == "1" for text in ranks)
+    at_factor(page, "100")
+    page.get_by_label("Metric", exact=True).select_option(label="Worst class")
+    assert not page.locator("#table .may-be-best").count()
+
+
+def test_published_numbers_are_grey_rows_below_their_own(opened: Callable[..., Page]) -> None:
+    reported = (
+        Reported(source="Table 1", techniques=("mixup",), imbalance_factor=10.0, value=0.99, note=HOSTILE),
+        Reported(source="Table 2", techniques=("focal",), imbalance_factor=10.0, value=0.98),
+    )
+    facts = SuiteFacts(name="quick", reported=reported, columns=synthetic.COLUMNS)
+    page = opened(synthetic.suite(factors=(10.0,), seeds=(0, 1, 2), names=("mixup", "tta")), facts)
+    rows, grey = page.locator("#table tbody tr"), page.locator("#table tr.published")
+
+    def names() -> list[str]:
+        return [text.split("\n")[0] for text in rows.locator("th").all_inner_texts()]
+
+    assert grey.count() == 2
+    assert names()[names().index("mixup") + 1] == "↳ reported, Table 1"
+    assert names()[-1] == "focal: reported, Table 2"
+    assert HOSTILE in grey.first.inner_text()
+    assert not grey.locator("input, button").count()
+    muted = page.evaluate("getComputedStyle(document.querySelector('.count')).color")
+    assert grey.first.locator("td").last.evaluate("one => getComputedStyle(one).color") == muted
+    expect(page.locator("#count")).to_have_text("4 combinations")
+    header(page, "techniques").locator("button").click()
+    assert names()[names().index("mixup") + 1] == "↳ reported, Table 1"
+    page.get_by_label("Search").fill("tta")
+    assert not grey.count()
+    page.get_by_label("Search").fill("mixup -tta")
+    assert names() == ["mixup", "↳ reported, Table 1"]
+
+
+def test_the_row_that_others_are_compared_with_is_marked(page: Page) -> None:
+    assert page.locator("#table tr.reference th.name button").all_inner_texts() == ["baseline"]
+
+
 def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
-    assert header(page, "#").get_attribute("aria-sort") == "ascending"
+    assert header(page, "rank").get_attribute("aria-sort") == "ascending"
     header(page, "techniques").locator("button").click()
     assert header(page, "techniques").get_attribute("aria-sort") == "ascending"
-    assert header(page, "#").get_attribute("aria-sort") is None
+    assert header(page, "rank").get_attribute("aria-sort") is None
     assert labels(page) == sorted(labels(page))
     header(page, "techniques").locator("button").click()
     assert header(page, "techniques").get_attribute("aria-sort") == "descending"
@@ -131,6 +270,7 @@ def test_a_click_on_a_header_sorts_and_says_so(page: Page) -> None:
 
 def test_a_score_is_sorted_by_its_number_and_the_best_comes_first(page: Page) -> None:
     at_factor(page, "50")
+    page.get_by_label("Columns", exact=True).select_option(label="all of them")
     for heading, is_high_good in (("many", True), ("worst", True), ("n", True)):
         header(page, heading).locator("button").click()
         numbers = [float(text.split("/")[0]) for text in column(page, heading)]
@@ -191,13 +331,13 @@ def test_rows_are_filtered_by_stage_technique_and_text(page: Page) -> None:
 
 def test_the_imbalance_factor_and_the_metric_change_the_table(page: Page) -> None:
     at_factor(page, "100")
-    expect(page.locator("#verdict .eyebrow")).to_have_text("Best at imbalance factor 100")
+    expect(page.locator("#best")).to_contain_text("Best at imbalance factor 100: ")
     expect(page.locator("#table caption")).to_contain_text("Imbalance factor 100")
     page.get_by_label("Metric", exact=True).select_option(label="Worst class")
     assert page.locator("#table thead th").nth(3).get_attribute("data-heading") == "worst"
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", column(page, "worst")[0])
     assert not page.locator('th[data-heading="ECE"]').count()
-    page.get_by_label("Columns", exact=True).select_option(label="all metrics")
+    page.get_by_label("Columns", exact=True).select_option(label="all of them")
     assert page.locator('th[data-heading="ECE"]').count() == 1
 
 
@@ -220,6 +360,38 @@ def test_ticked_rows_are_compared_side_by_side(page: Page) -> None:
     expect(page.locator("#tray")).to_contain_text("3 of 6 ticked")
     page.get_by_role("button", name="Untick all").click()
     expect(page.locator("#compare-body")).to_contain_text("Tick rows")
+
+
+def test_the_differences_of_ticked_rows_are_those_of_the_table(page: Page) -> None:
+    shown = page.locator("#compare .differences tbody tr")
+    deltas = dict(zip(labels(page), column(page, "Δ"), strict=True))
+    best = labels(page)[0]
+    expect(shown).to_have_count(1)
+    assert shown.first.inner_text().split("\t")[:3] == [best, "baseline", deltas[best]]
+    page.get_by_label("Compare tta", exact=True).check()
+    expect(shown).to_have_count(3)
+    found = {tuple(row.inner_text().split("\t")[:2]): row.inner_text().split("\t")[2] for row in shown.all()}
+    assert found["tta", "baseline"] == deltas["tta"]
+    assert (best, "tta") in found
+    at_factor(page, "50")
+    expect(page.locator("#compare .differences caption")).to_contain_text("at imbalance factor 50")
+    deltas = dict(zip(labels(page), column(page, "Δ"), strict=True))
+    found = {tuple(row.inner_text().split("\t")[:2]): row.inner_text().split("\t")[2] for row in shown.all()}
+    assert found["tta", "baseline"] == deltas["tta"]
+
+
+def test_a_difference_that_the_file_does_not_have_says_so(
+    opened: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differences, "MOST", 1)
+    page = opened(synthetic.suite(factors=(10.0,), seeds=(0, 1), names=("mixup", "tta")))
+    for _ in range(2):
+        page.locator("#table tbody input:not(:checked)").first.click()
+    expect(page.locator("#compare .differences tbody tr")).to_have_count(6)
+    rows = [row.inner_text().split("\t") for row in page.locator("#compare .differences tbody tr").all()]
+    kept = {labels(page)[0], "baseline"}
+    for first, second, text, *_ in rows:
+        assert (text != "not in this file") == ({first, second} <= kept)
 
 
 def test_no_more_rows_are_ticked_than_colours_tell_apart(page: Page) -> None:
@@ -285,15 +457,17 @@ def test_the_pareto_front_is_as_worked_by_hand(opened: Callable[..., Page]) -> N
 
 def test_the_heat_map_has_main_effects_and_interactions(page: Page) -> None:
     picture = drawn(page, "#effects")
-    assert {"+0.5", "−2.5", "+1.3"} <= set(picture.locator("text").all_text_contents())
-    assert "tta +0.5 (−0.5 to +1.5); mixup −2.5" in page.locator("#effects .plotting").get_attribute("aria-label")
+    assert {"+0.5", "−2.5", "+1.2"} <= set(picture.locator("text").all_text_contents())
+    assert "tta +0.5 (−0.5 to +1.5); mixup −2.5 * (−3.0 to −2.0)" in page.locator("#effects .plotting").get_attribute(
+        "aria-label"
+    )
     page.locator("#effects summary").click()
     assert page.locator("#effects figure tbody tr").last.inner_text().split("\t") == [
         "mixup with tta",
-        "+1.3",
-        "one run",
+        "+1.2",
+        "no test",
         "1",
-        "4",
+        "4 combinations",
     ]
 
 
@@ -306,14 +480,16 @@ def test_dark_and_light_follow_the_system_and_the_switch(visit: Callable[..., Pa
 
     assert look()[0] == "rgb(19, 21, 25)"
     dark = look()
+    drawn(page, "#compare", 5)
+    assert page.locator('#compare path[stroke="rgb(163, 163, 163)"]').count()
     button = page.get_by_role("button", name="Dark")
     assert button.get_attribute("aria-pressed") == "true"
     button.click()
     expect(page.locator("#effects .plotting svg text").first).not_to_have_attribute("fill", dark[1])
     assert look()[0] == "rgb(250, 250, 248)"
     # The colours of what is compared change, too, and not only those of axes.
-    expect(page.locator("#compare figure").first.locator('path[stroke="rgb(29, 91, 184)"]').first).to_be_attached()
-    assert not page.locator('#compare path[stroke="rgb(138, 182, 255)"]').count()
+    expect(page.locator("#compare figure").first.locator('path[stroke="rgb(107, 107, 107)"]').first).to_be_attached()
+    assert not page.locator('#compare path[stroke="rgb(163, 163, 163)"]').count()
     page.wait_for_timeout(500)  # Chromium writes what a page keeps behind its back
     page.reload()
     page.wait_for_selector("html[data-ready]")
@@ -380,7 +556,7 @@ def test_text_of_records_is_never_markup(opened: Callable[..., Page]) -> None:
     expect(page.locator("#table small").first).to_have_text(HOSTILE)
     drawn(page, "#compare", 5)
     page.locator("#compare figure summary").first.click()
-    expect(page.locator("#compare tbody th").first).to_have_text(HOSTILE)
+    expect(page.locator("#compare figure tbody th").first).to_have_text(HOSTILE)
     page.get_by_role("button", name="tta", exact=True).first.click()
     expect(page.locator("dialog details pre").first).to_have_text(HOSTILE)
     assert page.evaluate("window.hacked") is None
@@ -406,12 +582,12 @@ def thousand_classes() -> list[Record]:
     ("make", "says"),
     [
         (list, "No results yet"),
-        (lambda: [record()], "only combination"),
-        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "Each combination has one run"),
-        (never_predicted, "only combination"),
+        (lambda: [record()], "only row with a number"),
+        (lambda: [record(), record({"mix": "mixup"}, scores={"top1": 0.8})], "no difference can be tested"),
+        (never_predicted, "only row with a number"),
         (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
-        (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only combination"),
-        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "only combination"),
+        (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only row with a number"),
+        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "the baseline with"),
     ],
     ids=["empty", "single", "one_seed", "never_predicted", "all_failed", "undefined", "several_boards"],
 )
@@ -419,7 +595,7 @@ def test_a_report_of_little_is_sensible(
     opened: Callable[..., Page], make: Callable[[], list[Record]], says: str
 ) -> None:
     page = opened(make(), width=400)
-    expect(page.locator("#verdict")).to_contain_text(says)
+    expect(page.locator("#answer")).to_contain_text(says)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400  # it scrolls nowhere but in the table
 
 
@@ -435,8 +611,11 @@ def test_a_thousand_classes_are_drawn_in_groups(opened: Callable[..., Page]) -> 
 def test_a_board_is_chosen_where_there_are_several(opened: Callable[..., Page]) -> None:
     page = opened([record(), record(dataset="cifar10"), record({"mix": "mixup"}, dataset="cifar10")])
     assert labels(page) == ["baseline", "mixup"]
+    figure = page.locator("#figure .plotting")
+    expect(figure).to_have_attribute("aria-label", re.compile("mixup: "))
     page.get_by_label("Board", exact=True).select_option(index=1)
     assert labels(page) == ["baseline"]
+    expect(figure).not_to_have_attribute("aria-label", re.compile("mixup: "))
 
 
 def test_it_prints_the_table_in_light_colours(visit: Callable[..., Page], file: Path) -> None:

@@ -184,6 +184,6 @@ def test_where_low_is_good_less_is_better() -> None:
 
 def test_rows_without_a_number_are_an_answer_too() -> None:
     failed = [record({}, 100.0, seed, error={"type": "E", "message": "m"}) for seed in (0, 1)]
-    assert answered(failed) == ["No row has a number."]
+    assert answered(failed) == ["No combination has a number yet."]
     apart = rows({"": (0.6, 0.61)}, 10.0) + rows({"a": (0.6, 0.61)}, 100.0)
-    assert answered(apart) == ["No row has a number at every imbalance factor."]
+    assert answered(apart) == ["No combination has a number at every imbalance factor yet."]

@@ -1,8 +1,9 @@
 // Charts by Vega-Lite: loaded when the first one is drawn, drawn again when the theme or the width changes.
 
-const GLYPHS = ["●", "■", "▲", "◆", "▼", "✚", "★"];
-const SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "wedge"];
-const DASHES = [[1, 0], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [4, 4]];
+// The marks of combinations, by the marker that the figures of the page have: as text, and as shape of a chart.
+const GLYPHS = { o: "●", s: "■", "^": "▲", D: "◆", v: "▼", P: "✚", X: "✖" };
+const SHAPES = { o: "circle", s: "square", "^": "triangle-up", D: "diamond", v: "triangle-down", P: "cross",
+  X: "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z" };
 const charts = new Set();
 let loading = null;
 
@@ -15,16 +16,33 @@ function loadLibrary() {
   return loading;
 }
 
-/** The colour that a custom property has in the current theme, as Vega understands it. */
-function themeColor(name) {
-  const probe = el("span", { style: `color:var(--${name})` });
+/** A colour of the current theme as the charts understand it. */
+function computedColor(color) {
+  const probe = el("span", { style: `color:${color}` });
   document.body.append(probe);
-  const color = getComputedStyle(probe).color;
+  const found = getComputedStyle(probe).color;
   probe.remove();
-  return color;
+  return found;
 }
 
-const slotColor = (slot) => themeColor(`slot-${slot}`);
+const themeColor = (name) => computedColor(`var(--${name})`);
+
+const lookOf = (combination) => core.combinations[combination].look;
+const lookColor = ({ color, dark }) => `light-dark(${color}, ${dark})`;
+/** The mark of a combination, for those who see it. */
+const markOf = (combination) => el("span", { class: "mark", style: `color:${lookColor(lookOf(combination))}`, "aria-hidden": "true" }, GLYPHS[lookOf(combination).marker]);
+
+/** Colour, marker and dashes of combinations, in the colours of now; a field `label` tells them apart. */
+function seriesMarks(combinations) {
+  const domain = combinations.map(labelOf);
+  const looks = combinations.map(lookOf);
+  const by = (range) => ({ field: "label", type: "nominal", legend: null, scale: { domain, range } });
+  return {
+    color: by(looks.map((look) => computedColor(lookColor(look)))),
+    shape: by(looks.map(({ marker }) => SHAPES[marker])),
+    dash: by(looks.map(({ dashed }) => (dashed ? [6, 3] : [1, 0]))),
+  };
+}
 
 function chartConfig() {
   const [text, muted, rule] = ["text", "muted", "rule"].map(themeColor);
@@ -42,13 +60,13 @@ function chartConfig() {
 
 /**
  * Make a figure. `says` is the text for those who cannot see it; `numbers` makes the table that says all of it;
- * `spec` makes the chart for a width in pixels.
+ * `spec` makes the chart for a width in pixels; `legend` stands below it.
  */
-function chart({ title, says, spec, numbers, className = "", canvas = false }) {
+function chart({ title, says, spec, numbers, legend = null, canvas = false }) {
   const place = el("div"); // the library sets its own label here, so ours is on the element around it
   const list = el("details", { class: "numbers" }, el("summary", {}, "The numbers of this chart"));
   list.addEventListener("toggle", () => { if (list.open && list.children.length === 1) list.append(numbers()); });
-  const node = el("figure", { class: className }, el("figcaption", {}, title), el("div", { class: "plotting", role: "img", "aria-label": says }, place), list);
+  const node = el("figure", {}, el("figcaption", {}, title), el("div", { class: "plotting", role: "img", "aria-label": says }, place), legend, list);
   const one = { place, spec, canvas, width: 0, drawn: Promise.resolve() };
   charts.add(one);
   resized.observe(place);

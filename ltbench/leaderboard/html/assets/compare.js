@@ -1,4 +1,4 @@
-// What is ticked, side by side: accuracy of each class, learning curves, confusion matrices.
+// What is ticked, side by side: differences, accuracy of each class, learning curves, confusion matrices.
 
 const NAMED_CLASSES = 20;
 let comparing = 0;
@@ -11,12 +11,12 @@ async function drawCompare() {
     body.replaceChildren(el("p", { class: "hint" }, "Tick rows of the table to see them side by side."));
     return;
   }
-  const chosen = [...state.ticked].map(([combination, slot]) => ({ combination, slot, label: labelOf(combination), row: rowOf(one, combination) }));
+  const chosen = [...state.ticked].map((combination) => ({ combination, label: labelOf(combination), row: rowOf(one, combination) }));
   const there = chosen.filter(({ row }) => row !== null);
   for (const series of there) [series.lines, series.matrix] = await Promise.all([linesOf(series.row), matrixOf(series.row)]);
   if (mine !== comparing) return; // something else was ticked meanwhile
   const classes = classesOf(one);
-  const parts = [compareHead(one, chosen)];
+  const parts = [chosenDifferences(table()), compareHead(one, chosen)];
   const byClass = there.filter(({ lines }) => lines?.accuracy.some((value) => value !== null));
   if (byClass.length) parts.push(headToTail(classes, byClass));
   const curves = there.filter(({ lines }) => lines?.epoch.length);
@@ -24,7 +24,27 @@ async function drawCompare() {
   parts.push(...matrices(classes, there));
   const lacking = chosen.filter((series) => !byClass.includes(series));
   if (lacking.length) parts.push(el("p", { class: "hint" }, `No numbers by class in this file: ${lacking.map(({ label }) => label).join("; ")}.`));
-  body.replaceChildren(...parts);
+  body.replaceChildren(...parts.filter(Boolean));
+}
+
+/** The differences of the ticked rows of a table, computed where the file was made; nothing for a single row. */
+function chosenDifferences(one) {
+  const { rows, texts, p, runs } = one.differences;
+  const ticked = one.combinations.map((_, row) => row).filter((row) => state.ticked.has(one.combinations[row]));
+  const name = (row) => labelOf(one.combinations[row]);
+  const pairs = ticked.flatMap((upper, i) => ticked.slice(i + 1).map((lower) => [upper, lower]));
+  const lines = pairs.map(([upper, lower]) => {
+    const [a, b] = [rows.indexOf(upper), rows.indexOf(lower)];
+    if (a < 0 || b < 0) return [name(upper), name(lower), one.ranks[upper] && one.ranks[lower] ? "not in this file" : "no number", "", ""];
+    const pair = a * rows.length - (a * (a + 1)) / 2 + b - a - 1; // of the pairs in order: 0 with 1, 0 with 2, …
+    return [name(upper), name(lower), texts[pair] || "no run in common", p[pair], runs[pair]];
+  });
+  if (!lines.length) return null;
+  const where = one.factor === null ? "over all imbalance factors" : `at ${one.place}`;
+  return el("div", { class: "differences" },
+    plainTable(`Differences in ${board().ranking.words} ${where}, in points`, ["combination", "minus", "difference", "p", "runs"], lines),
+    el("p", { class: "fine" }, "± or the two ends: simultaneous 95 % interval, as in the table and by ", el("code", {}, "ltbench compare"),
+      `. * where it leaves out zero.${lines.some((line) => line[2] === "not in this file") ? " Lower rows of a long table are left out to keep this file small." : ""}`));
 }
 
 function compareHead(one, chosen) {
@@ -32,15 +52,8 @@ function compareHead(one, chosen) {
   const pick = table().factor === null && single.length > 1
     ? select("Imbalance factor", single.map((each) => [each.factor, each.name]), one.factor, (value) => { state.compared = Number(value); drawCompare(); }, "compared")
     : el("p", { class: "fine" }, capitalised(one.place));
-  return el("div", { class: "compare-head" }, pick, el("ul", { class: "chips", "aria-label": "Colours and markers" }, chosen.map(({ combination, slot }) => chip(combination, slot, false))));
+  return el("div", { class: "compare-head" }, pick, el("ul", { class: "chips", "aria-label": "Colours and markers" }, chosen.map(({ combination }) => chip(combination, false))));
 }
-
-// The mark of each series, in the colours of now: a marker or dashes for those who do not tell colours apart.
-const seriesMarks = (series) => ({
-  color: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => slotColor(slot)) } },
-  shape: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => SHAPES[slot]) } },
-  dash: { field: "label", type: "nominal", legend: null, scale: { domain: series.map(({ label }) => label), range: series.map(({ slot }) => DASHES[slot]) } },
-});
 
 function headToTail(classes, series) {
   const { names, counts } = classes;
@@ -56,6 +69,7 @@ function headToTail(classes, series) {
       encoding: { x: x(null), y: named ? y : { ...y, field: "smoothed" }, color, strokeDash: dash } },
     { mark: { type: "point", filled: true, size: named ? 56 : 14, opacity: named ? 1 : 0.45 }, encoding: { x: x(null), y, color, ...(named ? { shape } : {}), tooltip } },
   ];
+  const marks = () => seriesMarks(series.map(({ combination }) => combination));
   const lowest = Math.max(0.5, Math.min(...counts) / 2);
   const highest = Math.max(...counts, 1);
   const below = names.map((name, place) => ({ place, name, count: Math.max(counts[place], lowest), images: counts[place] }));
@@ -63,7 +77,7 @@ function headToTail(classes, series) {
   const spec = (width) => ({
     params: [{ name: "names", value: names }],
     vconcat: [
-      { width: width - 84, height: 260, data: { values }, layer: layers(seriesMarks(series)) },
+      { width: width - 84, height: 260, data: { values }, layer: layers(marks()) },
       ...(counts.length ? [{
         width: width - 84, height: 70, data: { values: below },
         mark: named ? { type: "bar", color: themeColor("faint"), width: { band: 0.7 } } : { type: "area", interpolate: "step", color: themeColor("faint") },
@@ -92,16 +106,17 @@ const percentText = (value) => (value === null || value === undefined ? "–" : 
 function learningCurve(series, field, title) {
   const values = series.flatMap(({ label, lines }) => lines.epoch.map((epoch, i) => ({ label, epoch, value: lines[field][i] ?? null })));
   const tooltip = [{ field: "label", title: "title" }, { field: "epoch" }, { field: "value", title, format: ".3~r" }];
+  const marks = () => seriesMarks(series.map(({ combination }) => combination));
   const spec = (width) => ({
     width, height: 240, autosize: { type: "fit", contains: "padding" }, data: { values },
     layer: [
-      { mark: { type: "line", strokeWidth: 2 }, encoding: { strokeDash: seriesMarks(series).dash } },
+      { mark: { type: "line", strokeWidth: 2 }, encoding: { strokeDash: marks().dash } },
       { mark: { type: "point", filled: true, size: 18, opacity: 0.6 }, encoding: { tooltip } },
     ],
     encoding: {
       x: { field: "epoch", type: "quantitative", title: "epoch", axis: { grid: false, tickMinStep: 1 }, scale: { nice: false } },
       y: { field: "value", type: "quantitative", title: null, scale: { zero: false }, axis: { tickCount: 5 } },
-      color: seriesMarks(series).color,
+      color: marks().color,
     },
   });
   const last = series.map(({ label, lines }) => `${label} ends at ${short(lines[field].at(-1))}`);

@@ -33,7 +33,7 @@ function drawFilters() {
   byId("filters").replaceChildren(
     el("div", { class: "field wide" }, el("label", { for: "search" }, "Search"), search),
     select("Metric", scores, state.score, (value) => { state.score = value; drawTable(); drawCost(); }, "score", "broad"),
-    ...(hasMore ? [select("Columns", [["first", "the main ones"], ["all", "all metrics"]], state.columns, (value) => { state.columns = value; drawTable(); }, "columns")] : []),
+    ...(hasMore ? [select("Columns", [["first", "the main ones"], ["all", "all of them"]], state.columns, (value) => { state.columns = value; drawTable(); }, "columns")] : []),
     ...(matchMedia("(max-width: 640px)").matches && stages.length
       ? [el("details", { class: "stages", open: Object.values(state.stages).some(Boolean) }, el("summary", {}, "Filter by stage"), el("div", {}, stages))] : stages));
 }

@@ -5,8 +5,10 @@ function drawEffects() {
   const factor = core.boards.length ? table().factor : null;
   const mine = core.boards.length ? board().effects.filter((effect) => effect.factor === factor) : [];
   const names = [...new Set(mine.flatMap(({ techniques }) => techniques))];
+  const notes = core.boards.length ? board().inseparable.map((text) => el("p", {}, text)) : [];
   if (!mine.length) {
-    body.replaceChildren(el("p", { class: "hint" }, "There are no two combinations here that differ in one technique only, run with the same seeds."));
+    const none = "There are no two combinations here that differ in one technique only, run with the same seeds.";
+    body.replaceChildren(...(notes.length ? notes : [el("p", { class: "hint" }, none)]));
     return;
   }
   const sum = (name) => mine.find(({ techniques }) => techniques.length === 1 && techniques[0] === name)?.mean ?? 0;
@@ -14,27 +16,21 @@ function drawEffects() {
   const where = factor === null ? "over all imbalance factors" : `at ${table().place}`;
   body.replaceChildren(
     el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
-      + "elsewhere, what a pair adds beyond the sum of the two. Bold where the 95 % interval leaves out zero."),
-    el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)));
+      + "elsewhere, what a pair adds beyond the sum of the two. Bold and * where significant: the 95 % interval leaves out zero. The intervals of all techniques hold together, and so do those of all pairs."),
+    el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)), ...notes);
 }
 
 function aloneTable(mine) {
   const alone = mine.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
-  return plainTable("Each technique on its own, points", ["technique", "adds", "95 % interval", "over"],
-    alone.map((one) => [one.techniques[0], signed(one.mean), intervalText(one), pluralised(one.contexts, "combination")]));
+  return plainTable("Each technique, averaged over all combinations of the others, points", ["technique", "adds", "95 % interval", "over"],
+    alone.map((one) => [one.techniques[0], one.text, one.interval, one.over]));
 }
-
-const intervalText = ({ low, high }) => (low === null || high === null ? "one run" : `${signed(low)} to ${signed(high)}`);
-const effectText = ({ mean, low, high }) => `${signed(mean)}${low === null || high === null ? "" : ` (${signed(low)} to ${signed(high)})`}`;
-const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
-const isSure = ({ low, high }) => low !== null && high !== null && (low > 0 || high < 0);
 
 function effectChart(mine, names) {
   const values = mine.map((effect) => {
     const places = effect.techniques.map((name) => names.indexOf(name));
     const [a, b] = [Math.max(...places), Math.min(...places)];
-    return { ...effect, row: names[a], column: names[b], title: effect.techniques.join(" with "), text: signed(effect.mean), sure: isSure(effect),
-      interval: intervalText(effect) };
+    return { ...effect, row: names[a], column: names[b], title: effect.techniques.join(" with "), short: effect.text.replace(" *", "") };
   });
   const limit = Math.max(...values.map(({ mean }) => Math.abs(mean)), 0.1);
   const longest = Math.max(...names.map((name) => name.length));
@@ -50,19 +46,19 @@ function effectChart(mine, names) {
       layer: [
         { mark: { type: "rect", stroke: themeColor("surface"), strokeWidth: 2, cornerRadius: 3 },
           encoding: { x, y, color: { field: "mean", type: "quantitative", legend: null, scale: { domain: [-limit, 0, limit], range: [themeColor("minus"), themeColor("sunken"), themeColor("plus")], interpolate: "lab" } },
-            tooltip: [{ field: "title", title: "title" }, { field: "text", title: "adds, points" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "contexts", title: "combinations of the others" }] } },
+            tooltip: [{ field: "title", title: "title" }, { field: "text", title: "adds, points" }, { field: "interval", title: "95 % interval" }, { field: "n", title: "runs" }, { field: "over", title: "over" }] } },
         ...(numbered ? [true, false] : []).map((sure) => ({
           transform: [{ filter: `datum.sure === ${sure}` }], mark: { type: "text", fontSize: 12, fontWeight: sure ? "bold" : "normal", tooltip: null },
-          encoding: { x, y, text: { field: "text" }, color: { condition: { test: `abs(datum.mean) > ${0.6 * limit}`, value: themeColor("on-matrix") }, value: themeColor("text") } } })),
+          encoding: { x, y, text: { field: "short" }, color: { condition: { test: `abs(datum.mean) > ${0.6 * limit}`, value: themeColor("on-matrix") }, value: themeColor("text") } } })),
       ],
     };
   };
   const alone = values.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
   return chart({
     title: "Main effects and interactions",
-    says: `Heat map. Adds on its own: ${alone.map((one) => `${one.title} ${effectText(one)}`).join("; ")}. The pairs are in the table below.`,
+    says: `Heat map. Adds on its own: ${alone.map((one) => `${one.title} ${one.text} (${one.interval})`).join("; ")}. The pairs are in the table below.`,
     spec,
-    numbers: () => plainTable("What each technique and each pair adds, in percentage points", ["technique, or pair", "adds", "95 % interval", "runs", "combinations of the others"],
-      [...values].sort((a, b) => a.techniques.length - b.techniques.length || b.mean - a.mean).map((one) => [one.title, one.text, one.interval, one.n, one.contexts])),
+    numbers: () => plainTable("What each technique and each pair adds, in percentage points", ["technique, or pair", "adds", "95 % interval", "runs", "over"],
+      [...values].sort((a, b) => a.techniques.length - b.techniques.length || b.mean - a.mean).map((one) => [one.title, one.text, one.interval, one.n, one.over])),
   });
 }

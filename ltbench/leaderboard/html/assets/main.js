@@ -1,7 +1,8 @@
 // From here everything starts.
 
 function drawAll() {
-  drawVerdict();
+  drawFigure();
+  drawBest();
   drawTable();
   drawCompare();
   drawCost();
@@ -63,8 +64,7 @@ if (core.boards.length) {
   drawAll();
   await openFromAddress();
 } else {
-  for (const id of ["filters", "places", "count"]) byId(id).hidden = true;
-  byId("verdict").replaceChildren(el("p", { class: "winner" }, "No results yet"), el("p", {}, "The command below makes them."));
+  byId("leaderboard").hidden = true;
   for (const id of ["compare", "cost", "effects"]) byId(id).hidden = true;
 }
 document.documentElement.dataset.ready = "";

@@ -15,7 +15,7 @@ function matrices(classes, series) {
   ];
 }
 
-function matrixChart(classes, { label, slot, matrix }) {
+function matrixChart(classes, { combination, label, matrix }) {
   const { images, size, runs } = matrix;
   const names = images.map((_, i) => (size === 1 ? classes.names[i] : `classes ${i * size + 1} to ${Math.min((i + 1) * size, classes.names.length)}`));
   const values = images.flatMap((row, t) => {
@@ -47,7 +47,7 @@ function matrixChart(classes, { label, slot, matrix }) {
   const wrong = values.filter(({ t, p, number }) => t !== p && number).sort((a, b) => b.share - a.share || a.t - b.t || a.p - b.p);
   const worst = wrong.slice(0, 3).map(({ truth, predicted, share }) => `${truth} as ${predicted} ${share.toFixed(0)} %`);
   return chart({
-    title: el("span", {}, el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot]), ` ${label}`, el("span", { class: "fine" }, ` · ${pluralised(runs, "run")}`)),
+    title: el("span", {}, markOf(combination), ` ${label}`, el("span", { class: "fine" }, ` · ${pluralised(runs, "run")}`)),
     says: `Confusion matrix of ${label} over ${names.length} ${size === 1 ? "classes" : "groups of classes"}. Most frequent confusions: ${worst.join("; ") || "none"}.`,
     spec, canvas: !named,
     numbers: () => names.length <= NUMBERED_CLASSES

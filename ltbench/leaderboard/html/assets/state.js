@@ -5,12 +5,13 @@ const state = {
   board: 0,
   table: 0,
   score: null, // of the column that is drawn; the one that rows are ranked by until another is chosen
-  sort: { heading: "#", down: false },
+  sort: { heading: "rank", down: false },
   stages: {},
   text: "",
   columns: "first",
   whole: false,
-  ticked: new Map(), // combination -> number of its colour and marker, 0 for the reference
+  ticked: new Set(), // combinations
+  chosen: false, // whether the reader has ticked rows, so that the list of them stays in sight
   compared: null, // factor that combinations are compared at where the table is across factors
   cost: "",
 };
@@ -36,11 +37,7 @@ function rowOf(one, combination) {
 
 function tick(combination, on) {
   if (!on) state.ticked.delete(combination);
-  else if (state.ticked.size < MOST_TICKED && !state.ticked.has(combination)) {
-    const taken = new Set(state.ticked.values());
-    const free = [1, 2, 3, 4, 5, 6].find((slot) => !taken.has(slot));
-    state.ticked.set(combination, isReference(combination) ? 0 : free);
-  }
+  else if (state.ticked.size < MOST_TICKED) state.ticked.add(combination);
 }
 
 /** Go to another table: the choices that it does not have are undone. */
@@ -54,7 +51,7 @@ function open(boardNumber, tableNumber) {
     state.compared = null;
   }
   state.score = scoreColumn()?.score ?? board().ranking.score;
-  if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "#", down: false };
+  if (!columnOf(table(), state.sort.heading)) state.sort = { heading: "rank", down: false };
 }
 
 /** Tick the reference and the best, so that the first look shows a comparison. */

@@ -8,12 +8,13 @@ function drawTable() {
   const shown = state.whole ? rows : rows.slice(0, SHOWN_ROWS);
   const columns = shownColumns(one);
   const axis = plotAxis(one);
-  const caption = capitalised(one.place);
   byId("table").replaceChildren(
     el("table", { class: "board-table" },
-      el("caption", {}, el("span", { id: "table-caption" }, `${caption}: accuracies in %, ± half of the 95 % interval`)),
+      el("caption", {}, el("span", { id: "table-caption" }, capitalised(one.place))),
       head(columns, axis),
-      el("tbody", {}, shown.map((row, i) => bodyRow(one, columns, axis, row, rows[i - 1])))));
+      el("tbody", {}, shown.flatMap((row, i) => [bodyRow(one, columns, axis, row, rows[i - 1]), ...publishedRows(one, columns, row)]),
+        rows.length === one.combinations.length && shown.length === rows.length ? publishedRows(one, columns, null) : [])));
+  byId("caption").textContent = one.caption;
   const total = one.combinations.length;
   byId("count").textContent = rows.length === total ? pluralised(total, "combination") : `${rows.length.toLocaleString("en")} of ${pluralised(total, "combination")}`;
   byId("clear").hidden = !state.text && !Object.values(state.stages).some(Boolean);
@@ -25,7 +26,7 @@ function drawTable() {
 
 function shownColumns(one) {
   const main = scoreColumn(one);
-  const fixed = ["#", "techniques"].map((heading) => columnOf(one, heading));
+  const fixed = ["rank", "techniques"].map((heading) => columnOf(one, heading));
   const rest = one.columns.filter((column) => column !== main && !fixed.includes(column) && (column.first || state.columns === "all" || column.heading === state.sort.heading));
   const early = rest.filter((column) => !column.score);
   return [...fixed, main, ...early, ...rest.filter((column) => column.score)];
@@ -34,7 +35,7 @@ function shownColumns(one) {
 function sortedRows(rows) {
   const { heading, down } = state.sort;
   const column = columnOf(table(), heading);
-  if (heading === "#") return down ? rows.toReversed() : rows;
+  if (heading === "rank") return down ? rows.toReversed() : rows;
   const isText = column.numbers.every((number) => number === null);
   const key = isText ? (row) => column.texts[row] : (row) => column.numbers[row];
   return rows.toSorted((a, b) => {
@@ -68,20 +69,20 @@ function sortBy(column) {
 function bodyRow(one, columns, axis, row, above) {
   const combination = one.combinations[row];
   const label = labelOf(combination);
-  const slot = state.ticked.get(combination);
-  const full = slot === undefined && state.ticked.size >= MOST_TICKED;
-  const box = el("input", { type: "checkbox", checked: slot !== undefined, disabled: full, "aria-label": `Compare ${label}`, title: full ? `At most ${MOST_TICKED} can be compared` : null,
-    onchange: (event) => { tick(combination, event.target.checked); drawTable(); refocus(combination); drawCompare(); drawCost(); } });
+  const isTicked = state.ticked.has(combination);
+  const full = !isTicked && state.ticked.size >= MOST_TICKED;
+  const box = el("input", { type: "checkbox", checked: isTicked, disabled: full, "aria-label": `Compare ${label}`, title: full ? `At most ${MOST_TICKED} can be compared` : null,
+    onchange: (event) => { state.chosen = true; tick(combination, event.target.checked); drawTable(); refocus(combination); drawCompare(); drawCost(); } });
   const cells = columns.flatMap((column) => {
     if (column.heading === "techniques") return [nameCell(one, row, label)];
     const cell = numberCell(column, row, combination);
     return column === scoreColumn(one) ? [cell, plotCell(column, row, axis)] : [cell];
   });
-  // A line between groups of ranks, where rows are in that order.
-  const rank = columnOf(one, "#").numbers;
-  const begins = state.sort.heading === "#" && above !== undefined && rank[above] !== rank[row];
-  return el("tr", { class: [isBaseline(combination) ? "baseline" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
-    el("td", { class: "tick" }, box, slot === undefined ? null : el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot])), cells);
+  // A line where all rows below are significantly worse than all above.
+  const begins = state.sort.heading === "rank" && !state.sort.down && above !== undefined && one.ranks[row] !== null
+    && one.ranks.slice(0, row).every((range) => range !== null && range[1] < one.ranks[row][0]);
+  return el("tr", { class: [isBaseline(combination) ? "baseline" : "", isReference(combination) ? "reference" : "", begins ? "group" : ""].join(" ").trim() || null, "data-combination": combination },
+    el("td", { class: "tick" }, box, isTicked ? markOf(combination) : null), cells);
 }
 
 function refocus(combination) {
@@ -93,7 +94,7 @@ function nameCell(one, row, label) {
   if (one.n[row] < one.expected) says.push(`${one.n[row]} of ${pluralised(one.expected, "run")}${one.factor === null ? " at every factor" : ""}`);
   if (one.failed[row]) says.push(`${pluralised(one.failed[row], "cell")} failed`);
   return el("th", { scope: "row", class: "name" },
-    el("button", { type: "button", class: "link", title: "Configuration, environment and log of its cells", onclick: () => showTraces(one, one.combinations[row]) }, label),
+    el("button", { type: "button", class: "link", title: `${label}: configuration, environment and log of its cells`, onclick: () => showTraces(one, one.combinations[row]) }, columnOf(one, "techniques").texts[row]),
     [...says, ...one.notes[row]].map((text) => el("small", {}, text)));
 }
 
@@ -105,14 +106,27 @@ function numberCell(column, row, combination) {
   return el("td", { class: "number", title: column.tails[row] && !tail ? text + column.tails[row] : null }, best ? el("strong", {}, text) : text, tail ? el("span", { class: "half" }, tail) : null);
 }
 
+/** The published numbers of a row's combination, or of those that were not run here: shown, never ranked or drawn. */
+function publishedRows(one, columns, row) {
+  return one.published.filter(({ below }) => below === row).map(({ name, source, texts, notes }) => {
+    const cells = columns.flatMap((column) => {
+      if (column.heading === "techniques")
+        return [el("th", { scope: "row", class: "name" }, row === null ? `${name}: ` : el("span", { "aria-hidden": "true" }, "↳ "), `reported, ${source}`, notes.map((text) => el("small", {}, text)))];
+      const cell = el("td", { class: "number" }, texts[one.columns.indexOf(column)]);
+      return column === scoreColumn(one) ? [cell, el("td", { class: "plot" })] : [cell];
+    });
+    return el("tr", { class: "published" }, el("td", { class: "tick" }), cells);
+  });
+}
+
 // --- interval plots ---------------------------------------------------------------------------------------------
 
 /** The axis that the interval plots of a table share; null without numbers. */
 function plotAxis(one) {
-  const { numbers, halves, unit } = scoreColumn(one);
-  const ends = numbers.flatMap((value, i) => (value === null ? [] : [value - (halves[i] ?? 0), value + (halves[i] ?? 0)]));
-  if (!ends.length) return null;
-  let [low, high] = ends.reduce(([a, b], end) => [Math.min(a, end), Math.max(b, end)], [Infinity, -Infinity]);
+  const { numbers, ends, unit } = scoreColumn(one);
+  const drawn = numbers.flatMap((value, i) => (value === null ? [] : ends[i] ?? [value, value]));
+  if (!drawn.length) return null;
+  let [low, high] = drawn.reduce(([a, b], end) => [Math.min(a, end), Math.max(b, end)], [Infinity, -Infinity]);
   let step;
   if (unit === "percent") {
     low = Math.max(low, 0);
@@ -141,16 +155,13 @@ function plotCell(column, row, axis) {
   const line = (kind, index, isWide) => {
     const value = column.numbers[index] ?? null;
     if (value === null) return;
-    const half = isWide ? column.halves[index] ?? 0 : 0;
-    const [left, right] = [axis.at(value - half), axis.at(value + half)];
+    const [left, right] = ((isWide && column.ends[index]) || [value, value]).map(axis.at);
     box.append(el("span", { class: kind, style: `left:${left}%;width:${right - left}%` }));
   };
-  const known = column.numbers.flatMap((value, i) => (value === null ? [] : [[value * column.sign, i]]));
-  const best = known.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
-  line("band", best, true);
   line("base", table().combinations.findIndex(isReference), false);
   line("whisker", row, true);
-  line("dot", row, false);
+  // Only what rows are ranked by is tested.
+  line(column.score === board().ranking.score && table().ranks[row]?.[0] === 1 ? "dot may-be-best" : "dot", row, false);
   cell.append(box);
   return cell;
 }
@@ -158,8 +169,9 @@ function plotCell(column, row, axis) {
 // --- ticked rows ---------------------------------------------------------------------------------------------
 
 function drawTray() {
-  const chips = [...state.ticked].map(([combination, slot]) => chip(combination, slot, true));
+  const chips = [...state.ticked].map((combination) => chip(combination, true));
   byId("tray").hidden = !chips.length;
+  byId("tray").classList.toggle("stays", state.chosen);
   byId("tray").replaceChildren(
     el("span", { class: "fine" }, `${chips.length} of ${MOST_TICKED} ticked`),
     el("ul", { class: "chips", "aria-label": "Combinations that are compared" }, chips),
@@ -167,8 +179,8 @@ function drawTray() {
     el("button", { type: "button", class: "plain-button", onclick: () => { state.ticked.clear(); drawTable(); drawCompare(); drawCost(); } }, "Untick all"));
 }
 
-function chip(combination, slot, removable) {
+function chip(combination, removable) {
   const label = labelOf(combination);
-  return el("li", { class: "chip" }, el("span", { class: `mark slot-${slot}`, "aria-hidden": "true" }, GLYPHS[slot]), label,
+  return el("li", { class: "chip" }, markOf(combination), label,
     removable ? el("button", { type: "button", "aria-label": `Stop comparing ${label}`, onclick: () => { tick(combination, false); drawTable(); drawCompare(); drawCost(); } }, "×") : null);
 }

@@ -1,0 +1,72 @@
+"""The differences between rows of a table with their intervals, for any two rows that a reader chooses."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+
+from ltbench.leaderboard.statistics.comparisons import Comparisons
+from ltbench.leaderboard.statistics.score_array import ScoreArray
+from ltbench.leaderboard.tables.cell_text import half_text, signed
+from ltbench.leaderboard.tables.table import Table
+
+MOST = 60
+"""Rows of a table whose differences are in the file: the best ones, and the reference."""
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """Differences of all pairs of `rows`, as `ltbench compare` has them.
+
+    `texts`, `p` and `runs` have an entry for each pair, the upper row minus the lower one: first with second, first with
+    third, and so on.
+    """
+
+    rows: list[int]
+    """Places of the rows in the table, ascending."""
+    texts: list[str]
+    """In points with the simultaneous 95 % interval, `*` where it leaves out zero; empty where two rows have no run in
+    common."""
+    p: list[str]
+    """Corrected p-values; empty without a test."""
+    runs: list[int]
+
+
+def differences(table: Table, scores: ScoreArray) -> Differences:
+    """Return the differences between the rows of a table. scores: those of its board."""
+    kept = [
+        place for place, row in enumerate(table.rows)
+        if row.rank is not None and (place < MOST or row.label == table.reference)
+    ]  # fmt: skip
+    places = [scores.rows[frozenset(table.rows[place].techniques)] for place in kept]
+    found = list(_pairs(_between(places, scores.compared(table.factor))))
+    return Differences(
+        rows=kept, texts=[text for text, _, _ in found], p=[p for _, p, _ in found], runs=[n for _, _, n in found]
+    )
+
+
+def _between(places: Sequence[int], compared: Comparisons) -> Comparisons:
+    """Return the comparison of some of the rows, as all of them gave it: each question about a pair looks at all pairs."""
+    at, variances = np.ix_(places, places), compared.variances
+    some = {name: getattr(variances, name)[at] for name in ("variance", "df", "error", "welch")}
+    pairs = {name: getattr(compared, name)[at] for name in ("gaps", "low", "high", "p", "error", "sd", "df", "runs")}
+    return replace(compared, variances=replace(variances, **some), **pairs)
+
+
+def _pairs(compared: Comparisons) -> Iterator[tuple[str, str, int]]:
+    significant = compared.significant
+    for first, second in itertools.combinations(range(len(compared.gaps)), 2):
+        found = compared.difference(first, second)
+        if found is None:
+            yield "", "", 0
+            continue
+        mark = " *" if significant[first, second] else ""
+        yield f"{signed(found.mean)}{half_text(found)}{mark}", p_text(compared.p_of(first, second)), found.n
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value with three decimals; empty without a test."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

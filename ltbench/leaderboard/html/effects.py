@@ -1,0 +1,67 @@
+"""Main effects and interactions, with the marks and intervals of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ltbench.leaderboard.html.tables import number
+from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.tables.cell_text import signed
+
+
+class ReportEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """A main effect, or the interaction of two techniques."""
+
+    techniques: tuple[str, ...]
+    factor: float | None
+    mean: float | int | None
+    """In percentage points, to sort and colour by."""
+    text: str
+    """The same as text, `*` where it is significant."""
+    interval: str
+    sure: bool
+    """Whether it is significant."""
+    n: int
+    over: str
+    """What it is averaged over, or else how it is estimated."""
+
+
+def effects(found: Sequence[Effect]) -> list[ReportEffect]:
+    """Return main effects and interactions as the report shows them."""
+    return [
+        ReportEffect(
+            techniques=one.techniques, factor=one.factor, mean=number(one.mean, "percent"),
+            text=signed(one.mean) + " *" * one.separated,
+            interval=_interval(one),
+            sure=one.separated, n=one.n, over=_over(one),
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def _interval(effect: Effect) -> str:
+    if effect.low is None or effect.high is None:
+        return "no test"
+    ends = [signed(end) for end in (effect.low, effect.high)]
+    if "0.0" in ends:
+        # An end that is not zero is not written as one.
+        ends = [f"{100 * end:+.2f}".replace("-", "−") for end in (effect.low, effect.high)]
+    return " to ".join(ends)
+
+
+def _over(effect: Effect) -> str:
+    if effect.aliased is None:
+        return f"{effect.contexts} combination{'s' * (effect.contexts != 1)}"
+    pairs = ", ".join(f"{one} × {two}" for one, two in effect.aliased) or "no interaction of two techniques"
+    return f"least squares, aliased with {pairs}"
+
+
+def inseparable(names: Sequence[str]) -> str:
+    """Return a sentence on techniques without an effect of their own."""
+    if len(names) == 1:
+        return f"{names[0]} was not varied independently, so its effect cannot be estimated."
+    return (
+        f"{', '.join(names[:-1])} and {names[-1]} were not varied independently, so their effects cannot be separated."
+    )
