@@ -1,4 +1,4 @@
-"""What each technique adds on average over all combinations of the others, at each imbalance factor and over all."""
+"""What each technique adds on average over the combinations run with and without it, at each imbalance factor and over all."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ function drawEffects() {
   names.sort((a, b) => sum(b) - sum(a));
   const where = factor === null ? "over all imbalance factors" : `at ${table().place}`;
   body.replaceChildren(
-    el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over all combinations of the others; `
+    el("p", { class: "fine" }, `Percentage points of ${board().ranking.words} ${where}. On the diagonal, what switching the technique on adds on average over the combinations run with and without it; `
       + "elsewhere, what a pair adds beyond the sum of the two. Bold and * where significant: the 95 % interval leaves out zero. The intervals of all techniques hold together, and so do those of all pairs."),
     el("div", { class: "beside" }, effectChart(mine, names), aloneTable(mine)), ...notes);
 }
 
 function aloneTable(mine) {
   const alone = mine.filter(({ techniques }) => techniques.length === 1).sort((a, b) => b.mean - a.mean);
-  return plainTable("Each technique, averaged over all combinations of the others, points", ["technique", "adds", "95 % interval", "over"],
+  return plainTable("Each technique, averaged over the combinations run with and without it, points", ["technique", "adds", "95 % interval", "over"],
     alone.map((one) => [one.techniques[0], one.text, one.interval, one.over]));
 }
 
