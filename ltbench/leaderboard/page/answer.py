@@ -216,7 +216,8 @@ def _how_sure(tables: Sequence[Table]) -> str:
     found = [halves for table in tables if (halves := _halves(table))]
     if not found:
         return f"{seeds}: no difference can be tested."
-    middle = sorted(halves[len(halves) // 2] for halves in found)
+    own = len(tables) == 1 and tables[0].form == "each pair"
+    middle = found[0] if own else sorted(halves[len(halves) // 2] for halves in found)
     low, high = percent(middle[0]), percent(middle[-1])
     below = f"about {high}" if low == high else f"about {low} to {high}"
     shared, kind = percent(min(found[0])), "simultaneous 95 % intervals"
@@ -224,8 +225,8 @@ def _how_sure(tables: Sequence[Table]) -> str:
         kind += " of the mean over the factors"
     if len(tables) == 1 and tables[0].form == "by kind" and shared != high:
         kind = f"{shared} where they share a training; {kind}"
-    elif len(tables) > 1 and low != high:
-        kind = f"by board; {kind}"
+    elif low != high:
+        kind = f"by {'pair of rows' if own else 'board'}; {kind}"
     return f"{seeds}: differences between rows of less than {below} points are not significant ({kind})."
 
 

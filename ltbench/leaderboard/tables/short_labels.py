@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from ltbench.leaderboard.tables.table import Table
@@ -27,7 +28,10 @@ def short_labels(table: Table) -> dict[str, str]:
 def shortened(text: str, table: Table) -> str:
     """Return a text with the techniques of a table as its labels write them."""
     for name, parameters in dropped_parameters(table).items():
-        text = text.replace(f"{name}[{parameters}]", name)
+        # Not within the name of another technique.
+        text = re.sub(
+            rf"(?<![\w.-]){re.escape(f'{name}[{parameters}]')}", lambda found: found[0].partition("[")[0], text
+        )
     return text
 
 

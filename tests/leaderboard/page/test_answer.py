@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import COLUMNS, boards, record, suite
 
@@ -187,3 +188,24 @@ def test_rows_without_a_number_are_an_answer_too() -> None:
     assert answered(failed) == ["No combination has a number yet."]
     apart = rows({"": (0.6, 0.61)}, 10.0) + rows({"a": (0.6, 0.61)}, 100.0)
     assert answered(apart) == ["No combination has a number at every imbalance factor yet."]
+
+
+def test_where_each_pair_has_a_variance_of_its_own_the_range_of_what_is_significant_is_given() -> None:
+    rng = np.random.default_rng(5)
+    noise = {"": 0.002, "steady": 0.002, "rough": 0.03}
+    records = [
+        record({"mix": name} if name else {}, 100.0, seed, {"top1": 0.6 + float(rng.normal(0, spread))})
+        for name, spread in noise.items()
+        for seed in range(12)
+    ]
+    (board,) = boards(records)
+    assert board.tables[0].form == "each pair"
+    found = answered(records)[-1]
+    assert re.search(r"of less than about 0\.\d to [1-4]\.\d points are not significant \(by pair of rows; ", found)
+
+
+def test_parameters_are_dropped_from_whole_names_only() -> None:
+    long = "many_words_in_a_label_that_is_longer_than_forty"
+    picked = ("", "ens[a=1]", "dens[a=1]", "dens[a=2]", long)
+    (board,) = boards(rows({name: (0.6 + i / 20, 0.62 + i / 20, 0.611 + i / 20) for i, name in enumerate(picked)}))
+    assert shortened("ens[a=1] is like dens[a=1].", board.tables[0]) == "ens is like dens[a=1]."
