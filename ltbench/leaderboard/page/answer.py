@@ -222,7 +222,7 @@ def _how_sure(tables: Sequence[Table]) -> str:
     below = f"about {high}" if low == high else f"about {low} to {high}"
     shared, kind = percent(min(found[0])), "simultaneous 95 % intervals"
     if all(table.factor is None for table in tables):
-        kind += " of the mean over the factors"
+        kind += " of the mean over factors"
     if len(tables) == 1 and tables[0].form == "by kind" and shared != high:
         kind = f"{shared} where they share a training; {kind}"
     elif low != high:
