@@ -587,7 +587,10 @@ def thousand_classes() -> list[Record]:
         (never_predicted, "only row with a number"),
         (lambda: [record(error=ERROR), record({"mix": "mixup"}, error=ERROR)], "No combination has a number"),
         (lambda: [record(scores={"top1": None}), record({"mix": "mixup"})], "only row with a number"),
-        (lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)], "the baseline is the only row"),
+        (
+            lambda: [record(), record(dataset="cifar10"), record({"mix": "mixup"}, epochs=7)],
+            "the baseline is the only row",
+        ),
     ],
     ids=["empty", "single", "one_seed", "never_predicted", "all_failed", "undefined", "several_boards"],
 )
