@@ -94,6 +94,32 @@ def test_a_block_that_a_row_lacks_neither_helps_nor_harms_it() -> None:
     assert rest.size == 1
 
 
+@pytest.mark.parametrize("share", [0.2, 0.4])
+def test_a_table_with_missing_cells_has_the_standard_errors_of_least_squares(share: float) -> None:
+    values = noisy([0.60, 0.61, 0.62, 0.64, 0.65], 6, sd=0.01)
+    values[np.random.default_rng(4).random(values.shape) < share] = NAN
+    found = compare_rows(values)
+    rows, runs = np.nonzero(np.isfinite(values))
+    design = np.hstack([np.eye(5)[rows], np.eye(6)[runs]])
+    inverse = np.linalg.pinv(design.T @ design)
+    rest = values[rows, runs] - design @ inverse @ design.T @ values[rows, runs]
+    df = len(rows) - np.linalg.matrix_rank(design)
+    contrast = np.eye(11)[3] - np.eye(11)[0]
+    assert found.df[3, 0] == df
+    assert found.error[3, 0] ** 2 == pytest.approx((rest**2).sum() / df * contrast @ inverse @ contrast)
+
+
+def test_rows_that_never_share_two_runs_are_tested_by_the_residuals() -> None:
+    # Seven rows in seven runs, three in each, every two together once: a balanced incomplete block design. No pair has
+    # a variance of its own, and the residuals have 21 - 7 - 7 + 1 degrees of freedom.
+    values = noisy([0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80], 7, sd=0.002)
+    for run in range(7):
+        values[[row for row in range(7) if row not in {run, (run + 1) % 7, (run + 3) % 7}], run] = NAN
+    found = compare_rows(values)
+    assert found.df[0, 1] == 8
+    assert found.places == [7, 6, 5, 4, 3, 2, 1]
+
+
 def test_rows_without_a_common_block_are_compared_through_another_row() -> None:
     values = noisy([0.80, 0.75, 0.70], 6, sd=0.001)
     values[0, 3:] = values[2, :3] = NAN
