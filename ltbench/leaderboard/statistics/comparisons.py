@@ -16,7 +16,13 @@ from ltbench.leaderboard.statistics.additive_model import AdditiveModel, compara
 from ltbench.leaderboard.statistics.pair_variances import PairVariances, pair_variances
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_scale import Scale
-from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile, range_p, range_quantile
+from ltbench.leaderboard.statistics.simultaneous import (
+    bonferroni_p,
+    bonferroni_quantile,
+    range_p,
+    range_quantile,
+    range_quantiles,
+)
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL, Estimate, estimates, t_quantile
 
 if TYPE_CHECKING:
@@ -132,10 +138,9 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     ]
     gaps[~(together | variances.welch)] = np.nan
     tested, count = variances.tested, int(np.isfinite(raw.means).sum())
-    half, p = simultaneous_tests(
-        np.abs(scaled), variances.error, variances.df, by_range=tested & ~variances.each_own,
-        alone=tested & variances.each_own, rows=count,
-    )  # fmt: skip
+    by_range, alone = tested & ~variances.each_own, tested & variances.each_own
+    half = half_widths(variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
+    p = _p_values(np.abs(scaled), variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
     slope = scale.slope(gaps, scaled, raw.means)
     half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
     order = raw.means[:, None] - raw.means[None]
@@ -192,23 +197,30 @@ def _raw_means(values: Floats) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def simultaneous_tests(
-    size: Floats, error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int
-) -> tuple[Floats, Floats]:
-    """Return half the width of the interval of each difference, and its p-value; NaN without a test.
+def half_widths(error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int) -> Floats:
+    """Return half the width of the interval of each difference; NaN without a test.
 
-    Matrices are [rows, rows]. size: of differences; by_range, alone: those that are tested by the studentised range of
+    Matrices are [rows, rows]. error: of differences; by_range, alone: those that are tested by the studentised range of
     so many rows, and those with a variance of their own, by Bonferroni's bound over all tests.
     """
-    half, p = np.full(size.shape, np.nan), np.full(size.shape, np.nan)
-    for freedom in np.unique(df[by_range]):
+    half = np.full(error.shape, np.nan)
+    half[by_range] = range_quantiles(rows, df[by_range]) * error[by_range]
+    half[alone] = bonferroni_quantile(df[alone], _tests(by_range, alone)) * error[alone]
+    return half
+
+
+def _p_values(size: Floats, error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int) -> Floats:
+    """Return the p-value of each difference; parameters as for `half_widths`, size: of the differences."""
+    p = np.full(size.shape, np.nan)
+    for freedom in np.unique(df[by_range]).tolist():
         here = by_range & (df == freedom)
-        half[here] = range_quantile(rows, float(freedom)) * error[here]
-        p[here] = range_p(size[here] / error[here], rows, float(freedom))
-    tests = int((by_range | alone).sum()) // 2
-    half[alone] = bonferroni_quantile(df[alone], tests) * error[alone]
-    p[alone] = bonferroni_p(size[alone] / error[alone], df[alone], tests)
-    return half, p
+        p[here] = range_p(size[here] / error[here], rows, freedom)
+    p[alone] = bonferroni_p(size[alone] / error[alone], df[alone], _tests(by_range, alone))
+    return p
+
+
+def _tests(by_range: Flags, alone: Flags) -> int:
+    return int((by_range | alone).sum()) // 2
 
 
 def rank_ranges(means: Floats, better: Flags) -> tuple[list[int | None], list[int | None]]:

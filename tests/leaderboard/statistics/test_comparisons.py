@@ -9,7 +9,7 @@ from scipy import stats
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
 from ltbench.leaderboard.statistics.row_design import RowDesign
-from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile
+from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile, range_quantiles, range_tail
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 
 NAN = float("nan")
@@ -60,6 +60,22 @@ def test_two_rows_are_the_paired_t_test() -> None:
     assert found.p[1, 0] == pytest.approx(test.pvalue, rel=2e-3)
     interval = test.confidence_interval(0.95)
     assert (found.low[1, 0], found.high[1, 0]) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_the_distribution_of_the_range_is_that_of_scipy() -> None:
+    for rows, df in ((2, 1.0), (3, 1.7), (16, 9.41), (16, 14.0), (64, 126.0), (500, 2000.0)):
+        q = np.geomspace(0.2, 40, 8)
+        exact = [stats.studentized_range.sf(x, rows, df) for x in q]
+        assert range_tail(q, rows, df) == pytest.approx(exact, abs=1e-10)
+    assert range_quantile(2, 1.0) == pytest.approx(stats.t.ppf(0.975, 1))
+    assert range_quantile(16, 1e6) * 2**0.5 == pytest.approx(stats.studentized_range.ppf(0.95, 16, np.inf), rel=1e-5)
+
+
+def test_quantiles_of_many_degrees_of_freedom_are_interpolated() -> None:
+    for low in (1.0, 2.0, 8.0):
+        df = np.linspace(low, 40, 50).reshape(10, 5)
+        exact = np.vectorize(lambda one: range_quantile(6, one))(df)
+        assert range_quantiles(6, df) == pytest.approx(exact, rel=2e-4)
 
 
 def test_interpolated_p_values_are_those_of_scipy() -> None:
