@@ -98,15 +98,19 @@ def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None
     share = -0.5 * np.outer(weights[used], weights[used])
     np.fill_diagonal(share, 0.0)
     kinds = variances.kinds[here]
+    # Rows of other machines are never subtracted from one another: what their runs differ in cancels.
+    pooled = np.isfinite(variances.variance[here]) & (variances.df[here] > 0) & ~variances.welch[here]
+    np.fill_diagonal(pooled, False)
     total = spread = 0.0
     for kind in np.unique(kinds[share != 0]):
         pairs = (kinds == kind) & (share != 0)
         amount = float(share[pairs].sum())
         if abs(amount) < CONSTANT:
             continue
-        variance, df = float(variances.variance[here][pairs][0]), float(variances.df[here][pairs][0])
-        if not np.isfinite(variance) or df <= 0:
+        known = np.flatnonzero((kinds == kind) & pooled)
+        if not len(known):
             return None, 0.0
+        variance, df = (float(one[here].flat[known[0]]) for one in (variances.variance, variances.df))
         total += amount * variance
         spread += (amount * variance) ** 2 / df
     return (total, total**2 / spread) if total > 0 and spread > 0 else (None, 0.0)

@@ -188,3 +188,20 @@ def test_an_interaction_that_is_there_is_found() -> None:
     pairs = interactions(made(rng, 6, 0.02, together=0.05))
     assert [(e.techniques, e.separated) for e in pairs[:1]] == [(("cb", "mixup"), True)]
     assert one(pairs, "cb", "mixup").mean == pytest.approx(0.05, abs=0.01)
+
+
+def test_contexts_on_unlike_machines_do_not_widen_an_effect() -> None:
+    # Whichever technique it is: with and without it on one machine, the other context on another with other runs.
+    halves = []
+    for apart in ("sampler", "mix"):
+        rng, records = np.random.default_rng(0), []
+        for seed in range(3):
+            shifts = rng.normal(0, 0.03, 2)
+            for techniques in ({}, {"sampler": "a"}, {"mix": "b"}, {"sampler": "a", "mix": "b"}):
+                score = 0.6 + shifts[int(apart in techniques)] + rng.normal(0, 0.003)
+                machine = {"python": "3.12", "torch": "2.6" if apart in techniques else "2.5"}
+                records.append(record(techniques, 100.0, seed, {"top1": float(score)}, environment=machine))
+        (effect,) = statistics.main_effects(ScoreArray.of(records))
+        assert effect.high is not None
+        halves.append(effect.high - effect.mean)
+    assert max(halves) < 0.01
