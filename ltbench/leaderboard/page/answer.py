@@ -81,7 +81,7 @@ def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
         return
     if not any(row.delta is not None and row.delta.interval for row in rows) and not _tested(rows):
         yield f"The best row is {_best(table, short=True)}"
-        yield "With one pair of seeds no difference can be tested, so the order may be chance."
+        yield f"{_why_no_test(rows)} no difference can be tested, so the order may be chance."
         return
     changes = _effects(analysis, table) if analysis.has_averages else _deltas(board, table)
     over = "" if analysis.has_averages else f" over {reference_text(table.reference)}"
@@ -105,6 +105,13 @@ def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
 
 def _tested(rows: Sequence[Row]) -> bool:
     return any(row.to_best is not None and row.to_best.interval for row in rows)
+
+
+def _why_no_test(rows: Sequence[Row]) -> str:
+    common = max((row.to_best.n for row in rows if row.to_best is not None), default=0)
+    if common > 1:
+        return "As differences are the same with every pair of seeds,"
+    return "With one pair of seeds" if common else "Without a pair of seeds in common"
 
 
 def _effects(analysis: Analysis, table: Table) -> list[_Change]:
@@ -150,7 +157,7 @@ def _sentence(changes: Sequence[_Change], one: str, several: str, table: Table, 
     shown = sorted(changes, key=lambda change: -abs(change.mean))
     parts = [_part(change, words if not number else "", board) for number, change in enumerate(shown[:_NAMED])]
     more = len(changes) - _NAMED
-    rest = f", and {more} more rows" if more > 0 and over else f", and {more} more techniques" if more > 0 else ""
+    rest = f", and {more} more {'row' if over else 'technique'}{'s' * (more > 1)}" if more > 0 else ""
     names = _joined([change.name for change in shown[:_NAMED]])
     average = "" if over else ", averaged over all combinations of the others"
     if len(changes) == 1:
@@ -210,10 +217,12 @@ def _best(table: Table, *, short: bool = False) -> str:
     rows = [row for row in table.rows if row.rank is not None]
     best = next(row for row in rows if row.is_best)
     delta = ""
+    # Its mean may be below that of others, which it is better than in the runs that it has.
+    lacking = f" over {best.n} of {table.expected} pairs of seeds" if best.n < max(row.n for row in rows) else ""
     if best.delta is not None and best.label != table.reference:
         delta = f", {signed(best.delta.mean)} points over {reference_text(table.reference)}"
     name = "the baseline" if best.label == "baseline" else best.label
-    text = f"{name} with {_score(best, table)}{delta}"
+    text = f"{name} with {_score(best, table)}{lacking}{delta}"
     same = sum(row.like_best for row in rows) - 1
     if not _tested(rows):
         return f"{text}."
