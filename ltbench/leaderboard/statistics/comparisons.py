@@ -246,6 +246,10 @@ def consistent(
     """
     low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
     p = np.where(np.isfinite(p) & (low <= 0) & (high >= 0), np.maximum(p, LEVEL), p)
+    better = (low > 0).astype(np.float32)
+    if not ((better @ better > 0) & ~(low > 0)).any():
+        # Nothing follows that is not there: the rule in most tables, and the loop below is slow with many rows.
+        return gaps, low, high, p
     bound, chain = np.where(low > 0, low, 0.0), np.where(low > 0, p, np.inf)
     for middle in range(len(low)):
         if (bound[middle] > 0).any() and (bound[:, middle] > 0).any():
@@ -253,8 +257,6 @@ def consistent(
             bound = np.maximum(bound, np.minimum(bound[:, [middle]], bound[[middle]]))
             chain = np.minimum(chain, np.maximum(chain[:, [middle]], chain[[middle]]))
     new = (bound > 0) & ~(low > 0)
-    if not new.any():
-        return gaps, low, high, p
     gaps, low, high, p = gaps.copy(), low.copy(), high.copy(), p.copy()
     gaps[new] = np.where(gaps > 0, gaps, order)[new]
     low[new] = np.minimum(bound, gaps)[new]
