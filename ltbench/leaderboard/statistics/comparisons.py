@@ -47,6 +47,8 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
     """Ends of simultaneous 95 % intervals of `gaps`; NaN where nothing can be tested."""
     p: Floats
     """P-values of the differences, corrected for all pairs."""
+    significant: Flags
+    """Whether the interval of a difference leaves out zero."""
     error: Floats
     """Standard errors of `gaps`."""
     sd: Floats
@@ -101,11 +103,6 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         return float(2 * stats.t.sf(range_quantile(int(np.isfinite(self.means).sum()), df), df))
 
     @property
-    def significant(self) -> Flags:
-        """Whether the interval of a difference leaves out zero."""
-        return (self.low > 0) | (self.high < 0)
-
-    @property
     def pairs(self) -> int:
         """Pairs of rows that were tested."""
         return int(np.isfinite(self.p[np.triu_indices(len(self.p), 1)]).sum())
@@ -149,11 +146,12 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
     gaps, low, high, p = consistent(gaps, low, high, p, order)
     # The p-value is interpolated, the interval is not.
-    p = np.where((low > 0) | (high < 0), np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
+    significant = (low > 0) | (high < 0)
+    p = np.where(significant, np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
     np.fill_diagonal(gaps, np.nan)
     places, last = rank_ranges(raw.means, (low if sign > 0 else -high) > 0)
     return Comparisons(
-        means=raw.means, gaps=gaps, low=low, high=high, p=p, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
+        means=raw.means, gaps=gaps, low=low, high=high, p=p, significant=significant, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
         variances=variances, model=model, scale=scale, places=places, last_places=last,
     )  # fmt: skip
 

@@ -56,16 +56,11 @@ class PairVariances(msgspec.Struct, frozen=True, kw_only=True):
     """Whether two rows have no block in common as they were run on other machines."""
     each_own: Flags
     """Whether the variance is not that of all pairs, so that Bonferroni's bound is due instead of Tukey's."""
+    tested: Flags
+    """Whether there is anything to test; not where a difference is the same in every run."""
     common: Floats
     """float [rows, rows]: 1 for each run in common, in sum."""
     blocks: Numbers
-
-    @property
-    def tested(self) -> Flags:
-        """Whether there is anything to test; not where a difference is the same in every run."""
-        with np.errstate(invalid="ignore"):
-            found = np.isfinite(self.error) & (self.variance > CONSTANT**2) & (self.df > 0)
-        return np.asarray(found & ~np.eye(len(found), dtype=bool))
 
     def mean_gaps(self, values: Floats) -> Floats:
         """Return the mean difference of all pairs over their common blocks, NaN without any. values: [rows, runs]."""
@@ -104,9 +99,11 @@ def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> P
         each = (design.kinds > 0) & together
     variance, df, error = _welch(values, alone, variance, df, np.where(together, error, np.nan))
     runs = np.where(alone, fewer, common).astype(np.intp)
+    with np.errstate(invalid="ignore"):
+        tested = np.isfinite(error) & (variance > CONSTANT**2) & (df > 0) & ~np.eye(len(values), dtype=bool)
     return PairVariances(
         form=form, variance=variance, df=df, error=error, runs=runs, kinds=design.kinds, own_gaps=own_gaps, welch=alone,
-        each_own=each | alone, common=common, blocks=design.blocks,
+        each_own=each | alone, tested=tested, common=common, blocks=design.blocks,
     )  # fmt: skip
 
 
