@@ -31,7 +31,8 @@ def test_a_second_run_says_that_the_page_is_up_to_date_and_writes_nothing(place:
     before = {path: path.stat().st_mtime_ns for path in page.parent.rglob("*")}
     said = again(place)
     assert (
-        f"up to date: {page}; ltbench leaderboard local/tiny --leaderboards {place / 'leaderboards'} prints it" in said
+        f"up to date: {page}; to print it: ltbench leaderboard local/tiny --leaderboards {place / 'leaderboards'}"
+        in said
     )
     assert "written: " not in said
     assert {path: path.stat().st_mtime_ns for path in page.parent.rglob("*")} == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -20,9 +19,8 @@ from ltbench.leaderboard.statistics.record_groups import (
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.records.agreement import Number, agreement
 from ltbench.records.record import Record, sort_key
+from ltbench.technique import split_outside
 
-_JOINED = re.compile(r"\s*\+\s*(?![^\[]*\])")
-"""The plus between techniques, but not that of a list parameter."""
 BASELINE = "baseline"
 _LINES = "the number of lines"
 
@@ -164,10 +162,14 @@ def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
 
 
 def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    words = [word for word in _JOINED.split(text.strip()) if word]
+    words = [word for part in split_outside(text, "+") if (word := part.strip())]
     asked = frozenset(() if words == [BASELINE] else words)
     if asked in labels.values():
         return asked
+    # Pages leave out parameters that every row has alike.
+    short = [one for one in labels.values() if sorted(label.partition("[")[0] for label in one) == sorted(words)]
+    if len(set(short)) == 1:
+        return short[0]
     raise UnknownName.of("combination", text, labels)
 
 

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import msgspec
-import numpy as np
-from msgspec.structs import replace
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.score_array import ScoreArray
@@ -42,28 +40,19 @@ def differences(table: Table, scores: ScoreArray) -> Differences:
         if row.rank is not None and (place < MOST or row.label == table.reference)
     ]  # fmt: skip
     places = [scores.rows[frozenset(table.rows[place].techniques)] for place in kept]
-    found = list(_pairs(_between(places, scores.compared(table.factor))))
+    found = list(_pairs(places, scores.compared(table.factor)))
     return Differences(
         rows=kept, texts=[text for text, _, _ in found], p=[p for _, p, _ in found], runs=[n for _, _, n in found]
     )
 
 
-def _between(places: Sequence[int], compared: Comparisons) -> Comparisons:
-    """Return the comparison of some of the rows, as all of them gave it: each question about a pair looks at all pairs."""
-    at, variances = np.ix_(places, places), compared.variances
-    some = {name: getattr(variances, name)[at] for name in ("variance", "df", "error", "welch")}
-    pairs = {name: getattr(compared, name)[at] for name in ("gaps", "low", "high", "p", "error", "sd", "df", "runs")}
-    return replace(compared, variances=replace(variances, **some), **pairs)
-
-
-def _pairs(compared: Comparisons) -> Iterator[tuple[str, str, int]]:
-    significant = compared.significant
-    for first, second in itertools.combinations(range(len(compared.gaps)), 2):
+def _pairs(rows: Sequence[int], compared: Comparisons) -> Iterator[tuple[str, str, int]]:
+    for first, second in itertools.combinations(rows, 2):
         found = compared.difference(first, second)
         if found is None:
             yield "", "", 0
             continue
-        mark = " *" if significant[first, second] else ""
+        mark = " *" if compared.significant[first, second] else ""
         yield f"{signed(found.mean)}{half_text(found)}{mark}", p_text(compared.p_of(first, second)), found.n
 
 

@@ -203,7 +203,11 @@ def _named(changes: Sequence[Change]) -> tuple[Sequence[Change], int]:
 
 
 def _untested(rows: Sequence[Row]) -> str:
-    why = "With one pair of seeds" if all(row.n == 1 for row in rows) else "With these runs"
+    common = max((row.to_best.n for row in rows if row.to_best is not None), default=0)
+    if common > 1:
+        why = "As differences are the same with every pair of seeds,"
+    else:
+        why = "With one pair of seeds" if common else "Without a pair of seeds in common"
     return f"{why} no difference can be tested, so the order may be chance."
 
 

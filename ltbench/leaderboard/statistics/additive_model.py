@@ -33,6 +33,8 @@ class AdditiveModel(msgspec.Struct, frozen=True, kw_only=True):
     """int [rows]: rows with different numbers share no block, not even through others; -1 without a number."""
     df: int
     """Degrees of freedom of the residuals."""
+    square: float
+    """Residual mean square; NaN without a degree of freedom."""
 
 
 def fit(values: Floats, blocks: npt.NDArray[np.intp]) -> AdditiveModel:
@@ -57,7 +59,9 @@ def fit(values: Floats, blocks: npt.NDArray[np.intp]) -> AdditiveModel:
     if complete:
         means = values.mean(axis=1)
         inverse = (np.eye(many) - 1 / many) / count
-        return AdditiveModel(means=means, inverse=inverse, parts=parts, df=(many - 1) * (count - 1))
+        rest = values - means[:, None] - (values.mean(axis=0) - means.mean())
+        df = (many - 1) * (count - 1)
+        return AdditiveModel(means=means, inverse=inverse, parts=parts, df=df, square=_mean_square(rest, df))
     block_sum = np.zeros(count)
     np.add.at(block_sum, block, filled)
     information = np.diag(per_row) - (cells / per_block) @ cells.T
@@ -71,7 +75,12 @@ def fit(values: Floats, blocks: npt.NDArray[np.intp]) -> AdditiveModel:
         means[mine] = deviations[mine] + block_means[cells[mine].any(axis=0)].mean()
     components = len(np.unique(parts[parts >= 0]))
     df = int(known.sum()) - int((per_row > 0).sum()) - count + components
-    return AdditiveModel(means=means, inverse=inverse, parts=parts, df=df)
+    rest = filled - deviations[row] - block_means[block]
+    return AdditiveModel(means=means, inverse=inverse, parts=parts, df=df, square=_mean_square(rest, df))
+
+
+def _mean_square(rest: Floats, df: int) -> float:
+    return float((rest**2).sum() / df) if df > 0 else np.nan
 
 
 def comparable(parts: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -16,7 +16,13 @@ from ltbench.leaderboard.statistics.additive_model import AdditiveModel, compara
 from ltbench.leaderboard.statistics.pair_variances import PairVariances, pair_variances
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_scale import Scale
-from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile, range_p, range_quantile
+from ltbench.leaderboard.statistics.simultaneous import (
+    bonferroni_p,
+    bonferroni_quantile,
+    range_p,
+    range_quantile,
+    range_quantiles,
+)
 from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL, Estimate, estimates, t_quantile
 
 if TYPE_CHECKING:
@@ -41,6 +47,8 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
     """Ends of simultaneous 95 % intervals of `gaps`; NaN where nothing can be tested."""
     p: Floats
     """P-values of the differences, corrected for all pairs."""
+    significant: Flags
+    """Whether the interval of a difference leaves out zero."""
     error: Floats
     """Standard errors of `gaps`."""
     sd: Floats
@@ -94,15 +102,6 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         df = float(self.df[first, second])
         return float(2 * stats.t.sf(range_quantile(int(np.isfinite(self.means).sum()), df), df))
 
-    def is_significant(self, first: int, second: int | None) -> bool:
-        """Return whether the interval of the difference of two rows leaves out zero."""
-        return second is not None and bool(self.low[first, second] > 0 or self.high[first, second] < 0)
-
-    @property
-    def significant(self) -> Flags:
-        """Bool [rows, rows]: whether the interval of a difference leaves out zero."""
-        return (self.low > 0) | (self.high < 0)
-
     @property
     def pairs(self) -> int:
         """Pairs of rows that were tested."""
@@ -136,10 +135,9 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     ]
     gaps[~(together | variances.welch)] = np.nan
     tested, count = variances.tested, int(np.isfinite(raw.means).sum())
-    half, p = simultaneous_tests(
-        np.abs(scaled), variances.error, variances.df, by_range=tested & ~variances.each_own,
-        alone=tested & variances.each_own, rows=count,
-    )  # fmt: skip
+    by_range, alone = tested & ~variances.each_own, tested & variances.each_own
+    half = half_widths(variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
+    p = _p_values(np.abs(scaled), variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
     slope = scale.slope(gaps, scaled, raw.means)
     half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
     order = raw.means[:, None] - raw.means[None]
@@ -148,11 +146,12 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
     gaps, low, high, p = consistent(gaps, low, high, p, order)
     # The p-value is interpolated, the interval is not.
-    p = np.where((low > 0) | (high < 0), np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
+    significant = (low > 0) | (high < 0)
+    p = np.where(significant, np.minimum(p, np.nextafter(LEVEL, 0)), np.maximum(p, LEVEL))
     np.fill_diagonal(gaps, np.nan)
     places, last = rank_ranges(raw.means, (low if sign > 0 else -high) > 0)
     return Comparisons(
-        means=raw.means, gaps=gaps, low=low, high=high, p=p, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
+        means=raw.means, gaps=gaps, low=low, high=high, p=p, significant=significant, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
         variances=variances, model=model, scale=scale, places=places, last_places=last,
     )  # fmt: skip
 
@@ -196,23 +195,30 @@ def _raw_means(values: Floats) -> Floats:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def simultaneous_tests(
-    size: Floats, error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int
-) -> tuple[Floats, Floats]:
-    """Return half the width of the interval of each difference, and its p-value; NaN without a test.
+def half_widths(error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int) -> Floats:
+    """Return half the width of the interval of each difference; NaN without a test.
 
-    Matrices are [rows, rows]. size: of differences; by_range, alone: those that are tested by the studentised range of
+    Matrices are [rows, rows]. error: of differences; by_range, alone: those that are tested by the studentised range of
     so many rows, and those with a variance of their own, by Bonferroni's bound over all tests.
     """
-    half, p = np.full(size.shape, np.nan), np.full(size.shape, np.nan)
-    for freedom in np.unique(df[by_range]):
+    half = np.full(error.shape, np.nan)
+    half[by_range] = range_quantiles(rows, df[by_range]) * error[by_range]
+    half[alone] = bonferroni_quantile(df[alone], _tests(by_range, alone)) * error[alone]
+    return half
+
+
+def _p_values(size: Floats, error: Floats, df: Floats, *, by_range: Flags, alone: Flags, rows: int) -> Floats:
+    """Return the p-value of each difference; parameters as for `half_widths`, size: of the differences."""
+    p = np.full(size.shape, np.nan)
+    for freedom in np.unique(df[by_range]).tolist():
         here = by_range & (df == freedom)
-        half[here] = range_quantile(rows, float(freedom)) * error[here]
-        p[here] = range_p(size[here] / error[here], rows, float(freedom))
-    tests = int((by_range | alone).sum()) // 2
-    half[alone] = bonferroni_quantile(df[alone], tests) * error[alone]
-    p[alone] = bonferroni_p(size[alone] / error[alone], df[alone], tests)
-    return half, p
+        p[here] = range_p(size[here] / error[here], rows, freedom)
+    p[alone] = bonferroni_p(size[alone] / error[alone], df[alone], _tests(by_range, alone))
+    return p
+
+
+def _tests(by_range: Flags, alone: Flags) -> int:
+    return int((by_range | alone).sum()) // 2
 
 
 def rank_ranges(means: Floats, better: Flags) -> tuple[list[int | None], list[int | None]]:
@@ -238,8 +244,9 @@ def consistent(
     """
     low, high = np.where(order <= 0, np.minimum(low, 0), low), np.where(order >= 0, np.maximum(high, 0), high)
     p = np.where(np.isfinite(p) & (low <= 0) & (high >= 0), np.maximum(p, LEVEL), p)
-    above = (low > 0).astype(np.float32)
-    if not ((above @ above > 0) & (above == 0)).any():
+    better = (low > 0).astype(np.float32)
+    if not ((better @ better > 0) & ~(low > 0)).any():
+        # Nothing follows that is not there: the rule in most tables, and the loop below is slow with many rows.
         return gaps, low, high, p
     bound, chain = np.where(low > 0, low, 0.0), np.where(low > 0, p, np.inf)
     for middle in range(len(low)):

@@ -17,8 +17,8 @@ from ltbench.leaderboard.statistics.aliasing import Combined
 from ltbench.leaderboard.statistics.comparisons import (
     compare_rows,
     consistent,
+    half_widths,
     rank_ranges,
-    simultaneous_tests,
 )
 from ltbench.leaderboard.statistics.mean_ranks import boards_of_datasets, label_of, shared_combinations
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
@@ -97,10 +97,9 @@ def _compared(
         df = squares.sum(axis=0) ** 2 / (squares**2 / np.stack([one.df for one in found])).sum(axis=0)
     tested = np.isfinite(gaps) & np.isfinite(error) & (error > CONSTANT) & np.isfinite(df)
     alone = np.any([one.variances.each_own for one in found], axis=0)
-    half, p = simultaneous_tests(
-        np.abs(gaps), error, np.where(tested, df, 1.0), by_range=tested & ~alone, alone=tested & alone, rows=len(shared)
-    )
-    gaps, low, high, _ = consistent(gaps, gaps - half, gaps + half, p, means[:, None] - means[None])
+    half = half_widths(error, df, by_range=tested & ~alone, alone=tested & alone, rows=len(shared))
+    order = means[:, None] - means[None]
+    gaps, low, high, _ = consistent(gaps, gaps - half, gaps + half, np.full(gaps.shape, np.nan), order)
     places, last = rank_ranges(means, (low if sign > 0 else -high) > 0)
     labels = [label_of(one) for one in shared]
     base = labels.index(reference) if reference in labels else None

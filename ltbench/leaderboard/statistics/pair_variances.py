@@ -155,6 +155,10 @@ def _pooled(
     of_kind: dict[int, tuple[float, float]] = {}
     variance, df = np.full(squares.shape, np.nan), np.zeros(squares.shape)
     pairs = together & ~np.eye(len(squares), dtype=bool)
+    if model.df > 0 and not kinds[pairs].any():
+        # Where every pair has one variance, the residuals tell more of it than pairs do that lack runs in common.
+        variance[pairs], df[pairs] = 2 * model.square, model.df
+        return variance, df, {0: (2 * model.square, float(model.df))}
     for kind in np.unique(kinds[pairs]):
         here = pairs & (kinds == kind)
         total = own_df[here].sum()

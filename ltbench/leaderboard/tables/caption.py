@@ -20,7 +20,8 @@ def caption(table: Table, *, page: bool = True) -> str:
 def short_caption(table: Table, first: Table) -> str:
     """Return the caption of a table below another one, without what the caption of `first` says."""
     parameters = parameters_text(table)
-    return _numbers(table) + ("" if parameters in ("", parameters_text(first)) else f" {parameters}")
+    more = (_adjusted(table), "" if parameters == parameters_text(first) else parameters)
+    return " ".join([_numbers(table), *filter(None, more)])
 
 
 def _numbers(table: Table) -> str:
@@ -42,10 +43,19 @@ def _sentences(table: Table, *, page: bool) -> Iterator[str]:
         words = f"{ranged.rank} or" if two else f"any place from {ranged.rank} to"
         places = f"{'place ' * two}{words} {ranged.last_rank} is possible"
         yield f"Rank {rank_text(ranged)} means that {places}; more runs narrow it."
+    if adjusted := _adjusted(table):
+        yield adjusted
     if table.published:
         yield "Rows marked as reported are published numbers, not run here: they are not ranked, compared or counted."
     if parameters := parameters_text(table):
         yield parameters
+
+
+def _adjusted(table: Table) -> str:
+    """Return a note where some row lacks runs that others have, so that order and means may seem to disagree."""
+    if len({row.n for row in table.rows if row.rank is not None}) < 2:
+        return ""
+    return "Order, ranks and Δ are adjusted for the pairs of seeds that a row lacks; the means are not."
 
 
 def _runs(table: Table) -> str:

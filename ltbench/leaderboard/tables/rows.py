@@ -120,7 +120,7 @@ def make_rows(
                 techniques=mine[0].techniques,
                 scores={name: found[name][i] for name in found if name not in COSTS},
                 delta=delta,
-                separated=tests.is_significant(i, base),
+                separated=base is not None and bool(tests.significant[i, base]),
                 p=tests.p_of(i, base),
                 effect=effect_size(delta),
                 rank=tests.places[i],

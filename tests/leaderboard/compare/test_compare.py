@@ -43,6 +43,19 @@ def test_the_plus_of_a_list_parts_no_techniques() -> None:
     assert compare_combinations([one, record()], "mixup+stages[at=1+2]", "baseline", "top1").names[0] == one.label
 
 
+def test_brackets_within_brackets_part_no_techniques() -> None:
+    one = record({"ensemble": "stacking[models=convnet[width=16]+convnet[width=24]]", "mix": "mixup"})
+    assert compare_combinations([one, record()], one.label, "baseline", "top1").names[0] == one.label
+
+
+def test_a_combination_is_found_by_the_names_that_a_page_shortens_it_to() -> None:
+    one, two = record({"mix": "mixup[lam=0.4]", "loss": "ens"}), record({"mix": "mixup[lam=0.4]"})
+    found = compare_combinations([one, two, record()], "mixup+ens", "mixup", "top1")
+    assert found.names == (one.label, two.label)
+    with pytest.raises(UnknownName):
+        compare_combinations([two, record({"mix": "mixup[lam=0.5]"})], "mixup", "baseline", "top1")
+
+
 def test_what_is_not_there_gets_the_nearest() -> None:
     with pytest.raises(UnknownName, match="mixpu") as caught:
         compare_combinations(RECORDS, "baseline", "mixpu", "top1")

@@ -13,6 +13,7 @@ from ltbench.leaderboard.page.answer import MOST, answer, main_table
 from ltbench.leaderboard.publish import folders, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
+from ltbench.leaderboard.tables.caption import caption
 from ltbench.leaderboard.tables.short_labels import shortened
 from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record
@@ -100,6 +101,23 @@ def test_without_a_test_it_says_so() -> None:
     ]
     assert answered([record()]) == ["The baseline is the only row with a number: 70.0 % top-1 accuracy."]
     assert answered([]) == []
+
+
+def test_it_says_why_there_is_no_test() -> None:
+    same = answered(rows({"": (0.60, 0.62, 0.61), "same": (0.60, 0.62, 0.61)}))
+    assert same[-1] == (
+        "As differences are the same with every pair of seeds, no difference can be tested, so the order may be chance."
+    )
+    apart = [record(seed=0), record(seed=1), record({"mix": "mixup"}, seed=2), record({"mix": "mixup"}, seed=3)]
+    assert answered(apart)[-1].startswith("Without a pair of seeds in common no difference")
+
+
+def test_a_row_that_lacks_an_easy_seed_is_best_with_the_lowest_mean_and_it_is_said() -> None:
+    records = rows({"": (0.50, 0.51, 0.90), "some": (0.51, 0.52, 0.912), "best": (0.55, 0.56, 0.95)})
+    records = [one for one in records if (one.label, one.setting.seed) != ("best", 2)]
+    assert "adjusted for missing runs" in " ".join(answered(records))
+    (board,) = boards(records)
+    assert "Order, ranks and Δ are adjusted for the pairs of seeds that a row lacks" in caption(board.tables[0])
 
 
 def test_nothing_significant_is_an_answer_too() -> None:

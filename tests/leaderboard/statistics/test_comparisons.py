@@ -9,7 +9,7 @@ from scipy import stats
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
 from ltbench.leaderboard.statistics.row_design import RowDesign
-from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile
+from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile, range_quantiles, range_tail
 from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 
 NAN = float("nan")
@@ -62,6 +62,22 @@ def test_two_rows_are_the_paired_t_test() -> None:
     assert (found.low[1, 0], found.high[1, 0]) == (pytest.approx(interval.low), pytest.approx(interval.high))
 
 
+def test_the_distribution_of_the_range_is_that_of_scipy() -> None:
+    for rows, df in ((2, 1.0), (3, 1.7), (16, 9.41), (16, 14.0), (64, 126.0), (500, 2000.0)):
+        q = np.geomspace(0.2, 40, 8)
+        exact = [stats.studentized_range.sf(x, rows, df) for x in q]
+        assert range_tail(q, rows, df) == pytest.approx(exact, abs=1e-10)
+    assert range_quantile(2, 1.0) == pytest.approx(stats.t.ppf(0.975, 1))
+    assert range_quantile(16, 1e6) * 2**0.5 == pytest.approx(stats.studentized_range.ppf(0.95, 16, np.inf), rel=1e-5)
+
+
+def test_quantiles_of_many_degrees_of_freedom_are_interpolated() -> None:
+    for low in (1.0, 2.0, 8.0):
+        df = np.linspace(low, 40, 50).reshape(10, 5)
+        exact = np.vectorize(lambda one: range_quantile(6, one))(df)
+        assert range_quantiles(6, df) == pytest.approx(exact, rel=2e-4)
+
+
 def test_interpolated_p_values_are_those_of_scipy() -> None:
     for rows, df in ((2, 2.0), (3, 4.0), (16, 14.0), (16, 30.0), (64, 126.0)):
         t = np.geomspace(0.05, 20, 60)
@@ -92,6 +108,32 @@ def test_a_block_that_a_row_lacks_neither_helps_nor_harms_it() -> None:
     assert found.df[1, 0] == len(rows) - rank == 5
     assert found.model.df == 5
     assert rest.size == 1
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+def test_a_table_with_missing_cells_has_the_standard_errors_of_least_squares(share: float) -> None:
+    values = noisy([0.60, 0.61, 0.62, 0.64, 0.65], 6, sd=0.01)
+    values[np.random.default_rng(4).random(values.shape) < share] = NAN
+    found = compare_rows(values)
+    rows, runs = np.nonzero(np.isfinite(values))
+    design = np.hstack([np.eye(5)[rows], np.eye(6)[runs]])
+    inverse = np.linalg.pinv(design.T @ design)
+    rest = values[rows, runs] - design @ inverse @ design.T @ values[rows, runs]
+    df = len(rows) - np.linalg.matrix_rank(design)
+    contrast = np.eye(11)[3] - np.eye(11)[0]
+    assert found.df[3, 0] == df
+    assert found.error[3, 0] ** 2 == pytest.approx((rest**2).sum() / df * contrast @ inverse @ contrast)
+
+
+def test_rows_that_never_share_two_runs_are_tested_by_the_residuals() -> None:
+    # Seven rows in seven runs, three in each, every two together once: a balanced incomplete block design. No pair has
+    # a variance of its own, and the residuals have 21 - 7 - 7 + 1 degrees of freedom.
+    values = noisy([0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80], 7, sd=0.002)
+    for run in range(7):
+        values[[row for row in range(7) if row not in {run, (run + 1) % 7, (run + 3) % 7}], run] = NAN
+    found = compare_rows(values)
+    assert found.df[0, 1] == 8
+    assert found.places == [7, 6, 5, 4, 3, 2, 1]
 
 
 def test_rows_without_a_common_block_are_compared_through_another_row() -> None:

@@ -199,3 +199,20 @@ def test_variances_that_cancel_leave_an_effect_with_that_of_its_own_differences(
     (error,) = effect_errors([series], alone=False)
     assert error is not None
     assert (error.size, error.df) == (pytest.approx(0.01 / 3**0.5), 2)
+
+
+def test_contexts_on_unlike_machines_do_not_widen_an_effect() -> None:
+    # Whichever technique it is: with and without it on one machine, the other context on another with other runs.
+    halves = []
+    for apart in ("sampler", "mix"):
+        rng, records = np.random.default_rng(0), []
+        for seed in range(3):
+            shifts = rng.normal(0, 0.03, 2)
+            for techniques in ({}, {"sampler": "a"}, {"mix": "b"}, {"sampler": "a", "mix": "b"}):
+                score = 0.6 + shifts[int(apart in techniques)] + rng.normal(0, 0.003)
+                machine = {"python": "3.12", "torch": "2.6" if apart in techniques else "2.5"}
+                records.append(record(techniques, 100.0, seed, {"top1": float(score)}, environment=machine))
+        (effect,) = statistics.main_effects(ScoreArray.of(records))
+        assert effect.high is not None
+        halves.append(effect.high - effect.mean)
+    assert max(halves) < 0.01
