@@ -43,41 +43,37 @@ def reading_lines(boards: Sequence[Board], columns: Iterable[Column]) -> list[st
     metric = "accuracy" if ranking.name == TOP1 else ranking.words
     text = _READING.format(
         title=escape(ranking.column.title), metric=metric, scores="\n".join(_legend(columns, ranking.name)),
-        protocols=protocols, reference=reference, forms="\n  ".join(_forms(boards)),
+        protocols=protocols, reference=reference, forms=" ".join(_forms(boards)),
     )  # fmt: skip
     return text.splitlines()
 
 
-_FORMS: Final[dict[str, tuple[str, ...]]] = {
-    "pooled": (
-        "Rows and pairs of seeds are",
-        "the two factors of an additive model, the variance of differences is pooled over rows, and the bound is that of the",
-        "studentised range (Tukey-Kramer).",
-    ),
-    "by kind": (
-        "Rows and pairs of seeds are",
-        "the two factors of an additive model (Tukey-Kramer). Rows that share a training differ less from seed to seed than",
-        "others do: the variance of their differences is pooled apart.",
-    ),
-    "each pair": (
-        "Each pair of rows has the",
-        "variance of its own differences (paired t tests, Bonferroni over all pairs).",
-    ),
-}  # fmt: skip
+_FORMS: Final = {
+    "pooled": "Rows and pairs of seeds are the two factors of an additive model, the variance of differences is pooled over rows, "
+    "and the bound is that of the studentised range (Tukey-Kramer).",
+    "by kind": "Rows and pairs of seeds are the two factors of an additive model (Tukey-Kramer). Rows that share a training differ less "
+    "from seed to seed than others do, so the variance of their differences is pooled apart.",
+    "each pair": "Each pair of rows has the variance of its own differences (paired t tests, Bonferroni over all pairs).",
+}
 _FEW = (
-    "With fewer than ten pairs of seeds",
-    "the error rate of 5 % takes rows of about equal variance; where variances differ fourfold it is about 12 % for 16 rows.",
+    "With fewer than ten pairs of seeds the SD behind the interval of a mean is pooled over rows too, and the error rate of 5 % holds "
+    "for rows of about equal variance; where variances differ fourfold it is about 12 % for 16 rows."
+)
+_ARCSINE = (
+    "Where the mean of a row is below 5 % or above 95 %, rows are compared on the scale of the arcsine of the root, and intervals are "
+    "shown in points."
 )
 
 
 def _forms(boards: Sequence[Board]) -> Iterator[str]:
-    """Yield lines on how differences of the tables were tested."""
-    forms = {table.form for board in boards for table in board.all_tables}
-    for form, words in _FORMS.items():
-        if form in forms:
-            yield from words
+    """Yield sentences on how differences of the tables were tested."""
+    tables = [table for board in boards for table in board.all_tables]
+    forms = {table.form for table in tables}
+    yield from (words for form, words in _FORMS.items() if form in forms)
     if forms & {"pooled", "by kind"}:
-        yield from _FEW
+        yield _FEW
+    if any(table.arcsine for table in tables):
+        yield _ARCSINE
 
 
 def _legend(columns: Iterable[Column], ranking: str) -> Iterator[str]:

@@ -102,14 +102,18 @@ def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None
     share = -0.5 * np.outer(weights[used], weights[used])
     np.fill_diagonal(share, 0.0)
     amounts = np.bincount(variances.kinds[here].ravel(), weights=share.ravel())
-    total = spread = 0.0
-    for kind in np.flatnonzero(np.abs(amounts) >= CONSTANT).tolist():
-        amount = float(amounts[kind])
-        if kind not in variances.of_kind:
-            return None, 0.0
-        variance, df = variances.of_kind[kind]
-        total += amount * variance
-        spread += (amount * variance) ** 2 / df
-    df = total**2 / spread if spread > 0 else 0.0
-    # Below one degree of freedom the variances of several kinds cancel, and a quantile would be astronomical.
-    return (total, df) if total > 0 and df >= 1 else (None, 0.0)
+    kinds = np.flatnonzero(np.abs(amounts) >= CONSTANT).tolist()
+    if not kinds or any(kind not in variances.of_kind for kind in kinds):
+        return None, 0.0
+    parts = [(float(amounts[kind]) * variances.of_kind[kind][0], variances.of_kind[kind][1]) for kind in kinds]
+    total, df = _satterthwaite(parts)
+    if df < min(freedom for _, freedom in parts):
+        # Parts that are subtracted nearly cancel the others, which leaves no degrees of freedom: without them it is too large.
+        total, df = _satterthwaite([part for part in parts if part[0] > 0])
+    return (total, df) if total > 0 else (None, 0.0)
+
+
+def _satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the sum of variances, and its degrees of freedom. parts: variance and degrees of freedom of each."""
+    total, spread = sum(variance for variance, _ in parts), sum(variance**2 / df for variance, df in parts)
+    return total, total**2 / spread if spread > 0 else 0.0

@@ -40,6 +40,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """What rows are ordered, compared and tested by."""
     reference: str = "baseline"
     """Label of the row that `delta` is taken to, whether or not the table has it."""
+    arcsine: bool = False
+    """Whether rows are compared on the scale of the arcsine of the root, as some are near 0 or 100 %."""
     form: Form = "none"
     """How the variance of differences was estimated."""
     level: float | None = None
@@ -130,6 +132,7 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
                 ranking=ranking,
                 reference=reference_label,
                 form=tests.form,
+                arcsine=tests.scale.arcsine,
                 level=level_of_first(rows, list(groups), tests),
                 columns=columns,
                 expected=len(runs),
@@ -184,6 +187,6 @@ def _across(
     scores[AREA] = areas(list(parts.values()), list(parts))
     rows, tests = make_rows(labels, scores, records, runs, reference, ranking)
     return Table(
-        factor=None, rows=rows, ranking=ranking, reference=reference, form=tests.form, level=level_of_first(rows, labels, tests), columns=columns,
+        factor=None, rows=rows, ranking=ranking, reference=reference, form=tests.form, arcsine=tests.scale.arcsine, level=level_of_first(rows, labels, tests), columns=columns,
         expected=len(runs),
     )  # fmt: skip

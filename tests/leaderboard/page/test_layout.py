@@ -134,3 +134,17 @@ def test_a_terminal_keeps_rank_techniques_mean_and_difference(suite: str, width:
         assert head[:2] == ["rank", "techniques"]
         assert {"mean", folder.boards[0].ranking.column.title} & set(head)
         assert any(name.startswith("Δ") for name in head)
+
+
+def test_a_page_says_how_its_differences_are_tested() -> None:
+    def said(level: float, seeds: int = 3) -> str:
+        made = [record({"mix": name} if name else {}, seed=seed, scores={"top1": level + 0.002 * seed + 0.001 * (seed % 2) * len(name)})
+                for name in ("", "mixup") for seed in range(seeds)]  # fmt: skip
+        return page(SuiteFacts(name="s"), made, boards(made))
+
+    assert "scale of the arcsine of the root" in said(0.97)
+    assert "scale of the arcsine" not in said(0.5)
+    assert "studentised range (Tukey-Kramer)" in said(0.5)
+    assert "it is about 12 % for 16 rows" in said(0.5)
+    assert "Bonferroni over all pairs" in said(0.5, seeds=10)
+    assert "about 12 %" not in said(0.5, seeds=10)

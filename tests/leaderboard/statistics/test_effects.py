@@ -6,9 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import synthetic
+from error_rates import design_of as shared_design
 from synthetic import record
 
 from ltbench.leaderboard.statistics import effects as statistics
+from ltbench.leaderboard.statistics.comparisons import compare_rows
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.tests_and_intervals import estimates
@@ -216,3 +218,16 @@ def test_contexts_on_unlike_machines_do_not_widen_an_effect() -> None:
         assert effect.high is not None
         halves.append(effect.high - effect.mean)
     assert max(halves) < 0.01
+
+
+def test_variances_that_nearly_cancel_leave_their_degrees_of_freedom() -> None:
+    from ltbench.leaderboard.statistics.effect_variances import variance_of
+
+    # Rows 0 and 1 share a training and vary against each other almost as two trainings do; the same holds for rows 2 and 3.
+    rng = np.random.default_rng(2)
+    values = 0.6 + rng.normal(0, 0.01, (4, 3))
+    found = compare_rows(values, shared_design(4, 3, views=2))
+    weights = np.array([0.5, 0.5, -0.5, -0.5])
+    variance, df = variance_of(weights, found.variances)
+    assert variance is not None
+    assert df >= min(freedom for _, freedom in found.variances.of_kind.values())
