@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import synthetic
 from reports import loaded as made_folder
-from synthetic import COLUMNS, record
+from synthetic import COLUMNS, boards, record
 
 from ltbench.leaderboard.page.page import page
 from ltbench.leaderboard.page.terminal import leaderboard_text
