@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.comparisons import compare_rows, mean_estimates
+from ltbench.leaderboard.statistics.estimates import Estimate, estimate
 from ltbench.leaderboard.statistics.record_groups import Pair
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.records.agreement import same_results
 from ltbench.records.record import Record
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ltbench.leaderboard.compare.compare import Comparison
 from ltbench.leaderboard.compare.lines import Line
 from ltbench.leaderboard.page.terminal import printed
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL, Estimate
+from ltbench.leaderboard.statistics.estimates import LEVEL, Estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, signed
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ltbench.leaderboard.figures.canvas import GRID, figure, title, wrapped
 from ltbench.leaderboard.figures.line_labels import LINE, LineEnd, label_ends, labels_height
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.series import Point, Series, point, seeds_text
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, place_text
 from ltbench.leaderboard.tables.table import Table
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ltbench.leaderboard.figures.looks import Look
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.table import Table
 from ltbench.records.record import Record

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
+from ltbench.leaderboard.statistics.estimates import CONSTANT
 from ltbench.leaderboard.statistics.variance import BOTH, FEWEST, REST, SEED, SUBSET, Share, sd_interval
 from ltbench.leaderboard.tables.cell_text import (
     MISSING,

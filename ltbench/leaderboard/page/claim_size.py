@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.suite.published import Claim, Combination, Reported, SettingFilter
 
 WITHIN, SMALLER, LARGER, OPPOSITE, NO_SIZE = "within the interval", "smaller", "larger", "opposite", "no size"

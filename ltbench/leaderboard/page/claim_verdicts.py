@@ -11,9 +11,9 @@ import numpy as np
 from ltbench.core.spec import canonical
 from ltbench.leaderboard.page.claim_size import NO_SIZE, published_size, size_of
 from ltbench.leaderboard.statistics.comparisons import Comparisons
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.records.comparability import BoardKey
 from ltbench.suite.published import ALL, Claim, Reported
 

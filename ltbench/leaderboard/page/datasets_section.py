@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.statistics.analysis import Analysis
+from ltbench.leaderboard.statistics.estimates import LEVEL
 from ltbench.leaderboard.statistics.mean_ranks import MeanRanks, mean_ranks
 from ltbench.leaderboard.statistics.over_datasets import OverDatasets, over_datasets
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.leaderboard.tables.cell_text import (
     RANK,
     REFERENCE,

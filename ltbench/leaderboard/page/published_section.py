@@ -10,8 +10,8 @@ from ltbench.leaderboard.figures.series import classes_of
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import NO_SIZE
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, Verdict
+from ltbench.leaderboard.statistics.estimates import Estimate, estimate
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimate
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
 from ltbench.stages import TECHNIQUE_STAGES

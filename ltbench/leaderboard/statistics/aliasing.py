@@ -18,7 +18,7 @@ import numpy as np
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 Picked = tuple[str, str]
 """A technique: its stage and its label."""

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.additive_model import AdditiveModel, comparable, fit
+from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL, Estimate, estimates, t_quantile
 from ltbench.leaderboard.statistics.pair_variances import PairVariances, pair_variances
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_scale import Scale
@@ -23,12 +24,11 @@ from ltbench.leaderboard.statistics.simultaneous import (
     range_quantile,
     range_quantiles,
 )
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL, Estimate, estimates, t_quantile
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
     Flags = npt.NDArray[np.bool_]
 

@@ -6,10 +6,10 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL, Estimate
+from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL, Estimate
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 POWER = 0.8
 """Power: probability of detecting a real difference; the convention since Cohen (1988)."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
+from ltbench.leaderboard.statistics.estimates import CONSTANT
 from ltbench.leaderboard.statistics.pair_variances import PairVariances
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 
 class EffectSeries(msgspec.Struct, frozen=True, kw_only=True):

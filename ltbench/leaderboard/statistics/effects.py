@@ -20,15 +20,15 @@ import numpy as np
 from ltbench.leaderboard.statistics.aliasing import Picked
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors, variance_of
+from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, LEVEL
 from ltbench.stages import TECHNIQUE_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
     Rows = npt.NDArray[np.intp]
     Contexts = list[tuple[int, ...]]

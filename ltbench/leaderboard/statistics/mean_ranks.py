@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.aliasing import Combined
+from ltbench.leaderboard.statistics.estimates import LEVEL
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 from ltbench.records.record import combination_order
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 FEWEST_DATASETS = 10
 """Data sets from which Friedman's statistic may be taken for chi-squared (Demsar 2006, section 3.2.2)."""

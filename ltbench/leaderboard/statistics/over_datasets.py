@@ -20,14 +20,14 @@ from ltbench.leaderboard.statistics.comparisons import (
     half_widths,
     rank_ranges,
 )
+from ltbench.leaderboard.statistics.estimates import CONSTANT, Estimate
 from ltbench.leaderboard.statistics.mean_ranks import boards_of_datasets, label_of, shared_combinations
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT, Estimate
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 
 class DatasetRow(msgspec.Struct, frozen=True, kw_only=True):

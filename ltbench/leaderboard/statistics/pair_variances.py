@@ -22,13 +22,13 @@ import msgspec
 import numpy as np
 
 from ltbench.leaderboard.statistics.additive_model import AdditiveModel, comparable
+from ltbench.leaderboard.statistics.estimates import CONSTANT
 from ltbench.leaderboard.statistics.row_design import RowDesign
-from ltbench.leaderboard.statistics.tests_and_intervals import CONSTANT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
     Flags = npt.NDArray[np.bool_]
     Numbers = npt.NDArray[np.intp]

@@ -16,7 +16,7 @@ from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.records.record import Record
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 Place = float | tuple[float, ...] | None
 """Imbalance factors: one, the mean over several, or over all."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 NEAR = 0.05
 """Mean of a row from which it counts as near 0, and one minus that from which it counts as near 100 %."""

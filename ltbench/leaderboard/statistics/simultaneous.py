@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
+from ltbench.leaderboard.statistics.estimates import LEVEL
 
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
 
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 _LEAST = 1e-10
 """P-values below it are not told apart."""

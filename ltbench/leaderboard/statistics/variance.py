@@ -18,7 +18,7 @@ import numpy as np
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 FEWEST = 3
 """Fewest levels of a source: two leave a single degree of freedom."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ltbench.columns import Column, Unit
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.tables.columns import AREA
 from ltbench.leaderboard.tables.rows import PublishedRow, Row
 from ltbench.leaderboard.tables.short_labels import short_labels

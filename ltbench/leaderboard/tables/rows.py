@@ -10,15 +10,15 @@ import msgspec
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
 from ltbench.leaderboard.statistics.effect_size import effect_size
+from ltbench.leaderboard.statistics.estimates import Estimate, estimates
 from ltbench.leaderboard.statistics.ranking import Ranking
 from ltbench.leaderboard.statistics.record_groups import Pair
 from ltbench.leaderboard.statistics.row_design import RowDesign
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
 from ltbench.records.record import Record, combination_order
 from ltbench.technique import written
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 COSTS = ("parameters", "macs", "samples")
 """Costs that do not depend on the machine; `samples` are training images seen."""

@@ -15,16 +15,16 @@ import numpy as np
 from ltbench.columns import CLASS_SUPPORT, Column
 from ltbench.core.spec import Spec
 from ltbench.leaderboard.statistics.comparisons import Form
+from ltbench.leaderboard.statistics.estimates import areas, pooled
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
-from ltbench.leaderboard.statistics.tests_and_intervals import areas, pooled
 from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.leaderboard.tables.rows import COSTS, PublishedRow, Row, factor_score, level_of_first, make_rows
 from ltbench.records.record import Record, combination_order, sort_key
 from ltbench.suite.published import Combination
 
 if TYPE_CHECKING:
-    from ltbench.leaderboard.statistics.tests_and_intervals import Floats
+    from ltbench.leaderboard.statistics.estimates import Floats
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from ltbench.leaderboard.figures.by_factor import spaced
 from ltbench.leaderboard.figures.canvas import Drawing, svg
 from ltbench.leaderboard.figures.line_labels import spread_out
 from ltbench.leaderboard.figures.series import MOST, point
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.cell_text import half_text, percent
 from ltbench.leaderboard.tables.table import make_boards

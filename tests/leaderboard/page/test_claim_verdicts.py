@@ -14,8 +14,8 @@ from synthetic import COLUMNS, identified, raw, record
 from ltbench.leaderboard.page.claim_counts import count_claims, counts_text
 from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SMALLER, WITHIN, size_of
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict, judge
+from ltbench.leaderboard.statistics.estimates import Estimate
 from ltbench.leaderboard.statistics.record_groups import group_records
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate
 from ltbench.leaderboard.tables.table import make_boards
 from ltbench.records.record import Record
 from ltbench.suite.published import Claim, Reported

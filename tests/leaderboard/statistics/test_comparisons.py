@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows, mean_estimates
+from ltbench.leaderboard.statistics.estimates import LEVEL
 from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.simultaneous import range_p, range_quantile, range_quantiles, range_tail
-from ltbench.leaderboard.statistics.tests_and_intervals import LEVEL
 
 NAN = float("nan")
 Array = npt.NDArray[np.float64]

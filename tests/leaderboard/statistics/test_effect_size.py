@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from ltbench.leaderboard.statistics.effect_size import effect_size, power_of, runs_needed
-from ltbench.leaderboard.statistics.tests_and_intervals import Estimate, estimates
+from ltbench.leaderboard.statistics.estimates import Estimate, estimates
 
 # Extra hours of sleep of ten patients under two drugs: the data set `sleep` of R.
 FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]

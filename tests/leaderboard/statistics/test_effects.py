@@ -12,8 +12,8 @@ from synthetic import record
 from ltbench.leaderboard.statistics import effects as statistics
 from ltbench.leaderboard.statistics.comparisons import compare_rows
 from ltbench.leaderboard.statistics.effects import Effect
+from ltbench.leaderboard.statistics.estimates import estimates
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.statistics.tests_and_intervals import estimates
 from ltbench.records.record import Record
 
 CB, MIX, TTA = {"sampler": "cb_sampler"}, {"mix": "mixup"}, {"view": "tta"}

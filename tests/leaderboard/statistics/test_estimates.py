@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ltbench.leaderboard.statistics.tests_and_intervals import (
+from ltbench.leaderboard.statistics.estimates import (
     areas,
-    differences,
     estimates,
-    holm,
     pooled,
-    tied,
-    welch,
 )
 
 NAN = float("nan")
@@ -41,45 +37,6 @@ def test_one_run_has_no_interval_and_none_no_mean() -> None:
     assert none is None
 
 
-def test_differences_are_taken_run_by_run_over_shared_runs() -> None:
-    values = np.array([[0.50, 0.60, 0.90], [0.51, 0.62, NAN]])
-    itself, other = differences(values, 0)
-    assert itself is not None
-    assert other is not None
-    assert itself.mean == 0
-    assert (round(other.mean, 6), other.n) == (0.015, 2)
-
-
-def test_holm_worked_by_hand() -> None:
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 -> the last may not be below the one before.
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-def test_holm_with_weights_worked_by_hand() -> None:
-    # By p over weight: 0.02 / 2, 0.03 / 1, 0.04 / 1; times 4 / 2, 2 / 1 and 1.
-    assert holm(np.array([0.03, 0.02, 0.04]), np.array([1.0, 2.0, 1.0])) == pytest.approx([0.06, 0.04, 0.06])
-
-
-def test_welchs_interval_and_p_are_scipys() -> None:
-    one, two = np.array([0.70, 0.72, 0.75, NAN]), np.array([0.60, 0.66, NAN, 0.61])
-    estimate, p = welch(one, two)
-    test = stats.ttest_ind(one[:3], two[[0, 1, 3]], equal_var=False)
-    interval = test.confidence_interval(0.95)
-    assert p == pytest.approx(test.pvalue)
-    assert estimate is not None
-    assert estimate.half is not None
-    assert (estimate.mean - estimate.half, estimate.mean + estimate.half) == pytest.approx(tuple(interval))
-    alone, untested = welch(np.array([0.5]), two)
-    assert alone is not None
-    assert (alone.half, alone.n, np.isnan(untested)) == (None, 1, True)
-
-
-def test_holm_leaves_out_what_was_not_tested_and_stops_at_one() -> None:
-    corrected = holm(np.array([NAN, 0.9, 0.8]))
-    assert np.isnan(corrected[0])
-    assert corrected[1:].tolist() == [1.0, 1.0]
-
-
 def test_the_interval_covers_the_truth_in_95_of_100() -> None:
     # 4,000 samples of three runs, seed 11; the standard error of the coverage is 0.35 points.
     values = np.random.default_rng(11).normal(0.7, 0.01, (4000, 3))
@@ -90,10 +47,6 @@ def test_the_interval_covers_the_truth_in_95_of_100() -> None:
 def test_a_mean_over_factors_needs_all_of_them() -> None:
     assert pooled([np.array([[0.2, 0.4]]), np.array([[0.4, NAN]])])[0].tolist()[0] == pytest.approx(0.3)
     assert np.isnan(pooled([np.array([[0.2, 0.4]]), np.array([[0.4, NAN]])])[0, 1])
-
-
-def test_shared_places() -> None:
-    assert tied([1, 1, 3, None, None]) == [True, True, False, False, False]
 
 
 def test_the_area_worked_by_hand() -> None:
