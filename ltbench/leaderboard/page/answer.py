@@ -33,6 +33,7 @@ from ltbench.leaderboard.tables.rows import Row
 from ltbench.leaderboard.tables.short_labels import shortened
 from ltbench.leaderboard.tables.table import Board, Table
 
+NO_BREAK = "\u00a0"
 MOST = 5
 """Sentences of an answer."""
 _NAMED = 3
@@ -74,8 +75,8 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
 
 
 def answer_lines(sentences: Sequence[str]) -> list[str]:
-    """Return an answer as lines of markdown."""
-    return [*(f"- {escape(sentence)}" for sentence in sentences), ""] if sentences else []
+    """Return an answer as lines of markdown, in which a number keeps its unit on a narrow screen."""
+    return [*(f"- {escape(sentence).replace(' %', f'{NO_BREAK}%')}" for sentence in sentences), ""] if sentences else []
 
 
 def main_table(board: Board) -> Table:
