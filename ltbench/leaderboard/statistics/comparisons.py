@@ -124,23 +124,19 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     scale = Scale.of(values)
     model, raw = fit(scale.forth(values), design.blocks), fit(values, design.blocks)
     variances = pair_variances(scale.forth(values), design, model)
-    gaps = raw.means[:, None] - raw.means[None]
+    gaps, scaled, order = _between(raw.means), _between(model.means), _between(raw.means)
     together = comparable(raw.parts)
     own = variances.own_gaps & together
-    gaps[own] = variances.mean_gaps(values)[own]
-    scaled = np.where(own, variances.mean_gaps(scale.forth(values)), model.means[:, None] - model.means[None])
-    gaps[variances.welch] = (_raw_means(values)[:, None] - _raw_means(values)[None])[variances.welch]
-    scaled[variances.welch] = (_raw_means(scale.forth(values))[:, None] - _raw_means(scale.forth(values))[None])[
-        variances.welch
-    ]
-    gaps[~(together | variances.welch)] = np.nan
+    gaps[own], scaled[own] = variances.mean_gaps(values)[own], variances.mean_gaps(scale.forth(values))[own]
+    unpaired = variances.welch
+    gaps[unpaired], scaled[unpaired] = (_between(_raw_means(part))[unpaired] for part in (values, scale.forth(values)))
+    gaps[~(together | unpaired)] = np.nan
     tested, count = variances.tested, int(np.isfinite(raw.means).sum())
     by_range, alone = tested & ~variances.each_own, tested & variances.each_own
     half = half_widths(variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
     p = _p_values(np.abs(scaled), variances.error, variances.df, by_range=by_range, alone=alone, rows=count)
     slope = scale.slope(gaps, scaled, raw.means)
     half, error, sd = half * slope, variances.error * slope, np.sqrt(variances.variance) * slope
-    order = raw.means[:, None] - raw.means[None]
     against = (gaps * order < 0) | (gaps * scaled < 0)
     low, high = gaps - half, gaps + half
     low[against], high[against] = np.minimum(low, 0)[against], np.maximum(high, 0)[against]
@@ -186,6 +182,11 @@ def mean_estimates(values: Floats, found: Comparisons) -> list[Estimate | None]:
         slope = 2 * (middle * (1 - middle)) ** 0.5 if found.scale.arcsine else 1.0
         result.append(Estimate(one.mean, one.sd, (wide / one.n) ** 0.5 * slope, one.n))
     return result
+
+
+def _between(means: Floats) -> Floats:
+    """Return the differences of all pairs of rows."""
+    return np.asarray(means[:, None] - means[None])
 
 
 def _raw_means(values: Floats) -> Floats:
