@@ -163,7 +163,8 @@ def _pooled(
         here = pairs & (kinds == kind)
         total = own_df[here].sum()
         freedom = _freedom_apart(here, kinds, model) if kind == 0 else _freedom_together(here, own_df, kinds)
-        if total > 0 and freedom > 0:
+        # With less than one degree of freedom no quantile is of use.
+        if total > 0 and freedom >= 1 - 1e-9:
             of_kind[int(kind)] = float(squares[here & (own_df > 0)].sum() / total), freedom
             variance[here], df[here] = of_kind[int(kind)]
     return variance, df, of_kind
