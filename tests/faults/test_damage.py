@@ -107,7 +107,7 @@ def test_damage_is_found_set_aside_told_and_made_again(kind: str, undisturbed: T
     assert len([p for p in (trial.root / "damaged").iterdir() if p.suffix != ".txt"]) == told
     doctor = ltbench("doctor", "--json", env={"LTBENCH_STORE": str(trial.root)})
     (finding,) = [f for f in json.loads(doctor.stdout) if f["subject"] == "damage"]
-    assert finding["text"].startswith(f"{told} files of the store were quarantined")
+    assert finding["text"].startswith(f"{told} damaged files of the store were quarantined")
     trial.check(undisturbed, lost=0, made_again=made_again)
 
 

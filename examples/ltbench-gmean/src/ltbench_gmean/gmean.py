@@ -31,6 +31,7 @@ class Gmean(Metric, frozen=True):
             title="G-mean",
             description="Geometric mean of the recalls of all classes; 0 if the recall of any class is 0.",
             shown="main",
+            priority=45,  # A main table has room for eight columns: before the many- and medium-shot accuracies.
         ),
     )
 
