@@ -8,7 +8,6 @@ with those interactions whose columns are not orthogonal to its own (Box, Hunter
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -47,15 +46,14 @@ def design_of(combinations: Sequence[Combined], known: Sequence[bool]) -> Design
     there = {combinations[row] for row in rows}
     techniques = sorted({one for row in rows for one in combinations[row]}, key=_order)
     alone = {one for combination in there for one in combination if combination - {one} in there}
-    if not rows:
-        return Design(techniques=[], weights={}, aliased={}, together=[])
+    if all(one in alone for one in techniques):
+        # The rule, and with a thousand techniques the pseudoinverse would take minutes.
+        return Design(techniques=techniques, weights={}, aliased={}, together=[])
     matrix = np.array([[1.0, *(one in combinations[row] for one in techniques)] for row in rows])
     inverse = np.linalg.pinv(matrix)
     resolved = inverse @ matrix
-    pairs = list(itertools.combinations(range(1, matrix.shape[1]), 2))
     # With 1 and -1, so that what two techniques add on average counts for each of them, as in a whole factorial.
     signs = 2 * matrix - 1
-    products = np.stack([signs[:, one] * signs[:, two] for one, two in pairs], axis=1) if pairs else signs[:, :0]
     weights: dict[Picked, Floats] = {}
     aliased: dict[Picked, list[tuple[str, str]]] = {}
     bound = []
@@ -69,11 +67,12 @@ def design_of(combinations: Sequence[Combined], known: Sequence[bool]) -> Design
             continue
         weights[one] = np.zeros(len(combinations))
         weights[one][rows] = inverse[number]
-        shares = (inverse[number] @ products).tolist()
+        # Of each pair of techniques: the contrast, applied to the product of their columns.
+        shares = (signs * inverse[number][:, None]).T @ signs
         aliased[one] = [
             (techniques[first - 1][1], techniques[second - 1][1])
-            for (first, second), share in zip(pairs, shares, strict=True)
-            if abs(share) > _ZERO
+            for first, second in zip(*np.nonzero(np.triu(np.abs(shares) > _ZERO, 1)), strict=True)
+            if first
         ]
     return Design(
         techniques=techniques, weights=weights, aliased=aliased, together=_groups(resolved, bound, techniques)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Numbers = npt.NDArray[np.intp]
 
+_LEAST = 1 - 1e-9
+"""Fewest degrees of freedom: with less than one no quantile is of use."""
 MANY = 10
 """Runs from which each pair of rows has a variance of its own."""
 
@@ -159,14 +161,18 @@ def _pooled(
         # Where every pair has one variance, the residuals tell more of it than pairs do that lack runs in common.
         variance[pairs], df[pairs] = 2 * model.square, model.df
         return variance, df, {0: (2 * model.square, float(model.df))}
-    for kind in np.unique(kinds[pairs]):
-        here = pairs & (kinds == kind)
-        total = own_df[here].sum()
-        freedom = _freedom_apart(here, kinds, model) if kind == 0 else _freedom_together(here, own_df, kinds)
-        # With less than one degree of freedom no quantile is of use.
-        if total > 0 and freedom >= 1 - 1e-9:
-            of_kind[int(kind)] = float(squares[here & (own_df > 0)].sum() / total), freedom
-            variance[here], df[here] = of_kind[int(kind)]
+    apart = pairs & (kinds == 0)
+    if apart.any():
+        total, freedom = own_df[apart].sum(), _freedom_apart(apart, kinds, model)
+        if total > 0 and freedom >= _LEAST:
+            of_kind[0] = float(squares[apart & (own_df > 0)].sum() / total), freedom
+            variance[apart], df[apart] = of_kind[0]
+    of_kind |= _together(squares, own_df, kinds, pairs & (kinds > 0))
+    shares = pairs & (kinds > 0)
+    table = np.full((2, int(kinds.max(initial=0)) + 1), np.nan)
+    for kind, found in of_kind.items():
+        table[:, kind] = found
+    variance[shares], df[shares] = table[0][kinds[shares]], np.nan_to_num(table[1][kinds[shares]])
     return variance, df, of_kind
 
 
@@ -191,16 +197,27 @@ def rows_with_number(model: AdditiveModel) -> Numbers:
     return np.flatnonzero(model.parts >= 0)
 
 
-def _freedom_together(here: Flags, own_df: Floats, kinds: Numbers) -> float:
-    """Return the degrees of freedom over pairs that share a training: those of one pair of each group of rows."""
+def _together(squares: Floats, own_df: Floats, kinds: Numbers, pairs: Flags) -> dict[int, tuple[float, float]]:
+    """Return variance and degrees of freedom of each kind of pairs that share a training.
+
+    The degrees of freedom are those of one pair of each group of rows with a common training.
+    """
     from scipy.sparse import csgraph
 
-    group = csgraph.connected_components(kinds > 0, directed=False)[1]
-    first, second = np.nonzero(np.triu(here))
-    most: dict[int, float] = {}
-    for number, freedom in zip(group[first].tolist(), own_df[first, second].tolist(), strict=True):
-        most[number] = max(most.get(number, 0.0), freedom)
-    return sum(most.values())
+    first, second = np.nonzero(np.triu(pairs))
+    if not len(first):
+        return {}
+    groups, group = csgraph.connected_components(kinds > 0, directed=False)
+    kind, freedom = kinds[first, second], own_df[first, second]
+    total = np.bincount(kind, freedom)
+    square = np.bincount(kind, np.where(freedom > 0, np.nan_to_num(squares[first, second]), 0.0))
+    # With a thousand rows of one training there are a hundred thousand kinds: no loop over them here.
+    cells, cell = np.unique(kind.astype(np.int64) * groups + group[first], return_inverse=True)
+    most = np.zeros(len(cells))
+    np.maximum.at(most, cell, freedom)
+    df = np.bincount(cells // groups, most, minlength=len(total))
+    known = np.flatnonzero((total > 0) & (df >= _LEAST)).tolist()
+    return {number: (float(square[number] / total[number]), float(df[number])) for number in known}
 
 
 def _elsewhere(design: RowDesign, known: Flags) -> Flags:
