@@ -126,5 +126,5 @@ def fitted_text(loaded: SuiteFolder, most: int | None = None) -> str:
 
     return leaderboard_text(
         loaded.facts, loaded.records, loaded.boards, terminal_width(), color=sys.stdout.isatty(), trust=loaded.trust,
-        most=most, sentences=loaded.answer(),
+        most=most, sentences=loaded.answer,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -44,7 +45,7 @@ SHEET, EFFECTS = "table.csv", "effects.csv"
 Refresh = Callable[[SuiteFacts], SuiteFacts]
 
 
-class SuiteFolder(msgspec.Struct, frozen=True):
+class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     """The content of a suite's folder, and the boards made of it."""
 
     folder: Path
@@ -57,17 +58,21 @@ class SuiteFolder(msgspec.Struct, frozen=True):
     records_file: RecordsFile
     trust: VerificationNotes
 
+    # Once for page, README, report and terminal: of ten thousand records they take seconds.
+    @cached_property
     def analyses(self) -> list[Analysis]:
-        """Return effects, interactions and variances of each board."""
+        """Effects, interactions and variances of each board."""
         return analyse(group_records(self.records, self.facts.metric, self.columns))
 
+    @cached_property
     def answer(self) -> list[str]:
-        """Return the answer of the page in a few sentences."""
-        return answer(self.boards, self.analyses(), self.judged_claims())
+        """The answer of the page in a few sentences."""
+        return answer(self.boards, self.analyses, self.judged_claims)
 
+    @cached_property
     def judged_claims(self) -> list[Verdict]:
-        """Return the verdicts on the claims of the suite, as on its page."""
-        return judge(self.facts.claims, self.facts.reported, group_records(self.records))
+        """The verdicts on the claims of the suite, as on its page."""
+        return judge(self.facts.claims, self.facts.reported, [one.group for one in self.analyses])
 
 
 def add_records(old: RecordsFile, new: Iterable[Record], *, replace: bool = False) -> RecordsFile:
@@ -152,7 +157,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     A figure that shows the same data is kept: drawing takes long, and another matplotlib draws other bytes.
     """
     facts = loaded.facts
-    analyses = loaded.analyses()
+    analyses = loaded.analyses
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
@@ -240,12 +245,12 @@ def update_readme(folder: Path, readme: Path) -> list[Path]:
 
 def _block(loaded: SuiteFolder, readme: Path) -> list[str]:
     failures = failure_numbers(group_failures(loaded.records))
-    return compact_block(loaded.boards, failures, _link(loaded, readme), loaded.answer())
+    return compact_block(loaded.boards, failures, _link(loaded, readme), loaded.answer)
 
 
 def _claims(suites: Iterable[SuiteFolder], readme: Path) -> list[str]:
     return claims_block(
-        [(each.facts.name, _link(each, readme), each.judged_claims()) for each in suites if each.facts.claims]
+        [(each.facts.name, _link(each, readme), each.judged_claims) for each in suites if each.facts.claims]
     )
 
 

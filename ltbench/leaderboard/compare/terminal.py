@@ -9,7 +9,7 @@ from ltbench.leaderboard.compare.compare import Comparison
 from ltbench.leaderboard.compare.lines import Line
 from ltbench.leaderboard.page.terminal import printed
 from ltbench.leaderboard.statistics.estimates import LEVEL, Estimate
-from ltbench.leaderboard.tables.cell_text import factor_text, half_text, percent, signed
+from ltbench.leaderboard.tables.cell_text import factor_text, half_text, p_text, percent, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,7 +54,7 @@ def _table(comparison: Comparison, lines: Sequence[Line], width: int, *, cells: 
             "all" if line.factor is None else factor_text(line.factor),
             _score(line.first), _score(line.second),
             "" if line.difference is None else signed(line.difference.mean) + half_text(line.difference),
-            "" if line.p is None else f"{line.p:.3f}" if line.p >= 0.001 else "<0.001",
+            p_text(line.p),
             _runs(line), _verdict(line),
         ])  # fmt: skip
         if cells:

@@ -121,7 +121,7 @@ def _across(page: ShownOnPage, group: RecordGroup, prefix: str) -> Iterator[Figu
             kind="bars", name=f"{prefix}bars.svg", alt=f"{what}: {_names(shown)}", data=data, draw=by_factor.draw
         )  # fmt: skip
         yield FigureGroup(group=group, factor=factor, drawings=[drawing])
-    table = board.across or board.tables[0]
+    table = board.main_table
     dear = cost.collect(
         table, costs(group.records), [one.label for one in shown], page.looks, page.names, seeds_text(shown)
     )

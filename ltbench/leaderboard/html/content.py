@@ -10,18 +10,17 @@ import msgspec
 from ltbench.leaderboard.figures.looks import Look
 from ltbench.leaderboard.figures.shown import ShownOnPage
 from ltbench.leaderboard.html.differences import differences
-from ltbench.leaderboard.html.effects import effects, inseparable
+from ltbench.leaderboard.html.effects import effects
 from ltbench.leaderboard.html.embedded_json import Pool, compressed_json
 from ltbench.leaderboard.html.per_class_and_epoch import classes, lines, matrix
 from ltbench.leaderboard.html.tables import ReportTable, report_table
 from ltbench.leaderboard.html.traces import trace
 from ltbench.leaderboard.html.wording import COSTS
-from ltbench.leaderboard.page.answer import answer, main_table
+from ltbench.leaderboard.page.answer_changes import inseparable
 from ltbench.leaderboard.page.best_row import best_row
 from ltbench.leaderboard.publish import SuiteFolder
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
-from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board, Table
 from ltbench.records.record import Record, combination_order
@@ -81,9 +80,9 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
     )
     combinations = {label: i for i, (label, _) in enumerate(labels)}
     rows: list[ReportRow] = []
-    analyses = loaded.analyses()
+    analyses = loaded.analyses
     page = ShownOnPage(loaded.facts, [one.group for one in analyses], loaded.boards)
-    said = answer(loaded.boards, analyses, loaded.judged_claims())
+    said = loaded.answer
     boards = [
         {
             **_board(board, analysis, title, said, combinations, pool, rows),
@@ -141,8 +140,7 @@ def _board(
     rows: list[ReportRow],
 ) -> dict[str, Any]:  # fmt: skip
     """Return a board, and add the rows of its tables to `rows`. said: the sentences of the answer."""
-    group = analysis.group
-    scores = ScoreArray.of(group.records, group.ranking.name)
+    group, scores = analysis.group, analysis.scores
     by_factor: dict[float | None, dict[str, list[Record]]] = {None: {}}
     for record in group.records:
         for factor in (record.setting.imbalance_factor, None):
@@ -194,7 +192,7 @@ def _best(table: Table, board: Board, said: Sequence[str]) -> str:
     """Return a sentence on the best row; empty where the answer is about this table and names that row."""
     best = best_row(table)
     named = best.partition(";")[0].rstrip(".")
-    return "" if table is main_table(board) and any(named in sentence for sentence in said) else best
+    return "" if table is board.main_table and any(named in sentence for sentence in said) else best
 
 
 def _within(

@@ -9,7 +9,7 @@ import msgspec
 
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.score_array import ScoreArray
-from ltbench.leaderboard.tables.cell_text import half_text, signed
+from ltbench.leaderboard.tables.cell_text import half_text, p_text, signed
 from ltbench.leaderboard.tables.table import Table
 
 MOST = 60
@@ -54,8 +54,3 @@ def _pairs(rows: Sequence[int], compared: Comparisons) -> Iterator[tuple[str, st
             continue
         mark = " *" if compared.significant[first, second] else ""
         yield f"{signed(found.mean)}{half_text(found)}{mark}", p_text(compared.p_of(first, second)), found.n
-
-
-def p_text(p: float | None) -> str:
-    """Return a p-value with three decimals; empty without a test."""
-    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

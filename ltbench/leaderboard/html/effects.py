@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ltbench.leaderboard.html.tables import number
+from ltbench.leaderboard.page.answer_changes import aliased_text, range_text
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.tables.cell_text import signed
 
@@ -42,26 +43,10 @@ def effects(found: Sequence[Effect]) -> list[ReportEffect]:
 
 
 def _interval(effect: Effect) -> str:
-    if effect.low is None or effect.high is None:
-        return "no test"
-    ends = [signed(end) for end in (effect.low, effect.high)]
-    if "0.0" in ends:
-        # An end that is not zero is not written as one.
-        ends = [f"{100 * end:+.2f}".replace("-", "−") for end in (effect.low, effect.high)]
-    return " to ".join(ends)
+    return "no test" if effect.low is None or effect.high is None else range_text(effect.low, effect.high)
 
 
 def _over(effect: Effect) -> str:
     if effect.aliased is None:
         return f"{effect.contexts} combination{'s' * (effect.contexts != 1)}"
-    pairs = ", ".join(f"{one} × {two}" for one, two in effect.aliased) or "no interaction of two techniques"
-    return f"least squares, aliased with {pairs}"
-
-
-def inseparable(names: Sequence[str]) -> str:
-    """Return a sentence on techniques without an effect of their own."""
-    if len(names) == 1:
-        return f"{names[0]} was not varied independently, so its effect cannot be estimated."
-    return (
-        f"{', '.join(names[:-1])} and {names[-1]} were not varied independently, so their effects cannot be separated."
-    )
+    return f"least squares, aliased with {aliased_text(effect.aliased)}"

@@ -9,7 +9,7 @@ import msgspec
 from ltbench import longtail
 from ltbench.columns import CLASS_SUPPORT, Unit
 from ltbench.leaderboard.figures.series import mean
-from ltbench.leaderboard.html.differences import Differences, p_text
+from ltbench.leaderboard.html.differences import Differences
 from ltbench.leaderboard.html.wording import COSTS, EFFECT, PASSES, P, column_term, difference_term, score_term
 from ltbench.leaderboard.tables.caption import caption
 from ltbench.leaderboard.tables.cell_text import (
@@ -22,6 +22,7 @@ from ltbench.leaderboard.tables.cell_text import (
     factor_text,
     half_text,
     main_columns,
+    p_text,
     place_text,
     published_label,
     published_text,

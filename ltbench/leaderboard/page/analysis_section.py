@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ltbench.leaderboard.page.best_row import ranked_rows
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effect_size import MOST, runs_needed
 from ltbench.leaderboard.statistics.estimates import CONSTANT
@@ -15,6 +16,7 @@ from ltbench.leaderboard.tables.cell_text import (
     delta_title,
     factor_text,
     half_text,
+    p_text,
     percent,
     place_text,
     reference_text,
@@ -103,7 +105,7 @@ def test_lines(table: Table) -> list[str]:
 
 def more_runs(table: Table) -> list[str]:
     """Return how many more runs a significant difference of the first two rows takes, where they share a rank."""
-    ranked = [row for row in table.rows if row.rank is not None]
+    ranked = ranked_rows(table)
     # With a rank of its own the second row is significantly worse already.
     if len(ranked) < 2 or ranked[1].rank != 1:
         return []
@@ -133,7 +135,7 @@ def _count(runs: int | None, have: int) -> str:
 def _tests(row: Row) -> Iterator[str]:
     for gap, p, size in ((row.delta, row.p, row.effect), (row.to_best, row.p_best, row.effect_best)):
         yield "" if gap is None else signed(gap.mean) + half_text(gap)
-        yield "" if gap is None else MISSING if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+        yield "" if gap is None else p_text(p) or MISSING
         yield "" if gap is None else MISSING if size is None else f"{size + 0.0:.1f}".replace("-", "−")
 
 

@@ -51,22 +51,22 @@ def answer(boards: Sequence[Board], analyses: Sequence[Analysis], judged: Sequen
     ranked = [
         (board, analysis, title)
         for board, analysis, title in zip(boards, analyses, titles(boards), strict=True)
-        if ranked_rows(main_table(board))
+        if ranked_rows(board.main_table)
     ]
     if not ranked:
         where = " at every imbalance factor" if all(board.across for board in boards) else ""
         return [f"No combination has a number{where} yet."] if boards else []
     if len(ranked) == 1:
-        sentences = [shortened(sentence, main_table(ranked[0][0])) for sentence in _one_board(*ranked[0][:2])]
+        sentences = [shortened(sentence, ranked[0][0].main_table) for sentence in _one_board(*ranked[0][:2])]
     else:
         named = ranked[: MOST - 2] if len(ranked) > MOST - 1 else ranked
         sentences = [
             f"{title}: {best_of_several(table)}"
-            for table, title in ((main_table(board), title) for board, _, title in named)
+            for table, title in ((board.main_table, title) for board, _, title in named)
         ]
         if len(named) < len(ranked):
             sentences.append(f"The other {len(ranked) - len(named)} boards are below.")
-        sentences.append(_how_sure([main_table(board) for board, *_ in ranked]))
+        sentences.append(_how_sure([board.main_table for board, *_ in ranked]))
     claims = claims_sentence(judged)
     if not claims:
         return sentences
@@ -79,13 +79,8 @@ def answer_lines(sentences: Sequence[str]) -> list[str]:
     return [*(f"- {escape(sentence).replace(' %', f'{NO_BREAK}%')}" for sentence in sentences), ""] if sentences else []
 
 
-def main_table(board: Board) -> Table:
-    """Return the table that an answer is about: across factors, or that of the only factor."""
-    return board.across or board.tables[0]
-
-
 def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
-    table = main_table(board)
+    table = board.main_table
     rows = ranked_rows(table)
     if len(rows) == 1:
         yield _start(only_row(rows[0], table))
@@ -115,7 +110,7 @@ def _changes(changes: Sequence[Change], board: Board, averaged: str) -> Iterator
 
     changes: of techniques, or of rows if `averaged`, over what they are averages, is empty.
     """
-    table = main_table(board)
+    table = board.main_table
     sign = table.ranking.sign
     tested = [one for one in changes if one.interval is not None]
     helps = [one for one in tested if one.significant and sign * one.mean > 0]
@@ -151,7 +146,7 @@ def _sentence(changes: Sequence[Change], verbs: tuple[str, str], board: Board, a
 
     verbs: for one and for several; averaged: as for `_changes`.
     """
-    words = f" points of {main_table(board).ranking.words}"
+    words = f" points of {board.main_table.ranking.words}"
     shown, more = _named(sorted(changes, key=lambda change: -abs(change.mean)))
     first = size_text(shown[0], words, "95 % CI ", board, "imbalance factor")
     if len(changes) == 1:
@@ -185,7 +180,7 @@ def _at_single_factors(changes: Sequence[Change], board: Board, verbs: tuple[str
     """
     if board.across is None:
         return ""
-    sign = main_table(board).ranking.sign
+    sign = board.main_table.ranking.sign
     found = []
     for change in changes:
         both = zip(verbs, (change.significant_at(sign), change.significant_at(-sign)), strict=True)

@@ -102,6 +102,18 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def inseparable(names: Sequence[str]) -> str:
+    """Return a sentence on techniques that have no effect of their own."""
+    if len(names) == 1:
+        return f"{names[0]} was not varied independently, so its effect cannot be estimated."
+    return f"{joined(names)} were not varied independently, so their effects cannot be separated."
+
+
+def aliased_text(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return what an effect is aliased with: pairs of techniques, or none."""
+    return ", ".join(f"{one} × {two}" for one, two in pairs) or "no interaction of two techniques"
+
+
 def _digits(low: float, high: float) -> Callable[[float], str]:
     return _finer if "0.0" in (signed(low), signed(high)) and (low or high) else signed
 

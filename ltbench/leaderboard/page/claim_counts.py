@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from ltbench.leaderboard.page.answer_changes import joined
 from ltbench.leaderboard.page.claim_size import LARGER, NO_SIZE, OPPOSITE, SIZES, SMALLER, WITHIN
 from ltbench.leaderboard.page.claim_verdicts import DIRECTIONS, FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
 
@@ -65,7 +66,5 @@ def claims_sentence(judged: Sequence[Verdict]) -> str:
         return ""
     if counts.directions[HOLDS] == counts.comparisons > 1:
         return f"All {counts.comparisons} comparisons that the report claims hold."
-    texts = directions_texts(counts)
-    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
     many = f"{counts.comparisons} comparison{'s' * (counts.comparisons > 1)}"
-    return f"Of {many} that the report claims, {listed}."
+    return f"Of {many} that the report claims, {joined(directions_texts(counts))}."

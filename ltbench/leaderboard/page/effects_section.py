@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
-from ltbench.leaderboard.page.answer_changes import joined
+from ltbench.leaderboard.page.answer_changes import aliased_text, inseparable, joined
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.tables.cell_text import (
@@ -46,7 +46,7 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
             yield from ("### What each technique adds", "", *_together(analysis))
         return
     unpaired = [*_MACHINES.splitlines(), ""] if analysis.several_machines else []
-    table = board.across or board.tables[0]
+    table = board.main_table
     head, rows, counts, more = _main_table(analysis, table)
     yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
     averaged = any(effect.contexts for effect in analysis.effects)
@@ -79,8 +79,8 @@ def _aliases(analysis: Analysis) -> Iterator[str]:
     same: dict[str, list[str]] = {}
     for effect in analysis.effects:
         if effect.aliased is not None and effect.factor == analysis.factor:
-            pairs = ", ".join(f"{escape(one)} × {escape(two)}" for one, two in effect.aliased)
-            same.setdefault(pairs or "no interaction of two techniques", []).append(escape(effect.techniques[0]))
+            pairs = aliased_text([(escape(one), escape(two)) for one, two in effect.aliased])
+            same.setdefault(pairs, []).append(escape(effect.techniques[0]))
     for with_what, names in same.items():
         was, effects = ("was", "its effect is") if len(names) == 1 else ("were", "their effects are")
         fitted = "estimated by least squares and aliased with"
@@ -92,11 +92,7 @@ def _aliases(analysis: Analysis) -> Iterator[str]:
 def _together(analysis: Analysis) -> Iterator[str]:
     """Yield which techniques have no effect of their own."""
     for names in analysis.together:
-        if len(names) == 1:
-            yield from (f"{escape(names[0])} was not varied independently, so its effect cannot be estimated.", "")
-        else:
-            listed = joined(list(map(escape, names)))
-            yield from (f"{listed} were not varied independently, so their effects cannot be separated.", "")
+        yield from (inseparable(list(map(escape, names))), "")
 
 
 def _main_table(analysis: Analysis, table: Table) -> tuple[list[str], list[list[str]], str, list[str]]:

@@ -11,7 +11,7 @@ import msgspec
 from ltbench import longtail
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
-from ltbench.leaderboard.page.answer import answer, answer_lines, main_table
+from ltbench.leaderboard.page.answer import answer, answer_lines
 from ltbench.leaderboard.page.claim_verdicts import judge
 from ltbench.leaderboard.page.data_section import data_lines
 from ltbench.leaderboard.page.datasets_section import dataset_lines
@@ -130,7 +130,7 @@ def _reproduce(facts: SuiteFacts, records: Sequence[Record]) -> list[str]:
 
 def _first(board: Board, title: str, failures: Mapping[str, int], figures: Sequence[FigureGroup]) -> Iterator[str]:
     """Yield what a reader meets first of a board: one figure, the table, its caption, and the folded rest of it."""
-    table = main_table(board)
+    table = board.main_table
     if title:
         yield from (f"## {escape(title)}", "")
     if (figure := _first_figure(board, figures)) is not None:
@@ -143,7 +143,7 @@ def _first(board: Board, title: str, failures: Mapping[str, int], figures: Seque
 
 def _first_figure(board: Board, figures: Sequence[FigureGroup]) -> FigureGroup | None:
     """Return the first drawing of the main table, alone."""
-    mine = _figures(board, main_table(board), figures)
+    mine = _figures(board, board.main_table, figures)
     return next(
         (msgspec.structs.replace(one, drawings=one.drawings[:1], lines=[]) for one in mine if one.drawings), None
     )
@@ -160,7 +160,7 @@ def _details(
         yield f"{board.versions} records of earlier revisions of a technique are left out."
     yield ""
     adds, pairs, costs = (
-        [line for one in _figures(board, main_table(board), figures, kind) for line in one.markdown()]
+        [line for one in _figures(board, board.main_table, figures, kind) for line in one.markdown()]
         for kind in ("effects", "interactions", "cost")
     )
     yield from effect_lines(analysis, board, adds, pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ltbench.leaderboard.page.answer import answer_lines, main_table
+from ltbench.leaderboard.page.answer import answer_lines
 from ltbench.leaderboard.page.claim_counts import count_claims
 from ltbench.leaderboard.page.claim_size import NO_SIZE, WITHIN
 from ltbench.leaderboard.page.claim_verdicts import FAILS, HOLDS, NOT_TESTED, OPEN, UNKNOWN, Verdict
@@ -35,7 +35,7 @@ def compact_block(
 
 
 def _compact(board: Board, failures: Mapping[str, int], page: str, title: str) -> Iterator[str]:
-    table = main_table(board)
+    table = board.main_table
     if title:
         yield from (f"**{escape(title)}**", "")
     yield from (*table_lines(table, failures, page=page, fold=FOLD), "")

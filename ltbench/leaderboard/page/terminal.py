@@ -225,7 +225,7 @@ def _footer(
 ) -> Iterator[str]:
     if records:
         yield ""
-        captions = (caption(board.across or board.tables[0], page=False) for board in boards)
+        captions = (caption(board.main_table, page=False) for board in boards)
         yield from dict.fromkeys(captions)
     if records and trust.provenance:
         yield " ".join(trust.provenance).replace("`", "")

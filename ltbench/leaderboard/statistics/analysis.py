@@ -16,6 +16,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """Main effects, interactions and sources of variance of one board."""
 
     group: RecordGroup
+    scores: ScoreArray
+    """Its scores by the metric that it ranks by, with their comparisons."""
     effects: list[Effect]
     pairs: list[Effect]
     variances: list[Variance]
@@ -41,6 +43,7 @@ def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
     return [
         Analysis(
             group=group,
+            scores=scores,
             effects=main_effects(scores),
             pairs=interactions(scores),
             variances=variances(scores),

@@ -81,12 +81,10 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         runs, sd = int(self.runs[first, second]), float(self.sd[first, second])
         if not np.isfinite(low):
             return Estimate(gap, 0.0 if sd <= CONSTANT else None, None, runs)
-        # An end at zero stays there, whatever mean and half round to.
-        ends = None if abs(low + high - 2 * gap) <= CONSTANT and low and high else (low, high)
         if not self.variances.tested[first, second] or self.variances.welch[first, second]:
             # It follows from differences to other rows alone, or its runs are not paired.
-            return Estimate(gap, None, (high - low) / 2, runs, None, ends)
-        return Estimate(gap, sd, (high - low) / 2, runs, float(self.df[first, second]), ends)
+            return between_ends(gap, low, high, runs)
+        return between_ends(gap, low, high, runs, sd, float(self.df[first, second]))
 
     def p_of(self, first: int, second: int | None) -> float | None:
         """Return the p-value of the difference of two rows; None where it is not tested."""
@@ -122,14 +120,16 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
     rows, runs = values.shape
     design = RowDesign.paired(rows, runs) if design is None else design
     scale = Scale.of(values)
-    model, raw = fit(scale.forth(values), design.blocks), fit(values, design.blocks)
-    variances = pair_variances(scale.forth(values), design, model)
+    scores = scale.forth(values)
+    raw = fit(values, design.blocks)
+    model = fit(scores, design.blocks) if scale.arcsine else raw
+    variances = pair_variances(scores, design, model)
     gaps, scaled, order = _between(raw.means), _between(model.means), _between(raw.means)
     together = comparable(raw.parts)
     own = variances.own_gaps & together
-    gaps[own], scaled[own] = variances.mean_gaps(values)[own], variances.mean_gaps(scale.forth(values))[own]
+    gaps[own], scaled[own] = variances.mean_gaps(values)[own], variances.mean_gaps(scores)[own]
     unpaired = variances.welch
-    gaps[unpaired], scaled[unpaired] = (_between(_raw_means(part))[unpaired] for part in (values, scale.forth(values)))
+    gaps[unpaired], scaled[unpaired] = (_between(_raw_means(part))[unpaired] for part in (values, scores))
     gaps[~(together | unpaired)] = np.nan
     tested, count = variances.tested, int(np.isfinite(raw.means).sum())
     by_range, alone = tested & ~variances.each_own, tested & variances.each_own
@@ -150,6 +150,15 @@ def compare_rows(values: Floats, design: RowDesign | None = None, sign: int = 1)
         means=raw.means, gaps=gaps, low=low, high=high, p=p, significant=significant, error=error, sd=sd, df=variances.df, runs=variances.runs, sign=sign,
         variances=variances, model=model, scale=scale, places=places, last_places=last,
     )  # fmt: skip
+
+
+def between_ends(
+    gap: float, low: float, high: float, runs: int, sd: float | None = None, df: float | None = None
+) -> Estimate:
+    """Return a difference with the ends of its interval."""
+    # An end at zero stays there, whatever mean and half round to.
+    ends = None if abs(low + high - 2 * gap) <= CONSTANT and low and high else (low, high)
+    return Estimate(gap, sd, (high - low) / 2, runs, df, ends)
 
 
 def mean_estimates(values: Floats, found: Comparisons) -> list[Estimate | None]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ltbench.leaderboard.statistics.aliasing import Combined
 from ltbench.leaderboard.statistics.comparisons import (
+    between_ends,
     compare_rows,
     consistent,
     half_widths,
@@ -123,8 +124,7 @@ def _delta(gaps: Floats, low: Floats, high: Floats, row: int, base: int | None, 
     gap, ends = float(gaps[row, base]), (float(low[row, base]), float(high[row, base]))
     if not np.isfinite(ends[0]):
         return Estimate(gap, None, None, many)
-    even = abs(sum(ends) - 2 * gap) <= CONSTANT
-    return Estimate(gap, None, (ends[1] - ends[0]) / 2, many, None, None if even else ends)
+    return between_ends(gap, *ends, many)
 
 
 def _p_interaction(by_dataset: Floats, squares: Floats, df: Sequence[Floats]) -> float | None:

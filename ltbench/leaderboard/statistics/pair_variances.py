@@ -189,12 +189,8 @@ def _freedom_apart(here: Flags, kinds: Numbers, model: AdditiveModel) -> float:
     laplacian = np.diag(graph.sum(axis=1)) - graph
     shared = (kinds[np.ix_(rows, rows)] > 0).astype(np.float64) + np.eye(many)
     product = laplacian @ shared
-    return float(model.df / (len(rows_with_number(model)) - 1) * np.trace(product) ** 2 / (product * product.T).sum())
-
-
-def rows_with_number(model: AdditiveModel) -> Numbers:
-    """Return the indices of the rows that have a number."""
-    return np.flatnonzero(model.parts >= 0)
+    counted = int((model.parts >= 0).sum())
+    return float(model.df / (counted - 1) * np.trace(product) ** 2 / (product * product.T).sum())
 
 
 def _together(squares: Floats, own_df: Floats, kinds: Numbers, pairs: Flags) -> dict[int, tuple[float, float]]:

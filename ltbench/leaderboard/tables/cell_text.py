@@ -190,6 +190,11 @@ def signed(fraction: float) -> str:
     return "0.0" if text == "0.0" else text.replace("-", "−") if text.startswith("-") else f"+{text}"
 
 
+def p_text(p: float | None) -> str:
+    """Return a p-value with three decimals; empty without a test."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def half_text(estimate: Estimate, unit: Unit = "percent") -> str:
     """Return the interval that follows a mean, ` ± 0.5` or with both ends; empty where there is none."""
     if estimate.ends is not None:

@@ -65,6 +65,11 @@ class Board(BoardFields, frozen=True, kw_only=True):
     """Records left out because another version of their cell has a higher revision."""
 
     @property
+    def main_table(self) -> Table:
+        """The table that a page is about: that across factors, or that of the only factor."""
+        return self.across or self.tables[0]
+
+    @property
     def all_tables(self) -> list[Table]:
         """The tables of single factors, then that across factors."""
         return [*self.tables, *([self.across] if self.across else [])]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic import COLUMNS, boards, record, suite
 
-from ltbench.leaderboard.page.answer import MOST, answer, main_table
+from ltbench.leaderboard.page.answer import MOST, answer
 from ltbench.leaderboard.publish import folders, load
 from ltbench.leaderboard.statistics.analysis import analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -39,14 +39,14 @@ def test_the_answer_of_a_committed_page_is_short_and_agrees_with_its_table(folde
     found = answer(
         loaded.boards,
         analyse(group_records(loaded.records, loaded.facts.metric, loaded.columns)),
-        loaded.judged_claims(),
+        loaded.judged_claims,
     )
     assert 2 <= len(found) <= MOST
     assert len(set(found)) == len(found)
     assert all(sentence.endswith(".") and sentence[-2] != "." for sentence in found)
     (board,) = loaded.boards
-    best = next(row for row in main_table(board).rows if row.is_best)
-    name = shortened(best.label, main_table(board)) if best.techniques else "the baseline"
+    best = next(row for row in board.main_table.rows if row.is_best)
+    name = shortened(best.label, board.main_table) if best.techniques else "the baseline"
     (said,) = [sentence for sentence in found if sentence.startswith("The best row is ")] or [""]
     # A long report leaves it out for the verdicts on its claims.
     assert said.startswith(f"The best row is {name} with ") or len(found) == MOST

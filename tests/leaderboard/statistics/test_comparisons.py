@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from error_rates import design_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -192,21 +193,12 @@ def test_ranks_do_not_depend_on_the_order_of_rows() -> None:
 # --- rows that share trainings --------------------------------------------------------------------------------------
 
 
-def shared(rows: int, views: int, runs: int) -> RowDesign:
-    """Return the design of rows of which `views` neighbours use one training."""
-    training, view = np.arange(rows) // views, np.arange(rows) % views
-    low, high = np.minimum(view[:, None], view[None]), np.maximum(view[:, None], view[None])
-    kinds = np.where((training[:, None] == training[None]) & ~np.eye(rows, dtype=bool), 1 + low * views + high, 0)
-    paired = RowDesign.paired(rows, runs)
-    return RowDesign(blocks=paired.blocks, kinds=kinds.astype(np.intp), machines=paired.machines)
-
-
 def test_rows_that_share_a_training_have_a_variance_of_their_own() -> None:
     # Eight trainings with SD 1 point, each with and without a second view of SD 0.1 that adds half a point.
     rng = np.random.default_rng(1)
     training = np.repeat(rng.normal(0.6, 0.01, (8, 3)), 2, axis=0)
     values = training + rng.normal(0, 0.001, (16, 3)) + 0.005 * (np.arange(16) % 2)[:, None]
-    found = compare_rows(values, shared(16, 2, 3))
+    found = compare_rows(values, design_of(16, 3, 2))
     assert found.form == "by kind"
     # 7 x 2 between trainings, and 8 x 2 within them.
     assert (found.df[0, 2], found.df[0, 1]) == (pytest.approx(14), 16)
@@ -219,7 +211,7 @@ def test_rows_that_share_a_training_have_a_variance_of_their_own() -> None:
 
 def test_without_shared_trainings_the_two_forms_are_one() -> None:
     values = noisy([0.60, 0.61, 0.62, 0.64], 5, sd=0.01)
-    assert compare_rows(values, shared(4, 1, 5)).p == pytest.approx(compare_rows(values).p, nan_ok=True)
+    assert compare_rows(values, design_of(4, 5, 1)).p == pytest.approx(compare_rows(values).p, nan_ok=True)
 
 
 # --- many runs, other machines --------------------------------------------------------------------------------------
@@ -315,7 +307,7 @@ def tables(draw: st.DrawFn) -> tuple[Array, RowDesign]:
     sd = rng.choice([0.0, 0.001, 0.01, 0.1], (rows, 1))
     values = np.clip(level + means[:, None] + rng.normal(0, 0.05, runs) + rng.normal(0, 1, (rows, runs)) * sd, 0, 1)
     values[rng.random((rows, runs)) < draw(st.sampled_from([0.0, 0.2, 0.6]))] = NAN
-    design = shared(rows, draw(st.sampled_from([1, 1, 2, 3])), runs)
+    design = design_of(rows, runs, draw(st.sampled_from([1, 1, 2, 3])))
     numbers = rng.integers(0, 2, (rows, runs)) if draw(st.booleans()) else np.zeros((rows, runs), dtype=np.intp)
     if draw(st.booleans()):
         numbers = np.tile(numbers[:, :1], (1, runs))
