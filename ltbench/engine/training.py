@@ -85,7 +85,7 @@ class Training:
         segment, order = self.segments[number], self.orders[number]
         if order is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
-        self.feed.start_segment(order, segment.augment, segment.mix)
+        self.feed.start_segment(order, segment.reading.augment, segment.mix)
         set_trainable(self.model, self.network, segment.trainable)
         if segment.restart and not resumed:  # a resumed segment has the restored optimiser
             self.optimizer = make_optimizer(self.recipe, self.network)
@@ -167,7 +167,7 @@ class Training:
         ends = [sum(map(len, self.spans[: n + 1])) for n in range(len(self.spans))]
         # The current segment; at a boundary the one that ended, whose order the feed's state belongs to.
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
-        self.feed.start_segment(self.orders[number], self.segments[number].augment, self.segments[number].mix)
+        self.feed.start_segment(self.orders[number], self.segments[number].reading.augment, self.segments[number].mix)
         self.feed.restore(strip_prefix("feed", tensors))
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
