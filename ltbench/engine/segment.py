@@ -26,6 +26,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     lr_scale: float
     average: Literal["continue", "restart"] = "continue"
     """Whether a moving average of the weights restarts with the segment."""
+    augment_first: Augment | None = None
+    """The data set's own augmentation, if `augment` follows it."""
+    partner: Sampler | None = None
+    """The sampler of the second stream, if `mix` has one."""
     has_fixed_images: bool
     """Whether a frozen backbone gets the same images in every epoch."""
 
@@ -36,7 +40,12 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
             kind.stage: None if spec[kind.stage] is None else registry.build_as(spec[kind.stage], kind)
             for kind in (Sampler, Augment, Mix, Loss, Weight)
         }
-        return cls(**{**spec, **techniques, "has_fixed_images": has_fixed_images(spec)})
+        companions = {
+            name: registry.build_as(spec[name], kind)
+            for name, kind in (("augment_first", Augment), ("partner", Sampler))
+            if name in spec
+        }
+        return cls(**{**spec, **techniques, **companions, "has_fixed_images": has_fixed_images(spec)})
 
     @property
     def techniques(self) -> list[Technique]:

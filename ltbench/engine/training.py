@@ -16,17 +16,18 @@ from ltbench.engine.batches import Feed
 from ltbench.engine.determinism import autocast, random_state, set_random_state
 from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.frozen_features import features_of
+from ltbench.engine.hidden_mix import places
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.network import build, measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct, make_objective
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
-from ltbench.engine.schedule import learning_rates, spans
+from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Mixed, Model
+from ltbench.stages import Mixed, Model, Sampler
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -47,6 +48,12 @@ class Training:
             for sampler in dict.fromkeys(segment.sampler for segment in self.segments)
         }
         self.orders = [orders[segment.sampler] for segment in self.segments]
+        self.partners: dict[Sampler, EpochOrder] = {
+            sampler: EpochOrder(
+                sampler, subset.labels, subset.counts, self.recipe.batch_size, spec["seed"], stream="partner_pool"
+            )
+            for sampler in dict.fromkeys(s.partner for s in self.segments if s.partner is not None)
+        }
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
         self.model = registry.build_as(spec["model"], Model)
@@ -82,13 +89,24 @@ class Training:
         self.seconds += time.perf_counter() - began
 
     def _start_segment(self, number: int, *, resumed: bool) -> None:
-        segment, order = self.segments[number], self.orders[number]
-        if order is not self.feed.order:  # the feed and the curve start a new epoch
+        segment = self.segments[number]
+        if self.orders[number] is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
-        self.feed.start_segment(order, segment.augment, segment.mix)
+        self._start_feed(number)
         set_trainable(self.model, self.network, segment.trainable)
         if segment.restart and not resumed:  # a resumed segment has the restored optimiser
             self.optimizer = make_optimizer(self.recipe, self.network)
+
+    def _start_feed(self, number: int) -> None:
+        segment = self.segments[number]
+        self.feed.start_segment(
+            self.orders[number],
+            segment.augment,
+            segment.mix,
+            augment_first=segment.augment_first,
+            partner=None if segment.partner is None else self.partners[segment.partner],
+            places=places(segment.mix, self.model, self.network),
+        )
 
     def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
@@ -96,14 +114,15 @@ class Training:
         objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
         network, optimizer, feed = self.network, self.optimizer, self.feed
         trained, total = network, sum(map(len, self.spans))
-        before_average = self._steps_before_average(number)
+        before_average, batches = self._steps_before_average(number), self.orders[number].batches_per_epoch
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
             trained = network.get_classifier()  # type: ignore[operator]
         for step in range(start, span.last):
-            batch = feed.next()
+            batch = feed.next(moment(span, step, batches, restart=segment.restart))
             with autocast(self.recipe.precision, self.device):
-                logits = trained(batch.images).float()  # losses in fp32: bf16 has 8 bits of precision
+                output, batch = feed.through(trained, batch)
+            logits = output.float()  # losses in fp32: bf16 has 8 bits of precision
             loss = objective(logits, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -167,7 +186,7 @@ class Training:
         ends = [sum(map(len, self.spans[: n + 1])) for n in range(len(self.spans))]
         # The current segment; at a boundary the one that ended, whose order the feed's state belongs to.
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
-        self.feed.start_segment(self.orders[number], self.segments[number].augment, self.segments[number].mix)
+        self._start_feed(number)
         self.feed.restore(strip_prefix("feed", tensors))
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
