@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltbench.testing import (
+    checks_branches,
     checks_common,
     checks_data,
     checks_device,
@@ -23,6 +24,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
     "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
