@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ltbench import Seen
 from ltbench.core.spec import Job
+from ltbench.engine.determinism import reproducible
 from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.predict import predict
 from ltbench.engine.training import Training
@@ -29,7 +30,7 @@ EVERYTHING = {
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
     LOG.clear()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), reproducible(CPU):
         torch.manual_seed(0)
         yield
 
