@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Loss, Meta, hookimpl
+from ltbench_plugins.losses._others import log_rest
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ class Focal(Loss, frozen=True):
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         if not self.gamma:  # 0 times the logarithm below is undefined where 1 - p is zero, as for a single class
             return nll(logits, labels)
-        others = logits.scatter(1, labels[:, None], -math.inf)
-        # In logarithms 1 - p keeps its precision for p close to 1, and its power a finite gradient for gamma < 1.
-        log_rest = others.logsumexp(1) - logits.logsumexp(1)
-        return (self.gamma * log_rest).exp() * nll(logits, labels)
+        return (self.gamma * log_rest(logits, labels)).exp() * nll(logits, labels)
 
 
 @hookimpl
