@@ -19,7 +19,7 @@ class Ldam(Loss, frozen=True):
 
     This is only the loss. LDAM-DRW, the method of the paper, combines it with other stages:
 
-    - `ldam[scale=30]` on a cosine classifier, where features and the weights of each class have norm 1 and there is no
+    - `ldam[scale=30]` on the head `cosine`, where features and the weights of each class have norm 1 and there is no
       bias, so that logits are in [-1, 1]. On an ordinary linear layer, whose logits are unbounded, a margin of 0.5 is
       small and a scale of 30 multiplies the gradient by 30: at usual learning rates training collapses to chance
       accuracy. So the default scale is 1, as in the formula of the paper.
@@ -27,6 +27,9 @@ class Ldam(Loss, frozen=True):
       default of `ens` divides by its size, which on CIFAR-10-LT at imbalance factor 100 makes the loss 5.8 times
       smaller.
     - the regime `drw`: weights from epoch 160 of 200.
+
+    The scale is part of the loss, not of the prediction: the probabilities of a cosine classifier of scale 1 are close to
+    uniform, which metrics of calibration show. The predicted class is the same.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019,
     section 3.2.
