@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Asymmetric(Loss, frozen=True):
-    """Focal cross entropy with smoothed labels and different focusing of the true class and of the others.
+    """Focal loss with smoothed labels that focuses the true class and the others differently.
 
-    `loss = -sum over c of t_c * w_c * log p_c` with the softmax p. The true class has the target
-    `1 - eps + eps / C` and the weight `(1 - p) ** gamma_pos`, every other class `eps / C` and `p_c ** gamma_neg`. With eps
-    = 0 it is `focal[gamma=gamma_pos]`, with both gammas 0 it is `label_smooth[eps=...,off=k]`.
+    `loss = -sum over c of t_c * w_c * log p_c` with the softmax p. The true class has the target `1 - eps + eps / C`
+    and the weight `(1 - p) ** gamma_pos`, every other class `eps / C` and `p_c ** gamma_neg`. With eps = 0 it is
+    `focal[gamma=gamma_pos]`, with both gammas 0 it is `label_smooth[eps=...,off=k]`.
 
     The equation of the paper is for several labels per image. This is the form of the authors' code for a single label,
     with its defaults, which is also timm's `AsymmetricLossSingleLabel`. Here the powers have a finite gradient for

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Cdt(Loss, frozen=True):
-    """Cross entropy of logits that are divided by a temperature for each class, higher for rarer classes.
+    """Cross entropy of logits with a temperature per class, higher for rare classes.
 
-    `loss = cross_entropy(z_c / a_c, y)` with `a_c = (n_max / n_c) ** gamma`; the plain logits at test time. A rare class
-    has to reach larger logits in training, which compensates for the deviation of its features in testing. With gamma =
-    0 it is cross entropy, and `vs[gamma=...,tau=0]` is the same loss.
+    `loss = cross_entropy(z_c / a_c, y)` with `a_c = (n_max / n_c) ** gamma`; the plain logits at test time. A rare
+    class has to reach larger logits in training, which compensates for the deviation of its features in testing. With
+    gamma = 0 it is cross entropy, and `vs[gamma=...,tau=0]` is the same loss.
 
     The authors choose gamma on a grid, from 0 to 0.4 for CIFAR-10 and from 0 to 0.2 for CIFAR-100. The default is in
     both.

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class LabelAwareSmooth(Loss, frozen=True):
-    """Label smoothing that is stronger for frequent classes, whose predictions are most over-confident.
+    """Label smoothing that is stronger for frequent classes.
 
-    The share of the target that is spread is `eps_y = tail + (head - tail) * f(r)` with
-    `r = (n_y - n_min) / (n_max - n_min)`:
+    Their predictions are most over-confident. The share of the target that is spread is
+    `eps_y = tail + (head - tail) * f(r)` with `r = (n_y - n_min) / (n_max - n_min)`:
 
         shape = "concave"  f = sin(pi r / 2)        (equation 6, the default)
         shape = "linear"   f = r                    (equation 7)
         shape = "convex"   f = 1 - cos(pi r / 2)    (equation 8)
 
-    The true class keeps 1 - eps_y, and every other one of K classes gets eps_y / (K - 1); in the authors' code eps_y / K
-    for all classes (`off = "k"`). With balanced classes, or head = tail, it is `label_smooth[eps=head]`.
+    The true class keeps 1 - eps_y, and every other one of K classes gets eps_y / (K - 1); in the authors' code eps_y /
+    K for all classes (`off = "k"`). With balanced classes, or head = tail, it is `label_smooth[eps=head]`.
 
-    The defaults are those for CIFAR-100-LT. For CIFAR-10-LT the authors use `head=0.3,tail=0`. They apply it in the second
-    stage of MiSLAS, to the classifier.
+    The defaults are those for CIFAR-100-LT. For CIFAR-10-LT the authors use `head=0.3,tail=0`. They apply it in the
+    second stage of MiSLAS, to the classifier.
 
     Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, section 3.2, equations 5 to 8.
     """

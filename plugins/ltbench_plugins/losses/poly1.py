@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Poly1(Loss, frozen=True):
-    """Cross entropy with another first coefficient of its polynomial expansion: `loss = -log p + epsilon * (1 - p)`.
+    """Cross entropy with another first coefficient of its polynomial expansion.
 
-    p is the softmax probability of the true class. Cross entropy is the series `(1 - p) + (1 - p)**2 / 2 + ...`; here the
-    first coefficient is 1 + epsilon. With epsilon = 0 it is cross entropy, with epsilon = -1 the series without its
-    first term. The authors tune epsilon for each task: it is positive for ImageNet, where it makes predictions more
-    confident, and negative for object detection.
+    `loss = -log p + epsilon * (1 - p)`, where p is the softmax probability of the true class. Cross entropy is the
+    series `(1 - p) + (1 - p)**2 / 2 + ...`; here the first coefficient is 1 + epsilon. With epsilon = 0 it is cross
+    entropy, with epsilon = -1 the series without its first term. The authors tune epsilon for each task: it is positive
+    for ImageNet, where it makes predictions more confident, and negative for object detection.
 
     Source: Leng et al., PolyLoss: A Polynomial Expansion Perspective of Classification Loss Functions, ICLR 2022, the
     definition of Poly-1 in section 4.

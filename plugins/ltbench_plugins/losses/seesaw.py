@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Seesaw(Loss, frozen=True):
-    """Cross entropy that reduces the penalty of frequent classes on rarer ones, except for false positives.
+    """Cross entropy in which frequent classes push rare ones down less, except false positives.
 
     For label i, `p_i = exp(z_i) / (sum over j of s_ij exp(z_j))` with `s_ij = m_ij * c_ij` and s_ii = 1. The mitigation
     factor is m_ij = (n_j / n_i) ** p if class j is rarer than i, else 1. The compensation factor is
     c_ij = (sigma_j / sigma_i) ** q if the softmax probability of j is above that of the label, else 1; no gradient
     passes through it. With p = 0 and q = 0 it is cross entropy.
 
-    The authors count the images seen so far, for data sets of unknown size. Here n_c are the class counts of the training
-    subset, to which those counts converge. Their code limits sigma_i from below (`eps = 0.01`), which the paper does not.
-    The normalised classifier of the paper is not part of the loss.
+    The authors count the images seen so far, for data sets of unknown size. Here n_c are the class counts of the
+    training subset, to which those counts converge. Their code limits sigma_i from below (`eps = 0.01`), which the
+    paper does not. The normalised classifier of the paper is not part of the loss.
 
     Source: Wang et al., Seesaw Loss for Long-Tailed Instance Segmentation, CVPR 2021, section 3.1 (the
     definition of the loss and of its mitigation and compensation factors).

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Mamix(Blend, frozen=True):
-    """Mixup whose labels change where the margins of the two classes meet, which are larger for rare classes.
+    """Mixup that weighs labels by margins, which are larger for rare classes.
 
-    Images are blended with a share lam as by `mixup`. The margin of class c is `n_c ** -omega`, as in LDAM. The labels of
-    classes i and j have equal weights where `lam = b = m_j / (m_i + m_j)` and m are the margins, instead of at 1/2, and
-    the weight of label i is linear on both sides:
+    Images are blended with a share lam as by `mixup`. The margin of class c is `n_c ** -omega`, as in LDAM. The labels
+    of classes i and j have equal weights where `lam = b = m_j / (m_i + m_j)` and m are the margins, instead of at 1/2,
+    and the weight of label i is linear on both sides:
 
         lam / (2 b)                        for lam <= b
         1 - (1 - lam) / (2 (1 - b))        for lam >= b

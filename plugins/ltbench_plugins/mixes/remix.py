@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Remix(Blend, frozen=True):
-    """Mixup that gives a blend of a frequent and a rare class the rare label alone, unless it has only a small share.
+    """Mixup that drops the label of a much more frequent class with a small share.
 
     Images are blended with a share lam as by `mixup`. For classes i and j of an image and its partner, with n_i and n_j
     training images, the weight of label i is

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 class Unimix(Blend, frozen=True):
-    """Mixup with more partners of rare classes, and with larger shares for the rarer image of a pair.
+    """Mixup with more partners and larger shares of rare classes.
 
-    For classes i and j of an image and its partner, with n_i and n_j training images, the share of the image is a draw from
-    Beta(alpha, alpha) plus `n_j / (n_i + n_j)`, minus 1 if that is above 1. With alpha below 1 most draws are near 0 or 1,
-    and so most shares near the ratio: a rare image keeps most of a blend with a frequent one.
+    For classes i and j of an image and its partner, with n_i and n_j training images, the share of the image is a draw
+    from Beta(alpha, alpha) plus `n_j / (n_i + n_j)`, minus 1 if that is above 1. With alpha below 1 most draws are near
+    0 or 1, and so most shares near the ratio: a rare image keeps most of a blend with a frequent one.
 
-    Partners are drawn from the batch with replacement, each image with a probability proportional to `n_c ** tau` of its
-    class. With tau = -1 the partners of shuffled batches are class-balanced in expectation. The paper has a separate
-    inverse sampler for them; this is the form of its code, whose alpha and tau for CIFAR-100-LT are the defaults. The
-    share of the image is also the weight of its label.
+    Partners are drawn from the batch with replacement, each image with a probability proportional to `n_c ** tau` of
+    its class. With tau = -1 the partners of shuffled batches are class-balanced in expectation. The paper has a
+    separate inverse sampler for them; this is the form of its code, whose alpha and tau for CIFAR-100-LT are the
+    defaults. The share of the image is also the weight of its label.
 
-    Source: Xu, Chai and Yuan, Towards Calibrated Model for Long-Tailed Visual Recognition from Prior Perspective, NeurIPS
-    2021, section 3 (UniMix), and its code.
+    Source: Xu, Chai and Yuan, Towards Calibrated Model for Long-Tailed Visual Recognition from Prior Perspective,
+    NeurIPS 2021, section 3 (UniMix), and its code.
     """
 
     name = "unimix"

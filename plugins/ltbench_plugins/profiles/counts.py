@@ -12,10 +12,11 @@ from ltbench.technique import written
 
 
 class Counts(Profile, frozen=True):
-    """Keep a given number of images of each class, in label order: `counts[per_class=500+200+50]`.
+    """Keep a given number of images of each class.
 
-    For subsets that no formula describes. The imbalance factor is that of the counts, the largest divided by the smallest
-    one and rounded to two decimals; any other would change nothing and is an error.
+    For subsets that no formula describes, as `counts[per_class=500+200+50]`, in label order. The imbalance factor is
+    that of the counts, the largest divided by the smallest one and rounded to two decimals; any other would change
+    nothing and is an error.
 
     Source: none.
     """

@@ -9,12 +9,13 @@ from ltbench_plugins.profiles._shares import ByRank
 
 
 class Pareto(ByRank, frozen=True):
-    """Class counts fall as a power of the rank: `n_c = n_max * (c + 1) ** -a` with `a = ln IF / ln C`.
+    """Class counts fall as a power of the rank.
 
-    The exponent gives the last of C classes n_max / IF images. Compared with `exp` at the same imbalance factor, counts
-    fall faster for the first classes, and the tail is longer: at factor 100, CIFAR-10 keeps 5000, 1250, 556, ..., 50
-    images. A single class keeps all images. Counts are rounded to the nearest integer. n_max is the class size of a
-    balanced data set; otherwise it is the largest number for which every class has enough images.
+    `n_c = n_max * (c + 1) ** -a` with `a = ln IF / ln C`. The exponent gives the last of C classes n_max / IF images.
+    Compared with `exp` at the same imbalance factor, counts fall faster for the first classes, and the tail is longer:
+    at factor 100, CIFAR-10 keeps 5000, 1250, 556, ..., 50 images. A single class keeps all images. Counts are rounded
+    to the nearest integer. n_max is the class size of a balanced data set; otherwise it is the largest number for which
+    every class has enough images.
 
     Source: Liu et al., Large-Scale Long-Tailed Recognition in an Open World, CVPR 2019, section 4 (subsets by a Pareto
     distribution); here with the exponent that follows from the imbalance factor.

@@ -11,20 +11,21 @@ if TYPE_CHECKING:
 
 
 class RepeatFactor(Sampler, frozen=True):
-    """Repeat the images of classes rarer than a threshold: `r_c = max(1, sqrt(threshold / f_c))` times per epoch.
+    """Repeat the images of rare classes within an epoch.
 
-    f_c is the share of class c in the training images. Every image is visited at least once per epoch; its fractional
-    part of r_c is rounded at random in every epoch: with r_c = 2.4 an image comes three times in 40 % of the epochs and
-    twice in the others. Classes above the threshold are visited as by `shuffle`.
+    An image of class c is visited `r_c = max(1, sqrt(threshold / f_c))` times per epoch. f_c is the share of class c in
+    the training images. Every image is visited at least once per epoch; its fractional part of r_c is rounded at random
+    in every epoch: with r_c = 2.4 an image comes three times in 40 % of the epochs and twice in the others. Classes
+    above the threshold are visited as by `shuffle`.
 
     An epoch has the same length every time, the expected one: the number of images that are rounded up is the rounded
-    sum of the fractional parts, and systematic sampling in a random order chooses them. So an image is rounded up with a
-    probability proportional to its fractional part, which differs from it by a factor of at most 1 +- 1 / (2 sum).
-    An epoch is longer than without the sampler; with a number of epochs, a training has more steps.
+    sum of the fractional parts, and systematic sampling in a random order chooses them. So an image is rounded up with
+    a probability proportional to its fractional part, which differs from it by a factor of at most 1 +- 1 / (2 sum). An
+    epoch is longer than without the sampler; with a number of epochs, a training has more steps.
 
-    `threshold = 0` means 1 / C for C classes, the share of a class in balanced data. The 0.001 of the authors is for the
-    1,230 classes of LVIS v0.5, so close to that. On CIFAR-10-LT at imbalance factor 100 every class is above 0.001, and
-    nothing would be repeated.
+    `threshold = 0` means 1 / C for C classes, the share of a class in balanced data. The 0.001 of the authors is for
+    the 1,230 classes of LVIS v0.5, so close to that. On CIFAR-10-LT at imbalance factor 100 every class is above 0.001,
+    and nothing would be repeated.
 
     Source: Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, CVPR 2019, appendix (repeat factor
     sampling), for images with one class each.

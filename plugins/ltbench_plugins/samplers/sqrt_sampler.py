@@ -7,11 +7,11 @@ from ltbench_plugins.samplers._power import OfClassSizes
 
 
 class SqrtSampler(OfClassSizes, frozen=True):
-    """Draw every class with probability proportional to the square root of its size, `p_c ~ sqrt(n_c)`.
+    """Draw classes in proportion to the square root of their size, with replacement.
 
-    Half-way, on a logarithmic scale, between plain shuffling and `cb_sampler`: at imbalance factor 100 the most frequent
-    class is drawn ten times as often as the rarest one. Same as `power_sampler[q=0.5]`. Together with the weight `isns`,
-    which is the other half, every class has the same total weight.
+    Half-way, on a logarithmic scale, between plain shuffling and `cb_sampler`: at imbalance factor 100 the most
+    frequent class is drawn ten times as often as the rarest one. Same as `power_sampler[q=0.5]`. Together with the
+    weight `isns`, which is the other half, every class has the same total weight.
 
     Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018, section 2.2; Kang et al.,
     Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, equation 1 with q = 1/2.
