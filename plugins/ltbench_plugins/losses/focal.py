@@ -16,9 +16,10 @@ class Focal(Loss, frozen=True):
     """Cross entropy that weighs down well-classified samples.
 
     `loss = -(1 - p) ** gamma * log p`, where p is the softmax probability of the true class. With gamma = 0 it is cross
-    entropy. Lin et al. define it for the sigmoid outputs of a detector and found gamma = 2 best. This form with a softmax over the
-    classes is common for classification; `sigmoid_focal` is the original form. With the weight `ens` each becomes the
-    class-balanced focal loss.
+    entropy. Lin et al. define it for the sigmoid outputs of a detector and found gamma = 2 best, which most papers use;
+    the repository of LDAM has gamma = 1. This form with a softmax over the classes is common for classification;
+    `sigmoid_focal` is the original form. With the weight `ens` each becomes the class-balanced focal loss, where p is
+    the probability without the weight.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; report rivadeneira, "CB-Focal".
     """
