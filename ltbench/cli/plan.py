@@ -13,7 +13,7 @@ from ltbench.cli.data_lines import kept_lines, report_lines
 from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
-from ltbench.core.units import duration
+from ltbench.core.units import big_number, duration
 
 if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
@@ -55,19 +55,33 @@ def command(
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs (shared, cached, stale), skipped combinations and predicted time."""
+    from ltbench.cli.space_lines import space_facts, space_lines
     from ltbench.core.folders import cores
+    from ltbench.errors import UsageError
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.settings import data_uses
+    from ltbench.planning.space_size import LISTED, size_of_large
     from ltbench.running.run_record import about
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
+    from ltbench.suite.suite import changed
     from ltbench.timing.estimate import Prediction, known
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     uses = data_uses(suite, registry, data_root)
+    size = size_of_large(suite, registry, data_root)
+    if size is not None and with_cells:
+        if size.cells > LISTED:
+            raise UsageError(
+                f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}", fix="--max-techniques 1"
+            )
+        size = None
+    if size is not None:
+        # Beyond single techniques, planning takes too long, and a run seldom comes far.
+        suite = changed(suite, max_techniques=1)
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
@@ -82,10 +96,15 @@ def command(
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
+    facts = _facts(status, left_out, notes) | ({"list": cells} if with_cells else {})
     if as_json:
-        print_json(_facts(suite, uses, status, left_out, notes) | ({"list": cells} if with_cells else {}))
+        about_data = {"suite": suite.name, "data": _data_facts(uses)}
+        print_json(about_data | (facts if size is None else space_facts(size) | {"up_to_one_technique": facts}))
     else:
-        _print(suite, uses, status, left_out, notes)
+        _print_data(suite, uses)
+        if size is not None:
+            click.echo("\n".join([*space_lines(size), "", "Of these, the combinations of at most one technique:"]))
+        _print(status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -93,21 +112,21 @@ def command(
             )
 
 
-def _facts(
-    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
-) -> dict[str, Any]:
+def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": use.dataset,
+            "training_images": sum(use.info.train_counts),
+            "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+            "class_names": use.info.classes,
+            "report": use.info.report,
+        }
+        for use in uses
+    ]
+
+
+def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> dict[str, Any]:
     return {
-        "suite": suite.name,
-        "data": [
-            {
-                "dataset": use.dataset,
-                "training_images": sum(use.info.train_counts),
-                "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
-                "class_names": use.info.classes,
-                "report": use.info.report,
-            }
-            for use in uses
-        ],
         "cells": status.jobs["cell"],
         "cells_done": status.cells_done,
         "cells_failed_before": len(status.failed),
@@ -126,15 +145,16 @@ def _facts(
     }
 
 
-def _print(
-    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
-) -> None:
-    jobs, missing = status.jobs, status.missing
-    again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
+def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
         for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
             click.echo(f"{'' if number else 'data':11} {line}")
+
+
+def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
+    jobs, missing = status.jobs, status.missing
+    again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
     click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
@@ -144,7 +164,7 @@ def _print(
             f"({ratio:.1f}x saved)"
         )
         click.echo(
-            f"cost        {_big(status.passes)} forward passes of an image; {_big(status.passes_naive)} without sharing "
+            f"cost        {big_number(status.passes)} forward passes of an image; {big_number(status.passes_naive)} without sharing "
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
     for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
@@ -180,15 +200,3 @@ def _time(status: PlanStatus) -> str:
         f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
     )
-
-
-def _big(number: float) -> str:
-    """Return a large number in words.
-
-    >>> _big(12_345_678), _big(950)
-    ('12.3 million', '950')
-    """
-    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if number >= size:
-            return f"{number / size:.1f} {name}"
-    return f"{number:,.0f}"
