@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
     from ltbench.planning.settings import DataUse
     from ltbench.registry.discovery import PluginSelection
+    from ltbench.registry.registry import Registry
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
 
@@ -55,33 +57,21 @@ def command(
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs (shared, cached, stale), skipped combinations and predicted time."""
-    from ltbench.cli.space_lines import space_facts, space_lines
     from ltbench.core.folders import cores
-    from ltbench.errors import UsageError
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.settings import data_uses
-    from ltbench.planning.space_size import LISTED, size_of_large
     from ltbench.running.run_record import about
     from ltbench.running.what_is_missing import plan_status
     from ltbench.store.store import Store
-    from ltbench.suite.suite import changed
     from ltbench.timing.estimate import Prediction, known
 
     registry = load_registry(choice)
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     uses = data_uses(suite, registry, data_root)
-    size = size_of_large(suite, registry, data_root)
-    if size is not None and with_cells:
-        if size.cells > LISTED:
-            raise UsageError(
-                f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}", fix="--max-techniques 1"
-            )
-        size = None
-    if size is not None:
-        # Beyond single techniques, planning takes too long, and a run seldom comes far.
-        suite = changed(suite, max_techniques=1)
+    overview = _overview(suite, registry, data_root, listed=with_cells)
+    suite = overview.planned
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
@@ -98,18 +88,54 @@ def command(
     assert status is not None, "a plan has at least one part"
     facts = _facts(status, left_out, notes) | ({"list": cells} if with_cells else {})
     if as_json:
-        about_data = {"suite": suite.name, "data": _data_facts(uses)}
-        print_json(about_data | (facts if size is None else space_facts(size) | {"up_to_one_technique": facts}))
+        about_suite = {"suite": suite.name, "data": _data_facts(uses), **overview.facts}
+        print_json(about_suite | ({"up_to_one_technique": facts} if overview.is_counted else facts))
     else:
         _print_data(suite, uses)
-        if size is not None:
-            click.echo("\n".join([*space_lines(size), "", "Of these, the combinations of at most one technique:"]))
+        for line in overview.lines:
+            click.echo(line)
         _print(status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
                 f"seed {cell['subset_seed']}/{cell['seed']}  {cell['combination']}"
             )
+
+
+class _Overview(NamedTuple):
+    """What a plan says before its cells."""
+
+    planned: Suite
+    """The suite, or the part of it that is planned."""
+    lines: Sequence[str] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
+    is_counted: bool = False
+    """Whether the suite is counted, and only single techniques are planned."""
+
+
+def _overview(suite: Suite, registry: Registry, data_root: Path, *, listed: bool) -> _Overview:
+    """Return what is said of a screening design or a grid that is too large to plan. listed: whether to list all cells."""
+    from ltbench.cli.screen_lines import screen_lines
+    from ltbench.cli.space_lines import space_facts, space_lines
+    from ltbench.errors import UsageError
+    from ltbench.planning.combinations import suite_screen
+    from ltbench.planning.screen_quality import quality_of
+    from ltbench.planning.space_size import LISTED, size_of_large
+    from ltbench.suite.suite import changed
+
+    if (design := suite_screen(suite, registry)) is not None:
+        quality = quality_of(design)
+        return _Overview(suite, list(screen_lines(quality)), {"screen": quality})
+    size = size_of_large(suite, registry, data_root)
+    if size is None or (listed and size.cells <= LISTED):
+        return _Overview(suite)
+    if listed:
+        raise UsageError(
+            f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}", fix="--max-techniques 1"
+        )
+    # Beyond single techniques, planning takes too long, and a run seldom comes far.
+    lines = [*space_lines(size), "", "Of these, the combinations of at most one technique:"]
+    return _Overview(changed(suite, max_techniques=1), lines, space_facts(size), is_counted=True)
 
 
 def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:

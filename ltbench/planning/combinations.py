@@ -8,8 +8,9 @@ from functools import cached_property
 
 import msgspec
 
-from ltbench.errors import UsageError
+from ltbench.errors import UnknownName, UsageError
 from ltbench.executor import Techniques
+from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
 from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
 from ltbench.suite.suite import Strategy, Suite
@@ -95,12 +96,44 @@ def combination_count(suite: Suite, registry: Techniques) -> int:
     return sum(isinstance(one, Combination) for one in suite_combinations(suite, registry))
 
 
+def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
+    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows."""
+    if suite.combinations or suite.strategy != "screen":
+        return None
+    techniques = _distinct([t for text in suite.techniques for t in registry.parse_all(text)])
+    pairs = []
+    for texts in suite.screen_pairs:
+        pair = [registry.parse(text) for text in texts]
+        for technique in pair:
+            if technique not in techniques:
+                raise UnknownName.of(
+                    "technique of a screening pair", technique.label, [one.label for one in techniques],
+                    where="techniques of the suite",
+                )  # fmt: skip
+        first, second = _ordered(_one_per_stage(pair, "a screening pair")).techniques
+        pairs.append((first, second))
+    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
+
+
+def _screen(
+    techniques: Sequence[Technique], most: int | None, pairs: tuple[Pair, ...] = (), rows: int | None = None
+) -> Screen:
+    space = _space(techniques, "all", most)
+    least = 1 + len(space.techniques) + len(pairs)
+    if rows is not None and rows < least:
+        raise UsageError(f"a screening design of {least - 1} effects has at least {least} rows, not {rows}",
+                         fix=f"screen_rows = {least} or more, or fewer techniques")  # fmt: skip
+    return screen(tuple(space.techniques), pairs, most, rows)
+
+
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     if suite.combinations:
         alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
         # A sweep in a row is several techniques, so the row gives several combinations.
         rows = (row for texts in alternatives for row in itertools.product(*texts))
         return listed_combinations(rows, suite.max_techniques)
+    if (design := suite_screen(suite, registry)) is not None:
+        return map(Combination, design.rows)
     techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
     return combine(techniques, suite.strategy, suite.max_techniques)
 
@@ -155,6 +188,8 @@ def _candidates(
     if strategy in MOST:
         return _products(_space(techniques, strategy, max_techniques))
     distinct = _distinct(techniques)
+    if strategy == "screen":
+        return map(Combination, _screen(distinct, max_techniques).rows)
     stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
     if strategy == "cumulative":
         rows = [stack[:n] for n in range(len(stack) + 1)]

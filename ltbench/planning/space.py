@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ltbench.stages import Technique
@@ -39,6 +39,7 @@ class Space:
         self.stages = tuple(by_stage)
         self.most = len(self.stages) if most is None else min(most, len(self.stages))
         self.techniques = [technique for stage in self.stages for technique in by_stage[stage]]
+        self._numbers = {technique: number for number, technique in enumerate(self.techniques)}
         self._bits = {
             stage: [1 << n for n, t in enumerate(self.techniques) if t.stage == stage] for stage in self.stages
         }
@@ -60,6 +61,17 @@ class Space:
 
     def _named(self, name: str) -> int:
         return sum(1 << number for number, technique in enumerate(self.techniques) if technique.name == name)
+
+    def mask(self, techniques: Iterable[Technique]) -> int:
+        """Return the bit mask of techniques."""
+        return sum(1 << self._numbers[technique] for technique in techniques)
+
+    def runs(self, picked: int) -> bool:
+        """Whether a combination runs: a bit mask of `techniques` with at most one of each stage."""
+        return all(
+            not self._conflicts[number] & picked and all(needed & picked for needed in self._needs[number])
+            for number in _members(picked)
+        )
 
     def possible(self) -> list[int]:
         """Return the number of combinations by number of techniques, as if none was left out."""

@@ -174,6 +174,22 @@ def test_plan_lists_cells_as_long_as_that_takes_minutes(planned: tuple[str, ...]
     assert "--cells lists at most 2,000,000 cells" in result.exception.what
 
 
+def test_plan_of_a_screening_design_says_what_it_estimates(planned: tuple[str, ...]) -> None:
+    asked = (*planned, "--strategy", "screen", "--plugins", "cb_sampler,mixup,cutmix,focal,tta,ens,ins,drw")
+    facts = json.loads(printed(*asked, "--json"))
+    assert facts["cells"] == facts["screen"]["rows"] == 18
+    assert [one["techniques"] for one in facts["screen"]["estimates"]][:2] == [["cb_sampler"], ["cutmix"]]
+    assert facts["screen"]["not_estimable"] == []
+    assert all(one["variance_factor"] < 2 for one in facts["screen"]["estimates"])
+    text = printed(*asked)
+    assert "18 rows for 8 effects, full rank: every effect can be estimated" in text
+    assert "variance over that of an ideal design of as many rows" in text
+    assert f"the interactions of {len(facts['screen']['aliased'])} other pairs" in text
+    alone = printed(*planned, "--strategy", "screen", "--plugins", "drw,mixup")
+    assert "1 of them can be estimated" in alone
+    assert "not estimable: drw" in alone
+
+
 def test_doctor_finds_what_is_wrong_and_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "file" / "store"))
     (tmp_path / "file").write_text("in the way")
