@@ -8,10 +8,14 @@ The specs:
     technique  {"name", "distribution", "revision", "params": non-default ones only}
     data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed"}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
-                "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
+                "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
+                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
-                "average": "restart" if the recipe averages weights and the segment restarts, else omitted}
+                "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
+                and where there is one: "auxiliary", "update": technique; "augment_first": the augmentation that the
+                augmentation follows; "partner": sampler of the mix; "views": augmentations of the auxiliary;
+                where it is not the default: "weight_decay_scale", "classifier", "batch_norm", "max_norm"}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
                 {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
