@@ -127,6 +127,8 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "subset_seeds": suite.subset_seeds if suite.subset_seeds == "seed" else sorted(suite.subset_seeds),
         "strategy": suite.strategy,
         "max_techniques": suite.max_techniques,
+        "screen_pairs": sorted(sorted(labels(pair)) for pair in suite.screen_pairs),
+        "screen_rows": suite.screen_rows,
         **{f"recipe.{field}": value for field, value in msgspec.to_builtins(suite.recipe).items()},
         "sweep": {key: list(values) for key, values in sorted(suite.sweep.items())},
     }
