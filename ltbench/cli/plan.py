@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltbench.cli.asked_suite import asked_suite
-from ltbench.cli.data_lines import kept_lines, report_lines
+from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
 from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
@@ -103,6 +103,7 @@ def _facts(
                 "dataset": use.dataset,
                 "training_images": sum(use.info.train_counts),
                 "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+                **({"held_out": _by_factor(use)} if use.held_out else {}),
                 "class_names": use.info.classes,
                 "report": use.info.report,
             }
@@ -126,6 +127,17 @@ def _facts(
     }
 
 
+def _by_factor(use: DataUse) -> dict[str, dict[str, dict[str, int]]]:
+    """Return held-out images, and classes without any, by profile and factor."""
+    return {
+        profile: {
+            f"{factor:g}": {"images": sum(counts), "classes_without": counts.count(0)}
+            for factor, counts in by_factor.items()
+        }
+        for profile, by_factor in use.held_out.items()
+    }
+
+
 def _print(
     suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
 ) -> None:
@@ -133,7 +145,9 @@ def _print(
     again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
-        for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
+        for number, line in enumerate(
+            [*kept_lines(use), *held_out_lines(use), *report_lines(use.info.report, use.info.classes)]
+        ):
             click.echo(f"{'' if number else 'data':11} {line}")
     click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
     if jobs["fit"]:

@@ -6,14 +6,16 @@ of the job is its hash. Plans and records use the same function, so anyone can r
 The specs:
 
     technique  {"name", "distribution", "revision", "params": non-default ones only}
-    data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed"}
+    data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed",
+                "held_out": share of each class, or fingerprint of the data set's own validation split; omitted if
+                nothing is held out}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
                 "average": "restart" if the recipe averages weights and the segment restarts, else omitted}
-    predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
-                {"technique": technique, "name"}}
+    predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out",
+                "view": "identity" | {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique}
 
@@ -23,7 +25,7 @@ segments begin alike pass through the same states, so one can resume from a stat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,15 +73,20 @@ def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:
 def stream_seed(seed: int, purpose: str) -> int:
     """Return the seed of one random stream, 63 bits, derived by hash from a seed and a purpose.
 
-    Purposes: init, pool, order, augment, mix, dropout, members. Each technique draws from its own stream, so switching
+    Purposes: init, pool, order, augment, mix, dropout, members, held_out. Each technique draws from its own stream, so switching
     one on leaves the others unchanged, and two combinations of one seed stay paired.
     """
     # 63 bits, as the generator of torch takes a signed 64-bit seed.
     return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
-def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
-    """Return the spec of the prediction of a fit under one view. view: the spec of its technique.
+def splits_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits of which a cell has predictions: `test`, and `held_out` if some images are. data: its spec."""
+    return ("test", "held_out") if "held_out" in data else ("test",)
+
+
+def predict_spec(fit: str, view: Mapping[str, Any], name: str, split: str = "test") -> Spec:
+    """Return the spec of the prediction of a fit for a split under one view. view: the spec of its technique.
 
     The identity view belongs to no technique, so that all techniques share its prediction.
     """
@@ -87,9 +94,17 @@ def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
         "kind": "predict",
         "protocol": PROTOCOL,
         "fit": fit,
-        "split": "test",
+        "split": split,
         "view": name if name == "identity" else {"technique": view, "name": name},
     }
+
+
+def prediction_keys(cell: Mapping[str, Any], views: Sequence[str], split: str = "test") -> list[list[str]]:
+    """Return the keys of the predictions that a cell merges, for each of its members in the order of the views.
+
+    cell: its spec; views: names of the views of its technique.
+    """
+    return [[identity(predict_spec(fit, cell["view"], name, split)) for name in views] for fit in cell["members"]]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

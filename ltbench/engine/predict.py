@@ -1,4 +1,4 @@
-"""A prediction: the logits of a fit for the test images, under one view of them.
+"""A prediction: the logits of a fit for the test images, or for the held-out ones, under one view of them.
 
     logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] if a
                           linear layer computes the logits
@@ -39,7 +39,7 @@ _BATCH = 500
 
 
 def predict(job: Job, context: Context) -> None:
-    """Store the logits of a fit for the test images, unless the store has them.
+    """Store the logits of a fit for the images of a split, unless the store has them.
 
     Raises `JobFailed` if the view is missing, raises or changes the shape of images, or a logit is not finite.
     """
@@ -49,6 +49,7 @@ def predict(job: Job, context: Context) -> None:
     device, fit = torch.device(context.device), job.spec["fit"]
     spec = context.store.meta(fit)["spec"]
     subset = load(spec["data"], context.registry, context.data_root)
+    images, labels = subset.split(job.spec["split"])
     model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
@@ -65,16 +66,16 @@ def predict(job: Job, context: Context) -> None:
                 logits: Tensor = network(viewed.contiguous(memory_format=torch.channels_last))
             return logits.float().cpu()
 
-        first, *rest = torch.split(subset.test_images, _BATCH)
+        first, *rest = torch.split(images, _BATCH)
         with output_checks.leaving_no_state(model):
             first_logits = logits_of(first)
         logits = torch.cat([first_logits, *map(logits_of, rest)])
-        classifier = linear_classifier(network, lambda: logits_of(subset.test_images[:2]))
+        classifier = linear_classifier(network, lambda: logits_of(images[:2]))
     if not bool(logits.isfinite().all()):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began
     with context.store.writing(job.key) as folder:
-        write_tensors(folder / "logits.safetensors", {"logits": logits, "labels": subset.test_labels, **classifier})
+        write_tensors(folder / "logits.safetensors", {"logits": logits, "labels": labels, **classifier})
         meta = {
             "spec": job.spec,
             "cost": {"predict_seconds": seconds},

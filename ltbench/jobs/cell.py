@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import Job, Spec
+from ltbench.core.spec import Job, Spec, prediction_keys, splits_of
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
+from ltbench.jobs.held_out import divided_counts
+from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields, with_held_out
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
 from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, shape_text
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
@@ -82,9 +84,14 @@ def _metas(job: Job, context: Context) -> tuple[dict[str, Spec], dict[str, Spec]
 
 def _results(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[MetricResults, IntArray]:
     """Return the metrics of a cell, and the class counts of its training subset, int64 [C]."""
-    labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
-    return compute_metrics(context.registry, probabilities, labels, counts), counts
+    by_split = [
+        compute_metrics(context.registry, probabilities, labels, counts)
+        for labels, probabilities in (
+            _predict(job, context, fits, split) for split in splits_of(job.extra["fits"][0]["data"])
+        )
+    ]
+    return functools.reduce(with_held_out, by_split), counts
 
 
 def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,12 +108,12 @@ def _common_fields(job: Job) -> dict[str, Any]:
     }
 
 
-def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntArray, FloatArray]:
-    """Return labels int64 [N] and the probabilities of the cell, float64 [N, C]."""
-    views = len(job.extra["views"])
+def _predict(job: Job, context: Context, fits: Mapping[str, Spec], split: str) -> tuple[IntArray, FloatArray]:
+    """Return labels int64 [N] and the probabilities of the cell for the images of a split, float64 [N, C]."""
+    keys = prediction_keys(job.spec, job.extra["views"], split)
     members = [
-        Member(np.asarray(fits[fit]["data"]["counts"], dtype=np.int64), job.parents[number * views :][:views])
-        for number, fit in enumerate(job.spec["members"])
+        Member(np.asarray(fits[fit]["data"]["counts"], dtype=np.int64), predicted)
+        for fit, predicted in zip(job.spec["members"], keys, strict=True)
     ]
     return predictions(context.registry, job.spec, members, partial(_stored, context))
 
@@ -164,7 +171,7 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
     except (KeyError, SafetensorError) as error:
         raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
     if not len(labels):
-        raise JobFailed("there are no test images", where=where)
+        raise JobFailed("there are no images", where=where)
     if logits.shape != (len(labels), classes) or not np.isfinite(logits).all():
         raise JobFailed(
             f"stored logits are {shape_text(logits)}; expected finite {[len(labels), classes]}",
@@ -181,7 +188,7 @@ def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArra
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:
-    """Return the class counts of the whole training subset, int64 [C]."""
+    """Return the class counts of the whole training subset, without held-out images, int64 [C]."""
     for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
         if spec["bag"] is None:
             return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
@@ -191,7 +198,7 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
     if info.fingerprint != data["fingerprint"]:
         raise DataError(f"data set '{data['dataset']['name']}' has changed since the training")
     profile = context.registry.build_as(data["profile"], Profile)
-    return np.asarray(profile.counts(info.train_counts, data["imbalance_factor"]), dtype=np.int64)
+    return np.asarray(divided_counts(data, info, profile)[0], dtype=np.int64)
 
 
 def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:

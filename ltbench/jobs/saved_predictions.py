@@ -9,6 +9,7 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -19,10 +20,10 @@ import msgspec
 import numpy as np
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import canonical, identity, predict_spec
+from ltbench.core.spec import canonical, prediction_keys, splits_of
 from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
-from ltbench.jobs.metrics import close, compute_metrics, numbers_on_record
+from ltbench.jobs.metrics import MetricResults, close, compute_metrics, numbers_on_record, with_held_out
 from ltbench.records.record import Failure, Record
 from ltbench.stages import View
 from ltbench.store.store import Store
@@ -105,17 +106,17 @@ class StorePredictions:
         return content
 
 
-def prediction_keys(record: Record, registry: Techniques) -> dict[str, list[str]]:
-    """Return the keys of the predictions of a cell by the key of their fit, in the order of the views."""
+def keys_by_split(record: Record, registry: Techniques) -> dict[str, list[list[str]]]:
+    """Return the keys of the predictions of a cell by split, for each member in the order of the views."""
     names = list(registry.build_as(record.spec["view"], View).views())
-    view = record.spec["view"]
-    return {fit: [identity(predict_spec(fit, view, name)) for name in names] for fit in record.spec["members"]}
+    return {split: prediction_keys(record.spec, names, split) for split in splits_of(record.fits[0]["data"])}
 
 
 class Recomputed(NamedTuple):
     """Labels and metrics of a cell, computed from its predictions."""
 
-    labels: IntArray
+    labels: dict[str, IntArray]
+    """By split."""
     numbers: dict[str, object]
     """Numbers by name: `top1`, `per_class.f1`, `confusion`."""
     failed: dict[str, Failure]
@@ -128,22 +129,21 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     Raises `JobFailed` if a file was changed or has a wrong shape or range.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
-    keys = prediction_keys(record, registry)
-    content: dict[str, bytes] = {}
-    members = []
-    for fit in record.spec["members"]:
-        counts = stored.counts(fit)
-        if counts is None:
+    counts = [stored.counts(fit) for fit in record.spec["members"]]
+    if None in counts:
+        return None
+    labels: dict[str, IntArray] = {}
+    by_split: list[MetricResults] = []
+    for split, keys in keys_by_split(record, registry).items():
+        content = {key: stored.logits(key) for key in itertools.chain.from_iterable(keys)}
+        found = {key: logits for key, logits in content.items() if logits is not None}
+        if len(found) < len(content):
             return None
-        members.append(Member(np.asarray(counts, dtype=np.int64), keys[fit]))
-        for key in keys[fit]:
-            logits = stored.logits(key)
-            if logits is None:
-                return None
-            content[key] = logits
-    # The same function as in a run, so that an audit does not compare two implementations.
-    labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
-    results = compute_metrics(registry, probabilities, labels, whole)
+        members = [Member(np.asarray(n, np.int64), predicted) for n, predicted in zip(counts, keys, strict=True)]
+        # The same function as in a run, so that an audit does not compare two implementations.
+        labels[split], probabilities = predictions(registry, record.spec, members, found.__getitem__)
+        by_split.append(compute_metrics(registry, probabilities, labels[split], whole))
+    results = functools.reduce(with_held_out, by_split)
     return Recomputed(labels, results.by_name, results.failed)
 
 
@@ -172,10 +172,10 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
     for record in records:
         if record.status != "ok":
             continue
-        keys = prediction_keys(record, registry)
+        keys = keys_by_split(record, registry)
         # An audit would fail with only some of a cell's predictions, so either all or none are published.
-        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in keys}
-        views = list(itertools.chain.from_iterable(keys.values()))
+        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in record.spec["members"]}
+        views = [key for members in keys.values() for member in members for key in member]
         if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
             continue

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ltbench.core.spec import Spec
-from ltbench.stages import DatasetInfo
 
 STEP = 3.0
 """Passes of a training step on one image."""
@@ -38,8 +37,3 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
 def has_fixed_images(segment: Mapping[str, Any]) -> bool:
     """Whether a frozen backbone gets the same images in every epoch of a segment."""
     return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
-
-
-def prediction_passes(info: DatasetInfo) -> float:
-    """Return the passes for predicting the test images of a data set in one view."""
-    return float(sum(info.test_counts))

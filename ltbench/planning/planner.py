@@ -10,12 +10,12 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from ltbench.core.process_state import forget_calls
-from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
+from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec, splits_of
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut
-from ltbench.planning.compute_cost import prediction_passes, training_passes
+from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
@@ -164,7 +164,8 @@ class Planner:
             for member in picked
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
-        cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
+        predicted = sum(map(setting.images_in, splits_of(setting.data)))
+        cost = len(members) * (trained + len(template.views) * predicted)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
@@ -178,7 +179,10 @@ class Planner:
         data = setting.data | {"subset_seed": subset_seed}
         rests = [member | {"data": data, "seed": member["seed"] + seed} for member in training.members]
         fits = [part.fits.family(rest).fit(training.segments, training.foreseen) for rest in rests]
-        parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
+        parents = tuple([
+            self._predict(fit.key, template, name, split)
+            for split in splits_of(data) for fit in fits for name in template.views
+        ])  # fmt: skip
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
@@ -194,8 +198,8 @@ class Planner:
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
-    def _predict(self, fit: str, template: _Template, name: str) -> str:
-        spec = predict_spec(fit, template.spec["view"], name)
+    def _predict(self, fit: str, template: _Template, name: str, split: str) -> str:
+        spec = predict_spec(fit, template.spec["view"], name, split)
         key = identity(spec)
         if key not in self.part.predicts:
             self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
@@ -227,7 +231,7 @@ class Planner:
                         costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
-                    costs[predict.key] = prediction_passes(setting.info)
+                    costs[predict.key] = float(setting.images_in(predict.spec["split"]))
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,

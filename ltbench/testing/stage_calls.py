@@ -44,7 +44,8 @@ def dataset(technique: Dataset, _inputs: Inputs) -> Result:
     import numpy as np
 
     info, images = load(technique, data_root())
-    parts = {field: np.ascontiguousarray(getattr(images, field)) for field in images.__struct_fields__}
+    given = {field: getattr(images, field) for field in images.__struct_fields__}
+    parts = {field: np.ascontiguousarray(part) for field, part in given.items() if part is not None}
     # Digests: results are cached and sent between processes, and a data set may have many images.
     return {"info": info, **{field: digest(part.tobytes()) for field, part in parts.items()}}
 

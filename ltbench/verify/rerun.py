@@ -5,6 +5,7 @@ A record contains the specs of its cell and fits, so neither the suite nor its p
 
 from __future__ import annotations
 
+import itertools
 import random
 import shlex
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
+from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec, splits_of
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
 from ltbench.planning.plan import Plan
@@ -48,8 +49,8 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
         parents: list[str] = []
         for fit in record.spec["members"]:
             jobs |= {job.key: job for job in ancestors(fit, chains)}
-            for name in names:
-                spec = predict_spec(fit, record.spec["view"], name)
+            for split, name in itertools.product(splits_of(record.fits[0]["data"]), names):
+                spec = predict_spec(fit, record.spec["view"], name, split)
                 predict = Job(key=identity(spec), kind="predict", spec=spec, parents=(fit,))
                 jobs[predict.key] = predict
                 parents.append(predict.key)
