@@ -19,8 +19,9 @@ _HOMES = {
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Dataset", "DatasetInfo", "Ensemble", "Images", "LinearClassifier", "Loss", "Member",
-            "Meta", "Metric", "Mix", "Mixed", "Model", "Phase", "Posthoc", "Profile", "Regime", "Sampler", "View", "Weight",
+            "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Finetune", "Head", "Images", "LinearClassifier",
+            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc", "Profile",
+            "Regime", "Sampler", "Seen", "Told", "Update", "View", "Weight",
         ),
         "ltbench.stages",
     ),
@@ -35,9 +36,13 @@ if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
     from ltbench.stages import Augment as Augment
+    from ltbench.stages import Auxiliary as Auxiliary
+    from ltbench.stages import Branches as Branches
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble
+    from ltbench.stages import Finetune as Finetune
+    from ltbench.stages import Head as Head
     from ltbench.stages import Images as Images
     from ltbench.stages import LinearClassifier as LinearClassifier
     from ltbench.stages import Loss as Loss
@@ -47,11 +52,17 @@ if TYPE_CHECKING:
     from ltbench.stages import Mix as Mix
     from ltbench.stages import Mixed as Mixed
     from ltbench.stages import Model as Model
+    from ltbench.stages import Moment as Moment
+    from ltbench.stages import Outputs as Outputs
+    from ltbench.stages import Partner as Partner
     from ltbench.stages import Phase as Phase
     from ltbench.stages import Posthoc as Posthoc
     from ltbench.stages import Profile as Profile
     from ltbench.stages import Regime as Regime
     from ltbench.stages import Sampler as Sampler
+    from ltbench.stages import Seen as Seen
+    from ltbench.stages import Told as Told
+    from ltbench.stages import Update as Update
     from ltbench.stages import View as View
     from ltbench.stages import Weight as Weight
 

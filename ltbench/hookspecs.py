@@ -63,6 +63,21 @@ def ltbench_models() -> Sequence[type[stages.Model]]:  # type: ignore[empty-body
 
 
 @hookspec
+def ltbench_finetunes() -> Sequence[type[stages.Finetune]]:  # type: ignore[empty-body]
+    """Return ways of fine-tuning."""
+
+
+@hookspec
+def ltbench_heads() -> Sequence[type[stages.Head]]:  # type: ignore[empty-body]
+    """Return classifiers."""
+
+
+@hookspec
+def ltbench_branches() -> Sequence[type[stages.Branches]]:  # type: ignore[empty-body]
+    """Return branches of networks."""
+
+
+@hookspec
 def ltbench_losses() -> Sequence[type[stages.Loss]]:  # type: ignore[empty-body]
     """Return losses."""
 
@@ -70,6 +85,16 @@ def ltbench_losses() -> Sequence[type[stages.Loss]]:  # type: ignore[empty-body]
 @hookspec
 def ltbench_weights() -> Sequence[type[stages.Weight]]:  # type: ignore[empty-body]
     """Return class weights."""
+
+
+@hookspec
+def ltbench_auxiliaries() -> Sequence[type[stages.Auxiliary]]:  # type: ignore[empty-body]
+    """Return second terms of the objective."""
+
+
+@hookspec
+def ltbench_updates() -> Sequence[type[stages.Update]]:  # type: ignore[empty-body]
+    """Return updates of the weights."""
 
 
 @hookspec

@@ -10,10 +10,14 @@ The specs:
                 "held_out": share of each class, or fingerprint of the data set's own validation split; omitted if
                 nothing is held out}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
-                "model": technique, "recipe": {...}, "seed", "segments": [segment, ...]}
+                "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
+                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
-                "average": "restart" if the recipe averages weights and the segment restarts, else omitted}
+                "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
+                and where there is one: "auxiliary", "update": technique; "augment_first": the augmentation that the
+                augmentation follows; "partner": sampler of the mix; "views": augmentations of the auxiliary;
+                where it is not the default: "weight_decay_scale", "classifier", "batch_norm", "max_norm"}
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out",
                 "view": "identity" | {"technique": technique, "name"}}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,

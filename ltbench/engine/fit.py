@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ltbench.core.spec import Job, Spec, stream_seed
+from ltbench.core.spec import Job, Spec, stream_seed, techniques_in
 from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
 from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
@@ -25,7 +25,7 @@ from ltbench.engine.resume import Snapshots, resume, store_state
 from ltbench.engine.subset import Subset, load, select_images, unmodified
 from ltbench.engine.tensor_files import write_json, write_tensors
 from ltbench.engine.training import Training
-from ltbench.stages import TRAINING_STAGES, Ensemble
+from ltbench.stages import COMPANIONS, NETWORK_STAGES, TRAINING_STAGES, Ensemble
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
     """Return the distribution and version of each technique of a fit, each technique once, in stage order."""
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]
-    parts += [segment[stage] for segment in spec["segments"] for stage in TRAINING_STAGES if segment[stage] is not None]
+    parts += [part for stage in NETWORK_STAGES for part in techniques_in(spec.get(stage))]
+    for segment in spec["segments"]:
+        parts += [part for stage in (*TRAINING_STAGES, *COMPANIONS) for part in techniques_in(segment.get(stage))]
     return [registry.provenance(registry.build(part)) for part in {part["name"]: part for part in parts}.values()]
 
 

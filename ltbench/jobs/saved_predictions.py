@@ -25,7 +25,7 @@ from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
 from ltbench.jobs.metrics import MetricResults, close, compute_metrics, numbers_on_record, with_held_out
 from ltbench.records.record import Failure, Record
-from ltbench.stages import View
+from ltbench.stages import Branches, View
 from ltbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     counts = [stored.counts(fit) for fit in record.spec["members"]]
     if None in counts:
         return None
+    branches = [fit.get(Branches.stage) for fit in record.fits]
     labels: dict[str, IntArray] = {}
     by_split: list[MetricResults] = []
     for split, keys in keys_by_split(record, registry).items():
@@ -139,7 +140,10 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
         found = {key: logits for key, logits in content.items() if logits is not None}
         if len(found) < len(content):
             return None
-        members = [Member(np.asarray(n, np.int64), predicted) for n, predicted in zip(counts, keys, strict=True)]
+        members = [
+            Member(np.asarray(n, np.int64), predicted, branching)
+            for n, predicted, branching in zip(counts, keys, branches, strict=True)
+        ]
         # The same function as in a run, so that an audit does not compare two implementations.
         labels[split], probabilities = predictions(registry, record.spec, members, found.__getitem__)
         by_split.append(compute_metrics(registry, probabilities, labels[split], whole))

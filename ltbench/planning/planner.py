@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -21,7 +22,7 @@ from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
-from ltbench.stages import TECHNIQUE_STAGES, Ensemble, Regime, Sampler, View
+from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, Branches, Ensemble, Regime, Sampler, View, always_stated
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
@@ -38,6 +39,8 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     sampler: Sampler
     views: list[str]
+    network: Spec
+    """What the specs of fits state on the network besides the model."""
     spec: Spec
     extra: Spec
 
@@ -127,6 +130,7 @@ class Planner:
             regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
+            network=self._network(picked),
             spec={
                 "kind": "cell",
                 "protocol": PROTOCOL,
@@ -135,12 +139,23 @@ class Planner:
                 "ensemble": self._spec(ensemble),
             },
             extra={
-                "combination": {stage: picked[stage].label if stage in picked else None for stage in TECHNIQUE_STAGES},
+                "combination": {
+                    stage: picked[stage].label if stage in picked else None
+                    for stage in TECHNIQUE_STAGES
+                    if stage in picked or always_stated(stage)
+                },
                 "recipe": recipe_spec(recipe),
                 "notes": combination.notes,
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
         )
+
+    def _network(self, picked: Mapping[str, Technique]) -> Spec:
+        parts: Spec = {stage: self._spec(picked[stage]) for stage in NETWORK_STAGES if stage in picked}
+        branches = picked.get(Branches.stage)
+        if isinstance(branches, Branches) and branches.stream:
+            parts["stream"] = self._spec(self._parse(branches.stream, "sampler"))
+        return parts
 
     def _first_call(self, technique: Technique) -> AbstractContextManager[None]:
         """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
@@ -160,6 +175,7 @@ class Planner:
                 "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
                 "recipe": template.extra["recipe"],
                 "seed": member.seed_offset,
+                **template.network,
             }
             for member in picked
         ]

@@ -7,8 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from ltbench.core.spec import Spec
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import TRAINING_STAGES, Phase, Regime
-from ltbench.technique import Technique
+from ltbench.stages import TRAINING_STAGES, Augment, Auxiliary, Mix, Phase, Regime, always_stated
+from ltbench.technique import Technique, fields
+
+_CHANGES = {
+    field.name: field.default
+    for field in fields(Phase)
+    if field.name in {"weight_decay_scale", "classifier", "batch_norm", "max_norm"}
+}
+"""Fields of a phase that a segment only has if they are not the default, because most identities are older."""
 
 
 class SegmentBuilder:
@@ -57,14 +64,38 @@ class SegmentBuilder:
             "restart": phase.restart,
             "lr_scale": float(phase.lr_scale),
         }
+        segment |= {key: value for key, usual in _CHANGES.items() if (value := getattr(phase, key)) != usual}
+        own = self._parse(augment, "augment") if augment else None
         for stage in TRAINING_STAGES:
-            technique = combination.by_stage.get(stage) if getattr(phase, stage) else None
-            technique = technique or self._default(stage, augment)
+            technique = self._technique(combination, phase, stage)
+            if technique is None:
+                technique = own if stage == "augment" else self._baselines.get(stage)
             still = phase.still and stage == "augment"
-            segment[stage] = None if technique is None or still else self._spec(technique)
+            if technique is not None and not still:
+                segment[stage] = self._spec(technique)
+                segment |= self._companions(technique, own)
+            elif always_stated(stage):
+                segment[stage] = None
         return segment
 
-    def _default(self, stage: str, augment: str) -> Technique | None:
-        """Return the default of a stage: the data set's own augmentation, or the baseline."""
-        own = stage == "augment" and augment
-        return self._parse(augment, "augment") if own else self._baselines.get(stage)
+    def _technique(self, combination: Combination, phase: Phase, stage: str) -> Technique | None:
+        """Return the technique of a stage that a phase uses; None for the default of the stage."""
+        switch = getattr(phase, stage)
+        if isinstance(switch, str):
+            technique = self._parse(switch, stage)
+            return None if technique.baseline else technique
+        return combination.by_stage.get(stage) if switch else None
+
+    def _companions(self, technique: Technique, own: Technique | None) -> Spec:
+        """Return the specs of the techniques that this one uses: what it follows, its second stream, its views."""
+        if isinstance(technique, Augment) and technique.follows and own is not None:
+            return {"augment_first": self._spec(own)}
+        if isinstance(technique, Mix) and technique.partner:
+            return {"partner": self._spec(self._parse(technique.partner, "sampler"))}
+        if isinstance(technique, Auxiliary) and technique.views != ("",):
+            return {"views": [self._view(view, own) if view else None for view in technique.views]}
+        return {}
+
+    def _view(self, text: str, own: Technique | None) -> Spec:
+        augment = self._parse(text, "augment")
+        return self._spec(augment) | self._companions(augment, own)

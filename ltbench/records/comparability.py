@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ltbench.core.spec import Spec, canonical
-from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
+from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 BoardKey = tuple[str, str, str, str, bytes, bytes]
 """Protocol, labels of data set, profile and model, recipe, and the rest (`fixed_part`)."""
@@ -26,6 +26,10 @@ MAY_DIFFER: Final[Mapping[str, str]] = {
     "fit.segments": "the techniques of the row, as its regime uses them",
     "fit.model": "its label is in the key separately, because members of an ensemble may have other models; revisions "
     "are compared by component",
+    "fit.finetune": "a technique of the row",
+    "fit.head": "a technique of the row",
+    "fit.branches": "a technique of the row",
+    "fit.stream": "part of the branches, which are a technique of the row",
     "cell.kind": "the same for every cell",
     "cell.protocol": "in the key separately",
     "cell.members": "the fits themselves",
@@ -82,9 +86,15 @@ def components(spec: Spec, fits: Iterable[Spec]) -> Iterator[tuple[Component, Ve
     for fit in fits:
         yield from _component("model", fit.get("model"))
         yield from _component("ensemble", (fit.get("bag") or {}).get("ensemble"))
+        yield from _component("sampler", fit.get("stream"))
+        for stage in NETWORK_STAGES:
+            yield from _component(stage, fit.get(stage))
         for segment in fit.get("segments", ()):
             for stage in TRAINING_STAGES:
                 yield from _component(stage, segment.get(stage))
+            yield from _component("sampler", segment.get("partner"))
+            for augment in (segment.get("augment_first"), *segment.get("views", ())):
+                yield from _component("augment", augment)
 
 
 def _component(stage: str, technique: Mapping[str, Any] | None) -> Iterator[tuple[Component, Version]]:

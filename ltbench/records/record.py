@@ -23,7 +23,7 @@ from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
 from ltbench.records.comparability import BoardKey
 from ltbench.records.numbers import Number, Numbers
-from ltbench.stages import TECHNIQUE_STAGES, TRAINING_STAGES
+from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
@@ -216,9 +216,10 @@ def _identities(record: Record) -> Iterator[tuple[str, object, object]]:
         said, found = record.combination.get(stage), label_of(spec.get(stage)) or None
         if said is not None or stage == "posthoc":
             yield f"combination.{stage}", said, found
-    for stage in TRAINING_STAGES:
+    for stage in (*NETWORK_STAGES, *TRAINING_STAGES):
         said = record.combination.get(stage)
-        used = sorted({label_of(segment.get(stage)) for fit in fits for segment in fit.get("segments", [])})
+        parts = fits if stage in NETWORK_STAGES else [segment for fit in fits for segment in fit.get("segments", [])]
+        used = sorted({label_of(part.get(stage)) for part in parts})
         if said is not None and said not in used:
             yield f"combination.{stage}", said, used
 

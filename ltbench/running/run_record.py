@@ -101,7 +101,7 @@ def about(job: Job) -> str:
         return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
     data = spec["data"]
     parts = [label_of(data["dataset"]), f"{data['imbalance_factor']:g}", label_of(spec["model"])]
-    return " ".join(filter(None, parts + [label_of(spec["segments"][-1][stage]) for stage in TRAINING_STAGES]))
+    return " ".join(filter(None, parts + [label_of(spec["segments"][-1].get(stage)) for stage in TRAINING_STAGES]))
 
 
 def lease_key(run: str) -> str:

@@ -24,7 +24,7 @@ from ltbench.records.plugins_needed import plugin_words
 from ltbench.records.record import Provenance, Record, validate
 from ltbench.running.options import DEFAULT_OPTIONS, RunOptions
 from ltbench.running.runner import run
-from ltbench.stages import TECHNIQUE_STAGES, View
+from ltbench.stages import TECHNIQUE_STAGES, View, always_stated
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Executor
@@ -56,7 +56,11 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
                 parents.append(predict.key)
         extra = {
             "setting": msgspec.to_builtins(record.setting),
-            "combination": {stage: record.combination.get(stage) for stage in TECHNIQUE_STAGES},
+            "combination": {
+                stage: record.combination.get(stage)
+                for stage in TECHNIQUE_STAGES
+                if stage in record.combination or always_stated(stage)
+            },
             "recipe": record.recipe,
             "notes": record.notes,
             "fits": record.fits,

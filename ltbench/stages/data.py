@@ -1,0 +1,89 @@
+"""Data: images, labels and class counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from ltbench.data_report import DataReport
+from ltbench.technique import Technique
+
+
+class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The description of a data set, which is enough to plan before any image is read."""
+
+    classes: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    """Training images available per class, in label order."""
+    test_counts: tuple[int, ...]
+    channels: int
+    size: int
+    """Height and width of the square images, in pixels."""
+    mean: tuple[float, ...]
+    """Mean of the training pixels in [0, 1] per channel; the engine normalises with it."""
+    std: tuple[float, ...]
+    fingerprint: str
+    """Digest of the content; part of the identity of every job that reads the data."""
+    licence: str = ""
+    source: str = ""
+    valid_counts: tuple[int, ...] = ()
+    """Images per class of the data set's own validation split, which is held out if a suite asks for it; empty for none."""
+    valid_fingerprint: str = ""
+    """Digest of the validation split; part of the identity of jobs that hold it out, as `fingerprint` is of all."""
+    report: DataReport | None = None
+    """What was found in the files, for a data set that is described by reading them; not part of an identity."""
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set in memory or memory-mapped: images `uint8 [N, channels, size, size]`, labels `int64 [N]`."""
+
+    train_images: Any
+    train_labels: Any
+    test_images: Any
+    test_labels: Any
+    valid_images: Any = None
+    """Images of the validation split; None for a data set without one."""
+    valid_labels: Any = None
+
+
+class Dataset(Technique, frozen=True):
+    """A source of images and labels."""
+
+    stage: ClassVar[str] = "dataset"
+    augment: ClassVar[str] = ""
+    """The default augmentation of this data set, in command-line notation; empty for none."""
+    profile: ClassVar[str] = ""
+    """The profile if a command line names this data set but no profile or imbalance factor; empty for the suite's."""
+
+    def info(self, root: Path) -> DatasetInfo:
+        """Describe the data set, from constants if possible, so that plans need no files.
+
+        root: the folder of all data sets. Raises `DataError` if the description needs missing files.
+        """
+        raise NotImplementedError
+
+    def locate(self, root: Path) -> str:
+        """Return where the data is, in one line. Raises `DataError` with instructions if it is missing."""
+        raise NotImplementedError
+
+    def load(self, root: Path) -> Images:
+        """Read and verify the images; download missing ones first if possible."""
+        raise NotImplementedError
+
+
+class Profile(Technique, frozen=True):
+    """Class counts for an imbalance factor."""
+
+    stage: ClassVar[str] = "profile"
+    keeps_all: ClassVar[bool] = False
+    """Whether it keeps every image for any imbalance factor; it is planned once, at factor 1."""
+
+    def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
+        """Return how many training images each class keeps.
+
+        available: images per class, in label order; imbalance_factor: ratio of largest and smallest class, >= 1.
+        """
+        raise NotImplementedError

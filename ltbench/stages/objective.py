@@ -1,0 +1,84 @@
+"""The objective: what a training minimises, and how a step goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from ltbench.stages.training_context import Adaptive, Moment, Outputs
+from ltbench.technique import Technique
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+
+class Loss(Adaptive, frozen=True):
+    """The loss of each sample."""
+
+    stage: ClassVar[str] = "loss"
+
+    def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+        """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
+        raise NotImplementedError
+
+    def of(self, outputs: Outputs, labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
+        """Return the loss of each sample, float [B], with access to features, branches, moment and state.
+
+        The harness calls this method, which by default returns the mean of `per_sample` over the branches. With a mix, it
+        is called once for each of the two labels of the blended images.
+        """
+        if len(outputs.branches) == 1:
+            return self.per_sample(outputs.logits, labels, counts)
+        losses = [self.per_sample(logits, labels, counts) for logits in outputs.branches]
+        return sum(losses[1:], losses[0]) / len(losses)
+
+
+class Weight(Technique, frozen=True):
+    """Class weights from class counts."""
+
+    stage: ClassVar[str] = "weight"
+
+    def weights(self, counts: Tensor) -> Tensor:
+        """Return the weight of each class, float [C], a factor of the per-sample loss. counts: int64 [C]."""
+        raise NotImplementedError
+
+    def reduce(self, losses: Tensor, weights: Tensor) -> Tensor:
+        """Return the loss of the batch. losses: weighted, float [B]; weights: those of the samples, float [B]."""
+        return losses.mean()
+
+
+class Auxiliary(Adaptive, frozen=True):
+    """A second term of the objective, computed from a whole batch: contrastive learning, distillation, diversity."""
+
+    stage: ClassVar[str] = "auxiliary"
+    views: ClassVar[tuple[str, ...]] = ("",)
+    """The views of each image that the term gets: the augmentation of each in command-line notation; empty for that of the
+    training. The harness passes all of them through the network, in one batch; never blended images."""
+    weight: float = 1.0
+    """Factor of the term in the objective."""
+    momentum: ClassVar[float | None] = None
+    """Decay of a moving average of network and module, whose outputs are in `Outputs.slow`; None for none."""
+
+    def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
+        """Return the term, float []. views: in the order of the class's `views`; labels: int64 [B]; counts: int64 [C]."""
+        raise NotImplementedError
+
+
+Closure = Callable[..., "Tensor"]
+"""Called without arguments or with a factor of the loss of each sample, float [B]: sets the gradients to those of the
+objective and returns it, float []."""
+
+
+class Update(Technique, frozen=True):
+    """How a step changes the weights."""
+
+    stage: ClassVar[str] = "update"
+
+    def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
+        """Do one step: call `closure`, once or several times, and `optimizer.step()`.
+
+        Every call sees the same images with the same random draws, and only the first changes batch statistics. labels:
+        int64 [B], of a blended image the first one; counts: int64 [C].
+        """
+        raise NotImplementedError
