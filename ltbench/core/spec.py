@@ -18,8 +18,8 @@ The specs:
                 and where there is one: "auxiliary", "update": technique; "augment_first": the augmentation that the
                 augmentation follows; "partner": sampler of the mix; "views": augmentations of the auxiliary;
                 where it is not the default: "weight_decay_scale", "classifier", "batch_norm", "max_norm"}
-    predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out",
-                "view": "identity" | {"technique": technique, "name"}}
+    predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out" | "train",
+                "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique}
 
@@ -85,11 +85,11 @@ def stream_seed(seed: int, purpose: str) -> int:
 
 
 def splits_of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the splits of which a cell has predictions: `test`, and `held_out` if some images are. data: its spec."""
+    """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are. data: its spec."""
     return ("test", "held_out") if "held_out" in data else ("test",)
 
 
-def predict_spec(fit: str, view: Mapping[str, Any], name: str, split: str = "test") -> Spec:
+def predict_spec(fit: str, view: Mapping[str, Any], name: str, split: str = "test", *, features: bool = False) -> Spec:
     """Return the spec of the prediction of a fit for a split under one view. view: the spec of its technique.
 
     The identity view belongs to no technique, so that all techniques share its prediction.
@@ -100,15 +100,21 @@ def predict_spec(fit: str, view: Mapping[str, Any], name: str, split: str = "tes
         "fit": fit,
         "split": split,
         "view": name if name == "identity" else {"technique": view, "name": name},
+        **({"features": True} if features else {}),
     }
 
 
-def prediction_keys(cell: Mapping[str, Any], views: Sequence[str], split: str = "test") -> list[list[str]]:
-    """Return the keys of the predictions that a cell merges, for each of its members in the order of the views.
+def prediction_keys(
+    cell: Mapping[str, Any], views: Sequence[str], split: str = "test", *, features: bool = False
+) -> list[list[str]]:
+    """Return the keys of the predictions of a cell for a split, for each of its members in the order of the views.
 
     cell: its spec; views: names of the views of its technique.
     """
-    return [[identity(predict_spec(fit, cell["view"], name, split)) for name in views] for fit in cell["members"]]
+    return [
+        [identity(predict_spec(fit, cell["view"], name, split, features=features)) for name in views]
+        for fit in cell["members"]
+    ]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,7 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 
 from __future__ import annotations
 
-import functools
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
@@ -20,10 +18,11 @@ import msgspec
 import numpy as np
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import canonical, prediction_keys, splits_of
+from ltbench.core.spec import canonical, splits_of
 from ltbench.errors import JobFailed, StoreError
-from ltbench.jobs.cell import LOGITS, Member, predictions
-from ltbench.jobs.metrics import MetricResults, close, compute_metrics, numbers_on_record, with_held_out
+from ltbench.jobs.cell import LOGITS, Member, predictions, split_metrics
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.metrics import close, numbers_on_record
 from ltbench.records.record import Failure, Record
 from ltbench.stages import Branches, View
 from ltbench.store.store import Store
@@ -106,10 +105,14 @@ class StorePredictions:
         return content
 
 
-def keys_by_split(record: Record, registry: Techniques) -> dict[str, list[list[str]]]:
-    """Return the keys of the predictions of a cell by split, for each member in the order of the views."""
+def keys_of_members(record: Record, registry: Techniques) -> list[dict[str, list[str]]]:
+    """Return, for each member of a cell, the keys of its predictions by split, in the order of the views."""
     names = list(registry.build_as(record.spec["view"], View).views())
-    return {split: prediction_keys(record.spec, names, split) for split in splits_of(record.fits[0]["data"])}
+    return Needed.by_cell(record.spec, record.fits[0]["data"], registry).keys(record.spec, names)
+
+
+def _flat(keys: Iterable[Mapping[str, Iterable[str]]]) -> list[str]:
+    return [key for member in keys for of_split in member.values() for key in of_split]
 
 
 class Recomputed(NamedTuple):
@@ -132,23 +135,19 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     counts = [stored.counts(fit) for fit in record.spec["members"]]
     if None in counts:
         return None
-    branches = [fit.get(Branches.stage) for fit in record.fits]
-    labels: dict[str, IntArray] = {}
-    by_split: list[MetricResults] = []
-    for split, keys in keys_by_split(record, registry).items():
-        content = {key: stored.logits(key) for key in itertools.chain.from_iterable(keys)}
-        found = {key: logits for key, logits in content.items() if logits is not None}
-        if len(found) < len(content):
-            return None
-        members = [
-            Member(np.asarray(n, np.int64), predicted, branching)
-            for n, predicted, branching in zip(counts, keys, branches, strict=True)
-        ]
-        # The same function as in a run, so that an audit does not compare two implementations.
-        labels[split], probabilities = predictions(registry, record.spec, members, found.__getitem__)
-        by_split.append(compute_metrics(registry, probabilities, labels[split], whole))
-    results = functools.reduce(with_held_out, by_split)
-    return Recomputed(labels, results.by_name, results.failed)
+    keys = keys_of_members(record, registry)
+    content = {key: stored.logits(key) for key in _flat(keys)}
+    found = {key: logits for key, logits in content.items() if logits is not None}
+    if len(found) < len(content):
+        return None
+    members = [
+        Member(np.asarray(n, np.int64), predicted, fit.get(Branches.stage))
+        for n, predicted, fit in zip(counts, keys, record.fits, strict=True)
+    ]
+    # The same functions as in a run, so that an audit does not compare two implementations.
+    predicted = predictions(registry, record.spec, members, found.__getitem__, splits_of(record.fits[0]["data"]))
+    results = split_metrics(registry, predicted, whole)
+    return Recomputed({split: one.labels for split, one in predicted.items()}, results.by_name, results.failed)
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
@@ -176,10 +175,9 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
     for record in records:
         if record.status != "ok":
             continue
-        keys = keys_by_split(record, registry)
         # An audit would fail with only some of a cell's predictions, so either all or none are published.
         fit_counts = {fit: _read_stored(stored.counts, fit) for fit in record.spec["members"]}
-        views = [key for members in keys.values() for member in members for key in member]
+        views = _flat(keys_of_members(record, registry))
         if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
             continue

@@ -10,7 +10,8 @@ import msgspec
 
 from ltbench.errors import UsageError
 from ltbench.executor import Techniques
-from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
+from ltbench.jobs.evidence import why_without_held_out
+from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
 from ltbench.suite.suite import Strategy, Suite
 
 
@@ -55,11 +56,19 @@ def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combinati
     provides a technique of the reference.
     """
     found = _suite_combinations(suite, registry)
+    if not suite.held_out:
+        found = map(_left_out_without_held_out, found)
     if not suite.reference:
         return found
     techniques = [registry.parse(text) for text in suite.reference]
     kept = [technique for technique in techniques if not technique.baseline]
     return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
+
+
+def _left_out_without_held_out(one: Combination | LeftOut) -> Combination | LeftOut:
+    posthoc = None if isinstance(one, LeftOut) else one.by_stage.get(Posthoc.stage)
+    reason = why_without_held_out(posthoc) if isinstance(posthoc, Posthoc) else ""
+    return LeftOut(one, reason) if isinstance(one, Combination) and reason else one
 
 
 def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:

@@ -55,8 +55,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """Specs of data set, profile and model, each with its stage."""
 
     def images_in(self, split: str) -> int:
-        """Return the number of images that a prediction of a split (`ltbench.core.spec.splits_of`) covers."""
-        return sum({"test": self.info.test_counts, "held_out": self.held_out}[split])
+        """Return the number of images that a prediction of a split covers: `test`, `held_out` or `train`."""
+        return sum({"test": self.info.test_counts, "held_out": self.held_out, "train": self.counts}[split])
 
 
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:

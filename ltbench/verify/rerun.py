@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec, splits_of
+from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import Needed
 from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
@@ -46,11 +47,12 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
     for record in records:
         techniques = installed(record, registry)
         names = list(registry.build_as(record.spec["view"], View).views())
+        needed = Needed.by_cell(record.spec, record.fits[0]["data"], registry)
         parents: list[str] = []
         for fit in record.spec["members"]:
             jobs |= {job.key: job for job in ancestors(fit, chains)}
-            for split, name in itertools.product(splits_of(record.fits[0]["data"]), names):
-                spec = predict_spec(fit, record.spec["view"], name, split)
+            for split, name in itertools.product(needed.splits, names):
+                spec = predict_spec(fit, record.spec["view"], name, split, features=needed.features)
                 predict = Job(key=identity(spec), kind="predict", spec=spec, parents=(fit,))
                 jobs[predict.key] = predict
                 parents.append(predict.key)
