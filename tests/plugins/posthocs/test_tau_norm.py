@@ -63,8 +63,7 @@ def test_tau_is_chosen_by_the_mean_accuracy_of_held_out_classes() -> None:
 
 
 def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:
-    # Nine images of class 0 are right from tau = 1.3 on, the only one of class 2 up to tau = 1.2: by the mean over
-    # classes one of each is lost or won, and the lowest tau is taken; by images, the larger one would be.
+    # From tau = 1.3 on, eight of the sixteen images of class 0 are gained, and the only one of class 2 is lost.
     logits = np.array([[1.5, 0.0, 8.0]] * 8 + [[9.0, 0.0, 0.0]] * 8 + [[1.5, 0.0, 8.0]])
     held_out = Predicted(logits=logits, labels=np.array([0] * 16 + [2]))
     given = Evidence(counts=COUNTS, classifier=FOURFOLD, held_out=held_out)
