@@ -100,7 +100,10 @@ def _with_features(evidence: Evidence, other: Evidence) -> dict[str, Predicted]:
 
 @per_setting
 def fit_ignores_image_order(on: Subject) -> None:
-    """What a posthoc is fitted to does not depend on the order of the images in the evidence."""
+    """What a posthoc is fitted to does not depend on the order of the images in the evidence.
+
+    The order is that of the files of a data set, which says nothing about the images.
+    """
     import msgspec
     import numpy as np
 

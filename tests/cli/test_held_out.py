@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import click
 import pytest
-from support import call, suite_source
+from support import call, registry_with, suite_source
 
 from ltbench.cli import group
 from ltbench.errors import SuiteError
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.publish import load
+from ltbench.planning.parts import make_plan
 from ltbench.records.record import Record
 from ltbench.records.records_file import read_records_file
+from ltbench.registry.registry import Registry
+from ltbench.stages import Posthoc
 from ltbench.store.store import Store
+from ltbench.suite.suite import changed, read_suite
 
 STEPS = {"steps": 20, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 
@@ -35,7 +40,9 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "held.toml").write_text(
         suite_source(
             "held", STEPS, imbalance_factors=[10, 600], models=["convnet[width=4]"], held_out=0.1,
-            combinations=[["tta", "tau_norm"], ["drw", "ens"], ["bagging[threshold=200]"]],
+            combinations=[
+                ["tta", "tau_norm[tau=held_out]"], ["drw", "ens"], ["bagging[threshold=200]", "ncm"], ["temperature"], ["ncm"],
+            ],
         )
     )  # fmt: skip
     run(folder)
@@ -78,7 +85,7 @@ def test_the_page_and_the_report_say_what_is_held_out(held: Path, page: Path) ->
 
 
 def test_tables_have_no_further_column_and_table_csv_has_them(page: Path) -> None:
-    assert "held-out" not in (page / "README.md").read_text()
+    assert "held-out top-1" not in (page / "README.md").read_text()
     rows = list(csv.DictReader((page / "table.csv").read_text().splitlines()))
     by_label = {(row["techniques"], row["imbalance_factor"]): row for row in rows}
     for record in records(page):
@@ -145,7 +152,7 @@ def test_a_changed_number_on_held_out_images_is_found(held: Path, page: Path, tm
 
 def test_a_cell_is_rerun_from_its_record(held: Path, page: Path, tmp_path: Path) -> None:
     for record in records(page):
-        if "tau_norm" in record.label or "bagging" in record.label:
+        if "tau_norm" in record.label or "ncm" in record.label:
             done = call("run", "--cell", record.id, "--records", page, "--store", tmp_path / "store", "--json")
             again = json.loads(done.stdout)
             assert again["agreement"]["same"]
@@ -209,3 +216,62 @@ def test_records_of_other_shares_are_never_in_one_table(page: Path, tmp_path: Pa
     assert len(groups) == 2
     assert sorted(distinguishing_names(groups)) == ["10 % held out", "nothing held out"]
     assert {title.rpartition(", ")[2] for title in titles(groups)} == {"10 % held out", "nothing held out"}
+
+
+# --- posthocs that are fitted -----------------------------------------------------------------------------------------
+
+
+def test_what_a_posthoc_is_fitted_to_is_predicted_once_and_nothing_else_is(held: Path, tmp_path: Path) -> None:
+    def predictions(*names: str) -> Counter[tuple[str, bool]]:
+        registry = Registry.load()
+        suite = changed(
+            read_suite(held / "held.toml"), combinations=[[name] for name in names], imbalance_factors=[10], techniques=[],
+        )  # fmt: skip
+        specs = [job.spec for job in make_plan(suite, registry, tmp_path).of_kind("predict")]
+        return Counter((spec["split"], spec.get("features", False)) for spec in specs)
+
+    plain = {("test", False): 1, ("held_out", False): 1}
+    assert predictions("logit_adjust_posthoc", "temperature", "tau_norm[tau=held_out]") == plain
+    with_features = {("test", True): 1, ("held_out", True): 1, ("train", True): 1}
+    assert predictions("ncm", "ncm[centred=true]", "temperature") == plain | with_features
+
+
+def test_rows_fitted_to_held_out_images_have_a_note_and_others_have_none(page: Path) -> None:
+    notes = {record.label: record.notes for record in records(page)}
+    assert notes["temperature"] == ["temperature: fitted to the held-out images, so its metrics on them are too good"]
+    assert notes["ncm"] == notes["baseline"] == []
+
+
+def test_a_temperature_changes_no_class_and_has_the_lowest_loss_on_held_out_images(page: Path) -> None:
+    by_label = {(r.label, r.setting.imbalance_factor): r for r in records(page)}
+    for factor in (10.0, 600.0):
+        plain, scaled = by_label["baseline", factor], by_label["temperature", factor]
+        assert scaled.confusion == plain.confusion
+        assert scaled.held_out.metrics["nll"] < plain.held_out.metrics["nll"]
+
+
+def test_without_held_out_images_a_posthoc_that_needs_them_is_left_out_with_the_reason(
+    held: Path, tmp_path: Path
+) -> None:
+    words = ["plan", "--suite", held / "held.toml", "--held-out", "0", "--json", "--store", tmp_path]
+    left_out = {out["combination"]: out["reason"] for out in json.loads(call(*words).stdout)["left_out"]}
+    assert set(left_out) == {"temperature", "tta + tau_norm[tau=held_out]"}
+    assert (
+        "temperature is fitted to held-out images, and none are held out: use --held-out 0.1" in left_out["temperature"]
+    )
+
+
+class Transductive(Posthoc, frozen=True):
+    """Take the mean of all test images off. Source: none."""
+
+    name = "of_all_test_images"
+    transductive = True
+
+    def adjust(self, logits, counts):
+        return logits - logits.mean(0)
+
+
+def test_rows_of_a_transductive_posthoc_are_marked(held: Path, tmp_path: Path) -> None:
+    suite = changed(read_suite(held / "held.toml"), combinations=[[Transductive.name]], techniques=[], held_out=0)
+    cell = make_plan(suite, registry_with(Transductive), tmp_path).cells[-1]
+    assert cell.extra["notes"] == ["of_all_test_images: transductive, as it looks at all test images (without labels)"]
