@@ -78,6 +78,7 @@ class Step:
             together = self._forward(images, moment, batch.second)
         else:
             together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
+        output_checks.check_training_logits(together.logits, len(images), len(self._counts))
         outputs, *others = self._forward.split(together, len(batch.labels_a))
         loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
         auxiliary = self._segment.auxiliary
