@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from ltbench import Moment, Outputs
 
 
+_NO_BOUND = "the divergence grows without bound on unbounded logits"
+
+
 class RideDiversity(Auxiliary, frozen=True):
     """Let experts disagree, most about rare classes: KL divergences of their predictions, with a negative weight.
+
+    The divergence has no bound, so the logits need one: the authors have a cosine head of scale 30. With a linear layer
+    trainings diverge.
 
     The mean of KL(p_i || p_j) over the other experts j, summed over the experts i. p is the softmax of the logits
     divided by a temperature of each class, lower for rare ones: of the shares psi_c = gamma C n_c / N + 1 - gamma,
@@ -31,7 +37,11 @@ class RideDiversity(Auxiliary, frozen=True):
     """
 
     name = "ride_diversity"
-    needs: ClassVar = {"branches": "experts disagree with each other"}
+    needs: ClassVar = {
+        "branches": "experts disagree with each other",
+        "head": f"{_NO_BOUND} of a linear layer; as in the paper, use cosine[scale=30]",
+    }
+    conflicts: ClassVar = {"norm_free": _NO_BOUND}
 
     weight: Annotated[
         float, Meta(lt=0, description="factor of the term; negative, so that the divergence grows")
