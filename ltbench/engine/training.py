@@ -156,7 +156,7 @@ class Training:
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
         forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and (features := self._features()) is not None:
+        if segment.has_fixed_images and self.slow is None and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
