@@ -20,7 +20,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Finetune", "Head", "Images", "LinearClassifier",
-            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc", "Profile",
+            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "ParameterGroup", "Partner", "Phase", "Posthoc", "Profile",
             "Regime", "Sampler", "Seen", "Told", "Update", "View", "Weight",
         ),
         "ltbench.stages",
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ltbench.stages import Model as Model
     from ltbench.stages import Moment as Moment
     from ltbench.stages import Outputs as Outputs
+    from ltbench.stages import ParameterGroup as ParameterGroup
     from ltbench.stages import Partner as Partner
     from ltbench.stages import Phase as Phase
     from ltbench.stages import Posthoc as Posthoc
