@@ -15,7 +15,7 @@ from ltbench.engine.modules import replace_module
 from ltbench.engine.network import build
 from ltbench.engine.parameter_groups import ParameterRules
 from ltbench.executor import Techniques
-from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Technique
+from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Sampler, Technique
 
 if TYPE_CHECKING:
     from ltbench.stages import Batches
@@ -31,6 +31,8 @@ class Structure:
         self.finetune = None if "finetune" not in spec else registry.build_as(spec["finetune"], Finetune)
         self.head = None if "head" not in spec else registry.build_as(spec["head"], Head)
         self.branches = None if "branches" not in spec else registry.build_as(spec["branches"], Branches)
+        self.second = None if "stream" not in spec else registry.build_as(spec["stream"], Sampler)
+        """The sampler of the second stream of the branches."""
         self.rules = ParameterRules()
         """Which parameters of the network that was built last learn."""
         self._images: Batches | None = None
