@@ -5,7 +5,7 @@ A parameter learns if all of them let it learn; factors of rates are those of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from ltbench.engine import output_checks
 from ltbench.engine.determinism import random_state, set_random_state
+from ltbench.engine.modules import evaluating
 from ltbench.errors import JobFailed
 from ltbench.stages import Finetune, Model, ParameterGroup
 
@@ -92,33 +93,41 @@ class ParameterRules:
                 found.setdefault(self._rates.get(parameter, Rates()), []).append(parameter)
         return list(found.items())
 
-    def check_effect(self, finetune: Finetune, network: nn.Module, image: Tensor) -> None:
-        """Raise `JobFailed` if no gradient reaches what should learn of the backbone. image: float [1, channels, size, size].
+    def check_effect(self, finetune: Finetune, network: nn.Module, added: Collection[Tensor], image: Tensor) -> None:
+        """Raise `JobFailed` unless the logits depend on what should learn of the backbone, and on all that was added.
 
-        An adapter in a layer that the network never calls would leave the backbone as it was, without an error.
+        An adapter in a layer that the network never calls would leave it as it was, without an error.
+        added: parameters that `adapt` added; image: float [1, channels, size, size].
         """
         if finetune.trainable == "classifier":
             return
         classifier = set(cast("Any", network).get_classifier().parameters())
-        was_training = {module: module.training for module in network.modules()}
-        network.requires_grad_(requires_grad=True)
-        learning = [p for p in network.parameters() if p not in self._frozen and p not in classifier]
-        state = random_state(image.device)
-        network.eval()
-        try:
-            with torch.enable_grad():
-                logits: Tensor = network(image)
-            gradients = torch.autograd.grad(logits.sum(), learning, allow_unused=True)
-        finally:
-            set_random_state(state, image.device)
-            for module, training in was_training.items():
-                module.training = training
-        if all(gradient is None for gradient in gradients):
+        learning = {
+            name: parameter
+            for name, parameter in network.named_parameters()
+            if parameter not in self._frozen and parameter not in classifier
+        }
+        unreached = _unreached(network, learning, image)
+        lost = [name for name in unreached if learning[name] in added]
+        if lost or len(unreached) == len(learning):
             raise JobFailed(
-                f"finetune '{finetune.label}' has no effect: the logits do not depend on what it lets learn",
+                f"finetune '{finetune.label}' has no effect: the logits do not depend on {(lost or unreached)[0]}",
                 where=type(finetune).__module__,
                 fix="choose another model or finetune",
             )
+
+
+def _unreached(network: nn.Module, parameters: Mapping[str, nn.Parameter], image: Tensor) -> list[str]:
+    """Return the names of the parameters that no gradient of the logits reaches."""
+    state = random_state(image.device)
+    network.requires_grad_(requires_grad=True)
+    with evaluating(network), torch.enable_grad():
+        logits: Tensor = network(image)
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+            logits.sum(), list(parameters.values()), allow_unused=True
+        )
+    set_random_state(state, image.device)
+    return [name for name, gradient in zip(parameters, gradients, strict=True) if gradient is None]
 
 
 def _owned(network: nn.Module) -> Iterator[tuple[str, nn.Parameter, nn.Module]]:

@@ -11,7 +11,7 @@ from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine import output_checks
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.determinism import seeded
-from ltbench.engine.modules import replace_module
+from ltbench.engine.modules import evaluating, replace_module
 from ltbench.engine.network import build
 from ltbench.engine.parameter_groups import ParameterRules
 from ltbench.executor import Techniques
@@ -66,6 +66,7 @@ class Structure:
         self.rules.add_model(self.model, network)
         if self._images is not None and type(self.model).initialise is not Model.initialise:
             self._initialise(self.model, network, self._images)
+        before = set(network.parameters())
         if self.finetune is not None:
             with seeded(seed, "finetune", torch.device("cpu")), output_checks.leaving_no_state(self.finetune):
                 network = check_network(self.finetune, self.finetune.adapt(network))
@@ -74,9 +75,9 @@ class Structure:
         if self.finetune is not None:
             network.to(device)
             self.rules.add_finetune(self.finetune, network)
-            self.rules.check_effect(
-                self.finetune, network, torch.ones(1, info.channels, info.size, info.size, device=device)
-            )
+            added = set(network.parameters()) - before
+            image = torch.ones(1, info.channels, info.size, info.size, device=device)
+            self.rules.check_effect(self.finetune, network, added, image)
             if self._images is not None and _initialises(self.finetune):
                 self._initialise(self.finetune, network, self._images)
         return network
@@ -84,12 +85,8 @@ class Structure:
     @staticmethod
     def _initialise(technique: Model | Finetune, network: nn.Module, images: Batches) -> None:
         """Let a technique set initial weights; it cannot change anything else of the network."""
-        was_training = {module: module.training for module in network.modules()}
-        network.eval()
-        with torch.no_grad(), output_checks.leaving_no_state(technique):
+        with evaluating(network), torch.no_grad(), output_checks.leaving_no_state(technique):
             technique.initialise(network, images)
-        for module, training in was_training.items():
-            module.training = training
 
     def _replace_classifier(self, head: Head, network: nn.Module, classes: int, counts: Tensor, seed: int) -> None:
         old = classifier_of(network)

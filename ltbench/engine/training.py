@@ -23,6 +23,7 @@ from ltbench.engine.hidden_mix import places
 from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.modules import evaluating
 from ltbench.engine.network import measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
@@ -196,15 +197,9 @@ class Training:
 
     def _probe(self, technique: Adaptive, following: Moment) -> object:
         stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
-        was_training = {module: module.training for module in self.network.modules()}
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                state = self.memory.state_of(technique)
-                return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
-        finally:
-            for module, training in was_training.items():
-                module.training = training
+        with evaluating(self.network), torch.no_grad():
+            state = self.memory.state_of(technique)
+            return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
 
     def _predict(self, images: Tensor) -> Tensor:
         """Return the logits of images in [0, 1], for a technique that probes the network."""
