@@ -55,9 +55,11 @@ def _queries_and_values(network: nn.Module) -> list[str]:
     for prefix, module in list(network.named_modules()):
         fused = getattr(module, "qkv", None)
         if isinstance(fused, nn.Linear):
-            if getattr(module, "q_bias", None) is not None:
-                raise ValueError(
-                    f"{type(module).__name__} does not call its projection; use layers=all or another model"
+            if not _calls_projection(module):
+                raise JobFailed(
+                    f"finetune 'lora' cannot adapt the queries of {type(network).__name__}, which uses the weights of its "
+                    "projection without calling it",
+                    fix="lora[layers=all], or another model",
                 )
             module.qkv = SeparateProjections(fused)
             targets += [f"{prefix}.qkv.q", f"{prefix}.qkv.v"]
@@ -69,12 +71,19 @@ def _queries_and_values(network: nn.Module) -> list[str]:
     return targets
 
 
+def _calls_projection(attention: nn.Module) -> bool:
+    """Whether an attention layer calls its fused projection; some of timm add biases of their own to its weights."""
+    return getattr(attention, "q_bias", None) is None
+
+
 def _all_layers(network: nn.Module) -> list[str]:
-    classifier = set(network.get_classifier().modules())  # type: ignore[operator]
+    """Return the names of the linear layers and convolutions without groups of the backbone."""
+    left_out = set(network.get_classifier().modules())  # type: ignore[operator]
+    left_out |= {module.qkv for module in network.modules() if hasattr(module, "qkv") and not _calls_projection(module)}
     return [
         name
         for name, module in network.named_modules()
-        if module not in classifier
+        if module not in left_out
         and (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1))
     ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from ltbench import Finetune, hookimpl
 from ltbench_plugins.finetunes._class_means import WithClassifier
@@ -21,6 +22,7 @@ class LinearProbe(WithClassifier, frozen=True):
     """
 
     name = "linear_probe"
+    conflicts: ClassVar[Mapping[str, str]] = {"etf": "its weights are fixed, so that nothing would learn"}
     trainable = "classifier"
 
     def learns(self, name: str, parameter: Tensor, module: nn.Module) -> bool:
