@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltbench.testing import (
+    checks_auxiliary,
     checks_branches,
     checks_common,
     checks_data,
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
+    "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_posthoc.POSTHOC,

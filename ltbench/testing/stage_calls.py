@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ltbench.core.checksums import digest
 from ltbench.core.folders import data_root
-from ltbench.errors import DataError, LtbenchError, UsageError
+from ltbench.errors import DataError, UsageError
 from ltbench.stages import (
     Augment,
+    Auxiliary,
     Branches,
     Dataset,
     DatasetInfo,
@@ -24,8 +25,6 @@ from ltbench.stages import (
     Metric,
     Mix,
     Model,
-    Moment,
-    Outputs,
     Posthoc,
     Predicted,
     Profile,
@@ -35,18 +34,15 @@ from ltbench.stages import (
     Weight,
 )
 from ltbench.technique import Technique
+from ltbench.testing import loss_trial
+from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs
-from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
-
-if TYPE_CHECKING:
-    from ltbench.stages import State
+from ltbench.testing.network_outputs import LATER, START
 
 Result = dict[str, Any]
 BATCH_SIZE = 64
 """Batch size of the recipe."""
-NUMBERS_OF_BRANCHES = (3, 2, 4, 1)
-"""Numbers of branches that a loss is tried with."""
 BLOCKS = range(1, 13)
 """Numbers of blocks of a network, for branches."""
 FEATURES = 6
@@ -157,53 +153,8 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def losses_of(
-    technique: Loss,
-    inputs: Inputs,
-    *,
-    size: float = 1.0,
-    branches: int | None = None,
-    moment: Moment = START,
-    state: State | None = None,
-) -> tuple[Outputs, tuple[Any, Any], Any]:
-    """Return the outputs of a network, the leaves of their graph, logits and features, and the losses of the batch.
-
-    size: factor of the logits; branches: E, by default one, or what a loss that is told of branches is for; state: what
-    the loss remembers, by default that of the start.
-    """
-    number = branches_for(technique, inputs) if branches is None else branches
-    outputs, leaves = network_outputs(inputs, technique, branches=number, size=size, state=state)
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    return outputs, leaves, technique.of(outputs, labels, inputs.tensor("counts", inputs.class_counts), moment)
-
-
-def branches_for(technique: Loss, inputs: Inputs) -> int:
-    """Return a number of branches that a loss works with: one, if it is not told of them."""
-    if type(technique).of is Loss.of:
-        return 1
-    for number in NUMBERS_OF_BRANCHES:
-        try:
-            losses_of(technique, Inputs(inputs.classes), branches=number)
-        except LtbenchError:
-            continue
-        return number
-    return NUMBERS_OF_BRANCHES[0]
-
-
 def loss(technique: Loss, inputs: Inputs) -> Result:
-    outputs, leaves, losses = losses_of(technique, inputs)
-    if losses.requires_grad:
-        losses.sum().backward()
-    result = {"losses": losses, "gradients": [leaf.grad for leaf in leaves]}
-    if type(technique).of is Loss.of:
-        return result
-    # After two steps, the second with blended images, at later moments.
-    state = outputs.state
-    for batch in batches(inputs):
-        state = technique.after_step(detached(outputs), batch, outputs.layers[0], state)
-        outputs = with_state(outputs, state)
-    later = [losses_of(technique, inputs, moment=moment, state=state)[2] for moment in LATER]
-    return result | {"state": dict(state), "later losses": later}
+    return loss_trial.results(technique, inputs)
 
 
 def branches(technique: Branches, inputs: Inputs) -> Result:
@@ -228,6 +179,24 @@ def weight(technique: Weight, inputs: Inputs) -> Result:
     labels = inputs.tensor("labels", inputs.batch_labels)
     losses = inputs.tensor("losses", inputs.rng(4).random(BATCH).astype("float32"))
     return {"weights": weights, "reduced": technique.reduce(losses, weights[labels])}
+
+
+def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
+    trial = AuxiliaryTrial(technique, inputs, size=inputs.size)
+    result: Result = {}
+    for step in range(3):
+        views, leaves = trial.views(step)
+        term = trial.term(views, step)
+        if term.requires_grad:
+            term.backward()
+        result[f"term of step {step}"] = term
+        result[f"gradients of step {step}"] = [leaf.grad for leaf in leaves]
+        trial.after_step(views)
+        result[f"state after step {step}"] = trial.state
+        if step == 1:
+            trial.after_epoch(2)
+            result["state after an epoch"] = trial.state
+    return result
 
 
 def regime(technique: Regime, _inputs: Inputs) -> Result:
@@ -303,7 +272,8 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, branches, loss, weight, regime, view, posthoc, ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, branches, loss, weight, auxiliary, regime, view, posthoc, ensemble,
+    metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

@@ -1,1 +1,1 @@
-"""Built-in auxiliaries."""
+"""Built-in second terms of the objective."""
