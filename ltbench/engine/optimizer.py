@@ -33,6 +33,12 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def set_weight_decay(optimizer: Optimizer, decay: float) -> None:
+    """Set the weight decay of the next steps."""
+    for group in optimizer.param_groups:
+        group["weight_decay"] = decay
+
+
 def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the state as tensors and plain values, named `<index of the parameter>.<name>`."""
     flat = {f"{n}.{k}": v for n, entry in optimizer.state_dict()["state"].items() for k, v in entry.items()}

@@ -11,7 +11,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from ltbench.core.spec import Spec
+from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine.batches import Feed
 from ltbench.engine.determinism import autocast, random_state, set_random_state
 from ltbench.engine.epoch_order import EpochOrder
@@ -19,7 +19,21 @@ from ltbench.engine.frozen_features import features_of
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.network import build, measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct, make_objective
-from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from ltbench.engine.optimizer import (
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+    set_learning_rate,
+    set_weight_decay,
+)
+from ltbench.engine.phase_changes import (
+    fold_factors,
+    forget_momentum,
+    norm_limit,
+    renew_classifiers,
+    restrict_learning,
+    scale_classifiers,
+)
 from ltbench.engine.schedule import learning_rates, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.subset import Subset
@@ -50,7 +64,9 @@ class Training:
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
         self.model = registry.build_as(spec["model"], Model)
-        self.network = build(self.model, subset.info, spec["seed"], device)
+        self._build = partial(build, self.model, subset.info, device=device)
+        self._seed: int = spec["seed"]
+        self.network = self._build(seed=self._seed)
         self.macs = measure(self.model, self.network, subset.info)
         self.optimizer = make_optimizer(self.recipe, self.network)
         self.average = _average(self.network, self.recipe)
@@ -86,9 +102,37 @@ class Training:
         if order is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
         self.feed.start_segment(order, segment.reading.augment, segment.mix)
+        if not resumed:  # a resumed segment has the restored classifier and optimiser
+            self._change_classifier(number)
+            if segment.restart:
+                self.optimizer = make_optimizer(self.recipe, self.network)
         set_trainable(self.model, self.network, segment.trainable)
-        if segment.restart and not resumed:  # a resumed segment has the restored optimiser
+        restrict_learning(self.network, segment)
+        set_weight_decay(self.optimizer, self.recipe.weight_decay * segment.weight_decay_scale)
+
+    def _change_classifier(self, number: int) -> None:
+        """Start a segment with a fresh classifier, or with factors of its logits, if it asks for that."""
+        match self.segments[number].classifier:
+            case "fresh":
+                earlier = sum(segment.classifier == "fresh" for segment in self.segments[:number])
+                fresh = self._build(seed=stream_seed(self._seed, f"classifier {earlier + 1}"))
+                for network in self._networks():
+                    renew_classifiers(network, fresh)
+                forget_momentum(self.optimizer, self.network)
+            case "scale":
+                for network in self._networks():
+                    scale_classifiers(network)
+
+    def _end_segment(self, number: int) -> None:
+        """Make the network as it was built, so that a state at a boundary does not depend on what comes next."""
+        if self.segments[number].classifier == "scale":
+            for network in self._networks():
+                fold_factors(network)
             self.optimizer = make_optimizer(self.recipe, self.network)
+
+    def _networks(self) -> list[nn.Module]:
+        """Return the network, and its moving average if the recipe has one."""
+        return [self.network] if self.average is None else [self.network, self.predictor]
 
     def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
@@ -97,6 +141,7 @@ class Training:
         network, optimizer, feed = self.network, self.optimizer, self.feed
         trained, total = network, sum(map(len, self.spans))
         before_average = self._steps_before_average(number)
+        limit_norms = norm_limit(network, segment.max_norm)
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
             trained = network.get_classifier()  # type: ignore[operator]
@@ -109,9 +154,12 @@ class Training:
             loss.backward()  # type: ignore[no-untyped-call]
             set_learning_rate(optimizer, rates[step - span.first])
             optimizer.step()
+            limit_norms()
             if self.average is not None:
                 self.average.update(network, self.steps + 1 - before_average)
             self._record_step(number, step, loss, logits, batch)
+            if step + 1 == span.last:
+                self._end_segment(number)
             if self.steps < total:
                 after_step(self)
 
@@ -169,6 +217,9 @@ class Training:
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
         self.feed.start_segment(self.orders[number], self.segments[number].reading.augment, self.segments[number].mix)
         self.feed.restore(strip_prefix("feed", tensors))
+        if self.segments[number].classifier == "scale" and self.steps < ends[number]:
+            self._change_classifier(number)
+            self.optimizer = make_optimizer(self.recipe, self.network)
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
             self.predictor.load_state_dict(strip_prefix("average", tensors))

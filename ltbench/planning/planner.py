@@ -237,7 +237,8 @@ class Planner:
             for predict in [part.predicts[key] for key in cell.parents]:
                 for fit in ancestors(predict.parents[0], chains):
                     if fit.key not in jobs:
-                        jobs[fit.key] = fit
+                        # The state of a finished training is only kept if something continues from it.
+                        jobs[fit.key] = msgspec.structs.replace(fit, keep_state=True) if fit.key in foreseen else fit
                         start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
                         costs[fit.key] = training_passes(fit.spec, images[fit.key], start)

@@ -12,6 +12,7 @@ from ltbench.testing import (
     checks_inference,
     checks_learning,
     checks_process,
+    checks_regimes,
 )
 from ltbench.testing.check import Check
 
@@ -25,7 +26,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
-    "regime": checks_learning.REGIME,
+    "regime": checks_regimes.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_inference.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,
