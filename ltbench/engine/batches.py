@@ -18,9 +18,10 @@ import torch
 from torch import Generator, Tensor
 
 from ltbench.engine import output_checks
+from ltbench.engine.batch import Batch
 from ltbench.engine.epoch_order import EpochOrder, generator
 from ltbench.engine.subset import Subset
-from ltbench.stages import Augment, Mix, Mixed
+from ltbench.stages import Augment, Mix, Mixed, Moment
 
 Read = Callable[[Tensor, Generator], Tensor]
 """Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
@@ -72,14 +73,15 @@ class Feed:
         for images in torch.split(self._images, _FEATURE_BATCH):
             yield _channels_last(self._normalise(images.float().mul_(1 / 255)))
 
-    def next(self) -> Mixed:
+    def next(self, moment: Moment) -> Batch:
         """Return the next batch: images float32 [B, channels, size, size], normalised, channels_last.
 
         Without a mix, `lam` is None and `labels_a` and `labels_b` are the same.
         """
         indices = self._next_indices().to(self._labels.device)
         images = self._transform(self._read(indices, self._generators["augment"]))
-        return self._blend(images, self._labels[indices], self._generators["mix"])
+        mixed = self._blend(images, self._labels[indices], self._generators["mix"])
+        return Batch(images=mixed.images, labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam)
 
     def _next_indices(self) -> Tensor:
         assert self.order is not None, "start_segment has to come before next"
@@ -89,6 +91,20 @@ class Feed:
         start = self._cursor * self.order.batch_size
         self._cursor += 1
         return self._epoch[start : start + self.order.batch_size]
+
+    @property
+    def images(self) -> Tensor:
+        """All training images, uint8 [N, channels, size, size]."""
+        return self._images
+
+    @property
+    def labels(self) -> Tensor:
+        """Their labels, int64 [N]."""
+        return self._labels
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return images in [0, 1] as the network takes them."""
+        return _channels_last(self._normalise(images))
 
     @property
     def image_count(self) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from ltbench.engine.modules import replace_module
 from ltbench.engine.segment import Segment
+from ltbench.engine.structure import classifiers_of
 from ltbench.errors import JobFailed
 
 
@@ -54,21 +56,15 @@ class ScaledClassifier(nn.Module):
         return self.layer
 
 
-def classifiers(network: nn.Module) -> list[nn.Module]:
-    """Return the classifiers of the branches of a network; one if it has no branches."""
-    head = cast("nn.Module", cast("Any", network).get_classifier())
-    return list(head) if isinstance(head, nn.ModuleList) else [head]
-
-
 def renew_classifiers(network: nn.Module, fresh: nn.Module) -> None:
     """Give the classifiers the weights of those of another network of the same structure."""
-    for layer, new in zip(classifiers(network), classifiers(fresh), strict=True):
+    for layer, new in zip(classifiers_of(network), classifiers_of(fresh), strict=True):
         layer.load_state_dict(new.state_dict())
 
 
 def scale_classifiers(network: nn.Module) -> None:
     """Give the logits of each class a factor, from 1. Raises `JobFailed` if a classifier is not a linear layer."""
-    for layer in classifiers(network):
+    for layer in classifiers_of(network):
         # A subclass may normalise its weights, so that factors of the logits are no factors of the weights.
         if type(layer).forward is not nn.Linear.forward:
             raise JobFailed(
@@ -81,22 +77,20 @@ def scale_classifiers(network: nn.Module) -> None:
 
 def fold_factors(network: nn.Module) -> None:
     """Undo `scale_classifiers`, and keep the logits: the factors become part of weights and biases."""
-    for layer in classifiers(network):
+    for layer in classifiers_of(network):
         if isinstance(layer, ScaledClassifier):
             _replace(network, layer, layer.folded())
 
 
 def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    places = [(parent, name) for parent in network.modules() for name, child in parent.named_children() if child is old]
-    for parent, name in places:
-        setattr(parent, name, new)
-    if not any(layer is new for layer in classifiers(network)):
+    replace_module(network, old, new)
+    if not any(layer is new for layer in classifiers_of(network)):
         raise JobFailed("a phase scales the logits of each class, but the classifier is no part of the network")
 
 
 def restrict_learning(network: nn.Module, segment: Segment) -> None:
     """Freeze what learns, or the reverse, as far as a segment differs from its `trainable`."""
-    layers = classifiers(network)
+    layers = classifiers_of(network)
     for layer in layers:
         if isinstance(layer, ScaledClassifier):
             layer.layer.requires_grad_(requires_grad=False)
@@ -115,7 +109,7 @@ def norm_limit(network: nn.Module, most: float | None) -> Callable[[], None]:
     """
     if most is None:
         return lambda: None
-    weights = [getattr(layer, "weight", None) for layer in classifiers(network)]
+    weights = [getattr(layer, "weight", None) for layer in classifiers_of(network)]
     for weight in weights:
         if not (isinstance(weight, nn.Parameter) and weight.dim() == 2):
             raise JobFailed(
@@ -134,6 +128,6 @@ def norm_limit(network: nn.Module, most: float | None) -> Callable[[], None]:
 
 def forget_momentum(optimizer: Optimizer, network: nn.Module) -> None:
     """Drop what an optimiser remembers of the classifiers, because their weights are new."""
-    for layer in classifiers(network):
+    for layer in classifiers_of(network):
         for parameter in layer.parameters():
             optimizer.state.pop(parameter, None)

@@ -19,6 +19,7 @@ import msgspec
 import torch
 from torch.optim import lr_scheduler
 
+from ltbench.stages import Moment
 from ltbench.suite.recipe import Recipe
 
 
@@ -44,6 +45,17 @@ def spans(recipe: Recipe, ends: Sequence[float], batches: Sequence[int]) -> list
         assert total is not None, "a recipe has a length"
         result.append(Span(first=round(total * start), last=round(total * end), total=total))
     return result
+
+
+def moment(span: Span, step: int, batches: int, *, restart: bool) -> Moment:
+    """Return the point of the training at which a step of a segment begins, as its techniques see it.
+
+    step: from `span.first`; batches: per epoch of the segment's sampler. As for learning rates, a segment that restarts
+    is a training of its own, and any other is a part of a training of `span.total` steps.
+    """
+    first, total = (span.first, len(span)) if restart else (0, span.total)
+    done = step - first
+    return Moment(epoch=done // batches, epochs=total / batches, step=done, steps=total)
 
 
 def learning_rates(recipe: Recipe, span: Span, *, restart: bool, scale: float) -> tuple[float, ...]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine.batches import Feed
 from ltbench.engine.determinism import autocast, random_state, set_random_state
-from ltbench.engine.epoch_order import EpochOrder
+from ltbench.engine.epoch_order import EpochOrder, generator
+from ltbench.engine.forward import Forward
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.learning_curve import Curve
-from ltbench.engine.network import build, measure, normaliser, set_trainable
-from ltbench.engine.objective import count_correct, make_objective
+from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.network import measure, normaliser, set_trainable
+from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import (
     make_optimizer,
     optimizer_state,
@@ -29,18 +32,20 @@ from ltbench.engine.optimizer import (
 from ltbench.engine.phase_changes import (
     fold_factors,
     forget_momentum,
-    norm_limit,
     renew_classifiers,
     restrict_learning,
     scale_classifiers,
 )
-from ltbench.engine.schedule import learning_rates, spans
+from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
+from ltbench.engine.slow_network import SlowNetwork
+from ltbench.engine.step import Step
+from ltbench.engine.structure import Structure, classifiers_of, feature_width
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Mixed, Model
+from ltbench.stages import Adaptive, Mixed, Moment
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -51,6 +56,7 @@ class Training:
     """A training in progress: network, optimiser, feed, curve, and the segments to run."""
 
     def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
+        self.seed: int = spec["seed"]
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
         self.device = device
         self.counts = subset.counts.to(device)
@@ -63,14 +69,23 @@ class Training:
         self.orders = [orders[segment.sampler] for segment in self.segments]
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
-        self.model = registry.build_as(spec["model"], Model)
-        self._build = partial(build, self.model, subset.info, device=device)
-        self._seed: int = spec["seed"]
-        self.network = self._build(seed=self._seed)
+        self.structure = Structure(spec, registry)
+        self.model = self.structure.model
+        self.network = self.structure.build(subset.info, self.counts, device)
+        self._another: Callable[[int], nn.Module] = lambda seed: Structure(spec | {"seed": seed}, registry).build(
+            subset.info, self.counts, device
+        )
         self.macs = measure(self.model, self.network, subset.info)
-        self.optimizer = make_optimizer(self.recipe, self.network)
-        self.average = _average(self.network, self.recipe)
-        self.predictor = self.network if self.average is None else self.average.module
+        width = feature_width(classifiers_of(self.network)[0])
+        self.memory = Memory(self.segments, width, self.counts, spec["seed"])
+        self.slow: SlowNetwork | None = None
+        self.optimizer = self._optimizer()
+        learnt = self.memory.own
+        # The moving average includes what techniques learn.
+        self.whole: nn.Module = nn.ModuleDict({"network": self.network, "own": learnt}) if len(learnt) else self.network
+        self.average = _average(self.whole, self.recipe)
+        averaged: Any = self.whole if self.average is None else self.average.module
+        self.predictor: nn.Module = averaged["network"] if len(learnt) else averaged
         """The network with the weights that predict: the last ones, or their average."""
         self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
         self.curve = Curve(device)
@@ -105,17 +120,20 @@ class Training:
         if not resumed:  # a resumed segment has the restored classifier and optimiser
             self._change_classifier(number)
             if segment.restart:
-                self.optimizer = make_optimizer(self.recipe, self.network)
+                self.optimizer = self._optimizer()
         set_trainable(self.model, self.network, segment.trainable)
         restrict_learning(self.network, segment)
         set_weight_decay(self.optimizer, self.recipe.weight_decay * segment.weight_decay_scale)
+        self._start_slow_network(number)
 
     def _change_classifier(self, number: int) -> None:
         """Start a segment with a fresh classifier, or with factors of its logits, if it asks for that."""
+        if self.segments[number].classifier != "keep":
+            self.slow = None
         match self.segments[number].classifier:
             case "fresh":
                 earlier = sum(segment.classifier == "fresh" for segment in self.segments[:number])
-                fresh = self._build(seed=stream_seed(self._seed, f"classifier {earlier + 1}"))
+                fresh = self._another(stream_seed(self.seed, f"classifier {earlier + 1}"))
                 for network in self._networks():
                     renew_classifiers(network, fresh)
                 forget_momentum(self.optimizer, self.network)
@@ -128,7 +146,22 @@ class Training:
         if self.segments[number].classifier == "scale":
             for network in self._networks():
                 fold_factors(network)
-            self.optimizer = make_optimizer(self.recipe, self.network)
+            self.optimizer, self.slow = self._optimizer(), None
+
+    def _start_slow_network(self, number: int) -> None:
+        """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
+        auxiliary = self.segments[number].auxiliary
+        before = self.segments[number - 1].auxiliary if number else None
+        if auxiliary is None or auxiliary.momentum is None:
+            self.slow = None
+        elif self.slow is None or auxiliary != before:
+            self.slow = SlowNetwork(self.network, self.memory, self._precision, auxiliary.momentum)
+
+    def _optimizer(self) -> Optimizer:
+        return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return autocast(self.recipe.precision, self.device)
 
     def _networks(self) -> list[nn.Module]:
         """Return the network, and its moving average if the recipe has one."""
@@ -137,31 +170,53 @@ class Training:
     def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
-        objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
-        network, optimizer, feed = self.network, self.optimizer, self.feed
-        trained, total = network, sum(map(len, self.spans))
+        optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
+        forward = Forward(self.network, self._precision, features=Step.needs_features(segment))
         before_average = self._steps_before_average(number)
-        limit_norms = norm_limit(network, segment.max_norm)
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
-            trained = network.get_classifier()  # type: ignore[operator]
+            forward.use_features()
+        work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
+        batches = self.orders[number].batches_per_epoch
         for step in range(start, span.last):
-            batch = feed.next()
-            with autocast(self.recipe.precision, self.device):
-                logits = trained(batch.images).float()  # losses in fp32: bf16 has 8 bits of precision
-            loss = objective(logits, batch)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            now = moment(span, step, batches, restart=segment.restart)
+            batch = feed.next(now)
             set_learning_rate(optimizer, rates[step - span.first])
-            optimizer.step()
-            limit_norms()
+            loss, logits = work.run(batch, now, optimizer)
             if self.average is not None:
-                self.average.update(network, self.steps + 1 - before_average)
+                self.average.update(self.whole, self.steps + 1 - before_average)
             self._record_step(number, step, loss, logits, batch)
+            if self.feed.at_end:
+                self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if step + 1 == span.last:
                 self._end_segment(number)
             if self.steps < total:
                 after_step(self)
+
+    def _end_epoch(self, segment: Segment, following: Moment) -> None:
+        """Let techniques look at the epoch that ended. following: the moment of the next step."""
+        self.memory.after_epoch(segment, following)
+        for technique in adaptive(segment):
+            if type(technique).probe is not Adaptive.probe:
+                self.memory.probe(technique, self._probe(technique, following))
+
+    def _probe(self, technique: Adaptive, following: Moment) -> object:
+        stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
+        was_training = {module: module.training for module in self.network.modules()}
+        self.network.eval()
+        try:
+            with torch.no_grad():
+                state = self.memory.state_of(technique)
+                return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
+        finally:
+            for module, training in was_training.items():
+                module.training = training
+
+    def _predict(self, images: Tensor) -> Tensor:
+        """Return the logits of images in [0, 1], for a technique that probes the network."""
+        with self._precision():
+            logits: Tensor = self.network(self.feed.normalised(images))
+        return logits.float()
 
     def _steps_before_average(self, number: int) -> int:
         """Return the number of steps before the segment with which the current average began."""
@@ -170,8 +225,7 @@ class Training:
 
     def _features(self) -> Tensor | None:
         """Return the features of all training images, or None if the backbone has to run in every step."""
-        precision = partial(autocast, self.recipe.precision, self.device)
-        return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, precision)
+        return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
     def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
@@ -197,10 +251,12 @@ class Training:
             **add_prefix("network", self.network.state_dict()),
             **add_prefix("optimizer", momenta),
             **add_prefix("feed", self.feed.state()),
+            **add_prefix("memory", self.memory.state()),
+            **({} if self.slow is None else add_prefix("slow", self.slow.state())),
             "random": random_state(self.device),
         }
         if self.average is not None:
-            tensors |= add_prefix("average", self.predictor.state_dict())
+            tensors |= add_prefix("average", self.average.module.state_dict())
         return tensors, {
             "optimizer": scalars,
             "curve": self.curve.state(),
@@ -219,10 +275,20 @@ class Training:
         self.feed.restore(strip_prefix("feed", tensors))
         if self.segments[number].classifier == "scale" and self.steps < ends[number]:
             self._change_classifier(number)
-            self.optimizer = make_optimizer(self.recipe, self.network)
+            self.optimizer = self._optimizer()
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
-            self.predictor.load_state_dict(strip_prefix("average", tensors))
+            # A state of a training without a technique that learns lacks what this one learns, which is as at the start.
+            known = strip_prefix("average", tensors)
+            lacking = len(self.memory.own) and not any(name.startswith("network.") for name in known)
+            known = add_prefix("network", known) if lacking else known
+            self.average.module.load_state_dict(self.average.module.state_dict() | known)
+        self.memory.restore(strip_prefix("memory", tensors))
+        if slow := strip_prefix("slow", tensors):
+            auxiliary = self.segments[number].auxiliary
+            if auxiliary is not None and auxiliary.momentum is not None:
+                self.slow = SlowNetwork(self.network, self.memory, self._precision, auxiliary.momentum)
+                self.slow.restore(slow)
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])
         set_random_state(tensors["random"], self.device)

@@ -10,17 +10,18 @@ import msgspec
 import pytest
 import torch
 from engine.test_fit import Accident, assert_resumes, trained
-from engine.world import Net, context_of, fit_job, plain, same, weights
+from engine.world import Net, World, context_of, fit_job, plain, same, weights
 from torch import nn
 
-from ltbench import Model
-from ltbench.core.spec import Job, Spec
+from ltbench import Branches, Head, Model
+from ltbench.core.spec import Job, Spec, identity
 from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.phase_changes import ScaledClassifier, norm_limit
 from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
 from ltbench.executor import Context
+from ltbench.stages import Technique
 from ltbench_plugins.mixes.mixup import Mixup
 from ltbench_plugins.samplers.cb_sampler import CbSampler
 
@@ -145,7 +146,7 @@ def test_a_step_of_the_factors_is_that_of_the_equation(tmp_path: Path) -> None:
     training = training_of(context, job)
     batches: list[torch.Tensor] = []
     take = training.feed.next
-    training.feed.next = lambda: batches.append(take()) or batches[-1]
+    training.feed.next = lambda now: batches.append(take(now)) or batches[-1]
     training.run()
     network, batch = training.network.eval(), batches[-1]
     start = trained(
@@ -203,6 +204,70 @@ def test_factors_need_a_linear_classifier(tmp_path: Path) -> None:
     job = job_of("scale", start=0.5, end=1.0, model=Angles())
     with pytest.raises(JobFailed, match="scales the logits of each class, but the classifier is Cosine"):
         fit(job, context_of(tmp_path, Angles))
+
+
+class Twice(Head, frozen=True):
+    """Two linear layers."""
+
+    name = "twice"
+
+    def build(self, features: int, classes: int, counts: torch.Tensor) -> nn.Module:
+        head = nn.Sequential(nn.Linear(features, 5), nn.Linear(5, classes))
+        head.in_features = features
+        return head
+
+
+class Blocks(Net, frozen=True):
+    """The network in two blocks, as branches need it."""
+
+    name = "blocks"
+
+    def build(self, channels: int, size: int, classes: int) -> nn.Module:
+        network = super().build(channels, size, classes)
+        network.blocks = lambda: [network.features[:2], network.features[2:]]
+        network.forward_head = lambda maps: network.head(network.dropout(maps.flatten(1)))
+        return network
+
+
+class Pair(Branches, frozen=True):
+    """Two branches."""
+
+    name = "pair"
+
+    def number(self) -> int:
+        return 2
+
+    def shared(self, blocks: int) -> int:
+        return 1
+
+
+def with_parts(job: Job, **parts: Technique) -> Job:
+    """Return a job with more parts of the network."""
+    spec = job.spec | {stage: World().spec(technique) for stage, technique in parts.items()}
+    return Job(key=identity(spec), kind="fit", spec=spec)
+
+
+def test_a_fresh_classifier_is_of_the_head_of_the_cell(tmp_path: Path) -> None:
+    context = context_of(tmp_path, Twice)
+    still = {"lr_scale": 1e-30}
+    parts = [plain(0.5), plain(classifier="fresh", **SECOND, **still)]
+    before, after = (trained(context, with_parts(fit_job(*parts[:n]), head=Twice())) for n in (1, 2))
+    assert changed(before, after) == {f"head.{layer}.{kind}" for layer in (0, 1) for kind in ("weight", "bias")}
+    with pytest.raises(JobFailed, match="the classifier is Sequential"):
+        fit(with_parts(job_of("scale", start=0.5, end=1.0), head=Twice()), context)
+
+
+def test_every_branch_has_a_classifier_of_its_own_that_changes(tmp_path: Path) -> None:
+    context = context_of(tmp_path, Blocks, Pair)
+    first = with_parts(fit_job(plain(0.5), model=Blocks()), branches=Pair())
+    before = trained(context, first)
+    heads = {f"branches.{branch}.network.head.{kind}" for branch in (0, 1) for kind in ("weight", "bias")}
+    assert heads <= before.keys()
+    for name in ("fresh", "scale"):
+        job = with_parts(job_of(name, start=0.5, end=1.0, model=Blocks()), branches=Pair())
+        after = trained(context, job)
+        assert changed(before, after) == heads, name
+        assert not torch.equal(after["branches.0.network.head.weight"], after["branches.1.network.head.weight"])
 
 
 # --- batch normalisation, decay, norms --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ltbench.errors import PluginError
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.registry.registry import Registry
-from ltbench.suite.suite import Suite, changed, find_suite
+from ltbench.suite.suite import changed, find_suite
 
 
 class Second(Regime):
