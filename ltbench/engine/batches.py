@@ -1,72 +1,129 @@
 """The feed: from a training subset to batches of normalised images.
 
 Images live as one uint8 tensor on the device. A batch is read by index, augmented, normalised and mixed as whole
-tensors, with a random draw for each image. Three generators drive this, each seeded by hash from the training's seed
-and its purpose: `order` (on the CPU), `augment` and `mix` (on the device). Switching a technique on changes no draw of
-the others.
+tensors, with a random draw for each image. Each purpose has a random stream: `order`, `augment`, `augment_after` (an
+augmentation that follows the data set's own), `mix`, `partner` and `partner_augment` (the second stream of a mix).
 
-The state of a feed is the order of the current epoch, the position in it, and the generators. Restoring it in the
-middle of an epoch gives bit-identical batches from there on.
+The state of a feed is the order of the current epoch, the position in it, the same of the second stream, and the random
+streams. Restoring it in the middle of an epoch gives bit-identical batches from there on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from ltbench.engine import output_checks
+from ltbench.engine.augmented_images import Read, Tell, reader
 from ltbench.engine.batch import Batch
-from ltbench.engine.epoch_order import EpochOrder, generator
+from ltbench.engine.epoch_order import EpochOrder
+from ltbench.engine.hidden_mix import HiddenMix, Places
+from ltbench.engine.partner_stream import PartnerStream
+from ltbench.engine.segment import Reading
+from ltbench.engine.streams import Streams, generator
 from ltbench.engine.subset import Subset
-from ltbench.stages import Augment, Mix, Mixed, Moment
+from ltbench.engine.tensor_files import add_prefix, strip_prefix
+from ltbench.stages import Adaptive, Augment, Mix, Moment, Partner, Told
 
-Read = Callable[[Tensor, Generator], Tensor]
-"""Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
-Blend = Callable[[Tensor, Tensor, Generator], Mixed]
+if TYPE_CHECKING:
+    from ltbench.stages import State
+
+Share = Callable[[Moment], float]
+"""The share of the first stream in the loss."""
 
 _TRIAL_IMAGES = 4
 """Images in the batch on which the outputs of a technique are checked before training starts."""
+_TRIAL_MAP = (5, 3, 3)
+"""Shape of an output of a block on which a hidden mix is checked: unlike that of images."""
+_START = Moment(epoch=0, epochs=1.0, step=0, steps=1)
+"""The moment of these checks."""
 _FEATURE_BATCH = 256
 """Images per batch when a frozen backbone computes features."""
+
+
+class Recall(Protocol):
+    """What techniques have learnt and remember at the current step."""
+
+    def own_of(self, technique: Adaptive) -> nn.Module | None:
+        """Return the module that a technique learns."""
+
+    def state_of(self, technique: Adaptive) -> State:
+        """Return what a technique remembers."""
+
+
+class _Nothing:
+    def own_of(self, _technique: Adaptive) -> None:
+        return None
+
+    def state_of(self, _technique: Adaptive) -> State:
+        return {}
 
 
 class Feed:
     """Batches for one training: call `start_segment` for each segment, then `next` for each of its steps."""
 
-    def __init__(self, subset: Subset, normalise: Callable[[Tensor], Tensor], seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        subset: Subset,
+        normalise: Callable[[Tensor], Tensor],
+        seed: int,
+        device: torch.device,
+        recall: Recall | None = None,
+    ) -> None:
         self._images = subset.images.to(device)
         self._labels = subset.labels.to(device)
         self._counts = subset.counts.to(device)
         self._normalise = normalise
-        self._generators = {
-            "order": generator(seed, "order"),
-            "augment": generator(seed, "augment", device),
-            "mix": generator(seed, "mix", device),
-        }
+        self._streams = Streams(seed, device)
+        self._recall = recall or _Nothing()
         self.order: EpochOrder | None = None
-        self._augment: Augment | None = None
-        self._read_images: Read = _reader(self._images, None)
+        self._partner, self._second = PartnerStream(), PartnerStream()
+        self._share: Share | None = None
+        self._reading = Reading(None)
+        self._read_images: Read = reader(self._images, Reading(None))
         self._read, self._transform = self._read_images, normalise
-        self._blend: Blend = _unblended
+        self._mix: Mix | None = None
+        self._places: Places = ()
+        self._views: list[Read | None] = []
         self._epoch = torch.empty(0, dtype=torch.int64)
         self._cursor = 0
 
-    def start_segment(self, order: EpochOrder, augment: Augment | None, mix: Mix | None) -> None:
-        """Use these techniques from now on. An unchanged order continues its epoch; a new order starts an epoch."""
+    def start_segment(
+        self,
+        order: EpochOrder,
+        reading: Reading,
+        mix: Mix | None,
+        *,
+        partner: EpochOrder | None = None,
+        places: Places = (),
+        views: Sequence[Reading | None] = (),
+        second: EpochOrder | None = None,
+        share: Share | None = None,
+    ) -> None:
+        """Use these techniques from now on. An unchanged order continues its epoch; a new order starts an epoch.
+
+        partner: order of the second stream of `mix`; places: where in the network a hidden mix may blend; views: of the
+        auxiliary, None for the training's; second: order of the second stream of the branches; share: of the first one.
+        """
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
-        if augment != self._augment:
-            self._augment, self._read_images = augment, _reader(self._images, augment)
+        self._partner.use(partner)
+        self._second.use(second)
+        self._share = share
+        if reading != self._reading:
+            self._reading, self._read_images = reading, reader(self._images, reading)
         self._read, self._transform = self._read_images, self._normalise
-        self._blend = _unblended if mix is None else _blender(mix, self._counts)
-        self._check_outputs(augment, mix)
+        self._mix, self._places = mix, places
+        self._views = [None if view is None else reader(self._images, view) for view in views]
+        self._check_outputs(reading.augment, mix)
 
     def use_features(self, rows: Tensor) -> None:
         """Return these features, float [N, D] with a row per training image, instead of images in this segment."""
-        self._read, self._transform = lambda indices, _stream: rows[indices], lambda rows: rows
+        self._read, self._transform = lambda indices, _tell, _stream: rows[indices], lambda rows: rows
 
     def unaugmented_images(self) -> Iterator[Tensor]:
         """Yield all training images in stored order, in batches: normalised, channels_last, without augmentation."""
@@ -76,21 +133,74 @@ class Feed:
     def next(self, moment: Moment) -> Batch:
         """Return the next batch: images float32 [B, channels, size, size], normalised, channels_last.
 
-        Without a mix, `lam` is None and `labels_a` and `labels_b` are the same.
+        moment: of the step. Without a mix, `lam` is None and `labels_a` and `labels_b` are the same; so they are for a
+        hidden mix until it has blended the batch.
         """
-        indices = self._next_indices().to(self._labels.device)
-        images = self._transform(self._read(indices, self._generators["augment"]))
-        mixed = self._blend(images, self._labels[indices], self._generators["mix"])
-        return Batch(images=mixed.images, labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam)
+        indices = self._next_indices(moment).to(self._labels.device)
+        labels = self._labels[indices]
+        tell = self._tell(labels, moment)
+        images = self._transform(self._read(indices, tell, self._streams))
+        views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
+        if self._mix is not None:
+            return self._mixed(self._mix, images, tell(self._mix), views)
+        if self._second.order is not None and self._share is not None:
+            partner = self._next_partner(self._second, "second", len(labels), moment)
+            share = torch.full((len(labels),), self._share(moment), device=images.device)
+            return Batch(
+                images=_channels_last(images), labels_a=labels, labels_b=partner.labels, lam=share,
+                second=_channels_last(partner.images), views=views,
+            )  # fmt: skip
+        return Batch(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views)
 
-    def _next_indices(self) -> Tensor:
+    def _mixed(self, mix: Mix, images: Tensor, told: Told, views: tuple[Tensor | None, ...]) -> Batch:
+        if self._places:
+            hidden = HiddenMix(mix, told, self._places, self._streams("mix"))
+            labels = told.labels
+            return Batch(
+                images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views, hidden=hidden
+            )  # fmt: skip
+        if mix.partner:
+            partner = self._next_partner(self._partner, "partner", len(told.labels), told.moment)
+            told = msgspec.structs.replace(told, partner=partner)
+        mixed = mix.blend(images, told, self._streams("mix"))
+        return Batch(
+            images=_channels_last(mixed.images), labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam, views=views
+        )  # fmt: skip
+
+    def _view(self, number: int, images: Tensor, indices: Tensor, tell: Tell) -> Tensor | None:
+        """Return the images of a view; None if those of the batch are the view, as they are not blended."""
+        read = self._views[number]
+        if read is None:
+            # A clone: a mix may reuse the memory of the images that it blends.
+            return None if self._mix is None else _channels_last(images.clone())
+        return _channels_last(
+            self._normalise(read(indices, tell, lambda purpose: self._streams(f"view{number}_{purpose}")))
+        )
+
+    def _next_indices(self, moment: Moment) -> Tensor:
         assert self.order is not None, "start_segment has to come before next"
         if self.at_end:
             # Drawn only when needed, because the next segment may have another order.
-            self._epoch, self._cursor = self.order.draw_epoch(self._generators["order"]), 0
+            self._epoch, self._cursor = self.order.draw_epoch(self._streams("order"), moment), 0
         start = self._cursor * self.order.batch_size
         self._cursor += 1
         return self._epoch[start : start + self.order.batch_size]
+
+    def _next_partner(self, stream: PartnerStream, purpose: str, size: int, moment: Moment) -> Partner:
+        indices = stream.next(size, moment, self._streams(purpose)).to(self._labels.device)
+        labels = self._labels[indices]
+        read = self._read(indices, self._tell(labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
+        return Partner(images=self._transform(read), labels=labels)
+
+    def _tell(self, labels: Tensor, moment: Moment) -> Tell:
+        def tell(technique: Adaptive) -> Told:
+            recall = self._recall
+            return Told(
+                labels=labels, counts=self._counts, moment=moment,
+                state=recall.state_of(technique), own=recall.own_of(technique),
+            )  # fmt: skip
+
+        return tell
 
     @property
     def images(self) -> Tensor:
@@ -118,54 +228,53 @@ class Feed:
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` needs, as tensors by name."""
-        streams = {f"stream.{name}": stream.get_state() for name, stream in self._generators.items()}
-        return {"epoch": self._epoch, "cursor": torch.tensor(self._cursor), **streams}
+        return {
+            "epoch": self._epoch,
+            "cursor": torch.tensor(self._cursor),
+            **add_prefix("stream", self._streams.state()),
+            **add_prefix("partner", self._partner.state()),
+            **add_prefix("second", self._second.state()),
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state that was taken with the order now in use."""
         self._epoch, self._cursor = state["epoch"], int(state["cursor"])
-        for name, stream in self._generators.items():
-            stream.set_state(state[f"stream.{name}"])
+        self._streams.restore(strip_prefix("stream", state))
+        self._partner.restore(strip_prefix("partner", state))
+        self._second.restore(strip_prefix("second", state))
 
     def _check_outputs(self, augment: Augment | None, mix: Mix | None) -> None:
-        """Check what augmentation and mix return for a few images; the training's generators do not advance."""
+        """Check what augmentation and mix return for a few images; the training's streams do not advance."""
         device = self._images.device
         indices = torch.arange(min(_TRIAL_IMAGES, len(self._labels)), device=device)
+        labels = self._labels[indices]
+        tell = self._tell(labels, _START)
+
+        def stream(_purpose: str) -> Generator:
+            return generator(0, "trial", device)
+
         # A technique that wrongly draws from torch's global generator must not advance the dropout stream here.
         with torch.random.fork_rng(devices=[]):
             if augment is None:
-                images = self._read(indices, generator(0, "trial", device))
+                images = self._read(indices, tell, stream)
             else:
                 with output_checks.leaving_no_state(augment):
-                    images = self._read(indices, generator(0, "trial", device))
+                    images = self._read(indices, tell, stream)
                 output_checks.check_tensor(
                     augment, "images", images, torch.float32, [len(indices), *self._images.shape[1:]]
                 )
-            if mix is not None:
-                images = self._normalise(images)
+            if mix is None:
+                return
+            told = tell(mix)
+            if mix.partner:
+                partner = Partner(images=self._normalise(images.flip(0)), labels=labels.flip(0))
+                told = msgspec.structs.replace(told, partner=partner)
+            images = self._normalise(images)
+            maps = [torch.ones(len(indices), *_TRIAL_MAP, device=device)] if self._places else []
+            for blended in (images, *maps):
                 with output_checks.leaving_no_state(mix):
-                    mixed = mix.mix(images, self._labels[indices], self._counts, generator(0, "trial", device))
-                output_checks.check_mixed(mix, mixed, images, len(self._counts))
-
-
-def _reader(images: Tensor, augment: Augment | None) -> Read:
-    if augment is None:
-        return lambda indices, _stream: images[indices].float().mul_(1 / 255)
-    with output_checks.leaving_no_state(augment):
-        prepared = augment.prepare(images)
-    return lambda indices, stream: augment.batch(prepared, indices, stream)
-
-
-def _unblended(images: Tensor, labels: Tensor, _stream: Generator) -> Mixed:
-    return Mixed(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None)
-
-
-def _blender(mix: Mix, counts: Tensor) -> Blend:
-    def blend(images: Tensor, labels: Tensor, stream: Generator) -> Mixed:
-        mixed = mix.mix(images, labels, counts, stream)
-        return msgspec.structs.replace(mixed, images=_channels_last(mixed.images))
-
-    return blend
+                    mixed = mix.blend(blended, told, stream("mix"))
+                output_checks.check_mixed(mix, mixed, blended, len(self._counts))
 
 
 def _channels_last(images: Tensor) -> Tensor:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import torch
 from torch import Tensor
 
+from ltbench.engine.augmented_images import reader
 from ltbench.engine.dataset_arrays import prepare
-from ltbench.engine.epoch_order import generator
+from ltbench.engine.segment import Reading
+from ltbench.engine.streams import generator
 from ltbench.errors import UsageError
-from ltbench.stages import Augment, Dataset, Mix, Technique
+from ltbench.stages import Adaptive, Augment, Dataset, Mix, Moment, Partner, Technique, Told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS, DRAWS = 8, 3
 _HEAD_COUNT, _FACTOR = 500, 100.0
-"""Images of the largest class, and imbalance factor, of the class counts that a mix is given."""
+"""Images of the largest class, and imbalance factor, of the class counts that a technique is told."""
+_MIDDLE = Moment(epoch=5, epochs=10.0, step=50, steps=100)
 
 
 def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) -> Figure:
@@ -38,21 +42,32 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     stored, labels = torch.from_numpy(images.test_images)[indices], test_labels[indices]
     rows: list[tuple[Tensor, list[str]]] = [(stored.float() / 255, [info.classes[label] for label in labels.tolist()])]
     stream = generator(seed, technique.stage)
+    told = _told(technique, labels, len(info.classes))
     for _ in range(DRAWS):
         if isinstance(technique, Augment):
-            augmented = technique.batch(technique.prepare(stored), torch.arange(len(labels)), stream)
+            read = reader(stored, Reading(technique))
+            augmented = read(torch.arange(len(labels)), lambda _: told, lambda _: stream)
             rows.append((augmented, [""] * len(labels)))
         else:
-            rows.append(_mixed(technique, rows[0][0], labels, info.classes, stream))
+            rows.append(_mixed(technique, rows[0][0], told, info.classes, stream))
     return _grid(rows, technique.label)
 
 
+def _told(technique: Adaptive, labels: Tensor, classes: int) -> Told:
+    """Return what a technique is told in the middle of a training on a long tail."""
+    last = max(1, classes - 1)
+    counts = torch.tensor([max(1, round(_HEAD_COUNT * _FACTOR ** (-c / last))) for c in range(classes)])
+    state = technique.remembers(1, classes, counts, generator(0, "remember"))
+    return Told(labels=labels, counts=counts, moment=_MIDDLE, state=state)
+
+
 def _mixed(
-    mix: Mix, images: Tensor, labels: Tensor, classes: tuple[str, ...], stream: torch.Generator
+    mix: Mix, images: Tensor, told: Told, classes: tuple[str, ...], stream: torch.Generator
 ) -> tuple[Tensor, list[str]]:
-    last = max(1, len(classes) - 1)
-    counts = torch.tensor([max(1, round(_HEAD_COUNT * _FACTOR ** (-c / last))) for c in range(len(classes))])
-    mixed = mix.mix(images.clone(), labels, counts, stream)
+    if mix.partner:
+        order = torch.randperm(len(images), generator=stream)
+        told = msgspec.structs.replace(told, partner=Partner(images=images[order], labels=told.labels[order]))
+    mixed = mix.blend(images.clone(), told, stream)
     pairs = zip(mixed.labels_a.tolist(), mixed.labels_b.tolist(), mixed.lam.tolist(), strict=True)
     texts = [
         classes[a] if a == b or lam == 1 else f"{lam:.2f} {classes[a]}\n{1 - lam:.2f} {classes[b]}"

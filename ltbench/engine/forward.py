@@ -6,7 +6,7 @@ given, and all views of the images pass through the network in one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.modules import input_of
 from ltbench.engine.structure import classifiers_of, feature_width
-from ltbench.stages import Outputs
+from ltbench.stages import Branches, Moment, Outputs
 
 Precision = Callable[[], AbstractContextManager[object]]
 """Returns the context of a forward pass."""
@@ -24,9 +24,9 @@ Precision = Callable[[], AbstractContextManager[object]]
 class Forward:
     """Passes batches through a network, or feature rows through its classifier."""
 
-    def __init__(self, network: nn.Module, precision: Precision, *, features: bool) -> None:
-        """features: whether `Outputs.features` is needed."""
-        self._network, self._precision = network, precision
+    def __init__(self, network: nn.Module, branches: Branches | None, precision: Precision, *, features: bool) -> None:
+        """branches: those of the network; features: whether `Outputs.features` is needed."""
+        self._network, self._branches, self._precision = network, branches, precision
         self._needs_features = features
         self._layers = classifiers_of(network)
         self._on_features = False
@@ -35,16 +35,17 @@ class Forward:
         """From now on, batches are features float [B, D] for the classifier, instead of images."""
         self._on_features = True
 
-    def __call__(self, images: Tensor, second: Tensor | None = None) -> Outputs:
+    def __call__(self, images: Tensor, moment: Moment, second: Tensor | None = None) -> Outputs:
         """Return the outputs for a batch. second: images of the second stream, for branches that have one."""
         with self._precision():
             logits, features = self._run(images, second)
         # Losses in fp32: bf16 has 8 bits of precision.
         logits = logits.float()
-        if isinstance(self._network, BranchedNetwork):
-            branches, logits = logits, self._network.merge(logits)
-        else:
+        if self._branches is None:
             branches = logits[None]
+        else:
+            branches, logits = logits, self._branches.merge_at(logits, moment)
+            branches = logits[None] if self._branches.joint else branches
         return Outputs(
             logits=logits,
             branches=branches,
@@ -52,27 +53,30 @@ class Forward:
             layers=self._layers,
         )
 
-    def views(self, views: Sequence[Tensor]) -> list[Outputs]:
-        """Return the outputs for several batches of equal size, which pass through the network together."""
-        if len(views) == 1:
-            return [self(views[0])]
-        outputs, size = self(torch.cat(list(views))), len(views[0])
-        return [
-            Outputs(
-                logits=outputs.logits[start : start + size],
-                branches=outputs.branches[:, start : start + size],
-                features=None if outputs.features is None else outputs.features[:, start : start + size],
-                layers=self._layers,
-            )
-            for start in range(0, size * len(views), size)
-        ]
+    def split(self, outputs: Outputs, size: int) -> list[Outputs]:
+        """Return the outputs of each batch of `size` images that passed through the network together."""
+        number = len(outputs.logits) // size
+        return (
+            [outputs]
+            if number == 1
+            else [
+                Outputs(
+                    logits=outputs.logits[start : start + size],
+                    branches=outputs.branches[:, start : start + size],
+                    features=None if outputs.features is None else outputs.features[:, start : start + size],
+                    layers=self._layers,
+                )
+                for start in range(0, size * number, size)
+            ]
+        )
 
     def blank(self, size: int, classes: int) -> Outputs:
         """Return outputs of zeros for this number of samples, to try techniques."""
         layers = self._layers
         device = next(self._network.parameters()).device
         width = feature_width(layers[0]) or 1
-        branches = torch.zeros(len(layers), size, classes, device=device)
+        joint = self._branches is not None and self._branches.joint
+        branches = torch.zeros(1 if joint else len(layers), size, classes, device=device)
         features = torch.zeros(len(layers), size, width, device=device)
         return Outputs(logits=branches[0], branches=branches, features=features, layers=layers)
 

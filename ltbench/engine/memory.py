@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ltbench.core.spec import identity, stream_seed
 from ltbench.engine import output_checks
 from ltbench.engine.determinism import seeded
-from ltbench.engine.epoch_order import generator
 from ltbench.engine.segment import Segment
+from ltbench.engine.streams import generator
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.stages import Adaptive, Mixed, Moment, Outputs, Seen

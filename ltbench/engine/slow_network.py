@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ltbench.engine.forward import Forward, Precision
 from ltbench.engine.memory import Memory
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
-from ltbench.stages import Auxiliary, Outputs
+from ltbench.stages import Auxiliary, Branches, Moment, Outputs
 
 
 class SlowNetwork:
@@ -20,13 +20,15 @@ class SlowNetwork:
     It has batch statistics of its own, from the images that pass through it (He et al., MoCo, CVPR 2020).
     """
 
-    def __init__(self, network: nn.Module, memory: Memory, precision: Precision, momentum: float) -> None:
+    def __init__(
+        self, network: nn.Module, branches: Branches | None, memory: Memory, precision: Precision, momentum: float
+    ) -> None:
         self._fast = network, memory.own
         self._network = copy.deepcopy(network).requires_grad_(False)
         self._own = copy.deepcopy(memory.own).requires_grad_(False)
         self.modules: tuple[nn.Module, nn.Module] = self._network, self._own
         self._momentum = momentum
-        self._forward = Forward(self._network, precision, features=True)
+        self._forward = Forward(self._network, branches, precision, features=True)
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -36,14 +38,14 @@ class SlowNetwork:
                 target.lerp_(value, 1 - self._momentum)
 
     @torch.no_grad()
-    def outputs(self, images: Sequence[Tensor], memory: Memory, auxiliary: Auxiliary) -> list[Outputs]:
+    def outputs(self, images: Sequence[Tensor], moment: Moment, memory: Memory, auxiliary: Auxiliary) -> list[Outputs]:
         """Return the outputs for several batches of images, for an auxiliary."""
         own, state = memory.own_of(auxiliary, self._own), memory.state_of(auxiliary)
         return [
             Outputs(
                 logits=one.logits, branches=one.branches, features=one.features, layers=one.layers, own=own, state=state
             )
-            for one in self._forward.views(images)
+            for one in self._forward.split(self._forward(torch.cat(list(images)), moment), len(images[0]))
         ]
 
     def state(self) -> dict[str, Tensor]:

@@ -18,7 +18,10 @@ from ltbench.engine.objective import make_objective
 from ltbench.engine.phase_changes import norm_limit
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
-from ltbench.stages import Adaptive, Auxiliary, Loss, Moment, Outputs, Update
+from ltbench.stages import Adaptive, Auxiliary, Loss, Mixed, Moment, Outputs, Update
+
+Passed = tuple[Tensor, Outputs, Mixed]
+"""What a pass gives: the objective, the outputs for the batch, and the batch as it was blended."""
 
 
 class Step:
@@ -49,35 +52,38 @@ class Step:
         looks = any(type(one).after_step is not Adaptive.after_step for one in adaptive(segment))
         return segment.auxiliary is not None or type(segment.loss).of is not Loss.of or looks
 
-    def run(self, batch: Batch, moment: Moment, optimizer: Optimizer) -> tuple[Tensor, Tensor]:
-        """Do one step. Returns the objective, float [], and the logits of the batch, float [B, C]."""
+    def run(self, batch: Batch, moment: Moment, optimizer: Optimizer) -> tuple[Tensor, Tensor, Mixed]:
+        """Do one step. Returns the objective, float [], the logits of the batch, float [B, C], and the batch as blended."""
         update = self._segment.update
         if update is None:
             optimizer.zero_grad()
-            loss, outputs = self._pass(batch, moment, None)
+            loss, outputs, mixed = self._pass(batch, moment, None)
             optimizer.step()
         else:
             passes = _Passes(
                 lambda factor: self._pass(batch, moment, factor), self._network, optimizer, len(batch.labels_a)
             )
             update.step(passes, optimizer, batch.labels_a, self._counts, moment)
-            loss, outputs = passes.end(update)
+            loss, outputs, mixed = passes.end(update)
         self._limit_norms()
         if self._slow is not None:
             self._slow.follow()
         if self._remembering:
             told = {one: self._told(outputs, one) for one in self._observers}
-            self._memory.after_step(self._segment, told, batch, self._network, outputs.logits)
-        return loss, outputs.logits
+            self._memory.after_step(self._segment, told, mixed, self._network, outputs.logits)
+        return loss, outputs.logits, mixed
 
-    def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> tuple[Tensor, Outputs]:
-        """Add to the gradients those of the objective; return it and the outputs for the batch."""
+    def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
+        """Add to the gradients those of the objective; return it, the outputs for the batch, and the batch as blended."""
         extra = [view for view in batch.views if view is not None]
-        if extra:
-            outputs, *others = self._forward.views([batch.images, *extra])
+        images = torch.cat([batch.images, *extra]) if extra else batch.images
+        mixed: Mixed = batch
+        if batch.hidden is None:
+            together = self._forward(images, moment, batch.second)
         else:
-            outputs, others = self._forward(batch.images, batch.second), []
-        loss = self._objective(self._told(outputs, self._segment.loss), batch, moment, factor)
+            together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
+        outputs, *others = self._forward.split(together, len(batch.labels_a))
+        loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
         auxiliary = self._segment.auxiliary
         if auxiliary is not None:
             rest = iter(others)
@@ -86,13 +92,13 @@ class Step:
             # Factors that sum to one over several calls count the term once.
             loss = loss + auxiliary.weight * (term if factor is None else factor.mean() * term)
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss, outputs
+        return loss, outputs, mixed
 
     def _term(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Tensor:
         told = [self._told(view, auxiliary) for view in views]
         if self._slow is not None:
             images = [batch.images if view is None else view for view in batch.views]
-            slow = self._slow.outputs(images, self._memory, auxiliary)
+            slow = self._slow.outputs(images, moment, self._memory, auxiliary)
             told = [_with(one, slow=other) for one, other in zip(told, slow, strict=True)]
         term = auxiliary.term(told, batch.labels_a, self._counts, moment)
         return output_checks.check_tensor(auxiliary, "a term", term, None, [])
@@ -114,13 +120,13 @@ class _Passes:
 
     def __init__(
         self,
-        run: Callable[[Tensor | None], tuple[Tensor, Outputs]],
+        run: Callable[[Tensor | None], Passed],
         network: nn.Module,
         optimizer: Optimizer,
         size: int,
     ) -> None:
         self._run, self._network, self._optimizer, self._size = run, network, optimizer, size
-        self._first: tuple[Tensor, Outputs] | None = None
+        self._first: Passed | None = None
         device = next(network.parameters()).device
         self._device, self._random = device, random_state(device)
         self._buffers: list[Tensor] = []
@@ -131,13 +137,13 @@ class _Passes:
         if self._first is not None:
             set_random_state(self._random, self._device)
         with torch.enable_grad():
-            loss, outputs = self._run(factor)
+            loss, outputs, mixed = self._run(factor)
         if self._first is None:
-            self._first = loss.detach(), outputs
+            self._first = loss.detach(), outputs, mixed
             self._values = [buffer.clone() for buffer in self._buffers]
         return loss.detach()
 
-    def end(self, update: Update) -> tuple[Tensor, Outputs]:
+    def end(self, update: Update) -> Passed:
         """Undo the changes of statistics by later passes; return what the first pass returned."""
         if self._first is None:
             raise output_checks.wrong_output(update, "without calling the closure", "at least one call")

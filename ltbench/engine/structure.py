@@ -14,7 +14,7 @@ from ltbench.engine.determinism import seeded
 from ltbench.engine.modules import replace_module
 from ltbench.engine.network import build
 from ltbench.executor import Techniques
-from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Technique
+from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Sampler, Technique
 
 
 class Structure:
@@ -27,6 +27,8 @@ class Structure:
         self.finetune = None if "finetune" not in spec else registry.build_as(spec["finetune"], Finetune)
         self.head = None if "head" not in spec else registry.build_as(spec["head"], Head)
         self.branches = None if "branches" not in spec else registry.build_as(spec["branches"], Branches)
+        self.second = None if "stream" not in spec else registry.build_as(spec["stream"], Sampler)
+        """The sampler of the second stream of the branches."""
 
     def build(self, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
         """Return the network with the initial weights of the fit's seed, channels_last, on the device.

@@ -15,9 +15,10 @@ from torch.optim import Optimizer
 from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine.batches import Feed
 from ltbench.engine.determinism import autocast, random_state, set_random_state
-from ltbench.engine.epoch_order import EpochOrder, generator
+from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.forward import Forward
 from ltbench.engine.frozen_features import features_of
+from ltbench.engine.hidden_mix import places
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
 from ltbench.engine.network import measure, normaliser, set_trainable
@@ -40,12 +41,13 @@ from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
 from ltbench.engine.step import Step
+from ltbench.engine.streams import generator
 from ltbench.engine.structure import Structure, classifiers_of, feature_width
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Adaptive, Mixed, Moment
+from ltbench.stages import Adaptive, Mixed, Moment, Sampler
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -57,6 +59,7 @@ class Training:
 
     def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
         self.seed: int = spec["seed"]
+        self.structure = Structure(spec, registry)
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
         self.device = device
         self.counts = subset.counts.to(device)
@@ -67,9 +70,14 @@ class Training:
             for sampler in dict.fromkeys(segment.sampler for segment in self.segments)
         }
         self.orders = [orders[segment.sampler] for segment in self.segments]
+        self.partners: dict[Sampler, EpochOrder] = {
+            sampler: EpochOrder(
+                sampler, subset.labels, subset.counts, self.recipe.batch_size, spec["seed"], stream="partner_pool"
+            )
+            for sampler in self._partner_samplers()
+        }
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
-        self.structure = Structure(spec, registry)
         self.model = self.structure.model
         self.network = self.structure.build(subset.info, self.counts, device)
         self._another: Callable[[int], nn.Module] = lambda seed: Structure(spec | {"seed": seed}, registry).build(
@@ -87,7 +95,8 @@ class Training:
         averaged: Any = self.whole if self.average is None else self.average.module
         self.predictor: nn.Module = averaged["network"] if len(learnt) else averaged
         """The network with the weights that predict: the last ones, or their average."""
-        self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
+        normalise = normaliser(self.model, subset.info, device)
+        self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0
@@ -113,10 +122,10 @@ class Training:
         self.seconds += time.perf_counter() - began
 
     def _start_segment(self, number: int, *, resumed: bool) -> None:
-        segment, order = self.segments[number], self.orders[number]
-        if order is not self.feed.order:  # the feed and the curve start a new epoch
+        segment = self.segments[number]
+        if self.orders[number] is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
-        self.feed.start_segment(order, segment.reading.augment, segment.mix)
+        self._start_feed(number)
         if not resumed:  # a resumed segment has the restored classifier and optimiser
             self._change_classifier(number)
             if segment.restart:
@@ -148,6 +157,24 @@ class Training:
                 fold_factors(network)
             self.optimizer, self.slow = self._optimizer(), None
 
+    def _start_feed(self, number: int) -> None:
+        segment, second = self.segments[number], self.structure.second
+        self.feed.start_segment(
+            self.orders[number],
+            segment.reading,
+            segment.mix,
+            partner=None if segment.partner is None else self.partners[segment.partner],
+            places=places(segment.mix, self.model, self.network),
+            views=segment.views,
+            second=None if second is None else self.partners[second],
+            share=None if self.structure.branches is None else self.structure.branches.share,
+        )
+
+    def _partner_samplers(self) -> list[Sampler]:
+        """Return the samplers of second streams: of mixes, and of the branches."""
+        samplers = [*(segment.partner for segment in self.segments), self.structure.second]
+        return list(dict.fromkeys(sampler for sampler in samplers if sampler is not None))
+
     def _start_slow_network(self, number: int) -> None:
         """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
         auxiliary = self.segments[number].auxiliary
@@ -155,7 +182,9 @@ class Training:
         if auxiliary is None or auxiliary.momentum is None:
             self.slow = None
         elif self.slow is None or auxiliary != before:
-            self.slow = SlowNetwork(self.network, self.memory, self._precision, auxiliary.momentum)
+            self.slow = SlowNetwork(
+                self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
+            )
 
     def _optimizer(self) -> Optimizer:
         return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
@@ -171,7 +200,7 @@ class Training:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
-        forward = Forward(self.network, self._precision, features=Step.needs_features(segment))
+        forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
         before_average = self._steps_before_average(number)
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
@@ -182,10 +211,10 @@ class Training:
             now = moment(span, step, batches, restart=segment.restart)
             batch = feed.next(now)
             set_learning_rate(optimizer, rates[step - span.first])
-            loss, logits = work.run(batch, now, optimizer)
+            loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
-            self._record_step(number, step, loss, logits, batch)
+            self._record_step(number, step, loss, logits, mixed)
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if step + 1 == span.last:
@@ -271,7 +300,7 @@ class Training:
         ends = [sum(map(len, self.spans[: n + 1])) for n in range(len(self.spans))]
         # The current segment; at a boundary the one that ended, whose order the feed's state belongs to.
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
-        self.feed.start_segment(self.orders[number], self.segments[number].reading.augment, self.segments[number].mix)
+        self._start_feed(number)
         self.feed.restore(strip_prefix("feed", tensors))
         if self.segments[number].classifier == "scale" and self.steps < ends[number]:
             self._change_classifier(number)
@@ -287,7 +316,9 @@ class Training:
         if slow := strip_prefix("slow", tensors):
             auxiliary = self.segments[number].auxiliary
             if auxiliary is not None and auxiliary.momentum is not None:
-                self.slow = SlowNetwork(self.network, self.memory, self._precision, auxiliary.momentum)
+                self.slow = SlowNetwork(
+                    self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
+                )
                 self.slow.restore(slow)
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])

@@ -74,6 +74,8 @@ class Update(Technique, frozen=True):
     """How a step changes the weights."""
 
     stage: ClassVar[str] = "update"
+    passes: ClassVar[int] = 1
+    """How often a step passes the batch through the network, for estimates of cost."""
 
     def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
         """Do one step: call `closure`, once or several times, and `optimizer.step()`.

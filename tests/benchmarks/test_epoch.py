@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ltbench.engine.determinism import reproducible, seeded
+from ltbench.engine.schedule import moment
 from ltbench.engine.subset import Subset, load
 from ltbench.engine.training import Training
 from ltbench_plugins.augments.crop_flip import CropFlip
@@ -103,8 +104,9 @@ def our_batches(subset: Subset) -> Iterator[int]:
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     order = training.orders[0]
     training.feed.start_segment(order, training.segments[0].augment, None)
+    start = moment(training.spans[0], 0, order.batches_per_epoch, restart=False)
     while True:
-        yield sum(len(training.feed.next().images) for _ in range(order.batches_per_epoch))
+        yield sum(len(training.feed.next(start).images) for _ in range(order.batches_per_epoch))
 
 
 def usual_batches(subset: Subset) -> Iterator[int]:

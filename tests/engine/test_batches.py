@@ -7,10 +7,11 @@ import pytest
 import torch
 from engine.world import CLASSES, SIZE, Half, Patterns, context_of, fit_job
 
-from ltbench import Augment, Mix, Mixed, Sampler
+from ltbench import Augment, Mix, Mixed, Moment, Sampler
 from ltbench.engine.batches import Feed
 from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.network import normaliser
+from ltbench.engine.segment import Reading
 from ltbench.engine.subset import Subset, load
 from ltbench.errors import JobFailed
 from ltbench_plugins.augments.crop_flip import CropFlip
@@ -19,6 +20,7 @@ from ltbench_plugins.samplers.cb_sampler import CbSampler
 from ltbench_plugins.samplers.shuffle import Shuffle
 
 CPU = torch.device("cpu")
+START = Moment(epoch=0, epochs=4.0, step=0, steps=28)
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def feed_of(
     batch_size: int = 8,
 ) -> Feed:
     feed = Feed(subset, normalise, seed, CPU)
-    feed.start_segment(order_of(subset, sampler, batch_size, seed), augment, mix)
+    feed.start_segment(order_of(subset, sampler, batch_size, seed), Reading(augment), mix)
     return feed
 
 
@@ -59,7 +61,7 @@ def numbers(subset: Subset, images: torch.Tensor) -> list[int]:
 def test_an_epoch_visits_every_image_once_but_drops_a_last_batch_of_one(subset: Subset) -> None:
     assert len(subset.labels) == 57  # 30 + 17 + 10: seven batches of eight, and one image
     feed = feed_of(subset)
-    batches = [feed.next() for _ in range(7)]
+    batches = [feed.next(START) for _ in range(7)]
     assert [len(batch.images) for batch in batches] == [8] * 7
     seen = [n for batch in batches for n in numbers(subset, batch.images)]
     assert len(set(seen)) == 56
@@ -72,19 +74,19 @@ def test_an_epoch_visits_every_image_once_but_drops_a_last_batch_of_one(subset: 
 def test_sizes_of_batches(subset: Subset, batch_size: int, sizes: list[int]) -> None:
     feed = feed_of(subset, batch_size=batch_size)
     assert order_of(subset, batch_size=batch_size).batches_per_epoch == len(sizes)
-    assert [len(feed.next().images) for _ in sizes] == sizes
+    assert [len(feed.next(START).images) for _ in sizes] == sizes
     assert feed.at_end
 
 
 def test_labels_go_with_their_images(subset: Subset) -> None:
-    batch = feed_of(subset, CbSampler()).next()
+    batch = feed_of(subset, CbSampler()).next(START)
     assert batch.labels_a.tolist() == subset.labels[numbers(subset, batch.images)].tolist()
     assert batch.lam is None
 
 
 def test_two_epochs_have_different_orders(subset: Subset) -> None:
     feed = feed_of(subset)
-    first, second = ([n for _ in range(7) for n in numbers(subset, feed.next().images)] for _ in range(2))
+    first, second = ([n for _ in range(7) for n in numbers(subset, feed.next(START).images)] for _ in range(2))
     assert first != second
 
 
@@ -92,7 +94,7 @@ def test_images_are_normalised_by_hand(subset: Subset) -> None:
     normalise = normaliser(context_model(), Patterns().info(Path()), CPU)  # mean 0.4, deviation 0.2
     pixels = torch.tensor([0.4, 0.6, 0.0]).view(3, 1, 1, 1)
     assert normalise(pixels).flatten().tolist() == pytest.approx([0.0, 1.0, -2.0], abs=1e-6)
-    stored, batch = feed_of(subset).next(), feed_of(subset, normalise=normalise).next()
+    stored, batch = feed_of(subset).next(START), feed_of(subset, normalise=normalise).next(START)
     torch.testing.assert_close(batch.images, (stored.images - 0.4) / 0.2)
 
 
@@ -104,7 +106,7 @@ def context_model():
 
 def test_a_batch_is_float32_and_channels_last(subset: Subset) -> None:
     for mix in (None, Mixup()):
-        batch = feed_of(subset, augment=CropFlip(padding=1), mix=mix).next()
+        batch = feed_of(subset, augment=CropFlip(padding=1), mix=mix).next(START)
         assert batch.images.dtype == torch.float32
         assert batch.images.shape == (8, 1, SIZE, SIZE)
         assert batch.images.is_contiguous(memory_format=torch.channels_last)
@@ -120,7 +122,7 @@ class Fade(Augment, frozen=True):
 
 
 def test_an_augmentation_needs_no_fast_path(subset: Subset) -> None:
-    faded, stored = feed_of(subset, augment=Fade()).next(), feed_of(subset).next()
+    faded, stored = feed_of(subset, augment=Fade()).next(START), feed_of(subset).next(START)
     share = (faded.images / stored.images.clamp(min=1e-6)).flatten(1)
     torch.testing.assert_close(share.amin(1), share.amax(1))
     assert len(share[:, 0].unique()) == 8
@@ -132,11 +134,11 @@ def test_an_augmentation_needs_no_fast_path(subset: Subset) -> None:
 def test_a_technique_that_is_switched_on_leaves_order_and_other_draws_as_they_were(subset: Subset) -> None:
     def images(augment: Augment | None = None, mix: Mix | None = None) -> list[torch.Tensor]:
         feed = feed_of(subset, augment=augment, mix=mix)
-        return [feed.next().images for _ in range(10)]
+        return [feed.next(START).images for _ in range(10)]
 
     def labels(**techniques: object) -> list[list[int]]:
         feed = feed_of(subset, **techniques)
-        return [feed.next().labels_a.tolist() for _ in range(10)]
+        return [feed.next(START).labels_a.tolist() for _ in range(10)]
 
     assert labels() == labels(augment=CropFlip()) == labels(mix=Mixup()) == labels(augment=Fade(), mix=Mixup())
     alone = images(CropFlip(padding=2))
@@ -145,7 +147,7 @@ def test_a_technique_that_is_switched_on_leaves_order_and_other_draws_as_they_we
 
 
 def test_another_seed_is_another_order(subset: Subset) -> None:
-    assert feed_of(subset).next().labels_a.tolist() != feed_of(subset, seed=1).next().labels_a.tolist()
+    assert feed_of(subset).next(START).labels_a.tolist() != feed_of(subset, seed=1).next(START).labels_a.tolist()
 
 
 def test_the_global_random_state_is_left_alone(subset: Subset) -> None:
@@ -154,7 +156,7 @@ def test_the_global_random_state_is_left_alone(subset: Subset) -> None:
     with global_randomness_untouched():
         feed = feed_of(subset, CbSampler(), CropFlip(), Mixup())
         for _ in range(9):
-            feed.next()
+            feed.next(START)
 
 
 # --- restoring a state ------------------------------------------------------------------------------------------------
@@ -165,13 +167,13 @@ def test_a_restored_feed_gives_bit_identical_batches(subset: Subset, before: int
     techniques = (CbSampler(), CropFlip(), Mixup())
     feed = feed_of(subset, *techniques)
     for _ in range(before):
-        feed.next()
+        feed.next(START)
     state = {name: tensor.clone() for name, tensor in feed.state().items()}
-    expected = [feed.next() for _ in range(9)]
+    expected = [feed.next(START) for _ in range(9)]
     other = feed_of(subset, *techniques)
     other.restore(state)
     for batch in expected:
-        again = other.next()
+        again = other.next(START)
         assert torch.equal(again.images, batch.images)
         assert torch.equal(again.labels_a, batch.labels_a)
         assert torch.equal(again.labels_b, batch.labels_b)
@@ -180,18 +182,18 @@ def test_a_restored_feed_gives_bit_identical_batches(subset: Subset, before: int
 
 def test_the_same_order_continues_its_epoch_in_the_next_segment(subset: Subset) -> None:
     feed, order = Feed(subset, plain, 0, CPU), order_of(subset)
-    feed.start_segment(order, None, None)
-    seen = [n for _ in range(3) for n in numbers(subset, feed.next().images)]
-    feed.start_segment(order, None, Mixup(lam=1.0))
-    seen += [n for _ in range(4) for n in numbers(subset, feed.next().images)]
+    feed.start_segment(order, Reading(None), None)
+    seen = [n for _ in range(3) for n in numbers(subset, feed.next(START).images)]
+    feed.start_segment(order, Reading(None), Mixup(lam=1.0))
+    seen += [n for _ in range(4) for n in numbers(subset, feed.next(START).images)]
     assert len(set(seen)) == 56
 
 
 def test_another_order_starts_a_new_epoch(subset: Subset) -> None:
     feed = feed_of(subset)
-    feed.next()
-    feed.start_segment(order_of(subset, CbSampler()), None, None)
-    assert [len(feed.next().images) for _ in range(7)] == [8] * 7
+    feed.next(START)
+    feed.start_segment(order_of(subset, CbSampler()), Reading(None), None)
+    assert [len(feed.next(START).images) for _ in range(7)] == [8] * 7
     assert feed.at_end
 
 
@@ -249,7 +251,7 @@ def test_epochs_of_different_lengths_raise(subset: Subset) -> None:
 
     order, stream = order_of(subset, Fickle()), torch.Generator().manual_seed(1)
     with pytest.raises(JobFailed, match="as before"):
-        order.draw_epoch(stream)
+        order.draw_epoch(stream, START)
 
 
 @pytest.mark.parametrize("size", [1, 0, 2.5, None])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class EfficientNetLite(Model, frozen=True):
     """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, ReLU6 instead of swish."""
 
+    has_blocks = True
     variant: ClassVar[int]
 
     pretrained: Annotated[bool, Meta(description="start from the ImageNet weights of ltbench[pretrained]")] = False

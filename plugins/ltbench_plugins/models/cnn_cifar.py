@@ -21,6 +21,7 @@ class CnnCifar(Model, frozen=True):
     """
 
     name = "cnn_cifar"
+    has_blocks = True
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.cnn_cifar import CnnCifarNetwork

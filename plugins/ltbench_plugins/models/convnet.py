@@ -26,6 +26,7 @@ class ConvNet(Model, frozen=True):
     """
 
     name = "convnet"
+    has_blocks = True
 
     width: Annotated[int, Meta(ge=1, description="channels of the first convolution")] = 8
     depth: Annotated[int, Meta(ge=1, le=8, description="number of convolutions")] = 4

@@ -26,6 +26,7 @@ class ConvNet9(Model, frozen=True):
     """
 
     name = "convnet9"
+    has_blocks = True
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.convnet9 import ConvNet9Network

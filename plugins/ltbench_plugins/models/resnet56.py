@@ -19,6 +19,7 @@ class ResNet56(Model, frozen=True):
     """
 
     name = "resnet56"
+    has_blocks = True
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.resnet_cifar import ResNetCifar

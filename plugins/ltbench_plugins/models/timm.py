@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from ltbench import Meta, Model, hookimpl
 from ltbench.errors import ParameterError
-from ltbench_plugins.models._timm_names import timm_names
+from ltbench_plugins.models._timm_names import has_blocks, timm_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,15 @@ class TimmModel(Model, frozen=True):
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         from ltbench_plugins.models._networks.timm_network import build_timm
 
-        return build_timm(self._weights, channels, size, classes, pretrained=self.pretrained, resize=self.resize)
+        return build_timm(
+            self._weights,
+            channels,
+            size,
+            classes,
+            pretrained=self.pretrained,
+            resize=self.resize,
+            blocks=self.has_blocks,
+        )
 
     def mean_std(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         if not self.pretrained:
@@ -66,7 +74,7 @@ class TimmFamily:
 @cache
 def _made(name: str) -> type[TimmModel]:
     about = (TimmModel.__doc__ or "").replace("A model of timm", f"{name} of timm", 1)
-    body = {"name": name, "__doc__": about, "__module__": __name__}
+    body = {"name": name, "__doc__": about, "__module__": __name__, "has_blocks": has_blocks(name)}
     return cast("type[TimmModel]", new_class(name, (TimmModel,), exec_body=lambda space: space.update(body)))
 
 

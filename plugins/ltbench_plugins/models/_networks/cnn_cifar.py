@@ -9,6 +9,8 @@ from ltbench_plugins.models._networks._sizes import check_size
 WIDTHS = (64, 128, 256, 512, 1024)
 PADDINGS = (2, 2, 1, 1, 1)
 HIDDEN = 8192
+LAYERS = 4
+"""Layers of a block."""
 
 
 class CnnCifarNetwork(nn.Module):
@@ -36,8 +38,22 @@ class CnnCifarNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.feature(images))
-        return logits
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last maps, float [B, 1024, H, W]."""
+        maps: Tensor = self.feature(images)
+        return maps
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return logits, or the input of the last layer, of the last maps."""
+        rows: Tensor = self.classifier[:-1](maps) if pre_logits else self.classifier(maps)
+        return rows
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the blocks: convolution, batch normalisation, ReLU, and pooling except in the last."""
+        starts = range(0, len(self.feature), LAYERS)
+        return [self.feature[start : start + LAYERS] for start in starts]
 
     def get_classifier(self) -> nn.Module:
         """Return the last linear layer."""

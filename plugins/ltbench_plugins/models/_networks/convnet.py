@@ -17,8 +17,21 @@ class ConvNetNetwork(nn.Module):
         self.classifier = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.features(images).mean((2, 3)))
-        return logits
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last maps, float [B, D, H, W]."""
+        maps: Tensor = self.features(images)
+        return maps
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return logits, or the input of the classifier, of the last maps."""
+        rows = maps.mean((2, 3))
+        return rows if pre_logits else self.classifier(rows)
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the blocks, each of which halves height and width."""
+        return list(self.features)
 
     def get_classifier(self) -> nn.Module:
         """Return the last linear layer."""

@@ -20,16 +20,40 @@ class ConvNet9Network(nn.Module):
         self.block2, self.shortcut2 = _block(first, second), _shortcut(first, second)
         self.block3 = _block(second, third)
         self.classifier = nn.Linear(third * (size // 8) ** 2, classes)
+        # A tuple, as registering the same layers again would give their parameters second names.
+        self._blocks = (_Residual(self.block1, self.shortcut1), _Residual(self.block2, self.shortcut2), self.block3)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.block1(images) + self.shortcut1(_every_second(images))
-        maps = self.block2(maps) + self.shortcut2(_every_second(maps))
-        logits: Tensor = self.classifier(self.block3(maps).flatten(1))
-        return logits
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last maps, float [B, 128, H, W]."""
+        for block in self._blocks:
+            images = block(images)
+        return images
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return logits, or the input of the classifier, of the last maps."""
+        rows = maps.flatten(1)
+        return rows if pre_logits else self.classifier(rows)
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the three blocks, the first two with their shortcuts."""
+        return list(self._blocks)
 
     def get_classifier(self) -> nn.Module:
         """Return the last linear layer."""
         return self.classifier
+
+
+class _Residual(nn.Module):
+    def __init__(self, block: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.block, self.shortcut = block, shortcut
+
+    def forward(self, maps: Tensor) -> Tensor:
+        outer: Tensor = self.block(maps) + self.shortcut(_every_second(maps))
+        return outer
 
 
 def _block(before: int, width: int) -> nn.Sequential:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ltbench.errors import DataError, PluginError
 from ltbench_plugins.models._networks._resized import resized
+from ltbench_plugins.models._networks._timm_blocks import with_blocks
 
 IMAGENET_CLASSES = 1000
 OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
@@ -38,7 +39,7 @@ def build_lite(variant: int, channels: int, classes: int, *, pretrained: bool, r
         if classes != IMAGENET_CLASSES:
             weights |= {key: value for key, value in network.state_dict().items() if key.startswith("classifier.")}
         network.load_state_dict(weights)
-    return resized(network, resize)
+    return resized(with_blocks(network), resize)
 
 
 def renamed(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -58,7 +59,7 @@ def renamed(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]
 
 
 def _places(network: nn.Module) -> Iterator[str]:
-    for stage, blocks in enumerate(cast("nn.Sequential", network.blocks)):
+    for stage, blocks in enumerate(cast("nn.Sequential", network.get_submodule("blocks"))):
         for block, _ in enumerate(cast("nn.Sequential", blocks)):
             yield f"blocks.{stage}.{block}"
 

@@ -33,8 +33,22 @@ class ResNetCifar(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.stages(self.stem(images)).mean((2, 3)))
-        return logits
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last maps, float [B, 64, H / 4, W / 4]."""
+        maps: Tensor = self.stages(self.stem(images))
+        return maps
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return logits, or the input of the classifier, of the last maps."""
+        rows = maps.mean((2, 3))
+        return rows if pre_logits else self.classifier(rows)
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the stem and the three stages."""
+        each = len(self.stages) // len(WIDTHS)
+        return [self.stem, *(self.stages[start : start + each] for start in range(0, len(self.stages), each))]
 
     def get_classifier(self) -> nn.Module:
         """Return the last linear layer."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ltbench.errors import DataError, ParameterError, nearest
 from ltbench_plugins.models._networks._pointwise import with_safe_strides
 from ltbench_plugins.models._networks._resized import resized
+from ltbench_plugins.models._networks._timm_blocks import with_blocks
 
 HINT = (
     "connect this machine or copy the hub's cache to it; or use efficientnet_lite0, efficientnet_lite1 or "
@@ -36,8 +37,10 @@ class SeveralHeads(nn.Module):
         return nn.ModuleList(self.network.get_classifier())  # type: ignore[operator]
 
 
-def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained: bool, resize: int) -> nn.Module:
-    """Return the timm network `name`, with or without the tag of its weights.
+def build_timm(
+    name: str, channels: int, size: int, classes: int, *, pretrained: bool, resize: int, blocks: bool
+) -> nn.Module:
+    """Return the timm network `name`, with or without the tag of its weights; blocks: whether it gets `blocks()`.
 
     Raises `DataError` if pretrained weights cannot be loaded, `ParameterError` if timm has none with that tag.
     """
@@ -56,7 +59,8 @@ def build_timm(name: str, channels: int, size: int, classes: int, *, pretrained:
         raise _no_weights(name, config, f"{type(error).__name__}: {error}") from error
     if isinstance(getattr(network, "get_classifier", lambda: None)(), tuple):
         network = SeveralHeads(network)
-    return resized(with_safe_strides(network), resize)
+    network = with_safe_strides(network)
+    return resized(with_blocks(network) if blocks else network, resize)
 
 
 def pretrained_mean_std(name: str, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
