@@ -82,6 +82,17 @@ def stream_seed(seed: int, purpose: str) -> int:
     return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
+def passes_through(fit: Spec, start: Spec) -> bool:
+    """Whether a training passes through the state at the end of another one. fit, start: specs of fits."""
+    first, parts = start["segments"], fit["segments"][: len(start["segments"])]
+    if fit | {"segments": first} != start or len(parts) < len(first):
+        return False
+    last, end = first[-1], parts[-1]["until"]
+    # The learning rates of a restarted segment depend on its length, so a shorter segment is another training.
+    ends_in_it = last["until"] == end or (last["until"] < end and not last["restart"])
+    return ends_in_it and [*parts[:-1], parts[-1] | {"until": last["until"]}] == first
+
+
 def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
     """Return the spec of the prediction of a fit under one view. view: the spec of its technique.
 

@@ -17,6 +17,14 @@ from ltbench.executor import Techniques
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import prediction_passes, training_passes
+from ltbench.planning.members import (
+    CannotBePlanned,
+    MemberFit,
+    check_phases,
+    check_use,
+    member_combination,
+    member_segments,
+)
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
@@ -49,10 +57,7 @@ class _Training(NamedTuple):
     """The trainings of a template's cells in one setting, without seeds."""
 
     setting: Setting
-    members: list[Spec]
-    """Specs of the members' fits at training seed 0, without subset seed and segments."""
-    segments: Segments
-    foreseen: list[Segments]
+    members: list[MemberFit]
     cost_unshared: float
     """Passes of a cell without sharing: its complete trainings and its predictions."""
     notes: list[str]
@@ -98,24 +103,33 @@ class Planner:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
         self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
+        self._trajectories: dict[tuple[Combination, str, bool], tuple[Segments, list[Segments]]] = {}
+        """Of the combination that is being added."""
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
-        regime = self._pick(combination, "regime", Regime)
-        augments = {setting.augment for setting in self._settings}
-        with self._first_call(regime):
-            trajectories = {
-                (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
-                for augment in augments
-                for averaged in {recipe.ema is not None for recipe in self._recipes}
-            }
-        for recipe in self._recipes:
-            template = self._template(combination, recipe)
-            averaged = recipe.ema is not None
-            trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
+        self._trajectories.clear()
+        try:
+            added = [
+                (template, [self._training(combination, template, setting) for setting in self._settings])
+                for template in (self._template(combination, recipe) for recipe in self._recipes)
+            ]
+        except CannotBePlanned as reason:
+            self.part.left_out.append(LeftOut(combination, str(reason)))
+            return
+        for template, trainings in added:
             for subset_seed, seed in self._seed_pairs:
                 for training in trainings:
                     self._add_cell(template, training, subset_seed, seed)
+
+    def _trajectory(self, combination: Combination, augment: str, *, averaged: bool) -> tuple[Segments, list[Segments]]:
+        """Return `SegmentBuilder.trajectory`, once for all settings and members of a combination that are alike."""
+        key = combination, augment, averaged
+        if key not in self._trajectories:
+            regime = self._pick(combination, "regime", Regime)
+            with self._first_call(regime):
+                self._trajectories[key] = self._builder.trajectory(combination, regime, augment, averaged=averaged)
+        return self._trajectories[key]
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
@@ -161,13 +175,16 @@ class Planner:
         """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
         return leaving_no_state(self._registry, technique, "plan")
 
-    def _training(
-        self, template: _Template, setting: Setting, segments: Segments, foreseen: list[Segments]
-    ) -> _Training:
+    def _training(self, combination: Combination, template: _Template, setting: Setting) -> _Training:
+        averaged = template.recipe.ema is not None
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
-        members: list[Spec] = [
-            {
+        combinations = [member_combination(combination, template.ensemble, one, self._parse) for one in picked]
+        check_use(combination, template.ensemble, combinations)
+        members = []
+        for member, own in zip(picked, combinations, strict=True):
+            segments, foreseen = self._trajectory(own, setting.augment, averaged=averaged)
+            spec: Spec = {
                 "kind": "fit",
                 "protocol": PROTOCOL,
                 "data": setting.data,
@@ -175,25 +192,34 @@ class Planner:
                 "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
                 "recipe": template.extra["recipe"],
                 "seed": member.seed_offset,
-                **template.network,
+                **(template.network if own is combination else self._network(own.by_stage)),
             }
-            for member in picked
-        ]
-        trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
-        cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
+            members.append(MemberFit(spec, member_segments(segments, template.ensemble, member), foreseen))
+        check_phases(combination, members, self._spec)
+        segments, _ = self._trajectory(combination, setting.augment, averaged=averaged)
+        images = sum(setting.counts)
+        cost = sum(
+            training_passes({"recipe": template.extra["recipe"], "segments": member.segments.specs}, images)
+            + len(template.views) * prediction_passes(setting.info)
+            for member in members
+        )
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
         notes += phases_without_steps(template.regime, segments, steps)
         self.part.notes.update(dict.fromkeys(notes))
         notes = [*template.extra["notes"], *notes]
-        return _Training(setting, members, segments, foreseen, cost, notes)
+        return _Training(setting, members, cost, notes)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
         part, setting = self.part, training.setting
         data = setting.data | {"subset_seed": subset_seed}
-        rests = [member | {"data": data, "seed": member["seed"] + seed} for member in training.members]
-        fits = [part.fits.family(rest).fit(training.segments, training.foreseen) for rest in rests]
+        fits = [
+            part.fits.family(member.spec | {"data": data, "seed": member.spec["seed"] + seed}).fit(
+                member.segments, member.foreseen
+            )
+            for member in training.members
+        ]
         parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ltbench.core.spec import Spec
@@ -30,6 +31,18 @@ def restart_problem(phases: Sequence[Phase]) -> str:
         if phase.classifier == "scale" and not phase.restart:
             return "a phase with classifier='scale' has another optimiser, so it has to restart"
     return ""
+
+
+def cut(segments: Segments, until: float) -> Segments | None:
+    """Return the beginning of a training up to a fraction of its length; None if it passes through no such state."""
+    kept: list[Spec] = []
+    for segment in segments.specs:
+        kept.append(segment)
+        if math.isclose(segment["until"], until):
+            return Segments(kept)
+        if segment["until"] > until:
+            return None if segment["restart"] else Segments([*kept[:-1], segment | {"until": until}])
+    return None
 
 
 class SegmentBuilder:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE
@@ -24,6 +25,7 @@ class WeightBalancing(Regime, frozen=True):
     """
 
     name = "weight_balancing"
+    conflicts: ClassVar[Mapping[str, str]] = {"weight": "it has class weights of its own, in its second stage"}
     doubtful = BALANCED_SECOND_STAGE
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (

@@ -10,9 +10,11 @@ import torch
 from plugins.small_run import SmallRun
 
 from ltbench import Phase
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench_plugins.regimes.crt import Crt
 from ltbench_plugins.regimes.lws import Lws
 from ltbench_plugins.regimes.weight_balancing import WeightBalancing
+from ltbench_plugins.weights.ens import Ens
 
 BALANCED = {"sampler": "cb_sampler", "weight": False, "mix": False, "restart": True}
 
@@ -29,6 +31,10 @@ def test_the_second_stages_are_those_of_the_papers() -> None:
     assert (first.weight_decay_scale * 5e-4, first.until, first.weight) == (pytest.approx(5e-3), 1.0, False)
     assert (second.weight_decay_scale * 5e-4, second.until) == (pytest.approx(0.1), 330 / 320)
     assert (second.weight, second.max_norm, second.trainable, second.classifier) == ("ens", 0.1, "classifier", "keep")
+
+
+def test_weight_balancing_has_weights_of_its_own() -> None:
+    assert "class weights of its own" in reason_left_out(Combination((Ens(), WeightBalancing())))
 
 
 @pytest.fixture(scope="module")
