@@ -9,15 +9,11 @@ from ltbench.core.spec import Spec
 from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import TRAINING_STAGES, Augment, Auxiliary, Mix, Phase, Regime, always_stated
+from ltbench.stages import PHASE_CHANGES, TRAINING_STAGES, Augment, Auxiliary, Mix, Phase, Regime, always_stated
 from ltbench.technique import Technique, fields
 
-_CHANGES = {
-    field.name: field.default
-    for field in fields(Phase)
-    if field.name in {"weight_decay_scale", "classifier", "batch_norm", "max_norm"}
-}
-"""Fields of a phase that a segment only has if they are not the default, because most identities are older."""
+_CHANGES = {field.name: field.default for field in fields(Phase) if field.name in PHASE_CHANGES}
+"""Fields that a segment only has if they are not the default, because most identities are older."""
 
 
 def restart_problem(phases: Sequence[Phase]) -> str:
