@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from ltbench.engine.modules import replace_module
+from ltbench.engine.optimizer import set_weight_decay
 from ltbench.engine.segment import Segment
 from ltbench.engine.structure import classifiers_of
 from ltbench.errors import JobFailed
@@ -56,14 +57,31 @@ class ScaledClassifier(nn.Module):
         return self.layer
 
 
-def renew_classifiers(network: nn.Module, fresh: nn.Module) -> None:
-    """Give the classifiers the weights of those of another network of the same structure."""
-    for layer, new in zip(classifiers_of(network), classifiers_of(fresh), strict=True):
-        layer.load_state_dict(new.state_dict())
+def change_classifiers(
+    how: Literal["fresh", "scale"],
+    networks: Sequence[nn.Module],
+    another: Callable[[], nn.Module],
+    optimizer: Optimizer,
+) -> None:
+    """Begin a phase with fresh classifiers, or with a factor of the logits of each class, from 1.
+
+    networks: the one that is trained, and its moving average if there is one; another: builds one of the same structure,
+    with other initial weights. Raises `JobFailed` if a classifier that is to be scaled is not a linear layer.
+    """
+    if how == "scale":
+        for network in networks:
+            _scale(network)
+        return
+    fresh = classifiers_of(another())
+    for network in networks:
+        for layer, new in zip(classifiers_of(network), fresh, strict=True):
+            layer.load_state_dict(new.state_dict())
+            # What an optimiser remembers is about weights that are gone.
+            for parameter in layer.parameters():
+                optimizer.state.pop(parameter, None)
 
 
-def scale_classifiers(network: nn.Module) -> None:
-    """Give the logits of each class a factor, from 1. Raises `JobFailed` if a classifier is not a linear layer."""
+def _scale(network: nn.Module) -> None:
     for layer in classifiers_of(network):
         # A subclass may normalise its weights, so that factors of the logits are no factors of the weights.
         if type(layer).forward is not nn.Linear.forward:
@@ -75,11 +93,12 @@ def scale_classifiers(network: nn.Module) -> None:
         _replace(network, layer, ScaledClassifier(cast("nn.Linear", layer)))
 
 
-def fold_factors(network: nn.Module) -> None:
-    """Undo `scale_classifiers`, and keep the logits: the factors become part of weights and biases."""
-    for layer in classifiers_of(network):
-        if isinstance(layer, ScaledClassifier):
-            _replace(network, layer, layer.folded())
+def fold_factors(networks: Sequence[nn.Module]) -> None:
+    """End a phase with factors, and keep the logits: the factors become part of weights and biases."""
+    for network in networks:
+        for layer in classifiers_of(network):
+            if isinstance(layer, ScaledClassifier):
+                _replace(network, layer, layer.folded())
 
 
 def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
@@ -88,8 +107,9 @@ def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
         raise JobFailed("a phase scales the logits of each class, but the classifier is no part of the network")
 
 
-def restrict_learning(network: nn.Module, segment: Segment) -> None:
-    """Freeze what learns, or the reverse, as far as a segment differs from its `trainable`."""
+def begin_phase(segment: Segment, network: nn.Module, optimizer: Optimizer, decay: float) -> None:
+    """Set weight decay, and what learns besides what `trainable` says. decay: of the recipe."""
+    set_weight_decay(optimizer, decay * segment.weight_decay_scale)
     layers = classifiers_of(network)
     for layer in layers:
         if isinstance(layer, ScaledClassifier):
@@ -124,10 +144,3 @@ def norm_limit(network: nn.Module, most: float | None) -> Callable[[], None]:
             weight.copy_(weight.renorm(2, 0, most))
 
     return limit
-
-
-def forget_momentum(optimizer: Optimizer, network: nn.Module) -> None:
-    """Drop what an optimiser remembers of the classifiers, because their weights are new."""
-    for layer in classifiers_of(network):
-        for parameter in layer.parameters():
-            optimizer.state.pop(parameter, None)

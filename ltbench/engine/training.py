@@ -23,20 +23,8 @@ from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
 from ltbench.engine.network import measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct
-from ltbench.engine.optimizer import (
-    make_optimizer,
-    optimizer_state,
-    restore_optimizer,
-    set_learning_rate,
-    set_weight_decay,
-)
-from ltbench.engine.phase_changes import (
-    fold_factors,
-    forget_momentum,
-    renew_classifiers,
-    restrict_learning,
-    scale_classifiers,
-)
+from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from ltbench.engine.phase_changes import begin_phase, change_classifiers, fold_factors
 from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
@@ -80,9 +68,9 @@ class Training:
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
         self.model = self.structure.model
         self.network = self.structure.build(subset.info, self.counts, device)
-        self._another: Callable[[int], nn.Module] = lambda seed: Structure(spec | {"seed": seed}, registry).build(
-            subset.info, self.counts, device
-        )
+        self._another: Callable[[str], nn.Module] = lambda purpose: Structure(
+            spec | {"seed": stream_seed(self.seed, purpose)}, registry
+        ).build(subset.info, self.counts, device)
         self.macs = measure(self.model, self.network, subset.info)
         width = feature_width(classifiers_of(self.network)[0])
         self.memory = Memory(self.segments, width, self.counts, spec["seed"])
@@ -131,30 +119,20 @@ class Training:
             if segment.restart:
                 self.optimizer = self._optimizer()
         set_trainable(self.model, self.network, segment.trainable)
-        restrict_learning(self.network, segment)
-        set_weight_decay(self.optimizer, self.recipe.weight_decay * segment.weight_decay_scale)
+        begin_phase(segment, self.network, self.optimizer, self.recipe.weight_decay)
         self._start_slow_network(number)
 
     def _change_classifier(self, number: int) -> None:
-        """Start a segment with a fresh classifier, or with factors of its logits, if it asks for that."""
-        if self.segments[number].classifier != "keep":
+        how = self.segments[number].classifier
+        if how != "keep":
+            fresh = sum(segment.classifier == "fresh" for segment in self.segments[: number + 1])
+            change_classifiers(how, self._networks(), lambda: self._another(f"classifier {fresh}"), self.optimizer)
             self.slow = None
-        match self.segments[number].classifier:
-            case "fresh":
-                earlier = sum(segment.classifier == "fresh" for segment in self.segments[:number])
-                fresh = self._another(stream_seed(self.seed, f"classifier {earlier + 1}"))
-                for network in self._networks():
-                    renew_classifiers(network, fresh)
-                forget_momentum(self.optimizer, self.network)
-            case "scale":
-                for network in self._networks():
-                    scale_classifiers(network)
 
     def _end_segment(self, number: int) -> None:
         """Make the network as it was built, so that a state at a boundary does not depend on what comes next."""
         if self.segments[number].classifier == "scale":
-            for network in self._networks():
-                fold_factors(network)
+            fold_factors(self._networks())
             self.optimizer, self.slow = self._optimizer(), None
 
     def _start_feed(self, number: int) -> None:
