@@ -9,7 +9,8 @@ The specs:
     data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed"}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
-                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches}
+                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches,
+                "teacher": fit}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
                 "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
@@ -124,5 +125,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Keys that the job reads: its parents, and for a cell its fits, whose cost it records."""
-        return tuple(dict.fromkeys((*self.parents, *self.spec.get("members", ()))))
+        """Keys that the job reads: its parents, for a cell its fits, whose cost it records, and for a fit its teacher."""
+        others = self.spec.get("members", ()) if "teacher" not in self.spec else (identity(self.spec["teacher"]),)
+        return tuple(dict.fromkeys((*self.parents, *others)))

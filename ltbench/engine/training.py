@@ -45,7 +45,11 @@ _SYNC_EVERY = 50
 class Training:
     """A training in progress: network, optimiser, feed, curve, and the segments to run."""
 
-    def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
+    def __init__(
+        self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device, teacher: nn.Module | None = None
+    ) -> None:
+        """teacher: the network that the spec names, with its weights, in evaluation mode."""
+        self.teacher = teacher
         self.seed: int = spec["seed"]
         self.structure = Structure(spec, registry)
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
@@ -178,9 +182,11 @@ class Training:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
-        forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
+        told = Step.needs_features(segment)
+        teacher = self.teacher if told else None
+        forward = Forward(self.network, self.structure.branches, self._precision, features=told, teacher=teacher)
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and (features := self._features()) is not None:
+        if segment.has_fixed_images and teacher is None and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)

@@ -10,8 +10,8 @@ from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.segments import cut
 from ltbench.planning.shared_fits import Segments
-from ltbench.stages import MEMBER_STAGES, TRAINING_STAGES, Ensemble, Member
-from ltbench.technique import Technique
+from ltbench.stages import MEMBER_STAGES, TRAINING_STAGES, Auxiliary, Ensemble, Member, Phase, Regime
+from ltbench.technique import Technique, split_outside
 
 
 class MemberFit(NamedTuple):
@@ -22,6 +22,7 @@ class MemberFit(NamedTuple):
     segments: Segments
     foreseen: list[Segments]
     """States that trainings of a later part may resume from."""
+    teacher: MemberFit | None = None
 
 
 class CannotBePlanned(Exception):
@@ -51,6 +52,39 @@ def member_combination(
     if reason := reason_left_out(changed):
         raise CannotBePlanned(f"a member of {ensemble.label} has {changed.label}: {reason}")
     return changed
+
+
+def teacher_combination(
+    combination: Combination, phases: Sequence[Phase], parse: Callable[..., Technique]
+) -> Combination | None:
+    """Return the techniques of the teacher that a technique names; None without one.
+
+    phases: those of the regime, which may name an auxiliary. Raises `PluginError` for a technique that no training has, and
+    `CannotBePlanned` if the techniques name different teachers, or do not go together.
+    """
+    auxiliaries = [parse(phase.auxiliary, "auxiliary") for phase in phases if isinstance(phase.auxiliary, str)]
+    named = {
+        technique.teacher: technique.name
+        for technique in (*combination.techniques, *auxiliaries)
+        if isinstance(technique, Auxiliary | Regime) and technique.teacher
+    }
+    if not named:
+        return None
+    if len(named) > 1:
+        raise CannotBePlanned(" and ".join(f"{name} has teacher {text}" for text, name in sorted(named.items())))
+    ((text, name),) = named.items()
+    techniques = [parse(part.strip()) for part in split_outside(text, ",")]
+    if wrong := [technique.label for technique in techniques if technique.stage not in MEMBER_STAGES]:
+        raise PluginError(
+            f"{name} has a teacher with {', '.join(wrong)}",
+            fix=f"techniques of a teacher are of the stages {', '.join(MEMBER_STAGES)}",
+        )
+    if taught := [one.label for one in techniques if isinstance(one, Auxiliary | Regime) and one.teacher]:
+        raise CannotBePlanned(f"{name} has a teacher with {', '.join(taught)}, which has a teacher itself")
+    teacher = ordered(technique for technique in techniques if not technique.baseline)
+    if reason := reason_left_out(teacher):
+        raise CannotBePlanned(f"{name} has a teacher with {teacher.label}: {reason}")
+    return teacher
 
 
 def member_segments(segments: Segments, ensemble: Ensemble, member: Member) -> Segments:

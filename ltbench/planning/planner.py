@@ -24,13 +24,24 @@ from ltbench.planning.members import (
     check_use,
     member_combination,
     member_segments,
+    teacher_combination,
 )
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
-from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
+from ltbench.planning.shared_fits import Fit, Segments, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
-from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, Branches, Ensemble, Regime, Sampler, View, always_stated
+from ltbench.stages import (
+    NETWORK_STAGES,
+    TECHNIQUE_STAGES,
+    Branches,
+    Ensemble,
+    Member,
+    Regime,
+    Sampler,
+    View,
+    always_stated,
+)
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
@@ -47,8 +58,6 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     sampler: Sampler
     views: list[str]
-    network: Spec
-    """What the specs of fits state on the network besides the model."""
     spec: Spec
     extra: Spec
 
@@ -144,7 +153,6 @@ class Planner:
             regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
-            network=self._network(picked),
             spec={
                 "kind": "cell",
                 "protocol": PROTOCOL,
@@ -181,28 +189,20 @@ class Planner:
             picked = list(template.ensemble.members(setting.counts))
         combinations = [member_combination(combination, template.ensemble, one, self._parse) for one in picked]
         check_use(combination, template.ensemble, combinations)
-        members = []
-        for member, own in zip(picked, combinations, strict=True):
-            segments, foreseen = self._trajectory(own, setting.augment, averaged=averaged)
-            spec: Spec = {
-                "kind": "fit",
-                "protocol": PROTOCOL,
-                "data": setting.data,
-                "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
-                "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
-                "recipe": template.extra["recipe"],
-                "seed": member.seed_offset,
-                **(template.network if own is combination else self._network(own.by_stage)),
-            }
-            members.append(MemberFit(spec, member_segments(segments, template.ensemble, member), foreseen))
+        members = [
+            self._member(template, setting, member, own) for member, own in zip(picked, combinations, strict=True)
+        ]
         check_phases(combination, members, self._spec)
         segments, _ = self._trajectory(combination, setting.augment, averaged=averaged)
         images = sum(setting.counts)
+        trained = [part for member in members for part in (member, member.teacher) if part is not None]
         cost = sum(
-            training_passes({"recipe": template.extra["recipe"], "segments": member.segments.specs}, images)
-            + len(template.views) * prediction_passes(setting.info)
-            for member in members
+            training_passes(
+                fit.spec | {"segments": fit.segments.specs, **({"teacher": {}} if fit.teacher else {})}, images
+            )
+            for fit in trained
         )
+        cost += len(members) * len(template.views) * prediction_passes(setting.info)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
@@ -211,15 +211,36 @@ class Planner:
         notes = [*template.extra["notes"], *notes]
         return _Training(setting, members, cost, notes)
 
+    def _member(self, template: _Template, setting: Setting, member: Member, own: Combination) -> MemberFit:
+        averaged = template.recipe.ema is not None
+        segments, foreseen = self._trajectory(own, setting.augment, averaged=averaged)
+        spec: Spec = {
+            "kind": "fit",
+            "protocol": PROTOCOL,
+            "data": setting.data,
+            "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
+            "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
+            "recipe": template.extra["recipe"],
+            "seed": member.seed_offset,
+        }
+        teacher = None
+        taught = teacher_combination(own, self._pick(own, "regime", Regime).phases(), self._parse)
+        if taught is not None:
+            parts = self._trajectory(taught, setting.augment, averaged=averaged)
+            teacher = MemberFit(spec | self._network(taught.by_stage), *parts)
+        spec |= self._network(own.by_stage)
+        return MemberFit(spec, member_segments(segments, template.ensemble, member), foreseen, teacher)
+
+    def _fit(self, member: MemberFit, data: Spec, seed: int) -> Fit:
+        rest = member.spec | {"data": data, "seed": member.spec["seed"] + seed}
+        if member.teacher is not None:
+            rest["teacher"] = self._fit(member.teacher, data, seed).spec
+        return self.part.fits.family(rest).fit(member.segments, member.foreseen)
+
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
         part, setting = self.part, training.setting
         data = setting.data | {"subset_seed": subset_seed}
-        fits = [
-            part.fits.family(member.spec | {"data": data, "seed": member.spec["seed"] + seed}).fit(
-                member.segments, member.foreseen
-            )
-            for member in training.members
-        ]
+        fits = [self._fit(member, data, seed) for member in training.members]
         parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)

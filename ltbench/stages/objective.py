@@ -59,6 +59,9 @@ class Auxiliary(Adaptive, frozen=True):
     """Factor of the term in the objective."""
     momentum: ClassVar[float | None] = None
     """Decay of a moving average of network and module, whose outputs are in `Outputs.slow`; None for none."""
+    teacher: ClassVar[str] = ""
+    """The techniques of a teacher, in command-line notation with commas, whose logits are in `Outputs.teacher`; empty for
+    none. It is trained before, with data, model, recipe and seed of the cell, and with no other technique. May be a field."""
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the term, float []. views: in the order of the class's `views`; labels: int64 [B]; counts: int64 [C]."""

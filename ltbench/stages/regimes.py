@@ -50,6 +50,8 @@ class Regime(Technique, frozen=True):
     """The phases of a training."""
 
     stage: ClassVar[str] = "regime"
+    teacher: ClassVar[str] = ""
+    """The techniques of a teacher, as for an `Auxiliary`; empty for none."""
 
     def phases(self) -> Sequence[Phase]:
         """Return the phases in order."""
