@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,29 +13,21 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut
-from ltbench.planning.compute_cost import prediction_passes, training_passes
-from ltbench.planning.members import (
-    CannotBePlanned,
-    MemberFit,
-    check_phases,
-    check_use,
-    member_combination,
-    member_segments,
-    teacher_combination,
-)
+from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.members import CannotBePlanned, MemberFit, Members
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
-from ltbench.planning.shared_fits import Fit, Segments, SharedFits, ancestors
+from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
-    NETWORK_STAGES,
     TECHNIQUE_STAGES,
-    Branches,
     Ensemble,
-    Member,
+    Posthoc,
     Regime,
     Sampler,
     View,
@@ -58,6 +49,7 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     sampler: Sampler
     views: list[str]
+    posthoc: Posthoc | None
     spec: Spec
     extra: Spec
 
@@ -78,6 +70,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.combinations = 0
         self.trainings_naive = 0
         self.passes_naive = 0.0
         self.fits = SharedFits()
@@ -111,38 +104,44 @@ class Planner:
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
-        self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
-        self._trajectories: dict[tuple[Combination, str, bool], tuple[Segments, list[Segments]]] = {}
-        """Of the combination that is being added."""
+        builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
+        self._members = Members(builder, self._regime, self._first_call, self._parse, self._spec)
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
-        self._trajectories.clear()
         try:
-            added = [
-                (template, [self._training(combination, template, setting) for setting in self._settings])
-                for template in (self._template(combination, recipe) for recipe in self._recipes)
-            ]
+            trainings = self._trainings(combination)
         except CannotBePlanned as reason:
             self.part.left_out.append(LeftOut(combination, str(reason)))
             return
-        for template, trainings in added:
+        self.part.combinations += 1
+        for template, found in trainings:
             for subset_seed, seed in self._seed_pairs:
-                for training in trainings:
+                for training in found:
                     self._add_cell(template, training, subset_seed, seed)
 
-    def _trajectory(self, combination: Combination, augment: str, *, averaged: bool) -> tuple[Segments, list[Segments]]:
-        """Return `SegmentBuilder.trajectory`, once for all settings and members of a combination that are alike."""
-        key = combination, augment, averaged
-        if key not in self._trajectories:
-            regime = self._pick(combination, "regime", Regime)
-            with self._first_call(regime):
-                self._trajectories[key] = self._builder.trajectory(combination, regime, augment, averaged=averaged)
-        return self._trajectories[key]
+    @property
+    def cells_of_one(self) -> int:
+        """Cells of a combination."""
+        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+
+    def passes_unshared(self, combination: Combination) -> float:
+        """Return the cost of the cells of a combination without sharing, in forward passes of an image; 0 if it has none."""
+        try:
+            trainings = [training for _, found in self._trainings(combination) for training in found]
+        except CannotBePlanned:
+            return 0.0
+        return len(self._seed_pairs) * sum(training.cost_unshared for training in trainings)
+
+    def _trainings(self, combination: Combination) -> list[tuple[_Template, list[_Training]]]:
+        """Return, for each recipe, the trainings of a combination in all settings. Raises `CannotBePlanned`."""
+        self._members.forget()
+        templates = [self._template(combination, recipe) for recipe in self._recipes]
+        return [(each, [self._training(combination, each, one) for one in self._settings]) for each in templates]
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
-        posthoc = picked.get("posthoc")
+        posthoc = self._pick(combination, "posthoc", Posthoc) if "posthoc" in picked else None
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         with self._first_call(view):
@@ -150,9 +149,10 @@ class Planner:
         return _Template(
             ensemble=ensemble,
             recipe=recipe,
-            regime=self._pick(combination, "regime", Regime),
+            regime=self._regime(combination),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
+            posthoc=posthoc,
             spec={
                 "kind": "cell",
                 "protocol": PROTOCOL,
@@ -167,42 +167,26 @@ class Planner:
                     if stage in picked or always_stated(stage)
                 },
                 "recipe": recipe_spec(recipe),
-                "notes": combination.notes,
+                "notes": [*combination.notes, *notes_on_evidence(posthoc)],
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
         )
 
-    def _network(self, picked: Mapping[str, Technique]) -> Spec:
-        parts: Spec = {stage: self._spec(picked[stage]) for stage in NETWORK_STAGES if stage in picked}
-        branches = picked.get(Branches.stage)
-        if isinstance(branches, Branches) and branches.stream:
-            parts["stream"] = self._spec(self._parse(branches.stream, "sampler"))
-        return parts
+    def _regime(self, combination: Combination) -> Regime:
+        return self._pick(combination, "regime", Regime)
 
     def _first_call(self, technique: Technique) -> AbstractContextManager[None]:
         """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
         return leaving_no_state(self._registry, technique, "plan")
 
     def _training(self, combination: Combination, template: _Template, setting: Setting) -> _Training:
-        averaged = template.recipe.ema is not None
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
-        combinations = [member_combination(combination, template.ensemble, one, self._parse) for one in picked]
-        check_use(combination, template.ensemble, combinations)
-        members = [
-            self._member(template, setting, member, own) for member, own in zip(picked, combinations, strict=True)
-        ]
-        check_phases(combination, members, self._spec)
-        segments, _ = self._trajectory(combination, setting.augment, averaged=averaged)
-        images = sum(setting.counts)
-        trained = [part for member in members for part in (member, member.teacher) if part is not None]
-        cost = sum(
-            training_passes(
-                fit.spec | {"segments": fit.segments.specs, **({"teacher": {}} if fit.teacher else {})}, images
-            )
-            for fit in trained
-        )
-        cost += len(members) * len(template.views) * prediction_passes(setting.info)
+        members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
+        cost = sum(member.passes(sum(setting.counts)) for member in members)
+        predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
+        cost += len(members) * len(template.views) * predicted
+        segments, _ = self._members.trajectory(combination, setting.augment, averaged=template.recipe.ema is not None)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
@@ -210,26 +194,6 @@ class Planner:
         self.part.notes.update(dict.fromkeys(notes))
         notes = [*template.extra["notes"], *notes]
         return _Training(setting, members, cost, notes)
-
-    def _member(self, template: _Template, setting: Setting, member: Member, own: Combination) -> MemberFit:
-        averaged = template.recipe.ema is not None
-        segments, foreseen = self._trajectory(own, setting.augment, averaged=averaged)
-        spec: Spec = {
-            "kind": "fit",
-            "protocol": PROTOCOL,
-            "data": setting.data,
-            "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
-            "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
-            "recipe": template.extra["recipe"],
-            "seed": member.seed_offset,
-        }
-        teacher = None
-        taught = teacher_combination(own, self._pick(own, "regime", Regime).phases(), self._parse)
-        if taught is not None:
-            parts = self._trajectory(taught, setting.augment, averaged=averaged)
-            teacher = MemberFit(spec | self._network(taught.by_stage), *parts)
-        spec |= self._network(own.by_stage)
-        return MemberFit(spec, member_segments(segments, template.ensemble, member), foreseen, teacher)
 
     def _fit(self, member: MemberFit, data: Spec, seed: int) -> Fit:
         rest = member.spec | {"data": data, "seed": member.spec["seed"] + seed}
@@ -241,7 +205,11 @@ class Planner:
         part, setting = self.part, training.setting
         data = setting.data | {"subset_seed": subset_seed}
         fits = [self._fit(member, data, seed) for member in training.members]
-        parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
+        needed = Needed.of(template.posthoc, data)
+        parents = tuple([
+            self._predict(fit.key, template, name, split, features=needed.features)
+            for split in needed.splits for fit in fits for name in template.views
+        ])  # fmt: skip
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
@@ -257,8 +225,8 @@ class Planner:
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
-    def _predict(self, fit: str, template: _Template, name: str) -> str:
-        spec = predict_spec(fit, template.spec["view"], name)
+    def _predict(self, fit: str, template: _Template, name: str, split: str, *, features: bool) -> str:
+        spec = predict_spec(fit, template.spec["view"], name, split, features=features)
         key = identity(spec)
         if key not in self.part.predicts:
             self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
@@ -291,11 +259,12 @@ class Planner:
                         costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
-                    costs[predict.key] = prediction_passes(setting.info)
+                    costs[predict.key] = float(setting.images_in(predict.spec["split"]))
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,
             left_out=part.left_out,
+            combinations=part.combinations,
             images=images,
             trainings_naive=part.trainings_naive,
             passes_naive=part.passes_naive,
