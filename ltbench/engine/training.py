@@ -164,6 +164,8 @@ class Training:
             self.slow = None
         elif self.slow is None or self.slow.auxiliary != auxiliary:
             self.slow = self._slow_network(auxiliary)
+        if self.slow is not None:
+            self.slow.start_segment()
 
     def _slow_network(self, auxiliary: Auxiliary) -> SlowNetwork:
         return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)

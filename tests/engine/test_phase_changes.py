@@ -13,7 +13,7 @@ from engine.test_fit import Accident, assert_resumes, trained
 from engine.world import Net, World, context_of, fit_job, plain, same, weights
 from torch import nn
 
-from ltbench import Branches, Head, Model
+from ltbench import Auxiliary, Branches, Head, Model, Moment, Outputs
 from ltbench.core.spec import Job, Spec, identity
 from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.phase_changes import ScaledClassifier, norm_limit
@@ -38,6 +38,7 @@ CHANGES: dict[str, Spec] = {
     "balanced": SECOND | {"weight_decay_scale": 200.0, "max_norm": 0.1},
     "balanced_on_features": SECOND | {"weight_decay_scale": 200.0, "max_norm": 0.1, "augment": None},
 }
+SNAPSHOT = Snapshots.__call__
 BEYOND = 1.35
 """End of a second stage that follows the finished training: 28 steps, then 10."""
 
@@ -52,6 +53,22 @@ def job_of(name: str, *, start: float = 1.0, end: float = BEYOND, **options: obj
 
 def training_of(context: Context, job: Job) -> Training:
     return Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+
+
+def fit_with_accident(job: Job, context: Context, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Train a job, killed after a snapshot at a step, and then resumed from it."""
+
+    def then_an_accident(self: Snapshots, training: Training) -> None:
+        if training.steps == at:
+            SNAPSHOT(self, training)
+            raise Accident
+
+    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
+    with pytest.raises(Accident):
+        fit(job, context)
+    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
+    fit(job, context)
+    assert context.store.meta(job.key)["resumed_from"], at
 
 
 def at_step(training: Training, step: int, look: Callable[[Training], object]) -> object:
@@ -270,6 +287,29 @@ def test_every_branch_has_a_classifier_of_its_own_that_changes(tmp_path: Path) -
         assert not torch.equal(after["branches.0.network.head.weight"], after["branches.1.network.head.weight"])
 
 
+class Slow(Auxiliary, frozen=True):
+    """The distance to a moving average of the network."""
+
+    name = "slow"
+    momentum = 0.9
+
+    def term(self, views: list[Outputs], labels: torch.Tensor, counts: torch.Tensor, moment: Moment) -> torch.Tensor:
+        return (views[0].logits - views[0].slow.logits).square().mean()
+
+
+@pytest.mark.parametrize("classifier", ["fresh", "scale"])
+def test_a_moving_average_for_an_auxiliary_begins_with_the_changed_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: str
+) -> None:
+    phases = [plain(0.5), plain(0.8, classifier=classifier, **SECOND), plain(1.0, restart=True)]
+    job = fit_job(*(phase | {"auxiliary": Slow()} for phase in phases))
+    whole = trained(context_of(tmp_path / "whole", Slow), job)
+    for at in (16, 23, 26):
+        context = msgspec.structs.replace(context_of(tmp_path / str(at), Slow), snapshot_seconds=0.0)
+        fit_with_accident(job, context, monkeypatch, at)
+        assert same(weights(context, job), whole), at
+
+
 # --- batch normalisation, decay, norms --------------------------------------------------------------------------------
 
 
@@ -356,21 +396,9 @@ def test_a_training_resumed_anywhere_is_bit_identical(
     whole = trained(context_of(tmp_path / "whole"), job)
     draw = random.Random(f"{name} {recipe}")
     total = context_of(tmp_path / "whole").store.meta(job.key)["steps"]
-    real = Snapshots.__call__
     for at in {total // 2, draw.randrange(1, total)}:
         context = msgspec.structs.replace(context_of(tmp_path / str(at)), snapshot_seconds=0.0)
-
-        def then_an_accident(self: Snapshots, training: Training, at: int = at) -> None:
-            if training.steps == at:
-                real(self, training)
-                raise Accident
-
-        monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
-        with pytest.raises(Accident):
-            fit(job, context)
-        monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
-        fit(job, context)
-        assert context.store.meta(job.key)["resumed_from"], at
+        fit_with_accident(job, context, monkeypatch, at)
         assert same(weights(context, job), whole), at
 
 

@@ -9,3 +9,6 @@ BALANCED_SECOND_STAGE: Mapping[str, str] = dict.fromkeys(
     "the second stage already balances the classes, so the head may be pushed below the tail",
 )
 """For regimes whose second stage has class-balanced samples: what else corrects the class prior there."""
+
+FACTORS: Mapping[str, str] = {"head": "its factors become part of the weights of the model's own linear classifier"}
+"""Conflicts of regimes that scale the classifier."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from ltbench import Meta, Phase, Regime, hookimpl
-from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE
+from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
 
 
 class Lws(Regime, frozen=True):
@@ -20,6 +20,7 @@ class Lws(Regime, frozen=True):
     """
 
     name = "lws"
+    conflicts = FACTORS
     doubtful = BALANCED_SECOND_STAGE
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (

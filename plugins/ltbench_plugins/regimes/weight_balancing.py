@@ -25,7 +25,10 @@ class WeightBalancing(Regime, frozen=True):
     """
 
     name = "weight_balancing"
-    conflicts: ClassVar[Mapping[str, str]] = {"weight": "it has class weights of its own, in its second stage"}
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "weight": "it has class weights of its own, in its second stage",
+        **dict.fromkeys(("cosine", "norm_free"), "with normalised class weights there are no norms to balance"),
+    }
     doubtful = BALANCED_SECOND_STAGE
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (

@@ -11,8 +11,10 @@ from plugins.small_run import SmallRun
 
 from ltbench import Phase
 from ltbench.planning.combinations import Combination, reason_left_out
+from ltbench_plugins.heads.cosine import Cosine
 from ltbench_plugins.regimes.crt import Crt
 from ltbench_plugins.regimes.lws import Lws
+from ltbench_plugins.regimes.mislas import Mislas
 from ltbench_plugins.regimes.weight_balancing import WeightBalancing
 from ltbench_plugins.weights.ens import Ens
 
@@ -31,6 +33,13 @@ def test_the_second_stages_are_those_of_the_papers() -> None:
     assert (first.weight_decay_scale * 5e-4, first.until, first.weight) == (pytest.approx(5e-3), 1.0, False)
     assert (second.weight_decay_scale * 5e-4, second.until) == (pytest.approx(0.1), 330 / 320)
     assert (second.weight, second.max_norm, second.trainable, second.classifier) == ("ens", 0.1, "classifier", "keep")
+
+
+def test_what_scales_a_linear_classifier_needs_one() -> None:
+    for regime in (Lws(), Mislas()):
+        assert "model's own linear classifier" in reason_left_out(Combination((Cosine(), regime)))
+    assert "no norms to balance" in reason_left_out(Combination((Cosine(), WeightBalancing())))
+    assert reason_left_out(Combination((Cosine(), Crt()))) == ""
 
 
 def test_weight_balancing_has_weights_of_its_own() -> None:
@@ -120,3 +129,35 @@ def test_the_draws_of_the_second_stage_are_balanced(made: SmallRun) -> None:
     segment = made.fit("crt")["spec"]["segments"][1]
     assert segment["sampler"]["name"] == "cb_sampler"
     np.testing.assert_allclose(CbSampler().share(torch.tensor([30, 17, 10])), [1 / 3] * 3)
+
+
+def test_mislas_has_the_second_stage_of_the_authors_configuration() -> None:
+    # CIFAR-100-LT: 10 epochs after 200, smoothing 0.4 to 0.1, shifted batch norm; CIFAR-10-LT: 0.3 to 0, without.
+    first, second = Mislas().phases()
+    assert first == Phase(until=1.0)
+    assert second == Phase(
+        until=210 / 200,
+        loss="label_aware_smooth[head=0.4,tail=0.1]",
+        classifier="scale",
+        batch_norm="statistics",
+        **BALANCED,
+    )
+    smaller = Mislas(head=0.3, tail=0.0, shift_bn=False).phases()[1]
+    assert (smaller.loss, smaller.batch_norm) == ("label_aware_smooth[head=0.3,tail=0.0]", "")
+
+
+def test_mislas_is_lws_with_another_loss_and_statistics(tmp_path: Path) -> None:
+    plain, full = "lws[until=1.3]", "mislas[until=1.3]"
+    without, unshifted = "mislas[head=0,shift_bn=false,tail=0,until=1.3]", "mislas[shift_bn=false,until=1.3]"
+    made = SmallRun(tmp_path, [plain], [full], [without], [unshifted])
+
+    def logits_layer(label: str) -> torch.Tensor:
+        return made.weights(label)["head.weight"]
+
+    # Without smoothing and shift it is LWS to the last bits of the loss.
+    torch.testing.assert_close(logits_layer(without), logits_layer(plain), rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(logits_layer(unshifted), logits_layer(plain), rtol=1e-3, atol=1e-5)
+    assert changed(made, unshifted) == {"head.weight", "head.bias"}
+    assert changed(made, full) == {"head.weight", "head.bias"} | {
+        f"features.1.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")
+    }
