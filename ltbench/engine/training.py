@@ -19,8 +19,11 @@ from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.forward import Forward
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.hidden_mix import places
+from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.modules import evaluating
+from ltbench.engine.moving_average import moving_average
 from ltbench.engine.network import measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
@@ -72,9 +75,9 @@ class Training:
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
         self.model = self.structure.model
         self.network = self.structure.build(subset.info, self.counts, device)
-        self._another: Callable[[str], nn.Module] = lambda purpose: Structure(
-            spec | {"seed": stream_seed(self.seed, purpose)}, registry
-        ).build(subset.info, self.counts, device)
+        self._another: Callable[..., nn.Module] = lambda seed, *images: Structure(
+            spec | {"seed": seed}, registry
+        ).build(subset.info, self.counts, device, *images)
         self.macs = measure(self.model, self.network, subset.info)
         width = feature_width(classifiers_of(self.network)[0])
         self.memory = Memory(self.segments, width, self.counts, spec["seed"])
@@ -83,7 +86,7 @@ class Training:
         learnt = self.memory.own
         # The moving average includes what techniques learn.
         self.whole: nn.Module = nn.ModuleDict({"network": self.network, "own": learnt}) if len(learnt) else self.network
-        self.average = _average(self.whole, self.recipe)
+        self.average = moving_average(self.whole, self.recipe)
         averaged: Any = self.whole if self.average is None else self.average.module
         self.predictor: nn.Module = averaged["network"] if len(learnt) else averaged
         """The network with the weights that predict: the last ones, or their average."""
@@ -102,6 +105,8 @@ class Training:
         began = time.perf_counter()
         if not sum(map(len, self.spans)):
             raise JobFailed("the training has no steps", where="recipe", fix="set more epochs or steps")
+        if not self.steps and self.structure.looks_at_images:
+            self._initialise()
         done = self.steps  # minus the steps of earlier segments
         for number, span in enumerate(self.spans):
             if done < len(span):
@@ -112,6 +117,11 @@ class Training:
         if not all(bool(values.isfinite().all()) for values in self.predictor.state_dict().values()):
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
         self.seconds += time.perf_counter() - began
+
+    def _initialise(self) -> None:
+        """Set the initial weights that depend on training images; a resumed training has them."""
+        images = InitialImages(self.feed, generator(self.seed, "initialise"))
+        self.network.load_state_dict(self._another(self.seed, images).state_dict())
 
     def _start_segment(self, number: int, *, resumed: bool) -> None:
         segment = self.segments[number]
@@ -124,13 +134,15 @@ class Training:
                 self.optimizer = self._optimizer()
         set_trainable(self.model, self.network, segment.trainable)
         begin_phase(segment, self.network, self.optimizer, self.recipe.weight_decay)
+        self.structure.rules.restrict(self.network)
         self._start_slow_network(number)
 
     def _change_classifier(self, number: int) -> None:
         how = self.segments[number].classifier
         if how != "keep":
             fresh = sum(segment.classifier == "fresh" for segment in self.segments[: number + 1])
-            change_classifiers(how, self._networks(), lambda: self._another(f"classifier {fresh}"), self.optimizer)
+            seed = stream_seed(self.seed, f"classifier {fresh}")
+            change_classifiers(how, self._networks(), lambda: self._another(seed), self.optimizer)
             self.slow = None
 
     def _end_segment(self, number: int) -> None:
@@ -171,7 +183,9 @@ class Training:
         return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
 
     def _optimizer(self) -> Optimizer:
-        return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
+        return make_optimizer(
+            self.recipe, [*self.network.parameters(), *self.memory.own.parameters()], self.structure.rules
+        )
 
     def _precision(self) -> AbstractContextManager[object]:
         return autocast(self.recipe.precision, self.device)
@@ -188,7 +202,8 @@ class Training:
         teacher = self.teacher if told else None
         forward = Forward(self.network, self.structure.branches, self._precision, features=told, teacher=teacher)
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and teacher is None and (features := self._features()) is not None:
+        usable = segment.has_fixed_images and self.slow is None and teacher is None
+        if usable and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
@@ -200,7 +215,7 @@ class Training:
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
-            self._record_step(number, step, loss, logits, mixed)
+            self._record_step(number, step, loss, logits, mixed, rates[step - span.first])
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if step + 1 == span.last:
@@ -217,15 +232,9 @@ class Training:
 
     def _probe(self, technique: Adaptive, following: Moment) -> object:
         stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
-        was_training = {module: module.training for module in self.network.modules()}
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                state = self.memory.state_of(technique)
-                return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
-        finally:
-            for module, training in was_training.items():
-                module.training = training
+        with evaluating(self.network), torch.no_grad():
+            state = self.memory.state_of(technique)
+            return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
 
     def _predict(self, images: Tensor) -> Tensor:
         """Return the logits of images in [0, 1], for a technique that probes the network."""
@@ -242,12 +251,11 @@ class Training:
         """Return the features of all training images, or None if the backbone has to run in every step."""
         return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
-    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
+    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed, rate: float) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
         batches, last = self.orders[number].batches_per_epoch, step + 1 == self.spans[number].last
         self.steps += 1
         self.samples += len(logits)
-        rate = self.optimizer.param_groups[0]["lr"]
         self.curve.add_batch(loss, count_correct(logits, batch), len(logits), epoch=(step + 1) / batches, lr=rate)
         interval = 1 if self.device.type == "cpu" else _SYNC_EVERY
         if (self.steps % interval == 0 or self.feed.at_end or last) and not self.curve.finite:
@@ -307,16 +315,3 @@ class Training:
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])
         set_random_state(tensors["random"], self.device)
-
-
-def _average(network: nn.Module, recipe: Recipe) -> Any:
-    """Return timm's moving average of weights and batch statistics; None for a recipe without one.
-
-    Its first step sets the average, whatever the decay. From there the decay of step t is min(ema, 1 - t^(-2/3))
-    (timm's warm-up), or ema throughout with `ema_warmup = false`.
-    """
-    if recipe.ema is None:
-        return None
-    from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
-
-    return ModelEmaV3(network, decay=recipe.ema, use_warmup=recipe.ema_warmup)

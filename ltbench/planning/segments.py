@@ -9,7 +9,17 @@ from ltbench.core.spec import Spec
 from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import PHASE_CHANGES, TRAINING_STAGES, Augment, Auxiliary, Mix, Phase, Regime, always_stated
+from ltbench.stages import (
+    PHASE_CHANGES,
+    TRAINING_STAGES,
+    Augment,
+    Auxiliary,
+    Finetune,
+    Mix,
+    Phase,
+    Regime,
+    always_stated,
+)
 from ltbench.technique import Technique, fields
 
 _CHANGES = {field.name: field.default for field in fields(Phase) if field.name in PHASE_CHANGES}
@@ -89,9 +99,11 @@ class SegmentBuilder:
 
     def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
         """Return the segment of a phase. A technique that is switched off is replaced by its baseline."""
+        finetune = combination.by_stage.get(Finetune.stage)
+        only_classifier = isinstance(finetune, Finetune) and finetune.trainable == "classifier"
         segment: Spec = {
             "until": float(phase.until),
-            "trainable": "classifier" if phase.classifier == "scale" else phase.trainable,
+            "trainable": "classifier" if only_classifier or phase.classifier == "scale" else phase.trainable,
             "restart": phase.restart,
             "lr_scale": float(phase.lr_scale),
         }
