@@ -93,17 +93,19 @@ def training_subset(spec: Spec, context: Context) -> Subset:
 def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
     """Return the distribution and version of each technique of a fit, each technique once, in stage order.
 
-    Techniques of its teacher follow.
+    Techniques that only its teacher has follow.
     """
+    parts = {part["name"]: part for part in _techniques(spec)}
+    return [registry.provenance(registry.build(part)) for part in parts.values()]
+
+
+def _techniques(spec: Spec) -> list[Mapping[str, Any]]:
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]
     parts += [part for stage in NETWORK_STAGES for part in techniques_in(spec.get(stage))]
     for segment in spec["segments"]:
         parts += [part for stage in (*TRAINING_STAGES, *COMPANIONS) for part in techniques_in(segment.get(stage))]
-    made = [registry.provenance(registry.build(part)) for part in {part["name"]: part for part in parts}.values()]
-    known = {(one["stage"], one["name"]) for one in made}
-    teacher = provenance(spec["teacher"], registry) if "teacher" in spec else []
-    return [*made, *(one for one in teacher if (one["stage"], one["name"]) not in known)]
+    return [*parts, *(_techniques(spec["teacher"]) if "teacher" in spec else [])]
 
 
 def _teacher_cost(spec: Spec, store: Store) -> dict[str, Any]:
