@@ -15,6 +15,7 @@ from ltbench.testing import (
     checks_learning,
     checks_posthoc,
     checks_process,
+    checks_regimes,
 )
 from ltbench.testing.check import Check
 
@@ -31,7 +32,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
     "update": (*checks_head_and_update.UPDATE, *checks_device.CHECKS),
-    "regime": checks_learning.REGIME,
+    "regime": checks_regimes.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_posthoc.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,

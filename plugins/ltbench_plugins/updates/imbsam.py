@@ -39,7 +39,8 @@ class Imbsam(Update, frozen=True):
         """Do one step."""
         import torch
 
-        rarest = counts.argsort(stable=True)[: max(round(self.tail * len(counts)), 1)]
+        number = max(round(self.tail * len(counts)), 1)
+        rarest = counts.argsort(descending=True, stable=True)[-number:]
         tail = torch.isin(labels, rarest).float()
         closure(1 - tail)
         head = [p.grad.clone() for p in parameters_of(optimizer) if p.grad is not None]
