@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ltbench.testing import (
     checks_auxiliary,
+    checks_branches,
     checks_common,
     checks_data,
     checks_device,
@@ -28,6 +29,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
     "head": (*checks_head_and_update.HEAD, *checks_device.CHECKS),
+    "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
