@@ -17,6 +17,7 @@ from ltbench.stages import (
     Dataset,
     DatasetInfo,
     Ensemble,
+    Finetune,
     LinearClassifier,
     Loss,
     Metric,
@@ -31,6 +32,7 @@ from ltbench.stages import (
 )
 from ltbench.technique import Technique
 from ltbench.testing.finding import Skip
+from ltbench.testing.finetune_trial import FinetuneTrial
 from ltbench.testing.inputs import BATCH, Inputs
 
 Result = dict[str, Any]
@@ -127,6 +129,16 @@ def build(technique: Model, channels: int, size: int, classes: int) -> Any:
     return build_network(technique, info_of(channels, size, classes), 0, torch.device("cpu"))
 
 
+def finetune(technique: Finetune, inputs: Inputs) -> Result:
+    trial = FinetuneTrial(technique, inputs)
+    learning = [len(members) for _, members in trial.rules.groups(trial.network.parameters())]
+    result: Result = {"learning": learning, "logits": trial.logits()}
+    trial.initialise()
+    result["initialised"] = trial.logits()
+    trial.train()
+    return result | {"trained": trial.logits()}
+
+
 def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     """Return the description of a data set with these dimensions."""
     return DatasetInfo(
@@ -204,7 +216,7 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, loss, weight, regime, view, posthoc, ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, finetune, loss, weight, regime, view, posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

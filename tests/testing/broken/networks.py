@@ -42,3 +42,29 @@ class WithLostTensor(Network):
 
     def forward(self, images):
         return super().forward(images * self.scale)
+
+
+class Merging(nn.Module):
+    """Adds to the weights of a layer in each pass of a training."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, tokens):
+        if self.training:
+            self.layer.weight.data += 0.1
+        return self.layer(tokens)
+
+
+class Outside(nn.Module):
+    """Counts its passes in training, in no tensor of its state."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.passes = 0
+
+    def forward(self, tokens):
+        self.passes += self.training
+        return self.layer(tokens) * (1 + self.passes)
