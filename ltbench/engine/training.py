@@ -37,7 +37,7 @@ from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Adaptive, Mixed, Moment, Sampler
+from ltbench.stages import Adaptive, Auxiliary, Mixed, Moment, Sampler
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -148,13 +148,13 @@ class Training:
     def _start_slow_network(self, number: int) -> None:
         """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
         auxiliary = self.segments[number].auxiliary
-        before = self.segments[number - 1].auxiliary if number else None
         if auxiliary is None or auxiliary.momentum is None:
             self.slow = None
-        elif self.slow is None or auxiliary != before:
-            self.slow = SlowNetwork(
-                self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
-            )
+        elif self.slow is None or self.slow.auxiliary != auxiliary:
+            self.slow = self._slow_network(auxiliary)
+
+    def _slow_network(self, auxiliary: Auxiliary) -> SlowNetwork:
+        return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
 
     def _optimizer(self) -> Optimizer:
         return make_optimizer(
@@ -170,7 +170,7 @@ class Training:
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
         forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and (features := self._features()) is not None:
+        if segment.has_fixed_images and self.slow is None and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
@@ -271,10 +271,8 @@ class Training:
         self.memory.restore(strip_prefix("memory", tensors))
         if slow := strip_prefix("slow", tensors):
             auxiliary = self.segments[number].auxiliary
-            if auxiliary is not None and auxiliary.momentum is not None:
-                self.slow = SlowNetwork(
-                    self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
-                )
+            if auxiliary is not None:
+                self.slow = self._slow_network(auxiliary)
                 self.slow.restore(slow)
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltbench.testing import (
+    checks_auxiliary,
     checks_common,
     checks_data,
     checks_device,
@@ -12,6 +13,7 @@ from ltbench.testing import (
     checks_finetune,
     checks_inference,
     checks_learning,
+    checks_posthoc,
     checks_process,
 )
 from ltbench.testing.check import Check
@@ -27,9 +29,10 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "finetune": checks_finetune.FINETUNE,
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
+    "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
-    "posthoc": checks_inference.POSTHOC,
+    "posthoc": checks_posthoc.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,
     "metric": checks_inference.METRIC,
 }
