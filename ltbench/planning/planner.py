@@ -17,7 +17,7 @@ from ltbench.executor import Techniques
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.combinations import Combination, LeftOut
+from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
@@ -29,6 +29,7 @@ from ltbench.stages import (
     TECHNIQUE_STAGES,
     Branches,
     Ensemble,
+    Model,
     Posthoc,
     Regime,
     Sampler,
@@ -116,10 +117,22 @@ class Planner:
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
         self.part.combinations += 1
+        reasons: dict[str, None] = {}
         for template, trainings in self._trainings(combination):
+            found = [self._reason_against(combination, training) for training in trainings]
+            reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
-                for training in trainings:
-                    self._add_cell(template, training, subset_seed, seed)
+                for training, reason in zip(trainings, found, strict=True):
+                    if not reason:
+                        self._add_cell(template, training, subset_seed, seed)
+        self.part.left_out += [LeftOut(combination, reason) for reason in reasons]
+
+    def _reason_against(self, combination: Combination, training: _Training) -> str:
+        """Return why a technique cannot be used with a model of this training; empty if all can."""
+        choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
+        models = [self._registry.build_as(member["model"], Model) for member in training.members] if choosy else []
+        reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
+        return next(filter(None, reasons), "")
 
     @property
     def cells_of_one(self) -> int:

@@ -111,5 +111,10 @@ def _networks(classes: int) -> Iterator[nn.Module]:
         yield VisionTransformer(num_classes=classes, **size)
     with seeded(0, "init", torch.device("cpu")):
         yield ResNet(
-            BasicBlock, (1, 1, 1, 1), num_classes=classes, channels=(4, 4, 8, 8), stem_type="deep", stem_width=4
+            cast("Any", BasicBlock),
+            (1, 1, 1, 1),
+            num_classes=classes,
+            channels=(4, 4, 8, 8),
+            stem_type="deep",
+            stem_width=4,
         )
