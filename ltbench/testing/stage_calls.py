@@ -20,6 +20,7 @@ from ltbench.stages import (
     DatasetInfo,
     Ensemble,
     Evidence,
+    Finetune,
     Head,
     LinearClassifier,
     Loss,
@@ -40,6 +41,7 @@ from ltbench.stages import (
 from ltbench.technique import Technique
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
+from ltbench.testing.finetune_trial import FinetuneTrial
 from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
 from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
@@ -146,6 +148,16 @@ def build(technique: Model, channels: int, size: int, classes: int) -> Any:
     from ltbench.engine.network import build as build_network
 
     return build_network(technique, info_of(channels, size, classes), 0, torch.device("cpu"))
+
+
+def finetune(technique: Finetune, inputs: Inputs) -> Result:
+    trial = FinetuneTrial(technique, inputs)
+    learning = [len(members) for _, members in trial.rules.groups(trial.network.parameters())]
+    result: Result = {"learning": learning, "logits": trial.logits()}
+    trial.initialise()
+    result["initialised"] = trial.logits()
+    trial.train()
+    return result | {"trained": trial.logits()}
 
 
 def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
@@ -341,8 +353,8 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, head, branches, loss, weight, auxiliary, update, regime, view, posthoc,
-    ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, finetune, head, branches, loss, weight, auxiliary, update, regime, view,
+    posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

@@ -55,3 +55,29 @@ class WithManyClassifiers(Network):
         features = self.convolution(images).mean((2, 3))
         logits = [layer(features) for layer in (self.classifier, *self.others)]
         return torch.cat(logits, 1) if self.training else logits[0]
+
+
+class Merging(nn.Module):
+    """Adds to the weights of a layer in each pass of a training."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, tokens):
+        if self.training:
+            self.layer.weight.data += 0.1
+        return self.layer(tokens)
+
+
+class Outside(nn.Module):
+    """Counts its passes in training, in no tensor of its state."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.passes = 0
+
+    def forward(self, tokens):
+        self.passes += self.training
+        return self.layer(tokens) * (1 + self.passes)
