@@ -113,7 +113,7 @@ class Training:
         set_trainable(self.model, self.network, segment.trainable)
         if segment.restart and not resumed:  # a resumed segment has the restored optimiser
             self.optimizer = self._optimizer()
-        self._start_slow_network(number)
+        self._start_slow_network(number, resumed=resumed)
 
     def _start_feed(self, number: int) -> None:
         segment, second = self.segments[number], self.structure.second
@@ -133,13 +133,13 @@ class Training:
         samplers = [*(segment.partner for segment in self.segments), self.structure.second]
         return list(dict.fromkeys(sampler for sampler in samplers if sampler is not None))
 
-    def _start_slow_network(self, number: int) -> None:
+    def _start_slow_network(self, number: int, *, resumed: bool) -> None:
         """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
         auxiliary = self.segments[number].auxiliary
         before = self.segments[number - 1].auxiliary if number else None
         if auxiliary is None or auxiliary.momentum is None:
             self.slow = None
-        elif self.slow is None or auxiliary != before:
+        elif self.slow is None or (auxiliary != before and not resumed):
             self.slow = SlowNetwork(
                 self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
             )
@@ -168,7 +168,7 @@ class Training:
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
-            self._record_step(number, step, loss, logits, mixed)
+            self._record_step(number, step, loss, logits, mixed, batch.passed)
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if self.steps < total:
@@ -208,11 +208,11 @@ class Training:
         """Return the features of all training images, or None if the backbone has to run in every step."""
         return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
-    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
-        """Record a finished step; raise `JobFailed` if its loss is not finite."""
+    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed, passed: int) -> None:
+        """Record a finished step, in which so many images passed; raise `JobFailed` if its loss is not finite."""
         batches, last = self.orders[number].batches_per_epoch, step + 1 == self.spans[number].last
         self.steps += 1
-        self.samples += len(logits)
+        self.samples += passed
         rate = self.optimizer.param_groups[0]["lr"]
         self.curve.add_batch(loss, count_correct(logits, batch), len(logits), epoch=(step + 1) / batches, lr=rate)
         interval = 1 if self.device.type == "cpu" else _SYNC_EVERY

@@ -1,6 +1,7 @@
 """Estimates the cost of trainings and predictions in forward passes of one image, before anything has run.
 
 A training step on an image counts as three passes, because the backward pass takes twice the work of the forward pass.
+Each view of an auxiliary is another image, except for that of the training without a mix, which passes anyway.
 A frozen backbone processes each unaugmented image once. The cost of classifiers, samplers and mixes is ignored, and a
 pass counts the same for every model.
 """
@@ -30,9 +31,16 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
         share = segment["until"] - max(before, start)
         if share > 0:
             # The engine computes the features of unaugmented images once and trains on those.
-            total += images if has_fixed_images(segment) else STEP * whole * share
+            total += images if has_fixed_images(segment) else STEP * images_per_image(segment) * whole * share
         before = segment["until"]
     return total
+
+
+def images_per_image(segment: Mapping[str, Any]) -> int:
+    """Return how many images pass through the network in a step for each image of the batch."""
+    if "auxiliary" not in segment:
+        return 1
+    return 1 + sum(view is not None or segment["mix"] is not None for view in segment.get("views", (None,)))
 
 
 def has_fixed_images(segment: Mapping[str, Any]) -> bool:
