@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = {
     "model": "a model",
     "loss": "a loss",
     "weight": "a class weight",
+    "auxiliary": "an auxiliary term",
     "regime": "a training regime",
     "view": "a set of test-time views",
     "posthoc": "a posthoc adjustment",
