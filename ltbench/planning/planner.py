@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ from ltbench.stages import (
     Posthoc,
     Regime,
     Sampler,
+    Update,
     View,
     always_stated,
 )
@@ -126,6 +128,11 @@ class Planner:
                         self._add_cell(template, training, subset_seed, seed)
         self.part.left_out += [LeftOut(combination, why) for why in reasons]
 
+    def _repeats(self, segment: Mapping[str, Any]) -> int:
+        """Return how often a step of a segment passes the batch through the network."""
+        update = segment.get(Update.stage)
+        return 1 if update is None else self._registry.build_as(update, Update).passes
+
     def _reason_against(self, combination: Combination, training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
         choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
@@ -196,7 +203,7 @@ class Planner:
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
         members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
-        cost = sum(member.passes(sum(setting.counts)) for member in members)
+        cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
         cost += len(members) * len(template.views) * predicted
         segments, _ = self._members.trajectory(combination, setting.augment, averaged=template.recipe.ema is not None)
@@ -269,7 +276,7 @@ class Planner:
                         jobs[fit.key] = msgspec.structs.replace(fit, keep_state=True) if fit.key in foreseen else fit
                         start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
+                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start, self._repeats)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
                     costs[predict.key] = float(setting.images_in(predict.spec["split"]))

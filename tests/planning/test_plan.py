@@ -361,6 +361,24 @@ def test_a_frozen_backbone_passes_unaugmented_images_once() -> None:
     assert training_passes(fit, images=100, start=0.5) == 100
 
 
+@pytest.mark.parametrize(
+    ("segment", "images"),
+    [
+        ({}, 1),
+        ({"auxiliary": {}}, 1),
+        ({"auxiliary": {}, "views": [None, {}]}, 2),
+        ({"auxiliary": {}, "views": [{}, {}]}, 3),
+        ({"auxiliary": {}, "mix": {}}, 2),
+        ({"auxiliary": {}, "mix": {}, "views": [None, {}]}, 3),
+    ],
+)
+def test_every_view_of_an_auxiliary_passes_through_the_network(segment: dict, images: int) -> None:
+    plain = {"augment": None, "mix": None, "trainable": "all", "until": 1.0}
+    assert (
+        training_passes({"recipe": {"epochs": 10}, "segments": [plain | segment]}, images=100) == 3 * 10 * 100 * images
+    )
+
+
 # --- without sharing -----------------------------------------------------------------------------------------------------
 
 
