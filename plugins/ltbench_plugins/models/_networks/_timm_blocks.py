@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import new_class
 from typing import cast
 
@@ -18,7 +17,6 @@ def with_blocks(network: nn.Module) -> nn.Module:
     return network
 
 
-@cache
 def _with_blocks(kind: type[nn.Module]) -> type[nn.Module]:
     def blocks(self: nn.Module, maps: Tensor | None = None) -> list[nn.Module] | Tensor:
         # In some of timm's networks, `self.blocks` are the stages, which their forward pass calls with maps.
