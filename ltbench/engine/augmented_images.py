@@ -12,6 +12,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ltbench.engine import output_checks
+from ltbench.engine.segment import Reading
 from ltbench.engine.streams import Stream
 from ltbench.stages import Adaptive, Augment, Told
 
@@ -21,17 +22,18 @@ Read = Callable[[Tensor, Tell, Stream], Tensor]
 """Indices int64 [B] -> images float32 [B, channels, size, size] in [0, 1]."""
 
 
-def reader(images: Tensor, augment: Augment | None, first: Augment | None = None) -> Read:
+def reader(images: Tensor, reading: Reading) -> Read:
     """Return a function that reads and augments images. images: uint8 [N, channels, size, size].
 
-    first: the augmentation that `augment` follows. It draws from the stream `augment`, what follows from `augment_after`.
+    What follows another augmentation draws from the stream `augment_after`, any other from `augment`.
     """
+    augment = reading.augment
     if augment is None:
         return lambda indices, _tell, _stream: images[indices].float().mul_(1 / 255)
     if augment.follows:
-        return _told(augment, "augment_after", reader(images, first))
+        return _told(augment, "augment_after", reader(images, Reading(reading.first)))
     if type(augment).apply_to is not Augment.apply_to:
-        return _told(augment, "augment", reader(images, None))
+        return _told(augment, "augment", reader(images, Reading(None)))
     with output_checks.leaving_no_state(augment):
         prepared = augment.prepare(images)
     return lambda indices, _tell, stream: augment.batch(prepared, indices, stream("augment"))

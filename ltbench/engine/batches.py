@@ -10,8 +10,8 @@ streams. Restoring it in the middle of an epoch gives bit-identical batches from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import torch
@@ -19,18 +19,21 @@ from torch import Generator, Tensor, nn
 
 from ltbench.engine import output_checks
 from ltbench.engine.augmented_images import Read, Tell, reader
+from ltbench.engine.batch import Batch
 from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.hidden_mix import HiddenMix, Places
 from ltbench.engine.partner_stream import PartnerStream
+from ltbench.engine.segment import Reading
 from ltbench.engine.streams import Streams, generator
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
-from ltbench.stages import Adaptive, Augment, Mix, Mixed, Moment, Partner, Told
+from ltbench.stages import Adaptive, Augment, Mix, Moment, Partner, Told
 
 if TYPE_CHECKING:
     from ltbench.stages import State
 
-T = TypeVar("T")
+Share = Callable[[Moment], float]
+"""The share of the first stream in the loss."""
 
 _TRIAL_IMAGES = 4
 """Images in the batch on which the outputs of a technique are checked before training starts."""
@@ -45,18 +48,18 @@ _FEATURE_BATCH = 256
 class Recall(Protocol):
     """What techniques have learnt and remember at the current step."""
 
-    def own(self, technique: Adaptive) -> nn.Module | None:
+    def own_of(self, technique: Adaptive) -> nn.Module | None:
         """Return the module that a technique learns."""
 
-    def state(self, technique: Adaptive) -> State:
+    def state_of(self, technique: Adaptive) -> State:
         """Return what a technique remembers."""
 
 
 class _Nothing:
-    def own(self, _technique: Adaptive) -> None:
+    def own_of(self, _technique: Adaptive) -> None:
         return None
 
-    def state(self, _technique: Adaptive) -> State:
+    def state_of(self, _technique: Adaptive) -> State:
         return {}
 
 
@@ -78,40 +81,45 @@ class Feed:
         self._streams = Streams(seed, device)
         self._recall = recall or _Nothing()
         self.order: EpochOrder | None = None
-        self._partner = PartnerStream()
-        self._augments: tuple[Augment | None, Augment | None] = (None, None)
-        self._read_images: Read = reader(self._images, None)
+        self._partner, self._second = PartnerStream(), PartnerStream()
+        self._share: Share | None = None
+        self._reading = Reading(None)
+        self._read_images: Read = reader(self._images, Reading(None))
         self._read, self._transform = self._read_images, normalise
         self._mix: Mix | None = None
         self._places: Places = ()
-        self._hidden: HiddenMix | None = None
+        self._views: list[Read | None] = []
         self._epoch = torch.empty(0, dtype=torch.int64)
         self._cursor = 0
 
     def start_segment(
         self,
         order: EpochOrder,
-        augment: Augment | None,
+        reading: Reading,
         mix: Mix | None,
         *,
-        augment_first: Augment | None = None,
         partner: EpochOrder | None = None,
         places: Places = (),
+        views: Sequence[Reading | None] = (),
+        second: EpochOrder | None = None,
+        share: Share | None = None,
     ) -> None:
         """Use these techniques from now on. An unchanged order continues its epoch; a new order starts an epoch.
 
-        augment_first: what `augment` follows; partner: order of the second stream of `mix`; places: where in the network
-        a hidden mix may blend.
+        partner: order of the second stream of `mix`; places: where in the network a hidden mix may blend; views: of the
+        auxiliary, None for the training's; second: order of the second stream of the branches; share: of the first one.
         """
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
         self._partner.use(partner)
-        if (augment, augment_first) != self._augments:
-            self._augments = augment, augment_first
-            self._read_images = reader(self._images, augment, augment_first)
+        self._second.use(second)
+        self._share = share
+        if reading != self._reading:
+            self._reading, self._read_images = reading, reader(self._images, reading)
         self._read, self._transform = self._read_images, self._normalise
-        self._mix, self._places, self._hidden = mix, places, None
-        self._check_outputs(augment, mix)
+        self._mix, self._places = mix, places
+        self._views = [None if view is None else reader(self._images, view) for view in views]
+        self._check_outputs(reading.augment, mix)
 
     def use_features(self, rows: Tensor) -> None:
         """Return these features, float [N, D] with a row per training image, instead of images in this segment."""
@@ -122,35 +130,52 @@ class Feed:
         for images in torch.split(self._images, _FEATURE_BATCH):
             yield _channels_last(self._normalise(images.float().mul_(1 / 255)))
 
-    def next(self, moment: Moment) -> Mixed:
+    def next(self, moment: Moment) -> Batch:
         """Return the next batch: images float32 [B, channels, size, size], normalised, channels_last.
 
         moment: of the step. Without a mix, `lam` is None and `labels_a` and `labels_b` are the same; so they are for a
-        hidden mix until `through` has blended the batch.
+        hidden mix until it has blended the batch.
         """
         indices = self._next_indices(moment).to(self._labels.device)
         labels = self._labels[indices]
         tell = self._tell(labels, moment)
         images = self._transform(self._read(indices, tell, self._streams))
-        if self._mix is None:
-            return Mixed(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None)
-        told = tell(self._mix)
+        views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
+        if self._mix is not None:
+            return self._mixed(self._mix, images, tell(self._mix), views)
+        if self._second.order is not None and self._share is not None:
+            partner = self._next_partner(self._second, "second", len(labels), moment)
+            share = torch.full((len(labels),), self._share(moment), device=images.device)
+            return Batch(
+                images=_channels_last(images), labels_a=labels, labels_b=partner.labels, lam=share,
+                second=_channels_last(partner.images), views=views,
+            )  # fmt: skip
+        return Batch(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views)
+
+    def _mixed(self, mix: Mix, images: Tensor, told: Told, views: tuple[Tensor | None, ...]) -> Batch:
         if self._places:
-            self._hidden = HiddenMix(self._mix, told, self._places, self._streams("mix"))
-            return Mixed(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None)
-        if self._mix.partner:
-            told = msgspec.structs.replace(told, partner=self._next_partner(len(labels), moment))
-        mixed = self._mix.blend(images, told, self._streams("mix"))
-        return msgspec.structs.replace(mixed, images=_channels_last(mixed.images))
+            hidden = HiddenMix(mix, told, self._places, self._streams("mix"))
+            labels = told.labels
+            return Batch(
+                images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views, hidden=hidden
+            )  # fmt: skip
+        if mix.partner:
+            partner = self._next_partner(self._partner, "partner", len(told.labels), told.moment)
+            told = msgspec.structs.replace(told, partner=partner)
+        mixed = mix.blend(images, told, self._streams("mix"))
+        return Batch(
+            images=_channels_last(mixed.images), labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam, views=views
+        )  # fmt: skip
 
-    def through(self, forward: Callable[[Tensor], T], batch: Mixed) -> tuple[T, Mixed]:
-        """Return what `forward` makes of the images of the last batch, and the batch with the labels that it has then.
-
-        A hidden mix blends on the way: every pass of a step in the same way.
-        """
-        if self._hidden is None:
-            return forward(batch.images), batch
-        return self._hidden.run(forward, batch.images)
+    def _view(self, number: int, images: Tensor, indices: Tensor, tell: Tell) -> Tensor | None:
+        """Return the images of a view; None if those of the batch are the view, as they are not blended."""
+        read = self._views[number]
+        if read is None:
+            # A clone: a mix may reuse the memory of the images that it blends.
+            return None if self._mix is None else _channels_last(images.clone())
+        return _channels_last(
+            self._normalise(read(indices, tell, lambda purpose: self._streams(f"view{number}_{purpose}")))
+        )
 
     def _next_indices(self, moment: Moment) -> Tensor:
         assert self.order is not None, "start_segment has to come before next"
@@ -161,10 +186,10 @@ class Feed:
         self._cursor += 1
         return self._epoch[start : start + self.order.batch_size]
 
-    def _next_partner(self, size: int, moment: Moment) -> Partner:
-        indices = self._partner.next(size, moment, self._streams("partner")).to(self._labels.device)
+    def _next_partner(self, stream: PartnerStream, purpose: str, size: int, moment: Moment) -> Partner:
+        indices = stream.next(size, moment, self._streams(purpose)).to(self._labels.device)
         labels = self._labels[indices]
-        read = self._read(indices, self._tell(labels, moment), lambda purpose: self._streams(f"partner_{purpose}"))
+        read = self._read(indices, self._tell(labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
         return Partner(images=self._transform(read), labels=labels)
 
     def _tell(self, labels: Tensor, moment: Moment) -> Tell:
@@ -172,10 +197,24 @@ class Feed:
             recall = self._recall
             return Told(
                 labels=labels, counts=self._counts, moment=moment,
-                state=recall.state(technique), own=recall.own(technique),
+                state=recall.state_of(technique), own=recall.own_of(technique),
             )  # fmt: skip
 
         return tell
+
+    @property
+    def images(self) -> Tensor:
+        """All training images, uint8 [N, channels, size, size]."""
+        return self._images
+
+    @property
+    def labels(self) -> Tensor:
+        """Their labels, int64 [N]."""
+        return self._labels
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return images in [0, 1] as the network takes them."""
+        return _channels_last(self._normalise(images))
 
     @property
     def image_count(self) -> int:
@@ -194,6 +233,7 @@ class Feed:
             "cursor": torch.tensor(self._cursor),
             **add_prefix("stream", self._streams.state()),
             **add_prefix("partner", self._partner.state()),
+            **add_prefix("second", self._second.state()),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -201,6 +241,7 @@ class Feed:
         self._epoch, self._cursor = state["epoch"], int(state["cursor"])
         self._streams.restore(strip_prefix("stream", state))
         self._partner.restore(strip_prefix("partner", state))
+        self._second.restore(strip_prefix("second", state))
 
     def _check_outputs(self, augment: Augment | None, mix: Mix | None) -> None:
         """Check what augmentation and mix return for a few images; the training's streams do not advance."""

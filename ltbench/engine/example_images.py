@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ltbench.engine.augmented_images import reader
 from ltbench.engine.dataset_arrays import prepare
+from ltbench.engine.segment import Reading
 from ltbench.engine.streams import generator
 from ltbench.errors import UsageError
 from ltbench.stages import Adaptive, Augment, Dataset, Mix, Moment, Partner, Technique, Told
@@ -44,7 +45,7 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     told = _told(technique, labels, len(info.classes))
     for _ in range(DRAWS):
         if isinstance(technique, Augment):
-            read = reader(stored, technique)
+            read = reader(stored, Reading(technique))
             augmented = read(torch.arange(len(labels)), lambda _: told, lambda _: stream)
             rows.append((augmented, [""] * len(labels)))
         else:

@@ -48,15 +48,18 @@ class HiddenMix:
         self._place = choices[number % len(choices)]
 
     def run(self, forward: Callable[[Tensor], T], images: Tensor) -> tuple[T, Mixed]:
-        """Return what `forward` makes of the images, blended on the way, and the blend with its labels and shares."""
+        """Return what `forward` makes of the images, blended on the way, and the blend with its labels and shares.
+
+        images: those of the batch, and after them any number of others, which are not blended.
+        """
         if self._place is None:
-            mixed = self._blend(images)
-            return forward(mixed.images.contiguous(memory_format=torch.channels_last)), mixed
+            mixed, blended = self._blend(images)
+            return forward(blended.contiguous(memory_format=torch.channels_last)), mixed
         blends: list[Mixed] = []
 
         def hook(_module: nn.Module, _inputs: Any, maps: Tensor) -> Tensor:
-            blends.append(self._blend(maps))
-            blended: Tensor = blends[-1].images
+            mixed, blended = self._blend(maps)
+            blends.append(mixed)
             return blended
 
         handle = self._place.register_forward_hook(hook)
@@ -70,8 +73,11 @@ class HiddenMix:
             )
         return result, blends[0]
 
-    def _blend(self, maps: Tensor) -> Mixed:
-        return self._mix.blend(maps, self._told, Generator(maps.device).manual_seed(self._seed))
+    def _blend(self, maps: Tensor) -> tuple[Mixed, Tensor]:
+        """Return the blend of the batch, and all maps with it."""
+        size = len(self._told.labels)
+        mixed = self._mix.blend(maps[:size], self._told, Generator(maps.device).manual_seed(self._seed))
+        return mixed, mixed.images if len(maps) == size else torch.cat([mixed.images, maps[size:]])
 
 
 def _last(block: nn.Module) -> nn.Module:

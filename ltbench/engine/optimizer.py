@@ -12,9 +12,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from ltbench.suite.recipe import Recipe
 
 
-def make_optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
-    """Return the recipe's optimiser over all parameters; it skips those without a gradient, that is, frozen ones."""
-    parameters = list(network.parameters())
+def make_optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> Optimizer:
+    """Return the recipe's optimiser over these parameters; it skips those without a gradient, that is, frozen ones."""
     lr, decay, momentum = recipe.lr, recipe.weight_decay, recipe.momentum
     match recipe.optimizer:
         case "sgd":

@@ -1,4 +1,4 @@
-"""The second stream of images, for a mix that asks for one.
+"""The second stream of images, for a mix or branches that ask for one.
 
 Its epochs are independent of those of the first stream: when one has no more images, the next is drawn, also in the
 middle of a batch. Order, pool and augmentation have random streams of their own.
@@ -19,22 +19,23 @@ class PartnerStream:
     """The indices of a second sampler, in batches of any size."""
 
     def __init__(self) -> None:
-        self._order: EpochOrder | None = None
+        self.order: EpochOrder | None = None
+        """The order in use."""
         self._epoch = torch.empty(0, dtype=torch.int64)
         self._position = 0
 
     def use(self, order: EpochOrder | None) -> None:
         """Draw from this order from now on. An unchanged order continues its epoch."""
-        if order is not self._order:
-            self._order, self._epoch, self._position = order, self._epoch[:0], 0
+        if order is not self.order:
+            self.order, self._epoch, self._position = order, self._epoch[:0], 0
 
     def next(self, size: int, moment: Moment, stream: Generator) -> Tensor:
         """Return the next indices, int64 [size]."""
-        assert self._order is not None, "use has to come before next"
+        assert self.order is not None, "use has to come before next"
         parts: list[Tensor] = []
         while size:
             if self._position == len(self._epoch):
-                self._epoch, self._position = self._order.draw_epoch(stream, moment), 0
+                self._epoch, self._position = self.order.draw_epoch(stream, moment), 0
             part = self._epoch[self._position : self._position + size]
             self._position += len(part)
             size -= len(part)
@@ -43,7 +44,7 @@ class PartnerStream:
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` needs; empty without a second stream."""
-        if self._order is None:
+        if self.order is None:
             return {}
         return {"epoch": self._epoch, "position": torch.tensor(self._position)}
 

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from ltbench.core.spec import Spec
+from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine.batches import Feed
 from ltbench.engine.determinism import autocast, random_state, set_random_state
 from ltbench.engine.epoch_order import EpochOrder
+from ltbench.engine.forward import Forward
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.hidden_mix import places
 from ltbench.engine.learning_curve import Curve
-from ltbench.engine.network import build, measure, normaliser, set_trainable
-from ltbench.engine.objective import count_correct, make_objective
+from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.network import measure, normaliser, set_trainable
+from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
 from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
+from ltbench.engine.slow_network import SlowNetwork
+from ltbench.engine.step import Step
+from ltbench.engine.streams import generator
+from ltbench.engine.structure import Structure, classifiers_of, feature_width
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Mixed, Model, Sampler
+from ltbench.stages import Adaptive, Mixed, Moment, Sampler
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -38,6 +45,8 @@ class Training:
     """A training in progress: network, optimiser, feed, curve, and the segments to run."""
 
     def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
+        self.seed: int = spec["seed"]
+        self.structure = Structure(spec, registry)
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
         self.device = device
         self.counts = subset.counts.to(device)
@@ -52,18 +61,26 @@ class Training:
             sampler: EpochOrder(
                 sampler, subset.labels, subset.counts, self.recipe.batch_size, spec["seed"], stream="partner_pool"
             )
-            for sampler in dict.fromkeys(s.partner for s in self.segments if s.partner is not None)
+            for sampler in self._partner_samplers()
         }
         ends = [segment.until for segment in self.segments]
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
-        self.model = registry.build_as(spec["model"], Model)
-        self.network = build(self.model, subset.info, spec["seed"], device)
+        self.model = self.structure.model
+        self.network = self.structure.build(subset.info, self.counts, device)
         self.macs = measure(self.model, self.network, subset.info)
-        self.optimizer = make_optimizer(self.recipe, self.network)
-        self.average = _average(self.network, self.recipe)
-        self.predictor = self.network if self.average is None else self.average.module
+        width = feature_width(classifiers_of(self.network)[0])
+        self.memory = Memory(self.segments, width, self.counts, spec["seed"])
+        self.slow: SlowNetwork | None = None
+        self.optimizer = self._optimizer()
+        learnt = self.memory.own
+        # The moving average includes what techniques learn.
+        self.whole: nn.Module = nn.ModuleDict({"network": self.network, "own": learnt}) if len(learnt) else self.network
+        self.average = _average(self.whole, self.recipe)
+        averaged: Any = self.whole if self.average is None else self.average.module
+        self.predictor: nn.Module = averaged["network"] if len(learnt) else averaged
         """The network with the weights that predict: the last ones, or their average."""
-        self.feed = Feed(subset, normaliser(self.model, subset.info, device), spec["seed"], device)
+        normalise = normaliser(self.model, subset.info, device)
+        self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0
@@ -95,44 +112,92 @@ class Training:
         self._start_feed(number)
         set_trainable(self.model, self.network, segment.trainable)
         if segment.restart and not resumed:  # a resumed segment has the restored optimiser
-            self.optimizer = make_optimizer(self.recipe, self.network)
+            self.optimizer = self._optimizer()
+        self._start_slow_network(number)
 
     def _start_feed(self, number: int) -> None:
-        segment = self.segments[number]
+        segment, second = self.segments[number], self.structure.second
         self.feed.start_segment(
             self.orders[number],
-            segment.augment,
+            segment.reading,
             segment.mix,
-            augment_first=segment.augment_first,
             partner=None if segment.partner is None else self.partners[segment.partner],
             places=places(segment.mix, self.model, self.network),
+            views=segment.views,
+            second=None if second is None else self.partners[second],
+            share=None if self.structure.branches is None else self.structure.branches.share,
         )
+
+    def _partner_samplers(self) -> list[Sampler]:
+        """Return the samplers of second streams: of mixes, and of the branches."""
+        samplers = [*(segment.partner for segment in self.segments), self.structure.second]
+        return list(dict.fromkeys(sampler for sampler in samplers if sampler is not None))
+
+    def _start_slow_network(self, number: int) -> None:
+        """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
+        auxiliary = self.segments[number].auxiliary
+        before = self.segments[number - 1].auxiliary if number else None
+        if auxiliary is None or auxiliary.momentum is None:
+            self.slow = None
+        elif self.slow is None or auxiliary != before:
+            self.slow = SlowNetwork(
+                self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
+            )
+
+    def _optimizer(self) -> Optimizer:
+        return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return autocast(self.recipe.precision, self.device)
 
     def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
-        objective = make_objective(segment.loss, segment.weight, segment.mix, self.counts)
-        network, optimizer, feed = self.network, self.optimizer, self.feed
-        trained, total = network, sum(map(len, self.spans))
-        before_average, batches = self._steps_before_average(number), self.orders[number].batches_per_epoch
+        optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
+        forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
+        before_average = self._steps_before_average(number)
         if segment.has_fixed_images and (features := self._features()) is not None:
             feed.use_features(features)
-            trained = network.get_classifier()  # type: ignore[operator]
+            forward.use_features()
+        work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
+        batches = self.orders[number].batches_per_epoch
         for step in range(start, span.last):
-            batch = feed.next(moment(span, step, batches, restart=segment.restart))
-            with autocast(self.recipe.precision, self.device):
-                output, batch = feed.through(trained, batch)
-            logits = output.float()  # losses in fp32: bf16 has 8 bits of precision
-            loss = objective(logits, batch)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            now = moment(span, step, batches, restart=segment.restart)
+            batch = feed.next(now)
             set_learning_rate(optimizer, rates[step - span.first])
-            optimizer.step()
+            loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
-                self.average.update(network, self.steps + 1 - before_average)
-            self._record_step(number, step, loss, logits, batch)
+                self.average.update(self.whole, self.steps + 1 - before_average)
+            self._record_step(number, step, loss, logits, mixed)
+            if self.feed.at_end:
+                self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if self.steps < total:
                 after_step(self)
+
+    def _end_epoch(self, segment: Segment, following: Moment) -> None:
+        """Let techniques look at the epoch that ended. following: the moment of the next step."""
+        self.memory.after_epoch(segment, following)
+        for technique in adaptive(segment):
+            if type(technique).probe is not Adaptive.probe:
+                self.memory.probe(technique, self._probe(technique, following))
+
+    def _probe(self, technique: Adaptive, following: Moment) -> object:
+        stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
+        was_training = {module: module.training for module in self.network.modules()}
+        self.network.eval()
+        try:
+            with torch.no_grad():
+                state = self.memory.state_of(technique)
+                return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
+        finally:
+            for module, training in was_training.items():
+                module.training = training
+
+    def _predict(self, images: Tensor) -> Tensor:
+        """Return the logits of images in [0, 1], for a technique that probes the network."""
+        with self._precision():
+            logits: Tensor = self.network(self.feed.normalised(images))
+        return logits.float()
 
     def _steps_before_average(self, number: int) -> int:
         """Return the number of steps before the segment with which the current average began."""
@@ -141,8 +206,7 @@ class Training:
 
     def _features(self) -> Tensor | None:
         """Return the features of all training images, or None if the backbone has to run in every step."""
-        precision = partial(autocast, self.recipe.precision, self.device)
-        return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, precision)
+        return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
     def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
@@ -168,10 +232,12 @@ class Training:
             **add_prefix("network", self.network.state_dict()),
             **add_prefix("optimizer", momenta),
             **add_prefix("feed", self.feed.state()),
+            **add_prefix("memory", self.memory.state()),
+            **({} if self.slow is None else add_prefix("slow", self.slow.state())),
             "random": random_state(self.device),
         }
         if self.average is not None:
-            tensors |= add_prefix("average", self.predictor.state_dict())
+            tensors |= add_prefix("average", self.average.module.state_dict())
         return tensors, {
             "optimizer": scalars,
             "curve": self.curve.state(),
@@ -190,7 +256,19 @@ class Training:
         self.feed.restore(strip_prefix("feed", tensors))
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
-            self.predictor.load_state_dict(strip_prefix("average", tensors))
+            # A state of a training without a technique that learns lacks what this one learns, which is as at the start.
+            known = strip_prefix("average", tensors)
+            lacking = len(self.memory.own) and not any(name.startswith("network.") for name in known)
+            known = add_prefix("network", known) if lacking else known
+            self.average.module.load_state_dict(self.average.module.state_dict() | known)
+        self.memory.restore(strip_prefix("memory", tensors))
+        if slow := strip_prefix("slow", tensors):
+            auxiliary = self.segments[number].auxiliary
+            if auxiliary is not None and auxiliary.momentum is not None:
+                self.slow = SlowNetwork(
+                    self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
+                )
+                self.slow.restore(slow)
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])
         set_random_state(tensors["random"], self.device)

@@ -15,11 +15,11 @@ from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
 from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
-from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, shape_text
+from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, merge_logits_checked, shape_text
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import Failure, Provenance, Record, seal, validate
-from ltbench.stages import STAGES, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View
+from ltbench.stages import STAGES, Branches, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
@@ -105,7 +105,11 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntA
     """Return labels int64 [N] and the probabilities of the cell, float64 [N, C]."""
     views = len(job.extra["views"])
     members = [
-        Member(np.asarray(fits[fit]["data"]["counts"], dtype=np.int64), job.parents[number * views :][:views])
+        Member(
+            np.asarray(fits[fit]["data"]["counts"], dtype=np.int64),
+            job.parents[number * views :][:views],
+            job.extra["fits"][number].get(Branches.stage),
+        )
         for number, fit in enumerate(job.spec["members"])
     ]
     return predictions(context.registry, job.spec, members, partial(_stored, context))
@@ -116,6 +120,8 @@ class Member(NamedTuple):
 
     counts: IntArray
     predictions: Sequence[str]
+    branches: Spec | None = None
+    """The spec of its branches, if it has any."""
 
 
 def predictions(
@@ -131,14 +137,19 @@ def predictions(
     posthoc = None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc)
     labels: IntArray | None = None
     merged_views = []
-    for counts, keys in members:
+    for counts, keys, branches in members:
         logits = []
         for key in keys:
-            raw, view_labels, classifier = _logits(read(key), key, len(counts))
-            if labels is not None and not np.array_equal(labels, view_labels):
+            stored = _logits(read(key), key, len(counts), branches is not None)
+            if labels is not None and not np.array_equal(labels, stored.labels):
                 raise JobFailed("two predictions of a cell have different images", where=f"artefact {key}")
-            labels = view_labels
-            logits.append(raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier))
+            labels = stored.labels
+            adjusted = [
+                raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier)
+                for raw, classifier in zip(stored.logits, stored.classifiers, strict=True)
+            ]
+            # Branches merge first, so that a view sees one network.
+            logits.append(adjusted[0] if branches is None else _merged_branches(registry, branches, adjusted))
         # Merge views first, so that a member of an ensemble predicts as it would alone.
         merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
     assert labels is not None, "a cell has at least one member and one view"
@@ -152,32 +163,48 @@ def _stored(context: Context, key: str) -> bytes:
         raise JobFailed("stored logits cannot be read", where=f"artefact {key}", why=str(error)) from error
 
 
-def _logits(content: bytes, key: str, classes: int) -> tuple[FloatArray, IntArray, LinearClassifier | None]:
-    """Return stored logits float64 [N, C], labels int64 [N], and the classifier's norms and bias if they are stored."""
+def _merged_branches(registry: Techniques, spec: Spec, logits: Sequence[FloatArray]) -> FloatArray:
+    """Return the merged logits of branches, float64 [N, C]."""
+    branches = registry.build_as(spec, Branches)
+    return merge_logits_checked(registry, branches, branches.merge, np.stack(logits))
+
+
+class _Stored(NamedTuple):
+    """A stored prediction: for each branch its logits float64 [N, C], and its classifier's norms and bias if stored."""
+
+    logits: FloatArray
+    labels: IntArray
+    classifiers: Sequence[LinearClassifier | None]
+
+
+def _logits(content: bytes, key: str, classes: int, branched: bool) -> _Stored:
+    """Return a stored prediction; branched: of a network with branches."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     where = f"artefact {key}"
     try:
         arrays = load(content)
-        logits, labels = arrays["logits"], arrays["labels"]
+        logits, labels = arrays["branches"] if branched else arrays["logits"][None], arrays["labels"]
     except (KeyError, SafetensorError) as error:
         raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
     if not len(labels):
         raise JobFailed("there are no test images", where=where)
-    if logits.shape != (len(labels), classes) or not np.isfinite(logits).all():
+    if logits.ndim != 3 or logits.shape[1:] != (len(labels), classes) or not np.isfinite(logits).all():
         raise JobFailed(
-            f"stored logits are {shape_text(logits)}; expected finite {[len(labels), classes]}",
+            f"stored logits are {shape_text(logits if branched else logits[0])}; expected finite {[len(labels), classes]}",
             where=where,
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
-    classifier = None
+    classifiers: Sequence[LinearClassifier | None] = [None] * len(logits)
     if "classifier.norms" in arrays:
-        norms, bias = (arrays[f"classifier.{name}"].astype(np.float64) for name in ("norms", "bias"))
-        classifier = LinearClassifier(norms, bias)
+        norms, bias = (
+            arrays[f"classifier.{name}"].astype(np.float64).reshape(len(logits), classes) for name in ("norms", "bias")
+        )
+        classifiers = [LinearClassifier(*parts) for parts in zip(norms, bias, strict=True)]
     # Stored as float32; probabilities and metrics are computed in float64, to be the same on every machine.
-    return logits.astype(np.float64), labels.astype(np.int64), classifier
+    return _Stored(logits.astype(np.float64), labels.astype(np.int64), classifiers)
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:

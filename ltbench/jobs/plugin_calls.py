@@ -33,6 +33,16 @@ def adjust_checked(
     return result
 
 
+def merge_logits_checked(
+    registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
+) -> FloatArray:
+    """Return the logits, finite float64 [N, C], that `merge` of `technique` computes from `parts`, float [P, N, C]."""
+    result = _array(registry, technique, lambda: merge(parts))
+    if result.shape != parts.shape[1:] or not np.isfinite(result).all():
+        raise wrong_result(registry, technique, shape_text(result), f"finite logits {list(parts.shape[1:])}")
+    return result
+
+
 def merge_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:

@@ -24,7 +24,7 @@ from ltbench.errors import JobFailed, StoreError
 from ltbench.jobs.cell import LOGITS, Member, predictions
 from ltbench.jobs.metrics import close, compute_metrics, numbers_on_record
 from ltbench.records.record import Failure, Record
-from ltbench.stages import View
+from ltbench.stages import Branches, View
 from ltbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     keys = prediction_keys(record, registry)
     content: dict[str, bytes] = {}
     members = []
-    for fit in record.spec["members"]:
+    for fit, spec in zip(record.spec["members"], record.fits, strict=True):
         counts = stored.counts(fit)
         if counts is None:
             return None
-        members.append(Member(np.asarray(counts, dtype=np.int64), keys[fit]))
+        members.append(Member(np.asarray(counts, dtype=np.int64), keys[fit], spec.get(Branches.stage)))
         for key in keys[fit]:
             logits = stored.logits(key)
             if logits is None:

@@ -37,7 +37,13 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
 
 def has_fixed_images(segment: Mapping[str, Any]) -> bool:
     """Whether a frozen backbone gets the same images in every epoch of a segment."""
-    return segment["trainable"] == "classifier" and segment["augment"] is None and segment["mix"] is None
+    return (
+        segment["trainable"] == "classifier"
+        and segment["augment"] is None
+        and segment["mix"] is None
+        and "views" not in segment
+        and segment.get("batch_norm", "") in {"", "frozen"}
+    )
 
 
 def prediction_passes(info: DatasetInfo) -> float:

@@ -92,10 +92,10 @@ class SegmentBuilder:
             return {"augment_first": self._spec(own)}
         if isinstance(technique, Mix) and technique.partner:
             return {"partner": self._spec(self._parse(technique.partner, "sampler"))}
-        if isinstance(technique, Auxiliary) and any(technique.views):
-            views = [self._parse(view, "augment") if view else None for view in technique.views]
-            return {"views": [None if view is None else self._view(view, own) for view in views]}
+        if isinstance(technique, Auxiliary) and technique.views != ("",):
+            return {"views": [self._view(view, own) if view else None for view in technique.views]}
         return {}
 
-    def _view(self, augment: Technique, own: Technique | None) -> Spec:
+    def _view(self, text: str, own: Technique | None) -> Spec:
+        augment = self._parse(text, "augment")
         return self._spec(augment) | self._companions(augment, own)

@@ -77,6 +77,9 @@ class Branches(Technique, frozen=True):
     """The sampler of a second stream of images for the second half of the branches, in command-line notation; empty if
     all branches see the same images."""
 
+    joint: ClassVar[bool] = False
+    """Whether the loss is that of the merged logits, instead of the mean of the losses of the branches."""
+
     def number(self) -> int:
         """Return the number of branches."""
         raise NotImplementedError
@@ -95,3 +98,10 @@ class Branches(Technique, frozen=True):
         logits: a tensor in training, a numpy array at inference.
         """
         return logits.mean(0)  # type: ignore[attr-defined,no-any-return]
+
+    def merge_at(self, logits: Tensor, moment: Moment) -> Tensor:
+        """Return the merged logits in training, float [B, C], from those of the branches, float [E, B, C].
+
+        The harness calls this method, which by default calls `merge`.
+        """
+        return self.merge(logits)

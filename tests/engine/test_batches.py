@@ -11,6 +11,7 @@ from ltbench import Augment, Mix, Mixed, Moment, Sampler
 from ltbench.engine.batches import Feed
 from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.network import normaliser
+from ltbench.engine.segment import Reading
 from ltbench.engine.subset import Subset, load
 from ltbench.errors import JobFailed
 from ltbench_plugins.augments.crop_flip import CropFlip
@@ -47,7 +48,7 @@ def feed_of(
     batch_size: int = 8,
 ) -> Feed:
     feed = Feed(subset, normalise, seed, CPU)
-    feed.start_segment(order_of(subset, sampler, batch_size, seed), augment, mix)
+    feed.start_segment(order_of(subset, sampler, batch_size, seed), Reading(augment), mix)
     return feed
 
 
@@ -181,9 +182,9 @@ def test_a_restored_feed_gives_bit_identical_batches(subset: Subset, before: int
 
 def test_the_same_order_continues_its_epoch_in_the_next_segment(subset: Subset) -> None:
     feed, order = Feed(subset, plain, 0, CPU), order_of(subset)
-    feed.start_segment(order, None, None)
+    feed.start_segment(order, Reading(None), None)
     seen = [n for _ in range(3) for n in numbers(subset, feed.next(START).images)]
-    feed.start_segment(order, None, Mixup(lam=1.0))
+    feed.start_segment(order, Reading(None), Mixup(lam=1.0))
     seen += [n for _ in range(4) for n in numbers(subset, feed.next(START).images)]
     assert len(set(seen)) == 56
 
@@ -191,7 +192,7 @@ def test_the_same_order_continues_its_epoch_in_the_next_segment(subset: Subset) 
 def test_another_order_starts_a_new_epoch(subset: Subset) -> None:
     feed = feed_of(subset)
     feed.next(START)
-    feed.start_segment(order_of(subset, CbSampler()), None, None)
+    feed.start_segment(order_of(subset, CbSampler()), Reading(None), None)
     assert [len(feed.next(START).images) for _ in range(7)] == [8] * 7
     assert feed.at_end
 

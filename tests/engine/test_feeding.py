@@ -14,12 +14,14 @@ from torch import nn
 
 from ltbench import Augment, Mix, Mixed, Model, Moment, Sampler, Told
 from ltbench.core.spec import Job
+from ltbench.engine.batch import Batch
 from ltbench.engine.batches import Feed
 from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.fit import fit
 from ltbench.engine.hidden_mix import places
 from ltbench.engine.resume import Snapshots
 from ltbench.engine.schedule import Span, moment
+from ltbench.engine.segment import Reading
 from ltbench.engine.subset import Subset, load
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
@@ -54,7 +56,7 @@ def feed_of(
 ) -> Feed:
     feed = Feed(subset, lambda images: images, 0, CPU, **more)
     second = None if partner is None else order_of(subset, partner, "partner_pool")
-    feed.start_segment(order_of(subset, Shuffle()), augment, mix, augment_first=first, partner=second)
+    feed.start_segment(order_of(subset, Shuffle()), Reading(augment, first), mix, partner=second)
     return feed
 
 
@@ -85,7 +87,7 @@ class Growing(Sampler, frozen=True):
 
 def test_a_sampler_is_told_the_epoch(subset: Subset) -> None:
     feed = Feed(subset, lambda images: images, 0, CPU)
-    feed.start_segment(order_of(subset, Growing()), None, None)
+    feed.start_segment(order_of(subset, Growing()), Reading(None), None)
     span = Span(first=0, last=28, total=28)
     seen = [feed.next(moment(span, step, 7, restart=False)).labels_a for step in range(21)]
     assert [labels.unique().tolist() for labels in seen] == [[0]] * 7 + [[1]] * 7 + [[2]] * 7
@@ -200,7 +202,7 @@ def hidden_feed(subset: Subset, mix: Mix) -> tuple[Feed, nn.Module]:
     torch.manual_seed(0)
     network = ConvNet().build(1, 8, CLASSES).eval()
     feed = Feed(subset, lambda images: images, 0, CPU)
-    feed.start_segment(order_of(subset, Shuffle()), None, mix, places=places(mix, ConvNet(), network))
+    feed.start_segment(order_of(subset, Shuffle()), Reading(None), mix, places=places(mix, ConvNet(), network))
     return feed, network
 
 
@@ -210,18 +212,18 @@ def test_a_hidden_mix_blends_the_images_or_the_output_of_a_block_but_the_last(su
     for _ in range(30):
         batch = feed.next(START)
         with torch.no_grad():
-            logits, blended = feed.through(network, batch)
+            logits, blended = batch.hidden.run(network, batch.images)
             candidates = []
             # Blend by hand at each place, with the permutation that the labels show.
             for place in range(len(network.blocks()) + 1):
                 maps = batch.images
                 for number in range(len(network.blocks()) + 1):
                     if number == place:
-                        maps = 0.75 * maps + 0.25 * maps[permutation(feed)]
+                        maps = 0.75 * maps + 0.25 * maps[permutation(batch)]
                     if number < len(network.blocks()):
                         maps = network.blocks()[number](maps)
                 candidates.append(network.forward_head(maps))
-        assert torch.equal(blended.labels_b, batch.labels_a[permutation(feed)])
+        assert torch.equal(blended.labels_b, batch.labels_a[permutation(batch)])
         assert blended.lam.tolist() == [0.75] * len(logits)
         close = [place for place, other in enumerate(candidates) if torch.allclose(logits, other, atol=1e-5)]
         assert close, "blended nowhere"
@@ -229,9 +231,9 @@ def test_a_hidden_mix_blends_the_images_or_the_output_of_a_block_but_the_last(su
     assert found == set(range(len(network.blocks()))), "the images, and every block but the last"
 
 
-def permutation(feed: Feed) -> torch.Tensor:
-    """Return the permutation that the hidden mix of the last batch draws."""
-    stream = torch.Generator().manual_seed(feed._hidden._seed)
+def permutation(batch: Batch) -> torch.Tensor:
+    """Return the permutation that the hidden mix of a batch draws."""
+    stream = torch.Generator().manual_seed(batch.hidden._seed)
     return torch.randperm(8, generator=stream)
 
 
@@ -239,7 +241,7 @@ def test_every_pass_of_a_step_blends_in_the_same_way(subset: Subset) -> None:
     feed, network = hidden_feed(subset, Inside())
     for _ in range(7):
         batch = feed.next(START)
-        (first, labels), (second, again) = feed.through(network, batch), feed.through(network, batch)
+        (first, labels), (second, again) = (batch.hidden.run(network, batch.images) for _ in range(2))
         assert torch.equal(first, second)
         assert torch.equal(labels.labels_b, again.labels_b)
     assert not any(module._forward_hooks for module in network.modules())
@@ -249,7 +251,7 @@ def test_with_nothing_to_blend_the_logits_are_those_of_the_plain_network(subset:
     feed, network = hidden_feed(subset, Inside(lam=1.0))
     for _ in range(7):
         batch = feed.next(START)
-        assert torch.equal(feed.through(network, batch)[0], network(batch.images))
+        assert torch.equal(batch.hidden.run(network, batch.images)[0], network(batch.images))
 
 
 def test_a_network_without_blocks_and_a_second_stream_are_refused(subset: Subset) -> None:

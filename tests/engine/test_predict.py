@@ -109,7 +109,7 @@ class Tempered(nn.Module):
 def test_only_the_logits_of_a_linear_layer_are_said_to_be(network: Tempered, linear: bool) -> None:
     images = torch.rand(2, 1, 2, 2)
     with torch.no_grad():
-        tensors = module.linear_classifier(network, lambda: network(images))
+        tensors = module.linear_classifier([network.get_classifier()], lambda: network(images)[None])
     assert set(tensors) == ({"classifier.norms", "classifier.bias"} if linear else set())
     if linear and network.head.bias is None:
         assert tensors["classifier.bias"].tolist() == [0, 0, 0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import new_class
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -13,16 +14,19 @@ _HEAD = frozenset({"global_pool", "head"})
 
 def with_blocks(network: nn.Module) -> nn.Module:
     """Give a network of timm the method `blocks`, in place, and return it; parameters keep their names."""
-    network.__class__ = _with_blocks(type(network))
+    kind: Any = type(network)
+    network.__class__ = _with_blocks(kind)
     return network
 
 
-def _with_blocks(kind: type[nn.Module]) -> type[nn.Module]:
+@cache
+def _with_blocks(kind: Any) -> type[nn.Module]:
     def blocks(self: nn.Module, maps: Tensor | None = None) -> list[nn.Module] | Tensor:
         # In some of timm's networks, `self.blocks` are the stages, which their forward pass calls with maps.
         return _blocks(self) if maps is None else cast("Tensor", self._modules["blocks"](maps))  # type: ignore[misc]
 
-    return new_class(kind.__name__, (kind,), exec_body=lambda space: space.update(blocks=blocks))
+    made: type[nn.Module] = new_class(kind.__name__, (kind,), exec_body=lambda space: space.update(blocks=blocks))
+    return made
 
 
 def _blocks(network: nn.Module) -> list[nn.Module]:

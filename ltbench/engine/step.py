@@ -1,0 +1,154 @@
+"""One step of a training: forward pass, objective, gradients, update, and what techniques remember of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ltbench.engine import output_checks
+from ltbench.engine.batch import Batch
+from ltbench.engine.determinism import random_state, set_random_state
+from ltbench.engine.forward import Forward
+from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.objective import make_objective
+from ltbench.engine.segment import Segment
+from ltbench.engine.slow_network import SlowNetwork
+from ltbench.stages import Adaptive, Auxiliary, Loss, Mixed, Moment, Outputs, Update
+
+Passed = tuple[Tensor, Outputs, Mixed]
+"""What a pass gives: the objective, the outputs for the batch, and the batch as it was blended."""
+
+
+class Step:
+    """Does the steps of a segment."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        forward: Forward,
+        network: nn.Module,
+        memory: Memory,
+        counts: Tensor,
+        slow: SlowNetwork | None,
+    ) -> None:
+        """slow: the moving average that the auxiliary asks for. Raises `JobFailed` if a technique returns something wrong."""
+        self._segment, self._forward, self._network = segment, forward, network
+        self._memory, self._counts, self._slow = memory, counts, slow
+        self._observers = [one for one in adaptive(segment) if type(one).after_step is not Adaptive.after_step]
+        self._remembering = bool(self._observers) or any(
+            type(one).after_epoch is not Adaptive.after_epoch for one in adaptive(segment)
+        )
+        self._objective = make_objective(segment.loss, segment.weight, counts, self._trial(segment.loss))
+
+    @staticmethod
+    def needs_features(segment: Segment) -> bool:
+        """Whether a technique of a segment gets the features of a batch."""
+        looks = any(type(one).after_step is not Adaptive.after_step for one in adaptive(segment))
+        return segment.auxiliary is not None or type(segment.loss).of is not Loss.of or looks
+
+    def run(self, batch: Batch, moment: Moment, optimizer: Optimizer) -> tuple[Tensor, Tensor, Mixed]:
+        """Do one step. Returns the objective, float [], the logits of the batch, float [B, C], and the batch as blended."""
+        update = self._segment.update
+        if update is None:
+            optimizer.zero_grad()
+            loss, outputs, mixed = self._pass(batch, moment, None)
+            optimizer.step()
+        else:
+            passes = _Passes(
+                lambda factor: self._pass(batch, moment, factor), self._network, optimizer, len(batch.labels_a)
+            )
+            update.step(passes, optimizer, batch.labels_a, self._counts, moment)
+            loss, outputs, mixed = passes.end(update)
+        if self._slow is not None:
+            self._slow.follow()
+        if self._remembering:
+            told = {one: self._told(outputs, one) for one in self._observers}
+            self._memory.after_step(self._segment, told, mixed, self._network, outputs.logits)
+        return loss, outputs.logits, mixed
+
+    def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
+        """Add to the gradients those of the objective; return it, the outputs for the batch, and the batch as blended."""
+        extra = [view for view in batch.views if view is not None]
+        images = torch.cat([batch.images, *extra]) if extra else batch.images
+        mixed: Mixed = batch
+        if batch.hidden is None:
+            together = self._forward(images, moment, batch.second)
+        else:
+            together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
+        outputs, *others = self._forward.split(together, len(batch.labels_a))
+        loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
+        auxiliary = self._segment.auxiliary
+        if auxiliary is not None:
+            rest = iter(others)
+            views = [outputs if view is None else next(rest) for view in batch.views]
+            term = self._term(auxiliary, batch, views, moment)
+            # Factors that sum to one over several calls count the term once.
+            loss = loss + auxiliary.weight * (term if factor is None else factor.mean() * term)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss, outputs, mixed
+
+    def _term(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Tensor:
+        told = [self._told(view, auxiliary) for view in views]
+        if self._slow is not None:
+            images = [batch.images if view is None else view for view in batch.views]
+            slow = self._slow.outputs(images, moment, self._memory, auxiliary)
+            told = [_with(one, slow=other) for one, other in zip(told, slow, strict=True)]
+        term = auxiliary.term(told, batch.labels_a, self._counts, moment)
+        return output_checks.check_tensor(auxiliary, "a term", term, None, [])
+
+    def _told(self, outputs: Outputs, technique: Adaptive) -> Outputs:
+        """Return the outputs with what a technique learns and remembers."""
+        own, state = self._memory.own_of(technique), self._memory.state_of(technique)
+        return outputs if own is None and not state else _with(outputs, own=own, state=state)
+
+    def _trial(self, loss: Loss) -> Outputs | None:
+        """Return outputs for two blank samples, for a loss that needs more than logits."""
+        if type(loss).of is Loss.of:
+            return None
+        return self._told(self._forward.blank(2, len(self._counts)), loss)
+
+
+class _Passes:
+    """The passes of one step, which an update asks for. All see the same draws; only the first changes statistics."""
+
+    def __init__(
+        self,
+        run: Callable[[Tensor | None], Passed],
+        network: nn.Module,
+        optimizer: Optimizer,
+        size: int,
+    ) -> None:
+        self._run, self._network, self._optimizer, self._size = run, network, optimizer, size
+        self._first: Passed | None = None
+        device = next(network.parameters()).device
+        self._device, self._random = device, random_state(device)
+        self._buffers: list[Tensor] = []
+
+    def __call__(self, factor: Tensor | None = None) -> Tensor:
+        """Set the gradients to those of the objective, and return it."""
+        self._optimizer.zero_grad()
+        if self._first is not None:
+            set_random_state(self._random, self._device)
+        with torch.enable_grad():
+            loss, outputs, mixed = self._run(factor)
+        if self._first is None:
+            self._first = loss.detach(), outputs, mixed
+            self._values = [buffer.clone() for buffer in self._buffers]
+        return loss.detach()
+
+    def end(self, update: Update) -> Passed:
+        """Undo the changes of statistics by later passes; return what the first pass returned."""
+        if self._first is None:
+            raise output_checks.wrong_output(update, "without calling the closure", "at least one call")
+        for buffer, value in zip(self._buffers, self._values, strict=True):
+            buffer.copy_(value)
+        return self._first
+
+
+def _with(outputs: Outputs, **changes: object) -> Outputs:
+    fields: dict[str, Any] = {name: getattr(outputs, name) for name in outputs.__struct_fields__}
+    return Outputs(**(fields | changes))

@@ -1,0 +1,110 @@
+"""The network of a fit: model, fine-tuning, head and branches, put together."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ltbench.core.spec import Spec, stream_seed
+from ltbench.engine import output_checks
+from ltbench.engine.branched_network import BranchedNetwork
+from ltbench.engine.determinism import seeded
+from ltbench.engine.modules import replace_module
+from ltbench.engine.network import build
+from ltbench.executor import Techniques
+from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Sampler, Technique
+
+
+class Structure:
+    """The techniques that make the network of a fit."""
+
+    def __init__(self, spec: Spec, registry: Techniques) -> None:
+        """spec: of the fit."""
+        self.seed: int = spec["seed"]
+        self.model = registry.build_as(spec["model"], Model)
+        self.finetune = None if "finetune" not in spec else registry.build_as(spec["finetune"], Finetune)
+        self.head = None if "head" not in spec else registry.build_as(spec["head"], Head)
+        self.branches = None if "branches" not in spec else registry.build_as(spec["branches"], Branches)
+        self.second = None if "stream" not in spec else registry.build_as(spec["stream"], Sampler)
+        """The sampler of the second stream of the branches."""
+
+    def build(self, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
+        """Return the network with the initial weights of the fit's seed, channels_last, on the device.
+
+        counts: int64 [C]. Raises `JobFailed` if a technique returns something wrong, or the network lacks what one needs.
+        """
+        if self.branches is None:
+            network = self._one(info, counts, device, 0)
+        else:
+            network = self._branched(self.branches, info, counts, device)
+        moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return moved
+
+    def _one(self, info: DatasetInfo, counts: Tensor, device: torch.device, number: int) -> nn.Module:
+        """Return the network of one branch."""
+        # The first branch has the weights of the network without branches.
+        seed = stream_seed(self.seed, f"branch {number}") if number else self.seed
+        network = build(self.model, info, seed, device)
+        if self.finetune is not None:
+            with seeded(seed, "finetune", torch.device("cpu")), output_checks.leaving_no_state(self.finetune):
+                network = check_network(self.finetune, self.finetune.adapt(network))
+        if self.head is not None:
+            self._replace_classifier(self.head, network, len(info.classes), counts, seed)
+        return network
+
+    def _replace_classifier(self, head: Head, network: nn.Module, classes: int, counts: Tensor, seed: int) -> None:
+        old = classifier_of(network)
+        width = feature_width(old)
+        if width is None:
+            raise output_checks.wrong_output(self.model, f"a classifier {type(old).__name__}", "a linear layer, which "
+                                             f"head '{head.label}' replaces")  # fmt: skip
+        with seeded(seed, "head", torch.device("cpu")), output_checks.leaving_no_state(head):
+            new = head.build(width, classes, counts.cpu())
+        if not isinstance(new, nn.Module):
+            raise output_checks.wrong_output(head, output_checks.describe(new), "a torch.nn.Module")
+        replace_module(network, old, new)
+        if classifier_of(network) is not new:
+            raise output_checks.wrong_output(self.model, "a classifier that is no part of its network",
+                                             f"one that head '{head.label}' can replace")  # fmt: skip
+
+    def _branched(self, branches: Branches, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
+        with output_checks.leaving_no_state(branches):
+            number: object = branches.number()
+        if not (isinstance(number, int) and number >= 2):
+            raise output_checks.wrong_output(branches, f"{number!r} branches", "an integer of at least 2")
+        networks = [self._one(info, counts, device, each) for each in range(number)]
+        if not callable(getattr(networks[0], "blocks", None)):
+            raise output_checks.wrong_output(self.model, "a network without blocks()", "one with them, for branches")
+        blocks = len(cast("Any", networks[0]).blocks())
+        with output_checks.leaving_no_state(branches):
+            shared: object = branches.shared(blocks)
+        if not (isinstance(shared, int) and 0 <= shared <= blocks):
+            raise output_checks.wrong_output(branches, f"{shared!r} shared blocks", f"an integer from 0 to {blocks}")
+        return BranchedNetwork(networks, shared, branches.merge)
+
+
+def check_network(technique: Technique, network: object) -> nn.Module:
+    """Return the network if it is one; raise `JobFailed` naming the technique otherwise."""
+    if not (isinstance(network, nn.Module) and callable(getattr(network, "get_classifier", None))):
+        raise output_checks.wrong_output(
+            technique, output_checks.describe(network), "a torch.nn.Module with get_classifier()"
+        )
+    return network
+
+
+def classifier_of(network: nn.Module) -> nn.Module:
+    """Return the classifier of a network."""
+    return cast("nn.Module", cast("Any", network).get_classifier())
+
+
+def classifiers_of(network: nn.Module) -> tuple[nn.Module, ...]:
+    """Return the classifiers of the branches of a network: one if it has no branches."""
+    return tuple(network.get_classifier()) if isinstance(network, BranchedNetwork) else (classifier_of(network),)
+
+
+def feature_width(classifier: nn.Module) -> int | None:
+    """Return the number of features that a classifier is given; None if it does not say."""
+    width = getattr(classifier, "in_features", None)
+    return width if isinstance(width, int) else None
