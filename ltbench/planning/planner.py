@@ -22,7 +22,18 @@ from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
-from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, Branches, Ensemble, Regime, Sampler, View, always_stated
+from ltbench.stages import (
+    NETWORK_STAGES,
+    TECHNIQUE_STAGES,
+    Branches,
+    Ensemble,
+    Mix,
+    Model,
+    Regime,
+    Sampler,
+    View,
+    always_stated,
+)
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
@@ -109,13 +120,36 @@ class Planner:
                 for augment in augments
                 for averaged in {recipe.ema is not None for recipe in self._recipes}
             }
+            needing = self._needing_blocks(combination, regime)
         for recipe in self._recipes:
             template = self._template(combination, recipe)
             averaged = recipe.ema is not None
             trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
+            runnable = [t for t in trainings if not (needing and self._left_out(combination, needing, t))]
             for subset_seed, seed in self._seed_pairs:
-                for training in trainings:
+                for training in runnable:
                     self._add_cell(template, training, subset_seed, seed)
+
+    def _left_out(self, combination: Combination, needing: str, training: _Training) -> bool:
+        """Leave a training out if a model of it has no blocks, which a technique needs; return whether one has none."""
+        models = [self._registry.build_as(member["model"], Model) for member in training.members]
+        lacking = [model.label for model in models if not model.has_blocks]
+        if not lacking:
+            return False
+        reason = f"{needing} needs a model that names the blocks of its network, and {lacking[0]} does not"
+        out = LeftOut(combination, reason)
+        if out not in self.part.left_out:
+            self.part.left_out.append(out)
+        return True
+
+    def _needing_blocks(self, combination: Combination, regime: Regime) -> str:
+        """Return the label of a technique that needs the blocks of the network; empty if there is none."""
+        picked = combination.by_stage
+        replaced = [self._parse(phase.mix, Mix.stage) for phase in regime.phases() if isinstance(phase.mix, str)]
+        for technique in (picked.get(Branches.stage), picked.get(Mix.stage), *replaced):
+            if isinstance(technique, Branches) or (isinstance(technique, Mix) and technique.where == "hidden"):
+                return technique.label
+        return ""
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage

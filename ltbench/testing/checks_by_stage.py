@@ -8,10 +8,11 @@ from ltbench.testing import (
     checks_common,
     checks_data,
     checks_device,
-    checks_feeding,
+    checks_images,
     checks_inference,
     checks_learning,
     checks_process,
+    checks_samplers,
 )
 from ltbench.testing.check import Check
 
@@ -19,9 +20,9 @@ COMMON = (*checks_common.CHECKS, *checks_process.CHECKS)
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "dataset": checks_data.DATASET,
     "profile": checks_data.PROFILE,
-    "sampler": checks_feeding.SAMPLER,
-    "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
-    "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
+    "sampler": checks_samplers.SAMPLER,
+    "augment": (*checks_images.AUGMENT, *checks_device.CHECKS),
+    "mix": (*checks_images.MIX, *checks_device.CHECKS),
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),

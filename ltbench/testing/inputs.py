@@ -62,6 +62,14 @@ class Inputs:
         self._given.append((name, given, given.clone()))
         return given
 
+    def moved(self, given: Tensor) -> Tensor:
+        """Return a tensor of a technique, made on the CPU, on the device."""
+        if isinstance(self.device, str):
+            return given.to(self.device)
+        from ltbench.engine.fake_device import to_fake_device
+
+        return to_fake_device(given)
+
     def track(self, name: str, given: Any) -> Any:
         """Track a value that a technique returned and will get as an argument; return it."""
         self._given.append((name, given, given.clone() if hasattr(given, "clone") else given.copy()))
@@ -130,6 +138,15 @@ class Inputs:
         import numpy as np
 
         return self.rng(2).integers(256, size=(number, channels, size, size), dtype=np.uint8)
+
+    def flat_images(self) -> IntArray:
+        """Images uint8 [N, 3, 16, 16] of the training, each of the brightness of its class, with a darker corner."""
+        import numpy as np
+
+        shades = (self.labels * 256 / self.classes + 128 / self.classes).astype(np.uint8)
+        images = np.broadcast_to(shades[:, None, None, None], (len(shades), 3, 16, 16)).copy()
+        images[..., :2, :2] //= 2
+        return images  # type: ignore[return-value]
 
     @property
     def class_counts(self) -> IntArray:

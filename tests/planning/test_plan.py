@@ -14,7 +14,7 @@ from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
-from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime, Sampler
+from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Mix, Model, Phase, Regime, Sampler
 from ltbench.suite.suite import Suite, changed, find_suite
 
 
@@ -32,6 +32,30 @@ class Few(Dataset):
 
 class Net(Model):
     name = "some_net"
+
+
+class NetOfBlocks(Model):
+    name = "net_of_blocks"
+    has_blocks = True
+
+
+class Inside(Mix):
+    name = "inside"
+    where = "hidden"
+
+
+class InsideLate(Regime):
+    name = "inside_late"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5), Phase(until=1.0, mix="inside")]
+
+
+class Stacked(Ensemble):
+    name = "stacked"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        return [Member(), Member(model="some_net")]
 
 
 LARGER = "balanced_batch[per_class=40]: batches of 120 images instead of 64, so each step sees 1.88 times as many"
@@ -70,7 +94,7 @@ class Pair(Ensemble):
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, Late, Decoupled, Pair)
+    return registry_with(Few, Net, NetOfBlocks, Late, Decoupled, Pair, Inside, InsideLate, Stacked)
 
 
 @pytest.fixture
@@ -298,3 +322,23 @@ def test_without_sharing_every_cell_has_separate_trainings(suite: Suite, own: Re
     assert {cell.extra["shared"] for cell in alone.cells} == {cell.key for cell in shared.cells}
     for job in alone.jobs.values():
         assert job.key == identity(job.spec)
+
+
+@pytest.mark.parametrize("row", [["inside"], ["inside_late"], ["inside", "stacked"], ["stacked"]])
+def test_a_mix_inside_the_network_is_left_out_for_a_model_without_blocks(
+    suite: Suite, own: Registry, row: list[str]
+) -> None:
+    both = changed(suite, combinations=[row], techniques=[], models=["some_net", "net_of_blocks"], seeds=[0, 1])
+    plan = make_plan(both, own, Path())
+    cells = [job for job in plan.jobs.values() if job.kind == "cell" and any(job.extra["combination"].values())]
+    inside = any(name.startswith("inside") for name in row)
+    named = [name for name in ("inside_late", "inside") if name in row]
+    with_blocks = {cell.extra["setting"]["model"] for cell in cells}
+    if not inside:
+        assert with_blocks == {"some_net", "net_of_blocks"}
+        assert not plan.left_out
+        return
+    assert with_blocks == (set() if "stacked" in row else {"net_of_blocks"})
+    (out,) = plan.left_out
+    assert out.combination.label.startswith(named[0])
+    assert out.reason == "inside needs a model that names the blocks of its network, and some_net does not"
