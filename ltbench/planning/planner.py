@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,9 +14,12 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
+from ltbench.planning.blocks import needing_blocks
 from ltbench.planning.combinations import Combination, LeftOut
-from ltbench.planning.compute_cost import prediction_passes, training_passes
+from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
@@ -27,8 +30,8 @@ from ltbench.stages import (
     TECHNIQUE_STAGES,
     Branches,
     Ensemble,
-    Mix,
     Model,
+    Posthoc,
     Regime,
     Sampler,
     View,
@@ -50,6 +53,7 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     sampler: Sampler
     views: list[str]
+    posthoc: Posthoc | None
     network: Spec
     """What the specs of fits state on the network besides the model."""
     spec: Spec
@@ -75,6 +79,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.combinations = 0
         self.trainings_naive = 0
         self.passes_naive = 0.0
         self.fits = SharedFits()
@@ -112,6 +117,26 @@ class Planner:
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
+        self.part.combinations += 1
+        for template, trainings in self._trainings(combination):
+            needing = needing_blocks(combination.techniques, template.regime, self._parse)
+            runnable = [training for training in trainings if not self._left_out(combination, needing, training)]
+            for subset_seed, seed in self._seed_pairs:
+                for training in runnable:
+                    self._add_cell(template, training, subset_seed, seed)
+
+    @property
+    def cells_of_one(self) -> int:
+        """Cells of a combination."""
+        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+
+    def passes_unshared(self, combination: Combination) -> float:
+        """Return the cost of the cells of a combination without sharing, in forward passes of an image."""
+        trainings = [training for _, found in self._trainings(combination) for training in found]
+        return len(self._seed_pairs) * sum(training.cost_unshared for training in trainings)
+
+    def _trainings(self, combination: Combination) -> Iterator[tuple[_Template, list[_Training]]]:
+        """Yield, for each recipe, the trainings of a combination in all settings."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
         with self._first_call(regime):
@@ -120,40 +145,23 @@ class Planner:
                 for augment in augments
                 for averaged in {recipe.ema is not None for recipe in self._recipes}
             }
-            needing = self._needing_blocks(combination, regime)
         for recipe in self._recipes:
             template = self._template(combination, recipe)
             averaged = recipe.ema is not None
-            trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
-            runnable = [t for t in trainings if not (needing and self._left_out(combination, needing, t))]
-            for subset_seed, seed in self._seed_pairs:
-                for training in runnable:
-                    self._add_cell(template, training, subset_seed, seed)
+            yield template, [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
 
     def _left_out(self, combination: Combination, needing: str, training: _Training) -> bool:
         """Leave a training out if a model of it has no blocks, which a technique needs; return whether one has none."""
-        models = [self._registry.build_as(member["model"], Model) for member in training.members]
-        lacking = [model.label for model in models if not model.has_blocks]
-        if not lacking:
-            return False
-        reason = f"{needing} needs a model that names the blocks of its network, and {lacking[0]} does not"
-        out = LeftOut(combination, reason)
-        if out not in self.part.left_out:
+        models = [self._registry.build_as(member["model"], Model) for member in training.members] if needing else []
+        lacking = next((model.label for model in models if not model.has_blocks), "")
+        out = LeftOut(combination, f"{needing} needs a model that names the blocks of its network; {lacking} does not")
+        if lacking and out not in self.part.left_out:
             self.part.left_out.append(out)
-        return True
-
-    def _needing_blocks(self, combination: Combination, regime: Regime) -> str:
-        """Return the label of a technique that needs the blocks of the network; empty if there is none."""
-        picked = combination.by_stage
-        replaced = [self._parse(phase.mix, Mix.stage) for phase in regime.phases() if isinstance(phase.mix, str)]
-        for technique in (picked.get(Branches.stage), picked.get(Mix.stage), *replaced):
-            if isinstance(technique, Branches) or (isinstance(technique, Mix) and technique.where == "hidden"):
-                return technique.label
-        return ""
+        return bool(lacking)
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
-        posthoc = picked.get("posthoc")
+        posthoc = self._pick(combination, "posthoc", Posthoc) if "posthoc" in picked else None
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         with self._first_call(view):
@@ -164,6 +172,7 @@ class Planner:
             regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
+            posthoc=posthoc,
             network=self._network(picked),
             spec={
                 "kind": "cell",
@@ -179,7 +188,7 @@ class Planner:
                     if stage in picked or always_stated(stage)
                 },
                 "recipe": recipe_spec(recipe),
-                "notes": combination.notes,
+                "notes": [*combination.notes, *notes_on_evidence(posthoc)],
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
         )
@@ -214,7 +223,8 @@ class Planner:
             for member in picked
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
-        cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
+        predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
+        cost = len(members) * (trained + len(template.views) * predicted)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
@@ -228,7 +238,11 @@ class Planner:
         data = setting.data | {"subset_seed": subset_seed}
         rests = [member | {"data": data, "seed": member["seed"] + seed} for member in training.members]
         fits = [part.fits.family(rest).fit(training.segments, training.foreseen) for rest in rests]
-        parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
+        needed = Needed.of(template.posthoc, data)
+        parents = tuple([
+            self._predict(fit.key, template, name, split, features=needed.features)
+            for split in needed.splits for fit in fits for name in template.views
+        ])  # fmt: skip
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
@@ -244,8 +258,8 @@ class Planner:
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
-    def _predict(self, fit: str, template: _Template, name: str) -> str:
-        spec = predict_spec(fit, template.spec["view"], name)
+    def _predict(self, fit: str, template: _Template, name: str, split: str, *, features: bool) -> str:
+        spec = predict_spec(fit, template.spec["view"], name, split, features=features)
         key = identity(spec)
         if key not in self.part.predicts:
             self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
@@ -277,11 +291,12 @@ class Planner:
                         costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
-                    costs[predict.key] = prediction_passes(setting.info)
+                    costs[predict.key] = float(setting.images_in(predict.spec["split"]))
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,
             left_out=part.left_out,
+            combinations=part.combinations,
             images=images,
             trainings_naive=part.trainings_naive,
             passes_naive=part.passes_naive,

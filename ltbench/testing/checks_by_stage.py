@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltbench.testing import (
+    checks_auxiliary,
+    checks_blocks,
     checks_common,
     checks_data,
     checks_device,
     checks_images,
     checks_inference,
     checks_learning,
+    checks_posthoc,
     checks_process,
     checks_samplers,
 )
@@ -23,12 +26,13 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "sampler": checks_samplers.SAMPLER,
     "augment": (*checks_images.AUGMENT, *checks_device.CHECKS),
     "mix": (*checks_images.MIX, *checks_device.CHECKS),
-    "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "model": (*checks_learning.MODEL, *checks_blocks.MODEL, *checks_device.MODEL),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
+    "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
-    "posthoc": checks_inference.POSTHOC,
+    "posthoc": checks_posthoc.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,
     "metric": checks_inference.METRIC,
 }

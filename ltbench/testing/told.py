@@ -52,7 +52,7 @@ def states(technique: Adaptive, inputs: Inputs) -> list[State]:
     """Return the state of a technique at the start and, if it has one, after each of some epochs."""
     counts = inputs.tensor("counts", inputs.class_counts)
     given = technique.remembers(FEATURES, inputs.classes, counts, inputs.generator(11, on_cpu=True))
-    found: list[State] = [{name: inputs.moved(value) for name, value in given.items()}]
+    found: list[State] = [{name: inputs.to_device(value) for name, value in given.items()}]
     images = inputs.tensor("stored images", inputs.flat_images())
     labels = inputs.tensor("labels of all images", inputs.labels)
 

@@ -1,0 +1,1 @@
+"""Classifiers in place of the linear layer of a model."""

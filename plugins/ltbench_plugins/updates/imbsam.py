@@ -1,0 +1,59 @@
+"""Sharpness-aware minimisation for tail classes only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Update, hookimpl
+from ltbench_plugins.updates._ascent import ascend, parameters_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from ltbench import Moment
+    from ltbench.stages import Closure
+
+
+class Imbsam(Update, frozen=True):
+    """Step with the gradient of head classes at w, and of tail classes at the worst point nearby for them.
+
+    The loss is split into `L_head + L_tail` by the class of each image. The gradient is that of L_head at w plus that of
+    L_tail at w + rho g / |g|, with the gradient g of L_tail at w. Every step takes three passes over the batch. A blended
+    image belongs to the class of its first label.
+
+    A class with fewer than `below` training images is a tail class, as in the usual group of few-shot classes and half of
+    the medium ones; the value is to be chosen for the data.
+
+    Source: Zhou et al., ImbSAM: A Closer Look at Sharpness-Aware Minimization in Class-Imbalanced Recognition, ICCV 2023,
+    section 3.3.
+    """
+
+    name = "imbsam"
+    passes = 3
+
+    rho: Annotated[float, Meta(gt=0, description="distance of the point at which the gradient is taken")] = 0.05
+    below: Annotated[int, Meta(gt=0, description="a class with fewer training images is a tail class")] = 100
+
+    def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
+        """Do one step."""
+        import torch
+
+        tail = (counts[labels] < self.below).float()
+        closure(1 - tail)
+        head = [p.grad.clone() for p in parameters_of(optimizer) if p.grad is not None]
+        closure(tail)
+        parameters = parameters_of(optimizer)
+        back = ascend(parameters, self.rho)
+        closure(tail)
+        back()
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, head, strict=True):
+                if parameter.grad is not None:
+                    parameter.grad.add_(gradient)
+        optimizer.step()
+
+
+@hookimpl
+def ltbench_updates() -> list[type[Update]]:
+    return [Imbsam]
