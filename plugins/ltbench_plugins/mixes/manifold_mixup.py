@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from ltbench import Meta, Mix, Mixed, hookimpl
-from ltbench_plugins.mixes._draws import beta
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from ltbench import Meta, Mix, hookimpl
+from ltbench_plugins.mixes._blend import Blend
 
 
-class ManifoldMixup(Mix, frozen=True):
+class ManifoldMixup(Blend, frozen=True):
     """Mixup of the images, or of the output of a random block of the network.
 
     Each step draws a place: the images, or the output of any block but the last. There, each row of the batch is blended
@@ -32,16 +29,6 @@ class ManifoldMixup(Mix, frozen=True):
     per_batch: Annotated[bool, Meta(description="draw one lam for all images of a batch, instead of one for each")] = (
         True
     )
-
-    def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
-        """Blend a batch or the output of a block. images: float [B, ...]; labels: int64 [B]; lam: float32 [B]."""
-        import torch
-
-        partner = torch.randperm(len(images), generator=generator, device=images.device)
-        lam = beta(self.alpha, 1 if self.per_batch else len(images), generator, images.device).expand(len(images))
-        # A lerp is exact at both ends. The share of the loss stays in float32, also where a block computes in bfloat16.
-        share = lam.to(images.dtype).view(-1, *[1] * (images.dim() - 1))
-        return Mixed(images=images[partner].lerp(images, share), labels_a=labels, labels_b=labels[partner], lam=lam)
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltbench import Moment, Sampler, hookimpl
+from ltbench_plugins.samplers._power import draws
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -31,19 +32,12 @@ class Progressive(Sampler, frozen=True):
         self, pool: Tensor, labels: Tensor, counts: Tensor, batch_size: int, moment: Moment, generator: Generator
     ) -> Tensor:
         """Return as many draws as the pool has images, `int64 [P]`."""
-        import torch
 
-        of_pool = labels[pool]
-        by_class = pool[of_pool.argsort(stable=True)]
-        sizes = of_pool.bincount()
-        sizes = sizes[sizes > 0]
-        starts = sizes.cumsum(0) - sizes
-        natural = sizes.double() / sizes.sum()
-        shares = natural.lerp(torch.full_like(natural, 1 / len(sizes)), moment.progress)
-        drawn = torch.multinomial(shares, len(pool), replacement=True, generator=generator)
-        # float64, as float32 may round a draw up to the size of a large class.
-        within = torch.rand(pool.shape, generator=generator, dtype=torch.float64) * sizes[drawn]
-        return by_class[starts[drawn] + within.long()]
+        def weights(sizes: Tensor) -> Tensor:
+            natural = sizes.double() / sizes.sum()
+            return natural.lerp(natural.new_full(natural.shape, 1 / len(sizes)), moment.progress)
+
+        return draws(pool, labels, weights, generator)
 
 
 @hookimpl
