@@ -20,6 +20,8 @@ from ltbench.stages import (
     DatasetInfo,
     Ensemble,
     Evidence,
+    Finetune,
+    Head,
     LinearClassifier,
     Loss,
     Metric,
@@ -30,6 +32,7 @@ from ltbench.stages import (
     Profile,
     Regime,
     Sampler,
+    Update,
     View,
     Weight,
 )
@@ -37,8 +40,11 @@ from ltbench.technique import Technique
 from ltbench.testing import loss_trial
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
+from ltbench.testing.finetune_trial import FinetuneTrial
+from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
 from ltbench.testing.network_outputs import LATER, START
+from ltbench.testing.told import EPOCHS, is_told, moment_at, states, told
 
 Result = dict[str, Any]
 BATCH_SIZE = 64
@@ -92,17 +98,26 @@ def sampler(technique: Sampler, inputs: Inputs) -> Result:
     labels, counts, pool = pool_of(technique, inputs)
     inputs.track("pool", pool)
     drawing = inputs.generator(1, on_cpu=True)
-    epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
+    moments = [moment_at(0), moment_at(EPOCHS - 1)]
+    epochs = [technique.epoch_at(pool, labels, counts, BATCH_SIZE, at, drawing).clone() for at in moments]
     size = technique.batch_size(BATCH_SIZE, inputs.classes)
     return {"pool": pool, "batch_size": size, "epochs": epochs, "share": technique.share(counts)}
 
 
 def augment(technique: Augment, inputs: Inputs) -> Result:
-    results: Result = {}
+    known = states(technique, inputs)
+    results: Result = {"states": known}
     for channels in (3, 1):
         stored = inputs.tensor("stored images", inputs.images(12, channels, 2 * inputs.pixels))
         images = inputs.tensor("images", inputs.images(12, channels, 2 * inputs.pixels) / 255).float()
         inputs.track("images", images)
+        if is_told(technique):
+            results[f"apply to {channels} channels"] = [
+                technique.apply_to(images, told(technique, inputs, len(images), at, state), inputs.generator(3)).clone()
+                for at in (moment_at(0), moment_at(EPOCHS - 1))
+                for state in known
+            ]
+            continue
         results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
         indices = inputs.tensor("indices", [5, 1, 1, 11])
         prepared = technique.prepare(stored)
@@ -111,12 +126,19 @@ def augment(technique: Augment, inputs: Inputs) -> Result:
 
 
 def mix(technique: Mix, inputs: Inputs) -> Result:
-    images = inputs.tensor(
-        "images", inputs.rng(2).standard_normal((BATCH, 3, inputs.pixels, inputs.pixels)).astype("float32")
-    )
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    counts = inputs.tensor("counts", inputs.class_counts)
-    return {"mixed": technique.mix(images, labels, counts, inputs.generator(3))}
+    known = states(technique, inputs)
+    results: Result = {"states": known, "partner": technique.partner, "where": technique.where}
+    shapes = [(3, inputs.pixels, inputs.pixels), *([(5, 3, 3), (7,)] if technique.where == "hidden" else [])]
+    # One that overrides `blend` may depend on the moment.
+    epochs = range(EPOCHS) if type(technique).blend is not Mix.blend else range(1)
+    for shape in shapes:
+        images = inputs.tensor("images", inputs.rng(2).standard_normal((BATCH, *shape)).astype("float32"))
+        results[f"mixed {len(shape)}"] = [
+            technique.blend(images, told(technique, inputs, BATCH, moment_at(epoch), state), inputs.generator(3))
+            for epoch in epochs
+            for state in known
+        ]
+    return results
 
 
 def model(technique: Model, inputs: Inputs) -> Result:
@@ -137,6 +159,16 @@ def build(technique: Model, channels: int, size: int, classes: int) -> Any:
     from ltbench.engine.network import build as build_network
 
     return build_network(technique, info_of(channels, size, classes), 0, torch.device("cpu"))
+
+
+def finetune(technique: Finetune, inputs: Inputs) -> Result:
+    trial = FinetuneTrial(technique, inputs)
+    learning = [len(members) for _, members in trial.rules.groups(trial.network.parameters())]
+    result: Result = {"learning": learning, "logits": trial.logits()}
+    trial.initialise()
+    result["initialised"] = trial.logits()
+    trial.train()
+    return result | {"trained": trial.logits()}
 
 
 def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
@@ -196,6 +228,21 @@ def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
         if step == 1:
             trial.after_epoch(2)
             result["state after an epoch"] = trial.state
+    return result
+
+
+def head(technique: Head, inputs: Inputs) -> Result:
+    built = head_of(technique, inputs)
+    features = inputs.tensor("features", inputs.rng(2).standard_normal((BATCH, HEAD_FEATURES)).astype("float32"))
+    return {"logits": built(features), "parameters": sorted(name for name, _ in built.named_parameters())}
+
+
+def update(technique: Update, inputs: Inputs) -> Result:
+    trial = UpdateTrial(technique, inputs)
+    result: Result = {}
+    for number in range(3):
+        trial.step()
+        result[f"weights after {number + 1} steps"] = trial.weights.detach().clone()
     return result
 
 
@@ -272,8 +319,8 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, branches, loss, weight, auxiliary, regime, view, posthoc, ensemble,
-    metric,
+    dataset, profile, sampler, augment, mix, model, finetune, head, branches, loss, weight, auxiliary, update, regime, view,
+    posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 
