@@ -13,6 +13,7 @@ from ltbench.executor import Techniques
 from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
 from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
+from ltbench.suite.method_rows import expanded_rows, without_methods
 from ltbench.suite.suite import Strategy, Suite
 
 MOST: dict[str, int | None] = {"all": None, "each": 1, "pairs": 2}
@@ -64,7 +65,7 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
     found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
     if not suite.reference:
         return found
-    techniques = [registry.parse(text) for text in suite.reference]
+    techniques = [registry.parse(text) for text in without_methods(suite.reference, registry)]
     kept = [technique for technique in techniques if not technique.baseline]
     return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
 
@@ -128,9 +129,7 @@ def _screen(
 
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     if suite.combinations:
-        alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
-        # A sweep in a row is several techniques, so the row gives several combinations.
-        rows = (row for texts in alternatives for row in itertools.product(*texts))
+        rows = (techniques for row in suite.combinations for techniques in expanded_rows(row, registry))
         return listed_combinations(rows, suite.max_techniques)
     if (design := suite_screen(suite, registry)) is not None:
         return map(Combination, design.rows)
