@@ -29,7 +29,8 @@ def space_lines(size: SpaceSize) -> list[str]:
     lines += ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [
         "",
-        "            conflicts, needs: combinations that are left out because of a conflict or a missing technique",
+        "            conflicts, needs: combinations that are left out because of a conflict (also where no",
+        "            training can have both techniques) or of a missing technique",
         "            cost: forward passes of an image without sharing; from 2 techniques on estimated from what each",
         "            technique costs alone",
     ]

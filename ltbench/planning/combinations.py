@@ -55,15 +55,16 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = True) -> Iterator[Combination | LeftOut]:
+def suite_combinations(
+    suite: Suite, registry: Techniques, grid: Space | None = None
+) -> Iterator[Combination | LeftOut]:
     """Yield the combinations of a suite in anytime order: those with few techniques first.
 
-    left_out: whether to yield those that are left out, too, in their place; without, they take no time.
+    grid: the space of the suite, to be walked without what is left out, which then takes no time.
     If the reference is not among the combinations, it is yielded last, as left out. Raises an error if no plugin
     provides a technique of the reference.
     """
-    space = None if left_out else suite_space(suite, registry)
-    found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
+    found = _suite_combinations(suite, registry) if grid is None else map(Combination, grid.walk())
     if not suite.held_out:
         found = map(_left_out_without_held_out, found)
     if not suite.reference:
@@ -107,14 +108,6 @@ def suite_space(suite: Suite, registry: Techniques) -> Space | None:
         return None
     techniques = _techniques(suite, registry)
     return _space(techniques, suite.strategy, suite.max_techniques)
-
-
-def combination_count(suite: Suite, registry: Techniques) -> int:
-    """Return how many combinations of a suite run."""
-    space = suite_space(suite, registry)
-    if space is not None:
-        return sum(space.counts())
-    return sum(isinstance(one, Combination) for one in suite_combinations(suite, registry))
 
 
 def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:

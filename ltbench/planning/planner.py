@@ -120,6 +120,15 @@ class Planner:
                 for training in found:
                     self._add_cell(template, training, subset_seed, seed)
 
+    def why_not(self, combination: Combination) -> str:
+        """Return why a combination cannot be planned; empty if it can. Its conflicts and needs are not considered."""
+        self._members.forget()
+        try:
+            self._training(combination, self._template(combination, self._recipes[0]), self._settings[0])
+        except CannotBePlanned as reason:
+            return str(reason)
+        return ""
+
     @property
     def cells_of_one(self) -> int:
         """Cells of a combination."""

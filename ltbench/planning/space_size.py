@@ -9,6 +9,7 @@ import msgspec
 
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, suite_space
+from ltbench.planning.grid import grid_of
 from ltbench.planning.planner import Planner
 from ltbench.planning.space import Space
 from ltbench.stages import STAGES
@@ -29,7 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     possible: int
     """Combinations of at most one technique per stage."""
     conflicts: int
-    """Of these, left out because of a conflict."""
+    """Of these, left out because of a conflict, or because no training can have both techniques."""
     needs: int
     """Of the others, left out because a technique lacks what it needs."""
     combinations: int
@@ -77,6 +78,7 @@ def size_of_large(suite: Suite, registry: Techniques, data_root: Path) -> SpaceS
     planner = Planner(suite, registry, data_root)
     if sum(space.possible()) * planner.cells_of_one <= PLANNED:
         return None
+    space = grid_of(suite, registry, planner) or space
     plain = planner.passes_unshared(Combination())
     costs = [planner.passes_unshared(Combination((technique,))) for technique in space.techniques]
     sums = space.sums([round(_SCALE * cost / plain) for cost in costs])
@@ -107,3 +109,5 @@ def _reasons(space: Space) -> Iterator[str]:
             if other not in {technique.name, technique.stage}:
                 what = f"a technique of stage {other}" if other in STAGES else other
                 yield f"{technique.name} needs {what}: {reason}"
+    for (one, two), reason in space.excluded.items():
+        yield f"{one.name}: {reason}" if one == two else f"{one.name} with {two.name}: {reason}"

@@ -14,7 +14,8 @@ from support import suite_source
 from ltbench.cli.asked_suite import asked_suite, every_technique
 from ltbench.core.effect_model import EffectModel
 from ltbench.errors import LtbenchError, SuiteError, UsageError
-from ltbench.planning.combinations import combination_count, combine, suite_combinations, suite_screen
+from ltbench.planning.combinations import combine, suite_combinations, suite_screen
+from ltbench.planning.grid import combination_count
 from ltbench.planning.parts import make_plan
 from ltbench.planning.screen import Screen, screen, target_shares
 from ltbench.planning.screen_quality import quality_of
@@ -148,7 +149,7 @@ def test_a_suite_is_planned_by_its_design(registry: Registry) -> None:
     assert design is not None
     assert [[technique.name for technique in pair] for pair in design.pairs] == [["cb_sampler", "mixup"]]
     plan = make_plan(suite, registry, Path())
-    assert plan.combinations == combination_count(suite, registry) == len(design.rows) == 12
+    assert plan.combinations == combination_count(suite, registry, Path()) == len(design.rows) == 12
     assert [c.techniques for c in suite_combinations(suite, registry)] == design.rows
     assert not any(row and row[-1].name == "drw" and "weight" not in {t.stage for t in row} for row in design.rows)
     assert [c.techniques for c in combine(design.space.techniques, "screen", 2)]

@@ -59,7 +59,7 @@ def run_parts(
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
     Raises `StoreError` if the folder of the page cannot be written.
     """
-    from ltbench.planning.combinations import combination_count
+    from ltbench.planning.grid import combination_count
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
@@ -69,7 +69,7 @@ def run_parts(
         check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
-    result.all_combinations = combination_count(suite, context.registry)
+    result.all_combinations = combination_count(suite, context.registry, context.data_root)
     parts = plan_parts(suite, context.registry, context.data_root, left_out=False)
     foreseen: set[str] = set()
     deadline = None if options.budget is None else time.monotonic() + options.budget
