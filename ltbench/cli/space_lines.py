@@ -16,8 +16,9 @@ SHOWN = 10
 
 def space_lines(size: SpaceSize) -> list[str]:
     """Return the size of a grid as lines for a terminal: totals, and a table by number of techniques."""
+    each = "" if size.cells == size.combinations * size.cells_each else "at most "
     lines = [
-        f"grid        {size.combinations:,} combinations, {big_number(size.cells)} cells ({size.cells_each:,} each)",
+        f"grid        {size.combinations:,} combinations, {big_number(size.cells)} cells ({each}{size.cells_each:,} each)",
         "            ltbench run takes them in parts, those with few techniques first, and continues where it stopped",
         "",
     ]

@@ -56,15 +56,15 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 def suite_combinations(
-    suite: Suite, registry: Techniques, grid: Space | None = None
+    suite: Suite, registry: Techniques, rows: Iterable[tuple[Technique, ...]] | None = None
 ) -> Iterator[Combination | LeftOut]:
     """Yield the combinations of a suite in anytime order: those with few techniques first.
 
-    grid: the space of the suite, to be walked without what is left out, which then takes no time.
+    rows: the combinations to yield, if they are chosen already: those of a walk or of a screening design.
     If the reference is not among the combinations, it is yielded last, as left out. Raises an error if no plugin
     provides a technique of the reference.
     """
-    found = _suite_combinations(suite, registry) if grid is None else map(Combination, grid.walk())
+    found = _suite_combinations(suite, registry) if rows is None else map(Combination, rows)
     found = map(_leave_out_unsuited(suite, registry), found)
     if not suite.reference:
         return found
@@ -132,8 +132,13 @@ def suite_space(suite: Suite, registry: Techniques) -> Space | None:
     return _space(techniques, suite.strategy, suite.max_techniques)
 
 
-def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
-    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows."""
+def suite_screen(
+    suite: Suite, registry: Techniques, excluded: tuple[tuple[Technique, Technique], ...] = ()
+) -> Screen | None:
+    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows.
+
+    excluded: pairs that no row may have, besides those that conflict.
+    """
     if suite.combinations or suite.strategy != "screen":
         return None
     techniques = _distinct(_techniques(suite, registry))
@@ -148,7 +153,7 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
                 )  # fmt: skip
         first, second = ordered(_one_per_stage(pair, "a screening pair")).techniques
         pairs.append((first, second))
-    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
+    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows, excluded)
 
 
 def _screen(
@@ -156,13 +161,14 @@ def _screen(
     most: int | None,
     pairs: tuple[Pair, ...] = (),
     rows: int | None = None,
+    excluded: tuple[tuple[Technique, Technique], ...] = (),
 ) -> Screen:
     space = _space(techniques, "all", most)
     least = 1 + len(space.techniques) + len(pairs)
     if rows is not None and rows < least:
         raise UsageError(f"a screening design of {least - 1} effects has at least {least} rows, not {rows}",
                          fix=f"screen_rows = {least} or more, or fewer techniques")  # fmt: skip
-    return screen(tuple(space.techniques), pairs, most, rows)
+    return screen(tuple(space.techniques), pairs, most, rows, excluded)
 
 
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:

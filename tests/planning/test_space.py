@@ -23,7 +23,7 @@ from ltbench.planning.planner import Planner
 from ltbench.planning.space import Space
 from ltbench.planning.space_size import size_of_large
 from ltbench.registry.registry import Registry
-from ltbench.stages import TECHNIQUE_STAGES, Phase, Regime
+from ltbench.stages import TECHNIQUE_STAGES, Loss, Phase, Regime
 from ltbench.suite.suite import changed, find_suite
 from ltbench.technique import Technique
 
@@ -123,7 +123,7 @@ def test_a_grid_is_walked_without_what_is_left_out(registry: Registry) -> None:
     suite = changed(find_suite("quick", registry), techniques=["drw", "ens", "mixup"])
     grid = suite_space(suite, registry)
     assert grid is not None
-    walked = list(suite_combinations(suite, registry, grid))
+    walked = list(suite_combinations(suite, registry, grid.walk()))
     assert walked == [c for c in suite_combinations(suite, registry) if isinstance(c, Combination)]
     assert combination_count(suite, registry, Path()) == len(walked) == 6
     (part,) = plan_parts(suite, registry, Path(), left_out=False)
@@ -154,7 +154,7 @@ def test_the_size_of_all_techniques_is_that_of_planning_them_one_by_one(registry
     costs: Counter[int] = Counter()
     for one in suite_combinations(two, registry):
         if isinstance(one, Combination):
-            counts[len(one.techniques)] += not planner.why_not(one)
+            counts[len(one.techniques)] += not planner.why_not(one, "convnet")
             costs[len(one.techniques)] += planner.passes_unshared(one)
     for order in size.orders[:3]:
         assert order.combinations == counts[order.techniques]
@@ -188,3 +188,27 @@ def test_pairs_that_no_training_can_have_are_neither_counted_nor_walked() -> Non
     # Without the grid, the planner says it of each combination.
     plan = make_plan(suite, own, Path())
     assert (plan.combinations, len(plan.left_out)) == (6, 2)
+
+
+class OnlyConvnet(Loss, frozen=True):
+    """Cross entropy for one model."""
+
+    name = "only_convnet"
+
+    def unsuited_to(self, model: Technique) -> str:
+        return "" if model.name == "convnet" else "it is made for convnet"
+
+
+def test_what_does_not_suit_a_model_has_no_cells_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ltbench.planning.space_size.PLANNED", 0)
+    own = registry_with(OnlyConvnet)
+    fields = {"techniques": ["only_convnet", "mixup"], "imbalance_factors": [100], "seeds": [0, 1]}
+    suite = changed(find_suite("quick", own), models=["convnet", "resnet20"], **fields)
+    size = size_of_large(suite, own, Path())
+    assert size is not None
+    assert [order.combinations for order in size.orders] == [1, 2, 1]
+    assert [order.cells for order in size.orders] == [4, 4 + 2, 2]
+    assert len(make_plan(suite, own, Path()).cells) == size.cells
+    alone = size_of_large(changed(suite, models=["resnet20"]), own, Path())
+    assert alone is not None
+    assert [order.combinations for order in alone.orders] == [1, 1]
