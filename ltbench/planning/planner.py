@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -28,6 +28,7 @@ from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
     TECHNIQUE_STAGES,
+    TRAINING_STAGES,
     Ensemble,
     Model,
     Posthoc,
@@ -121,7 +122,8 @@ class Planner:
         self.part.combinations += 1
         reasons: dict[str, None] = {}
         for template, made in trainings:
-            found = [self._reason_against(combination, training) for training in made]
+            choosy = self._choosy(combination, template.regime)
+            found = [self._reason_against(choosy, training) for training in made]
             reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
                 for training, why in zip(made, found, strict=True):
@@ -134,9 +136,18 @@ class Planner:
         update = segment.get(Update.stage)
         return 1 if update is None else self._registry.build_as(update, Update).passes
 
-    def _reason_against(self, combination: Combination, training: _Training) -> str:
+    def _choosy(self, combination: Combination, regime: Regime) -> list[Technique]:
+        """Return the techniques of a combination, and those that its regime names, that do not suit every model."""
+        named = [
+            self._parse(text, stage)
+            for phase in regime.phases()
+            for stage in TRAINING_STAGES
+            if isinstance(text := getattr(phase, stage), str)
+        ]
+        return [one for one in (*combination.techniques, *named) if type(one).unsuited_to is not Technique.unsuited_to]
+
+    def _reason_against(self, choosy: Sequence[Technique], training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
-        choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
         models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
         reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
         return next(filter(None, reasons), "")
@@ -148,11 +159,12 @@ class Planner:
         """
         self._members.forget()
         setting = next(one for one in self._settings if one.labels["model"] == model)
+        template = self._template(combination, self._recipes[0])
         try:
-            training = self._training(combination, self._template(combination, self._recipes[0]), setting)
+            training = self._training(combination, template, setting)
         except CannotBePlanned as reason:
             return str(reason)
-        return self._reason_against(combination, training)
+        return self._reason_against(self._choosy(combination, template.regime), training)
 
     @property
     def cells_by_model(self) -> dict[str, int]:
