@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -151,10 +152,25 @@ class Planner:
         reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
         return next(filter(None, reasons), "")
 
+    def why_not(self, combination: Combination, model: str) -> str:
+        """Return why a combination cannot be planned with a model; empty if it can.
+
+        Its conflicts and needs are not considered. model: a key of `cells_by_model`.
+        """
+        self._members.forget()
+        setting = next(one for one in self._settings if one.labels["model"] == model)
+        template = self._template(combination, self._recipes[0])
+        try:
+            training = self._training(combination, template, setting)
+        except CannotBePlanned as reason:
+            return str(reason)
+        return self._reason_against(self._choosy(combination, template.regime), training)
+
     @property
-    def cells_of_one(self) -> int:
-        """Cells of a combination."""
-        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+    def cells_by_model(self) -> dict[str, int]:
+        """Cells of a combination with each model, by its label."""
+        each = len(self._recipes) * len(self._seed_pairs)
+        return {label: each * n for label, n in Counter(one.labels["model"] for one in self._settings).items()}
 
     def passes_unshared(self, combination: Combination) -> float:
         """Return the cost of the cells of a combination without sharing, in forward passes of an image; 0 if it has none."""
