@@ -6,15 +6,20 @@ from collections.abc import Mapping
 
 from ltbench.testing import (
     checks_auxiliary,
+    checks_blocks,
+    checks_branches,
     checks_common,
     checks_data,
     checks_device,
-    checks_feeding,
+    checks_finetune,
+    checks_head_and_update,
+    checks_images,
     checks_inference,
     checks_learning,
     checks_posthoc,
     checks_process,
     checks_regimes,
+    checks_samplers,
 )
 from ltbench.testing.check import Check
 
@@ -22,13 +27,17 @@ COMMON = (*checks_common.CHECKS, *checks_process.CHECKS)
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "dataset": checks_data.DATASET,
     "profile": checks_data.PROFILE,
-    "sampler": checks_feeding.SAMPLER,
-    "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
-    "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
-    "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "sampler": checks_samplers.SAMPLER,
+    "augment": (*checks_images.AUGMENT, *checks_device.CHECKS),
+    "mix": (*checks_images.MIX, *checks_device.CHECKS),
+    "model": (*checks_learning.MODEL, *checks_blocks.MODEL, *checks_device.MODEL),
+    "head": (*checks_head_and_update.HEAD, *checks_device.CHECKS),
+    "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
+    "finetune": checks_finetune.FINETUNE,
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
+    "update": (*checks_head_and_update.UPDATE, *checks_device.CHECKS),
     "regime": checks_regimes.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_posthoc.POSTHOC,
