@@ -11,6 +11,7 @@ from ltbench.testing.finding import Skip
 from ltbench.testing.flat_values import difference, flat
 from ltbench.testing.inputs import Inputs, with_rare
 from ltbench.testing.subject import Subject, failed
+from ltbench.testing.teachers import check_teacher
 
 _DETACHED = "do not use detach(), item() or no_grad() between features or logits and the term"
 
@@ -114,6 +115,20 @@ def moving_average_is_used(on: Subject) -> None:
 
 
 @per_setting
+def teacher_is_used(on: Subject) -> None:
+    """A teacher can be trained, and other logits of it change the term.
+
+    It is a training of its own. Its techniques are installed, and of stages up to the regime.
+    """
+    if not on.technique.teacher:
+        raise Skip("it names no teacher")
+    check_teacher(on)
+    if not difference(_first_step(on.technique), _first_step(on.technique, altered_teacher=True)):
+        raise failed("the logits of the teacher do not change the term", "a term of `teacher`",
+                     "use views[0].teacher, or leave out `teacher`")  # fmt: skip
+
+
+@per_setting
 def state_is_used(on: Subject) -> None:
     """Another state changes the term.
 
@@ -184,5 +199,5 @@ def _shapes(state: Any) -> str:
 
 CHECKS = (
     term_is_a_finite_scalar, gradients_reach_the_network, what_it_learns_gets_gradients, every_view_is_used,
-    moving_average_is_used, state_is_used, state_keeps_its_shape, resumes_from_its_state,
+    moving_average_is_used, teacher_is_used, state_is_used, state_keeps_its_shape, resumes_from_its_state,
 )  # fmt: skip

@@ -81,6 +81,25 @@ def fast_alone(self, views, labels, counts, moment):
     return ((rows - others) ** 2).mean() + (rows * views[0].state["mean"]).mean()
 
 
+@breaks("teacher_is_used")
+class Unteachable(Sound, frozen=True):
+    """Name a teacher and do not listen. Source: none."""
+
+    name = "unteachable"
+    teacher = "focal"
+
+
+@breaks("teacher_is_used")
+class LooksAway(Sound, frozen=True):
+    """Name a teacher with a view of its own. Source: none."""
+
+    name = "looks_away"
+    teacher = "focal,tta"
+
+    def term(self, views, labels, counts, moment):
+        return Sound.term(self, views, labels, counts, moment) + (views[0].logits - views[0].teacher).square().mean()
+
+
 @breaks("state_is_used", Sound, "term")
 def forgetful(self, views, labels, counts, moment):
     """Keep a mean that it does not use."""
