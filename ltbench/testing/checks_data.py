@@ -9,7 +9,7 @@ from ltbench.core.folders import data_root
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.longtail import check_counts
 from ltbench.testing.check import per_setting, per_technique
-from ltbench.testing.stage_calls import load
+from ltbench.testing.feeding_calls import load
 from ltbench.testing.subject import Subject, failed
 
 _TOLERANCE = 0.02
