@@ -19,8 +19,8 @@ _HOMES = {
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
-            "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Finetune", "Head", "Images", "LinearClassifier",
-            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc", "Profile",
+            "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune", "Head", "Images", "LinearClassifier",
+            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc", "Predicted", "Profile",
             "Regime", "Sampler", "Seen", "Told", "Update", "View", "Weight",
         ),
         "ltbench.stages",
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ltbench.stages import Dataset as Dataset
     from ltbench.stages import DatasetInfo as DatasetInfo
     from ltbench.stages import Ensemble as Ensemble
+    from ltbench.stages import Evidence as Evidence
     from ltbench.stages import Finetune as Finetune
     from ltbench.stages import Head as Head
     from ltbench.stages import Images as Images
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from ltbench.stages import Partner as Partner
     from ltbench.stages import Phase as Phase
     from ltbench.stages import Posthoc as Posthoc
+    from ltbench.stages import Predicted as Predicted
     from ltbench.stages import Profile as Profile
     from ltbench.stages import Regime as Regime
     from ltbench.stages import Sampler as Sampler

@@ -16,6 +16,8 @@ CLASS_SUPPORT: Final = "support"
 """The per-class number of test images."""
 PER_CLASS: Final = "per_class."
 """Prefix of the names of per-class metrics."""
+HELD_OUT: Final = "held_out."
+"""Prefix of the names of numbers on held-out images."""
 Unit = Literal["percent", "plain"]
 
 

@@ -29,14 +29,19 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     train: tuple[int, ...]
     """Files read for training, per class"""
     test: tuple[int, ...]
+    valid: tuple[int, ...] = ()
+    """Files read for validation, per class; empty without a validation split"""
     skipped: tuple[SkippedFiles, ...] = ()
     notes: tuple[str, ...] = ()
     """Remarks without a full stop, such as how images were read, or images in both splits"""
 
     def summary(self) -> str:
         """Return a line with the totals."""
-        seen, train, test = sum(self.files), sum(self.train), sum(self.test)
-        return f"{seen:,} files: {train:,} for training, {test:,} for testing, {seen - train - test:,} left out"
+        used = [(sum(self.train), "training"), (sum(self.test), "testing")]
+        used += [(sum(self.valid), "validation")] if self.valid else []
+        seen, read = sum(self.files), sum(number for number, _ in used)
+        parts = ", ".join(f"{number:,} for {use}" for number, use in used)
+        return f"{seen:,} files: {parts}, {seen - read:,} left out"
 
     def remarks(self) -> list[str]:
         """Return skipped files by place, and the notes, one line each."""
@@ -45,12 +50,15 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return [*left_out, *self.notes]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The headings of a table of the classes."""
+        return "class", "files", "training", "test", *(["validation"] if self.valid else []), "left out"
+
     def rows(self, classes: Sequence[str]) -> list[list[str]]:
-        """Return the rows of a table with the columns `COLUMNS`, one for each class."""
+        """Return the rows of a table with these columns, one for each class."""
+        splits = [self.train, self.test, *([self.valid] if self.valid else [])]
         return [
-            [name, *(f"{number:,}" for number in (files, train, test, files - train - test))]
-            for name, files, train, test in zip(classes, self.files, self.train, self.test, strict=True)
+            [name, *(f"{number:,}" for number in (files, *read, files - sum(read)))]
+            for name, files, *read in zip(classes, self.files, *splits, strict=True)
         ]
-
-
-COLUMNS = ("class", "files", "training", "test", "left out")

@@ -104,6 +104,41 @@ def subset_indices(labels: IntArray, counts: Iterable[int], seed: int) -> IntArr
     return np.concatenate(kept).astype(np.int64)
 
 
+def held_out_counts(counts: Iterable[int], share: float) -> list[int]:
+    """Return how many images of each class are held out of training: a share of them, rounded half up.
+
+    A class of two or more images has at least one held out and keeps at least one; a class of one image keeps it.
+    share: in [0, 1); 0 holds nothing out.
+
+    >>> held_out_counts([500, 25, 4, 2, 1], 0.1)
+    [50, 3, 1, 1, 0]
+    """
+    if not 0 <= share < 1:
+        raise UsageError(f"a held-out share of {share:g} is invalid", fix="use a number from 0 to below 1, such as 0.1")
+    return [min(max(math.floor(share * n + 0.5), 1), n - 1) if share and n > 1 else 0 for n in map(int, counts)]
+
+
+def held_out_positions(counts: Iterable[int], share: float, seed: int) -> IntArray:
+    """Return the positions of the held-out images in a subset of these class counts, sorted, `int64 [H]`.
+
+    The images of a class follow each other, as in `subset_indices`. They are cut into consecutive parts, where a class
+    of that many images would hold out one more, and one image of each part is drawn. So the held-out images of a larger
+    imbalance factor are among those of a smaller one, as the subsets are. seed: of the stream of this draw.
+    """
+    import numpy as np
+
+    start, drawn = 0, [np.empty(0, np.int64)]
+    for label, number in enumerate(map(int, counts)):
+        totals = np.array(held_out_counts(range(number + 1), share))
+        ends = np.flatnonzero(np.diff(totals)) + 1
+        begins = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+        # A generator for each class, whose draws do not depend on how many follow.
+        picks = np.random.default_rng([seed, label]).random(len(ends))
+        drawn.append(start + begins + (picks * (ends - begins)).astype(np.int64))
+        start += number
+    return np.concatenate(drawn)
+
+
 def gini(counts: Iterable[int]) -> float:
     """Return the Gini coefficient of class counts: 0 for equal counts, near 1 if one class dominates.
 
@@ -131,6 +166,23 @@ def realised_imbalance(counts: Iterable[int]) -> float | None:
     if not numbers or min(numbers) <= 0:
         return None
     return max(numbers) / min(numbers)
+
+
+def shifted_prior(counts: Iterable[int], ratio: float, *, backward: bool = False) -> list[float]:
+    """Return the share of each class under a test-time shift: `ratio ** -(r / (C - 1))` for rank r, normalised.
+
+    Ranks are those of the training counts, the largest class first; ties are broken by label. `backward` reverses them.
+    counts: int64 [C] of training images. Source: Hong et al., LADE, CVPR 2021, section 4.1.
+
+    >>> [round(share, 3) for share in shifted_prior([9, 1, 4], 4)]
+    [0.571, 0.143, 0.286]
+    """
+    numbers = [int(n) for n in counts]
+    ranked = sorted(range(len(numbers)), key=lambda label: (-numbers[label], label))
+    rank = {label: place for place, label in enumerate(reversed(ranked) if backward else ranked)}
+    last = max(len(numbers) - 1, 1)
+    shares = [ratio ** -(rank[label] / last) for label in range(len(numbers))]
+    return [share / sum(shares) for share in shares]
 
 
 def groups(counts: Iterable[int]) -> dict[str, list[int]]:

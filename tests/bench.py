@@ -132,11 +132,13 @@ class Bench:
         self.logits = [LOGITS]
         self.labels = LABELS
         self.counts = [200, 63, 20]
+        self.held_out = 0.0
+        """The share of the suite. Predictions of held-out images have the same logits, in reverse order."""
 
     def plan(self, *techniques: str) -> Plan:
         suite = changed(
             find_suite("quick", self.context.registry), datasets=["few_images"], models=["some_net"],
-            imbalance_factors=[10], seeds=[0], techniques=techniques,
+            imbalance_factors=[10], seeds=[0], techniques=techniques, held_out=self.held_out,
         )  # fmt: skip
         return make_plan(suite, self.context.registry, Path())
 
@@ -147,7 +149,8 @@ class Bench:
         for number, key in enumerate(dict.fromkeys(cell.spec["members"])):
             self.put(key, {"meta.json": self.fit_meta(number)})
         for number, key in enumerate(cell.parents):
-            self.put(key, {"meta.json": {"spec": {}, "cost": {"predict_seconds": 0.25}, "plugins": []}}, number)
+            meta = {"spec": plan.jobs[key].spec, "cost": {"predict_seconds": 0.25}, "plugins": []}
+            self.put(key, {"meta.json": meta}, number)
         return cell
 
     def fit_meta(self, number: int) -> dict:
@@ -169,6 +172,8 @@ class Bench:
                 (folder / name).write_text(json.dumps(content))
             if number is not None:
                 logits = self.logits[number % len(self.logits)]
+                if files["meta.json"]["spec"]["split"] == "held_out":
+                    logits = logits[::-1].copy()
                 save_file({"logits": logits, "labels": self.labels}, folder / "logits.safetensors")
 
     def record(self, *techniques: str) -> dict:

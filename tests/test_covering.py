@@ -72,7 +72,7 @@ def own() -> Registry:
 @pytest.fixture(scope="module")
 def suite(own: Registry) -> Suite:
     return changed(
-        find_suite("quick", own), name="covering", datasets=["patches"], imbalance_factors=[8], models=["convnet"],
+        find_suite("quick", own), name="covering", datasets=["patches"], imbalance_factors=[8], models=["convnet"], held_out=0.1,
         techniques=[], seeds=[0], recipe={"steps": STEPS, "batch_size": 20, "lr": LR, "precision": "fp32"},
     )  # fmt: skip
 

@@ -13,6 +13,8 @@ from ltbench.longtail import (
     class_counts,
     gini,
     groups,
+    held_out_counts,
+    held_out_positions,
     realised_imbalance,
     subset_indices,
     thirds,
@@ -55,6 +57,62 @@ def test_smaller_subsets_lie_in_larger_ones_of_the_same_seed(counts, fewer, seed
     assert len(set(large.tolist())) == sum(counts)
     assert class_counts(array[large], len(counts)).tolist() == counts
     assert np.all(np.diff(array[large]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "held_out"),
+    [(0.0, [0, 0, 0, 0, 0]), (0.1, [50, 3, 1, 1, 0]), (0.3, [150, 8, 1, 1, 0]), (0.999, [499, 24, 2, 1, 0])],
+)
+def test_held_out_counts_worked_by_hand(share: float, held_out: list[int]) -> None:
+    assert held_out_counts([500, 25, 3, 2, 1], share) == held_out
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=8), st.floats(0.001, 0.999), st.integers(0, 2**63 - 1))
+def test_held_out_images_are_of_every_class_but_those_of_one_image_and_never_all(counts, share, seed) -> None:
+    positions = held_out_positions(counts, share, seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    held_out = np.bincount(labels[positions], minlength=len(counts)).tolist()
+    assert held_out == held_out_counts(counts, share)
+    assert all((n == 0) if of == 1 else (0 < n < of) for n, of in zip(held_out, counts, strict=True))
+    assert len(set(positions.tolist())) == len(positions)
+    assert (np.diff(positions) > 0).all()
+
+
+@given(st.integers(2, 300), st.integers(1, 300), st.floats(0.01, 0.9), st.integers(0, 99))
+def test_held_out_images_of_a_smaller_class_are_among_those_of_a_larger_one(fewer, more, share, seed) -> None:
+    small = set(held_out_positions([fewer], share, seed).tolist())
+    large = held_out_positions([fewer + more], share, seed)
+    assert small == set(large[: len(small)].tolist())
+    # The others of the smaller class are trained on in both, but for the last part of the class, which is not complete.
+    assert len([place for place in large[len(small) :] if place < fewer]) <= 1
+
+
+def test_held_out_images_of_a_known_seed() -> None:
+    first, other = (held_out_positions([20, 1, 5], 0.2, seed).tolist() for seed in (0, 1))
+    assert first == [1, 3, 8, 13, 21]
+    assert other != first
+
+
+def test_each_part_of_a_class_holds_out_one_of_its_images_with_equal_chance() -> None:
+    times = np.zeros(10)
+    for seed in range(3000):
+        times[held_out_positions([10], 0.2, seed)] += 1
+    # One image is held out from two on, and two images from eight on: so the parts are 0 and 1, then 2 to 7.
+    np.testing.assert_allclose(times / 3000, [1 / 2] * 2 + [1 / 6] * 6 + [0] * 2, atol=0.03)
+
+
+def test_over_many_subsets_every_image_is_held_out_equally_often() -> None:
+    labels = np.zeros(10, np.int64)
+    times = np.zeros(10)
+    for seed in range(3000):
+        times[subset_indices(labels, [10], seed)[held_out_positions([10], 0.2, seed)]] += 1
+    np.testing.assert_allclose(times / 3000, 0.2, atol=0.03)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2])
+def test_a_held_out_share_that_cannot_be_is_refused(share: float) -> None:
+    with pytest.raises(UsageError, match="held-out share"):
+        held_out_counts([5], share)
 
 
 def test_seeds_choose_different_images() -> None:

@@ -26,6 +26,7 @@ def asked_suite(
     imbalance_factors: str | None,
     seeds: str | None,
     settings: Sequence[str],
+    held_out: float | None = None,
     metric: str = "",
 ) -> Suite:
     """Return the selected suite with the changes made by options."""
@@ -57,6 +58,8 @@ def asked_suite(
     changes |= _counts_of_data(registry, changes, factors)
     if seeds:
         changes["seeds"] = _numbers(seeds, int, "--seeds")
+    if held_out is not None:
+        changes["held_out"] = held_out
     if settings:
         changes["recipe"] = _recipe(suite, settings)
         fixed = {setting.partition("=")[0] for setting in settings}

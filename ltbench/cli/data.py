@@ -33,6 +33,8 @@ class Row(msgspec.Struct, kw_only=True):
     class_names: tuple[str, ...] = ()
     train_images: int | None = None
     test_images: int | None = None
+    valid_images: int | None = None
+    """Of its own validation split; None if it has none."""
     channels: int | None = None
     size: int | None = None
     licence: str = ""
@@ -89,6 +91,7 @@ def examine(dataset: Dataset, root: Path) -> Row:
         info = dataset.info(root)
         row.classes, row.channels, row.size = len(info.classes), info.channels, info.size
         row.train_images, row.test_images = sum(info.train_counts), sum(info.test_counts)
+        row.valid_images = sum(info.valid_counts) or None
         row.licence, row.source, row.fingerprint = info.licence, info.source, info.fingerprint
         row.class_names, row.report = info.classes, info.report
     except Exception as error:  # noqa: BLE001 - as above; a missing data set may not be able to describe itself
@@ -104,14 +107,15 @@ def _problem(dataset: Dataset, error: Exception) -> str:
 
 
 def _line(row: Row) -> list[object]:
-    counts = ["?" if n is None else n for n in (row.classes, row.train_images, row.test_images)]
+    counts: list[object] = ["?" if n is None else n for n in (row.classes, row.train_images, row.test_images)]
+    counts.append("-" if row.valid_images is None else row.valid_images)
     size = "?" if row.size is None else f"{row.channels} x {row.size} x {row.size}"
     state = "yes" if row.here else "no"
     return [row.name, state, *counts, size, row.licence.partition(";")[0], row.fingerprint[:12], row.where or "-"]
 
 
 def _print(rows: Sequence[Row]) -> None:
-    head = ["data set", "here", "classes", "training", "test", "size", "licence", "fingerprint", "where"]
+    head = ["data set", "here", "classes", "training", "test", "validation", "size", "licence", "fingerprint", "where"]
     print_table(head, [_line(row) for row in rows])
     for row in rows:
         if row.problem:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ltbench.data_report import COLUMNS, DataReport
+from ltbench.core.words import classes_without
+from ltbench.data_report import DataReport
 
 if TYPE_CHECKING:
     from ltbench.planning.settings import DataUse
@@ -26,14 +27,25 @@ def kept_lines(use: DataUse) -> Iterator[str]:
             yield f"{use.dataset}: {profile} keeps {kept} of {available:,} training images{hint}"
 
 
+def held_out_lines(use: DataUse) -> Iterator[str]:
+    """Yield a line for each profile: how many images are held out, and how many classes have none."""
+    for profile, by_factor in use.held_out.items():
+        if use.own_split:
+            n = use.info.valid_counts
+            yield f"{use.dataset}: the {sum(n):,} images of its own validation split are held out{classes_without(n)}"
+            return
+        parts = [f"{sum(n):,} at factor {factor:g}{classes_without(n)}" for factor, n in by_factor.items()]
+        yield f"{use.dataset}: of the images that {profile} keeps, {', '.join(parts)} are held out of training"
+
+
 def report_lines(report: DataReport | None, classes: Sequence[str], most: int | None = SHOWN) -> Iterator[str]:
     """Yield the contents of a data set's files: totals, a table of the classes, remarks. most: lines of each."""
     if report is None:
         return
     yield report.summary()
     rows = report.rows(classes)[:most]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    for row in ([*COLUMNS], *rows):
+    widths = [max(map(len, column)) for column in zip(report.columns, *rows, strict=True)]
+    for row in ([*report.columns], *rows):
         numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         yield "  ".join([row[0].ljust(widths[0]), *numbers])
     yield from _more(len(classes) - len(rows), "classes")

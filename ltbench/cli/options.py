@@ -75,6 +75,9 @@ def suite_options(function: F) -> F:
             click.option("--models", metavar="NAMES", help="Use these models instead of the suite's."),
             click.option("--imbalance-factors", metavar="NUMBERS", help="Use these imbalance factors instead of the suite's: 10,100."),
             click.option("--seeds", metavar="NUMBERS", help="Use these training seeds instead of the suite's: 0,1,2."),
+            click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
+                         help="Hold out this share of the training images of each class, such as 0.1, instead of the "
+                              "suite's; 0 holds nothing out. A data set's own validation split is held out instead."),
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                          help="Override a field of the recipe: --set epochs=5. Repeatable."),
             data_root_option,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ltbench.cli.asked_suite import asked_suite
-from ltbench.cli.data_lines import kept_lines, report_lines
+from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
 from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
@@ -131,10 +131,15 @@ def _overview(suite: Suite, registry: Registry, data_root: Path, *, listed: bool
         return _Overview(suite)
     if listed:
         raise UsageError(
-            f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}", fix="--max-techniques 1"
+            f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}",
+            fix="--max-techniques 1",
         )
     # Beyond single techniques, planning takes too long, and a run seldom comes far.
-    lines = [*space_lines(size), "", "Of these, the combinations of at most one technique:"]
+    lines = [
+        *space_lines(size),
+        "",
+        "Of these, the combinations of at most one technique:",
+    ]
     return _Overview(changed(suite, max_techniques=1), lines, space_facts(size), is_counted=True)
 
 
@@ -144,6 +149,7 @@ def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
             "dataset": use.dataset,
             "training_images": sum(use.info.train_counts),
             "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+            **({"held_out": _by_factor(use)} if use.held_out else {}),
             "class_names": use.info.classes,
             "report": use.info.report,
         }
@@ -158,7 +164,16 @@ def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
         "cells_failed_before": len(status.failed),
         "jobs": status.jobs,
         "missing": status.missing,
-        **{name: getattr(status, name) for name in ("trainings", "trainings_naive", "passes", "passes_naive", "stale")},
+        **{
+            name: getattr(status, name)
+            for name in (
+                "trainings",
+                "trainings_naive",
+                "passes",
+                "passes_naive",
+                "stale",
+            )
+        },
         "metrics_to_derive": status.derivable,
         "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
@@ -171,10 +186,27 @@ def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
     }
 
 
+def _by_factor(use: DataUse) -> dict[str, dict[str, dict[str, int]]]:
+    """Return held-out images, and classes without any, by profile and factor."""
+    return {
+        profile: {
+            f"{factor:g}": {"images": sum(counts), "classes_without": counts.count(0)}
+            for factor, counts in by_factor.items()
+        }
+        for profile, by_factor in use.held_out.items()
+    }
+
+
 def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
-        for number, line in enumerate([*kept_lines(use), *report_lines(use.info.report, use.info.classes)]):
+        for number, line in enumerate(
+            [
+                *kept_lines(use),
+                *held_out_lines(use),
+                *report_lines(use.info.report, use.info.classes),
+            ]
+        ):
             click.echo(f"{'' if number else 'data':11} {line}")
 
 
@@ -193,7 +225,11 @@ def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
             f"cost        {big_number(status.passes)} forward passes of an image; {big_number(status.passes_naive)} without sharing "
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
-    for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
+    for kind, name in (
+        ("fit", "to train"),
+        ("predict", "to predict"),
+        ("cell", "to derive"),
+    ):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
     if status.stale:
         click.echo(f"stale       {len(status.stale)} cells were made by other plugin versions and are kept:")

@@ -132,10 +132,14 @@ def _lines(found: FoundCell, verified: Sequence[str], log: Mapping[str, str]) ->
             "failure", {"type": record.error.type, "message": record.error.message, "job": record.error.job}
         )
     yield from _block("metrics", record.metrics)
+    if record.held_out is not msgspec.UNSET:
+        yield from _block("metrics on held-out images", record.held_out.metrics)
     failed = {} if record.failed_metrics is msgspec.UNSET else record.failed_metrics
     yield from _block("metrics that failed", {name: failure.message for name, failure in failed.items()})
-    yield from _per_class(record)
-    apart = {"counts", "classes", "report"}
+    yield from _per_class(record, record.per_class, "per class")
+    if record.held_out is not msgspec.UNSET:
+        yield from _per_class(record, record.held_out.per_class, "per class, held-out images")
+    apart = {"counts", "classes", "report", "held_out"}
     yield from _block("data", {key: value for key, value in record.data.items() if key not in apart})
     if "report" in record.data:
         report = msgspec.convert(record.data["report"], DataReport)
@@ -163,21 +167,21 @@ def _block(title: str, values: Mapping[Any, object]) -> Iterator[str]:
         yield f"  {str(key).ljust(width)}  {'n/a' if value is None else written(value)}"
 
 
-def _per_class(record: Record) -> Iterator[str]:
+def _per_class(record: Record, per_class: Mapping[str, Sequence[Any]], title: str) -> Iterator[str]:
     names = [str(name) for name in record.data.get("classes", [])]
-    if not record.per_class or not names:
+    if not per_class or not names:
         return
     counts = [str(count) for count in record.data.get("counts", [])]
     columns = {"class": names, "training": counts} | {
         name: [
             "n/a" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values
         ]
-        for name, values in record.per_class.items()
+        for name, values in per_class.items()
     }
     columns = {name: texts for name, texts in columns.items() if len(texts) == len(names)}
     widths = {name: max(map(len, [name, *texts])) for name, texts in columns.items()}
     yield ""
-    yield "per class"
+    yield title
     yield "  " + "  ".join(name.ljust(widths[name]) for name in columns).rstrip()
     for row in zip(*columns.values(), strict=True):
         yield "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths.values(), strict=True)).rstrip()
@@ -193,7 +197,8 @@ def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
         f"fit {key}",
         {
             "data": f"{label_of(data['dataset'])} {data['fingerprint']}, {label_of(data['profile'])}, imbalance factor "
-                    f"{data['imbalance_factor']:g}, subset seed {data['subset_seed']}",
+                    f"{data['imbalance_factor']:g}, subset seed {data['subset_seed']}"
+                    + (f", held out {written(data['held_out'])}" if "held_out" in data else ""),
             **({"bag": bag} if bag else {}),
             "model": label_of(spec["model"]),
             "seed": spec["seed"],

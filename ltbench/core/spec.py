@@ -6,7 +6,9 @@ of the job is its hash. Plans and records use the same function, so anyone can r
 The specs:
 
     technique  {"name", "distribution", "revision", "params": non-default ones only}
-    data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed"}
+    data       {"dataset": technique, "fingerprint", "profile": technique, "imbalance_factor", "subset_seed",
+                "held_out": share of each class, or fingerprint of the data set's own validation split; omitted if
+                nothing is held out}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
                 and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches}
@@ -16,8 +18,8 @@ The specs:
                 and where there is one: "auxiliary", "update": technique; "augment_first": the augmentation that the
                 augmentation follows; "partner": sampler of the mix; "views": augmentations of the auxiliary;
                 where it is not the default: "weight_decay_scale", "classifier", "batch_norm", "max_norm"}
-    predict    {"kind": "predict", "protocol", "fit": key, "split": "test", "view": "identity" |
-                {"technique": technique, "name"}}
+    predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out" | "train",
+                "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique}
 
@@ -27,7 +29,7 @@ segments begin alike pass through the same states, so one can resume from a stat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -75,15 +77,20 @@ def techniques_in(value: object) -> Iterator[Mapping[str, Any]]:
 def stream_seed(seed: int, purpose: str) -> int:
     """Return the seed of one random stream, 63 bits, derived by hash from a seed and a purpose.
 
-    Purposes: init, pool, order, augment, mix, dropout, members. Each technique draws from its own stream, so switching
+    Purposes: init, pool, order, augment, mix, dropout, members, held_out. Each technique draws from its own stream, so switching
     one on leaves the others unchanged, and two combinations of one seed stay paired.
     """
     # 63 bits, as the generator of torch takes a signed 64-bit seed.
     return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
-def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
-    """Return the spec of the prediction of a fit under one view. view: the spec of its technique.
+def splits_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are. data: its spec."""
+    return ("test", "held_out") if "held_out" in data else ("test",)
+
+
+def predict_spec(fit: str, view: Mapping[str, Any], name: str, split: str = "test", *, features: bool = False) -> Spec:
+    """Return the spec of the prediction of a fit for a split under one view. view: the spec of its technique.
 
     The identity view belongs to no technique, so that all techniques share its prediction.
     """
@@ -91,9 +98,23 @@ def predict_spec(fit: str, view: Mapping[str, Any], name: str) -> Spec:
         "kind": "predict",
         "protocol": PROTOCOL,
         "fit": fit,
-        "split": "test",
+        "split": split,
         "view": name if name == "identity" else {"technique": view, "name": name},
+        **({"features": True} if features else {}),
     }
+
+
+def prediction_keys(
+    cell: Mapping[str, Any], views: Sequence[str], split: str = "test", *, features: bool = False
+) -> list[list[str]]:
+    """Return the keys of the predictions of a cell for a split, for each of its members in the order of the views.
+
+    cell: its spec; views: names of the views of its technique.
+    """
+    return [
+        [identity(predict_spec(fit, cell["view"], name, split, features=features)) for name in views]
+        for fit in cell["members"]
+    ]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article.
@@ -10,3 +12,13 @@ def with_article(noun: str) -> str:
     ('an ensemble', 'a loss')
     """
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def classes_without(counts: Sequence[int]) -> str:
+    """Return a remark on the classes without any image; empty if all have some. counts: images of each class.
+
+    >>> classes_without([3, 0, 0]), classes_without([3, 0]), classes_without([3, 1])
+    (' (2 classes have none)', ' (1 class has none)', '')
+    """
+    number = sum(count == 0 for count in counts)
+    return f" ({number:,} {'class has' if number == 1 else 'classes have'} none)" if number else ""

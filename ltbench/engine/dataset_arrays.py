@@ -2,6 +2,7 @@
 
     <data root>/prepared/<name>-<fingerprint>/{train_images,train_labels,test_images,test_labels}.npy, digest.json
 
+A data set with a validation split has `valid_images` and `valid_labels`, too, and its fingerprint in the folder's name.
 Works without torch. The folder can be deleted at any time and is then recreated from the data set.
 """
 
@@ -22,7 +23,6 @@ from ltbench.errors import DataError
 from ltbench.longtail import class_counts
 from ltbench.stages import Dataset, DatasetInfo, Images
 
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 """Errors of a rename onto a path that exists; which one depends on the system and on what is there."""
 _LEFTOVER_SECONDS = 24 * 3600
@@ -55,7 +55,18 @@ def keep(dataset: Dataset, images: Images, info: DatasetInfo, root: Path) -> Ima
 
 
 def _folder(dataset: Dataset, info: DatasetInfo, root: Path) -> Path:
-    return root / "prepared" / f"{dataset.name}-{info.fingerprint}"
+    parts = (dataset.name, info.fingerprint, info.valid_fingerprint)
+    return root / "prepared" / "-".join(filter(None, parts))
+
+
+def _splits(info: DatasetInfo) -> dict[str, tuple[int, ...]]:
+    """Return the class counts of each split."""
+    splits = {"train": info.train_counts, "test": info.test_counts}
+    return splits | ({"valid": info.valid_counts} if info.valid_counts else {})
+
+
+def _arrays(info: DatasetInfo) -> list[str]:
+    return [f"{split}_{part}" for split in _splits(info) for part in ("images", "labels")]
 
 
 def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
@@ -64,7 +75,7 @@ def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
         if checksums.examine(folder, folder.name):
             return None
         # Mode c (copy-on-write): torch wants writable arrays, and other processes map the same file.
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in ARRAYS}
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in _arrays(info)}
         return validated(Images(**arrays), info, folder.name)
     except (OSError, ValueError, DataError):
         return None
@@ -73,7 +84,7 @@ def _open_arrays(folder: Path, info: DatasetInfo) -> Images | None:
 def validated(images: Images, info: DatasetInfo, label: str) -> Images:
     """Return the images as contiguous, writable arrays; raise `DataError` if they do not match `info`."""
     arrays = {}
-    for split, counts in (("train", info.train_counts), ("test", info.test_counts)):
+    for split, counts in _splits(info).items():
         expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
             f"{split}_images": (np.uint8, (sum(counts), info.channels, info.size, info.size)),
             f"{split}_labels": (np.int64, (sum(counts),)),
@@ -103,7 +114,7 @@ def _store(images: Images, folder: Path, info: DatasetInfo) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         staging = Path(temporary) / "new"
         staging.mkdir()
-        for name in ARRAYS:
+        for name in _arrays(info):
             np.save(staging / f"{name}.npy", getattr(images, name))
         checksums.seal(staging, folder.name)
         for attempt in range(3):

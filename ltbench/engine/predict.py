@@ -1,8 +1,9 @@
-"""A prediction: the logits of a fit for the test images, under one view of them.
+"""A prediction: the logits of a fit for test images, held-out images or those it was trained on, under one view.
 
     logits.safetensors    logits float32 [N, C], labels int64 [N]; classifier.norms and .bias float32 [C] if a
                           linear layer computes the logits. With E branches: branches float32 [E, N, C] instead of
-                          logits, norms and bias [E, C]
+                          logits, norms and bias [E, C]. With features: features float32 [E, N, D], what the
+                          classifiers are given, and classifier.weights float32 [E, C, D] of linear layers
     meta.json             spec, cost, environment, plugins
 
 A view gets normalised images, as the network does; a view that needs pixels has to undo the normalisation.
@@ -23,8 +24,10 @@ from ltbench.engine import output_checks
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.determinism import autocast, reproducible
 from ltbench.engine.environment import environment
+from ltbench.engine.fit import training_subset
+from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
-from ltbench.engine.structure import Structure, classifiers_of
+from ltbench.engine.structure import Structure, classifier_of, classifiers_of
 from ltbench.engine.subset import load
 from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
 from ltbench.errors import JobFailed
@@ -42,7 +45,7 @@ _BATCH = 500
 
 
 def predict(job: Job, context: Context) -> None:
-    """Store the logits of a fit for the test images, unless the store has them.
+    """Store the logits of a fit for the images of a split, unless the store has them.
 
     Raises `JobFailed` if the view is missing, raises or changes the shape of images, or a logit is not finite.
     """
@@ -51,7 +54,12 @@ def predict(job: Job, context: Context) -> None:
     began = time.perf_counter()
     device, fit = torch.device(context.device), job.spec["fit"]
     spec = context.store.meta(fit)["spec"]
-    subset = load(spec["data"], context.registry, context.data_root)
+    subset, features = load(spec["data"], context.registry, context.data_root), job.spec.get("features", False)
+    if job.spec["split"] == "train":
+        bag = training_subset(spec, context)
+        images, labels = bag.images, bag.labels
+    else:
+        images, labels = subset.split(job.spec["split"])
     model = context.registry.build_as(spec["model"], Model)
     recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
     with output_checks.naming_techniques(), reproducible(device):
@@ -63,25 +71,25 @@ def predict(job: Job, context: Context) -> None:
         network.eval()
 
         @torch.inference_mode()
-        def logits_of(images: Tensor) -> Tensor:
-            """Return the logits of each branch, float32 [E, B, C]; E is 1 without branches."""
-            viewed = view_images(normalise(images.to(device).float().mul_(1 / 255)))
+        def run(batch: Tensor) -> tuple[Tensor, ...]:
+            """Return logits [E, B, C] and, if they are asked for, features [E, B, D], float32; E is 1 without branches."""
+            viewed = view_images(normalise(batch.to(device).float().mul_(1 / 255)))
             with autocast(recipe.precision, device):
-                given = viewed.contiguous(memory_format=torch.channels_last)
-                logits: Tensor = network.run(given)[0] if isinstance(network, BranchedNetwork) else network(given)[None]
-            return logits.float().cpu()
+                results = outputs_of(network, viewed.contiguous(memory_format=torch.channels_last), features=features)
+            return tuple(result.float().cpu() for result in results)
 
-        first, *rest = torch.split(subset.test_images, _BATCH)
+        first, *rest = torch.split(images, _BATCH)
         with output_checks.leaving_no_state(model):
-            first_logits = logits_of(first)
-        branches = torch.cat([first_logits, *map(logits_of, rest)], dim=1)
-        classifier = linear_classifier(classifiers_of(network), lambda: logits_of(subset.test_images[:2]))
-    if not bool(branches.isfinite().all()):
+            first_results = run(first)
+        branches, *taken = (torch.cat(parts, dim=1) for parts in zip(first_results, *map(run, rest), strict=True))
+        classifier = linear_classifier(classifiers_of(network), lambda: run(images[:2])[0], weights=features)
+    if not all(bool(result.isfinite().all()) for result in (branches, *taken)):
         raise JobFailed("logits are not finite", where=f"model '{model.label}', fit {fit}")
     seconds = time.perf_counter() - began
     with context.store.writing(job.key) as folder:
         logits = {"branches": branches} if len(branches) > 1 else {"logits": branches[0]}
-        write_tensors(folder / "logits.safetensors", {**logits, "labels": subset.test_labels, **classifier})
+        logits |= {"features": taken[0]} if taken else {}
+        write_tensors(folder / "logits.safetensors", {**logits, "labels": labels, **classifier})
         meta = {
             "spec": job.spec,
             "cost": {"predict_seconds": seconds},
@@ -91,11 +99,33 @@ def predict(job: Job, context: Context) -> None:
         write_json(folder / "meta.json", meta)
 
 
-def linear_classifier(layers: Sequence[nn.Module], predict: Callable[[], Tensor]) -> dict[str, Tensor]:
+def outputs_of(network: nn.Module, images: Tensor, *, features: bool) -> tuple[Tensor, ...]:
+    """Return logits float [E, B, C] and, with `features`, what the classifiers are given, float [E, B, D].
+
+    Raises `JobFailed` if the classifier is not given one row of features per image.
+    """
+    if isinstance(network, BranchedNetwork):
+        return network.run(images)[: 1 + features]
+    if not features:
+        return (network(images)[None],)
+    with input_of(classifier_of(network)) as given:
+        logits = network(images)
+    if len(given) != 1 or given[0].dim() != 2 or len(given[0]) != len(images):
+        raise JobFailed(
+            "the network has no features: its classifier is not given one row of numbers per image",
+            fix="leave out the posthoc that needs features, or use another model",
+        )
+    return logits[None], given[0][None]
+
+
+def linear_classifier(
+    layers: Sequence[nn.Module], predict: Callable[[], Tensor], *, weights: bool = False
+) -> dict[str, Tensor]:
     """Return the weight norm and bias of each class, float32 [C] or [E, C] for several branches.
 
     layers: the classifier of each branch; predict: returns some logits, [E, B, C], to check that they are what the
-    classifiers return, unchanged. Returns nothing if no linear layers compute the logits.
+    classifiers return, unchanged; weights: whether to return them, float32 [C, D] or [E, C, D], too. Returns nothing if
+    no linear layers compute the logits.
     """
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
     if len(linear) < len(layers):
@@ -111,8 +141,10 @@ def linear_classifier(layers: Sequence[nn.Module], predict: Callable[[], Tensor]
         return {}
     norms = torch.stack([layer.weight.detach().float().norm(dim=1) for layer in linear])
     biases = torch.stack([_bias(layer) for layer in linear])
-    one = len(linear) == 1
-    return {"classifier.norms": norms[0] if one else norms, "classifier.bias": biases[0] if one else biases}
+    parts = {"classifier.norms": norms, "classifier.bias": biases}
+    if weights:
+        parts["classifier.weights"] = torch.stack([layer.weight.detach().float().cpu() for layer in linear])
+    return {name: part[0] if len(linear) == 1 else part for name, part in parts.items()}
 
 
 def _bias(layer: nn.Linear) -> Tensor:

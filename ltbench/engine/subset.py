@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
-from ltbench.core.spec import Spec, label_of, techniques_in
+from ltbench.core.spec import Spec, label_of, stream_seed, techniques_in
 from ltbench.engine.dataset_arrays import prepare
 from ltbench.engine.output_checks import leaving_no_state
 from ltbench.errors import DataError, JobFailed
+from ltbench.jobs.held_out import check_own_split
 from ltbench.longtail import (
     check_counts,
     check_imbalance_factor,
     class_counts,
     gini,
+    held_out_positions,
     realised_imbalance,
     subset_indices,
 )
@@ -43,8 +46,18 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """uint8 [M, channels, size, size]"""
     test_labels: Tensor
     """int64 [M]"""
+    held_out_images: Tensor
+    """uint8 [H, channels, size, size], none of them among `images`; H is 0 if nothing is held out"""
+    held_out_labels: Tensor
+    """int64 [H]"""
     info: DatasetInfo
     """Of the whole data set; its counts are larger than the subset's."""
+
+    def split(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return images and labels of a split: `test` or `held_out`."""
+        return {
+            "test": (self.test_images, self.test_labels), "held_out": (self.held_out_images, self.held_out_labels),
+        }[name]  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
         """Return the facts about the data that a record holds, as plain JSON values."""
@@ -56,8 +69,14 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "classes": list(self.info.classes),
             "size": self.info.size,
             "channels": self.info.channels,
+            **({"held_out": self.held_out_counts()} if len(self.held_out_labels) else {}),
             **({} if self.info.report is None else {"report": msgspec.to_builtins(self.info.report)}),
         }
+
+    def held_out_counts(self) -> list[int]:
+        """Return the held-out images of each class."""
+        counts: list[int] = self.held_out_labels.bincount(minlength=len(self.counts)).tolist()
+        return counts
 
 
 def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) -> Subset:
@@ -77,7 +96,7 @@ def load(data_spec: Mapping[str, Any], registry: Techniques, data_root: Path) ->
             fix="plan again",
         )
     factor = check_imbalance_factor(data_spec["imbalance_factor"])
-    return _subset(dataset, profile, factor, data_spec["subset_seed"], data_root)
+    return _subset(dataset, profile, factor, data_spec["subset_seed"], data_spec.get("held_out", 0.0), data_root)
 
 
 def select_images(subset: Subset, indices: Tensor) -> Subset:
@@ -94,7 +113,7 @@ def unmodified(subset: Subset, spec: Spec) -> Iterator[None]:
 
     Changes of the images through numpy, which shares their memory, are not noticed. spec: of the fit, for the message.
     """
-    tensors = {name: getattr(subset, name) for name in ("images", "labels", "counts", "test_images", "test_labels")}
+    tensors = {name: value for name, value in msgspec.structs.asdict(subset).items() if isinstance(value, Tensor)}
     versions = {name: tensor._version for name, tensor in tensors.items()}  # noqa: SLF001 - torch counts changes
     copies = {name: tensors[name].clone() for name in ("labels", "counts")}
     modified: list[str] = []
@@ -120,7 +139,10 @@ _images = lru_cache(maxsize=4)(prepare)
 
 # Few, because a subset is a copy of up to a few hundred megabytes. The arrays of `_images` are memory-mapped.
 @lru_cache(maxsize=4)
-def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, root: Path) -> Subset:
+def _subset(
+    dataset: Dataset, profile: Profile, imbalance_factor: float, seed: int, held_out: float | str, root: Path
+) -> Subset:
+    """held_out: as in a data spec."""
     info = dataset.info(root)
     with leaving_no_state(profile):
         counts = profile.counts(info.train_counts, imbalance_factor)
@@ -129,6 +151,13 @@ def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: i
     with leaving_no_state(dataset):
         images = _images(dataset, root)
     indices = subset_indices(images.train_labels, counts, seed)
+    if isinstance(held_out, str):
+        check_own_split(held_out, info, dataset.label)
+        held_out_images, held_out_labels = images.valid_images, images.valid_labels
+    else:
+        positions = held_out_positions(counts, held_out, stream_seed(seed, "held_out"))
+        apart, indices = indices[positions], np.delete(indices, positions)
+        held_out_images, held_out_labels = images.train_images[apart], images.train_labels[apart]
     labels = images.train_labels[indices]
     return Subset(
         images=torch.from_numpy(images.train_images[indices]),
@@ -136,5 +165,7 @@ def _subset(dataset: Dataset, profile: Profile, imbalance_factor: float, seed: i
         counts=torch.from_numpy(class_counts(labels, len(counts))),
         test_images=torch.from_numpy(images.test_images),
         test_labels=torch.from_numpy(images.test_labels),
+        held_out_images=torch.from_numpy(held_out_images),
+        held_out_labels=torch.from_numpy(held_out_labels),
         info=info,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -10,16 +11,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import Job, Spec
+from ltbench.core.spec import Job, Spec, splits_of
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
-from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.held_out import divided_counts
+from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields, with_held_out
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
-from ltbench.jobs.plugin_calls import adjust_checked, merge_checked, merge_logits_checked, shape_text
+from ltbench.jobs.plugin_calls import merge_checked, merge_logits_checked
+from ltbench.jobs.posthoc import adjusted_logits
+from ltbench.jobs.prediction_file import read_prediction
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import Failure, Provenance, Record, seal, validate
-from ltbench.stages import STAGES, Branches, Dataset, Ensemble, LinearClassifier, Posthoc, Profile, View
+from ltbench.stages import STAGES, Branches, Dataset, Ensemble, Posthoc, Profile, View
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
@@ -82,9 +87,9 @@ def _metas(job: Job, context: Context) -> tuple[dict[str, Spec], dict[str, Spec]
 
 def _results(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[MetricResults, IntArray]:
     """Return the metrics of a cell, and the class counts of its training subset, int64 [C]."""
-    labels, probabilities = _predict(job, context, fits)
     counts = _training_counts(job, context, fits)
-    return compute_metrics(context.registry, probabilities, labels, counts), counts
+    predicted = _predict(job, context, fits)
+    return split_metrics(context.registry, predicted, counts), counts
 
 
 def failed_record(job: Job, error: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,33 +106,46 @@ def _common_fields(job: Job) -> dict[str, Any]:
     }
 
 
-def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> tuple[IntArray, FloatArray]:
-    """Return labels int64 [N] and the probabilities of the cell, float64 [N, C]."""
-    views = len(job.extra["views"])
-    members = [
-        Member(
-            np.asarray(fits[fit]["data"]["counts"], dtype=np.int64),
-            job.parents[number * views :][:views],
-            job.extra["fits"][number].get(Branches.stage),
-        )
-        for number, fit in enumerate(job.spec["members"])
+def split_metrics(registry: Techniques, predicted: Mapping[str, Labelled], counts: IntArray) -> MetricResults:
+    """Return the metrics of predictions by split, as a record has them. counts: int64 [C] of the training subset."""
+    by_split = [
+        compute_metrics(registry, probabilities, labels, counts) for labels, probabilities in predicted.values()
     ]
-    return predictions(context.registry, job.spec, members, partial(_stored, context))
+    return functools.reduce(with_held_out, by_split)
+
+
+def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, Labelled]:
+    data = job.extra["fits"][0]["data"]
+    keys = Needed.by_cell(job.spec, data, context.registry).keys(job.spec, job.extra["views"])
+    members = [
+        Member(np.asarray(fits[key]["data"]["counts"], dtype=np.int64), predicted, fit.get(Branches.stage))
+        for key, predicted, fit in zip(job.spec["members"], keys, job.extra["fits"], strict=True)
+    ]
+    return predictions(context.registry, job.spec, members, partial(_stored, context), splits_of(data))
 
 
 class Member(NamedTuple):
-    """One network of a cell: the class counts int64 [C] of its training images, and the keys of its predictions."""
+    """One network of a cell."""
 
     counts: IntArray
-    predictions: Sequence[str]
+    """int64 [C], of its training images"""
+    predictions: Mapping[str, Sequence[str]]
+    """The keys of its predictions by split, in the order of the views."""
     branches: Spec | None = None
     """The spec of its branches, if it has any."""
 
 
+class Labelled(NamedTuple):
+    """Labels int64 [N] and probabilities float64 [N, C] of a cell for the images of a split."""
+
+    labels: IntArray
+    probabilities: FloatArray
+
+
 def predictions(
-    registry: Techniques, spec: Spec, members: Iterable[Member], read: Callable[[str], bytes]
-) -> tuple[IntArray, FloatArray]:
-    """Return labels int64 [N] and the probabilities of a cell, float64 [N, C], from stored logits.
+    registry: Techniques, spec: Spec, members: Iterable[Member], read: Callable[[str], bytes], splits: Sequence[str]
+) -> dict[str, Labelled]:
+    """Return the probabilities of a cell for each of these splits, from stored logits.
 
     spec: of the cell; read: returns the safetensors file of a prediction, by its key.
     Raises `JobFailed` if a file or the result of a plugin has a wrong shape or range.
@@ -135,25 +153,33 @@ def predictions(
     view = registry.build_as(spec["view"], View)
     ensemble = registry.build_as(spec["ensemble"], Ensemble)
     posthoc = None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc)
-    labels: IntArray | None = None
-    merged_views = []
-    for counts, keys, branches in members:
-        logits = []
-        for key in keys:
-            stored = _logits(read(key), key, len(counts), branches is not None)
-            if labels is not None and not np.array_equal(labels, stored.labels):
-                raise JobFailed("two predictions of a cell have different images", where=f"artefact {key}")
-            labels = stored.labels
-            adjusted = [
-                raw if posthoc is None else adjust_checked(registry, posthoc, raw, counts, classifier)
-                for raw, classifier in zip(stored.logits, stored.classifiers, strict=True)
-            ]
-            # Branches merge first, so that a view sees one network.
-            logits.append(adjusted[0] if branches is None else _merged_branches(registry, branches, adjusted))
+    labels: dict[str, IntArray] = {}
+    merged_views: dict[str, list[FloatArray]] = {split: [] for split in splits}
+    for member in members:
+        logits: dict[str, list[FloatArray]] = {split: [] for split in splits}
+        for number in range(len(member.predictions[splits[0]])):
+            keys = {split: of_split[number] for split, of_split in member.predictions.items()}
+            stored = {
+                split: read_prediction(read(key), key, len(member.counts), branched=member.branches is not None)
+                for split, key in keys.items()
+            }
+            adjusted = adjusted_logits(registry, posthoc, stored, member.counts, splits)
+            for split in splits:
+                found = labels.setdefault(split, stored[split].labels)
+                if not np.array_equal(found, stored[split].labels):
+                    raise JobFailed("two predictions of a cell have different images", where=f"artefact {keys[split]}")
+                # Branches merge first, so that a view sees one network.
+                branches = adjusted[split]
+                logits[split].append(
+                    branches[0] if member.branches is None else _merged_branches(registry, member.branches, branches)
+                )
         # Merge views first, so that a member of an ensemble predicts as it would alone.
-        merged_views.append(merge_checked(registry, view, view.merge, np.stack(logits)))
-    assert labels is not None, "a cell has at least one member and one view"
-    return labels, merge_checked(registry, ensemble, ensemble.merge, np.stack(merged_views))
+        for split in splits:
+            merged_views[split].append(merge_checked(registry, view, view.merge, np.stack(logits[split])))
+    return {
+        split: Labelled(labels[split], merge_checked(registry, ensemble, ensemble.merge, np.stack(parts)))
+        for split, parts in merged_views.items()
+    }
 
 
 def _stored(context: Context, key: str) -> bytes:
@@ -169,46 +195,8 @@ def _merged_branches(registry: Techniques, spec: Spec, logits: Sequence[FloatArr
     return merge_logits_checked(registry, branches, branches.merge, np.stack(logits))
 
 
-class _Stored(NamedTuple):
-    """A stored prediction: for each branch its logits float64 [N, C], and its classifier's norms and bias if stored."""
-
-    logits: FloatArray
-    labels: IntArray
-    classifiers: Sequence[LinearClassifier | None]
-
-
-def _logits(content: bytes, key: str, classes: int, branched: bool) -> _Stored:
-    """Return a stored prediction; branched: of a network with branches."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    where = f"artefact {key}"
-    try:
-        arrays = load(content)
-        logits, labels = arrays["branches"] if branched else arrays["logits"][None], arrays["labels"]
-    except (KeyError, SafetensorError) as error:
-        raise JobFailed("stored logits cannot be read", where=where, why=str(error)) from error
-    if not len(labels):
-        raise JobFailed("there are no test images", where=where)
-    if logits.ndim != 3 or logits.shape[1:] != (len(labels), classes) or not np.isfinite(logits).all():
-        raise JobFailed(
-            f"stored logits are {shape_text(logits if branched else logits[0])}; expected finite {[len(labels), classes]}",
-            where=where,
-        )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise JobFailed(f"stored labels are outside of 0 to {classes - 1}", where=where)
-    classifiers: Sequence[LinearClassifier | None] = [None] * len(logits)
-    if "classifier.norms" in arrays:
-        norms, bias = (
-            arrays[f"classifier.{name}"].astype(np.float64).reshape(len(logits), classes) for name in ("norms", "bias")
-        )
-        classifiers = [LinearClassifier(*parts) for parts in zip(norms, bias, strict=True)]
-    # Stored as float32; probabilities and metrics are computed in float64, to be the same on every machine.
-    return _Stored(logits.astype(np.float64), labels.astype(np.int64), classifiers)
-
-
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:
-    """Return the class counts of the whole training subset, int64 [C]."""
+    """Return the class counts of the whole training subset, without held-out images, int64 [C]."""
     for spec, key in zip(job.extra["fits"], job.spec["members"], strict=True):
         if spec["bag"] is None:
             return np.asarray(fits[key]["data"]["counts"], dtype=np.int64)
@@ -218,7 +206,7 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
     if info.fingerprint != data["fingerprint"]:
         raise DataError(f"data set '{data['dataset']['name']}' has changed since the training")
     profile = context.registry.build_as(data["profile"], Profile)
-    return np.asarray(profile.counts(info.train_counts, data["imbalance_factor"]), dtype=np.int64)
+    return np.asarray(divided_counts(data, info, profile)[0], dtype=np.int64)
 
 
 def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from ltbench.columns import PER_CLASS
+from ltbench.columns import HELD_OUT, PER_CLASS
 from ltbench.core.plugins import BUILT_IN
 from ltbench.core.process_state import ProcessState, written
 from ltbench.core.signals import is_request_to_stop
@@ -17,6 +18,7 @@ from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import JobFailed, LtbenchError, StateChanged
 from ltbench.jobs.named_technique import full_name
 from ltbench.jobs.plugin_calls import call_plugin, wrong_result
+from ltbench.records.numbers import Numbers
 from ltbench.records.record import Failure, Record
 from ltbench.stages import Metric
 
@@ -83,6 +85,19 @@ def compute_metrics(
     return results
 
 
+def with_held_out(test: MetricResults, held_out: MetricResults) -> MetricResults:
+    """Return the results on both splits, those on held-out images under names with the prefix `held_out.`.
+
+    A metric that fails on held-out images keeps its numbers on test images. One that fails on test images has none.
+    """
+    failed = {HELD_OUT + name: why for name, why in held_out.failed.items() if name not in test.failed}
+    numbers = {
+        metric: found | {HELD_OUT + name: value for name, value in held_out.numbers.get(metric, {}).items()}
+        for metric, found in test.numbers.items()
+    }
+    return MetricResults(numbers, test.failed | failed, test.made_by)
+
+
 def checked_numbers(
     registry: Techniques, metric: Metric, probabilities: FloatArray, labels: IntArray, counts: IntArray
 ) -> dict[str, object]:
@@ -97,7 +112,7 @@ def checked_numbers(
     classes = len(counts)
     numbers: dict[str, object] = {}
     for name, returned in results.items():
-        if not isinstance(name, str) or name in ("", PER_CLASS):
+        if not isinstance(name, str) or name in ("", PER_CLASS) or name.startswith(HELD_OUT):
             raise wrong_result(registry, metric, f"a number with the name {name!r}", "a non-empty text")
         value = _plain(returned)
         if name == CONFUSION:
@@ -113,7 +128,13 @@ def checked_numbers(
 
 
 def record_fields(numbers: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a record that hold numbers: `metrics`, `per_class` and `confusion`."""
+    """Return the fields of a record that hold numbers: `metrics`, `per_class`, `confusion`, and `held_out` if any."""
+    held_out = {n.removeprefix(HELD_OUT): value for n, value in numbers.items() if n.startswith(HELD_OUT)}
+    numbers = {n: value for n, value in numbers.items() if not n.startswith(HELD_OUT)}
+    return _split_fields(numbers) | ({"held_out": _split_fields(held_out)} if held_out else {})
+
+
+def _split_fields(numbers: Mapping[str, object]) -> dict[str, object]:
     return {
         "metrics": {n: value for n, value in numbers.items() if n != CONFUSION and not n.startswith(PER_CLASS)},
         "per_class": {n.removeprefix(PER_CLASS): value for n, value in numbers.items() if n.startswith(PER_CLASS)},
@@ -122,9 +143,14 @@ def record_fields(numbers: Mapping[str, object]) -> dict[str, object]:
 
 
 def numbers_on_record(record: Record) -> dict[str, object]:
-    """Return the numbers of a record by name: `top1`, `per_class.f1`, `confusion`."""
-    numbers: dict[str, object] = {**record.metrics, **{PER_CLASS + n: values for n, values in record.per_class.items()}}
-    return numbers | ({CONFUSION: record.confusion} if record.confusion else {})
+    """Return the numbers of a record by name: `top1`, `per_class.f1`, `confusion`, `held_out.top1`."""
+    held_out = {} if record.held_out is msgspec.UNSET else _numbers(record.held_out)
+    return _numbers(record) | {HELD_OUT + name: value for name, value in held_out.items()}
+
+
+def _numbers(of: Record | Numbers) -> dict[str, object]:
+    numbers: dict[str, object] = {**of.metrics, **{PER_CLASS + n: values for n, values in of.per_class.items()}}
+    return numbers | ({CONFUSION: of.confusion} if of.confusion else {})
 
 
 def close(recorded: object, computed: object) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from ltbench.core.signals import is_request_to_stop
 from ltbench.errors import JobFailed, LtbenchError
 from ltbench.jobs.named_technique import full_name, leaving_no_state
-from ltbench.stages import LinearClassifier, Posthoc, Technique
+from ltbench.stages import LinearClassifier, Posthoc, Predicted, Technique
 
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
@@ -24,12 +24,17 @@ _TOLERANCE = 1e-4
 
 
 def adjust_checked(
-    registry: Techniques, posthoc: Posthoc, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None
+    registry: Techniques,
+    posthoc: Posthoc,
+    state: object,
+    predicted: Predicted,
+    counts: IntArray,
+    classifier: LinearClassifier | None,
 ) -> FloatArray:
-    """Return the adjusted logits, finite float64 [N, C]."""
-    result = _array(registry, posthoc, lambda: posthoc.adjust_linear(logits, counts, classifier))
-    if result.shape != logits.shape or not np.isfinite(result).all():
-        raise wrong_result(registry, posthoc, shape_text(result), f"finite logits {list(logits.shape)}")
+    """Return the adjusted logits, finite float64 [N, C]. state: what the posthoc was fitted to."""
+    result = _array(registry, posthoc, lambda: posthoc.adjust_with(state, predicted, counts, classifier))
+    if result.shape != predicted.logits.shape or not np.isfinite(result).all():
+        raise wrong_result(registry, posthoc, shape_text(result), f"finite logits {list(predicted.logits.shape)}")
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ltbench.columns import HELD_OUT
 from ltbench.jobs.metrics import MetricResults, close, numbers_on_record, record_fields
 from ltbench.jobs.missing_metrics import OTHER_LOGITS
 from ltbench.records.record import Failure, Provenance, Record, seal
@@ -25,8 +26,8 @@ def with_missing_metrics(before: Record, results: MetricResults, missing: Collec
     recorded = {plugin.name: plugin for plugin in before.plugins if plugin.stage == "metric"}
     numbers = numbers_on_record(before)
     failed = {} if before.failed_metrics is msgspec.UNSET else dict(before.failed_metrics)
-    failed = {name: failure for name, failure in failed.items() if name not in missing}
-    failed |= {name: failure for name, failure in results.failed.items() if name in missing}
+    failed = {name: failure for name, failure in failed.items() if name.removeprefix(HELD_OUT) not in missing}
+    failed |= {name: why for name, why in results.failed.items() if name.removeprefix(HELD_OUT) in missing}
     if problem := _contradiction(numbers, recorded, results, missing):
         failed |= dict.fromkeys(missing, Failure(type=OTHER_LOGITS, message=problem))
     elif clash := _name_conflict(numbers, recorded, results, missing):

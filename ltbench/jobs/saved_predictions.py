@@ -9,8 +9,7 @@ A key is the identity of a prediction, which follows from the spec of the cell.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
@@ -19,10 +18,11 @@ import msgspec
 import numpy as np
 
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import canonical, identity, predict_spec
+from ltbench.core.spec import canonical, splits_of
 from ltbench.errors import JobFailed, StoreError
-from ltbench.jobs.cell import LOGITS, Member, predictions
-from ltbench.jobs.metrics import close, compute_metrics, numbers_on_record
+from ltbench.jobs.cell import LOGITS, Member, predictions, split_metrics
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.metrics import close, numbers_on_record
 from ltbench.records.record import Failure, Record
 from ltbench.stages import Branches, View
 from ltbench.store.store import Store
@@ -105,17 +105,21 @@ class StorePredictions:
         return content
 
 
-def prediction_keys(record: Record, registry: Techniques) -> dict[str, list[str]]:
-    """Return the keys of the predictions of a cell by the key of their fit, in the order of the views."""
+def keys_of_members(record: Record, registry: Techniques) -> list[dict[str, list[str]]]:
+    """Return, for each member of a cell, the keys of its predictions by split, in the order of the views."""
     names = list(registry.build_as(record.spec["view"], View).views())
-    view = record.spec["view"]
-    return {fit: [identity(predict_spec(fit, view, name)) for name in names] for fit in record.spec["members"]}
+    return Needed.by_cell(record.spec, record.fits[0]["data"], registry).keys(record.spec, names)
+
+
+def _flat(keys: Iterable[Mapping[str, Iterable[str]]]) -> list[str]:
+    return [key for member in keys for of_split in member.values() for key in of_split]
 
 
 class Recomputed(NamedTuple):
     """Labels and metrics of a cell, computed from its predictions."""
 
-    labels: IntArray
+    labels: dict[str, IntArray]
+    """By split."""
     numbers: dict[str, object]
     """Numbers by name: `top1`, `per_class.f1`, `confusion`."""
     failed: dict[str, Failure]
@@ -128,23 +132,22 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
     Raises `JobFailed` if a file was changed or has a wrong shape or range.
     """
     whole = np.asarray(record.data.get("counts", []), dtype=np.int64)
-    keys = prediction_keys(record, registry)
-    content: dict[str, bytes] = {}
-    members = []
-    for fit, spec in zip(record.spec["members"], record.fits, strict=True):
-        counts = stored.counts(fit)
-        if counts is None:
-            return None
-        members.append(Member(np.asarray(counts, dtype=np.int64), keys[fit], spec.get(Branches.stage)))
-        for key in keys[fit]:
-            logits = stored.logits(key)
-            if logits is None:
-                return None
-            content[key] = logits
-    # The same function as in a run, so that an audit does not compare two implementations.
-    labels, probabilities = predictions(registry, record.spec, members, content.__getitem__)
-    results = compute_metrics(registry, probabilities, labels, whole)
-    return Recomputed(labels, results.by_name, results.failed)
+    counts = [stored.counts(fit) for fit in record.spec["members"]]
+    if None in counts:
+        return None
+    keys = keys_of_members(record, registry)
+    content = {key: stored.logits(key) for key in _flat(keys)}
+    found = {key: logits for key, logits in content.items() if logits is not None}
+    if len(found) < len(content):
+        return None
+    members = [
+        Member(np.asarray(n, np.int64), predicted, fit.get(Branches.stage))
+        for n, predicted, fit in zip(counts, keys, record.fits, strict=True)
+    ]
+    # The same functions as in a run, so that an audit does not compare two implementations.
+    predicted = predictions(registry, record.spec, members, found.__getitem__, splits_of(record.fits[0]["data"]))
+    results = split_metrics(registry, predicted, whole)
+    return Recomputed({split: one.labels for split, one in predicted.items()}, results.by_name, results.failed)
 
 
 def contradictions(record: Record, again: Recomputed) -> tuple[list[str], list[str]]:
@@ -172,10 +175,9 @@ def export(records: Iterable[Record], store: Store, registry: Techniques, folder
     for record in records:
         if record.status != "ok":
             continue
-        keys = prediction_keys(record, registry)
         # An audit would fail with only some of a cell's predictions, so either all or none are published.
-        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in keys}
-        views = list(itertools.chain.from_iterable(keys.values()))
+        fit_counts = {fit: _read_stored(stored.counts, fit) for fit in record.spec["members"]}
+        views = _flat(keys_of_members(record, registry))
         if None in fit_counts.values() or not all(map(store.has, views)):
             missing.append(record)
             continue

@@ -83,12 +83,18 @@ def _numbers(record: Record, *, per_class: bool) -> Iterator[Mapping[str, object
     # Records from before balanced accuracy was a metric have all that it takes.
     for name in sorted({*record.metrics, *({BALANCED} if record.score(BALANCED) is not None else ())}):
         yield {"metric": name, "value": record.metrics.get(name, record.score(name))}
+    if record.held_out is not msgspec.UNSET:
+        for name, value in sorted(record.held_out.metrics.items()):
+            yield {"metric": f"held_out.{name}", "value": value}
     for name, value in sorted(record.cost.items()):
         yield {"metric": f"cost.{name}", "value": value}
     if not per_class:
         return
     names = record.data.get("classes", [])
-    for name, values in sorted(record.per_class.items()):
+    by_class = {f"per_class.{name}": values for name, values in sorted(record.per_class.items())}
+    if record.held_out is not msgspec.UNSET:
+        by_class |= {f"held_out.per_class.{name}": values for name, values in sorted(record.held_out.per_class.items())}
+    for name, values in by_class.items():
         for number, value in enumerate(values):
             shown = names[number] if number < len(names) else str(number)
-            yield {"metric": f"per_class.{name}", "class": number, "class_name": shown, "value": value}
+            yield {"metric": name, "class": number, "class_name": shown, "value": value}

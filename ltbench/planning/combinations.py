@@ -10,9 +10,10 @@ import msgspec
 
 from ltbench.errors import UnknownName, UsageError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import why_without_held_out
 from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
-from ltbench.stages import STAGES, TECHNIQUE_STAGES, Technique
+from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
 from ltbench.suite.suite import Strategy, Suite
 
 MOST: dict[str, int | None] = {"all": None, "each": 1, "pairs": 2}
@@ -62,11 +63,29 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
     """
     space = None if left_out else suite_space(suite, registry)
     found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
+    if not suite.held_out:
+        found = map(_left_out_without_held_out, found)
     if not suite.reference:
         return found
     techniques = [registry.parse(text) for text in suite.reference]
     kept = [technique for technique in techniques if not technique.baseline]
     return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
+
+
+def _left_out_without_held_out(one: Combination | LeftOut) -> Combination | LeftOut:
+    reasons = [] if isinstance(one, LeftOut) else filter(None, map(_why_without_held_out, one.techniques))
+    reason = next(iter(reasons), "")
+    return LeftOut(one, reason) if isinstance(one, Combination) and reason else one
+
+
+def _why_without_held_out(technique: Technique) -> str:
+    return why_without_held_out(technique) if isinstance(technique, Posthoc) else ""
+
+
+def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
+    """Return the techniques that a suite combines, without those that need held-out images where there are none."""
+    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
+    return techniques if suite.held_out else [t for t in techniques if not _why_without_held_out(t)]
 
 
 def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:
@@ -76,7 +95,8 @@ def _with_reference(found: Iterator[Combination | LeftOut], reference: Combinati
         yield one
     if not there:
         yield LeftOut(
-            reference, "it is the suite's reference but not among its combinations, so no differences to it are shown"
+            reference,
+            "it is the suite's reference but not among its combinations, so no differences to it are shown",
         )
 
 
@@ -84,7 +104,7 @@ def suite_space(suite: Suite, registry: Techniques) -> Space | None:
     """Return the space of a suite that combines techniques of every stage; None for a list or a stack of techniques."""
     if suite.combinations or suite.strategy not in MOST:
         return None
-    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
+    techniques = _techniques(suite, registry)
     return _space(techniques, suite.strategy, suite.max_techniques)
 
 
@@ -100,7 +120,7 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
     """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows."""
     if suite.combinations or suite.strategy != "screen":
         return None
-    techniques = _distinct([t for text in suite.techniques for t in registry.parse_all(text)])
+    techniques = _distinct(_techniques(suite, registry))
     pairs = []
     for texts in suite.screen_pairs:
         pair = [registry.parse(text) for text in texts]
@@ -116,7 +136,10 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
 
 
 def _screen(
-    techniques: Sequence[Technique], most: int | None, pairs: tuple[Pair, ...] = (), rows: int | None = None
+    techniques: Sequence[Technique],
+    most: int | None,
+    pairs: tuple[Pair, ...] = (),
+    rows: int | None = None,
 ) -> Screen:
     space = _space(techniques, "all", most)
     least = 1 + len(space.techniques) + len(pairs)
@@ -139,7 +162,9 @@ def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combinat
 
 
 def combine(
-    techniques: Sequence[Technique], strategy: Strategy = "all", max_techniques: int | None = None
+    techniques: Sequence[Technique],
+    strategy: Strategy = "all",
+    max_techniques: int | None = None,
 ) -> Iterator[Combination | LeftOut]:
     """Yield combinations in anytime order: the baseline, then single techniques, pairs, triples and so on.
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ltbench.core.spec import Spec
-from ltbench.stages import DatasetInfo
 
 STEP = 3.0
 """Passes of a training step on one image."""
@@ -44,8 +43,3 @@ def has_fixed_images(segment: Mapping[str, Any]) -> bool:
         and "views" not in segment
         and segment.get("batch_norm", "") in {"", "frozen"}
     )
-
-
-def prediction_passes(info: DatasetInfo) -> float:
-    """Return the passes for predicting the test images of a data set in one view."""
-    return float(sum(info.test_counts))

@@ -14,15 +14,27 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut
-from ltbench.planning.compute_cost import prediction_passes, training_passes
+from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
-from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, Branches, Ensemble, Regime, Sampler, View, always_stated
+from ltbench.stages import (
+    NETWORK_STAGES,
+    TECHNIQUE_STAGES,
+    Branches,
+    Ensemble,
+    Posthoc,
+    Regime,
+    Sampler,
+    View,
+    always_stated,
+)
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.suite.recipe_notes import plain_steps, recipe_notes
 from ltbench.suite.suite import Suite
@@ -39,6 +51,7 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     sampler: Sampler
     views: list[str]
+    posthoc: Posthoc | None
     network: Spec
     """What the specs of fits state on the network besides the model."""
     spec: Spec
@@ -135,7 +148,7 @@ class Planner:
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
-        posthoc = picked.get("posthoc")
+        posthoc = self._pick(combination, "posthoc", Posthoc) if "posthoc" in picked else None
         view = self._pick(combination, "view", View)
         ensemble = self._pick(combination, "ensemble", Ensemble)
         with self._first_call(view):
@@ -146,6 +159,7 @@ class Planner:
             regime=self._pick(combination, "regime", Regime),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
+            posthoc=posthoc,
             network=self._network(picked),
             spec={
                 "kind": "cell",
@@ -161,7 +175,7 @@ class Planner:
                     if stage in picked or always_stated(stage)
                 },
                 "recipe": recipe_spec(recipe),
-                "notes": combination.notes,
+                "notes": [*combination.notes, *notes_on_evidence(posthoc)],
                 "techniques": [self._spec(t) | {"stage": t.stage} for t in combination.techniques],
             },
         )
@@ -196,7 +210,8 @@ class Planner:
             for member in picked
         ]
         trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
-        cost = len(members) * (trained + len(template.views) * prediction_passes(setting.info))
+        predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
+        cost = len(members) * (trained + len(template.views) * predicted)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
@@ -210,7 +225,11 @@ class Planner:
         data = setting.data | {"subset_seed": subset_seed}
         rests = [member | {"data": data, "seed": member["seed"] + seed} for member in training.members]
         fits = [part.fits.family(rest).fit(training.segments, training.foreseen) for rest in rests]
-        parents = tuple([self._predict(fit.key, template, name) for fit in fits for name in template.views])
+        needed = Needed.of(template.posthoc, data)
+        parents = tuple([
+            self._predict(fit.key, template, name, split, features=needed.features)
+            for split in needed.splits for fit in fits for name in template.views
+        ])  # fmt: skip
         spec = template.spec | {"members": [fit.key for fit in fits]}
         key = identity(spec)
         if key in part.cells or (self.parts and bytes.fromhex(key) in self._done):
@@ -226,8 +245,8 @@ class Planner:
         }
         part.cells[key] = Job(key=key, kind="cell", spec=spec, parents=parents, extra=extra), setting
 
-    def _predict(self, fit: str, template: _Template, name: str) -> str:
-        spec = predict_spec(fit, template.spec["view"], name)
+    def _predict(self, fit: str, template: _Template, name: str, split: str, *, features: bool) -> str:
+        spec = predict_spec(fit, template.spec["view"], name, split, features=features)
         key = identity(spec)
         if key not in self.part.predicts:
             self.part.predicts[key] = Job(key=key, kind="predict", spec=spec, parents=(fit,))
@@ -259,7 +278,7 @@ class Planner:
                         costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
-                    costs[predict.key] = prediction_passes(setting.info)
+                    costs[predict.key] = float(setting.images_in(predict.spec["split"]))
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,

@@ -11,6 +11,7 @@ import msgspec
 from ltbench.core.spec import Spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
+from ltbench.jobs.held_out import divided, has_own_split, held_out_spec
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
 from ltbench.stages import Dataset, DatasetInfo, Model, Profile
@@ -28,7 +29,11 @@ class DataUse(msgspec.Struct, frozen=True, kw_only=True):
     """The data set's own profile; empty for none."""
     info: DatasetInfo
     kept: dict[str, dict[float, int]]
-    """Profile -> imbalance factor -> training images of the subset"""
+    """Profile -> imbalance factor -> images of the subset, including those that are held out of training"""
+    held_out: dict[str, dict[float, tuple[int, ...]]]
+    """Profile -> imbalance factor -> held-out images of each class; empty if nothing is held out"""
+    own_split: bool = False
+    """Whether the held-out images are the data set's own validation split"""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +43,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     augment: str
     """The data set's own augmentation, as written on a command line; empty for none."""
     counts: tuple[int, ...]
-    """Images of each class in the training subset."""
+    """Images of each class in the training subset, without those that are held out."""
+    held_out: tuple[int, ...]
+    """Held-out images of each class."""
     labels: Spec
     """The setting as a record states it, without seeds."""
     data: Spec
@@ -46,6 +53,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     model: Spec
     techniques: list[Spec]
     """Specs of data set, profile and model, each with its stage."""
+
+    def images_in(self, split: str) -> int:
+        """Return the number of images that a prediction of a split covers: `test`, `held_out` or `train`."""
+        return sum({"test": self.info.test_counts, "held_out": self.held_out, "train": self.counts}[split])
 
 
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
@@ -65,23 +76,33 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                 where = f"{dataset.label}, profile {profile.label}, factor {factor:g}"
                 hint = "" if profile.keeps_all else _hint(dataset, registry)
                 check_counts(counts, info.train_counts, where, names=info.classes, hint=hint)
+                data = {
+                    "dataset": registry.spec(dataset),
+                    "fingerprint": info.fingerprint,
+                    "profile": registry.spec(profile),
+                    "imbalance_factor": float(factor),
+                    **held_out_spec(suite.held_out, info, dataset.label),
+                }
+                counts, held_out = map(tuple, divided(list(counts), data, info))
+                if suite.held_out and not any(held_out):
+                    raise DataError(
+                        "no image can be held out: every class has a single training image",
+                        where=where,
+                        fix="a smaller imbalance factor, or held_out = 0",
+                    )
                 for model in _each(registry, suite.models, "model", Model):
                     yield Setting(
                         info=info,
                         augment=dataset.augment,
                         counts=counts,
+                        held_out=held_out,
                         labels={
                             "dataset": dataset.label,
                             "profile": profile.label,
                             "imbalance_factor": float(factor),
                             "model": model.label,
                         },
-                        data={
-                            "dataset": registry.spec(dataset),
-                            "fingerprint": info.fingerprint,
-                            "profile": registry.spec(profile),
-                            "imbalance_factor": float(factor),
-                        },
+                        data=data,
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
@@ -100,9 +121,16 @@ def data_uses(suite: Suite, registry: Techniques, data_root: Path) -> list[DataU
     for setting in settings(suite, registry, data_root):
         dataset, labels = registry.build_as(setting.data["dataset"], Dataset), setting.labels
         use = uses.setdefault(
-            dataset.label, DataUse(dataset=dataset.label, profile=dataset.profile, info=setting.info, kept={})
-        )
-        use.kept.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = sum(setting.counts)
+            dataset.label,
+            DataUse(
+                dataset=dataset.label, profile=dataset.profile, info=setting.info, kept={}, held_out={},
+                own_split=has_own_split(setting.data),
+            ),
+        )  # fmt: skip
+        drawn = 0 if use.own_split else sum(setting.held_out)
+        use.kept.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = sum(setting.counts) + drawn
+        if any(setting.held_out):
+            use.held_out.setdefault(labels["profile"], {})[labels["imbalance_factor"]] = setting.held_out
     return list(uses.values())
 
 

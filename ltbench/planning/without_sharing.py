@@ -23,8 +23,8 @@ def without_sharing(plan: Plan) -> Plan:
     images: dict[str, int] = {}
     passes: dict[str, float] = {}
     for cell in plan.cells:
-        views = len(cell.extra["views"])
         members, parents, specs = [], [], []
+        predictions = [plan.jobs[parent] for parent in cell.parents]
         for number, fit_key in enumerate(cell.spec["members"]):
             fit = _separate(plan.jobs[fit_key], {"alone": f"{cell.key}/{number}"})
             images[fit.key] = plan.images[fit_key]
@@ -32,9 +32,9 @@ def without_sharing(plan: Plan) -> Plan:
             jobs[fit.key] = fit
             members.append(fit.key)
             specs.append(fit.spec)
-            for parent in cell.parents[number * views : (number + 1) * views]:
-                predict = _separate(plan.jobs[parent], {"fit": fit.key}, parents=(fit.key,))
-                passes[predict.key] = plan.passes[parent]
+            for shared in (job for job in predictions if job.spec["fit"] == fit_key):
+                predict = _separate(shared, {"fit": fit.key}, parents=(fit.key,))
+                passes[predict.key] = plan.passes[shared.key]
                 jobs[predict.key] = predict
                 parents.append(predict.key)
         extra = cell.extra | {"fits": specs, "shared": cell.key}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from ltbench.columns import TOP1
 from ltbench.core.checksums import digest
 from ltbench.core.spec import canonical
 from ltbench.records.machines import unlike_machines
+from ltbench.records.numbers import Numbers
 from ltbench.records.record import Record
 
 BAND: Final = 0.02
@@ -79,17 +80,24 @@ def has_more_metrics(record: Record, other: Record) -> bool:
 
 
 def _count(record: Record) -> int:
-    return len(record.metrics) + len(record.per_class) + bool(record.confusion)
+    splits: list[Record | Numbers] = [record, *([] if record.held_out is msgspec.UNSET else [record.held_out])]
+    return sum(len(split.metrics) + len(split.per_class) + bool(split.confusion) for split in splits)
 
 
 def _shared(record: Record, other: Record) -> Record:
     """Return the record without numbers that the other one lacks."""
-    return msgspec.structs.replace(
-        record,
-        metrics={name: value for name, value in record.metrics.items() if name in other.metrics},
-        per_class={name: values for name, values in record.per_class.items() if name in other.per_class},
-        confusion=record.confusion if other.confusion else [],
-    )
+    held_out: Numbers | msgspec.UnsetType = msgspec.UNSET
+    if record.held_out is not msgspec.UNSET and other.held_out is not msgspec.UNSET:
+        held_out = msgspec.structs.replace(record.held_out, **_common(record.held_out, other.held_out))
+    return msgspec.structs.replace(record, **_common(record, other), held_out=held_out)
+
+
+def _common(numbers: Record | Numbers, others: Record | Numbers) -> dict[str, Any]:
+    return {
+        "metrics": {name: value for name, value in numbers.metrics.items() if name in others.metrics},
+        "per_class": {name: values for name, values in numbers.per_class.items() if name in others.per_class},
+        "confusion": numbers.confusion if others.confusion else [],
+    }
 
 
 def result_digest(record: Record) -> str:

@@ -15,19 +15,19 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from ltbench.columns import BALANCED, CLASS_ACCURACY
+from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import atomic_files, checksums
 from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.core.words import with_article
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
 from ltbench.records.comparability import BoardKey
+from ltbench.records.numbers import Number, Numbers
 from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
-Number = int | float | None
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -80,6 +80,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     per_class: dict[str, list[Number]] = {}
     confusion: list[list[int]] = []
     """Test images by true class (row) and predicted class (column)."""
+    held_out: Numbers | msgspec.UnsetType = msgspec.UNSET
+    """The same numbers on the held-out images; omitted if none are held out."""
     data: Spec = {}
     cost: dict[str, Number] = {}
     environment: Spec = {}
@@ -128,7 +130,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.setting.subset_seed, self.setting.seed
 
     def score(self, metric: str) -> float | None:
-        """Return the number of a metric; None if it is undefined or missing."""
+        """Return the number of a metric, on held-out images if its name has that prefix; None if undefined or missing."""
+        if metric.startswith(HELD_OUT):
+            return _held_out_score(self, metric.removeprefix(HELD_OUT))
         value = self.metrics.get(metric)
         if value is None and metric == BALANCED:
             # Computed from other fields for records older than this metric.
@@ -140,6 +144,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def slot(self) -> tuple[object, ...]:
         """Leaderboard key; records with the same key are versions of one experiment."""
         return (*self.board, self.setting.imbalance_factor, self.techniques, *self.seeds)
+
+
+def _held_out_score(record: Record, metric: str) -> float | None:
+    value = None if record.held_out is msgspec.UNSET else record.held_out.metrics.get(metric)
+    return None if value is None else float(value)
 
 
 def sealed(made: _Struct) -> _Struct:
@@ -237,12 +246,10 @@ def _problem(record: Record) -> str:
         return f"combination names {', '.join(unknown)}, which is not a stage"
     if (record.status == "failed") != (record.error is not None):
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
-    classes = len(record.confusion)
-    if any(len(row) != classes for row in record.confusion):
-        return "confusion is not square"
-    if classes and (odd := sorted(name for name, values in record.per_class.items() if len(values) != classes)):
-        return f"per_class.{odd[0]} has {len(record.per_class[odd[0]])} numbers for {classes} classes"
-    return ""
+    if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
+        return "it has held-out numbers, but no fit holds images out"
+    own = Numbers(metrics=record.metrics, per_class=record.per_class, confusion=record.confusion)
+    return own.problem("") or ("" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out."))
 
 
 # --- files ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from msgspec import Meta
 from ltbench.columns import Column
 from ltbench.stages.batches import Augment, Mix, Mixed, Sampler
 from ltbench.stages.data import Dataset, DatasetInfo, Images, Profile
-from ltbench.stages.inference import Ensemble, LinearClassifier, Member, Metric, Posthoc, View
+from ltbench.stages.inference import Ensemble, Evidence, LinearClassifier, Member, Metric, Posthoc, Predicted, View
 from ltbench.stages.networks import Branches, Finetune, Head, Model
 from ltbench.stages.objective import Auxiliary, Closure, Loss, Update, Weight
 from ltbench.stages.regimes import Phase, Regime
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from ltbench.stages.training_context import State as State
 
 __all__ = [
-    "STAGES", "Adaptive", "Augment", "Auxiliary", "Branches", "Closure", "Column", "Dataset", "DatasetInfo", "Ensemble", "Finetune", "Head", "Images",
-    "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc",
+    "STAGES", "Adaptive", "Augment", "Auxiliary", "Branches", "Closure", "Column", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune",
+    "Head", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase",
+    "Posthoc", "Predicted",
     "Profile", "Regime", "Sampler", "Seen", "Stage", "Technique", "Told", "Update", "View", "Weight",
 ]  # fmt: skip
 

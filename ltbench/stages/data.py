@@ -29,6 +29,10 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the content; part of the identity of every job that reads the data."""
     licence: str = ""
     source: str = ""
+    valid_counts: tuple[int, ...] = ()
+    """Images per class of the data set's own validation split, which is held out if a suite asks for it; empty for none."""
+    valid_fingerprint: str = ""
+    """Digest of the validation split; part of the identity of jobs that hold it out, as `fingerprint` is of all."""
     report: DataReport | None = None
     """What was found in the files, for a data set that is described by reading them; not part of an identity."""
 
@@ -40,6 +44,9 @@ class Images(msgspec.Struct, frozen=True, kw_only=True):
     train_labels: Any
     test_images: Any
     test_labels: Any
+    valid_images: Any = None
+    """Images of the validation split; None for a data set without one."""
+    valid_labels: Any = None
 
 
 class Dataset(Technique, frozen=True):

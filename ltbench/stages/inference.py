@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -43,19 +43,69 @@ class LinearClassifier(msgspec.Struct, frozen=True):
     """float [C]: the Euclidean norm of the weights of each class"""
     bias: Any
     """float [C]: zeros if the layer has none"""
+    weights: Any = None
+    """float [C, D]; only for a posthoc whose evidence has features"""
+
+
+class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network returns for N images, under one view of them."""
+
+    logits: Any
+    """float [N, C]"""
+    features: Any = None
+    """float [N, D], what the classifier is given; only for a posthoc whose evidence has features"""
+    labels: Any = None
+    """int64 [N]; None for images that are to be classified"""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a posthoc is fitted to. It never contains a test image."""
+
+    counts: Any
+    """int64 [C], of the training images"""
+    classifier: LinearClassifier | None
+    """None if the network does not end with a linear layer"""
+    held_out: Predicted | None = None
+    """The held-out images, with labels; None if the posthoc does not ask for them"""
+    train: Predicted | None = None
+    """The training images, without augmentation, with labels; None if the posthoc does not ask for them"""
 
 
 class Posthoc(Technique, frozen=True):
-    """An adjustment of the logits of a trained classifier, without training."""
+    """An adjustment of the logits of a trained classifier, without training the network."""
 
     stage: ClassVar[str] = "posthoc"
+    evidence: ClassVar[frozenset[Literal["held_out", "train", "features"]]] = frozenset()
+    """What it is fitted to: predictions for held-out images, for training images; `features` adds features and weights."""
+    transductive: ClassVar[bool] = False
+    """Whether the result for a test image depends on the other, unlabelled test images; a note on its rows says so."""
+
+    def uses(self) -> frozenset[Literal["held_out", "train", "features"]]:
+        """Return the evidence that these parameters need; by default `evidence`."""
+        return self.evidence
+
+    def fit(self, evidence: Evidence) -> Any:
+        """Return what `adjust_with` needs to know, such as a temperature; called if evidence is used.
+
+        It is fitted for each network (and each branch of it) and each view, to images under the same view.
+        """
+        return None
+
+    def adjust_with(
+        self, state: Any, predicted: Predicted, counts: IntArray, classifier: LinearClassifier | None
+    ) -> FloatArray:
+        """Return adjusted logits, float [N, C]. The harness calls this method, which by default calls `adjust_linear`.
+
+        state: what `fit` returned; None without evidence. predicted: without labels.
+        """
+        return self.adjust_linear(predicted.logits, counts, classifier)
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits of the same shape. logits: float [N, C]; counts: int64 [C]."""
         raise NotImplementedError
 
     def adjust_linear(self, logits: FloatArray, counts: IntArray, classifier: LinearClassifier | None) -> FloatArray:
-        """Adjust with access to the classifier. The harness calls this method, which by default calls `adjust`.
+        """Adjust with access to the classifier; by default calls `adjust`.
 
         classifier: None if the network does not end with a linear layer.
         """

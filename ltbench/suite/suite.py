@@ -58,6 +58,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Training seeds: initial weights, order of images, augmentation."""
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
     """Seeds of the long-tailed subset, crossed with `seeds`; "seed" draws a new subset for each training seed."""
+    held_out: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Share of the training images of each class that is held out of training, such as 0.1, with metrics of its own. A
+    data set with a validation split holds that out instead."""
     recipe: Recipe
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}

@@ -11,6 +11,7 @@ from ltbench.testing import (
     checks_feeding,
     checks_inference,
     checks_learning,
+    checks_posthoc,
     checks_process,
 )
 from ltbench.testing.check import Check
@@ -27,7 +28,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
-    "posthoc": checks_inference.POSTHOC,
+    "posthoc": checks_posthoc.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,
     "metric": checks_inference.METRIC,
 }

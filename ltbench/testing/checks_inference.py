@@ -1,4 +1,4 @@
-"""Checks of views, posthoc adjustments, ensembles and metrics.
+"""Checks of views, ensembles and metrics.
 
 The harness makes most of these checks when it derives a cell; here they run before anything is trained.
 """
@@ -10,10 +10,10 @@ from typing import Any
 
 from ltbench.core.words import with_article
 from ltbench.errors import LtbenchError
-from ltbench.stages import LinearClassifier, Member
+from ltbench.stages import Member
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import BAGS, linear_classifier
+from ltbench.testing.stage_calls import BAGS
 from ltbench.testing.subject import Subject, failed
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -79,44 +79,6 @@ def _sharpened(probabilities: Any, power: float) -> Any:
 
 
 VIEW = (views_keep_the_shape, identity_view_is_unchanged, merges_to_probabilities)
-
-# --- posthoc ----------------------------------------------------------------------------------------------------
-
-
-@per_setting
-def adjusted_logits_are_finite(on: Subject) -> None:
-    """Adjusted logits are finite and [N, C], also for classes with a single training image or none.
-
-    Also tested with a class whose classifier weights are all zero.
-    """
-    from ltbench.jobs.plugin_calls import adjust_checked
-
-    for inputs in (Inputs(), Inputs(counts=with_rare())):
-        norms = 0.5 + inputs.rng(5).random(inputs.classes)
-        for least in (norms[0], 0.0):
-            classifier = LinearClassifier(inputs.array("norms", [*norms[:-1], least]), inputs.array("bias", norms))
-            adjust_checked(
-                on.provenance, on.technique, inputs.array("logits", inputs.logits()), inputs.class_counts, classifier
-            )
-
-
-@per_setting
-def adjustment_is_per_image(on: Subject) -> None:
-    """The adjusted logits of an image do not depend on the other test images.
-
-    A deployed classifier sees one image at a time, so using other test images would be transductive.
-    """
-    import numpy as np
-
-    inputs = Inputs()
-    classifier, logits = linear_classifier(inputs), inputs.logits()
-    together = on.technique.adjust_linear(logits.copy(), inputs.class_counts, classifier)
-    alone = on.technique.adjust_linear(logits[::3].copy(), inputs.class_counts, classifier)
-    if not np.allclose(np.asarray(together)[::3], alone, rtol=1e-6, atol=1e-8):
-        raise failed("the logits of an image depend on the other images", "no dependence", "compute row by row")
-
-
-POSTHOC = (adjusted_logits_are_finite, adjustment_is_per_image)
 
 # --- ensembles --------------------------------------------------------------------------------------------------
 

@@ -104,11 +104,12 @@ class Shapes:
         return shape
 
     def _predict(self, job: Job) -> Shape:
-        fit, view = self._plan.jobs[job.parents[0]].spec, job.spec["view"]
+        fit, view, split = self._plan.jobs[job.parents[0]].spec, job.spec["view"], job.spec["split"]
         look = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
-        key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look)
+        key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look, split)
         if key not in self._known:
-            data = label_of(fit["data"]["dataset"])
+            # Fewer images take longer each, because loading a network takes as long for them.
+            data = label_of(fit["data"]["dataset"]) + ("" if split == "test" else f" {split}")
             self._known[key] = Shape(kind="predict", data=data, techniques=look, **self._model_on_images(fit))
         return self._known[key]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ltbench.columns import TOP1
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
+from ltbench.jobs.held_out import divided_counts, has_own_split
 from ltbench.jobs.saved_predictions import (
     FOLDER,
     FolderPredictions,
@@ -97,7 +98,7 @@ class _Examiner:
         self.without = 0
         """Number of cells without predictions, if others have some."""
         self._current: dict[str, dict[str, object]] = {}
-        self._labels: dict[str, IntArray | str] = {}
+        self._labels: dict[tuple[str, str], IntArray | str] = {}
 
     def examine(self, record: Record) -> Iterable[Finding]:
         where = _cell(record)
@@ -132,13 +133,24 @@ class _Examiner:
             yield Finding("unknown", where, what)
             return
         profile = self.registry.build_as(data["profile"], Profile)
-        counts = [int(count) for count in profile.counts(info.train_counts, data["imbalance_factor"])]
+        try:
+            counts, held_out = divided_counts(data, info, profile)
+        except DataError as error:
+            yield Finding("unknown", where, _text(error))
+            return
         if record.data.get("counts") != counts:
             yield Finding("wrong", where, f"data.counts is {record.data.get('counts')}, but the profile gives {counts}")
-        support = [int(sum(row)) for row in record.confusion]
-        if support and support != list(info.test_counts):
-            what = f"confusion covers {support} test images per class, but the data set has {list(info.test_counts)}"
+        if record.data.get("held_out", [0] * len(held_out)) != held_out:
+            what = f"data.held_out is {record.data.get('held_out')}, but {held_out} images are held out"
             yield Finding("wrong", where, what)
+        splits = {"test": (record.confusion, list(info.test_counts))}
+        if record.held_out is not msgspec.UNSET:
+            splits["held-out"] = record.held_out.confusion, held_out
+        for split, (confusion, images) in splits.items():
+            support = [int(sum(row)) for row in confusion]
+            if support and support != images:
+                what = f"confusion covers {support} {split} images per class, but the data set has {images}"
+                yield Finding("wrong", where, what)
 
     def predictions(self, record: Record, where: str) -> Iterable[Finding]:
         """Recompute every metric if the record comes with predictions."""
@@ -157,24 +169,32 @@ class _Examiner:
         if unknown:
             failing = "".join(f"; {failure.message}" for failure in recomputed.failed.values())
             yield Finding("unknown", where, f"no installed plugin computes {', '.join(unknown)}{failing}")
-        labels = self.test_labels(record)
-        if isinstance(labels, str):
-            yield Finding("note", record.setting.dataset, labels)
-        elif not np.array_equal(labels, recomputed.labels):
-            yield Finding("wrong", where, "labels of the predictions differ from those of the test images")
+        for split, found in recomputed.labels.items():
+            labels = self.labels(record, split)
+            if isinstance(labels, str):
+                yield Finding("note", record.setting.dataset, labels)
+            elif not np.array_equal(labels, found):
+                images = split.replace("_", "-")
+                yield Finding("wrong", where, f"labels of the predictions differ from those of the {images} images")
 
-    def test_labels(self, record: Record) -> IntArray | str:
-        """Return the labels of the test images, or the reason why they are not available."""
+    def labels(self, record: Record, split: str) -> IntArray | str:
+        """Return the labels of the images of a split, or the reason why they are not available."""
         from ltbench.engine.dataset_arrays import prepare
 
-        name = record.setting.dataset
-        if name not in self._labels:
-            dataset = self.registry.build_as(record.fits[0]["data"]["dataset"], Dataset)
-            try:
-                self._labels[name] = np.asarray(prepare(dataset, self.data_root).test_labels, dtype=np.int64)
-            except DataError as error:
-                self._labels[name] = f"labels not compared with the data: {error.what}"
-        return self._labels[name]
+        data = record.fits[0]["data"]
+        dataset = self.registry.build_as(data["dataset"], Dataset)
+        part = "test_labels" if split == "test" else "valid_labels"
+        place = record.setting.dataset, part
+        try:
+            if split == "held_out" and not has_own_split(data):
+                profile = self.registry.build_as(data["profile"], Profile)
+                held_out = divided_counts(data, dataset.info(self.data_root), profile)[1]
+                return np.repeat(np.arange(len(held_out)), held_out)  # drawn class by class, as the subset is
+            if place not in self._labels:
+                self._labels[place] = np.asarray(getattr(prepare(dataset, self.data_root), part), dtype=np.int64)
+        except DataError as error:
+            self._labels[place] = f"labels not compared with the data: {error.what}"
+        return self._labels[place]
 
 
 def _inner_contradictions(record: Record) -> Iterable[str]:

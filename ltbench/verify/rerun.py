@@ -5,6 +5,7 @@ A record contains the specs of its cell and fits, so neither the suite nor its p
 
 from __future__ import annotations
 
+import itertools
 import random
 import shlex
 from collections import Counter
@@ -17,6 +18,7 @@ import msgspec
 from ltbench.core.spec import Job, Spec, canonical, identity, predict_spec
 from ltbench.errors import PluginError
 from ltbench.executor import Techniques
+from ltbench.jobs.evidence import Needed
 from ltbench.planning.plan import Plan
 from ltbench.planning.shared_fits import ancestors, chain_fits
 from ltbench.records.plugins_needed import plugin_words
@@ -45,11 +47,12 @@ def plan_of(records: Sequence[Record], registry: Techniques) -> Plan:
     for record in records:
         techniques = installed(record, registry)
         names = list(registry.build_as(record.spec["view"], View).views())
+        needed = Needed.by_cell(record.spec, record.fits[0]["data"], registry)
         parents: list[str] = []
         for fit in record.spec["members"]:
             jobs |= {job.key: job for job in ancestors(fit, chains)}
-            for name in names:
-                spec = predict_spec(fit, record.spec["view"], name)
+            for split, name in itertools.product(needed.splits, names):
+                spec = predict_spec(fit, record.spec["view"], name, split, features=needed.features)
                 predict = Job(key=identity(spec), kind="predict", spec=spec, parents=(fit,))
                 jobs[predict.key] = predict
                 parents.append(predict.key)

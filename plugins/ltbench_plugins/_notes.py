@@ -25,6 +25,6 @@ BEFORE_ADJUSTMENT: Mapping[str, str] = {
 
 WITH_ANOTHER_CORRECTION: Mapping[str, str] = {
     **BEFORE_ADJUSTMENT,
-    **dict.fromkeys(("logit_adjust_posthoc", "tau_norm"), _TWICE),
+    **dict.fromkeys(("logit_adjust_posthoc", "prior_shift", "tau_norm"), _TWICE),
 }
 """For losses that adjust logits by the class prior: the same, and the adjustments after training."""

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from tiny import CLASSES, SIZE, TRAIN, Tiny
 
-from ltbench import Dataset, Ensemble, Profile
+from ltbench import Dataset, DatasetInfo, Ensemble, Images, Profile
 from ltbench.engine import dataset_arrays
 from ltbench.engine import subset as data
 from ltbench.engine.dataset_arrays import prepare
@@ -52,10 +54,10 @@ def forget() -> None:
     data._images.cache_clear()
 
 
-def spec(factor: float = 10.0, seed: int = 0, fingerprint: str = "f00d") -> dict[str, object]:
+def spec(factor: float = 10.0, seed: int = 0, fingerprint: str = "f00d", **more: object) -> dict[str, object]:
     return {
         "dataset": {"name": "tiny"}, "fingerprint": fingerprint, "profile": {"name": "exp"},
-        "imbalance_factor": factor, "subset_seed": seed,
+        "imbalance_factor": factor, "subset_seed": seed, **more,
     }  # fmt: skip
 
 
@@ -123,6 +125,94 @@ def test_a_data_set_too_small_for_its_factor_is_refused_with_all_four_facts(tmp_
     assert caught.value.where == "tiny, profile exp, imbalance factor 100"
     with pytest.raises(UsageError, match="imbalance factor 0 "):
         load_tiny(tmp_path, factor=0)
+
+
+# --- held-out part ----------------------------------------------------------------------------------------------------
+
+
+def numbers(images: torch.Tensor) -> list[int]:
+    """Return the index of each image of Tiny, which its pixels hold."""
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_the_held_out_images_of_a_known_subset(tmp_path: Path) -> None:
+    subset = load_tiny(tmp_path, held_out=0.25)
+    assert subset.counts.tolist() == [30, 9, 3]
+    assert subset.held_out_counts() == [10, 3, 1]
+    assert numbers(subset.held_out_images) == [60, 45, 54, 111, 48, 108, 21, 96, 93, 27, 40, 55, 115, 74]
+    assert subset.held_out_labels.tolist() == [0] * 10 + [1] * 3 + [2]
+    assert (subset.held_out_images.dtype, subset.held_out_labels.dtype) == (torch.uint8, torch.int64)
+    assert subset.summary()["held_out"] == [10, 3, 1]
+
+
+def test_the_held_out_part_and_the_rest_are_the_whole_subset(tmp_path: Path) -> None:
+    whole, subset = load_tiny(tmp_path), load_tiny(tmp_path, held_out=0.25)
+    held_out = numbers(subset.held_out_images)
+    # In the same order, so that a training without these images is as close as it can be to one with them.
+    assert numbers(subset.images) == [number for number in numbers(whole.images) if number not in held_out]
+    assert sorted(numbers(subset.images) + held_out) == sorted(numbers(whole.images))
+    assert subset.test_images.equal(whole.test_images)
+    assert whole.held_out_images.shape == (0, 1, SIZE, SIZE)
+    assert "held_out" not in whole.summary()
+
+
+def test_held_out_images_of_factors_are_nested_and_those_of_seeds_differ(tmp_path: Path) -> None:
+    of = {factor: load_tiny(tmp_path, factor=factor, held_out=0.1) for factor in (1, 4, 10, 20)}
+    held_out = [set(numbers(subset.held_out_images)) for subset in of.values()]
+    assert all(after <= before for before, after in itertools.pairwise(held_out))
+    assert len(held_out[-1]) < len(held_out[0])
+    assert set(numbers(load_tiny(tmp_path, factor=1, seed=1, held_out=0.1).held_out_images)) != held_out[0]
+
+
+def test_the_draw_has_a_stream_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_tiny(tmp_path, held_out=0.25)
+    forget()
+    monkeypatch.setattr(data, "stream_seed", lambda seed, purpose: {"held_out": 5}[purpose])
+    after = load_tiny(tmp_path, held_out=0.25)
+    assert numbers(after.held_out_images) != numbers(before.held_out_images)
+    both = [sorted(numbers(one.images) + numbers(one.held_out_images)) for one in (before, after)]
+    assert both[0] == both[1]
+
+
+class Validated(Tiny, frozen=True):
+    """The same data set with six validation images."""
+
+    name = "validated"
+
+    def info(self, root: Path) -> DatasetInfo:
+        return msgspec.structs.replace(super().info(root), valid_counts=(2, 4, 0), valid_fingerprint="va11d")
+
+    def load(self, root: Path) -> Images:
+        images = np.full((6, 1, SIZE, SIZE), 200, np.uint8)
+        return msgspec.structs.replace(
+            super().load(root), valid_images=images, valid_labels=np.array([0, 1] * 2 + [1] * 2)
+        )
+
+
+def test_a_validation_split_is_held_out_as_it_is(tmp_path: Path) -> None:
+    registry = Techniques(Validated(), Exp())
+    asked = spec(held_out="va11d") | {"dataset": {"name": "validated"}}
+    subset = load(asked, registry, tmp_path)
+    assert subset.counts.tolist() == [40, 12, 4]
+    assert subset.held_out_labels.tolist() == [0, 1, 0, 1, 1, 1]
+    assert numbers(subset.held_out_images) == [200] * 6
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["validated-f00d-va11d"]
+    assert numbers(load(spec() | {"dataset": {"name": "validated"}}, registry, tmp_path).held_out_images) == []
+    with pytest.raises(DataError, match="validation split of data set 'validated' has changed"):
+        load(asked | {"held_out": "0ld"}, registry, tmp_path)
+
+
+def test_a_bag_has_no_image_that_is_held_out(tmp_path: Path) -> None:
+    subset = load_tiny(tmp_path, held_out=0.25)
+    bag = select_images(subset, torch.arange(42).repeat(2))
+    assert not set(numbers(bag.images)) & set(numbers(bag.held_out_images))
+    assert bag.held_out_images is subset.held_out_images
+
+
+def test_a_fit_that_modifies_held_out_images_fails(tmp_path: Path) -> None:
+    subset = load_tiny(tmp_path, held_out=0.25)
+    with pytest.raises(JobFailed, match="modified held_out_images in place"), data.unmodified(subset, {}):
+        subset.held_out_images.zero_()
 
 
 # --- prepared arrays --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from bench import LABELS, LOGITS, OWN, RESULT, Bench, Extra
@@ -10,6 +11,7 @@ from support import registry_with
 
 from ltbench.core.process_state import forget_calls
 from ltbench.errors import DataError, JobFailed, StoreError
+from ltbench.executors.execute import execute
 from ltbench.jobs.cell import derive, failed_record
 from ltbench.records.record import check_identity, validate
 from ltbench.registry.registry import Registry
@@ -202,6 +204,81 @@ def test_a_metric_that_leaves_the_process_changed_fails_and_changes_no_other(
 
 def test_a_record_without_a_failed_metric_does_not_mention_them(bench: Bench) -> None:
     assert "failed_metrics" not in bench.record()
+
+
+# --- held-out images --------------------------------------------------------------------------------------------------
+
+
+def test_numbers_on_held_out_images_stand_beside_those_on_test_images(bench: Bench) -> None:
+    plain = bench.record()
+    assert "held_out" not in plain
+    bench.held_out = 0.1
+    record = bench.record()
+    # The same logits against other labels: all but the third image are of class 0.
+    assert record["held_out"]["confusion"] == [[2, 0, 0], [1, 1, 0], [2, 0, 0]]
+    assert record["confusion"] == plain["confusion"]
+    for field in ("metrics", "per_class"):
+        assert record[field] == plain[field]
+        assert record["held_out"][field].keys() == record[field].keys()
+    check_identity(validate(record))
+
+
+def test_posthoc_views_and_members_apply_to_held_out_predictions_as_to_test_ones(bench: Bench) -> None:
+    bench.held_out = 0.1
+    wrong = np.roll(LOGITS, 1, axis=1)
+    bench.labels = np.array([0, 1, 2, 2, 1, 0])
+    # Parents are those of all test predictions, then those of all held-out ones.
+    bench.logits = [wrong, LOGITS, wrong, wrong]
+    test, held_out = (bench.record("second_view", "first_member", "shift")[name] for name in ("confusion", "held_out"))
+    # Log counts of 180, 57 and 18 images move every second view to class 2, but for the third image.
+    assert test == [[0, 0, 2], [0, 0, 2], [0, 1, 1]]
+    assert held_out["confusion"] == [[0, 0, 2], [0, 0, 2], [0, 1, 1]]
+
+
+def test_a_bagged_cell_counts_the_subset_without_held_out_images(bench: Bench) -> None:
+    bench.held_out = 0.1
+    bench.counts = [94, 94, 94]
+    assert bench.record("bags")["data"]["counts"] == [180, 57, 18]
+
+
+def test_a_metric_that_fails_on_held_out_images_alone_keeps_its_number_on_test_images(bench: Bench) -> None:
+    bench.held_out = 0.1
+    calls: list[int] = []
+
+    def second(*_arrays):
+        calls.append(1)
+        return {"extra": 1 / (2 - len(calls))}
+
+    RESULT["extra"] = second
+    record = bench.record()
+    assert record["metrics"]["extra"] == 1.0
+    assert "extra" not in record["held_out"]["metrics"]
+    assert record["held_out"]["metrics"]["top1"] == 0.5
+    assert list(record["failed_metrics"]) == ["held_out.extra"]
+    assert "raised ZeroDivisionError" in record["failed_metrics"]["held_out.extra"]["message"]
+
+
+def test_a_metric_cannot_return_a_number_of_held_out_images(bench: Bench) -> None:
+    RESULT["extra"] = {"held_out.top1": 1.0}
+    failure = bench.record()["failed_metrics"]["extra"]
+    assert "a number with the name 'held_out.top1'" in failure["message"]
+
+
+def test_a_metric_that_a_record_lacks_is_added_for_both_splits(bench: Bench, tmp_path: Path) -> None:
+    bench.held_out = 0.1
+    full = bench.record()
+    other = Bench(tmp_path / "other", registry_with(*OWN, distribution="own-pkg", version="1.2"))
+    other.held_out = 0.1
+    cell = other.cell()
+    execute(cell, other.context)
+    assert "extra" not in other.context.store.record(cell.key)["held_out"]["metrics"]
+    execute(
+        msgspec.structs.replace(cell, renew=True),
+        msgspec.structs.replace(other.context, registry=bench.context.registry),
+    )
+    renewed = other.context.store.record(cell.key)
+    for field in ("metrics", "per_class", "confusion", "held_out"):
+        assert renewed[field] == full[field]
 
 
 def test_logits_that_cannot_be_right_are_refused(bench: Bench) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
+import msgspec
 import pytest
 from support import registry_with
 
-from ltbench.core.spec import identity
+from ltbench.core.spec import identity, prediction_keys
 from ltbench.errors import DataError
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.parts import make_plan, plan_parts
@@ -108,6 +111,78 @@ def test_parents_come_first_and_every_cell_right_after_what_it_needs(suite: Suit
 def test_every_key_is_the_identity_of_its_spec(suite: Suite, own: Registry) -> None:
     for job in plan_of(suite, own, "mixup", "tta", "late", "pair").jobs.values():
         assert job.key == identity(job.spec)
+
+
+def test_a_held_out_share_is_part_of_the_identity_of_a_fit_and_0_is_not(suite: Suite, own: Registry) -> None:
+    plain, off, some, more = (plan_of(suite, own, **given) for given in ({}, *({"held_out": h} for h in (0, 0.1, 0.2))))
+    assert plain.jobs == off.jobs
+    assert "held_out" not in plain.of_kind("fit")[0].spec["data"]
+    assert some.of_kind("fit")[0].spec["data"]["held_out"] == 0.1
+    assert not (plain.jobs.keys() | more.jobs.keys()) & some.jobs.keys()
+
+
+def test_a_cell_with_held_out_images_predicts_them_in_every_view_of_every_member(suite: Suite, own: Registry) -> None:
+    plan = plan_of(suite, own, "tta", "pair", held_out=0.1)
+    (cell,) = (cell for cell in plan.cells if None not in (cell.extra["combination"][s] for s in ("view", "ensemble")))
+    predicted = [plan.jobs[key].spec for key in cell.parents]
+    assert Counter(spec["split"] for spec in predicted) == {"test": 4, "held_out": 4}
+    for split in ("test", "held_out"):
+        keys = itertools.chain.from_iterable(prediction_keys(cell.spec, cell.extra["views"], split))
+        assert list(keys) == [key for key in cell.parents if plan.jobs[key].spec["split"] == split]
+    # Of 200, 63 and 20 images, 20, 6 and 2 are held out.
+    assert {plan.passes[job.key] for job in plan.of_kind("predict") if job.spec["split"] == "held_out"} == {28.0}
+    assert set(plan.images.values()) == {283 - 28}
+    alone = without_sharing(plan)
+    assert alone.passes.keys() >= set(itertools.chain.from_iterable(c.parents for c in alone.cells))
+
+
+class Counting(Pair):
+    """Has as many members as the rarest class has images."""
+
+    name = "counting"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        return [Member(seed_offset=number) for number in range(min(counts))]
+
+
+def test_techniques_plan_with_the_counts_after_holding_out(suite: Suite) -> None:
+    own = registry_with(Few, Net, Counting)
+    members = {h: len(plan_of(suite, own, "counting", held_out=h).cells[-1].spec["members"]) for h in (0, 0.1)}
+    assert members == {0: 20, 0.1: 18}
+
+
+def test_a_data_set_with_a_validation_split_holds_it_out_whatever_the_share(suite: Suite) -> None:
+    class Split(Few):
+        name = "split_images"
+        fingerprint: ClassVar[str] = "va11d"
+
+        def info(self, root: Path) -> DatasetInfo:
+            return msgspec.structs.replace(
+                super().info(root), valid_counts=(4, 0, 1), valid_fingerprint=self.fingerprint
+            )
+
+    own = registry_with(Split, Net)
+    plans = [plan_of(suite, own, datasets=["split_images"], held_out=h) for h in (0.1, 0.2)]
+    assert plans[0].jobs == plans[1].jobs
+    assert set(plans[0].images.values()) == {283}
+    assert {plans[0].passes[job.key] for job in plans[0].of_kind("predict")} == {15.0, 5.0}
+    assert "held_out" not in plan_of(suite, own, datasets=["split_images"]).of_kind("fit")[0].spec["data"]
+    Split.fingerprint = "other"
+    assert not plan_of(suite, own, datasets=["split_images"], held_out=0.1).jobs.keys() & plans[0].jobs.keys()
+    Split.fingerprint = ""
+    with pytest.raises(DataError, match="'split_images' has a validation split without a fingerprint"):
+        plan_of(suite, own, datasets=["split_images"], held_out=0.1)
+
+
+def test_holding_out_nothing_at_all_is_refused(suite: Suite) -> None:
+    class Ones(Few):
+        name = "ones"
+
+        def info(self, root: Path) -> DatasetInfo:
+            return msgspec.structs.replace(super().info(root), train_counts=(1, 1, 1))
+
+    with pytest.raises(DataError, match="no image can be held out: every class has a single training image"):
+        plan_of(suite, registry_with(Ones, Net), datasets=["ones"], imbalance_factors=[1], held_out=0.5)
 
 
 def test_the_order_of_techniques_and_seeds_is_in_no_identity(suite: Suite, own: Registry) -> None:

@@ -38,7 +38,7 @@ def leaves(spec: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
 
 
 IN_THE_KEY = {
-    "fit.data.dataset", "fit.data.fingerprint", "fit.data.profile", "fit.protocol", "fit.recipe", "cell.protocol",
+    "fit.data.dataset", "fit.data.fingerprint", "fit.data.held_out", "fit.data.profile", "fit.protocol", "fit.recipe", "cell.protocol",
 }  # fmt: skip
 """By hand: whoever adds a part to the identity of a cell decides here whether rows may differ in it."""
 

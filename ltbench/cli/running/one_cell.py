@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WITHOUT_EFFECT = {
     "suite_name": "--suite", "plugins": "--plugins", "everything": "--all", "strategy": "--strategy",
     "max_techniques": "--max-techniques", "datasets": "--datasets", "profiles": "--profiles", "models": "--models",
-    "imbalance_factors": "--imbalance-factors", "seeds": "--seeds", "settings": "--set", "budget": "--budget",
+    "imbalance_factors": "--imbalance-factors", "seeds": "--seeds", "settings": "--set", "held_out": "--held-out", "budget": "--budget",
     "rerun_stale": "--rerun-stale", "no_sharing": "--no-sharing", "retry_failed": "--keep-failed",
     "name": "--name", "is_published": "--publish", "is_replaced": "--replace", "metric": "--metric",
 }  # fmt: skip

@@ -125,6 +125,7 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "imbalance_factors": sorted(map(float, suite.imbalance_factors)),
         "seeds": sorted(suite.seeds),
         "subset_seeds": suite.subset_seeds if suite.subset_seeds == "seed" else sorted(suite.subset_seeds),
+        "held_out": suite.held_out or None,
         "strategy": suite.strategy,
         "max_techniques": suite.max_techniques,
         "screen_pairs": sorted(sorted(labels(pair)) for pair in suite.screen_pairs),
@@ -208,6 +209,11 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"seed{'-'.join(many)}", f"seed{'s' * (len(many) > 1)} {', '.join(many)}"
             case "subset_seeds":
                 yield f"subset{'-'.join(many)}", f"subset seeds {', '.join(many)}"
+            case "held_out":
+                yield (
+                    f"held-out{written(value or 0.0)}",
+                    f"{written(100 * value)} % held out" if value else "nothing held out",
+                )
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:

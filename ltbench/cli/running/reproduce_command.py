@@ -72,6 +72,8 @@ def suite_command(asked: Suite, base: Suite, registry: Registry, file: Path | No
         words += ["--strategy", asked.strategy]
     if asked.max_techniques is not None and asked.max_techniques != base.max_techniques:
         words += ["--max-techniques", str(asked.max_techniques)]
+    if asked.held_out != base.held_out:
+        words += ["--held-out", written(asked.held_out)]
     swept = base.sweep.keys() - asked.sweep.keys()
     for field in base.recipe.__struct_fields__:
         value = getattr(asked.recipe, field)
@@ -144,6 +146,9 @@ def _command_of(facts: SuiteFacts, own: Suite, records: Sequence[Record], regist
         mine = _labels(stated, registry) if isinstance(stated[0] if stated else "", str) else set(stated)
         if mine != values and not (is_whole and values <= mine):
             changes[field] = sorted(values | (mine if is_whole else set()))
+    shares = {record.fits[0]["data"].get("held_out", 0.0) for record in records if record.fits}
+    if len(shares) == 1 and not isinstance(share := shares.pop(), str):
+        changes["held_out"] = share
     if "techniques" in changes:
         changes["combinations"] = []
     return suite_command(changed(own, **changes), own, registry)

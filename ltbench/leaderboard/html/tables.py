@@ -8,6 +8,7 @@ import msgspec
 
 from ltbench import longtail
 from ltbench.columns import CLASS_SUPPORT, Unit
+from ltbench.core.words import classes_without
 from ltbench.leaderboard.figures.series import mean
 from ltbench.leaderboard.html.differences import Differences
 from ltbench.leaderboard.html.wording import COSTS, EFFECT, PASSES, P, column_term, difference_term, score_term
@@ -242,6 +243,8 @@ def _facts(table: Table) -> list[str]:
         facts += [] if ratio is None else [f"realised imbalance {ratio:.1f}"]
     if table.test_images is not None:
         facts.append(f"{table.test_images:,} test images")
+    if held_out := [int(count) for count in table.data.get("held_out", [])]:
+        facts.append(f"{sum(held_out):,} images held out of training{classes_without(held_out)}")
     return facts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ltbench.data_report import COLUMNS, DataReport
+from ltbench.data_report import DataReport
 from ltbench.errors import RecordError
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table
 from ltbench.records.record import Record
@@ -28,6 +28,6 @@ def _section(dataset: str, record: Record) -> list[str]:
         rows = [[escape(cell) for cell in row] for row in report.rows(record.data["classes"])]
     except (msgspec.ValidationError, ValueError) as error:
         raise RecordError("the report on the data of a record is malformed", where=record.id, why=str(error)) from None
-    table = plain_table(COLUMNS, rows, right=range(1, len(COLUMNS)))
+    table = plain_table(report.columns, rows, right=range(1, len(report.columns)))
     remarks = [f"- {escape(remark)}" for remark in report.remarks()]
     return details(f"{escape(dataset)}: {report.summary()}", [*table, *([""] if remarks else []), *remarks])

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 
 from ltbench import longtail
+from ltbench.core.words import classes_without
 from ltbench.leaderboard.figures import FigureGroup
 from ltbench.leaderboard.page.analysis_section import test_lines, variance_lines
 from ltbench.leaderboard.page.answer import answer, answer_lines
@@ -207,6 +208,8 @@ def _about(table: Table) -> str:
         )
     if table.test_images is not None:
         parts.append(f"{table.test_images:,} test images")
+    if held_out := [int(count) for count in table.data.get("held_out", [])]:
+        parts.append(f"{sum(held_out):,} images held out of training{classes_without(held_out)}")
     base = next((row for row in table.rows if not row.techniques), table.rows[0])
     cost = {name: value for name, value in base.costs.items() if value is not None}
     if "parameters" in cost:

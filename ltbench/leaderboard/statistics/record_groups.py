@@ -146,22 +146,33 @@ def distinguishing_names(groups: Sequence[RecordGroup]) -> list[str]:
         recipe = (f"{key}={written(group.recipe[key])}" if key in group.recipe else "" for key in keys)
         rows.append((group.dataset, group.profile, group.model, group.protocol, *recipe))
     # Digests say little to a reader: only where nothing else tells the groups apart.
-    for word in (0, 1):
+    for word in range(3):
         if len(set(rows)) < len(rows):
             rows = [(*row, _fixed_words(group.fixed)[word]) for row, group in zip(rows, groups, strict=True)]
     differing = [i for i, column in enumerate(zip(*rows, strict=True)) if len(set(column)) > 1]
     return [", ".join(filter(None, (row[i] for i in differing))) for row in rows]
 
 
-def _fixed_words(fixed: Spec) -> tuple[str, str]:
-    """Return the data, and whatever else is fixed, in a few characters that differ where they differ."""
-    fingerprint = str(fixed.get("data", {}).get("fingerprint", ""))
-    rest = {**fixed, "data": {key: value for key, value in fixed.get("data", {}).items() if key != "fingerprint"}}
-    return f"images {fingerprint[:8]}" if fingerprint else "", f"data set and profile {digest(canonical(rest), 8)}"
+def _fixed_words(fixed: Spec) -> tuple[str, str, str]:
+    """Return the data, what is held out, and whatever else is fixed, in a few words that differ where they differ."""
+    data = fixed.get("data", {})
+    fingerprint = str(data.get("fingerprint", ""))
+    rest = {key: value for key, value in data.items() if key not in ("fingerprint", "held_out")}
+    return (
+        f"images {fingerprint[:8]}" if fingerprint else "",
+        _held_out_words(data.get("held_out", 0.0)),
+        f"data set and profile {digest(canonical({**fixed, 'data': rest}), 8)}",
+    )
+
+
+def _held_out_words(held_out: float | str) -> str:
+    if isinstance(held_out, str):
+        return "validation split held out"
+    return f"{written(100 * held_out)} % held out" if held_out else "nothing held out"
 
 
 def titles(groups: Sequence[BoardFields]) -> list[str]:
-    """Return the heading of each group: data set, profile and model, and images, recipe or protocol where these differ."""
+    """Return the heading of each group: data set, profile and model, and whatever else differs: images, held-out part, recipe."""
     result = []
     for group in groups:
         rivals = zip(*(_fixed_words(one.fixed) for one in groups if one.key[:-1] == group.key[:-1]), strict=True)

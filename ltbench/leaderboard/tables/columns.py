@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from ltbench.columns import PER_CLASS, TOP1, Column
+from ltbench.columns import HELD_OUT, PER_CLASS, TOP1, Column
 from ltbench.leaderboard.statistics.ranking import BUILT_IN
 from ltbench.records.record import Record
 
@@ -59,15 +60,32 @@ def columns_of(records: Sequence[Record], declared: Iterable[Column], metric: st
     metric: what rows are ranked by.
     """
     known = columns_present(records, join_columns(declared, BUILT_IN), metric)
-    undeclared = sorted(_names(records) - {column.name for column in known})
+    names = _names(records)
+    held_out = [_held_out(column) for column in known if HELD_OUT + column.name in names]
+    undeclared = sorted(names - {column.name for column in (*known, *held_out)})
     rest = [Column(name=name, title=name.removeprefix(PER_CLASS), unit="plain", shown="export") for name in undeclared]
-    return tuple(_with_unique_titles([*known, *rest]))
+    return tuple(_with_unique_titles([*known, *held_out, *rest]))
+
+
+def _held_out(column: Column) -> Column:
+    """Return the column of the same number on held-out images: in the HTML report if that of the test images is shown."""
+    return replace(
+        column,
+        name=HELD_OUT + column.name,
+        title=f"held-out {column.title}",
+        long_title=f"{column.full_title} on held-out images",
+        description=f"On the training images that were held out: {column.description}",
+        shown="export" if column.shown == "export" else "report",
+        priority=0,
+    )
 
 
 def _names(records: Iterable[Record]) -> set[str]:
     names: set[str] = set()
     for record in records:
         names.update(record.metrics, (f"{PER_CLASS}{name}" for name in record.per_class))
+        if record.held_out is not UNSET:
+            names.update(HELD_OUT + name for name in record.held_out.metrics)
         names.update(column.name for column in BUILT_IN if record.score(column.name) is not None)
     return names
 

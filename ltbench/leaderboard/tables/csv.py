@@ -46,7 +46,7 @@ def _csv(lines: Sequence[dict[str, str]], without: list[str]) -> str:
     """Return lines as CSV; without lines, only the header `without`."""
     import pandas as pd
 
-    columns = list(lines[0]) if lines else without
+    columns = list(dict.fromkeys(name for line in lines for name in line)) if lines else without
     return str(pd.DataFrame(lines, columns=columns).to_csv(index=False, lineterminator="\n"))
 
 
@@ -55,6 +55,8 @@ def _place(of: BoardFields) -> dict[str, str]:
         "recipe": canonical(of.recipe).decode(),
         "fingerprint": str(of.fixed.get("data", {}).get("fingerprint", "")),
     }
+    if "held_out" in of.fixed.get("data", {}):
+        fixed["held_out"] = written(of.fixed["data"]["held_out"])
     return {name: getattr(of, name) for name in _PLACE} | fixed
 
 

@@ -21,6 +21,8 @@ class MyPosthoc(Posthoc, frozen=True):
     """
 
     name = "my_posthoc"
+    # If it is fitted to images, say to which (`evidence`), and replace `adjust` by `fit` and `adjust_with`:
+    # docs/stages/posthoc.md.
 
     strength: Annotated[float, Meta(ge=0, description="bonus of a class without images; 0 changes nothing")] = 1.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltbench import Images
 from ltbench.errors import DataError
@@ -19,14 +19,21 @@ _BLOCK = 256
 
 
 def fingerprint(images: Images) -> str:
+    """Return the digest of training and test images and their labels."""
+    return _fingerprint((images.train_images, images.train_labels), (images.test_images, images.test_labels))
+
+
+def valid_fingerprint(images: Images) -> str:
+    """Return the digest of the validation images and their labels; empty if there are none."""
+    return "" if images.valid_labels is None else _fingerprint((images.valid_images, images.valid_labels))
+
+
+def _fingerprint(*splits: tuple[Any, Any]) -> str:
     """Return the first 32 hex digits of the SHA-256 of images (uint8) and labels (as little-endian int64)."""
     import numpy as np
 
     digest = hashlib.sha256()
-    for pixels, labels in (
-        (images.train_images, images.train_labels),
-        (images.test_images, images.test_labels),
-    ):
+    for pixels, labels in splits:
         digest.update(repr(pixels.shape).encode())
         digest.update(np.ascontiguousarray(pixels).data)
         digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
@@ -34,22 +41,25 @@ def fingerprint(images: Images) -> str:
 
 
 def copies(images: Images) -> list[str]:
-    """Return notes on images with identical pixels: in both splits, in two classes, or repeated."""
+    """Return notes on images with identical pixels: in two splits, in two classes, or repeated."""
     training: dict[bytes, set[int]] = {}
     for pixels, label in zip(images.train_images, images.train_labels, strict=True):
         training.setdefault(_digest(pixels), set()).add(int(label))
-    shared = other = 0
-    for pixels, label in zip(images.test_images, images.test_labels, strict=True):
-        labels = training.get(_digest(pixels))
-        shared += labels is not None
-        other += labels is not None and int(label) not in labels
     lines = []
-    if shared:
-        total = len(images.test_labels)
-        lines.append(
-            f"{shared:,} of {total:,} test images are identical to a training image"
-            + (f", {other:,} of them with another label" if other else "")
-        )
+    splits = [("test", images.test_images, images.test_labels)]
+    if images.valid_labels is not None:
+        splits.append(("validation", images.valid_images, images.valid_labels))
+    for split, *content in splits:
+        shared = other = 0
+        for pixels, label in zip(*content, strict=True):
+            labels = training.get(_digest(pixels))
+            shared += labels is not None
+            other += labels is not None and int(label) not in labels
+        if shared:
+            lines.append(
+                f"{shared:,} of {len(content[1]):,} {split} images are identical to a training image"
+                + (f", {other:,} of them with another label" if other else "")
+            )
     if repeated := len(images.train_labels) - len(training):
         lines.append(f"{repeated:,} of {len(images.train_labels):,} training images are duplicates")
     if several := sum(len(labels) > 1 for labels in training.values()):

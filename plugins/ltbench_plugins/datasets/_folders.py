@@ -21,7 +21,7 @@ import msgspec
 
 from ltbench import DataReport, Dataset, DatasetInfo, Images, Meta, SkippedFiles
 from ltbench.errors import DataError
-from ltbench_plugins.datasets._content import check_contrast, copies, fingerprint, moments
+from ltbench_plugins.datasets._content import check_contrast, copies, fingerprint, moments, valid_fingerprint
 from ltbench_plugins.datasets._decode import RULES, Readings, Rules, decode, empty_images
 from ltbench_plugins.datasets._files import LeftOut
 from ltbench_plugins.datasets._names import plain
@@ -53,9 +53,19 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...]
     train: Sequence[Item]
     test: Sequence[Item]
+    valid: Sequence[Item] = ()
+    """Of a validation split; empty without one"""
     skipped: Sequence[Skipped] = ()
     notes: Sequence[str] = ()
     """Notes of the report on the selection of files."""
+
+    @property
+    def splits(self) -> dict[str, Sequence[Item]]:
+        """The files by split; without an empty validation split."""
+        return {"train": self.train, "test": self.test} | ({"valid": self.valid} if self.valid else {})
+
+    def __len__(self) -> int:
+        return sum(map(len, self.splits.values()))
 
 
 class Folders(Dataset, frozen=True):
@@ -97,7 +107,7 @@ class Folders(Dataset, frozen=True):
 
     def locate(self, root: Path) -> str:
         listing = self.listing(root)
-        return f"{plain(str(listing.folder))} ({len(listing.train) + len(listing.test)} images)"
+        return f"{plain(str(listing.folder))} ({len(listing)} images)"
 
     def load(self, root: Path) -> Images:
         return self._images(self.listing(root), root, Readings())
@@ -105,16 +115,15 @@ class Folders(Dataset, frozen=True):
     def _images(self, listing: Listing, root: Path, met: Readings) -> Images:
         import numpy as np
 
-        _log.info("%s: reading %d images", self.label, len(listing.train) + len(listing.test))
-        splits = (listing.train, listing.test)
-        pixels = [empty_images(len(items), self.rules, root / "prepared") for items in splits]
-        labels = [np.array([item.label for item in items], np.int64) for items in splits]
-        # Both splits at once, so that an error lists files of both.
-        files = [item.path for items in splits for item in items]
-        decode(files, chain(*pixels), self.rules, met, self.with_white)
-        return Images(
-            train_images=pixels[0], train_labels=labels[0], test_images=pixels[1], test_labels=labels[1]
-        )  # fmt: skip
+        _log.info("%s: reading %d images", self.label, len(listing))
+        splits = listing.splits
+        pixels = {name: empty_images(len(items), self.rules, root / "prepared") for name, items in splits.items()}
+        labels = {name: np.array([item.label for item in items], np.int64) for name, items in splits.items()}
+        # All splits at once, so that an error lists files of each.
+        files = [item.path for items in splits.values() for item in items]
+        decode(files, chain(*pixels.values()), self.rules, met, self.with_white)
+        arrays = {f"{split}_images": pixels[split] for split in splits}
+        return Images(**arrays, **{f"{split}_labels": labels[split] for split in splits})
 
     def _describe(self, listing: Listing, root: Path, file: Path) -> DatasetInfo:
         from ltbench.engine.dataset_arrays import keep
@@ -133,6 +142,8 @@ class Folders(Dataset, frozen=True):
             mean=mean,
             std=std,
             fingerprint=fingerprint(images),
+            valid_counts=_counts(listing.valid, len(listing.classes)) if listing.valid else (),
+            valid_fingerprint=valid_fingerprint(images),
             licence=self.licence,
             source=self.home,
             report=DataReport(
@@ -160,15 +171,14 @@ def or_other_root(path: str) -> str:
 
 def _report(listing: Listing, notes: Sequence[str]) -> DataReport:
     """Return the report on a listing. notes: notes on the images."""
-    train, test = (_counts(items, len(listing.classes)) for items in (listing.train, listing.test))
-    files = [sum(read) for read in zip(train, test, strict=True)]
+    read = {split: _counts(items, len(listing.classes)) for split, items in listing.splits.items()}
+    files = [sum(each) for each in zip(*read.values(), strict=True)]
     for skipped in listing.skipped:
         if skipped.label is not None:
             files[skipped.label] += skipped.part.number
     return DataReport(
         files=tuple(files),
-        train=train,
-        test=test,
+        **read,
         skipped=tuple(
             SkippedFiles(place=one.place, reason=one.part.reason, number=one.part.number, example=one.part.example)
             for one in listing.skipped
@@ -188,7 +198,7 @@ def _digest(listing: Listing, label: str) -> str:
     """Return a digest of the rules of reading and of names, sizes and modification times of the files."""
     digest = hashlib.sha256(f"{RULES}/{label}".encode())
     within = len(os.fsencode(listing.folder))
-    for items in (listing.train, listing.test):
+    for items in listing.splits.values():
         digest.update(f"/{len(items)}/".encode())
         for item in items:
             try:

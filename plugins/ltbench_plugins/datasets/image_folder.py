@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,14 +33,15 @@ from ltbench_plugins.datasets._layout import (
 from ltbench_plugins.datasets._names import plain, shuffled
 
 TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")
+VALID_NAMES = ("val", "valid", "validation")
+TEST_NAMES = ("test", "testing", *VALID_NAMES)
 
 
 class ImageFolder(Folders, frozen=True):
     """Images in a folder for each class, the layout of torchvision's ImageFolder, cropped square and resized.
 
     `path` has either train/ (or training/) and test/ (or testing/, val/, valid/, validation/), each with a folder per
-    class; or only class folders, in `path` or in train/. In the second case `test_fraction` of the images of each class,
+    class; with test/ and val/, the latter is the validation split, which a suite holds out on request; or only class folders, in `path` or in train/. In the second case `test_fraction` of the images of each class,
     drawn by name, are the test set. `groups` keeps the images of a group (a patient, a place) on the same side of this
     split: a CSV or TSV file in `path` with the columns path and group, or a regular expression whose first capture group
     or match in the path of a file is its group. Classes are numbered in the order of their names. The recall of a class
@@ -127,7 +129,10 @@ class ImageFolder(Folders, frozen=True):
                     "again",
                     fix=f"{self._with(test_fraction=0.0, split_seed=0, groups='')}, or the path of one of the two folders",
                 )
-            return self._given(folder, train[0], tests[0], unused(children, (train[0], tests[0])))
+            is_tested = tests[0].name.casefold() not in VALID_NAMES
+            valid = [path for path in tests if path.name.casefold() in VALID_NAMES][:1] if is_tested else []
+            used = (train[0], tests[0], *valid)
+            return self._given(folder, *used, notes=unused(children, used))
         if tests:
             raise DataError(
                 f"{plain(str(folder))} has {tests[0].name}/ and no train/",
@@ -166,30 +171,34 @@ class ImageFolder(Folders, frozen=True):
             )
         return folder
 
-    def _given(self, folder: Path, train: Path, test: Path, notes: list[str]) -> Listing:
-        splits = [os.path.realpath(split) for split in (train, test)]
-        if is_inside(splits[0], splits[1]) or is_inside(splits[1], splits[0]):
-            raise DataError(
-                f"{train.name}/ and {test.name}/ are the same folder", where=plain(str(folder)), fix="remove the link"
-            )
+    def _given(self, folder: Path, train: Path, *others: Path, notes: list[str]) -> Listing:
+        """Return the files of the given folders. others: the test split, and the validation split if there is one."""
+        splits = [os.path.realpath(split) for split in (train, *others)]
+        for (first, one), (second, other) in combinations(zip((train, *others), splits, strict=True), 2):
+            if is_inside(one, other) or is_inside(other, one):
+                raise DataError(
+                    f"{first.name}/ and {second.name}/ are the same folder",
+                    where=plain(str(folder)),
+                    fix="remove the link",
+                )
         classes = training_classes(train, splits)
         names = list(classes)
-        tests = class_folders(test, splits)
-        if unknown := [name for name in tests if name not in classes]:
-            near = nearest(unknown[0], names, n=1)
-            raise DataError(
-                f"{plain(str(train))} has no class '{unknown[0]}', which {test.name}/ has",
-                where=plain(str(folder)),
-                fix=(f"is it '{near[0]}' in {train.name}/? " if near else "") + "a class needs images for training",
-            )
-        skipped = beside_classes(folder, train, test)
-        splits, linked = with_linked(splits, classes, tests), set[str]()
+        by_split = [class_folders(split, splits) for split in others]
+        for split, found in zip(others, by_split, strict=True):
+            if unknown := [name for name in found if name not in classes]:
+                near = nearest(unknown[0], names, n=1)
+                raise DataError(
+                    f"{plain(str(train))} has no class '{unknown[0]}', which {split.name}/ has",
+                    where=plain(str(folder)),
+                    fix=(f"is it '{near[0]}' in {train.name}/? " if near else "") + "a class needs images for training",
+                )
+        skipped = beside_classes(folder, train, *others)
+        splits, linked = with_linked(splits, classes, *by_split), set[str]()
         train_items = class_images(classes, names, folder, splits, linked, skipped)
-        test_items = class_images(tests, names, folder, splits, linked, skipped, required=False)
-        without = sorted(set(range(len(names))) - {item.label for item in test_items})
-        return self._listing(
-            folder, names, train_items, test_items, skipped, [*notes, *untested(names, without)], train
-        )
+        test, *valid = (class_images(of, names, folder, splits, linked, skipped, required=False) for of in by_split)
+        without = sorted(set(range(len(names))) - {item.label for item in test})
+        listing = self._listing(folder, names, train_items, test, skipped, [*notes, *untested(names, without)], train)
+        return msgspec.structs.replace(listing, valid=valid[0]) if valid else listing
 
     def _split(self, folder: Path, base: Path, notes: list[str]) -> Listing:
         splits = [os.path.realpath(base)]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ltbench.engine.dataset_arrays import prepare
 from ltbench.errors import DataError, ParameterError
 from ltbench_plugins.datasets import _folders
 from ltbench_plugins.datasets.image_folder import ImageFolder
@@ -307,8 +308,54 @@ def test_two_folders_for_one_split_are_refused(pets: Path) -> None:
 
 
 def test_folders_beside_the_splits_are_said(pets: Path) -> None:
-    paint(pets / "val" / "cat" / "0.png")
-    assert "not read (next to train/ and test/): val/" in PETS.info(pets.parent).report.notes
+    paint(pets / "extra" / "cat" / "0.png")
+    paint(pets / "valid" / "cat" / "0.png", 200)
+    paint(pets / "val" / "cat" / "0.png", 210)
+    notes = PETS.info(pets.parent).report.notes
+    assert "not read (next to train/ and test/ and val/): extra/, valid/" in notes
+
+
+def test_a_validation_folder_beside_train_and_test_is_a_split_of_its_own(pets: Path) -> None:
+    before = PETS.info(pets.parent)
+    assert (before.valid_counts, before.valid_fingerprint) == ((), "")
+    for number in range(3):
+        paint(pets / "Validation" / "dog" / f"{number}.png", 200 + number)
+    paint(pets / "Validation" / "dog" / "3.png", 70)  # as train/dog/1.png
+    info = PETS.info(pets.parent)
+    assert info.valid_counts == (0, 4)
+    assert (info.train_counts, info.test_counts) == (before.train_counts, before.test_counts)
+    # What is trained without it keeps its identity.
+    assert (info.fingerprint, info.mean, info.std) == (before.fingerprint, before.mean, before.std)
+    assert "1 of 4 validation images are identical to a training image" in info.report.notes
+    assert info.report.summary() == "12 files: 4 for training, 4 for testing, 4 for validation, 0 left out"
+    assert info.report.rows(info.classes)[1] == ["dog", "8", "2", "2", "4", "0"]
+    images = prepare(PETS, pets.parent)
+    assert images.valid_labels.tolist() == [1] * 4
+    assert images.valid_images[:, 0, 0, 0].tolist() == [200, 201, 202, 70]
+    paint(pets / "Validation" / "dog" / "0.png", 222)
+    _folders._described.clear()
+    changed = PETS.info(pets.parent)
+    assert changed.fingerprint == info.fingerprint
+    assert changed.valid_fingerprint != info.valid_fingerprint
+
+
+def test_a_validation_folder_without_test_is_the_test_split(pets: Path) -> None:
+    (pets / "test").rename(pets / "val")
+    info = PETS.info(pets.parent)
+    assert (info.test_counts, info.valid_counts) == ((2, 2), ())
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("val/bird", "has no class 'bird', which val/ has"), ("val", None)],
+)
+def test_a_validation_folder_has_the_classes_of_training(pets: Path, place: str, message: str | None) -> None:
+    paint(pets / place / "0.png")
+    if message is None:  # no folders of classes, so it is not a split
+        assert PETS.info(pets.parent).valid_counts == ()
+    else:
+        with pytest.raises(DataError, match=message):
+            PETS.info(pets.parent)
 
 
 def test_train_alone_is_split_inside(pets: Path) -> None:

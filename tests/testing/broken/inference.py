@@ -83,6 +83,61 @@ def of_the_test_set(self, logits, counts):
     return logits - logits.mean(0)
 
 
+@breaks("adjustment_is_per_image")
+class NeedlesslyTransductive(Posthoc, frozen=True):
+    """Say that it looks at all test images, and look at none. Source: none."""
+
+    name = "needlessly_transductive"
+    transductive = True
+
+    def adjust(self, logits, counts):
+        return 2 * logits
+
+
+class SoundFit(Posthoc, frozen=True):
+    """Take the mean logit of held-out images off, per class. Source: none."""
+
+    name = "sound_fit"
+    evidence = frozenset({"held_out"})
+
+    def fit(self, evidence):
+        return evidence.held_out.logits.mean(0)
+
+    def adjust_with(self, state, predicted, counts, classifier):
+        return predicted.logits - state
+
+
+@breaks("evidence_has_an_effect", SoundFit, "fit")
+def fitted_to_nothing(self, evidence):
+    """Ask for held-out images, and look at none."""
+    return 1.0
+
+
+@breaks("evidence_has_an_effect")
+class UnusedFeatures(SoundFit, frozen=True):
+    """Ask for features, and look at logits alone. Source: none."""
+
+    name = "unused_features"
+    evidence = frozenset({"held_out", "features"})
+
+
+@breaks("evidence_has_an_effect")
+class FeaturesOfNothing(SoundFit, frozen=True):
+    """Ask for features, and for no images. Source: none."""
+
+    name = "features_of_nothing"
+    evidence = frozenset({"features"})
+
+    def fit(self, evidence):
+        return evidence.classifier.weights.mean(1)
+
+
+@breaks("fit_ignores_image_order", SoundFit, "fit")
+def fitted_to_the_first(self, evidence):
+    """Take the logits of the first held-out image off."""
+    return evidence.held_out.logits[0]
+
+
 # --- ensembles --------------------------------------------------------------------------------------------------
 
 
