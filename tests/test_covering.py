@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
         if pair not in missing:
             continue
         fixed = {technique.stage: technique for technique in pair}
-        tried = [fixed | dict(_fill(choices, fixed, draw)) for _ in range(TRIES)]
+        tried = [_around(choices, fixed, draw) for _ in range(TRIES)]
         usable = [row for row in tried if not reason(row)]
         if not usable:
             impossible.add(pair)
@@ -118,11 +118,17 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
     return rows, impossible
 
 
-def _fill(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Iterator[tuple[str, Technique]]:
-    for stage in (stage for stage in choices if stage not in fixed):
-        # A stage may stay empty, so that one technique that goes with little does not rule a row out.
-        if stage == "model" or draw.random() < 0.8:
-            yield stage, draw.choice(choices[stage])
+def _around(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Row:
+    """Return a random row with these techniques: one that runs, if there is one with at most one technique more."""
+    row = dict(fixed)
+    stages = [stage for stage in choices if stage not in fixed]
+    for stage in draw.sample(stages, len(stages)):
+        # A stage may stay empty, so that not every row has all stages.
+        if stage == "model" or reason(row) or draw.random() < 0.8:
+            several = len(choices[stage]) if reason(row) else 1
+            found = (row | {stage: one} for one in draw.sample(choices[stage], several))
+            row = next((one for one in found if not reason(one)), row)
+    return row
 
 
 def alternatives(registry: Registry) -> dict[str, Sequence[Technique]]:
