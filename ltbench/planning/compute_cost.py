@@ -19,7 +19,8 @@ STEP = 3.0
 def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
     """Return the passes of a fit.
 
-    images: size of the training subset; start: share of the training done by an earlier fit.
+    images: size of the training subset; start: share of the training done by an earlier fit. A teacher makes a forward
+    pass in each step, and there are no features to train on instead of images.
     """
     recipe = fit["recipe"]
     # Specs leave out defaults; 128 is the default of `Recipe`.
@@ -29,7 +30,8 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
         share = segment["until"] - max(before, start)
         if share > 0:
             # The engine computes the features of unaugmented images once and trains on those.
-            total += images if has_fixed_images(segment) else STEP * whole * share
+            step = STEP if "teacher" not in fit else STEP + 1
+            total += images if has_fixed_images(segment) and "teacher" not in fit else step * whole * share
         before = segment["until"]
     return total
 

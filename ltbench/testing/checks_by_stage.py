@@ -10,10 +10,12 @@ from ltbench.testing import (
     checks_data,
     checks_device,
     checks_feeding,
+    checks_head_and_update,
     checks_inference,
     checks_learning,
     checks_posthoc,
     checks_process,
+    checks_regimes,
 )
 from ltbench.testing.check import Check
 
@@ -25,10 +27,12 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
     "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "head": (*checks_head_and_update.HEAD, *checks_device.CHECKS),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
-    "regime": checks_learning.REGIME,
+    "update": (*checks_head_and_update.UPDATE, *checks_device.CHECKS),
+    "regime": checks_regimes.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_posthoc.POSTHOC,
     "ensemble": checks_inference.ENSEMBLE,

@@ -1,11 +1,9 @@
-"""Checks of models, losses, class weights and regimes."""
+"""Checks of models, losses and class weights."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
-from ltbench.stages import Phase
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
@@ -246,36 +244,3 @@ def batch_loss_is_a_scalar(on: Subject) -> None:
 
 
 WEIGHT = (weights_are_per_class, weights_are_positive_and_finite, batch_loss_is_a_scalar)
-
-# --- regimes ----------------------------------------------------------------------------------------------------
-
-
-@per_setting
-def phases_cover_the_training(on: Subject) -> None:
-    """Phases have increasing `until` in (0, 1], and the last one ends at 1.
-
-    `until` is a fraction of the whole training.
-    """
-    phases = list(on.technique.phases())
-    fix = "return [Phase(until=0.8), Phase(until=1.0)]"
-    if not phases or not all(isinstance(phase, Phase) for phase in phases):
-        raise failed(f"phases() returned {phases!r}", "at least one Phase", fix)
-    ends = [phase.until for phase in phases]
-    if not (ends[-1] == 1 and all(0 < end <= 1 for end in ends)):
-        raise failed(f"phases end at {ends}", "the last one at 1, the others between 0 and 1", fix)
-    if any(after <= before for before, after in pairwise(ends)):
-        raise failed(f"phases end at {ends}", "increasing values", fix)
-
-
-@per_setting
-def learning_rates_are_positive(on: Subject) -> None:
-    """`lr_scale`, the factor on the learning rate, is positive and finite in every phase.
-
-    A phase with a learning rate of zero trains nothing.
-    """
-    for phase in on.technique.phases():
-        if not (math.isfinite(phase.lr_scale) and phase.lr_scale > 0):
-            raise failed(f"lr_scale is {phase.lr_scale}", "a positive factor", "lr_scale=0.1")
-
-
-REGIME = (phases_cover_the_training, learning_rates_are_positive)

@@ -19,6 +19,7 @@ from ltbench.stages import (
     DatasetInfo,
     Ensemble,
     Evidence,
+    Head,
     LinearClassifier,
     Loss,
     Metric,
@@ -29,12 +30,14 @@ from ltbench.stages import (
     Profile,
     Regime,
     Sampler,
+    Update,
     View,
     Weight,
 )
 from ltbench.technique import Technique
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
+from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
 
 Result = dict[str, Any]
@@ -190,6 +193,21 @@ def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
     return result
 
 
+def head(technique: Head, inputs: Inputs) -> Result:
+    built = head_of(technique, inputs)
+    features = inputs.tensor("features", inputs.rng(2).standard_normal((BATCH, HEAD_FEATURES)).astype("float32"))
+    return {"logits": built(features), "parameters": sorted(name for name, _ in built.named_parameters())}
+
+
+def update(technique: Update, inputs: Inputs) -> Result:
+    trial = UpdateTrial(technique, inputs)
+    result: Result = {}
+    for number in range(3):
+        trial.step()
+        result[f"weights after {number + 1} steps"] = trial.weights.detach().clone()
+    return result
+
+
 def regime(technique: Regime, _inputs: Inputs) -> Result:
     return {"phases": list(technique.phases())}
 
@@ -263,7 +281,7 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, loss, weight, auxiliary, regime, view, posthoc, ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, loss, weight, auxiliary, head, update, regime, view, posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

@@ -85,12 +85,13 @@ class Shapes:
 
     def _fit(self, spec: Spec) -> Shape:
         data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
-        key = (canonical([data, spec["model"], recipe, spec["bag"], last]),)
+        key = (canonical([data, spec["model"], recipe, spec["bag"], last]), "teacher" in spec)
         if key in self._known:
             return self._known[key]
         parts = [label_of(last[stage]) for stage in _STEP_STAGES]
         if spec["bag"] is not None:
             parts.append(label_of(spec["bag"]["ensemble"]))
+        parts += ["teacher"] if "teacher" in spec else []
         optimizer = recipe.get("optimizer", "sgd")
         shape = self._known[key] = Shape(
             kind="fit",
