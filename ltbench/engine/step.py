@@ -85,6 +85,7 @@ class Step:
             together = self._forward(images, moment, batch.second)
         else:
             together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
+        output_checks.check_training_logits(together.logits, len(images), len(self._counts))
         outputs, *others = self._forward.split(together, len(batch.labels_a))
         auxiliary, views = self._segment.auxiliary, Views()
         if auxiliary is None:

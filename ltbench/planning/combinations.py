@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, cached_property
 
 import msgspec
 
@@ -63,8 +63,7 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
     """
     space = None if left_out else suite_space(suite, registry)
     found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
-    if not suite.held_out:
-        found = map(_left_out_without_held_out, found)
+    found = map(_leave_out_unsuited(suite, registry), found)
     if not suite.reference:
         return found
     techniques = [registry.parse(text) for text in suite.reference]
@@ -72,20 +71,43 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
     return _with_reference(found, ordered(_one_per_stage(kept, "the reference of a suite")))
 
 
-def _left_out_without_held_out(one: Combination | LeftOut) -> Combination | LeftOut:
-    reasons = [] if isinstance(one, LeftOut) else filter(None, map(_why_without_held_out, one.techniques))
-    reason = next(iter(reasons), "")
-    return LeftOut(one, reason) if isinstance(one, Combination) and reason else one
+def _leave_out_unsuited(suite: Suite, registry: Techniques) -> Callable[[Combination | LeftOut], Combination | LeftOut]:
+    """Return a function that leaves out a combination with a technique that cannot run in the suite."""
+    why_not = _why_unsuited(suite, registry)
+
+    def leave_out(one: Combination | LeftOut) -> Combination | LeftOut:
+        if isinstance(one, LeftOut):
+            return one
+        reason = next(filter(None, map(why_not, one.techniques)), "")
+        return LeftOut(one, reason) if reason else one
+
+    return leave_out
 
 
-def _why_without_held_out(technique: Technique) -> str:
-    return why_without_held_out(technique) if isinstance(technique, Posthoc) else ""
+def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], str]:
+    """Return a function that gives the reason why a technique cannot run in the suite; empty if it can."""
+    models = [model for text in suite.models for model in registry.parse_all(text)]
+
+    @cache
+    def why_not(technique: Technique) -> str:
+        if isinstance(technique, Posthoc) and not suite.held_out and (reason := why_without_held_out(technique)):
+            return reason
+        reasons = [reason_against_model(technique, model) for model in models]
+        return reasons[0] if reasons and all(reasons) else ""
+
+    return why_not
+
+
+def reason_against_model(technique: Technique, model: Technique) -> str:
+    """Return why a technique cannot be used with a model; empty if it can."""
+    reason = technique.unsuited_to(model)
+    return f"{technique.name} cannot be used with model {model.label}: {reason}" if reason else ""
 
 
 def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
-    """Return the techniques that a suite combines, without those that need held-out images where there are none."""
-    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
-    return techniques if suite.held_out else [t for t in techniques if not _why_without_held_out(t)]
+    """Return the techniques that a suite combines, without those that cannot run in it."""
+    why_not = _why_unsuited(suite, registry)
+    return [t for text in suite.techniques for t in registry.parse_all(text) if not why_not(t)]
 
 
 def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:

@@ -16,7 +16,7 @@ from ltbench.executor import Techniques
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.combinations import Combination, LeftOut
+from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import CannotBePlanned, MemberFit, Members
 from ltbench.planning.plan import Plan
@@ -27,6 +27,7 @@ from ltbench.planning.training_notes import larger_batches, phases_without_steps
 from ltbench.stages import (
     TECHNIQUE_STAGES,
     Ensemble,
+    Model,
     Posthoc,
     Regime,
     Sampler,
@@ -115,10 +116,22 @@ class Planner:
             self.part.left_out.append(LeftOut(combination, str(reason)))
             return
         self.part.combinations += 1
-        for template, found in trainings:
+        reasons: dict[str, None] = {}
+        for template, made in trainings:
+            found = [self._reason_against(combination, training) for training in made]
+            reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
-                for training in found:
-                    self._add_cell(template, training, subset_seed, seed)
+                for training, why in zip(made, found, strict=True):
+                    if not why:
+                        self._add_cell(template, training, subset_seed, seed)
+        self.part.left_out += [LeftOut(combination, why) for why in reasons]
+
+    def _reason_against(self, combination: Combination, training: _Training) -> str:
+        """Return why a technique cannot be used with a model of this training; empty if all can."""
+        choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
+        models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
+        reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
+        return next(filter(None, reasons), "")
 
     @property
     def cells_of_one(self) -> int:

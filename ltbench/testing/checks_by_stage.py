@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from ltbench.testing import (
     checks_auxiliary,
+    checks_branches,
     checks_common,
     checks_data,
     checks_device,
     checks_feeding,
+    checks_finetune,
     checks_head_and_update,
     checks_inference,
     checks_learning,
@@ -28,6 +30,8 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
     "head": (*checks_head_and_update.HEAD, *checks_device.CHECKS),
+    "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
+    "finetune": checks_finetune.FINETUNE,
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
     "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),

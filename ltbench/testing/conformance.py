@@ -156,4 +156,4 @@ def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
 def _missing_method(error: BaseException) -> str:
     """Return the base-class method of a stage that raised an error; empty if other code raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code.co_name if frame.f_globals.get("__name__") == stages.__name__ else ""
+    return frame.f_code.co_name if frame.f_globals.get("__name__", "").startswith(stages.__name__) else ""

@@ -28,6 +28,14 @@ def colour_only(self, channels, size, classes):
     return Sound.build(self, 3, size, classes)
 
 
+@breaks("network_returns_logits", Sound, "build")
+def many_classifiers(self, channels, size, classes):
+    """Return the logits of three experts side by side in training."""
+    from testing.broken.networks import WithManyClassifiers
+
+    return WithManyClassifiers(channels, classes)
+
+
 @breaks("network_has_a_classifier", Sound, "build")
 def other_classifier(self, channels, size, classes):
     """Return a copy as its classifier."""
