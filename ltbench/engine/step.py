@@ -67,9 +67,9 @@ class Step:
             loss, outputs, mixed, views = passes.end(update)
         self._limit_norms()
         if self._remembering:
-            told = {one: self._told(outputs, one) for one in self._observers}
-            if self._segment.auxiliary in told:
-                told[self._segment.auxiliary] = _with(told[self._segment.auxiliary], views=views)
+            told = {one: (self._told(outputs, one), mixed) for one in self._observers}
+            if (auxiliary := self._segment.auxiliary) in told:
+                told[auxiliary] = _with(told[auxiliary][0], views=views), batch.unblended
             self._memory.after_step(self._segment, told, mixed, self._network, outputs.logits)
         # Last, so that `after_step` sees the slow module that the term saw.
         if self._slow is not None:
@@ -95,7 +95,7 @@ class Step:
             views = self._views(
                 auxiliary, batch, [outputs if view is None else next(rest) for view in batch.views], moment
             )
-            term = auxiliary.term(views, batch.labels_a, self._counts, moment)
+            term = auxiliary.term(views, batch.labels, self._counts, moment)
             loss = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", term, None, [])
             if factor is not None:
                 # Factors that sum to one over several calls count the term once.

@@ -215,6 +215,7 @@ class Training:
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
+            self.samples += batch.passed * (1 if segment.update is None else segment.update.passes)
             self._record_step(number, step, loss, logits, mixed, rates[step - span.first])
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
@@ -255,7 +256,6 @@ class Training:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
         batches, last = self.orders[number].batches_per_epoch, step + 1 == self.spans[number].last
         self.steps += 1
-        self.samples += len(logits)
         self.curve.add_batch(loss, count_correct(logits, batch), len(logits), epoch=(step + 1) / batches, lr=rate)
         interval = 1 if self.device.type == "cpu" else _SYNC_EVERY
         if (self.steps % interval == 0 or self.feed.at_end or last) and not self.curve.finite:

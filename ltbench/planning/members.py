@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ltbench.core.spec import PROTOCOL, Spec
 from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
-from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.compute_cost import Repeats, training_passes
 from ltbench.planning.segments import SegmentBuilder, cut
 from ltbench.planning.settings import Setting
 from ltbench.planning.shared_fits import Segments
@@ -38,12 +38,13 @@ class MemberFit(NamedTuple):
     """States that trainings of a later part may resume from."""
     teacher: MemberFit | None = None
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, repeats: Repeats) -> float:
         """Return the cost of the complete training, with its teacher's. images: of the training subset."""
         spec = self.spec | {"segments": self.segments.specs}
         if self.teacher is None:
-            return training_passes(spec, images)
-        return training_passes(spec | {"teacher": self.teacher.spec}, images) + self.teacher.passes(images)
+            return training_passes(spec, images, repeats=repeats)
+        taught = spec | {"teacher": self.teacher.spec}
+        return training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
 
 
 class CannotBePlanned(Exception):

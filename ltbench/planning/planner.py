@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,11 +27,13 @@ from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
     TECHNIQUE_STAGES,
+    TRAINING_STAGES,
     Ensemble,
     Model,
     Posthoc,
     Regime,
     Sampler,
+    Update,
     View,
     always_stated,
 )
@@ -118,7 +121,8 @@ class Planner:
         self.part.combinations += 1
         reasons: dict[str, None] = {}
         for template, made in trainings:
-            found = [self._reason_against(combination, training) for training in made]
+            choosy = self._choosy(combination, template.regime)
+            found = [self._reason_against(choosy, training) for training in made]
             reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
                 for training, why in zip(made, found, strict=True):
@@ -126,9 +130,23 @@ class Planner:
                         self._add_cell(template, training, subset_seed, seed)
         self.part.left_out += [LeftOut(combination, why) for why in reasons]
 
-    def _reason_against(self, combination: Combination, training: _Training) -> str:
+    def _repeats(self, segment: Mapping[str, Any]) -> int:
+        """Return how often a step of a segment passes the batch through the network."""
+        update = segment.get(Update.stage)
+        return 1 if update is None else self._registry.build_as(update, Update).passes
+
+    def _choosy(self, combination: Combination, regime: Regime) -> list[Technique]:
+        """Return the techniques of a combination, and those that its regime names, that do not suit every model."""
+        named = [
+            self._parse(text, stage)
+            for phase in regime.phases()
+            for stage in TRAINING_STAGES
+            if isinstance(text := getattr(phase, stage), str)
+        ]
+        return [one for one in (*combination.techniques, *named) if type(one).unsuited_to is not Technique.unsuited_to]
+
+    def _reason_against(self, choosy: Sequence[Technique], training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
-        choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
         models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
         reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
         return next(filter(None, reasons), "")
@@ -196,7 +214,7 @@ class Planner:
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
         members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
-        cost = sum(member.passes(sum(setting.counts)) for member in members)
+        cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
         cost += len(members) * len(template.views) * predicted
         segments, _ = self._members.trajectory(combination, setting.augment, averaged=template.recipe.ema is not None)
@@ -269,7 +287,7 @@ class Planner:
                         jobs[fit.key] = msgspec.structs.replace(fit, keep_state=True) if fit.key in foreseen else fit
                         start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
+                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start, self._repeats)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
                     costs[predict.key] = float(setting.images_in(predict.spec["split"]))

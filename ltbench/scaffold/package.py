@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "branches": "branches of a network",
     "loss": "a loss",
     "weight": "a class weight",
+    "auxiliary": "an auxiliary term",
     "regime": "a training regime",
     "view": "a set of test-time views",
     "posthoc": "a posthoc adjustment",

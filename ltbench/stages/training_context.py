@@ -103,7 +103,8 @@ class Adaptive(Technique, frozen=True):
     def after_step(self, outputs: Outputs, batch: Any, network: nn.Module, state: State) -> State:
         """Return the state after a step, called without gradients. Tensors keep shape and dtype.
 
-        outputs: of the batch that the step trained on; batch: the `Mixed`, whose `lam` is None without a mix.
+        outputs: of the batch that the step trained on; batch: the `Mixed`, whose `lam` is None without a mix. For an
+        auxiliary it is the batch before a mix, as its term got it, and `outputs.views` are the views.
         """
         return state
 

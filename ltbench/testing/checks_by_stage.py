@@ -6,18 +6,20 @@ from collections.abc import Mapping
 
 from ltbench.testing import (
     checks_auxiliary,
+    checks_blocks,
     checks_branches,
     checks_common,
     checks_data,
     checks_device,
-    checks_feeding,
     checks_finetune,
     checks_head_and_update,
+    checks_images,
     checks_inference,
     checks_learning,
     checks_posthoc,
     checks_process,
     checks_regimes,
+    checks_samplers,
 )
 from ltbench.testing.check import Check
 
@@ -25,10 +27,10 @@ COMMON = (*checks_common.CHECKS, *checks_process.CHECKS)
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "dataset": checks_data.DATASET,
     "profile": checks_data.PROFILE,
-    "sampler": checks_feeding.SAMPLER,
-    "augment": (*checks_feeding.AUGMENT, *checks_device.CHECKS),
-    "mix": (*checks_feeding.MIX, *checks_device.CHECKS),
-    "model": (*checks_learning.MODEL, *checks_device.MODEL),
+    "sampler": checks_samplers.SAMPLER,
+    "augment": (*checks_images.AUGMENT, *checks_device.CHECKS),
+    "mix": (*checks_images.MIX, *checks_device.CHECKS),
+    "model": (*checks_learning.MODEL, *checks_blocks.MODEL, *checks_device.MODEL),
     "head": (*checks_head_and_update.HEAD, *checks_device.CHECKS),
     "branches": (*checks_branches.BRANCHES, *checks_device.CHECKS),
     "finetune": checks_finetune.FINETUNE,

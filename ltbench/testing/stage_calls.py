@@ -45,6 +45,7 @@ from ltbench.testing.finetune_trial import FinetuneTrial
 from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
 from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
+from ltbench.testing.told import EPOCHS, is_told, moment_at, states, told
 
 if TYPE_CHECKING:
     from ltbench.stages import State
@@ -103,17 +104,26 @@ def sampler(technique: Sampler, inputs: Inputs) -> Result:
     labels, counts, pool = pool_of(technique, inputs)
     inputs.track("pool", pool)
     drawing = inputs.generator(1, on_cpu=True)
-    epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
+    moments = [moment_at(0), moment_at(EPOCHS - 1)]
+    epochs = [technique.epoch_at(pool, labels, counts, BATCH_SIZE, at, drawing).clone() for at in moments]
     size = technique.batch_size(BATCH_SIZE, inputs.classes)
     return {"pool": pool, "batch_size": size, "epochs": epochs, "share": technique.share(counts)}
 
 
 def augment(technique: Augment, inputs: Inputs) -> Result:
-    results: Result = {}
+    known = states(technique, inputs)
+    results: Result = {"states": known}
     for channels in (3, 1):
         stored = inputs.tensor("stored images", inputs.images(12, channels, 2 * inputs.pixels))
         images = inputs.tensor("images", inputs.images(12, channels, 2 * inputs.pixels) / 255).float()
         inputs.track("images", images)
+        if is_told(technique):
+            results[f"apply to {channels} channels"] = [
+                technique.apply_to(images, told(technique, inputs, len(images), at, state), inputs.generator(3)).clone()
+                for at in (moment_at(0), moment_at(EPOCHS - 1))
+                for state in known
+            ]
+            continue
         results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
         indices = inputs.tensor("indices", [5, 1, 1, 11])
         prepared = technique.prepare(stored)
@@ -122,12 +132,19 @@ def augment(technique: Augment, inputs: Inputs) -> Result:
 
 
 def mix(technique: Mix, inputs: Inputs) -> Result:
-    images = inputs.tensor(
-        "images", inputs.rng(2).standard_normal((BATCH, 3, inputs.pixels, inputs.pixels)).astype("float32")
-    )
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    counts = inputs.tensor("counts", inputs.class_counts)
-    return {"mixed": technique.mix(images, labels, counts, inputs.generator(3))}
+    known = states(technique, inputs)
+    results: Result = {"states": known, "partner": technique.partner, "where": technique.where}
+    shapes = [(3, inputs.pixels, inputs.pixels), *([(5, 3, 3), (7,)] if technique.where == "hidden" else [])]
+    # One that overrides `blend` may depend on the moment.
+    epochs = range(EPOCHS) if type(technique).blend is not Mix.blend else range(1)
+    for shape in shapes:
+        images = inputs.tensor("images", inputs.rng(2).standard_normal((BATCH, *shape)).astype("float32"))
+        results[f"mixed {len(shape)}"] = [
+            technique.blend(images, told(technique, inputs, BATCH, moment_at(epoch), state), inputs.generator(3))
+            for epoch in epochs
+            for state in known
+        ]
+    return results
 
 
 def model(technique: Model, inputs: Inputs) -> Result:

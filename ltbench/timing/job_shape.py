@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ltbench.executor import Techniques
     from ltbench.planning.plan import Plan
 
-_STEP_STAGES = ("sampler", "augment", "mix")
+_STEP_STAGES = ("sampler", "augment", "mix", "auxiliary")
 """Stages whose cost depends on images. A loss or weight only handles a few numbers per image."""
 _BATCH = 128
 """Batch size of a recipe without one, the default of `Recipe`."""
@@ -88,7 +88,7 @@ class Shapes:
         key = (canonical([data, _network(spec), recipe, spec["bag"], last]), "teacher" in spec)
         if key in self._known:
             return self._known[key]
-        parts = [label_of(last[stage]) for stage in _STEP_STAGES]
+        parts = [label_of(last.get(stage)) for stage in _STEP_STAGES]
         if spec["bag"] is not None:
             parts.append(label_of(spec["bag"]["ensemble"]))
         parts += ["teacher"] if "teacher" in spec else []

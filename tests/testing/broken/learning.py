@@ -76,6 +76,34 @@ def lost_tensor(self, channels, size, classes):
     return WithLostTensor(channels, classes)
 
 
+class SoundBlocks(Model, frozen=True):
+    """Two convolutions, which are the blocks. Source: none."""
+
+    name = "sound_blocks"
+    has_blocks = True
+
+    def build(self, channels, size, classes):
+        from testing.broken.networks import OfBlocks
+
+        return OfBlocks(channels, classes)
+
+
+@breaks("blocks_make_the_features", SoundBlocks, "build")
+def forgotten_block(self, channels, size, classes):
+    """Name not all layers as blocks."""
+    from testing.broken.networks import WithForgottenBlock
+
+    return WithForgottenBlock(channels, classes)
+
+
+@breaks("blocks_make_the_features", SoundBlocks, "build")
+def logits_as_features(self, channels, size, classes):
+    """Ignore the argument of the head."""
+    from testing.broken.networks import WithLogitsAsFeatures
+
+    return WithLogitsAsFeatures(channels, classes)
+
+
 # --- losses -----------------------------------------------------------------------------------------------------
 
 
