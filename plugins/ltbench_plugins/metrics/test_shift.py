@@ -53,12 +53,12 @@ class ShiftedTest(Metric, frozen=True):
         tested = support > 0
         recall = np.bincount(labels, weights=hits, minlength=classes)[tested] / support[tested]
 
-        def under(ratio: float, *, backward: bool = False) -> float:
-            shares = np.array(shifted_prior(counts, ratio, backward=backward))[tested]
+        def under(ratio: float) -> float:
+            shares = np.array(shifted_prior(counts, ratio))[tested]
             return float(shares @ recall / shares.sum())
 
         forward = {f"forward_{written(ratio)}": under(ratio) for ratio in _RATIOS}
-        backward = {f"backward_{written(ratio)}": under(ratio, backward=True) for ratio in _RATIOS}
+        backward = {f"backward_{written(ratio)}": under(1 / ratio) for ratio in _RATIOS}
         return {**forward, "uniform": under(1.0), **backward}
 
 
