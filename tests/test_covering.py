@@ -119,7 +119,7 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
 
 
 def _fill(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Iterator[tuple[str, Technique]]:
-    for stage in choices.keys() - fixed.keys():
+    for stage in (stage for stage in choices if stage not in fixed):
         # A stage may stay empty, so that one technique that goes with little does not rule a row out.
         if stage == "model" or draw.random() < 0.8:
             yield stage, draw.choice(choices[stage])
@@ -154,7 +154,9 @@ def test_the_covering_set_has_every_pair_or_a_reason_against_it(own: Registry) -
             assert ((one, other) in covered) != ((one, other) in impossible), (one.label, other.label)
     for pair in impossible:
         assert reason({technique.stage: technique for technique in pair}), [t.label for t in pair]
-    assert len(rows) < len(covered) / 10, "a covering set is small"
+    # Any covering set has a row for each pair of the two largest stages.
+    largest, second = sorted(map(len, choices.values()))[:-3:-1]
+    assert len(rows) < 1.5 * largest * second, "a covering set is small"
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_their_own_tests_pass(installed: list[Path]) -> None:
 
 def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], tmp_path: Path) -> None:
     at = ["--store", str(tmp_path / "store"), "--leaderboards", str(tmp_path / "boards")]
-    plugins = ["--plugins", "poly1,cb_sampler,drs,log_pool[size=2]", "--strategy", "cumulative"]
+    plugins = ["--plugins", "gce,cb_sampler,drs,log_pool[size=2]", "--strategy", "cumulative"]
     short = ["--seeds", "0", "--set", "steps=10", "--executor", "inline"]
     done = ltbench("run", "--suite", "shapes_lt", *plugins, *short, *at, env=import_path_env(*installed), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -70,9 +70,22 @@ def asked_suite(
         changes["metric"] = metric
     if metric or suite.metric:
         _check_metric(metric or suite.metric, registry)
+    if suite.strategy == "screen":
+        changes |= _screen_fields(registry, suite, changes)
     if suite.combinations and ("techniques" in changes or "strategy" in changes):
         changes["combinations"] = []
     return changed(suite, **changes) if changes else suite
+
+
+def _screen_fields(registry: Registry, suite: Suite, changes: Mapping[str, Any]) -> dict[str, object]:
+    """Return what remains of a suite's screening design: pairs of techniques that are there, rows for its own techniques."""
+    if changes.get("strategy", "screen") != "screen":
+        return {"screen_pairs": [], "screen_rows": None}
+    if "techniques" not in changes:
+        return {}
+    labels = {technique.label for text in changes["techniques"] for technique in registry.parse_all(text)}
+    kept = [pair for pair in suite.screen_pairs if all(registry.parse(text).label in labels for text in pair)]
+    return {"screen_pairs": kept, "screen_rows": None}
 
 
 def _check_metric(metric: str, registry: Registry) -> None:

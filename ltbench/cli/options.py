@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 VARIABLE = "LTBENCH_PLUGINS"
 """Environment variable with more values of -p, separated by commas."""
-STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out")
+STRATEGIES = ("all", "each", "pairs", "cumulative", "leave-one-out", "screen")
 
 
 def plugin_options(function: F) -> F:
@@ -65,7 +65,7 @@ def suite_options(function: F) -> F:
             click.option("--all", "everything", is_flag=True, help="Combine all registered techniques."),
             click.option("--strategy", type=click.Choice(STRATEGIES),
                          help="Combinations to run: all, single techniques, pairs, adding one technique at a time, "
-                              "or leaving one out."),
+                              "leaving one out, or a screening design."),
             click.option("--max-techniques", type=click.IntRange(min=0), metavar="N",
                          help="Maximum number of techniques in a combination."),
             click.option("--datasets", metavar="NAMES", help="Use these data sets instead of the suite's."),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,12 +14,13 @@ from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
 from ltbench.cli.options import load_registry, plugin_options, suite_options
 from ltbench.cli.output import print_json
 from ltbench.cli.running.prepare import metric_lines
-from ltbench.core.units import duration
+from ltbench.core.units import big_number, duration
 
 if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
     from ltbench.planning.settings import DataUse
     from ltbench.registry.discovery import PluginSelection
+    from ltbench.registry.registry import Registry
     from ltbench.running.what_is_missing import PlanStatus
     from ltbench.suite.suite import Suite
 
@@ -68,6 +70,8 @@ def command(
     suite = asked_suite(registry, **asked)
     context = Context(store=Store(store_path), registry=registry, data_root=data_root)
     uses = data_uses(suite, registry, data_root)
+    overview = _overview(suite, registry, data_root, listed=with_cells)
+    suite = overview.planned
     past = known(context.store)
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
@@ -82,10 +86,15 @@ def command(
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
+    facts = _facts(status, left_out, notes) | ({"list": cells} if with_cells else {})
     if as_json:
-        print_json(_facts(suite, uses, status, left_out, notes) | ({"list": cells} if with_cells else {}))
+        about_suite = {"suite": suite.name, "data": _data_facts(uses), **overview.facts}
+        print_json(about_suite | ({"up_to_one_technique": facts} if overview.is_counted else facts))
     else:
-        _print(suite, uses, status, left_out, notes)
+        _print_data(suite, uses)
+        for line in overview.lines:
+            click.echo(line)
+        _print(status, left_out, notes)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -93,28 +102,78 @@ def command(
             )
 
 
-def _facts(
-    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
-) -> dict[str, Any]:
+class _Overview(NamedTuple):
+    """What a plan says before its cells."""
+
+    planned: Suite
+    """The suite, or the part of it that is planned."""
+    lines: Sequence[str] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
+    is_counted: bool = False
+    """Whether the suite is counted, and only single techniques are planned."""
+
+
+def _overview(suite: Suite, registry: Registry, data_root: Path, *, listed: bool) -> _Overview:
+    """Return what is said of a screening design or a grid that is too large to plan. listed: whether to list all cells."""
+    from ltbench.cli.screen_lines import screen_lines
+    from ltbench.cli.space_lines import space_facts, space_lines
+    from ltbench.errors import UsageError
+    from ltbench.planning.combinations import suite_screen
+    from ltbench.planning.screen_quality import quality_of
+    from ltbench.planning.space_size import LISTED, size_of_large
+    from ltbench.suite.suite import changed
+
+    if (design := suite_screen(suite, registry)) is not None:
+        quality = quality_of(design)
+        return _Overview(suite, list(screen_lines(quality)), {"screen": quality})
+    size = size_of_large(suite, registry, data_root)
+    if size is None or (listed and size.cells <= LISTED):
+        return _Overview(suite)
+    if listed:
+        raise UsageError(
+            f"--cells lists at most {LISTED:,} cells, but there are {size.cells:,}",
+            fix="--max-techniques 1",
+        )
+    # Beyond single techniques, planning takes too long, and a run seldom comes far.
+    lines = [
+        *space_lines(size),
+        "",
+        "Of these, the combinations of at most one technique:",
+    ]
+    return _Overview(changed(suite, max_techniques=1), lines, space_facts(size), is_counted=True)
+
+
+def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": use.dataset,
+            "training_images": sum(use.info.train_counts),
+            "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
+            **({"held_out": _by_factor(use)} if use.held_out else {}),
+            "class_names": use.info.classes,
+            "report": use.info.report,
+        }
+        for use in uses
+    ]
+
+
+def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> dict[str, Any]:
     return {
-        "suite": suite.name,
-        "data": [
-            {
-                "dataset": use.dataset,
-                "training_images": sum(use.info.train_counts),
-                "kept": {profile: {f"{factor:g}": n for factor, n in by.items()} for profile, by in use.kept.items()},
-                **({"held_out": _by_factor(use)} if use.held_out else {}),
-                "class_names": use.info.classes,
-                "report": use.info.report,
-            }
-            for use in uses
-        ],
         "cells": status.jobs["cell"],
         "cells_done": status.cells_done,
         "cells_failed_before": len(status.failed),
         "jobs": status.jobs,
         "missing": status.missing,
-        **{name: getattr(status, name) for name in ("trainings", "trainings_naive", "passes", "passes_naive", "stale")},
+        **{
+            name: getattr(status, name)
+            for name in (
+                "trainings",
+                "trainings_naive",
+                "passes",
+                "passes_naive",
+                "stale",
+            )
+        },
         "metrics_to_derive": status.derivable,
         "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
@@ -138,17 +197,22 @@ def _by_factor(use: DataUse) -> dict[str, dict[str, dict[str, int]]]:
     }
 
 
-def _print(
-    suite: Suite, uses: Sequence[DataUse], status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
-) -> None:
-    jobs, missing = status.jobs, status.missing
-    again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
+def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
     click.echo(f"suite {suite.name}: {suite.title}")
     for use in uses:
         for number, line in enumerate(
-            [*kept_lines(use), *held_out_lines(use), *report_lines(use.info.report, use.info.classes)]
+            [
+                *kept_lines(use),
+                *held_out_lines(use),
+                *report_lines(use.info.report, use.info.classes),
+            ]
         ):
             click.echo(f"{'' if number else 'data':11} {line}")
+
+
+def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
+    jobs, missing = status.jobs, status.missing
+    again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
     click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
@@ -158,10 +222,14 @@ def _print(
             f"({ratio:.1f}x saved)"
         )
         click.echo(
-            f"cost        {_big(status.passes)} forward passes of an image; {_big(status.passes_naive)} without sharing "
+            f"cost        {big_number(status.passes)} forward passes of an image; {big_number(status.passes_naive)} without sharing "
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
-    for kind, name in (("fit", "to train"), ("predict", "to predict"), ("cell", "to derive")):
+    for kind, name in (
+        ("fit", "to train"),
+        ("predict", "to predict"),
+        ("cell", "to derive"),
+    ):
         click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
     if status.stale:
         click.echo(f"stale       {len(status.stale)} cells were made by other plugin versions and are kept:")
@@ -194,15 +262,3 @@ def _time(status: PlanStatus) -> str:
         f"about {duration(forecast.elapsed)} with {forecast.workers} workers, {duration(forecast.seconds)} of work\n"
         f"            {basis}"
     )
-
-
-def _big(number: float) -> str:
-    """Return a large number in words.
-
-    >>> _big(12_345_678), _big(950)
-    ('12.3 million', '950')
-    """
-    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if number >= size:
-            return f"{number / size:.1f} {name}"
-    return f"{number:,.0f}"

@@ -167,6 +167,8 @@ def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
 def _facts(result: RunResult, damaged: Sequence[Damage]) -> dict[str, Any]:
     summaries = result.summaries
     return {
+        "combinations": result.combinations,
+        "all_combinations": result.all_combinations,
         "cells": sum(s.cells for s in summaries),
         "done": sum(s.done for s in summaries),
         "failed": [key for s in summaries for key in s.failed],
@@ -183,10 +185,12 @@ def _report(result: RunResult) -> int:
     """Print what remains to be done and return the exit code."""
     summaries = result.summaries
     failed, unfinished = sum(len(s.failed) for s in summaries), sum(s.unfinished for s in summaries)
+    remaining = [f"{unfinished} cells remain"] if unfinished else []
     if result.more:
-        click.echo("more combinations remain; run the same command to continue", err=True)
-    elif unfinished:
-        click.echo(f"{unfinished} cells remain; run the same command to continue", err=True)
+        left = result.all_combinations - result.combinations
+        remaining.append(f"{left:,} of {result.all_combinations:,} combinations were not begun")
+    if remaining:
+        click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
     if failed:
         click.echo(f"{failed} cells failed; see the page for their logs", err=True)
     for metric, cells in sorted(result.failed_metrics.items()):

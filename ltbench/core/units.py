@@ -29,3 +29,19 @@ def duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {name} {rest} {part_name}" if rest else f"{whole // size} {name}"
     return f"{whole} s"
+
+
+def big_number(number: float) -> str:
+    """Return a large number in words.
+
+    >>> big_number(12_345_678), big_number(950)
+    ('12.3 million', '950')
+    >>> big_number(4.2e15)
+    '4.2e+15'
+    """
+    if number >= 1e15:
+        return f"{number:.1e}"
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.1f} {name}"
+    return f"{number:,.0f}"

@@ -64,9 +64,11 @@ class _Branch(nn.Module):
         blocks = _blocks(network)
         dropped = {id(module) for block in blocks[:shared] for module in block.modules()}
         kept = {id(module) for block in blocks[shared:] for module in block.modules()}
-        for parent in list(network.modules()):
+        dropped -= kept
+        # Not inside a dropped module: it may be in use as a part of the trunk.
+        for parent in [module for module in network.modules() if id(module) not in dropped]:
             for name, child in list(parent.named_children()):
-                if id(child) in dropped - kept:
+                if id(child) in dropped:
                     setattr(parent, name, nn.Identity())
         self.network = network
         self._tail = blocks[shared:]  # a list: these modules are already registered in `network`

@@ -21,21 +21,23 @@ class SlowNetwork:
     """
 
     def __init__(
-        self, network: nn.Module, branches: Branches | None, memory: Memory, precision: Precision, momentum: float
+        self, network: nn.Module, branches: Branches | None, memory: Memory, precision: Precision, auxiliary: Auxiliary
     ) -> None:
+        """auxiliary: that asks for it, with its `momentum`."""
+        self.auxiliary = auxiliary
         self._fast = network, memory.own
         self._network = copy.deepcopy(network).requires_grad_(False)
         self._own = copy.deepcopy(memory.own).requires_grad_(False)
         self.modules: tuple[nn.Module, nn.Module] = self._network, self._own
-        self._momentum = momentum
         self._forward = Forward(self._network, branches, precision, features=True)
 
     @torch.no_grad()
     def follow(self) -> None:
         """Move the weights towards those of the network."""
+        momentum = self.auxiliary.momentum or 0.0
         for fast, slow in zip(self._fast, self.modules, strict=True):
             for target, value in zip(slow.parameters(), fast.parameters(), strict=True):
-                target.lerp_(value, 1 - self._momentum)
+                target.lerp_(value, 1 - momentum)
 
     @torch.no_grad()
     def outputs(self, images: Sequence[Tensor], moment: Moment, memory: Memory, auxiliary: Auxiliary) -> list[Outputs]:

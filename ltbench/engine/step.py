@@ -58,9 +58,8 @@ class Step:
             loss, outputs, mixed = self._pass(batch, moment, None)
             optimizer.step()
         else:
-            passes = _Passes(
-                lambda factor: self._pass(batch, moment, factor), self._network, optimizer, len(batch.labels_a)
-            )
+            modules = [self._network, self._memory.own, *(() if self._slow is None else self._slow.modules)]
+            passes = _Passes(lambda factor: self._pass(batch, moment, factor), modules, optimizer)
             update.step(passes, optimizer, batch.labels_a, self._counts, moment)
             loss, outputs, mixed = passes.end(update)
         if self._slow is not None:
@@ -115,18 +114,14 @@ class Step:
 class _Passes:
     """The passes of one step, which an update asks for. All see the same draws; only the first changes statistics."""
 
-    def __init__(
-        self,
-        run: Callable[[Tensor | None], Passed],
-        network: nn.Module,
-        optimizer: Optimizer,
-        size: int,
-    ) -> None:
-        self._run, self._network, self._optimizer, self._size = run, network, optimizer, size
+    def __init__(self, run: Callable[[Tensor | None], Passed], modules: list[nn.Module], optimizer: Optimizer) -> None:
+        """modules: whose buffers hold statistics."""
+        self._run, self._optimizer = run, optimizer
         self._first: Passed | None = None
-        device = next(network.parameters()).device
-        self._device, self._random = device, random_state(device)
-        self._buffers: list[Tensor] = []
+        self._device = next(modules[0].parameters()).device
+        self._random = random_state(self._device)
+        self._buffers = [buffer for module in modules for buffer in module.buffers()]
+        self._values: list[Tensor] = []
 
     def __call__(self, factor: Tensor | None = None) -> Tensor:
         """Set the gradients to those of the objective, and return it."""

@@ -34,7 +34,7 @@ from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
 from ltbench.errors import JobFailed
 from ltbench.executor import Techniques
-from ltbench.stages import Adaptive, Mixed, Moment, Sampler
+from ltbench.stages import Adaptive, Auxiliary, Mixed, Moment, Sampler
 from ltbench.suite.recipe import Recipe
 
 _SYNC_EVERY = 50
@@ -136,13 +136,13 @@ class Training:
     def _start_slow_network(self, number: int) -> None:
         """Begin the moving average that the auxiliary of a segment asks for, unless the segment before has it."""
         auxiliary = self.segments[number].auxiliary
-        before = self.segments[number - 1].auxiliary if number else None
         if auxiliary is None or auxiliary.momentum is None:
             self.slow = None
-        elif self.slow is None or auxiliary != before:
-            self.slow = SlowNetwork(
-                self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
-            )
+        elif self.slow is None or self.slow.auxiliary != auxiliary:
+            self.slow = self._slow_network(auxiliary)
+
+    def _slow_network(self, auxiliary: Auxiliary) -> SlowNetwork:
+        return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
 
     def _optimizer(self) -> Optimizer:
         return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
@@ -264,10 +264,8 @@ class Training:
         self.memory.restore(strip_prefix("memory", tensors))
         if slow := strip_prefix("slow", tensors):
             auxiliary = self.segments[number].auxiliary
-            if auxiliary is not None and auxiliary.momentum is not None:
-                self.slow = SlowNetwork(
-                    self.network, self.structure.branches, self.memory, self._precision, auxiliary.momentum
-                )
+            if auxiliary is not None:
+                self.slow = self._slow_network(auxiliary)
                 self.slow.restore(slow)
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])

@@ -62,7 +62,7 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def analyses(self) -> list[Analysis]:
         """Effects, interactions and variances of each board."""
-        return analyse(group_records(self.records, self.facts.metric, self.columns))
+        return analyse(group_records(self.records, self.facts.metric, self.columns), self.facts.screen_pairs)
 
     @cached_property
     def answer(self) -> list[str]:

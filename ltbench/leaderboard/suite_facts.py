@@ -40,6 +40,8 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The combination that differences are taken to; empty for the baseline."""
     metric: str = ""
     """What rows are ranked by; empty for what fits the test split: top-1 or balanced accuracy."""
+    screen_pairs: tuple[tuple[str, str], ...] | msgspec.UnsetType = msgspec.UNSET
+    """If the rows are those of a screening design: the pairs of techniques whose interaction it estimates."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
 
@@ -57,4 +59,11 @@ def with_suite(facts: SuiteFacts, suite: Suite, registry: Techniques) -> SuiteFa
         metric=suite.metric,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
         reference=as_recorded(suite.reference, registry),
+        screen_pairs=_screen_pairs(suite, registry),
     )
+
+
+def _screen_pairs(suite: Suite, registry: Techniques) -> tuple[tuple[str, str], ...] | msgspec.UnsetType:
+    if suite.strategy != "screen":
+        return msgspec.UNSET
+    return tuple((one.label, two.label) for one, two in (map(registry.parse, pair) for pair in suite.screen_pairs))

@@ -8,11 +8,16 @@ from functools import cached_property
 
 import msgspec
 
-from ltbench.errors import UsageError
+from ltbench.errors import UnknownName, UsageError
 from ltbench.executor import Techniques
 from ltbench.jobs.evidence import why_without_held_out
+from ltbench.planning.screen import Pair, Screen, screen
+from ltbench.planning.space import Space
 from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
 from ltbench.suite.suite import Strategy, Suite
+
+MOST: dict[str, int | None] = {"all": None, "each": 1, "pairs": 2}
+"""Most techniques of a combination, by strategy, for those that combine the techniques of all stages."""
 
 
 class Combination(msgspec.Struct, frozen=True, dict=True):
@@ -49,13 +54,15 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
+def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = True) -> Iterator[Combination | LeftOut]:
     """Yield the combinations of a suite in anytime order: those with few techniques first.
 
+    left_out: whether to yield those that are left out, too, in their place; without, they take no time.
     If the reference is not among the combinations, it is yielded last, as left out. Raises an error if no plugin
     provides a technique of the reference.
     """
-    found = _suite_combinations(suite, registry)
+    space = None if left_out else suite_space(suite, registry)
+    found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
     if not suite.held_out:
         found = map(_left_out_without_held_out, found)
     if not suite.reference:
@@ -66,9 +73,19 @@ def suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combinati
 
 
 def _left_out_without_held_out(one: Combination | LeftOut) -> Combination | LeftOut:
-    posthoc = None if isinstance(one, LeftOut) else one.by_stage.get(Posthoc.stage)
-    reason = why_without_held_out(posthoc) if isinstance(posthoc, Posthoc) else ""
+    reasons = [] if isinstance(one, LeftOut) else filter(None, map(_why_without_held_out, one.techniques))
+    reason = next(iter(reasons), "")
     return LeftOut(one, reason) if isinstance(one, Combination) and reason else one
+
+
+def _why_without_held_out(technique: Technique) -> str:
+    return why_without_held_out(technique) if isinstance(technique, Posthoc) else ""
+
+
+def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
+    """Return the techniques that a suite combines, without those that need held-out images where there are none."""
+    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
+    return techniques if suite.held_out else [t for t in techniques if not _why_without_held_out(t)]
 
 
 def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:
@@ -78,8 +95,58 @@ def _with_reference(found: Iterator[Combination | LeftOut], reference: Combinati
         yield one
     if not there:
         yield LeftOut(
-            reference, "it is the suite's reference but not among its combinations, so no differences to it are shown"
+            reference,
+            "it is the suite's reference but not among its combinations, so no differences to it are shown",
         )
+
+
+def suite_space(suite: Suite, registry: Techniques) -> Space | None:
+    """Return the space of a suite that combines techniques of every stage; None for a list or a stack of techniques."""
+    if suite.combinations or suite.strategy not in MOST:
+        return None
+    techniques = _techniques(suite, registry)
+    return _space(techniques, suite.strategy, suite.max_techniques)
+
+
+def combination_count(suite: Suite, registry: Techniques) -> int:
+    """Return how many combinations of a suite run."""
+    space = suite_space(suite, registry)
+    if space is not None:
+        return sum(space.counts())
+    return sum(isinstance(one, Combination) for one in suite_combinations(suite, registry))
+
+
+def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
+    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows."""
+    if suite.combinations or suite.strategy != "screen":
+        return None
+    techniques = _distinct(_techniques(suite, registry))
+    pairs = []
+    for texts in suite.screen_pairs:
+        pair = [registry.parse(text) for text in texts]
+        for technique in pair:
+            if technique not in techniques:
+                raise UnknownName.of(
+                    "technique of a screening pair", technique.label, [one.label for one in techniques],
+                    where="techniques of the suite",
+                )  # fmt: skip
+        first, second = _ordered(_one_per_stage(pair, "a screening pair")).techniques
+        pairs.append((first, second))
+    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
+
+
+def _screen(
+    techniques: Sequence[Technique],
+    most: int | None,
+    pairs: tuple[Pair, ...] = (),
+    rows: int | None = None,
+) -> Screen:
+    space = _space(techniques, "all", most)
+    least = 1 + len(space.techniques) + len(pairs)
+    if rows is not None and rows < least:
+        raise UsageError(f"a screening design of {least - 1} effects has at least {least} rows, not {rows}",
+                         fix=f"screen_rows = {least} or more, or fewer techniques")  # fmt: skip
+    return screen(tuple(space.techniques), pairs, most, rows)
 
 
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
@@ -88,12 +155,16 @@ def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combinat
         # A sweep in a row is several techniques, so the row gives several combinations.
         rows = (row for texts in alternatives for row in itertools.product(*texts))
         return listed_combinations(rows, suite.max_techniques)
+    if (design := suite_screen(suite, registry)) is not None:
+        return map(Combination, design.rows)
     techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
     return combine(techniques, suite.strategy, suite.max_techniques)
 
 
 def combine(
-    techniques: Sequence[Technique], strategy: Strategy = "all", max_techniques: int | None = None
+    techniques: Sequence[Technique],
+    strategy: Strategy = "all",
+    max_techniques: int | None = None,
 ) -> Iterator[Combination | LeftOut]:
     """Yield combinations in anytime order: the baseline, then single techniques, pairs, triples and so on.
 
@@ -139,16 +210,11 @@ def reason_left_out(combination: Combination) -> str:
 def _candidates(
     techniques: Sequence[Technique], strategy: Strategy, max_techniques: int | None
 ) -> Iterable[Combination]:
-    distinct = list(dict.fromkeys(technique for technique in techniques if not technique.baseline))
-    by_stage: dict[str, list[Technique]] = {}
-    for stage in TECHNIQUE_STAGES:
-        # Sorted, so that the order of the command line changes neither plan nor leaderboard.
-        alternatives = sorted((t for t in distinct if t.stage == stage), key=lambda t: t.label)
-        if alternatives:
-            by_stage[stage] = alternatives
-    most = len(by_stage) if max_techniques is None else min(max_techniques, len(by_stage))
-    if strategy in {"all", "each", "pairs"}:
-        return _products(by_stage, min({"all": most, "each": 1, "pairs": 2}[strategy], most))
+    if strategy in MOST:
+        return _products(_space(techniques, strategy, max_techniques))
+    distinct = _distinct(techniques)
+    if strategy == "screen":
+        return map(Combination, _screen(distinct, max_techniques).rows)
     stack = _one_per_stage(distinct, f"strategy '{strategy}'", ", or use --strategy all")
     if strategy == "cumulative":
         rows = [stack[:n] for n in range(len(stack) + 1)]
@@ -156,13 +222,29 @@ def _candidates(
         # For a single technique, leaving one out gives the baseline.
         reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
         rows = [[], *reduced, *([stack] if stack else [])]
-    return (_ordered(row) for row in rows if len(row) <= most)
+    return (_ordered(row) for row in rows if max_techniques is None or len(row) <= max_techniques)
 
 
-def _products(by_stage: dict[str, list[Technique]], most: int) -> Iterator[Combination]:
-    for size in range(most + 1):
-        for stages in itertools.combinations(by_stage, size):
-            for picked in itertools.product(*(by_stage[stage] for stage in stages)):
+def _distinct(techniques: Sequence[Technique]) -> list[Technique]:
+    return list(dict.fromkeys(technique for technique in techniques if not technique.baseline))
+
+
+def _space(techniques: Sequence[Technique], strategy: Strategy, max_techniques: int | None) -> Space:
+    by_stage: dict[str, list[Technique]] = {}
+    distinct = _distinct(techniques)
+    for stage in TECHNIQUE_STAGES:
+        # Sorted, so that the order of the command line changes neither plan nor leaderboard.
+        alternatives = sorted((t for t in distinct if t.stage == stage), key=lambda t: t.label)
+        if alternatives:
+            by_stage[stage] = alternatives
+    limits = [limit for limit in (MOST[strategy], max_techniques) if limit is not None]
+    return Space(by_stage, min(limits, default=None))
+
+
+def _products(space: Space) -> Iterator[Combination]:
+    for size in range(space.most + 1):
+        for stages in itertools.combinations(space.stages, size):
+            for picked in itertools.product(*(space.of(stage) for stage in stages)):
                 yield Combination(picked)
 
 

@@ -24,14 +24,18 @@ def make_plan(suite: Suite, registry: Techniques, data_root: Path) -> Plan:
     return plan
 
 
-def plan_parts(suite: Suite, registry: Techniques, data_root: Path, *, cells: int = PART_CELLS) -> Iterator[Plan]:
+def plan_parts(
+    suite: Suite, registry: Techniques, data_root: Path, *, cells: int = PART_CELLS, left_out: bool = True
+) -> Iterator[Plan]:
     """Yield the plan of a suite in parts of about this many cells, simple combinations first; at least one part.
+
+    left_out: whether to list the combinations that are left out; without, they take neither time nor memory.
 
     The grid of all registered techniques has more cells than fit in memory. Parts share equal trainings, and a
     training can continue from a state that an earlier part foresaw, such as the plain start of a deferred switch.
     """
     planner = Planner(suite, registry, data_root)
-    combinations = suite_combinations(suite, registry)
+    combinations = suite_combinations(suite, registry, left_out=left_out)
     more = True
     while more:
         with without_collector():

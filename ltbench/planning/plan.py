@@ -14,6 +14,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, Job]
     """Every job by key, in the order to run them: parents first, simple combinations first."""
     left_out: list[LeftOut]
+    combinations: int = 0
+    """Combinations whose cells are planned."""
     images: dict[str, int]
     """Images in the training subset of each fit, by its key."""
     trainings_naive: int

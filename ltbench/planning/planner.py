@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -77,6 +77,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.combinations = 0
         self.trainings_naive = 0
         self.passes_naive = 0.0
         self.fits = SharedFits()
@@ -114,6 +115,24 @@ class Planner:
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
+        self.part.combinations += 1
+        for template, trainings in self._trainings(combination):
+            for subset_seed, seed in self._seed_pairs:
+                for training in trainings:
+                    self._add_cell(template, training, subset_seed, seed)
+
+    @property
+    def cells_of_one(self) -> int:
+        """Cells of a combination."""
+        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+
+    def passes_unshared(self, combination: Combination) -> float:
+        """Return the cost of the cells of a combination without sharing, in forward passes of an image."""
+        trainings = [training for _, found in self._trainings(combination) for training in found]
+        return len(self._seed_pairs) * sum(training.cost_unshared for training in trainings)
+
+    def _trainings(self, combination: Combination) -> Iterator[tuple[_Template, list[_Training]]]:
+        """Yield, for each recipe, the trainings of a combination in all settings."""
         regime = self._pick(combination, "regime", Regime)
         augments = {setting.augment for setting in self._settings}
         with self._first_call(regime):
@@ -125,10 +144,7 @@ class Planner:
         for recipe in self._recipes:
             template = self._template(combination, recipe)
             averaged = recipe.ema is not None
-            trainings = [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
-            for subset_seed, seed in self._seed_pairs:
-                for training in trainings:
-                    self._add_cell(template, training, subset_seed, seed)
+            yield template, [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
@@ -267,6 +283,7 @@ class Planner:
         plan = Plan(
             jobs=jobs,
             left_out=part.left_out,
+            combinations=part.combinations,
             images=images,
             trainings_naive=part.trainings_naive,
             passes_naive=part.passes_naive,

@@ -15,7 +15,7 @@ from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
 from ltbench.suite.recipe import Recipe, sweep_recipe
 
-Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out"]
+Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out", "screen"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -46,9 +46,14 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     combinations: tuple[Annotated[tuple[str, ...], Meta(min_length=1)], ...] = ()
     """Explicit combinations to run besides the baseline, instead of `techniques` and a strategy."""
     strategy: Strategy = "all"
-    """Which combinations of `techniques` to run: all, single ones, pairs, adding one at a time, or leaving one out."""
+    """Which combinations of `techniques` to run: all, single ones, pairs, adding one at a time, leaving one out, or a
+    screening design, which estimates the effect of every technique from few of all combinations."""
     max_techniques: Annotated[int, Meta(ge=0)] | None = None
     """Maximum number of techniques in a combination; no limit by default."""
+    screen_pairs: tuple[tuple[str, str], ...] = ()
+    """Pairs of techniques whose interaction a screening design estimates, too."""
+    screen_rows: Annotated[int, Meta(ge=2)] | None = None
+    """Combinations of a screening design; by default two for each effect that it estimates."""
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     """Training seeds: initial weights, order of images, augmentation."""
     subset_seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | Literal["seed"] = (0,)
@@ -102,6 +107,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                     fix="remove techniques and strategy, or the combinations",
                 )
             msgspec.structs.force_setattr(self, "techniques", named)
+        if self.strategy != "screen" and (self.screen_pairs or self.screen_rows is not None):
+            raise SuiteError(
+                f"suite '{self.name}' has no screening design, so its screen_pairs and screen_rows have no effect",
+                fix='strategy = "screen", or remove them',
+            )
         # Report an invalid sweep when the file is read, not during the run.
         self.recipes()
 

@@ -8,7 +8,7 @@ from typing import Any
 from ltbench.core.folders import data_root
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.longtail import check_counts
-from ltbench.testing.check import per_setting
+from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.stage_calls import load
 from ltbench.testing.subject import Subject, failed
 
@@ -121,11 +121,11 @@ def counts_fit_the_available_images(on: Subject) -> None:
         check_counts(counts, available, f"imbalance factor {factor:g}, {len(available)} classes")
 
 
-@per_setting
+@per_technique
 def counts_do_not_rise(on: Subject) -> None:
-    """Counts do not increase from class to class if all classes have equally many images.
+    """By default, counts do not increase from class to class if all classes have equally many images.
 
-    The first class is the head, the last one the tail.
+    The first class is the head, the last one the tail. A parameter may choose another order.
     """
     for available, factor, counts in _profiles(on):
         if len(set(available)) == 1 and any(after > before for before, after in pairwise(counts)):

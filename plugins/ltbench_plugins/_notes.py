@@ -6,13 +6,19 @@ from collections.abc import Mapping
 
 _TWICE = "both correct the class prior, so the head may be pushed below the tail"
 
+_PARTLY_BALANCED = ("power_sampler", "sqrt_sampler", "repeat_factor")
+"""Samplers that correct a part of the class prior, which the weight `isns` completes."""
+
 WITH_BALANCED_SAMPLERS: Mapping[str, str] = dict.fromkeys(
-    ("cb_sampler", "reweighted_sampler", "balanced_batch", "artificial_balance"), _TWICE
+    ("cb_sampler", "reweighted_sampler", "balanced_batch", "artificial_balance", "reverse"), _TWICE
 )
-"""For techniques that correct the class prior: the samplers that already balance the classes."""
+"""For techniques that correct a part of the class prior: the samplers that already balance the classes."""
+
+WITH_RESAMPLING: Mapping[str, str] = {**WITH_BALANCED_SAMPLERS, **dict.fromkeys(_PARTLY_BALANCED, _TWICE)}
+"""For techniques that correct the class prior: the samplers that already do so, at least in part."""
 
 BEFORE_ADJUSTMENT: Mapping[str, str] = {
-    **WITH_BALANCED_SAMPLERS,
+    **WITH_RESAMPLING,
     **dict.fromkeys(("ins", "isns", "ens", "clipped_inverse"), _TWICE),
 }
 """For techniques that adjust logits by the class prior: the samplers and weights that already correct it."""

@@ -7,14 +7,17 @@ which, like the counts, is the same on every machine; `peak_mib` nearly so.
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 from support import python
 
 from ltbench.planning.parts import make_plan
+from ltbench.planning.space import Space
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import changed, find_suite
+from ltbench.technique import Technique
 
 GRID = """
 import json, sys, time
@@ -92,3 +95,23 @@ def test_planning_a_large_grid_in_parts(benchmark, seeds: int) -> None:
     assert measured["peak_mib"] < 1024
     assert not measured["torch"]
     benchmark.extra_info |= measured
+
+
+def test_counting_120_techniques_in_18_stages(benchmark) -> None:
+    """A second is the budget; relations are random, which is harder than those of real techniques, mostly of few stages."""
+    rng = random.Random(0)
+    stages = [f"stage_{number}" for number in range(18)]
+    names = [(stage, f"{stage}_{number}") for number in range(7) for stage in stages][:120]
+    words = [*stages, *(name for _, name in names)]
+    relations: dict[str, dict[str, dict[str, str]]] = {name: {"conflicts": {}, "needs": {}} for _, name in names}
+    for kind, many in (("conflicts", 60), ("needs", 20)):
+        for _ in range(many):
+            relations[rng.choice(names)[1]][kind][rng.choice(words)] = "why"
+    grid: dict[str, list[Technique]] = {stage: [] for stage in stages}
+    for stage, name in names:
+        kind = type(name, (Technique,), {"__module__": __name__, "name": name, "stage": stage, **relations[name]})
+        grid[stage].append(kind())
+    counts = benchmark.pedantic(lambda: Space(grid).counts(), rounds=3)
+    assert 1e9 < sum(counts) < sum(Space(grid).possible())
+    assert benchmark.stats.stats.min < 1
+    benchmark.extra_info["combinations"] = sum(counts)

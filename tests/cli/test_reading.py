@@ -148,6 +148,48 @@ def test_plan_of_everything_in_pairs_is_made_in_parts(planned: tuple[str, ...]) 
     assert facts["jobs"]["cell"] == facts["cells"]
 
 
+def test_plan_of_everything_counts_and_plans_single_techniques(planned: tuple[str, ...]) -> None:
+    facts = json.loads(printed(*planned, "--json", "--all"))
+    orders = facts["by_techniques"]
+    assert orders[0]["combinations"] == orders[0]["cells"] == 1
+    assert facts["combinations"] == facts["cells"] == sum(order["combinations"] for order in orders) > 100_000
+    single = facts["up_to_one_technique"]
+    assert single["cells"] == 1 + orders[1]["combinations"]
+    # No single technique changes what another costs.
+    assert orders[0]["passes"] + orders[1]["passes"] == pytest.approx(single["passes_naive"])
+    text = printed(*planned, "--all")
+    assert f"{facts['combinations']:,} combinations" in text
+    assert "drw needs a technique of stage weight: there is nothing to defer without class weights" in text
+    with_seeds = json.loads(printed(*planned, "--json", "--all", "--seeds", "0,1"))
+    assert (with_seeds["combinations"], with_seeds["cells"]) == (facts["combinations"], 2 * facts["cells"])
+
+
+def test_plan_lists_cells_as_long_as_that_takes_minutes(planned: tuple[str, ...]) -> None:
+    asked = (*planned, "--all", "--max-techniques", "2", "--seeds", ",".join(map(str, range(60))))
+    assert "up_to_one_technique" in json.loads(printed(*asked, "--json"))
+    listed = json.loads(printed(*asked, "--json", "--cells"))
+    assert listed["cells"] == len(listed["list"]) > 20_000
+    result = call(*planned, "--all", "--seeds", ",".join(map(str, range(60))), "--cells")
+    assert isinstance(result.exception, LtbenchError)
+    assert "--cells lists at most 2,000,000 cells" in result.exception.what
+
+
+def test_plan_of_a_screening_design_says_what_it_estimates(planned: tuple[str, ...]) -> None:
+    asked = (*planned, "--strategy", "screen", "--plugins", "cb_sampler,mixup,cutmix,focal,tta,ens,ins,drw")
+    facts = json.loads(printed(*asked, "--json"))
+    assert facts["cells"] == facts["screen"]["rows"] == 18
+    assert [one["techniques"] for one in facts["screen"]["estimates"]][:2] == [["cb_sampler"], ["cutmix"]]
+    assert facts["screen"]["not_estimable"] == []
+    assert all(one["variance_factor"] < 2 for one in facts["screen"]["estimates"])
+    text = printed(*asked)
+    assert "18 rows for 8 effects, full rank: every effect can be estimated" in text
+    assert "variance over that of an ideal design of as many rows" in text
+    assert f"the interactions of {len(facts['screen']['aliased'])} other pairs" in text
+    alone = printed(*planned, "--strategy", "screen", "--plugins", "drw,mixup")
+    assert "1 of them can be estimated" in alone
+    assert "not estimable: drw" in alone
+
+
 def test_doctor_finds_what_is_wrong_and_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "file" / "store"))
     (tmp_path / "file").write_text("in the way")

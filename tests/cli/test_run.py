@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -155,3 +156,21 @@ def test_a_page_that_cannot_be_published_is_found_before_anything_is_trained(tmp
 def test_looking_whether_a_leaderboard_can_be_written_leaves_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "tiny", "the leaderboard", fix="")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_in_parts_says_which_combinations_of_how_many_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltbench.planning.parts.plan_parts.__kwdefaults__", {"cells": 2, "left_out": True})
+    asked = ("run", "--executor", "inline", "--store", tmp_path / "store", "--leaderboards", tmp_path / "boards",
+             "--plugins", "drw,ens,tta", "--imbalance-factors", "100", "--seeds", "0", "--set", "steps=2", "--json")  # fmt: skip
+    result = call(*asked)
+    # drw needs class weights, so of eight combinations six run, two in each part.
+    begun = [line for line in result.stderr.splitlines() if line.startswith("combinations ")]
+    assert begun == [f"combinations {parts} of 6" for parts in ("1 to 2", "3 to 4", "5 to 6")]
+    assert "not begun" not in result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["combinations"], facts["all_combinations"], facts["cells"]) == (6, 6, 6)
+    stopped = call(*asked, "--budget", "0.001s")
+    assert "4 of 6 combinations were not begun; run the same command to continue" in stopped.stderr
+    assert json.loads(stopped.stdout)["combinations"] == 2

@@ -35,6 +35,8 @@ SAME_HERE = {
     ("calibration", "bins"): "no probability of these inputs is in the lower of two bins",
     ("jiang_augment", "degrees"): "a turn by half a degree moves no pixel of 16 x 16",
     ("jiang_augment", "translate"): "a shift by a fortieth of 16 pixels is none",
+    ("remix", "kappa"): "no pair of these 24 images has both a ratio of counts and a share between two values",
+    ("remix", "tau"): "no pair of these 24 images has both a ratio of counts and a share between two values",
     ("tail_cutmix", "alpha"): "boxes of 8 x 8 images have few sizes",
 }
 """Parameters of which two values give the same results on the inputs of the kit and not on others, with the reason."""

@@ -128,6 +128,8 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "held_out": suite.held_out or None,
         "strategy": suite.strategy,
         "max_techniques": suite.max_techniques,
+        "screen_pairs": sorted(sorted(labels(pair)) for pair in suite.screen_pairs),
+        "screen_rows": suite.screen_rows,
         **{f"recipe.{field}": value for field, value in msgspec.to_builtins(suite.recipe).items()},
         "sweep": {key: list(values) for key, values in sorted(suite.sweep.items())},
     }

@@ -35,6 +35,10 @@ class RunResult:
         self.stopped: Interrupted | None = None
         self.more = False
         """Whether there are parts that were not started."""
+        self.combinations = 0
+        """Combinations of the parts that were started."""
+        self.all_combinations = 0
+        """Combinations of all parts."""
         self.failed_metrics: dict[str, dict[str, str]] = {}
         """Metric -> cell without its numbers -> why the metric failed."""
 
@@ -55,6 +59,7 @@ def run_parts(
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
     Raises `StoreError` if the folder of the page cannot be written.
     """
+    from ltbench.planning.combinations import combination_count
     from ltbench.planning.parts import plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
@@ -64,7 +69,8 @@ def run_parts(
         check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
-    parts = plan_parts(suite, context.registry, context.data_root)
+    result.all_combinations = combination_count(suite, context.registry)
+    parts = plan_parts(suite, context.registry, context.data_root, left_out=False)
     foreseen: set[str] = set()
     deadline = None if options.budget is None else time.monotonic() + options.budget
     # The first part always runs, so that even with a short budget the page shows what is in the store.
@@ -96,6 +102,9 @@ def _run_part(
     # Workers are started for the first part only.
     starts = log.run.executor if not result.summaries else None
     prediction = Prediction.of(plan, context, executor=starts)
+    first, result.combinations = result.combinations + 1, result.combinations + plan.combinations
+    if plan.combinations < result.all_combinations:
+        click.echo(f"combinations {first:,} to {result.combinations:,} of {result.all_combinations:,}", err=True)
     status = prepare(plan, context, prediction, workers=executor.slots, options=options)
     if deadline is not None:
         options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))

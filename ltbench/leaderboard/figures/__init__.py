@@ -72,7 +72,7 @@ def place_figures(
     if not wanted:
         return []
     if analyses is None:
-        analyses = analyse(group_records(records, facts.metric, facts.columns))
+        analyses = analyse(group_records(records, facts.metric, facts.columns), facts.screen_pairs)
     if boards is None:
         boards = make_boards(records, facts.seeds, facts.columns, facts.reference, facts.metric)
     page = ShownOnPage(facts, [one.group for one in analyses], boards)

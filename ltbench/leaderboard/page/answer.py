@@ -86,6 +86,11 @@ def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
         yield _start(only_row(rows[0], table))
         return
     if not has_tests(rows):
+        if analysis.screen is not None and any(effect.p is not None for effect in analysis.effects):
+            yield from _changes(effects(analysis, table), board, _averaged(analysis))
+            yield f"The {best_row_is(table)} {best_and_delta(table)}."
+            yield "With one pair of seeds single rows cannot be compared, so their order may be chance."
+            return
         yield f"The {best_row_is(table)} {best_and_delta(table)}."
         yield _untested(rows)
         return
@@ -99,6 +104,8 @@ def _one_board(board: Board, analysis: Analysis) -> Iterator[str]:
 
 def _averaged(analysis: Analysis) -> str:
     """Return over what the effects of a board are averages."""
+    if analysis.screen is not None:
+        return ", estimated by least squares from a screening design"
     contexts = [effect.contexts for effect in analysis.effects]
     if not any(contexts):
         return ", estimated by least squares without interactions"

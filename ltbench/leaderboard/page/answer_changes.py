@@ -12,6 +12,8 @@ from ltbench.leaderboard.tables.table import Board, Table
 
 _LISTED = 3
 """Imbalance factors that a sentence lists."""
+_ALIASES = 12
+"""Most pairs that an effect is said to be aliased with."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +112,11 @@ def inseparable(names: Sequence[str]) -> str:
 
 
 def aliased_text(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return what an effect is aliased with: pairs of techniques, or none."""
-    return ", ".join(f"{one} × {two}" for one, two in pairs) or "no interaction of two techniques"
+    """Return what an effect is aliased with: pairs of techniques, the first few of many, or none."""
+    named = [f"{one} × {two}" for one, two in pairs]
+    if len(named) > _ALIASES:
+        named = [*named[: _ALIASES - 1], f"{len(named) - _ALIASES + 1} other pairs"]
+    return ", ".join(named) or "no interaction of two techniques"
 
 
 def _digits(low: float, high: float) -> Callable[[float], str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ltbench.leaderboard.figures.interactions import FEWEST as FEWEST_PAIRS
 from ltbench.leaderboard.page.answer_changes import aliased_text, inseparable, joined
+from ltbench.leaderboard.statistics.aliasing import ScreenFit
 from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.tables.cell_text import (
@@ -26,6 +27,7 @@ _ADDS = """\
 Percentage points of {metric} that switching a technique on adds, everything else as it was, {how}{counts}."""
 _AVERAGED = "averaged over every combination of the others that was run with and without it"
 _FITTED = "estimated by least squares without interactions"
+_SCREENED = "estimated by least squares from the rows of a screening design"
 _INTERVALS = """\
 ± is the half-width of a simultaneous interval: all intervals of a column hold together with 95 % confidence. `*`: the
 interval leaves out zero."""
@@ -36,7 +38,11 @@ Some rows were run on other types of machines than others. Differences between t
 these effects, and are part of the rest of the variance."""
 _TOGETHER = """\
 What two techniques add together beyond the sum of what each adds: above zero they help each other, below zero they
-interfere. Averaged as above; the intervals of all pairs at one imbalance factor hold together."""
+interfere. {how} as above; the intervals of all pairs at one imbalance factor hold together."""
+_AROUND = """\
+Their error is how much rows differ from the sum of the effects, so it has what the model leaves out."""
+_SHARES = 10
+"""Most interactions whose share in an estimate is named."""
 
 
 def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_figure: Sequence[str]) -> Iterator[str]:
@@ -49,10 +55,11 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     table = board.main_table
     head, rows, counts, more = _main_table(analysis, table)
     yield from ("### What each technique adds", "", *figure, *_folding(head, rows), "")
-    averaged = any(effect.contexts for effect in analysis.effects)
-    yield _ADDS.format(metric=analysis.group.ranking.words, how=_AVERAGED if averaged else _FITTED, counts=counts)
+    yield _ADDS.format(metric=analysis.group.ranking.words, how=_how(analysis), counts=counts)
     if any(effect.p is not None for effect in analysis.effects):
         yield from _INTERVALS.splitlines()
+        if analysis.screen is not None:
+            yield _AROUND
     if _ALONE_HEAD in head:
         yield _ALONE.format(reference=escape(reference_text(table.reference)))
     yield from ("", *unpaired, *_partial(analysis.effects), *_aliases(analysis), *more)
@@ -65,7 +72,8 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     shown = apart if len({effect.techniques for effect in analysis.pairs}) >= FEWEST_PAIRS else analysis.pairs
     if shown:
         yield from (*_folding(*_pair_table(shown, short_labels(table))), "")
-    yield from (*_TOGETHER.splitlines(), "")
+    how = "Averaged" if analysis.screen is None else "Estimated"
+    yield from (*_TOGETHER.format(how=how).splitlines(), "")
     if shown:
         yield from _partial(shown)
     tested = sum(effect.p is not None for effect in analysis.pairs)
@@ -74,8 +82,17 @@ def effect_lines(analysis: Analysis, board: Board, figure: Sequence[str], pair_f
     yield ""
 
 
+def _how(analysis: Analysis) -> str:
+    if analysis.screen is not None:
+        return _SCREENED
+    return _AVERAGED if any(effect.contexts for effect in analysis.effects) else _FITTED
+
+
 def _aliases(analysis: Analysis) -> Iterator[str]:
     """Yield what the effects are aliased with that only least squares estimates."""
+    if analysis.screen is not None:
+        yield from _screen_aliases(analysis.screen)
+        return
     same: dict[str, list[str]] = {}
     for effect in analysis.effects:
         if effect.aliased is not None and effect.factor == analysis.factor:
@@ -87,6 +104,25 @@ def _aliases(analysis: Analysis) -> Iterator[str]:
         yield f"- {joined(names)} {was} never varied alone: {effects} {fitted} {with_what}."
     if any(effect.aliased is not None for effect in analysis.effects):
         yield ""
+
+
+def _screen_aliases(screen: ScreenFit) -> Iterator[str]:
+    """Yield which interactions are in the estimates of a screening design."""
+    if not screen.aliases:
+        return
+    largest = [
+        f"{' × '.join(map(escape, one.pair))} ({_share(one.share)} of it in {' × '.join(map(escape, one.effect))})"
+        for one in screen.aliases[:_SHARES]
+    ]
+    yield (
+        f"- The interactions of {len(screen.aliases)} other pairs of techniques are aliased with these effects; the "
+        f"largest shares have {joined(largest)}."
+    )
+    yield ""
+
+
+def _share(share: float) -> str:
+    return f"{share:+.2f}".replace("-", "−")
 
 
 def _together(analysis: Analysis) -> Iterator[str]:
@@ -157,7 +193,7 @@ def _pair_table(effects: Sequence[Effect], short: Mapping[str, str]) -> tuple[li
             "all" if effect.factor is None else factor_text(effect.factor),
             _text(effect),
             str(effect.n),
-            str(effect.contexts),
+            str(effect.contexts or MISSING),
         ]
         for effect in effects
     ]

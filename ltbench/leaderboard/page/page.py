@@ -66,7 +66,7 @@ def page(
     `verification_notes` return for them.
     """
     if analyses is None:
-        analyses = analyse(group_records(records, facts.metric, facts.columns))
+        analyses = analyse(group_records(records, facts.metric, facts.columns), facts.screen_pairs)
     columns = next((table.columns for board in boards for table in board.tables), ())
     failures = group_failures(records)
     numbers = failure_numbers(failures)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ltbench.leaderboard.statistics.aliasing import Pairs, ScreenFit
 from ltbench.leaderboard.statistics.effects import Effect, interactions, main_effects
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.statistics.score_array import ScoreArray
@@ -23,6 +24,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     variances: list[Variance]
     together: list[list[str]] = []
     """Techniques that were not varied independently, so that none of them has an effect of its own."""
+    screen: ScreenFit | None = None
+    """The fit of a screening design, if the rows are one."""
     several_machines: bool = False
     """Whether rows were run on unlike types of machines."""
 
@@ -38,8 +41,12 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
         return any(effect.contexts != 1 for effect in self.effects)
 
 
-def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
-    """Return the analysis of each board, in order."""
+def analyse(groups: Iterable[RecordGroup], screen_pairs: Pairs | msgspec.UnsetType = msgspec.UNSET) -> list[Analysis]:
+    """Return the analysis of each board, in order.
+
+    screen_pairs: pairs whose interaction is estimated, if the rows are those of a screening design.
+    """
+    pairs = None if screen_pairs is msgspec.UNSET else screen_pairs
     return [
         Analysis(
             group=group,
@@ -48,8 +55,9 @@ def analyse(groups: Iterable[RecordGroup]) -> list[Analysis]:
             pairs=interactions(scores),
             variances=variances(scores),
             together=scores.estimable.together,
+            screen=scores.estimable.screen,
             several_machines=len(scores.design(None).environments) > 1,
         )
         for group in groups
-        for scores in [ScoreArray.of(group.records, group.ranking.name)]
+        for scores in [ScoreArray.of(group.records, group.ranking.name, pairs)]
     ]

@@ -32,6 +32,8 @@ class EffectSeries(msgspec.Struct, frozen=True, kw_only=True):
     variance: float | None
     """Of one run by the model of the rows; None where it has none."""
     df: float
+    of_rows: bool = False
+    """Whether the variance is that of the rows around a model of few effects, which one run has as well."""
 
     @property
     def mean(self) -> float:
@@ -57,12 +59,12 @@ class Error(NamedTuple):
 
 
 def effect_errors(series: Sequence[EffectSeries | None], *, alone: bool) -> list[Error | None]:
-    """Return the standard error of each effect; None where nothing varies or there is one run.
+    """Return the standard error of each effect; None where nothing varies, or one run has no variance of its own.
 
     alone: whether each effect has the variance of its own differences, as pairs of rows have with many runs.
     """
-    tested = [one for one in series if one is not None and one.n > 1]
-    if alone:
+    tested = [one for one in series if one is not None and (one.n > 1 or (one.of_rows and one.variance is not None))]
+    if alone and not any(one.of_rows for one in tested):
         found = {id(one): Error((one.own_variance / one.n) ** 0.5, one.n - 1.0) for one in tested}
     else:
         known = [one for one in tested if one.variance is not None and one.variance > CONSTANT**2]
@@ -84,6 +86,7 @@ def _overdispersion(series: Sequence[EffectSeries]) -> tuple[float, float]:
 
     These count one effect for each set of stages: alternatives of one stage are all compared with its baseline.
     """
+    series = [one for one in series if one.n > 1]
     freedom = sum(one.n - 1 for one in series)
     if not freedom:
         return 1.0, 0.0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.leaderboard.statistics.aliasing import Picked
+from ltbench.leaderboard.statistics.aliasing import Picked, ScreenFit
 from ltbench.leaderboard.statistics.comparisons import Comparisons
 from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors, variance_of
 from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL
@@ -80,29 +80,31 @@ def main_effects(scores: ScoreArray) -> list[Effect]:
     without a single such difference has the estimate of least squares, where there is one (`aliasing`).
     """
     found: dict[tuple[Picked, ...], Contexts] = {}
-    for combination in scores.combinations:
+    for combination in () if scores.screen_pairs is not None else scores.combinations:
         for one in combination:
             off = scores.rows.get(combination - {one})
             if off is not None:
                 found.setdefault((one,), []).append((scores.rows[combination], off))
     design = scores.estimable
-    return _effects(scores, found, {(one,): weights for one, weights in design.weights.items()})
+    return _effects(scores, found, {effect: weights for effect, weights in design.weights.items() if len(effect) == 1})
 
 
 def interactions(scores: ScoreArray) -> list[Effect]:
     """Return what each pair of techniques adds beyond the sum of what each adds, as `main_effects` does.
 
     It is (both - second) - (first - neither), averaged over the combinations of all other techniques in which all four
-    are there: above zero the two help each other, below they interfere. Some books take half of it.
+    are there: above zero the two help each other, below they interfere. Some books take half of it. A screening design has
+    the estimates of least squares for the pairs that it declares.
     """
     found: dict[tuple[Picked, ...], Contexts] = {}
-    for combination in scores.combinations:
+    for combination in () if scores.screen_pairs is not None else scores.combinations:
         for first, second in itertools.combinations(sorted(combination, key=_order), 2):
             parts = (combination, combination - {first}, combination - {second}, combination - {first, second})
             rows = [scores.rows.get(part) for part in parts]
             if None not in rows:
                 found.setdefault((first, second), []).append(tuple(row for row in rows if row is not None))
-    return _effects(scores, found)
+    fitted = {effect: weights for effect, weights in scores.estimable.weights.items() if len(effect) > 1}
+    return _effects(scores, found, fitted)
 
 
 def _order(picked: Picked) -> tuple[int, str]:
@@ -128,7 +130,8 @@ def _at(
     """Return the effect of each of `keys`; None without a single difference on one type of machine."""
     values, compared = scores.at(factor), scores.compared(factor)
     series = [
-        _series(compared, values, mine, tuple(stage for stage, _ in key)) for key, mine in zip(keys, rows, strict=True)
+        _series(compared, values, mine, tuple(stage for stage, _ in key), scores.estimable.screen)
+        for key, mine in zip(keys, rows, strict=True)
     ]
     errors = effect_errors(series, alone=compared.variances.form == "each pair")
     tests = sum(one is not None for one in errors)
@@ -146,19 +149,21 @@ def _at(
                 techniques=tuple(label for _, label in key), factor=factor, mean=one.mean,
                 low=None if half is None else one.mean - half, high=None if half is None else one.mean + half,
                 n=one.n, contexts=one.contexts, cells=one.cells, p=p,
-                aliased=None if one.contexts else tuple(scores.estimable.aliased[key[0]]),
+                aliased=None if one.contexts else tuple(scores.estimable.aliased[key]),
             )
         )  # fmt: skip
     return result
 
 
-def _series(compared: Comparisons, values: Floats, rows: Rows | Floats, stages: tuple[str, ...]) -> EffectSeries | None:
+def _series(
+    compared: Comparisons, values: Floats, rows: Rows | Floats, stages: tuple[str, ...], screen: ScreenFit | None
+) -> EffectSeries | None:
     """Return the differences of an effect by run, averaged over its contexts; None without one.
 
     rows: int [contexts, 2 or 4], or float [rows], the weights of a contrast.
     """
     if rows.ndim == 1:
-        return _fitted(compared, values, np.asarray(rows, dtype=np.float64), stages)
+        return _fitted(compared, values, np.asarray(rows, dtype=np.float64), stages, screen)
     rows = np.asarray(rows, dtype=np.intp)
     signs, blocks = np.array(_SIGNS[rows.shape[1]]), compared.variances.blocks[rows]
     one_block = (blocks == blocks[:, :1]).all(axis=1)
@@ -182,14 +187,23 @@ def _series(compared: Comparisons, values: Floats, rows: Rows | Floats, stages: 
     )  # fmt: skip
 
 
-def _fitted(compared: Comparisons, values: Floats, weights: Floats, stages: tuple[str, ...]) -> EffectSeries | None:
+def _fitted(
+    compared: Comparisons, values: Floats, weights: Floats, stages: tuple[str, ...], screen: ScreenFit | None
+) -> EffectSeries | None:
     """Return a contrast by run, over the runs that have all of its rows in one block; None without one."""
-    used = np.flatnonzero(np.abs(weights) > CONSTANT)
+    used = np.flatnonzero(np.abs(weights) > CONSTANT) if screen is None else np.array(screen.rows)
     blocks = compared.variances.blocks[used]
     by_run = np.where((blocks == blocks[:1]).all(axis=0), weights[used] @ values[used], np.nan)
     there = np.isfinite(by_run)
     if not there.any():
         return None
+    if screen is not None:
+        # Interactions that the model leaves out are the same in every run, so rows vary around it more than runs do.
+        around = screen.variance(values[used][:, there].mean(axis=1))
+        return EffectSeries(
+            by_run=by_run[there], contexts=0, cells=int(there.sum()), stages=stages, df=screen.df, of_rows=True,
+            variance=None if around is None else int(there.sum()) * around * float(weights @ weights),
+        )  # fmt: skip
     scaled = (weights[used] @ compared.scale.forth(values)[used])[there]
     variance, df = variance_of(weights, compared.variances)
     slope = compared.scale.slope_of(

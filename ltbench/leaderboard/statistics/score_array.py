@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from ltbench.columns import TOP1
-from ltbench.leaderboard.statistics.aliasing import Combined, Design, design_of
+from ltbench.leaderboard.statistics.aliasing import Combined, Design, Pairs, design_of, screen_of
 from ltbench.leaderboard.statistics.comparisons import Comparisons, compare_rows
 from ltbench.leaderboard.statistics.record_groups import Pair, newest
 from ltbench.leaderboard.statistics.row_design import RowDesign
@@ -34,7 +34,11 @@ class ScoreArray:
     records: list[list[Record]]
     """Of each combination; empty for scores without records."""
 
-    def __init__(self, combinations: list[Combined], factors: list[float], runs: list[Pair]) -> None:
+    def __init__(
+        self, combinations: list[Combined], factors: list[float], runs: list[Pair], screen_pairs: Pairs | None = None
+    ) -> None:
+        """screen_pairs: pairs whose interaction is estimated, if the rows are those of a screening design."""
+        self.screen_pairs = screen_pairs
         self.combinations, self.factors, self.runs = combinations, factors, runs
         self.rows = {combination: row for row, combination in enumerate(combinations)}
         self.values = np.full((len(combinations), len(factors), len(runs)), np.nan)
@@ -42,13 +46,14 @@ class ScoreArray:
         self._compared: dict[Place, Comparisons] = {}
 
     @classmethod
-    def of(cls, records: Iterable[Record], metric: str = TOP1) -> Self:
+    def of(cls, records: Iterable[Record], metric: str = TOP1, screen_pairs: Pairs | None = None) -> Self:
         """Return the scores of the records of one board by a metric."""
         current = newest(list(records))
         made = cls(
             list(dict.fromkeys(frozenset(record.techniques) for record in current)),
             sorted({record.setting.imbalance_factor for record in current}),
             sorted({record.seeds for record in current}),
+            screen_pairs,
         )
         factors, runs = ({one: i for i, one in enumerate(known)} for known in (made.factors, made.runs))
         for record in current:
@@ -83,8 +88,10 @@ class ScoreArray:
 
     @cached_property
     def estimable(self) -> Design:
-        """What main effects can be estimated from the combinations that have a number."""
+        """What least squares estimates from the combinations that have a number."""
         known = [bool(np.isfinite(scores).any()) for scores in self.values]
+        if self.screen_pairs is not None:
+            return screen_of(self.combinations, known, self.screen_pairs)
         return design_of(self.combinations, known)
 
     def row_of(self, techniques: Iterable[str]) -> int | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Loss, Meta, hookimpl
+from ltbench_plugins.losses._others import log_rest
 from ltbench_plugins.losses._priors import nll
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ class Focal(Loss, frozen=True):
     """Cross entropy that weighs down well-classified samples.
 
     `loss = -(1 - p) ** gamma * log p`, where p is the softmax probability of the true class. With gamma = 0 it is cross
-    entropy. Lin et al. define it for the sigmoid outputs of a detector and found gamma = 2 best. This form with a softmax over the
-    classes is common for classification; `sigmoid_focal` is the original form. With the weight `ens` each becomes the
-    class-balanced focal loss.
+    entropy. Lin et al. define it for the sigmoid outputs of a detector and found gamma = 2 best, which most papers use;
+    the repository of LDAM has gamma = 1. This form with a softmax over the classes is common for classification;
+    `sigmoid_focal` is the original form. With the weight `ens` each becomes the class-balanced focal loss, where p is
+    the probability without the weight.
 
     Source: Lin et al., Focal Loss for Dense Object Detection, 2017, equation 4; report rivadeneira, "CB-Focal".
     """
@@ -33,10 +34,7 @@ class Focal(Loss, frozen=True):
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""
         if not self.gamma:  # 0 times the logarithm below is undefined where 1 - p is zero, as for a single class
             return nll(logits, labels)
-        others = logits.scatter(1, labels[:, None], -math.inf)
-        # In logarithms 1 - p keeps its precision for p close to 1, and its power a finite gradient for gamma < 1.
-        log_rest = others.logsumexp(1) - logits.logsumexp(1)
-        return (self.gamma * log_rest).exp() * nll(logits, labels)
+        return (self.gamma * log_rest(logits, labels)).exp() * nll(logits, labels)
 
 
 @hookimpl

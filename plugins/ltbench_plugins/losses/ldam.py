@@ -17,14 +17,19 @@ class Ldam(Loss, frozen=True):
     The margin `max_margin * (n_min / n_c) ** (1 / 4)` is subtracted from the logit of the true class, then all logits
     are multiplied by `scale`. With max_margin = 0 and scale = 1 it is cross entropy.
 
-    This is only the loss. The full LDAM-DRW of the paper is not available here. It combines this loss with scale = 30, a
-    cosine classifier (features and the weights of each class have norm 1 and there is no bias, so that logits are in
-    [-1, 1]), the weight `ens[reduction=weighted_mean]` and the regime `drw`. The cosine classifier is missing: the
-    models here end with a linear layer, whose logits are unbounded. So the default scale is 1, as in the formula of the
-    paper. A margin of 0.5 is small compared with unbounded logits, and scale = 30 multiplies the gradient by 30: at
-    usual learning rates training collapses to chance accuracy. Use `ens` with `reduction=weighted_mean`: by default it
-    divides the loss of a batch by its size, while the authors divide by the sum of the weights in the batch. On
-    CIFAR-10-LT at imbalance factor 100 the default makes the loss 5.8 times smaller.
+    This is only the loss. LDAM-DRW, the method of the paper, combines it with other stages:
+
+    - `ldam[scale=30]` on the head `cosine`, where features and the weights of each class have norm 1 and there is no
+      bias, so that logits are in [-1, 1]. On an ordinary linear layer, whose logits are unbounded, a margin of 0.5 is
+      small and a scale of 30 multiplies the gradient by 30: at usual learning rates training collapses to chance
+      accuracy. So the default scale is 1, as in the formula of the paper.
+    - the weight `ens[reduction=weighted_mean]`: the authors divide the loss of a batch by the sum of its weights. The
+      default of `ens` divides by its size, which on CIFAR-10-LT at imbalance factor 100 makes the loss 5.8 times
+      smaller.
+    - the regime `drw`: weights from epoch 160 of 200.
+
+    The scale is part of the loss, not of the prediction: the probabilities of a cosine classifier of scale 1 are close to
+    uniform, which metrics of calibration show. The predicted class is the same.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, 2019,
     section 3.2.

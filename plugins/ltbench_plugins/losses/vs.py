@@ -17,9 +17,11 @@ class Vs(Loss, frozen=True):
 
     `loss = cross_entropy(d_c * z_c + tau * log prior_c, y)` with `d_c = (n_c / n_max) ** gamma`. The shift is
     effective early in training, the scale once all training images are classified correctly. With gamma = 0 it is
-    `logit_adjust[tau]`, with tau = 0 the class-dependent temperatures of Ye et al., with both 0 cross entropy. The best
-    values depend on the data. The defaults are usual for CIFAR-10 at imbalance factor 100; more classes need a smaller
-    gamma (0.05 for CIFAR-100).
+    `logit_adjust[tau]`, with tau = 0 `cdt[gamma]`, with both 0 cross entropy. The scale of the largest class is 1.
+
+    The best values depend on the data. The defaults are usual for CIFAR-10 at imbalance factor 100; more classes need a
+    smaller gamma (0.05 for CIFAR-100). The authors' script has other ones, `vs[gamma=0.3,tau=1]`, and in its example for
+    CIFAR-10 `vs[gamma=0.2,tau=1.2]`.
 
     Source: Kini et al., Label-Imbalanced and Group-Sensitive Classification under Overparameterization, 2021, the
     definition of the VS-loss in section 2.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Column, Meta, Metric, hookimpl
+from ltbench_plugins.metrics._bins import expected_calibration_error
 
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
@@ -37,15 +38,9 @@ class Calibration(Metric, frozen=True):
     def compute(self, probabilities: FloatArray, labels: IntArray, counts: IntArray) -> Mapping[str, object]:
         import numpy as np
 
-        confidence = probabilities.max(axis=1)
-        correct = probabilities.argmax(axis=1) == labels
-        inner_edges = np.linspace(0, 1, self.bins + 1)[1:-1]
-        # With right=True a confidence on an edge belongs to the bin below it.
-        bin_of = np.digitize(confidence, inner_edges, right=True)
-        gaps = np.bincount(bin_of, weights=correct - confidence, minlength=self.bins)
         true_class = probabilities[np.arange(len(labels)), labels]
         return {
-            "ece": float(np.abs(gaps).sum() / len(labels)),
+            "ece": expected_calibration_error(probabilities, labels, self.bins),
             "nll": float(-np.log(np.maximum(true_class, np.finfo(np.float64).eps)).mean()),
         }
 

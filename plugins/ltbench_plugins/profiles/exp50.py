@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ltbench import Profile, hookimpl
-from ltbench.longtail import check_imbalance_factor
-from ltbench_plugins.profiles._shares import most_frequent
+from ltbench_plugins.profiles._shares import ByRank
 
 
-class Exp50(Profile, frozen=True):
+class Exp50(ByRank, frozen=True):
     """Class counts fall exponentially with the label: `n_c = int(n_max * (1 / IF) ** (c / C))`.
 
     For CIFAR-50, with 500 images in each of 50 classes, this is the report's `500 * u ** (x / 50)` at x = 0 ... 49 with
@@ -23,11 +20,8 @@ class Exp50(Profile, frozen=True):
 
     name = "exp50"
 
-    def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
-        ratio = 1 / check_imbalance_factor(imbalance_factor)
-        shares = [ratio ** (label / len(available)) for label in range(len(available))]
-        head = most_frequent(available, shares)
-        return [int(head * share) for share in shares]
+    def shares(self, classes: int, imbalance_factor: float) -> list[float]:
+        return [(1 / imbalance_factor) ** (rank / classes) for rank in range(classes)]
 
 
 @hookimpl

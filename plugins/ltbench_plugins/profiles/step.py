@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ltbench import Profile, hookimpl
-from ltbench.longtail import check_imbalance_factor
-from ltbench_plugins.profiles._shares import most_frequent
+from ltbench_plugins.profiles._shares import ByRank
 
 
-class Step(Profile, frozen=True):
+class Step(ByRank, frozen=True):
     """The first half of the classes keeps n_max images, the second half `int(n_max * (1 / IF))`.
 
     With an odd number of classes the middle one is in the second half; a single class keeps all images. Source: Cao
@@ -19,12 +16,9 @@ class Step(Profile, frozen=True):
 
     name = "step"
 
-    def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
-        ratio = 1 / check_imbalance_factor(imbalance_factor)
-        frequent = max(len(available) // 2, 1)
-        shares = [1.0 if label < frequent else ratio for label in range(len(available))]
-        head = most_frequent(available, shares)
-        return [int(head * share) for share in shares]
+    def shares(self, classes: int, imbalance_factor: float) -> list[float]:
+        frequent = max(classes // 2, 1)
+        return [1.0 if rank < frequent else 1 / imbalance_factor for rank in range(classes)]
 
 
 @hookimpl

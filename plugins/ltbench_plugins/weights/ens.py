@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Meta, Weight, hookimpl
-from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
+from ltbench_plugins._notes import WITH_RESAMPLING
 from ltbench_plugins.weights._normalised import NormalisedWeight
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Ens(NormalisedWeight, frozen=True):
     """
 
     name = "ens"
-    doubtful = WITH_BALANCED_SAMPLERS
+    doubtful = WITH_RESAMPLING
 
     beta: Annotated[float, Meta(ge=0, lt=1, description="0: no weights; near 1: inverse number of images")] = 0.9999
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltbench import Weight, hookimpl
-from ltbench_plugins._notes import WITH_BALANCED_SAMPLERS
+from ltbench_plugins._notes import WITH_RESAMPLING
 from ltbench_plugins.weights._normalised import NormalisedWeight
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Ins(NormalisedWeight, frozen=True):
     """
 
     name = "ins"
-    doubtful = WITH_BALANCED_SAMPLERS
+    doubtful = WITH_RESAMPLING
 
     def formula(self, counts: Tensor) -> Tensor:
         return counts.reciprocal()

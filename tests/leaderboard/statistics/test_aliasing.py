@@ -51,7 +51,7 @@ def test_a_fraction_of_resolution_three_is_aliased_with_interactions() -> None:
     # Three techniques in four rows, C = AB with the sign turned: each effect is aliased with the interaction of the others.
     quarter = [frozenset({C}), frozenset({A}), frozenset({B}), frozenset({A, B, C})]
     design = design_of(quarter, [True] * 4)
-    assert design.aliased == {A: [("mixup", "smooth")], B: [("cb", "smooth")], C: [("cb", "mixup")]}
+    assert design.aliased == {(A,): [("mixup", "smooth")], (B,): [("cb", "smooth")], (C,): [("cb", "mixup")]}
     text = page(SuiteFacts(name="s"), records(quarter), boards(records(quarter)))
     assert "cb was never varied alone: its effect is estimated by least squares and aliased with" in text
     assert "mixup × smooth" in text

@@ -42,4 +42,4 @@ def test_with_ldam_the_margin_is_inside_the_scale() -> None:
 def test_the_norm_of_the_features_gets_no_gradient() -> None:
     features = FEATURES.clone().requires_grad_()
     layer(scale=5.0)(features)[0, 0].backward()
-    assert float((features.grad * features).sum()) == pytest.approx(0, abs=1e-6)
+    assert float((features.grad * features).sum().detach()) == pytest.approx(0, abs=1e-6)

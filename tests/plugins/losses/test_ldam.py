@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from plugins.checks import generator
 
 from ltbench_plugins.losses.ldam import Ldam
 from ltbench_plugins.weights.ens import Ens
@@ -33,3 +34,19 @@ def test_the_margin_is_taken_off_the_true_class_alone() -> None:
     logits = torch.zeros(1, 3)
     loss = Ldam(scale=1, max_margin=1).per_sample(logits, torch.tensor([2]), torch.tensor([100, 10, 5]))
     assert float(loss) == pytest.approx(math.log(2 + math.exp(-1)) + 1)
+
+
+def test_with_its_weights_a_batch_has_the_loss_of_the_authors_code() -> None:
+    # Scale outside, margin inside, weights scaled to the number of classes, and torch's weighted mean.
+    counts, labels = torch.tensor([500, 60, 7]), torch.tensor([0, 0, 0, 1, 2])
+    cosines = torch.rand(5, 3, generator=generator()) * 2 - 1
+    margins = 1 / counts.double() ** 0.25
+    margins = margins * (0.5 / margins.max())
+    held = cosines.double().clone()
+    held[range(5), labels] -= margins[labels]
+    table = (1 - 0.9999) / (1 - 0.9999 ** counts.double())
+    theirs = torch.nn.functional.cross_entropy(30 * held, labels, weight=table / table.sum() * 3)
+    weight = Ens(reduction="weighted_mean")
+    weights = weight.weights(counts)[labels]
+    ours = weight.reduce(weights * Ldam(scale=30).per_sample(cosines, labels, counts), weights)
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-5)

@@ -16,7 +16,7 @@ def batch(size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(size, 1, 3, 3, generator=generator(1)), torch.arange(size) % 2
 
 
-test_it_conforms = checks(Mixup(alpha=2.0), Mixup(lam=0.4))
+test_it_conforms = checks(Mixup(alpha=2.0), Mixup(lam=0.4), Mixup(per_batch=True))
 
 
 def test_an_image_is_the_weighted_sum_of_itself_and_its_partner() -> None:
@@ -46,6 +46,16 @@ def test_a_share_of_zero_is_the_partner_bit_by_bit() -> None:
 def test_each_image_draws_its_own_share() -> None:
     images, labels = batch(64)
     assert len(Mixup().mix(images, labels, COUNTS, generator()).lam.unique()) > 60
+
+
+def test_a_batch_may_share_one_draw() -> None:
+    images, labels = batch(64)
+    mix, stream = Mixup(alpha=1.0, per_batch=True), generator()
+    drawn = [mix.mix(images, labels, COUNTS, stream) for _ in range(200)]
+    assert all(len(mixed.lam.unique()) == 1 for mixed in drawn)
+    assert all(len(mixed.lam) == 64 for mixed in drawn)
+    assert scipy.stats.kstest([float(mixed.lam[0]) for mixed in drawn], "uniform").pvalue > 1e-3
+    assert Mixup(lam=0.4, per_batch=True) == Mixup(lam=0.4)
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0, 3.0])

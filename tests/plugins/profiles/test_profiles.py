@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ltbench.errors import DataError, UsageError
 from ltbench.longtail import realised_imbalance
 from ltbench_plugins.profiles.exp import Exp
 from ltbench_plugins.profiles.linear import Linear
+from ltbench_plugins.profiles.pareto import Pareto
 from ltbench_plugins.profiles.step import Step
 
 CONSTANTS = json.loads((Path(__file__).parents[2] / "constants_cifar_lt.json").read_text())
 AVAILABLE = {"cifar10": [5000] * 10, "cifar100": [500] * 100}
-PROFILES = [Exp(), Linear(), Step()]
+PROFILES = [Exp(), Linear(), Pareto(), Step()]
 factors = st.floats(1, 1000)
 
 
@@ -114,3 +116,45 @@ def test_no_classes_are_refused_and_a_huge_factor_is_not_a_crash(profile) -> Non
     with pytest.raises(DataError, match="empty"):
         profile.counts([], 10)
     assert profile.counts([100] * 3, 1e308)[-1] == 0
+
+
+def test_pareto_by_hand() -> None:
+    # ln 100 / ln 10 = 2: 5000 divided by 1, 4, 9, ..., 100; half an image is rounded up.
+    assert Pareto().counts([5000] * 10, 100) == [5000, 1250, 556, 313, 200, 139, 102, 78, 62, 50]
+
+
+def test_pareto_of_a_hundred_classes_at_factor_100_is_the_harmonic_series() -> None:
+    # ln 100 / ln 100 = 1: 500 / (c + 1), in all 500 * 5.18738 = 2594.
+    counts = Pareto().counts([500] * 100, 100)
+    assert (counts[0], counts[1], counts[49], counts[99]) == (500, 250, 10, 5)
+    assert sum(counts) == pytest.approx(2594, abs=5)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.name)
+def test_a_reversed_order_is_the_mirror_image_of_balanced_data(profile) -> None:
+    plain = profile.counts([500] * 100, 50)
+    assert replace(profile, order="reverse").counts([500] * 100, 50) == plain[::-1]
+
+
+def test_the_order_says_which_class_of_an_unbalanced_data_set_is_frequent() -> None:
+    # The last class has 1,000 images and is the head; the first, a tenth of it, has enough.
+    assert Exp(order="reverse").counts([200, 1000], 10) == [100, 1000]
+    assert Exp().counts([200, 1000], 10) == [200, 20]
+
+
+def test_a_random_order_has_the_same_counts_for_other_classes() -> None:
+    plain = Exp().counts([500] * 100, 50)
+    orders = [Exp(order="random", order_seed=seed).counts([500] * 100, 50) for seed in range(3)]
+    assert all(sorted(counts, reverse=True) == plain for counts in orders)
+    assert len({tuple(counts) for counts in [plain, *orders]}) == 4
+    assert orders[0] == Exp(order="random").counts([500] * 100, 50)
+
+
+def test_a_random_order_is_the_same_on_every_machine() -> None:
+    # random.Random(0).random(): 0.844, 0.758, 0.421, 0.259, 0.511: the fourth class is the most frequent.
+    assert Exp(order="random").counts([625] * 5, 625) == [1, 5, 125, 625, 25]
+
+
+def test_a_seed_without_a_random_order_is_not_another_profile() -> None:
+    assert Exp(order_seed=7) == Exp()
+    assert Exp().label == "exp"

@@ -1,0 +1,59 @@
+"""What `ltbench plan` says about a grid that is too large to plan in seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ltbench.core.units import big_number
+
+if TYPE_CHECKING:
+    from ltbench.planning.space_size import SpaceSize
+
+SHOWN = 10
+
+
+def space_lines(size: SpaceSize) -> list[str]:
+    """Return the size of a grid as lines for a terminal: totals, and a table by number of techniques."""
+    lines = [
+        f"grid        {size.combinations:,} combinations, {big_number(size.cells)} cells ({size.cells_each:,} each)",
+        "            ltbench run takes them in parts, those with few techniques first, and continues where it stopped",
+        "",
+    ]
+    rows: list[tuple[str, ...]] = [("techniques", "combinations", "conflicts", "needs", "cells", "cost")]
+    for order in size.orders:
+        counts = (order.techniques, order.combinations, order.conflicts, order.needs, order.cells)
+        rows.append((*(f"{count:,}" for count in counts), big_number(order.passes)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines += ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [
+        "",
+        "            conflicts, needs: combinations that are left out because of a conflict or a missing technique",
+        "            cost: forward passes of an image without sharing; from 2 techniques on estimated from what each",
+        "            technique costs alone",
+    ]
+    if size.reasons:
+        lines.append(f"left out    {size.left_out:,} combinations:")
+        lines += [f"            {reason}" for reason in size.reasons[:SHOWN]]
+        if len(size.reasons) > SHOWN:
+            lines.append(f"            and {len(size.reasons) - SHOWN} more reasons (--json shows all)")
+    return lines
+
+
+def space_facts(size: SpaceSize) -> dict[str, Any]:
+    """Return the size of a grid as JSON values."""
+    return {
+        "combinations": _exact(size.combinations),
+        "cells": _exact(size.cells),
+        "left_out": _exact(size.left_out),
+        "by_techniques": [
+            {key: _exact(value) for key, value in msgspec.structs.asdict(order).items()} for order in size.orders
+        ],
+        "reasons": size.reasons,
+    }
+
+
+def _exact(number: float) -> object:
+    """Return a number that JSON gets exactly; msgspec refuses integers of more than 64 bits."""
+    return msgspec.Raw(str(number).encode()) if isinstance(number, int) else number

@@ -1,0 +1,66 @@
+"""Weighted means of pairs of images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Mix, Mixed
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Blend(Mix, frozen=True):
+    """Each image is blended with another one of the batch, `lam * image_a + (1 - lam) * image_b`.
+
+    Partners come from a random permutation of the batch. `lam` is drawn from Beta(alpha, alpha).
+    """
+
+    alpha: Annotated[float, Meta(gt=0, description="lam is drawn from Beta(alpha, alpha)")] = 1.0
+    per_batch: Annotated[bool, Meta(description="draw one lam for all images of a batch, instead of one for each")] = (
+        False
+    )
+
+    def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
+        """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
+        partner = self.partners(labels, counts, generator)
+        present = counts.clamp(min=1).to(images.dtype)
+        own, other = present[labels], present[labels[partner]]
+        lam = self.image_shares(self.shares(images, generator), own, other)
+        return Mixed(
+            # A lerp is exact at both ends: lam = 1 gives bit-identical images.
+            images=images[partner].lerp(images, lam[:, None, None, None]),
+            labels_a=labels,
+            labels_b=labels[partner],
+            lam=self.label_shares(lam, own, other),
+        )
+
+    def partners(self, labels: Tensor, counts: Tensor, generator: Generator) -> Tensor:
+        """Return the partner of each image, int64 [B]; by default a random permutation of the batch."""
+        import torch
+
+        return torch.randperm(len(labels), generator=generator, device=labels.device)
+
+    def shares(self, images: Tensor, generator: Generator) -> Tensor:
+        """Draw from Beta(alpha, alpha) for each image, float [B]."""
+        import numpy as np
+        import torch
+
+        # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
+        seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
+        drawn = np.random.default_rng(seed).beta(self.alpha, self.alpha, 1 if self.per_batch else len(images))
+        return images.new_tensor(drawn).expand(len(images))
+
+    def image_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
+        """Return the share of each image in its blend, float [B]; by default the draw.
+
+        lam: float [B], drawn; own, other: float [B], training images of the class of the image and of its partner.
+        """
+        return lam
+
+    def label_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
+        """Return the weight of the label of each image, float [B]; by default the share of the image.
+
+        lam: float [B], that share; own, other: as for `image_shares`.
+        """
+        return lam

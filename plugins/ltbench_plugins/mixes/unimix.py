@@ -1,0 +1,52 @@
+"""UniMix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ltbench import Meta, Mix, hookimpl
+from ltbench_plugins.mixes._blend import Blend
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Unimix(Blend, frozen=True):
+    """Mixup with more partners and larger shares of rare classes.
+
+    For classes i and j of an image and its partner, with n_i and n_j training images, the share of the image is a draw
+    from Beta(alpha, alpha) plus `n_j / (n_i + n_j)`, minus 1 if that is above 1. With alpha below 1 most draws are near
+    0 or 1, and so most shares near the ratio: a rare image keeps most of a blend with a frequent one.
+
+    Partners are drawn from the batch with replacement, each image with a probability proportional to `n_c ** tau` of
+    its class. With tau = -1 the partners of shuffled batches are class-balanced in expectation. The paper has a
+    separate inverse sampler for them; this is the form of its code, whose alpha and tau for CIFAR-100-LT are the
+    defaults. The share of the image is also the weight of its label.
+
+    Source: Xu, Chai and Yuan, Towards Calibrated Model for Long-Tailed Visual Recognition from Prior Perspective,
+    NeurIPS 2021, section 3 (UniMix), and its code.
+    """
+
+    name = "unimix"
+
+    alpha: Annotated[float, Meta(gt=0, description="the draw is from Beta(alpha, alpha)")] = 0.8
+    tau: Annotated[
+        float, Meta(ge=-2, le=0, description="power of the class count for partners; 0: every image of the batch alike")
+    ] = -0.1
+
+    def partners(self, labels: Tensor, counts: Tensor, generator: Generator) -> Tensor:
+        """Return the partner of each image, int64 [B], with replacement."""
+        import torch
+
+        chance = counts.clamp(min=1).double()[labels] ** self.tau
+        return torch.multinomial(chance, len(labels), replacement=True, generator=generator)
+
+    def image_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
+        """Return the share of each image in its blend, float [B]."""
+        shifted = lam + other / (own + other)
+        return shifted.where(shifted <= 1, shifted - 1)
+
+
+@hookimpl
+def ltbench_mixes() -> list[type[Mix]]:
+    return [Unimix]
