@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
 import pytest
 import torch
 from engine.world import CLASSES, TEST, Net, Patterns, context_of, fit_job, weights
@@ -156,14 +155,8 @@ def test_the_training_images_of_a_bag_are_its_own(context: Context) -> None:
     assert sum(counts) < len(arrays(context, predict_job(split="train"))["labels"])
 
 
-def held_out_fit() -> Job:
-    job = fit_job(recipe={"epochs": 1})
-    spec = job.spec | {"data": job.spec["data"] | {"held_out": 0.2}}
-    return msgspec.structs.replace(job, key=identity(spec), spec=spec)
-
-
 def test_held_out_images_are_predicted_and_were_not_trained_on(context: Context) -> None:
-    apart = held_out_fit()
+    apart = fit_job(recipe={"epochs": 1}, held_out=0.2)
     fit(apart, context)
     # Of 30, 17 and 10 images.
     assert context.store.meta(apart.key)["data"]["counts"] == [24, 14, 8]

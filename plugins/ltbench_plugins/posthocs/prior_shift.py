@@ -21,8 +21,8 @@ class PriorShift(Posthoc, frozen=True):
     under these priors.
 
     Source: Saerens et al., Adjusting the Outputs of a Classifier to New a Priori Probabilities, Neural Computation 2002,
-    equation 2.4; Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021,
-    section 3.2 (post-compensated softmax).
+    equation 2.4; Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021
+    (post-compensated softmax).
     """
 
     name = "prior_shift"
