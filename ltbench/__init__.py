@@ -20,7 +20,8 @@ _HOMES = {
     **dict.fromkeys(
         (
             "Augment", "Auxiliary", "Branches", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune", "Head", "Images", "LinearClassifier",
-            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase", "Posthoc", "Predicted", "Profile",
+            "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "ParameterGroup",
+            "Partner", "Phase", "Posthoc", "Predicted", "Profile",
             "Regime", "Sampler", "Seen", "Told", "Update", "View", "Weight",
         ),
         "ltbench.stages",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from ltbench.stages import Model as Model
     from ltbench.stages import Moment as Moment
     from ltbench.stages import Outputs as Outputs
+    from ltbench.stages import ParameterGroup as ParameterGroup
     from ltbench.stages import Partner as Partner
     from ltbench.stages import Phase as Phase
     from ltbench.stages import Posthoc as Posthoc

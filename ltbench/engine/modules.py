@@ -25,3 +25,15 @@ def input_of(module: nn.Module) -> Iterator[list[Tensor]]:
         yield taken
     finally:
         handle.remove()
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode in the block; afterwards, each module is in its own mode again."""
+    was_training = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in was_training.items():
+            module.training = training

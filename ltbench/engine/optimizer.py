@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
+from ltbench.engine.parameter_groups import ParameterRules
 from ltbench.suite.recipe import Recipe
 
 
-def make_optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> Optimizer:
-    """Return the recipe's optimiser over these parameters; it skips those without a gradient, that is, frozen ones."""
-    lr, decay, momentum = recipe.lr, recipe.weight_decay, recipe.momentum
+def make_optimizer(
+    recipe: Recipe, parameters: Iterable[nn.Parameter], rules: ParameterRules | None = None
+) -> Optimizer:
+    """Return the recipe's optimiser over the parameters that may learn by the rules; without rules, all may.
+
+    It skips those without a gradient, that is, those that are frozen in a phase.
+    """
+    groups: Any = [
+        {"params": members, "lr_factor": rates.lr, "decay_factor": rates.decay, "weight_decay": recipe.weight_decay * rates.decay}
+        for rates, members in (rules or ParameterRules()).groups(parameters)
+    ]  # fmt: skip
     match recipe.optimizer:
         case "sgd":
-            return SGD(parameters, lr, momentum=momentum, nesterov=recipe.nesterov, weight_decay=decay)
+            return SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
         case "adam":
-            return Adam(parameters, lr, weight_decay=decay)
+            return Adam(groups, recipe.lr)
         case "adamw":
-            return AdamW(parameters, lr, weight_decay=decay)
+            return AdamW(groups, recipe.lr)
         case "rmsprop":
-            return RMSprop(parameters, lr, momentum=momentum, weight_decay=decay)
+            return RMSprop(groups, recipe.lr, momentum=recipe.momentum)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step."""
+    """Set the learning rate of the next step: this rate, times the factor of each group."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["lr_factor"]
 
 
 def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

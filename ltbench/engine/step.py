@@ -19,8 +19,9 @@ from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
 from ltbench.stages import Adaptive, Auxiliary, Loss, Mixed, Moment, Outputs, Update
 
-Passed = tuple[Tensor, Outputs, Mixed]
-"""What a pass gives: the objective, the outputs for the batch, and the batch as it was blended."""
+Views = tuple[Outputs, ...]
+Passed = tuple[Tensor, Outputs, Mixed, Views]
+"""What a pass gives: the objective, the outputs for the batch, the batch as it was blended, the auxiliary's views."""
 
 
 class Step:
@@ -55,22 +56,25 @@ class Step:
         update = self._segment.update
         if update is None:
             optimizer.zero_grad()
-            loss, outputs, mixed = self._pass(batch, moment, None)
+            loss, outputs, mixed, views = self._pass(batch, moment, None)
             optimizer.step()
         else:
             modules = [self._network, self._memory.own, *(() if self._slow is None else self._slow.modules)]
             passes = _Passes(lambda factor: self._pass(batch, moment, factor), modules, optimizer)
             update.step(passes, optimizer, batch.labels_a, self._counts, moment)
-            loss, outputs, mixed = passes.end(update)
-        if self._slow is not None:
-            self._slow.follow()
+            loss, outputs, mixed, views = passes.end(update)
         if self._remembering:
             told = {one: self._told(outputs, one) for one in self._observers}
+            if self._segment.auxiliary in told:
+                told[self._segment.auxiliary] = _with(told[self._segment.auxiliary], views=views)
             self._memory.after_step(self._segment, told, mixed, self._network, outputs.logits)
+        # Last, so that `after_step` sees the slow module that the term saw.
+        if self._slow is not None:
+            self._slow.follow()
         return loss, outputs.logits, mixed
 
     def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
-        """Add to the gradients those of the objective; return it, the outputs for the batch, and the batch as blended."""
+        """Add to the gradients those of the objective; return what the pass gives."""
         extra = [view for view in batch.views if view is not None]
         images = torch.cat([batch.images, *extra]) if extra else batch.images
         mixed: Mixed = batch
@@ -79,25 +83,35 @@ class Step:
         else:
             together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
         outputs, *others = self._forward.split(together, len(batch.labels_a))
-        loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
-        auxiliary = self._segment.auxiliary
-        if auxiliary is not None:
+        auxiliary, views = self._segment.auxiliary, Views()
+        if auxiliary is None:
+            loss = self._loss(outputs, mixed, moment, factor)
+        else:
             rest = iter(others)
-            views = [outputs if view is None else next(rest) for view in batch.views]
-            term = self._term(auxiliary, batch, views, moment)
-            # Factors that sum to one over several calls count the term once.
-            loss = loss + auxiliary.weight * (term if factor is None else factor.mean() * term)
+            views = self._views(
+                auxiliary, batch, [outputs if view is None else next(rest) for view in batch.views], moment
+            )
+            term = auxiliary.term(views, batch.labels_a, self._counts, moment)
+            loss = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", term, None, [])
+            if factor is not None:
+                # Factors that sum to one over several calls count the term once.
+                loss = factor.mean() * loss
+            if not auxiliary.replaces_loss:
+                loss = self._loss(outputs, mixed, moment, factor) + loss
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss, outputs, mixed
+        return loss, outputs, mixed, views
 
-    def _term(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Tensor:
+    def _loss(self, outputs: Outputs, mixed: Mixed, moment: Moment, factor: Tensor | None) -> Tensor:
+        return self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
+
+    def _views(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Views:
+        """Return what the term of an auxiliary gets."""
         told = [self._told(view, auxiliary) for view in views]
         if self._slow is not None:
             images = [batch.images if view is None else view for view in batch.views]
             slow = self._slow.outputs(images, moment, self._memory, auxiliary)
             told = [_with(one, slow=other) for one, other in zip(told, slow, strict=True)]
-        term = auxiliary.term(told, batch.labels_a, self._counts, moment)
-        return output_checks.check_tensor(auxiliary, "a term", term, None, [])
+        return tuple(told)
 
     def _told(self, outputs: Outputs, technique: Adaptive) -> Outputs:
         """Return the outputs with what a technique learns and remembers."""
@@ -129,9 +143,9 @@ class _Passes:
         if self._first is not None:
             set_random_state(self._random, self._device)
         with torch.enable_grad():
-            loss, outputs, mixed = self._run(factor)
+            loss, outputs, mixed, views = self._run(factor)
         if self._first is None:
-            self._first = loss.detach(), outputs, mixed
+            self._first = loss.detach(), outputs, mixed, views
             self._values = [buffer.clone() for buffer in self._buffers]
         return loss.detach()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,14 @@ from ltbench.core.spec import Spec, stream_seed
 from ltbench.engine import output_checks
 from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.engine.determinism import seeded
-from ltbench.engine.modules import replace_module
+from ltbench.engine.modules import evaluating, replace_module
 from ltbench.engine.network import build
+from ltbench.engine.parameter_groups import ParameterRules
 from ltbench.executor import Techniques
 from ltbench.stages import Branches, DatasetInfo, Finetune, Head, Model, Sampler, Technique
+
+if TYPE_CHECKING:
+    from ltbench.stages import Batches
 
 
 class Structure:
@@ -29,12 +33,24 @@ class Structure:
         self.branches = None if "branches" not in spec else registry.build_as(spec["branches"], Branches)
         self.second = None if "stream" not in spec else registry.build_as(spec["stream"], Sampler)
         """The sampler of the second stream of the branches."""
+        self.rules = ParameterRules()
+        """Which parameters of the network that was built last learn."""
+        self._images: Batches | None = None
 
-    def build(self, info: DatasetInfo, counts: Tensor, device: torch.device) -> nn.Module:
+    @property
+    def looks_at_images(self) -> bool:
+        """Whether initial weights depend on training images."""
+        return type(self.model).initialise is not Model.initialise or _initialises(self.finetune)
+
+    def build(
+        self, info: DatasetInfo, counts: Tensor, device: torch.device, images: Batches | None = None
+    ) -> nn.Module:
         """Return the network with the initial weights of the fit's seed, channels_last, on the device.
 
-        counts: int64 [C]. Raises `JobFailed` if a technique returns something wrong, or the network lacks what one needs.
+        counts: int64 [C]; images: training images on the device, for the weights that depend on them; None leaves those
+        as they are. Raises `JobFailed` if a technique returns something wrong, or the network lacks what one needs.
         """
+        self.rules, self._images = ParameterRules(), images
         if self.branches is None:
             network = self._one(info, counts, device, 0)
         else:
@@ -47,12 +63,30 @@ class Structure:
         # The first branch has the weights of the network without branches.
         seed = stream_seed(self.seed, f"branch {number}") if number else self.seed
         network = build(self.model, info, seed, device)
+        self.rules.add_model(self.model, network)
+        if self._images is not None and type(self.model).initialise is not Model.initialise:
+            self._initialise(self.model, network, self._images)
+        before = set(network.parameters())
         if self.finetune is not None:
             with seeded(seed, "finetune", torch.device("cpu")), output_checks.leaving_no_state(self.finetune):
                 network = check_network(self.finetune, self.finetune.adapt(network))
         if self.head is not None:
             self._replace_classifier(self.head, network, len(info.classes), counts, seed)
+        if self.finetune is not None:
+            network.to(device)
+            self.rules.add_finetune(self.finetune, network)
+            added = set(network.parameters()) - before
+            image = torch.ones(1, info.channels, info.size, info.size, device=device)
+            self.rules.check_effect(self.finetune, network, added, image)
+            if self._images is not None and _initialises(self.finetune):
+                self._initialise(self.finetune, network, self._images)
         return network
+
+    @staticmethod
+    def _initialise(technique: Model | Finetune, network: nn.Module, images: Batches) -> None:
+        """Let a technique set initial weights; it cannot change anything else of the network."""
+        with evaluating(network), torch.no_grad(), output_checks.leaving_no_state(technique):
+            technique.initialise(network, images)
 
     def _replace_classifier(self, head: Head, network: nn.Module, classes: int, counts: Tensor, seed: int) -> None:
         old = classifier_of(network)
@@ -83,6 +117,10 @@ class Structure:
         if not (isinstance(shared, int) and 0 <= shared <= blocks):
             raise output_checks.wrong_output(branches, f"{shared!r} shared blocks", f"an integer from 0 to {blocks}")
         return BranchedNetwork(networks, shared, branches.merge)
+
+
+def _initialises(finetune: Finetune | None) -> bool:
+    return finetune is not None and type(finetune).initialise is not Finetune.initialise
 
 
 def check_network(technique: Technique, network: object) -> nn.Module:

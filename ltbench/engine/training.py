@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,8 +20,10 @@ from ltbench.engine.epoch_order import EpochOrder
 from ltbench.engine.forward import Forward
 from ltbench.engine.frozen_features import features_of
 from ltbench.engine.hidden_mix import places
+from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
+from ltbench.engine.modules import evaluating
 from ltbench.engine.network import measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
@@ -81,6 +84,7 @@ class Training:
         """The network with the weights that predict: the last ones, or their average."""
         normalise = normaliser(self.model, subset.info, device)
         self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
+        self._build_initialised = partial(Structure(spec, registry).build, subset.info, self.counts, device)
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0
@@ -94,6 +98,8 @@ class Training:
         began = time.perf_counter()
         if not sum(map(len, self.spans)):
             raise JobFailed("the training has no steps", where="recipe", fix="set more epochs or steps")
+        if not self.steps and self.structure.looks_at_images:
+            self._initialise()
         done = self.steps  # minus the steps of earlier segments
         for number, span in enumerate(self.spans):
             if done < len(span):
@@ -105,12 +111,18 @@ class Training:
             raise JobFailed("weights are not finite after the last step", where=str(self.segments[-1]))
         self.seconds += time.perf_counter() - began
 
+    def _initialise(self) -> None:
+        """Set the initial weights that depend on training images; a resumed training has them."""
+        images = InitialImages(self.feed, generator(self.seed, "initialise"))
+        self.network.load_state_dict(self._build_initialised(images).state_dict())
+
     def _start_segment(self, number: int, *, resumed: bool) -> None:
         segment = self.segments[number]
         if self.orders[number] is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
         self._start_feed(number)
         set_trainable(self.model, self.network, segment.trainable)
+        self.structure.rules.restrict(self.network)
         if segment.restart and not resumed:  # a resumed segment has the restored optimiser
             self.optimizer = self._optimizer()
         self._start_slow_network(number)
@@ -145,7 +157,9 @@ class Training:
         return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
 
     def _optimizer(self) -> Optimizer:
-        return make_optimizer(self.recipe, [*self.network.parameters(), *self.memory.own.parameters()])
+        return make_optimizer(
+            self.recipe, [*self.network.parameters(), *self.memory.own.parameters()], self.structure.rules
+        )
 
     def _precision(self) -> AbstractContextManager[object]:
         return autocast(self.recipe.precision, self.device)
@@ -156,7 +170,7 @@ class Training:
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
         forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and (features := self._features()) is not None:
+        if segment.has_fixed_images and self.slow is None and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
@@ -168,7 +182,7 @@ class Training:
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
-            self._record_step(number, step, loss, logits, mixed)
+            self._record_step(number, step, loss, logits, mixed, rates[step - span.first])
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
             if self.steps < total:
@@ -183,15 +197,9 @@ class Training:
 
     def _probe(self, technique: Adaptive, following: Moment) -> object:
         stream = generator(stream_seed(self.seed, f"probe {following.step}"), technique.stage, self.device)
-        was_training = {module: module.training for module in self.network.modules()}
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                state = self.memory.state_of(technique)
-                return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
-        finally:
-            for module, training in was_training.items():
-                module.training = training
+        with evaluating(self.network), torch.no_grad():
+            state = self.memory.state_of(technique)
+            return technique.probe(self._predict, self.feed.images, self.feed.labels, state, following, stream)
 
     def _predict(self, images: Tensor) -> Tensor:
         """Return the logits of images in [0, 1], for a technique that probes the network."""
@@ -208,12 +216,11 @@ class Training:
         """Return the features of all training images, or None if the backbone has to run in every step."""
         return features_of(self.network, self.feed.unaugmented_images(), self.feed.image_count, self._precision)
 
-    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed) -> None:
+    def _record_step(self, number: int, step: int, loss: Tensor, logits: Tensor, batch: Mixed, rate: float) -> None:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
         batches, last = self.orders[number].batches_per_epoch, step + 1 == self.spans[number].last
         self.steps += 1
         self.samples += len(logits)
-        rate = self.optimizer.param_groups[0]["lr"]
         self.curve.add_batch(loss, count_correct(logits, batch), len(logits), epoch=(step + 1) / batches, lr=rate)
         interval = 1 if self.device.type == "cpu" else _SYNC_EVERY
         if (self.steps % interval == 0 or self.feed.at_end or last) and not self.curve.finite:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ltbench.core.spec import Spec
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import TRAINING_STAGES, Augment, Auxiliary, Mix, Phase, Regime, always_stated
+from ltbench.stages import TRAINING_STAGES, Augment, Auxiliary, Finetune, Mix, Phase, Regime, always_stated
 from ltbench.technique import Technique, fields
 
 _CHANGES = {
@@ -58,9 +58,11 @@ class SegmentBuilder:
 
     def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
         """Return the segment of a phase. A technique that is switched off is replaced by its baseline."""
+        finetune = combination.by_stage.get(Finetune.stage)
+        only_classifier = isinstance(finetune, Finetune) and finetune.trainable == "classifier"
         segment: Spec = {
             "until": float(phase.until),
-            "trainable": phase.trainable,
+            "trainable": "classifier" if only_classifier else phase.trainable,
             "restart": phase.restart,
             "lr_scale": float(phase.lr_scale),
         }

@@ -21,7 +21,7 @@ from ltbench.columns import Column
 from ltbench.stages.batches import Augment, Mix, Mixed, Sampler
 from ltbench.stages.data import Dataset, DatasetInfo, Images, Profile
 from ltbench.stages.inference import Ensemble, Evidence, LinearClassifier, Member, Metric, Posthoc, Predicted, View
-from ltbench.stages.networks import Branches, Finetune, Head, Model
+from ltbench.stages.networks import Branches, Finetune, Head, Model, ParameterGroup
 from ltbench.stages.objective import Auxiliary, Closure, Loss, Update, Weight
 from ltbench.stages.regimes import Phase, Regime
 from ltbench.stages.training_context import Adaptive, Moment, Outputs, Partner, Seen, Told
@@ -30,11 +30,13 @@ from ltbench.technique import Technique
 if TYPE_CHECKING:
     from ltbench.stages.inference import FloatArray as FloatArray
     from ltbench.stages.inference import IntArray as IntArray
+    from ltbench.stages.networks import Batches as Batches
     from ltbench.stages.training_context import State as State
 
 __all__ = [
     "STAGES", "Adaptive", "Augment", "Auxiliary", "Branches", "Closure", "Column", "Dataset", "DatasetInfo", "Ensemble", "Evidence", "Finetune",
-    "Head", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "Partner", "Phase",
+    "Head", "Images", "LinearClassifier", "Loss", "Member", "Meta", "Metric", "Mix", "Mixed", "Model", "Moment", "Outputs", "ParameterGroup",
+    "Partner", "Phase",
     "Posthoc", "Predicted",
     "Profile", "Regime", "Sampler", "Seen", "Stage", "Technique", "Told", "Update", "View", "Weight",
 ]  # fmt: skip

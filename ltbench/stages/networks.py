@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import msgspec
 
 from ltbench.stages.training_context import Moment
 from ltbench.technique import Technique
@@ -10,8 +13,24 @@ from ltbench.technique import Technique
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Batches = Iterable[tuple[Tensor, Tensor]]
+    """All training images once: images float [B, channels, size, size], as the network gets them but not augmented, and
+    labels int64 [B]. In a random order that is the same each time they are iterated."""
+
 T = TypeVar("T")
 """A tensor or a numpy array."""
+
+
+class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of a network that do not simply follow the recipe."""
+
+    parameters: Sequence[Any]
+    """Parameters of the network."""
+    learns: bool = True
+    lr: float = 1.0
+    """Factor on the learning rate of the recipe."""
+    decay: float = 1.0
+    """Factor on the weight decay of the recipe."""
 
 
 class Model(Technique, frozen=True):
@@ -38,22 +57,50 @@ class Model(Technique, frozen=True):
         """
         return None
 
+    def groups(self, network: nn.Module) -> Sequence[ParameterGroup]:
+        """Return the parameters that learn at other rates than the recipe's, or not at all; by default none.
+
+        network: as `build` returned it. A parameter is in one group at most.
+        """
+        return ()
+
+    def initialise(self, network: nn.Module, images: Batches) -> None:
+        """Set initial weights that depend on training images, such as a whitening layer; by default none.
+
+        Called once before the first step, without gradients, with the network in evaluation mode.
+        """
+
 
 class Finetune(Technique, frozen=True):
-    """Which parameters of a pretrained network learn, and what is added to it."""
+    """Which parameters of a pretrained network learn, and what is added to it.
+
+    A phase may freeze more of it. The statistics of a batch normalisation are frozen if none of its own parameters learns.
+    """
 
     stage: ClassVar[str] = "finetune"
+    trainable: ClassVar[Literal["all", "classifier"]] = "all"
+    """`classifier`: nothing of the backbone learns, and all of it is in evaluation mode, as in such a phase."""
 
     def adapt(self, network: nn.Module) -> nn.Module:
         """Return the network with what is added to it, for example adapters; by default as it is.
 
-        Initial weights may come from torch's global generator, which the harness seeds around this call only.
+        It keeps `get_classifier()`. Initial weights may come from torch's global generator, which the harness seeds around
+        this call only.
         """
         return network
 
-    def learns(self, name: str, parameter: Tensor) -> bool:
-        """Whether a parameter of the backbone learns; the classifier always does. name: as in `named_parameters`."""
+    def learns(self, name: str, parameter: Tensor, module: nn.Module) -> bool:
+        """Whether a parameter of the backbone learns; the classifier always does.
+
+        name: as in `named_parameters`, such as `blocks.0.norm1.bias`; module: the layer that has the parameter.
+        """
         raise NotImplementedError
+
+    def initialise(self, network: nn.Module, images: Batches) -> None:
+        """Set initial weights that depend on training images, such as those of the classifier; by default none.
+
+        Called as that of `Model`, after it; network: with what `adapt` added, and the head of the combination.
+        """
 
 
 class Head(Technique, frozen=True):

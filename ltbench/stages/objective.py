@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from msgspec import Meta
 
 from ltbench.stages.training_context import Adaptive, Moment, Outputs
 from ltbench.technique import Technique
@@ -52,16 +54,22 @@ class Auxiliary(Adaptive, frozen=True):
     """A second term of the objective, computed from a whole batch: contrastive learning, distillation, diversity."""
 
     stage: ClassVar[str] = "auxiliary"
-    views: ClassVar[tuple[str, ...]] = ("",)
-    """The views of each image that the term gets: the augmentation of each in command-line notation; empty for that of the
-    training. The harness passes all of them through the network, in one batch; never blended images."""
-    weight: float = 1.0
-    """Factor of the term in the objective."""
     momentum: ClassVar[float | None] = None
     """Decay of a moving average of network and module, whose outputs are in `Outputs.slow`; None for none."""
+    replaces_loss: ClassVar[bool] = False
+    """Whether the term is the whole objective: loss, class weights and mix of the combination have no effect with it."""
+    weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 1.0
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views of each image that the term gets, as augmentations in command-line notation; empty for the training's.
+
+        All of them pass through the network in one batch, never blended. By default one view, that of the training.
+        """
+        return ("",)
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
-        """Return the term, float []. views: in the order of the class's `views`; labels: int64 [B]; counts: int64 [C]."""
+        """Return the term, float []. views: in the order of `self.views`; labels: int64 [B]; counts: int64 [C]."""
         raise NotImplementedError
 
 

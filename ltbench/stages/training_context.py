@@ -53,6 +53,8 @@ class Outputs(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The same of the moving average of network and module, without gradient, for a technique that asks for it."""
     teacher: Any = None
     """float32 [B, C]: logits of the teacher for the same images, without gradient, if there is a teacher."""
+    views: tuple[Outputs, ...] = ()
+    """In `after_step` of an auxiliary: what its term got."""
 
     @cached_property
     def classifiers(self) -> tuple[Tensor, Tensor]:

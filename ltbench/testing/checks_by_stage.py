@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltbench.testing import (
+    checks_auxiliary,
     checks_common,
     checks_data,
     checks_device,
@@ -26,6 +27,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "model": (*checks_learning.MODEL, *checks_device.MODEL),
     "loss": (*checks_learning.LOSS, *checks_device.CHECKS),
     "weight": (*checks_learning.WEIGHT, *checks_device.CHECKS),
+    "auxiliary": (*checks_auxiliary.CHECKS, *checks_device.CHECKS),
     "regime": checks_learning.REGIME,
     "view": (*checks_inference.VIEW, *checks_device.CHECKS),
     "posthoc": checks_posthoc.POSTHOC,

@@ -53,14 +53,17 @@ class Inputs:
         import torch
 
         given = torch.as_tensor(values)
-        if isinstance(self.device, str):
-            given = given.clone() if on_cpu else given.to(self.device, copy=True)
-        elif not on_cpu:
-            from ltbench.engine.fake_device import to_fake_device
-
-            given = to_fake_device(given)
+        given = given.clone() if on_cpu else self.to_device(given)
         self._given.append((name, given, given.clone()))
         return given
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """Return a copy of a tensor on the device."""
+        if isinstance(self.device, str):
+            return tensor.to(self.device, copy=True)
+        from ltbench.engine.fake_device import to_fake_device
+
+        return to_fake_device(tensor)
 
     def track(self, name: str, given: Any) -> Any:
         """Track a value that a technique returned and will get as an argument; return it."""

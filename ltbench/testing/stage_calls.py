@@ -14,6 +14,7 @@ from ltbench.core.folders import data_root
 from ltbench.errors import DataError, UsageError
 from ltbench.stages import (
     Augment,
+    Auxiliary,
     Dataset,
     DatasetInfo,
     Ensemble,
@@ -32,6 +33,7 @@ from ltbench.stages import (
     Weight,
 )
 from ltbench.technique import Technique
+from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs
 
@@ -170,6 +172,24 @@ def weight(technique: Weight, inputs: Inputs) -> Result:
     return {"weights": weights, "reduced": technique.reduce(losses, weights[labels])}
 
 
+def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
+    trial = AuxiliaryTrial(technique, inputs, size=inputs.size)
+    result: Result = {}
+    for step in range(3):
+        views, leaves = trial.views(step)
+        term = trial.term(views, step)
+        if term.requires_grad:
+            term.backward()
+        result[f"term of step {step}"] = term
+        result[f"gradients of step {step}"] = [leaf.grad for leaf in leaves]
+        trial.after_step(views)
+        result[f"state after step {step}"] = trial.state
+        if step == 1:
+            trial.after_epoch(2)
+            result["state after an epoch"] = trial.state
+    return result
+
+
 def regime(technique: Regime, _inputs: Inputs) -> Result:
     return {"phases": list(technique.phases())}
 
@@ -243,7 +263,7 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, loss, weight, regime, view, posthoc, ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, loss, weight, auxiliary, regime, view, posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

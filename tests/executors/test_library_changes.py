@@ -71,7 +71,10 @@ torch.func.grad(lambda weight: weight.sum())(torch.ones(2))
 def test_the_first_optimiser_of_each_kind_is_no_change(optimizer):
     code = "from ltbench.engine.optimizer import make_optimizer\nfrom ltbench.suite.recipe import Recipe\n"
     python(
-        code + START + f"make_optimizer(Recipe(optimizer={optimizer!r}, steps=1, batch_size=1, lr=0.1), network)" + END
+        code
+        + START
+        + f"make_optimizer(Recipe(optimizer={optimizer!r}, steps=1, batch_size=1, lr=0.1), list(network.parameters()))"
+        + END
     )
 
 

@@ -11,7 +11,7 @@ from ltbench.testing import conformance
 from ltbench.testing.checks_by_stage import CHECKS, of_stage
 from ltbench.testing.conformance import trials
 
-MODULES = ("manners", "heavy", "learning", "feeding", "inference", "data")
+MODULES = ("manners", "heavy", "learning", "auxiliary", "feeding", "inference", "data")
 for module in MODULES:
     importlib.import_module(f"testing.broken.{module}")
 SOUND = {

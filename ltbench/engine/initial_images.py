@@ -1,0 +1,28 @@
+"""Training images for initial weights that depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from ltbench.engine.batches import Feed
+
+_BATCH = 256
+
+
+class InitialImages:
+    """All training images of a feed with their labels, in batches, in a random order that stays the same.
+
+    The stored order is by class, so that the first images alone would not represent the training subset.
+    """
+
+    def __init__(self, feed: Feed, stream: Generator) -> None:
+        self._feed = feed
+        self._order = torch.randperm(feed.image_count, generator=stream).to(feed.labels.device)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images float [B, channels, size, size], normalised and not augmented, and labels int64 [B]."""
+        for indices in torch.split(self._order, _BATCH):
+            yield self._feed.normalised(self._feed.images[indices].float().mul_(1 / 255)), self._feed.labels[indices]

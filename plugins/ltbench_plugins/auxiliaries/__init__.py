@@ -1,0 +1,1 @@
+"""Built-in second terms of the objective."""

@@ -1,0 +1,1 @@
+"""Built-in ways of fine-tuning a pretrained network."""
