@@ -9,7 +9,7 @@ from ltbench import Evidence, LinearClassifier, Posthoc, Predicted, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
-_LOWEST, _HIGHEST = 1e-3, 1e3
+_LOWEST, _HIGHEST = 1e-2, 1e2
 """Limits of 1/T: without them it grows without end where every held-out image is classified correctly."""
 _HALVINGS = 60
 """Of the logarithm of the interval: more would not change the last bit."""
