@@ -299,7 +299,9 @@ def test_without_held_out_images_a_posthoc_that_needs_them_is_left_out_with_the_
     held: Path, tmp_path: Path
 ) -> None:
     words = ["plan", "--suite", held / "held.toml", "--held-out", "0", "--json", "--store", tmp_path]
-    left_out = {out["combination"]: out["reason"] for out in json.loads(call(*words).stdout)["left_out"]}
+    plan = json.loads(call(*words).stdout)
+    assert any(note.startswith("left out: temperature is fitted to held-out images") for note in plan["notes"])
+    left_out = {out["combination"]: out["reason"] for out in plan["left_out"]}
     assert set(left_out) == {"temperature", "tta + tau_norm[tau=held_out]"}
     assert (
         "temperature is fitted to held-out images, and none are held out: use --held-out 0.1" in left_out["temperature"]
