@@ -15,7 +15,7 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import Needed, why_without_held_out
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
@@ -105,7 +105,12 @@ class Planner:
         self._spec = functools.cache(registry.spec)
         self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
-        regimes = [t for text in texts for t in registry.parse_all(text) if isinstance(t, Regime)]
+        techniques = [t for text in texts for t in registry.parse_all(text)]
+        posthocs = [t for t in techniques if isinstance(t, Posthoc) and not suite.held_out]
+        # A run prints no combinations that are left out, and would seem to have forgotten these.
+        reasons = filter(None, map(why_without_held_out, posthocs))
+        self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))
+        regimes = [t for t in techniques if isinstance(t, Regime)]
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
