@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
         if pair not in missing:
             continue
         fixed = {technique.stage: technique for technique in pair}
-        tried = [fixed | dict(_fill(choices, fixed, draw)) for _ in range(TRIES)]
+        tried = [_filled(choices, fixed, draw) for _ in range(TRIES)]
         usable = [row for row in tried if not reason(row)]
         if not usable:
             impossible.add(pair)
@@ -118,11 +118,18 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
     return rows, impossible
 
 
-def _fill(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Iterator[tuple[str, Technique]]:
-    for stage in (stage for stage in choices if stage not in fixed):
-        # A stage may stay empty, so that one technique that goes with little does not rule a row out.
+def _filled(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Row:
+    """Return the row with techniques of the other stages, some of which stay empty."""
+    row = dict(fixed)
+    rest = sorted(choices.keys() - fixed.keys())
+    for stage in draw.sample(rest, len(rest)):
         if stage == "model" or draw.random() < 0.8:
-            yield stage, draw.choice(choices[stage])
+            larger = row | {stage: draw.choice(choices[stage])}
+            # Nothing that conflicts is added, so that a technique that goes with little is in rows, too. A row that lacks
+            # what it needs takes anything.
+            if not reason(larger) or reason(row):
+                row = larger
+    return row
 
 
 def alternatives(registry: Registry) -> dict[str, Sequence[Technique]]:
