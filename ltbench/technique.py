@@ -123,6 +123,10 @@ class Technique(Parametrized, frozen=True, kw_only=True):
     doubtful: ClassVar[Mapping[str, str]] = {}
     """Technique name -> note on the leaderboard for combinations of both, which still run."""
 
+    def unsuited_to(self, model: Technique) -> str:
+        """Return why it cannot be used with a model; empty if it can. Called when a plan is made, without torch."""
+        return ""
+
 
 def _default(field: msgspec.structs.FieldInfo) -> object:
     return field.default_factory() if callable(field.default_factory) else field.default

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, cached_property
 
 import msgspec
 
@@ -63,29 +63,51 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
     """
     space = None if left_out else suite_space(suite, registry)
     found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
-    if not suite.held_out:
-        found = map(_left_out_without_held_out, found)
+    found = map(_leave_out_unsuited(suite, registry), found)
     if not suite.reference:
         return found
     techniques = [registry.parse(text) for text in suite.reference]
     kept = [technique for technique in techniques if not technique.baseline]
-    return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
+    return _with_reference(found, ordered(_one_per_stage(kept, "the reference of a suite")))
 
 
-def _left_out_without_held_out(one: Combination | LeftOut) -> Combination | LeftOut:
-    reasons = [] if isinstance(one, LeftOut) else filter(None, map(_why_without_held_out, one.techniques))
-    reason = next(iter(reasons), "")
-    return LeftOut(one, reason) if isinstance(one, Combination) and reason else one
+def _leave_out_unsuited(suite: Suite, registry: Techniques) -> Callable[[Combination | LeftOut], Combination | LeftOut]:
+    """Return a function that leaves out a combination with a technique that cannot run in the suite."""
+    why_not = _why_unsuited(suite, registry)
+
+    def leave_out(one: Combination | LeftOut) -> Combination | LeftOut:
+        if isinstance(one, LeftOut):
+            return one
+        reason = next(filter(None, map(why_not, one.techniques)), "")
+        return LeftOut(one, reason) if reason else one
+
+    return leave_out
 
 
-def _why_without_held_out(technique: Technique) -> str:
-    return why_without_held_out(technique) if isinstance(technique, Posthoc) else ""
+def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], str]:
+    """Return a function that gives the reason why a technique cannot run in the suite; empty if it can."""
+    models = [model for text in suite.models for model in registry.parse_all(text)]
+
+    @cache
+    def why_not(technique: Technique) -> str:
+        if isinstance(technique, Posthoc) and not suite.held_out and (reason := why_without_held_out(technique)):
+            return reason
+        reasons = [reason_against_model(technique, model) for model in models]
+        return reasons[0] if reasons and all(reasons) else ""
+
+    return why_not
+
+
+def reason_against_model(technique: Technique, model: Technique) -> str:
+    """Return why a technique cannot be used with a model; empty if it can."""
+    reason = technique.unsuited_to(model)
+    return f"{technique.name} cannot be used with model {model.label}: {reason}" if reason else ""
 
 
 def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
-    """Return the techniques that a suite combines, without those that need held-out images where there are none."""
-    techniques = [t for text in suite.techniques for t in registry.parse_all(text)]
-    return techniques if suite.held_out else [t for t in techniques if not _why_without_held_out(t)]
+    """Return the techniques that a suite combines, without those that cannot run in it."""
+    why_not = _why_unsuited(suite, registry)
+    return [t for text in suite.techniques for t in registry.parse_all(text) if not why_not(t)]
 
 
 def _with_reference(found: Iterator[Combination | LeftOut], reference: Combination) -> Iterator[Combination | LeftOut]:
@@ -130,7 +152,7 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
                     "technique of a screening pair", technique.label, [one.label for one in techniques],
                     where="techniques of the suite",
                 )  # fmt: skip
-        first, second = _ordered(_one_per_stage(pair, "a screening pair")).techniques
+        first, second = ordered(_one_per_stage(pair, "a screening pair")).techniques
         pairs.append((first, second))
     return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
 
@@ -177,9 +199,7 @@ def listed_combinations(
     rows: Iterable[Sequence[Technique]], max_techniques: int | None = None
 ) -> Iterator[Combination | LeftOut]:
     """Yield the baseline and the listed combinations, those with few techniques first."""
-    combinations = [
-        _ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows
-    ]
+    combinations = [ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows]
     for combination in sorted(dict.fromkeys([Combination(), *combinations]), key=lambda c: len(c.techniques)):
         if max_techniques is None or len(combination.techniques) <= max_techniques:
             yield _or_left_out(combination)
@@ -222,7 +242,7 @@ def _candidates(
         # For a single technique, leaving one out gives the baseline.
         reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
         rows = [[], *reduced, *([stack] if stack else [])]
-    return (_ordered(row) for row in rows if max_techniques is None or len(row) <= max_techniques)
+    return (ordered(row) for row in rows if max_techniques is None or len(row) <= max_techniques)
 
 
 def _distinct(techniques: Sequence[Technique]) -> list[Technique]:
@@ -261,5 +281,6 @@ def _one_per_stage(techniques: Sequence[Technique], how: str, fix: str = "") -> 
     return list(by_stage.values())
 
 
-def _ordered(techniques: Iterable[Technique]) -> Combination:
+def ordered(techniques: Iterable[Technique]) -> Combination:
+    """Return the combination of techniques of different stages."""
     return Combination(tuple(sorted(techniques, key=lambda t: TECHNIQUE_STAGES.index(t.stage))))

@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "augment": "an augmentation",
     "mix": "a mix",
     "model": "a model",
+    "branches": "branches of a network",
     "loss": "a loss",
     "weight": "a class weight",
     "auxiliary": "an auxiliary term",

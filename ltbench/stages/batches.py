@@ -109,6 +109,11 @@ class Mix(Adaptive, frozen=True):
     where: ClassVar[Literal["input", "hidden"]] = "input"
     """`hidden`: blends the images, or the output of a block of the network but the last, drawn for each step."""
 
+    def unsuited_to(self, model: Technique) -> str:
+        if self.where == "input" or getattr(model, "has_blocks", False):
+            return ""
+        return "its networks have no blocks()"
+
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
         """Blend a batch. images: float [B, channels, size, size], normalised; labels: int64 [B]; counts: int64 [C].
 

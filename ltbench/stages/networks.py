@@ -39,6 +39,8 @@ class Model(Technique, frozen=True):
     stage: ClassVar[str] = "model"
     has_blocks: ClassVar[bool] = False
     """Whether its networks have `blocks()`."""
+    is_transformer: ClassVar[bool] = False
+    """Whether its networks consist of transformer blocks of timm, with `norm2` and `mlp`."""
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         """Return a freshly initialised network: float [B, channels, size, size] -> logits float [B, classes].
@@ -134,6 +136,9 @@ class Branches(Technique, frozen=True):
     def shared(self, blocks: int) -> int:
         """Return how many of the first blocks of the network are common to all branches. By default, all but the last two."""
         return max(blocks - 2, 0)
+
+    def unsuited_to(self, model: Technique) -> str:
+        return "" if isinstance(model, Model) and model.has_blocks else "its networks have no blocks()"
 
     def share(self, moment: Moment) -> float:
         """Return the share of the first stream in the loss, in [0, 1], if there is a second one. By default 1/2."""

@@ -52,7 +52,7 @@ class Outputs(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     slow: Outputs | None = None
     """The same of the moving average of network and module, without gradient, for a technique that asks for it."""
     teacher: Any = None
-    """float32 [B, C]: logits of the teacher for the same images, without gradient, if there is a teacher."""
+    """float32 [B, C]: logits of the teacher for the same images, in evaluation mode and without gradient; None without one."""
     views: tuple[Outputs, ...] = ()
     """In `after_step` of an auxiliary: what its term got."""
 

@@ -196,6 +196,15 @@ def test_linear_probing_computes_the_features_of_fixed_images_once(tmp_path: Pat
     assert training.steps == 28
 
 
+def test_each_branch_is_tuned_and_the_trunk_stays(tmp_path: Path) -> None:
+    job = job_of(BitFit(), model=Blocks(), more={"branches": World().spec(Two())})
+    after, everything = changed(job, tmp_path)
+    learning = {key for key in everything if key.endswith("bias") or "running_" in key or "num_batches" in key}
+    assert after == learning | {key for key in everything if "head." in key}
+    assert {key.split(".")[1] for key in after if key.startswith("branches.")} == {"0", "1"}
+    assert any(key.startswith("trunk.") for key in after)
+
+
 # --- what a network starts as ---------------------------------------------------------------------------------------
 
 

@@ -12,13 +12,27 @@ from support import registry_with
 
 from ltbench.core.spec import identity, prediction_keys
 from ltbench.errors import DataError
+from ltbench.planning.combinations import combination_count
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
-from ltbench.stages import Dataset, DatasetInfo, Ensemble, Member, Model, Phase, Regime, Sampler
+from ltbench.stages import (
+    Branches,
+    Dataset,
+    DatasetInfo,
+    Ensemble,
+    Finetune,
+    Member,
+    Mix,
+    Model,
+    Phase,
+    Regime,
+    Sampler,
+)
 from ltbench.suite.suite import Suite, changed, find_suite
+from ltbench.technique import Technique
 
 
 class Few(Dataset):
@@ -35,6 +49,30 @@ class Few(Dataset):
 
 class Net(Model):
     name = "some_net"
+
+
+class NetOfBlocks(Model):
+    name = "net_of_blocks"
+    has_blocks = True
+
+
+class Inside(Mix):
+    name = "inside"
+    where = "hidden"
+
+
+class InsideLate(Regime):
+    name = "inside_late"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5), Phase(until=1.0, mix="inside")]
+
+
+class Stacked(Ensemble):
+    name = "stacked"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        return [Member(), Member(model="some_net")]
 
 
 LARGER = "balanced_batch[per_class=40]: batches of 120 images instead of 64, so each step sees 1.88 times as many"
@@ -73,7 +111,7 @@ class Pair(Ensemble):
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, Late, Decoupled, Pair)
+    return registry_with(Few, Net, NetOfBlocks, Late, Decoupled, Pair, Inside, InsideLate, Stacked)
 
 
 @pytest.fixture
@@ -380,6 +418,96 @@ def test_every_view_of_an_auxiliary_passes_through_the_network(segment: dict, im
 # --- without sharing -----------------------------------------------------------------------------------------------------
 
 
+# --- fine-tuning, and what cannot be used with a model --------------------------------------------------------------
+
+
+class OnlyHead(Finetune):
+    """Train the classifier alone."""
+
+    name = "only_head"
+    trainable = "classifier"
+
+
+class Choosy(Finetune):
+    """Adapt networks with blocks."""
+
+    name = "choosy"
+
+    def unsuited_to(self, model: Technique) -> str:
+        return "" if isinstance(model, Model) and model.has_blocks else "it has no blocks"
+
+
+class Blocks(Model):
+    name = "blocks_net"
+    has_blocks = True
+
+
+class Three(Branches):
+    name = "three"
+
+    def number(self) -> int:
+        return 3
+
+
+class Mixed(Ensemble):
+    name = "both_nets"
+
+    def members(self, counts: Sequence[int]) -> list[Member]:
+        return [Member(model="some_net"), Member(model="blocks_net")]
+
+
+@pytest.fixture
+def tuned(own: Registry) -> Registry:
+    return registry_with(Few, Net, OnlyHead, Choosy, Blocks, Three, Mixed)
+
+
+def test_a_fine_tuning_of_the_classifier_costs_as_such_a_phase(suite: Suite, tuned: Registry) -> None:
+    few = changed(suite, techniques=["only_head"], datasets=["few_images"], models=["some_net"], imbalance_factors=[10])
+    specs = [job.spec for job in make_plan(few, tuned, Path()).of_kind("fit")]
+    (alone,) = {s["finetune"]["name"]: s for s in specs if "finetune" in s}.values()
+    assert [segment["trainable"] for segment in alone["segments"]] == ["classifier"]
+    (plain,) = {s["segments"][0]["trainable"]: s for s in specs if "finetune" not in s}.values()
+    assert "finetune" not in plain
+    assert training_passes(alone, 100) == 100 < training_passes(plain, 100)
+
+
+def left_out(suite: Suite, registry: Registry) -> dict[str, str]:
+    plan = make_plan(suite, registry, Path())
+    return {one.combination.label: one.reason for one in plan.left_out}
+
+
+def test_what_suits_no_model_of_a_suite_is_left_out_with_the_reason(suite: Suite, tuned: Registry) -> None:
+    few = changed(
+        suite, techniques=["choosy", "three"], datasets=["few_images"], models=["some_net"], imbalance_factors=[10]
+    )
+    found = left_out(few, tuned)
+    assert found["choosy"] == "choosy cannot be used with model some_net: it has no blocks"
+    assert found["three"] == "three cannot be used with model some_net: its networks have no blocks()"
+    assert combination_count(few, tuned) == 1
+
+
+def test_what_suits_some_models_runs_with_those(suite: Suite, tuned: Registry) -> None:
+    few = changed(
+        suite, techniques=["choosy"], datasets=["few_images"], models=["some_net", "blocks_net"], imbalance_factors=[10]
+    )
+    plan = make_plan(few, tuned, Path())
+    models = {job.spec["model"]["name"] for job in plan.of_kind("fit") if "finetune" in job.spec}
+    assert models == {"blocks_net"}
+    assert [one.combination.label for one in plan.left_out] == ["choosy"]
+
+
+def test_models_of_members_count(suite: Suite, tuned: Registry) -> None:
+    few = changed(
+        suite,
+        combinations=[["choosy", "both_nets"]],
+        techniques=[],
+        datasets=["few_images"],
+        models=["blocks_net"],
+        imbalance_factors=[10],
+    )
+    assert left_out(few, tuned) == {"choosy + both_nets": "choosy cannot be used with model some_net: it has no blocks"}
+
+
 def test_without_sharing_every_cell_has_separate_trainings(suite: Suite, own: Registry) -> None:
     shared = plan_of(suite, own, "label_smooth", "late", "tta", "pair")
     alone = without_sharing(shared)
@@ -391,3 +519,21 @@ def test_without_sharing_every_cell_has_separate_trainings(suite: Suite, own: Re
     assert {cell.extra["shared"] for cell in alone.cells} == {cell.key for cell in shared.cells}
     for job in alone.jobs.values():
         assert job.key == identity(job.spec)
+
+
+@pytest.mark.parametrize("row", [["inside"], ["inside_late"], ["inside", "pair"]])
+def test_a_mix_inside_the_network_is_left_out_for_a_model_without_blocks(
+    suite: Suite, own: Registry, row: list[str]
+) -> None:
+    both = changed(suite, combinations=[row], models=["some_net", "net_of_blocks"], seeds=[0, 1])
+    plan = make_plan(both, own, Path())
+    models = [job.extra["setting"]["model"] for job in plan.cells if any(job.extra["combination"].values())]
+    assert models == ["net_of_blocks"] * 2
+    (out,) = plan.left_out
+    assert out.reason == "inside cannot be used with model some_net: its networks have no blocks()"
+
+
+def test_a_member_without_blocks_leaves_the_cell_out(suite: Suite, own: Registry) -> None:
+    both = changed(suite, combinations=[["inside", "stacked"], ["stacked"]], models=["net_of_blocks"])
+    plan = make_plan(both, own, Path())
+    assert [out.combination.label for out in plan.left_out] == ["inside + stacked"]

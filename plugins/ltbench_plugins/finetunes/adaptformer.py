@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ltbench import Finetune, Meta, hookimpl
+from ltbench import Finetune, Meta, Model, hookimpl
 from ltbench_plugins.finetunes._class_means import WithClassifier
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from ltbench.technique import Technique
 
 
 class AdaptFormer(WithClassifier, frozen=True):
@@ -26,6 +28,9 @@ class AdaptFormer(WithClassifier, frozen=True):
     width: Annotated[int, Meta(ge=1, description="width of the bottleneck")] = 64
     scale: Annotated[float, Meta(gt=0, description="factor s of the bottleneck")] = 0.1
     normalised: Annotated[bool, Meta(description="whether the bottleneck gets normalised features")] = True
+
+    def unsuited_to(self, model: Technique) -> str:
+        return "" if isinstance(model, Model) and model.is_transformer else "its networks have no transformer blocks"
 
     def adapt(self, network: nn.Module) -> nn.Module:
         from ltbench_plugins.finetunes._bottleneck import add_bottlenecks

@@ -13,6 +13,9 @@ _REGISTERED = re.compile(r"^@register_model\b.*\n(?:@.*\n)*def (\w+)\(", re.MULT
 _WITH_BLOCKS = frozenset({"convnext", "efficientnet", "mobilenetv3", "resnet"})
 """Files of timm whose networks apply stem and stages one after the other."""
 
+_TRANSFORMERS = frozenset({"beit", "deit", "swin_transformer", "vision_transformer", "vision_transformer_hybrid"})
+"""Files of timm whose networks consist of blocks that return x + MLP(norm2(x))."""
+
 
 @cache
 def _files() -> dict[str, str]:
@@ -37,3 +40,8 @@ def timm_names() -> frozenset[str]:
 def has_blocks(name: str) -> bool:
     """Whether the networks of a model apply stem and stages one after the other."""
     return _files().get(name) in _WITH_BLOCKS
+
+
+def is_transformer(name: str) -> bool:
+    """Whether the networks of a model consist of transformer blocks."""
+    return _files().get(name) in _TRANSFORMERS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from ltbench import Meta, Model, hookimpl
 from ltbench.errors import ParameterError
-from ltbench_plugins.models._timm_names import has_blocks, timm_names
+from ltbench_plugins.models._timm_names import has_blocks, is_transformer, timm_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,7 +74,13 @@ class TimmFamily:
 @cache
 def _made(name: str) -> type[TimmModel]:
     about = (TimmModel.__doc__ or "").replace("A model of timm", f"{name} of timm", 1)
-    body = {"name": name, "__doc__": about, "__module__": __name__, "has_blocks": has_blocks(name)}
+    body = {
+        "name": name,
+        "__doc__": about,
+        "__module__": __name__,
+        "has_blocks": has_blocks(name),
+        "is_transformer": is_transformer(name),
+    }
     return cast("type[TimmModel]", new_class(name, (TimmModel,), exec_body=lambda space: space.update(body)))
 
 
