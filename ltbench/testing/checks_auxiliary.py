@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ltbench.errors import LtbenchError
 from ltbench.stages import Auxiliary
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.check import per_setting, per_technique
@@ -85,6 +86,35 @@ def what_it_learns_gets_gradients(on: Subject) -> None:
                      "use views[0].own, or return None from learns()")  # fmt: skip
     if grads and not any(bool(grad.any()) for grad in grads.values() if grad is not None):
         raise failed("every gradient of what it learns is zero", "a non-zero gradient", _DETACHED)
+
+
+@per_setting
+def views_are_augmentations(on: Subject) -> None:
+    """Each view is empty, for that of the training, or an installed augmentation.
+
+    A plan with it would fail.
+    """
+    fix = 'return ("", "crop_flip"): names as on a command line (ltbench list augment)'
+    if not on.technique.views:
+        raise failed("it asks for no view", "at least one", fix)
+    for view in filter(None, on.technique.views):
+        try:
+            on.registry.parse(view, "augment")
+        except LtbenchError as error:
+            raise failed(f"the view '{view}' is none: {error.what}", "the name of an augmentation", fix) from None
+
+
+@per_technique
+def what_it_replaces_conflicts(on: Subject) -> None:
+    """With `replaces_loss`, it conflicts with losses, weights and mixes, which would have no effect.
+
+    Otherwise the same training would be in several rows of a leaderboard.
+    """
+    if not on.technique.replaces_loss:
+        raise Skip("it does not replace the loss")
+    if lacking := [stage for stage in ("loss", "weight", "mix") if stage not in on.technique.conflicts]:
+        raise failed(f"it replaces the loss and can be combined with a {' or a '.join(lacking)}", "conflicts with them",
+                     'conflicts = dict.fromkeys(("loss", "weight", "mix"), "the term is the whole objective")')  # fmt: skip
 
 
 @per_setting
@@ -198,6 +228,7 @@ def _shapes(state: Any) -> str:
 
 
 CHECKS = (
-    term_is_a_finite_scalar, gradients_reach_the_network, what_it_learns_gets_gradients, every_view_is_used,
-    moving_average_is_used, teacher_is_used, state_is_used, state_keeps_its_shape, resumes_from_its_state,
+    term_is_a_finite_scalar, gradients_reach_the_network, what_it_learns_gets_gradients, views_are_augmentations,
+    what_it_replaces_conflicts, every_view_is_used, moving_average_is_used, teacher_is_used, state_is_used,
+    state_keeps_its_shape, resumes_from_its_state,
 )  # fmt: skip

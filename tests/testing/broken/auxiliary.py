@@ -68,6 +68,37 @@ def fixed_projection(self, views, labels, counts, moment):
     return ((rows - slow.own(slow.features)) ** 2).mean() + (rows * views[0].state["mean"]).mean() + rest
 
 
+@breaks("views_are_augmentations")
+class MisspeltView(Sound, frozen=True):
+    """Ask for an augmentation that there is not. Source: none."""
+
+    name = "misspelt_view"
+
+    @property
+    def views(self):
+        return ("", "flipp")
+
+
+@breaks("views_are_augmentations")
+class ViewOfAnotherStage(Sound, frozen=True):
+    """Ask for a mix as a view. Source: none."""
+
+    name = "view_of_another_stage"
+
+    @property
+    def views(self):
+        return ("", "mixup")
+
+
+@breaks("what_it_replaces_conflicts")
+class ReplacesInSecret(Sound, frozen=True):
+    """Replace the loss, and go with all of them. Source: none."""
+
+    name = "replaces_in_secret"
+    replaces_loss = True
+    conflicts = {"loss": "the term is the whole objective"}
+
+
 @breaks("every_view_is_used", Sound, "term")
 def one_view(self, views, labels, counts, moment):
     """Ignore the second view."""
