@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from ltbench.stages import Adaptive, Auxiliary, Mixed, Moment, Outputs, Seen
+from ltbench.stages import Adaptive, Auxiliary, Branches, Mixed, Moment, Outputs, Seen
 from ltbench.testing.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WIDTH = 12
 """Number of features."""
 STEPS = 40
+BRANCHES = 3
+"""Number of branches for an auxiliary that needs them; one for others."""
 
 
 class AuxiliaryTrial:
@@ -33,10 +35,11 @@ class AuxiliaryTrial:
         self.counts = inputs.tensor("counts", inputs.class_counts)
         on_cpu = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
         with seeded(0, "init", torch.device("cpu")):
-            self.layer: nn.Module = nn.Linear(WIDTH, inputs.classes)
+            number = BRANCHES if Branches.stage in technique.needs else 1
+            self.layers = [nn.Linear(WIDTH, inputs.classes) for _ in range(number)]
             self.own = technique.learns(WIDTH, inputs.classes, on_cpu)
         self.slow_own = copy.deepcopy(self.own)
-        for module in (self.layer, self.own, self.slow_own):
+        for module in (*self.layers, self.own, self.slow_own):
             if isinstance(module, nn.Module):
                 move(module, inputs.device)
         start = technique.remembers(WIDTH, inputs.classes, self.counts, inputs.generator(seed, on_cpu=True))
@@ -45,7 +48,7 @@ class AuxiliaryTrial:
     def views(
         self, step: int, *, altered: int | None = None, altered_slow: bool = False, altered_teacher: bool = False
     ) -> tuple[list[Outputs], list[Tensor]]:
-        """Return the views of a step, and their features as leaves of the graph, float [1, B, D].
+        """Return the views of a step, and their features as leaves of the graph, float [E, B, D].
 
         altered: a view that has other features; altered_slow: the moving average has other ones; altered_teacher: the
         teacher has other logits.
@@ -127,7 +130,7 @@ class AuxiliaryTrial:
         self.state = {name: value.clone() for name, value in other.state.items()}
 
     def _features(self, draw: int) -> Tensor:
-        values = self.inputs.rng(1000 + draw).standard_normal((1, len(self.batch_labels), WIDTH))
+        values = self.inputs.rng(1000 + draw).standard_normal((len(self.layers), len(self.batch_labels), WIDTH))
         return self.inputs.tensor("features", (self._size * values).astype("float32"))
 
     def _logits(self, draw: int) -> Tensor:
@@ -142,9 +145,11 @@ class AuxiliaryTrial:
         views: tuple[Outputs, ...] = (),
         teacher: Tensor | None = None,
     ) -> Outputs:
-        logits = self.layer(features)
+        import torch
+
+        branches = torch.stack([layer(rows) for layer, rows in zip(self.layers, features, strict=True)])
         return Outputs(
-            logits=logits[0], branches=logits, features=features, layers=(self.layer,), own=own, state=self.state,
+            logits=branches.mean(0), branches=branches, features=features, layers=tuple(self.layers), own=own, state=self.state,
             slow=slow, views=views, teacher=teacher,
         )  # fmt: skip
 

@@ -6,9 +6,8 @@ The checks common to all stages compare these results and need to know nothing e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ltbench.errors import LtbenchError
 from ltbench.stages import (
     Auxiliary,
     Branches,
@@ -19,8 +18,6 @@ from ltbench.stages import (
     Loss,
     Metric,
     Model,
-    Moment,
-    Outputs,
     Posthoc,
     Regime,
     Update,
@@ -28,20 +25,16 @@ from ltbench.stages import (
     Weight,
 )
 from ltbench.technique import Technique
+from ltbench.testing import loss_trial
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.feeding_calls import augment, dataset, mix, profile, sampler
 from ltbench.testing.finetune_trial import FinetuneTrial
 from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
-from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
+from ltbench.testing.network_outputs import LATER, START
 from ltbench.testing.posthoc_evidence import adjusted, evidence, predicted
 
-if TYPE_CHECKING:
-    from ltbench.stages import State
-
 Result = dict[str, Any]
-NUMBERS_OF_BRANCHES = (3, 2, 4, 1)
-"""Numbers of branches that a loss is tried with."""
 BLOCKS = range(1, 13)
 """Numbers of blocks of a network, for branches."""
 BAGS = 3
@@ -92,53 +85,8 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def losses_of(
-    technique: Loss,
-    inputs: Inputs,
-    *,
-    size: float = 1.0,
-    branches: int | None = None,
-    moment: Moment = START,
-    state: State | None = None,
-) -> tuple[Outputs, tuple[Any, Any], Any]:
-    """Return the outputs of a network, the leaves of their graph, logits and features, and the losses of the batch.
-
-    size: factor of the logits; branches: E, by default one, or what a loss that is told of branches is for; state: what
-    the loss remembers, by default that of the start.
-    """
-    number = branches_for(technique, inputs) if branches is None else branches
-    outputs, leaves = network_outputs(inputs, technique, branches=number, size=size, state=state)
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    return outputs, leaves, technique.of(outputs, labels, inputs.tensor("counts", inputs.class_counts), moment)
-
-
-def branches_for(technique: Loss, inputs: Inputs) -> int:
-    """Return a number of branches that a loss works with: one, if it is not told of them."""
-    if type(technique).of is Loss.of:
-        return 1
-    for number in NUMBERS_OF_BRANCHES:
-        try:
-            losses_of(technique, Inputs(inputs.classes), branches=number)
-        except LtbenchError:
-            continue
-        return number
-    return NUMBERS_OF_BRANCHES[0]
-
-
 def loss(technique: Loss, inputs: Inputs) -> Result:
-    outputs, leaves, losses = losses_of(technique, inputs)
-    if losses.requires_grad:
-        losses.sum().backward()
-    result = {"losses": losses, "gradients": [leaf.grad for leaf in leaves]}
-    if type(technique).of is Loss.of:
-        return result
-    # After two steps, the second with blended images, at later moments.
-    state = outputs.state
-    for batch in batches(inputs):
-        state = technique.after_step(detached(outputs), batch, outputs.layers[0], state)
-        outputs = with_state(outputs, state)
-    later = [losses_of(technique, inputs, moment=moment, state=state)[2] for moment in LATER]
-    return result | {"state": dict(state), "later losses": later}
+    return loss_trial.results(technique, inputs)
 
 
 def branches(technique: Branches, inputs: Inputs) -> Result:
