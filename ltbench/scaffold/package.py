@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "augment": "an augmentation",
     "mix": "a mix",
     "model": "a model",
+    "finetune": "a way of fine-tuning",
     "loss": "a loss",
     "weight": "a class weight",
     "regime": "a training regime",
