@@ -157,7 +157,7 @@ def train(suite: Suite, registry: Registry, folder: Path) -> tuple[list[Job], St
     """Run a suite in this process; return its cells and the store."""
     context = Context(store=Store(folder / "store"), registry=registry, data_root=folder / "data")
     plan = make_plan(suite, registry, folder / "data")
-    assert not plan.left_out
+    assert not plan.left_out, [(o.combination.label, o.reason) for o in plan.left_out]
     with make_executor("inline", context, Terms(workers=1, timeout=None)) as executor:
         summary = run(plan, context, executor, RunOptions(retries=0))
     failed = {str(plan.jobs[key].extra["combination"]): context.store.record(key)["error"] for key in summary.failed}

@@ -56,7 +56,7 @@ def test_their_own_tests_pass(installed: list[Path]) -> None:
 
 def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], tmp_path: Path) -> None:
     at = ["--store", str(tmp_path / "store"), "--leaderboards", str(tmp_path / "boards")]
-    plugins = ["--plugins", "gce,cb_sampler,drs,log_pool[size=2]", "--strategy", "cumulative"]
+    plugins = ["--plugins", "gce,cb_sampler,late_sampler,log_pool[size=2]", "--strategy", "cumulative"]
     short = ["--seeds", "0", "--set", "steps=10", "--executor", "inline"]
     done = ltbench("run", "--suite", "shapes_lt", *plugins, *short, *at, env=import_path_env(*installed), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -72,9 +72,9 @@ def test_the_suite_of_one_takes_techniques_of_the_others(installed: list[Path], 
 
 
 def test_a_regime_that_defers_nothing_is_left_out_with_the_reason(installed: list[Path], tmp_path: Path) -> None:
-    asked = ["--suite", "shapes_lt", "--plugins", "drs", "--store", str(tmp_path)]
+    asked = ["--suite", "shapes_lt", "--plugins", "late_sampler", "--store", str(tmp_path)]
     done = ltbench("plan", *asked, env=import_path_env(*installed), cwd=tmp_path)
-    assert "drs needs a technique of stage sampler: there is nothing to defer without a sampler" in done.stdout
+    assert "late_sampler needs a technique of stage sampler: there is nothing to defer without a sampler" in done.stdout
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def _per_class(record: Record, per_class: Mapping[str, Sequence[Any]], title: st
 
 def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
     from ltbench.core.spec import label_of
-    from ltbench.stages import TRAINING_STAGES
+    from ltbench.stages import NETWORK_STAGES, PHASE_CHANGES, TRAINING_STAGES
 
     data = spec["data"]
     bag = "" if spec["bag"] is None else f"bag {spec['bag']['number']} of {label_of(spec['bag']['ensemble'])}"
@@ -201,6 +201,7 @@ def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
                     + (f", held out {written(data['held_out'])}" if "held_out" in data else ""),
             **({"bag": bag} if bag else {}),
             "model": label_of(spec["model"]),
+            **{stage: label_of(spec[stage]) for stage in NETWORK_STAGES if stage in spec},
             "seed": spec["seed"],
             "recipe": ", ".join(f"{name}={written(value)}" for name, value in sorted(spec["recipe"].items())),
         },
@@ -208,5 +209,6 @@ def _fit(key: str, spec: Mapping[str, Any]) -> Iterator[str]:
     for segment in spec["segments"]:
         used = [f"{stage} {label}" for stage in TRAINING_STAGES if (label := label_of(segment.get(stage)))]
         other = [f"trains {segment['trainable']}", f"learning rate x {written(segment['lr_scale'])}"]
+        other += [f"{name.replace('_', ' ')} {written(segment[name])}" for name in PHASE_CHANGES if name in segment]
         other += ["restarted"] if segment["restart"] else []
         yield f"  until {written(segment['until'])} of the training: {', '.join(used + other)}"

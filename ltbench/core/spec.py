@@ -11,7 +11,8 @@ The specs:
                 nothing is held out}
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
-                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches}
+                and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches,
+                "teacher": fit}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
                 "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
@@ -84,6 +85,17 @@ def stream_seed(seed: int, purpose: str) -> int:
     return int(digest(f"ltbench:{seed}:{purpose}".encode(), 16), 16) >> 1
 
 
+def passes_through(fit: Spec, start: Spec) -> bool:
+    """Whether a training passes through the state at the end of another one. fit, start: specs of fits."""
+    first, parts = start["segments"], fit["segments"][: len(start["segments"])]
+    if fit | {"segments": first} != start or len(parts) < len(first):
+        return False
+    last, end = first[-1], parts[-1]["until"]
+    # The learning rates of a restarted segment depend on its length, so a shorter segment is another training.
+    ends_in_it = last["until"] == end or (last["until"] < end and not last["restart"])
+    return ends_in_it and [*parts[:-1], parts[-1] | {"until": last["until"]}] == first
+
+
 def splits_of(data: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are. data: its spec."""
     return ("test", "held_out") if "held_out" in data else ("test",)
@@ -134,5 +146,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Keys that the job reads: its parents, and for a cell its fits, whose cost it records."""
-        return tuple(dict.fromkeys((*self.parents, *self.spec.get("members", ()))))
+        """Keys that the job reads: its parents, for a cell its fits, whose cost it records, and for a fit its teacher."""
+        others = self.spec.get("members", ()) if "teacher" not in self.spec else (identity(self.spec["teacher"]),)
+        return tuple(dict.fromkeys((*self.parents, *others)))

@@ -148,23 +148,27 @@ class Feed:
             share = torch.full((len(labels),), self._share(moment), device=images.device)
             return Batch(
                 images=_channels_last(images), labels_a=labels, labels_b=partner.labels, lam=share,
-                second=_channels_last(partner.images), views=views,
+                labels=labels, second=_channels_last(partner.images), views=views,
             )  # fmt: skip
-        return Batch(images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views)
+        return Batch(
+            images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, labels=labels, views=views
+        )
 
     def _mixed(self, mix: Mix, images: Tensor, told: Told, views: tuple[Tensor | None, ...]) -> Batch:
         if self._places:
             hidden = HiddenMix(mix, told, self._places, self._streams("mix"))
             labels = told.labels
             return Batch(
-                images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, views=views, hidden=hidden
+                images=_channels_last(images), labels_a=labels, labels_b=labels, lam=None, labels=labels, views=views,
+                hidden=hidden,
             )  # fmt: skip
         if mix.partner:
             partner = self._next_partner(self._partner, "partner", len(told.labels), told.moment)
             told = msgspec.structs.replace(told, partner=partner)
         mixed = mix.blend(images, told, self._streams("mix"))
         return Batch(
-            images=_channels_last(mixed.images), labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam, views=views
+            images=_channels_last(mixed.images), labels_a=mixed.labels_a, labels_b=mixed.labels_b, lam=mixed.lam,
+            labels=told.labels, views=views,
         )  # fmt: skip
 
     def _view(self, number: int, images: Tensor, indices: Tensor, tell: Tell) -> Tensor | None:

@@ -112,8 +112,8 @@ class two_device_rules(TorchFunctionMode):  # noqa: N801 - a context manager: `w
         with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - as torch's own subclasses do
             result = func(*args, **keywords)
         if name.endswith("_") and not name.endswith("__"):
-            # In place: the tensor itself, on the device where it was. torch.nn.init passes it by name.
-            return args[0] if args else result
+            # In place: the tensor itself, on the device where it was. torch.nn.init passes it by its name.
+            return next(iter((*args, *keywords.values())))
         return _on_device(result, fake=on_it)
 
     @staticmethod

@@ -10,13 +10,14 @@ The state from which a later fit continues and, during training, snapshots are s
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from ltbench.core.spec import Job, Spec, stream_seed, techniques_in
+from ltbench.core.spec import Job, Spec, identity, stream_seed, techniques_in
 from ltbench.engine.determinism import reproducible, seeded
 from ltbench.engine.environment import environment
 from ltbench.engine.measured_cost import peak_memory, reset_peak_memory
@@ -24,14 +25,14 @@ from ltbench.engine.output_checks import check_indices, leaving_no_state, naming
 from ltbench.engine.resume import Snapshots, resume, store_state
 from ltbench.engine.subset import Subset, load, select_images, unmodified
 from ltbench.engine.tensor_files import write_json, write_tensors
+from ltbench.engine.trained_network import WEIGHTS, trained_network
 from ltbench.engine.training import Training
 from ltbench.stages import COMPANIONS, NETWORK_STAGES, TRAINING_STAGES, Ensemble
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:
     from ltbench.executor import Context, Techniques
-
-_WEIGHTS = "weights.safetensors"
+    from ltbench.store.store import Store
 
 
 def fit(job: Job, context: Context) -> None:
@@ -48,7 +49,10 @@ def fit(job: Job, context: Context) -> None:
     plugins = provenance(spec, context.registry)
     with naming_techniques(), reproducible(device), seeded(spec["seed"], "dropout", device):
         with unmodified(subset, spec):
-            training = Training(spec, subset, context.registry, device)
+            teacher = None
+            if "teacher" in spec:
+                teacher = trained_network(identity(spec["teacher"]), context, subset.info, device)
+            training = Training(spec, subset, context.registry, device, teacher)
             resumed = resume(training, job, context.store, partial(provenance, registry=context.registry))
             training.run(Snapshots(job, context.store, plugins, context.snapshot_seconds))
         meta = {
@@ -56,7 +60,8 @@ def fit(job: Job, context: Context) -> None:
             "data": subset.summary(),
             "steps": training.steps,
             "curve": training.curve.entries(),
-            "cost": _cost(training, device) | {"job_seconds": time.perf_counter() - began},
+            "cost": _cost(training, device, _teacher_cost(spec, context.store))
+            | {"job_seconds": time.perf_counter() - began},
             "environment": environment(device),
             "plugins": plugins,
             "resumed_from": resumed,
@@ -65,7 +70,7 @@ def fit(job: Job, context: Context) -> None:
         if job.keep_state:
             store_state(training, end_state(job.key), spec, plugins, context.store)
         with context.store.writing(job.key) as folder:
-            write_tensors(folder / _WEIGHTS, training.predictor.state_dict())
+            write_tensors(folder / WEIGHTS, training.predictor.state_dict())
             write_json(folder / "meta.json", meta)
     for snapshot in filter(context.store.has, snapshots(job.key)):
         context.store.discard(snapshot)
@@ -86,20 +91,36 @@ def training_subset(spec: Spec, context: Context) -> Subset:
 
 
 def provenance(spec: Spec, registry: Techniques) -> list[dict[str, Any]]:
-    """Return the distribution and version of each technique of a fit, each technique once, in stage order."""
+    """Return the distribution and version of each technique of a fit, each technique once, in stage order.
+
+    Techniques that only its teacher has follow.
+    """
+    parts = {part["name"]: part for part in _techniques(spec)}
+    return [registry.provenance(registry.build(part)) for part in parts.values()]
+
+
+def _techniques(spec: Spec) -> list[Mapping[str, Any]]:
     data, bag = spec["data"], spec["bag"]
     parts = [data["dataset"], data["profile"], spec["model"], *([] if bag is None else [bag["ensemble"]])]
     parts += [part for stage in NETWORK_STAGES for part in techniques_in(spec.get(stage))]
     for segment in spec["segments"]:
         parts += [part for stage in (*TRAINING_STAGES, *COMPANIONS) for part in techniques_in(segment.get(stage))]
-    return [registry.provenance(registry.build(part)) for part in {part["name"]: part for part in parts}.values()]
+    return [*parts, *(_techniques(spec["teacher"]) if "teacher" in spec else [])]
 
 
-def _cost(training: Training, device: torch.device) -> dict[str, Any]:
-    """Return the cost of the whole training, including the steps that other fits or earlier attempts did."""
+def _teacher_cost(spec: Spec, store: Store) -> dict[str, Any]:
+    cost: dict[str, Any] = store.meta(identity(spec["teacher"]))["cost"] if "teacher" in spec else {}
+    return cost
+
+
+def _cost(training: Training, device: torch.device, teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cost of the whole training, including the steps that other fits or earlier attempts did.
+
+    teacher: the cost of the teacher's training, which is part of it; empty without one.
+    """
     return {
-        "train_seconds": training.seconds,
-        "samples": training.samples,
+        "train_seconds": training.seconds + teacher.get("train_seconds", 0.0),
+        "samples": training.samples + teacher.get("samples", 0),
         "samples_per_second": training.samples / training.seconds,
         "peak_memory_bytes": peak_memory(device),
         "parameters": sum(p.numel() for p in training.network.parameters()),

@@ -24,8 +24,17 @@ Precision = Callable[[], AbstractContextManager[object]]
 class Forward:
     """Passes batches through a network, or feature rows through its classifier."""
 
-    def __init__(self, network: nn.Module, branches: Branches | None, precision: Precision, *, features: bool) -> None:
-        """branches: those of the network; features: whether `Outputs.features` is needed."""
+    def __init__(
+        self,
+        network: nn.Module,
+        branches: Branches | None,
+        precision: Precision,
+        *,
+        features: bool,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        """branches: those of the network; features: whether `Outputs.features` is needed; teacher: in evaluation mode."""
+        self._teacher = teacher
         self._network, self._branches, self._precision = network, branches, precision
         self._needs_features = features
         self._layers = classifiers_of(network)
@@ -51,7 +60,17 @@ class Forward:
             branches=branches,
             features=None if features is None else features.float(),
             layers=self._layers,
+            teacher=self._taught(images),
         )
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor | None:
+        """Return the logits of the teacher, float32 [B, C], if there is one."""
+        if self._teacher is None:
+            return None
+        with self._precision():
+            logits: Tensor = self._teacher(images)
+        return logits.float()
 
     def split(self, outputs: Outputs, size: int) -> list[Outputs]:
         """Return the outputs of each batch of `size` images that passed through the network together."""
@@ -65,6 +84,7 @@ class Forward:
                     branches=outputs.branches[:, start : start + size],
                     features=None if outputs.features is None else outputs.features[:, start : start + size],
                     layers=self._layers,
+                    teacher=None if outputs.teacher is None else outputs.teacher[start : start + size],
                 )
                 for start in range(0, size * number, size)
             ]
@@ -78,7 +98,8 @@ class Forward:
         joint = self._branches is not None and self._branches.joint
         branches = torch.zeros(1 if joint else len(layers), size, classes, device=device)
         features = torch.zeros(len(layers), size, width, device=device)
-        return Outputs(logits=branches[0], branches=branches, features=features, layers=layers)
+        teacher = None if self._teacher is None else branches[0]
+        return Outputs(logits=branches[0], branches=branches, features=features, layers=layers, teacher=teacher)
 
     def _run(self, images: Tensor, second: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return logits [B, C], those of branches [E, B, C], and features [E, B, D] if they are needed."""

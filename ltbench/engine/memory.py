@@ -75,17 +75,24 @@ class Memory:
         return self._states.get(_key(technique), {})
 
     def after_step(
-        self, segment: Segment, outputs: Mapping[Adaptive, Outputs], batch: Mixed, network: nn.Module, logits: Tensor
+        self,
+        segment: Segment,
+        told: Mapping[Adaptive, tuple[Outputs, Mixed]],
+        batch: Mixed,
+        network: nn.Module,
+        logits: Tensor,
     ) -> None:
-        """Let the techniques of a segment look at a step. outputs: by technique; logits: float [B, C], of the batch."""
+        """Let the techniques of a segment look at a step.
+
+        told: outputs and batch that each of them gets; batch: what the step trained on; logits: float [B, C], of it.
+        """
         with torch.no_grad():
             if any(type(technique).after_epoch is not Adaptive.after_epoch for technique in adaptive(segment)):
                 self._count(batch, logits)
-            for technique, of_technique in outputs.items():
+            for technique, (outputs, of_technique) in told.items():
                 if type(technique).after_step is not Adaptive.after_step:
-                    self._replace(
-                        technique, technique.after_step(of_technique, batch, network, self.state_of(technique))
-                    )
+                    state = self.state_of(technique)
+                    self._replace(technique, technique.after_step(outputs, of_technique, network, state))
 
     def _count(self, batch: Mixed, logits: Tensor) -> None:
         if not self._seen:

@@ -41,6 +41,12 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate * group["lr_factor"]
 
 
+def set_weight_decay(optimizer: Optimizer, decay: float) -> None:
+    """Set the weight decay of the next steps: this decay, times the factor of each group."""
+    for group in optimizer.param_groups:
+        group["weight_decay"] = decay * group["decay_factor"]
+
+
 def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the state as tensors and plain values, named `<index of the parameter>.<name>`."""
     flat = {f"{n}.{k}": v for n, entry in optimizer.state_dict()["state"].items() for k, v in entry.items()}

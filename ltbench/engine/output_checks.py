@@ -40,6 +40,16 @@ def check_tensor(technique: Technique, what: str, value: object, dtype: torch.dt
     raise wrong_output(technique, f"{what} {describe(value)}", f"{kind} {shape}")
 
 
+def check_training_logits(logits: Tensor, images: int, classes: int) -> None:
+    """Raise `JobFailed` unless the logits of a network in training are [images, classes], as they are in prediction."""
+    if logits.shape != (images, classes):
+        raise JobFailed(
+            f"the network returns logits {describe(logits)} in training; expected {[images, classes]}",
+            why="a loss would learn from some of them, and predictions would use others",
+            fix="return the logits of one classifier; several classifiers are a matter of the stage branches",
+        )
+
+
 def check_indices(technique: Technique, what: str, indices: object, size: int) -> Tensor:
     """Return the indices if they are int64 [M], M > 0, each in 0 .. size - 1."""
     if not (isinstance(indices, Tensor) and indices.dtype == torch.int64 and indices.dim() == 1 and len(indices)):

@@ -27,9 +27,10 @@ from ltbench.engine.environment import environment
 from ltbench.engine.fit import training_subset
 from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
-from ltbench.engine.structure import Structure, classifier_of, classifiers_of
+from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
-from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
+from ltbench.engine.tensor_files import write_json, write_tensors
+from ltbench.engine.trained_network import trained_network
 from ltbench.errors import JobFailed
 from ltbench.stages import Model, View
 from ltbench.suite.recipe import Recipe
@@ -65,10 +66,7 @@ def predict(job: Job, context: Context) -> None:
     with output_checks.naming_techniques(), reproducible(device):
         view, view_images = _view(job.spec["view"], context.registry)
         normalise = normaliser(model, subset.info, device)
-        counts = torch.tensor(context.store.meta(fit)["data"]["counts"], device=device)
-        network = Structure(spec, context.registry).build(subset.info, counts, device)
-        network.load_state_dict(read_tensors(context.store.checked(fit) / "weights.safetensors")[0])
-        network.eval()
+        network = trained_network(fit, context, subset.info, device)
 
         @torch.inference_mode()
         def run(batch: Tensor) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ltbench.core.spec import Job, Spec, identity
+from ltbench.core.spec import Job, Spec, identity, passes_through
 from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed, StoreError
@@ -74,11 +74,5 @@ class Snapshots:
 
 def _check_shared_start(key: str, parent: Spec, job: Job) -> None:
     """Raise `JobFailed` unless the job's training passes through the final state of its parent."""
-    last = parent["segments"][-1]
-    shared = job.spec["segments"][: len(parent["segments"])]
-    cut = [*shared[:-1], shared[-1] | {"until": last["until"]}]
-    # The learning rates of a restarted segment depend on its length, so a shorter segment is another training.
-    same_rates = shared[-1]["until"] == last["until"] or not last["restart"]
-    same_spec = end_state(identity(job.spec | {"segments": cut})) == key
-    if not same_rates or last["until"] > shared[-1]["until"] or not same_spec:
+    if end_state(identity(parent)) != key or not passes_through(job.spec, parent):
         raise JobFailed(f"fit {job.key} does not begin like fit {identity(parent)}, from which it should continue")

@@ -31,6 +31,12 @@ class SlowNetwork:
         self.modules: tuple[nn.Module, nn.Module] = self._network, self._own
         self._forward = Forward(self._network, branches, precision, features=True)
 
+    def start_segment(self) -> None:
+        """Let batch normalisation and dropout work as in the network: by the batch, or as in evaluation."""
+        for fast, slow in zip(self._fast, self.modules, strict=True):
+            for module, copied in zip(fast.modules(), slow.modules(), strict=True):
+                copied.training = module.training
+
     @torch.no_grad()
     def follow(self) -> None:
         """Move the weights towards those of the network."""

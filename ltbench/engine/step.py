@@ -15,6 +15,7 @@ from ltbench.engine.determinism import random_state, set_random_state
 from ltbench.engine.forward import Forward
 from ltbench.engine.memory import Memory, adaptive
 from ltbench.engine.objective import make_objective
+from ltbench.engine.phase_changes import norm_limit
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
 from ltbench.stages import Adaptive, Auxiliary, Loss, Mixed, Moment, Outputs, Update
@@ -43,6 +44,7 @@ class Step:
         self._remembering = bool(self._observers) or any(
             type(one).after_epoch is not Adaptive.after_epoch for one in adaptive(segment)
         )
+        self._limit_norms = norm_limit(network, segment.max_norm)
         self._objective = make_objective(segment.loss, segment.weight, counts, self._trial(segment.loss))
 
     @staticmethod
@@ -63,10 +65,11 @@ class Step:
             passes = _Passes(lambda factor: self._pass(batch, moment, factor), modules, optimizer)
             update.step(passes, optimizer, batch.labels_a, self._counts, moment)
             loss, outputs, mixed, views = passes.end(update)
+        self._limit_norms()
         if self._remembering:
-            told = {one: self._told(outputs, one) for one in self._observers}
-            if self._segment.auxiliary in told:
-                told[self._segment.auxiliary] = _with(told[self._segment.auxiliary], views=views)
+            told = {one: (self._told(outputs, one), mixed) for one in self._observers}
+            if (auxiliary := self._segment.auxiliary) in told:
+                told[auxiliary] = _with(told[auxiliary][0], views=views), batch.unblended
             self._memory.after_step(self._segment, told, mixed, self._network, outputs.logits)
         # Last, so that `after_step` sees the slow module that the term saw.
         if self._slow is not None:
@@ -82,6 +85,7 @@ class Step:
             together = self._forward(images, moment, batch.second)
         else:
             together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
+        output_checks.check_training_logits(together.logits, len(images), len(self._counts))
         outputs, *others = self._forward.split(together, len(batch.labels_a))
         auxiliary, views = self._segment.auxiliary, Views()
         if auxiliary is None:
@@ -91,7 +95,7 @@ class Step:
             views = self._views(
                 auxiliary, batch, [outputs if view is None else next(rest) for view in batch.views], moment
             )
-            term = auxiliary.term(views, batch.labels_a, self._counts, moment)
+            term = auxiliary.term(views, batch.labels, self._counts, moment)
             loss = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", term, None, [])
             if factor is not None:
                 # Factors that sum to one over several calls count the term once.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,9 +23,11 @@ from ltbench.engine.initial_images import InitialImages
 from ltbench.engine.learning_curve import Curve
 from ltbench.engine.memory import Memory, adaptive
 from ltbench.engine.modules import evaluating
+from ltbench.engine.moving_average import moving_average
 from ltbench.engine.network import measure, normaliser, set_trainable
 from ltbench.engine.objective import count_correct
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, restore_optimizer, set_learning_rate
+from ltbench.engine.phase_changes import begin_phase, change_classifiers, fold_factors
 from ltbench.engine.schedule import learning_rates, moment, spans
 from ltbench.engine.segment import Segment
 from ltbench.engine.slow_network import SlowNetwork
@@ -47,7 +48,11 @@ _SYNC_EVERY = 50
 class Training:
     """A training in progress: network, optimiser, feed, curve, and the segments to run."""
 
-    def __init__(self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device) -> None:
+    def __init__(
+        self, spec: Spec, subset: Subset, registry: Techniques, device: torch.device, teacher: nn.Module | None = None
+    ) -> None:
+        """teacher: the network that the spec names, with its weights, in evaluation mode."""
+        self.teacher = teacher
         self.seed: int = spec["seed"]
         self.structure = Structure(spec, registry)
         self.recipe = msgspec.convert(spec["recipe"], Recipe).resolved()
@@ -70,6 +75,9 @@ class Training:
         self.spans = spans(self.recipe, ends, [order.batches_per_epoch for order in self.orders])
         self.model = self.structure.model
         self.network = self.structure.build(subset.info, self.counts, device)
+        self._another: Callable[..., nn.Module] = lambda seed, *images: Structure(
+            spec | {"seed": seed}, registry
+        ).build(subset.info, self.counts, device, *images)
         self.macs = measure(self.model, self.network, subset.info)
         width = feature_width(classifiers_of(self.network)[0])
         self.memory = Memory(self.segments, width, self.counts, spec["seed"])
@@ -78,13 +86,12 @@ class Training:
         learnt = self.memory.own
         # The moving average includes what techniques learn.
         self.whole: nn.Module = nn.ModuleDict({"network": self.network, "own": learnt}) if len(learnt) else self.network
-        self.average = _average(self.whole, self.recipe)
+        self.average = moving_average(self.whole, self.recipe)
         averaged: Any = self.whole if self.average is None else self.average.module
         self.predictor: nn.Module = averaged["network"] if len(learnt) else averaged
         """The network with the weights that predict: the last ones, or their average."""
         normalise = normaliser(self.model, subset.info, device)
         self.feed = Feed(subset, normalise, spec["seed"], device, self.memory)
-        self._build_initialised = partial(Structure(spec, registry).build, subset.info, self.counts, device)
         self.curve = Curve(device)
         self.steps = self.samples = 0
         self.seconds = 0.0
@@ -114,18 +121,35 @@ class Training:
     def _initialise(self) -> None:
         """Set the initial weights that depend on training images; a resumed training has them."""
         images = InitialImages(self.feed, generator(self.seed, "initialise"))
-        self.network.load_state_dict(self._build_initialised(images).state_dict())
+        self.network.load_state_dict(self._another(self.seed, images).state_dict())
 
     def _start_segment(self, number: int, *, resumed: bool) -> None:
         segment = self.segments[number]
         if self.orders[number] is not self.feed.order:  # the feed and the curve start a new epoch
             self.curve.close_epoch()
         self._start_feed(number)
+        if not resumed:  # a resumed segment has the restored classifier and optimiser
+            self._change_classifier(number)
+            if segment.restart:
+                self.optimizer = self._optimizer()
         set_trainable(self.model, self.network, segment.trainable)
+        begin_phase(segment, self.network, self.optimizer, self.recipe.weight_decay)
         self.structure.rules.restrict(self.network)
-        if segment.restart and not resumed:  # a resumed segment has the restored optimiser
-            self.optimizer = self._optimizer()
         self._start_slow_network(number)
+
+    def _change_classifier(self, number: int) -> None:
+        how = self.segments[number].classifier
+        if how != "keep":
+            fresh = sum(segment.classifier == "fresh" for segment in self.segments[: number + 1])
+            seed = stream_seed(self.seed, f"classifier {fresh}")
+            change_classifiers(how, self._networks(), lambda: self._another(seed), self.optimizer)
+            self.slow = None
+
+    def _end_segment(self, number: int) -> None:
+        """Make the network as it was built, so that a state at a boundary does not depend on what comes next."""
+        if self.segments[number].classifier == "scale":
+            fold_factors(self._networks())
+            self.optimizer, self.slow = self._optimizer(), None
 
     def _start_feed(self, number: int) -> None:
         segment, second = self.segments[number], self.structure.second
@@ -152,6 +176,8 @@ class Training:
             self.slow = None
         elif self.slow is None or self.slow.auxiliary != auxiliary:
             self.slow = self._slow_network(auxiliary)
+        if self.slow is not None:
+            self.slow.start_segment()
 
     def _slow_network(self, auxiliary: Auxiliary) -> SlowNetwork:
         return SlowNetwork(self.network, self.structure.branches, self.memory, self._precision, auxiliary)
@@ -164,13 +190,20 @@ class Training:
     def _precision(self) -> AbstractContextManager[object]:
         return autocast(self.recipe.precision, self.device)
 
+    def _networks(self) -> list[nn.Module]:
+        """Return the network, and its moving average if the recipe has one."""
+        return [self.network] if self.average is None else [self.network, self.predictor]
+
     def _run_segment(self, number: int, start: int, after_step: Callable[[Training], None]) -> None:
         segment, span = self.segments[number], self.spans[number]
         rates = learning_rates(self.recipe, span, restart=segment.restart, scale=segment.lr_scale)
         optimizer, feed, total = self.optimizer, self.feed, sum(map(len, self.spans))
-        forward = Forward(self.network, self.structure.branches, self._precision, features=Step.needs_features(segment))
+        told = Step.needs_features(segment)
+        teacher = self.teacher if told else None
+        forward = Forward(self.network, self.structure.branches, self._precision, features=told, teacher=teacher)
         before_average = self._steps_before_average(number)
-        if segment.has_fixed_images and self.slow is None and (features := self._features()) is not None:
+        usable = segment.has_fixed_images and self.slow is None and teacher is None
+        if usable and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
         work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
@@ -182,9 +215,12 @@ class Training:
             loss, logits, mixed = work.run(batch, now, optimizer)
             if self.average is not None:
                 self.average.update(self.whole, self.steps + 1 - before_average)
+            self.samples += batch.passed * (1 if segment.update is None else segment.update.passes)
             self._record_step(number, step, loss, logits, mixed, rates[step - span.first])
             if self.feed.at_end:
                 self._end_epoch(segment, moment(span, step + 1, batches, restart=segment.restart))
+            if step + 1 == span.last:
+                self._end_segment(number)
             if self.steps < total:
                 after_step(self)
 
@@ -220,7 +256,6 @@ class Training:
         """Record a finished step; raise `JobFailed` if its loss is not finite."""
         batches, last = self.orders[number].batches_per_epoch, step + 1 == self.spans[number].last
         self.steps += 1
-        self.samples += len(logits)
         self.curve.add_batch(loss, count_correct(logits, batch), len(logits), epoch=(step + 1) / batches, lr=rate)
         interval = 1 if self.device.type == "cpu" else _SYNC_EVERY
         if (self.steps % interval == 0 or self.feed.at_end or last) and not self.curve.finite:
@@ -261,6 +296,9 @@ class Training:
         number = next(n for n, end in enumerate(ends) if self.steps <= end)
         self._start_feed(number)
         self.feed.restore(strip_prefix("feed", tensors))
+        if self.segments[number].classifier == "scale" and self.steps < ends[number]:
+            self._change_classifier(number)
+            self.optimizer = self._optimizer()
         self.network.load_state_dict(strip_prefix("network", tensors))
         if self.average is not None:
             # A state of a training without a technique that learns lacks what this one learns, which is as at the start.
@@ -277,16 +315,3 @@ class Training:
         restore_optimizer(self.optimizer, strip_prefix("optimizer", tensors), values["optimizer"])
         self.curve.restore(values["curve"])
         set_random_state(tensors["random"], self.device)
-
-
-def _average(network: nn.Module, recipe: Recipe) -> Any:
-    """Return timm's moving average of weights and batch statistics; None for a recipe without one.
-
-    Its first step sets the average, whatever the decay. From there the decay of step t is min(ema, 1 - t^(-2/3))
-    (timm's warm-up), or ema throughout with `ema_warmup = false`.
-    """
-    if recipe.ema is None:
-        return None
-    from timm.utils.model_ema import ModelEmaV3  # takes three seconds, so only if a recipe needs it
-
-    return ModelEmaV3(network, decay=recipe.ema, use_warmup=recipe.ema_warmup)

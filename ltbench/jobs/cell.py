@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ltbench.core.spec import Job, Spec, splits_of
+from ltbench.core.spec import Job, Spec, passes_through, splits_of
 from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
 from ltbench.jobs.evidence import Needed
@@ -212,12 +212,15 @@ def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> In
 def _cost(job: Job, fits: Mapping[str, Spec], predicts: Mapping[str, Spec]) -> dict[str, Any]:
     """Return the cost of this cell alone: each fit and prediction counts in full, even if other cells share it.
 
-    The cost of a fit is that of its whole trajectory. `macs`: of predicting one test image with all members and views.
+    The cost of a fit is that of its whole trajectory, which includes fits of other members that it passes through. `macs`: of predicting one test image with all members and views.
     A sum is None if a member did not measure it.
     """
+    specs = dict(zip(job.spec["members"], job.extra["fits"], strict=True))
+    included = {key for key in specs for other in specs if other != key and passes_through(specs[other], specs[key])}
     costs = [meta["cost"] for meta in fits.values()]
+    trained = [meta["cost"] for key, meta in fits.items() if key not in included]
     passes = [fits[key]["cost"] for key in job.spec["members"] for _ in job.extra["views"]]
-    seconds, samples = _total("train_seconds", costs), _total("samples", costs)
+    seconds, samples = _total("train_seconds", trained), _total("samples", trained)
     peaks = [peak for cost in costs if (peak := cost.get("peak_memory_bytes")) is not None]
     return {
         "train_seconds": seconds,

@@ -68,7 +68,7 @@ def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = T
         return found
     techniques = [registry.parse(text) for text in suite.reference]
     kept = [technique for technique in techniques if not technique.baseline]
-    return _with_reference(found, _ordered(_one_per_stage(kept, "the reference of a suite")))
+    return _with_reference(found, ordered(_one_per_stage(kept, "the reference of a suite")))
 
 
 def _leave_out_unsuited(suite: Suite, registry: Techniques) -> Callable[[Combination | LeftOut], Combination | LeftOut]:
@@ -152,7 +152,7 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
                     "technique of a screening pair", technique.label, [one.label for one in techniques],
                     where="techniques of the suite",
                 )  # fmt: skip
-        first, second = _ordered(_one_per_stage(pair, "a screening pair")).techniques
+        first, second = ordered(_one_per_stage(pair, "a screening pair")).techniques
         pairs.append((first, second))
     return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
 
@@ -199,9 +199,7 @@ def listed_combinations(
     rows: Iterable[Sequence[Technique]], max_techniques: int | None = None
 ) -> Iterator[Combination | LeftOut]:
     """Yield the baseline and the listed combinations, those with few techniques first."""
-    combinations = [
-        _ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows
-    ]
+    combinations = [ordered(_one_per_stage([t for t in row if not t.baseline], "a listed combination")) for row in rows]
     for combination in sorted(dict.fromkeys([Combination(), *combinations]), key=lambda c: len(c.techniques)):
         if max_techniques is None or len(combination.techniques) <= max_techniques:
             yield _or_left_out(combination)
@@ -244,7 +242,7 @@ def _candidates(
         # For a single technique, leaving one out gives the baseline.
         reduced = [[t for t in stack if t is not left] for left in stack] if len(stack) > 1 else []
         rows = [[], *reduced, *([stack] if stack else [])]
-    return (_ordered(row) for row in rows if max_techniques is None or len(row) <= max_techniques)
+    return (ordered(row) for row in rows if max_techniques is None or len(row) <= max_techniques)
 
 
 def _distinct(techniques: Sequence[Technique]) -> list[Technique]:
@@ -283,5 +281,6 @@ def _one_per_stage(techniques: Sequence[Technique], how: str, fix: str = "") -> 
     return list(by_stage.values())
 
 
-def _ordered(techniques: Iterable[Technique]) -> Combination:
+def ordered(techniques: Iterable[Technique]) -> Combination:
+    """Return the combination of techniques of different stages."""
     return Combination(tuple(sorted(techniques, key=lambda t: TECHNIQUE_STAGES.index(t.stage))))

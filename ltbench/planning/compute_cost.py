@@ -1,13 +1,14 @@
 """Estimates the cost of trainings and predictions in forward passes of one image, before anything has run.
 
 A training step on an image counts as three passes, because the backward pass takes twice the work of the forward pass.
+Each view of an auxiliary is another image, except for that of the training without a mix, which passes anyway.
 A frozen backbone processes each unaugmented image once. The cost of classifiers, samplers and mixes is ignored, and a
 pass counts the same for every model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ltbench.core.spec import Spec
@@ -16,10 +17,15 @@ STEP = 3.0
 """Passes of a training step on one image."""
 
 
-def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
+Repeats = Callable[[Mapping[str, Any]], int]
+"""Segment -> how often a step passes the batch through the network."""
+
+
+def training_passes(fit: Spec, images: int, start: float = 0.0, repeats: Repeats = lambda _: 1) -> float:
     """Return the passes of a fit.
 
-    images: size of the training subset; start: share of the training done by an earlier fit.
+    images: size of the training subset; start: share of the training done by an earlier fit; repeats: of the updates. A
+    teacher makes a forward pass in each step, and there are no features to train on instead of images.
     """
     recipe = fit["recipe"]
     # Specs leave out defaults; 128 is the default of `Recipe`.
@@ -29,9 +35,18 @@ def training_passes(fit: Spec, images: int, start: float = 0.0) -> float:
         share = segment["until"] - max(before, start)
         if share > 0:
             # The engine computes the features of unaugmented images once and trains on those.
-            total += images if has_fixed_images(segment) else STEP * whole * share
+            step = STEP * images_per_image(segment) + ("teacher" in fit)
+            cached = has_fixed_images(segment) and "teacher" not in fit
+            total += images if cached else repeats(segment) * step * whole * share
         before = segment["until"]
     return total
+
+
+def images_per_image(segment: Mapping[str, Any]) -> int:
+    """Return how many images pass through the network in a step for each image of the batch."""
+    if "auxiliary" not in segment:
+        return 1
+    return 1 + sum(view is not None or segment["mix"] is not None for view in segment.get("views", (None,)))
 
 
 def has_fixed_images(segment: Mapping[str, Any]) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,20 +19,21 @@ from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
 from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.members import CannotBePlanned, MemberFit, Members
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
-from ltbench.planning.shared_fits import Segments, SharedFits, ancestors
+from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
-    NETWORK_STAGES,
     TECHNIQUE_STAGES,
-    Branches,
+    TRAINING_STAGES,
     Ensemble,
     Model,
     Posthoc,
     Regime,
     Sampler,
+    Update,
     View,
     always_stated,
 )
@@ -53,8 +54,6 @@ class _Template(msgspec.Struct, frozen=True, kw_only=True):
     sampler: Sampler
     views: list[str]
     posthoc: Posthoc | None
-    network: Spec
-    """What the specs of fits state on the network besides the model."""
     spec: Spec
     extra: Spec
 
@@ -63,10 +62,7 @@ class _Training(NamedTuple):
     """The trainings of a template's cells in one setting, without seeds."""
 
     setting: Setting
-    members: list[Spec]
-    """Specs of the members' fits at training seed 0, without subset seed and segments."""
-    segments: Segments
-    foreseen: list[Segments]
+    members: list[MemberFit]
     cost_unshared: float
     """Passes of a cell without sharing: its complete trainings and its predictions."""
     notes: list[str]
@@ -112,25 +108,46 @@ class Planner:
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
-        self._builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
+        builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
+        self._members = Members(builder, self._regime, self._first_call, self._parse, self._spec)
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
+        try:
+            trainings = self._trainings(combination)
+        except CannotBePlanned as reason:
+            self.part.left_out.append(LeftOut(combination, str(reason)))
+            return
         self.part.combinations += 1
         reasons: dict[str, None] = {}
-        for template, trainings in self._trainings(combination):
-            found = [self._reason_against(combination, training) for training in trainings]
+        for template, made in trainings:
+            choosy = self._choosy(combination, template.regime)
+            found = [self._reason_against(choosy, training) for training in made]
             reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
-                for training, reason in zip(trainings, found, strict=True):
-                    if not reason:
+                for training, why in zip(made, found, strict=True):
+                    if not why:
                         self._add_cell(template, training, subset_seed, seed)
-        self.part.left_out += [LeftOut(combination, reason) for reason in reasons]
+        self.part.left_out += [LeftOut(combination, why) for why in reasons]
 
-    def _reason_against(self, combination: Combination, training: _Training) -> str:
+    def _repeats(self, segment: Mapping[str, Any]) -> int:
+        """Return how often a step of a segment passes the batch through the network."""
+        update = segment.get(Update.stage)
+        return 1 if update is None else self._registry.build_as(update, Update).passes
+
+    def _choosy(self, combination: Combination, regime: Regime) -> list[Technique]:
+        """Return the techniques of a combination, and those that its regime names, that do not suit every model."""
+        named = [
+            self._parse(text, stage)
+            for phase in regime.phases()
+            for stage in TRAINING_STAGES
+            if isinstance(text := getattr(phase, stage), str)
+        ]
+        return [one for one in (*combination.techniques, *named) if type(one).unsuited_to is not Technique.unsuited_to]
+
+    def _reason_against(self, choosy: Sequence[Technique], training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
-        choosy = [one for one in combination.techniques if type(one).unsuited_to is not Technique.unsuited_to]
-        models = [self._registry.build_as(member["model"], Model) for member in training.members] if choosy else []
+        models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
         reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
         return next(filter(None, reasons), "")
 
@@ -140,24 +157,18 @@ class Planner:
         return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
 
     def passes_unshared(self, combination: Combination) -> float:
-        """Return the cost of the cells of a combination without sharing, in forward passes of an image."""
-        trainings = [training for _, found in self._trainings(combination) for training in found]
+        """Return the cost of the cells of a combination without sharing, in forward passes of an image; 0 if it has none."""
+        try:
+            trainings = [training for _, found in self._trainings(combination) for training in found]
+        except CannotBePlanned:
+            return 0.0
         return len(self._seed_pairs) * sum(training.cost_unshared for training in trainings)
 
-    def _trainings(self, combination: Combination) -> Iterator[tuple[_Template, list[_Training]]]:
-        """Yield, for each recipe, the trainings of a combination in all settings."""
-        regime = self._pick(combination, "regime", Regime)
-        augments = {setting.augment for setting in self._settings}
-        with self._first_call(regime):
-            trajectories = {
-                (augment, averaged): self._builder.trajectory(combination, regime, augment, averaged=averaged)
-                for augment in augments
-                for averaged in {recipe.ema is not None for recipe in self._recipes}
-            }
-        for recipe in self._recipes:
-            template = self._template(combination, recipe)
-            averaged = recipe.ema is not None
-            yield template, [self._training(template, s, *trajectories[s.augment, averaged]) for s in self._settings]
+    def _trainings(self, combination: Combination) -> list[tuple[_Template, list[_Training]]]:
+        """Return, for each recipe, the trainings of a combination in all settings. Raises `CannotBePlanned`."""
+        self._members.forget()
+        templates = [self._template(combination, recipe) for recipe in self._recipes]
+        return [(each, [self._training(combination, each, one) for one in self._settings]) for each in templates]
 
     def _template(self, combination: Combination, recipe: Recipe) -> _Template:
         picked = combination.by_stage
@@ -169,11 +180,10 @@ class Planner:
         return _Template(
             ensemble=ensemble,
             recipe=recipe,
-            regime=self._pick(combination, "regime", Regime),
+            regime=self._regime(combination),
             sampler=self._pick(combination, "sampler", Sampler),
             views=views,
             posthoc=posthoc,
-            network=self._network(picked),
             spec={
                 "kind": "cell",
                 "protocol": PROTOCOL,
@@ -193,51 +203,39 @@ class Planner:
             },
         )
 
-    def _network(self, picked: Mapping[str, Technique]) -> Spec:
-        parts: Spec = {stage: self._spec(picked[stage]) for stage in NETWORK_STAGES if stage in picked}
-        branches = picked.get(Branches.stage)
-        if isinstance(branches, Branches) and branches.stream:
-            parts["stream"] = self._spec(self._parse(branches.stream, "sampler"))
-        return parts
+    def _regime(self, combination: Combination) -> Regime:
+        return self._pick(combination, "regime", Regime)
 
     def _first_call(self, technique: Technique) -> AbstractContextManager[None]:
         """Watch the first call of a technique, because this process may run jobs, and it starts the workers."""
         return leaving_no_state(self._registry, technique, "plan")
 
-    def _training(
-        self, template: _Template, setting: Setting, segments: Segments, foreseen: list[Segments]
-    ) -> _Training:
+    def _training(self, combination: Combination, template: _Template, setting: Setting) -> _Training:
         with self._first_call(template.ensemble):
             picked = list(template.ensemble.members(setting.counts))
-        members: list[Spec] = [
-            {
-                "kind": "fit",
-                "protocol": PROTOCOL,
-                "data": setting.data,
-                "bag": None if member.bag is None else {"ensemble": template.spec["ensemble"], "number": member.bag},
-                "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
-                "recipe": template.extra["recipe"],
-                "seed": member.seed_offset,
-                **template.network,
-            }
-            for member in picked
-        ]
-        trained = training_passes({"recipe": template.extra["recipe"], "segments": segments.specs}, sum(setting.counts))
+        members = self._members.fits(combination, template.ensemble, picked, setting, template.recipe)
+        cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
-        cost = len(members) * (trained + len(template.views) * predicted)
+        cost += len(members) * len(template.views) * predicted
+        segments, _ = self._members.trajectory(combination, setting.augment, averaged=template.recipe.ema is not None)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))
         notes += phases_without_steps(template.regime, segments, steps)
         self.part.notes.update(dict.fromkeys(notes))
         notes = [*template.extra["notes"], *notes]
-        return _Training(setting, members, segments, foreseen, cost, notes)
+        return _Training(setting, members, cost, notes)
+
+    def _fit(self, member: MemberFit, data: Spec, seed: int) -> Fit:
+        rest = member.spec | {"data": data, "seed": member.spec["seed"] + seed}
+        if member.teacher is not None:
+            rest["teacher"] = self._fit(member.teacher, data, seed).spec
+        return self.part.fits.family(rest).fit(member.segments, member.foreseen)
 
     def _add_cell(self, template: _Template, training: _Training, subset_seed: int, seed: int) -> None:
         part, setting = self.part, training.setting
         data = setting.data | {"subset_seed": subset_seed}
-        rests = [member | {"data": data, "seed": member["seed"] + seed} for member in training.members]
-        fits = [part.fits.family(rest).fit(training.segments, training.foreseen) for rest in rests]
+        fits = [self._fit(member, data, seed) for member in training.members]
         needed = Needed.of(template.posthoc, data)
         parents = tuple([
             self._predict(fit.key, template, name, split, features=needed.features)
@@ -285,10 +283,11 @@ class Planner:
             for predict in [part.predicts[key] for key in cell.parents]:
                 for fit in ancestors(predict.parents[0], chains):
                     if fit.key not in jobs:
-                        jobs[fit.key] = fit
+                        # The state of a finished training is only kept if something continues from it.
+                        jobs[fit.key] = msgspec.structs.replace(fit, keep_state=True) if fit.key in foreseen else fit
                         start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
                         images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start)
+                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start, self._repeats)
                 if predict.key not in jobs:
                     jobs[predict.key] = predict
                     costs[predict.key] = float(setting.images_in(predict.spec["split"]))

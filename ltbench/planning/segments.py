@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ltbench.core.spec import Spec
+from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
-from ltbench.stages import TRAINING_STAGES, Augment, Auxiliary, Finetune, Mix, Phase, Regime, always_stated
+from ltbench.stages import (
+    PHASE_CHANGES,
+    TRAINING_STAGES,
+    Augment,
+    Auxiliary,
+    Finetune,
+    Mix,
+    Phase,
+    Regime,
+    always_stated,
+)
 from ltbench.technique import Technique, fields
 
-_CHANGES = {
-    field.name: field.default
-    for field in fields(Phase)
-    if field.name in {"weight_decay_scale", "classifier", "batch_norm", "max_norm"}
-}
-"""Fields of a phase that a segment only has if they are not the default, because most identities are older."""
+_CHANGES = {field.name: field.default for field in fields(Phase) if field.name in PHASE_CHANGES}
+"""Fields that a segment only has if they are not the default, because most identities are older."""
+
+
+def restart_problem(phases: Sequence[Phase]) -> str:
+    """Return what is wrong with phases that have to restart and do not; empty if nothing is."""
+    for phase in phases:
+        if phase.until > 1 and not phase.restart:
+            return (
+                f"the phase that ends at {phase.until:g} has no learning rates after 1, where the schedule of the "
+                "training ends, unless it restarts"
+            )
+        if phase.classifier == "scale" and not phase.restart:
+            return "a phase with classifier='scale' has another optimiser, so it has to restart"
+    return ""
+
+
+def cut(segments: Segments, until: float) -> Segments | None:
+    """Return the beginning of a training up to a fraction of its length; None if it passes through no such state."""
+    kept: list[Spec] = []
+    for segment in segments.specs:
+        kept.append(segment)
+        if math.isclose(segment["until"], until):
+            return Segments(kept)
+        if segment["until"] > until:
+            return None if segment["restart"] else Segments([*kept[:-1], segment | {"until": until}])
+    return None
 
 
 class SegmentBuilder:
@@ -36,12 +69,16 @@ class SegmentBuilder:
     ) -> tuple[Segments, list[Segments]]:
         """Return the segments of a training, and intermediate states that trainings of a later part may resume from.
 
-        Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes.
+        Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes; one of them
+        may be the end of the training itself. Raises `PluginError` if a phase should restart and does not.
         augment: the data set's own augmentation, as written on a command line; empty for none.
         averaged: whether the recipe has a moving average of the weights, which restarts when a segment restarts.
         """
         segments: list[Spec] = []
-        for phase in regime.phases():
+        own_phases = list(regime.phases())
+        if problem := restart_problem(own_phases):
+            raise PluginError(f"regime '{regime.label}' cannot be trained: {problem}", fix="Phase(..., restart=True)")
+        for phase in own_phases:
             segment = self._segment(combination, phase, augment)
             if averaged and phase.restart and segments:
                 segment["average"] = "restart"  # only set if true, because most identities are older than this key
@@ -51,9 +88,13 @@ class SegmentBuilder:
             else:
                 segments.append(segment)
         first = segments[0]
-        phases = [next(iter(regime.phases())) for regime in self._regimes]
-        beginnings = [self._segment(combination, phase, augment) for phase in phases if phase.until < first["until"]]
-        foreseen = [Segments([segment]) for segment in beginnings if resumable(segment) == resumable(first)]
+        others = [list(regime.phases()) for regime in self._regimes]
+        beginnings = [self._segment(combination, phases[0], augment) for phases in others if len(phases) > 1]
+        foreseen = [
+            Segments([segment])
+            for segment in beginnings
+            if segment["until"] <= first["until"] and resumable(segment) == resumable(first)
+        ]
         return Segments(segments), foreseen
 
     def _segment(self, combination: Combination, phase: Phase, augment: str) -> Spec:
@@ -62,11 +103,14 @@ class SegmentBuilder:
         only_classifier = isinstance(finetune, Finetune) and finetune.trainable == "classifier"
         segment: Spec = {
             "until": float(phase.until),
-            "trainable": "classifier" if only_classifier else phase.trainable,
+            "trainable": "classifier" if only_classifier or phase.classifier == "scale" else phase.trainable,
             "restart": phase.restart,
             "lr_scale": float(phase.lr_scale),
         }
         segment |= {key: value for key, usual in _CHANGES.items() if (value := getattr(phase, key)) != usual}
+        # What the network does without being asked.
+        if segment.get("batch_norm") == ("learn" if segment["trainable"] == "all" else "frozen"):
+            del segment["batch_norm"]
         own = self._parse(augment, "augment") if augment else None
         for stage in TRAINING_STAGES:
             technique = self._technique(combination, phase, stage)

@@ -102,11 +102,14 @@ class SharedFits:
 
 
 def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
-    """Return `SharedFits.chain` of fits with a complete spec."""
+    """Return `SharedFits.chain` of fits with a complete spec, and of their teachers."""
     shared = SharedFits()
-    for fit in fits:
+    pending = list(fits)
+    while pending:
+        fit = pending.pop()
         rest = {key: value for key, value in fit.items() if key != "segments"}
         shared.family(rest).fit(Segments(fit["segments"]))
+        pending += [fit["teacher"]] if "teacher" in fit else []
     return shared.chain()
 
 
@@ -138,8 +141,12 @@ def resumable(segment: Mapping[str, Any]) -> Spec:
 
 
 def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
-    """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last."""
+    """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last.
+
+    The chain of its teacher comes before, if it has one.
+    """
     chain = [jobs[key]]
     while chain[0].parents:
         chain.insert(0, jobs[chain[0].parents[0]])
-    return chain
+    teacher = chain[0].spec.get("teacher")
+    return chain if teacher is None else [*ancestors(identity(teacher), jobs), *chain]

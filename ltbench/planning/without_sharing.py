@@ -26,7 +26,14 @@ def without_sharing(plan: Plan) -> Plan:
         members, parents, specs = [], [], []
         predictions = [plan.jobs[parent] for parent in cell.parents]
         for number, fit_key in enumerate(cell.spec["members"]):
-            fit = _separate(plan.jobs[fit_key], {"alone": f"{cell.key}/{number}"})
+            change: Spec = {"alone": f"{cell.key}/{number}"}
+            if "teacher" in plan.jobs[fit_key].spec:
+                taught = identity(plan.jobs[fit_key].spec["teacher"])
+                teacher = _separate(plan.jobs[taught], {"alone": f"{cell.key}/{number}/teacher"})
+                images[teacher.key], passes[teacher.key] = plan.images[taught], _passes_undivided(plan, taught)
+                jobs[teacher.key] = teacher
+                change["teacher"] = teacher.spec
+            fit = _separate(plan.jobs[fit_key], change)
             images[fit.key] = plan.images[fit_key]
             passes[fit.key] = _passes_undivided(plan, fit_key)
             jobs[fit.key] = fit

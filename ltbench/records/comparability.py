@@ -30,6 +30,7 @@ MAY_DIFFER: Final[Mapping[str, str]] = {
     "fit.head": "a technique of the row",
     "fit.branches": "a technique of the row",
     "fit.stream": "part of the branches, which are a technique of the row",
+    "fit.teacher": "part of an auxiliary or a regime, which are techniques of the row",
     "cell.kind": "the same for every cell",
     "cell.protocol": "in the key separately",
     "cell.members": "the fits themselves",
@@ -83,7 +84,7 @@ def components(spec: Spec, fits: Iterable[Spec]) -> Iterator[tuple[Component, Ve
     """
     for stage in TECHNIQUE_STAGES:
         yield from _component(stage, spec.get(stage))
-    for fit in fits:
+    for fit in _with_teachers(fits):
         yield from _component("model", fit.get("model"))
         yield from _component("ensemble", (fit.get("bag") or {}).get("ensemble"))
         yield from _component("sampler", fit.get("stream"))
@@ -95,6 +96,13 @@ def components(spec: Spec, fits: Iterable[Spec]) -> Iterator[tuple[Component, Ve
             yield from _component("sampler", segment.get("partner"))
             for augment in (segment.get("augment_first"), *segment.get("views", ())):
                 yield from _component("augment", augment)
+
+
+def _with_teachers(fits: Iterable[Spec]) -> Iterator[Spec]:
+    for fit in fits:
+        yield fit
+        if "teacher" in fit:
+            yield from _with_teachers([fit["teacher"]])
 
 
 def _component(stage: str, technique: Mapping[str, Any] | None) -> Iterator[tuple[Component, Version]]:

@@ -100,6 +100,12 @@ TRAINING_STAGES = tuple(name for name in STAGES if name in Phase.__struct_fields
 # Parts of the network, which a training has from its first step to its last.
 NETWORK_STAGES = tuple(stage.name for stage in STAGES.values() if stage.base in {Finetune, Head, Branches})
 
+# What a training can differ in from another one of the same data and model.
+MEMBER_STAGES = (*(stage for stage in STAGES if stage in {*TRAINING_STAGES, *NETWORK_STAGES}), Regime.stage)
+
+# What a phase changes besides techniques; a segment states it where it is not the default.
+PHASE_CHANGES = ("classifier", "batch_norm", "weight_decay_scale", "max_norm")
+
 # Techniques of a segment that another one of it uses: what it follows, its second stream, the views of its images.
 COMPANIONS = ("augment_first", "partner", "views")
 

@@ -121,6 +121,12 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the bag to train on; None for the whole training subset."""
     seed_offset: int = 0
     """Added to the training seed; with 0, the member shares the fit of the cell without ensemble."""
+    until: float | None = None
+    """Where its training ends, as a fraction of the recipe's length: a point of the cell's training, which goes on. Inside a
+    phase that restarts there is no such point but its end."""
+    techniques: tuple[str, ...] = ()
+    """Techniques of stages up to the regime, in command-line notation, that replace those of the cell; the baseline of a
+    stage switches that of the cell off."""
 
 
 class Ensemble(Technique, frozen=True):

@@ -19,7 +19,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 
     until: float
     """End of the phase as a fraction of the recipe's length. The last phase ends at 1 or later; one that begins at 1 or
-    later continues the finished plain training, and restarts."""
+    later continues the finished training. A phase that ends after 1 restarts."""
     sampler: bool | str = True
     augment: bool | str = True
     mix: bool | str = True
@@ -37,7 +37,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     weight_decay_scale: float = 1.0
     """Factor on the weight decay of the recipe."""
     classifier: Literal["keep", "fresh", "scale"] = "keep"
-    """`fresh`: initialised again; `scale`: only a factor of the logits of each class learns, from 1."""
+    """`fresh`: initialised again; `scale`: only a factor of the logits of each class learns, from 1; at the end of the phase
+    it becomes part of weights and bias. Needs a linear classifier and `restart`."""
     batch_norm: Literal["", "learn", "statistics", "frozen"] = ""
     """Batch normalisation of the backbone: `learn` both parameters and statistics, only `statistics`, or neither. By
     default it learns unless the backbone is frozen."""
@@ -49,6 +50,8 @@ class Regime(Technique, frozen=True):
     """The phases of a training."""
 
     stage: ClassVar[str] = "regime"
+    teacher: ClassVar[str] = ""
+    """The techniques of a teacher, as for an `Auxiliary`; empty for none."""
 
     def phases(self) -> Sequence[Phase]:
         """Return the phases in order."""

@@ -52,7 +52,7 @@ class Outputs(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     slow: Outputs | None = None
     """The same of the moving average of network and module, without gradient, for a technique that asks for it."""
     teacher: Any = None
-    """float32 [B, C]: logits of the teacher for the same images, without gradient, if there is a teacher."""
+    """float32 [B, C]: logits of the teacher for the same images, in evaluation mode and without gradient; None without one."""
     views: tuple[Outputs, ...] = ()
     """In `after_step` of an auxiliary: what its term got."""
 
@@ -103,7 +103,8 @@ class Adaptive(Technique, frozen=True):
     def after_step(self, outputs: Outputs, batch: Any, network: nn.Module, state: State) -> State:
         """Return the state after a step, called without gradients. Tensors keep shape and dtype.
 
-        outputs: of the batch that the step trained on; batch: the `Mixed`, whose `lam` is None without a mix.
+        outputs: of the batch that the step trained on; batch: the `Mixed`, whose `lam` is None without a mix. For an
+        auxiliary it is the batch before a mix, as its term got it, and `outputs.views` are the views.
         """
         return state
 

@@ -38,7 +38,7 @@ class AuxiliaryTrial:
         self.slow_own = copy.deepcopy(self.own)
         for module in (self.layer, self.own, self.slow_own):
             if isinstance(module, nn.Module):
-                _move(module, inputs.device)
+                move(module, inputs.device)
         start = technique.remembers(WIDTH, inputs.classes, self.counts, inputs.generator(seed, on_cpu=True))
         self.state = {name: inputs.to_device(value) for name, value in start.items()}
 
@@ -141,7 +141,7 @@ def moment(step: int) -> Moment:
     return Moment(epoch=step // 2, epochs=STEPS / 2, step=step, steps=STEPS)
 
 
-def _move(module: nn.Module, device: Any) -> None:
+def move(module: nn.Module, device: Any) -> None:
     from ltbench.engine.fake_device import move_network
 
     if isinstance(device, str):

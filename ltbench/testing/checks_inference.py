@@ -5,12 +5,13 @@ The harness makes most of these checks when it derives a cell; here they run bef
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 from ltbench.core.words import with_article
 from ltbench.errors import LtbenchError
-from ltbench.stages import Member
+from ltbench.stages import MEMBER_STAGES, Member
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
 from ltbench.testing.stage_calls import BAGS
@@ -123,6 +124,26 @@ def members_name_models(on: Subject) -> None:
 
 
 @per_setting
+def members_train_what_they_can(on: Subject) -> None:
+    """`until` of a member is positive and finite, and its techniques are installed, of stages up to the regime.
+
+    A member replaces those of the cell; view, posthoc and ensemble are those of the cell for all members.
+    """
+    for member in on.technique.members(Inputs().counts):
+        if member.until is not None and not (math.isfinite(member.until) and member.until > 0):
+            raise failed(f"a member ends at {member.until}", "a fraction of the training", "Member(until=0.5)")
+        for text in member.techniques:
+            stages = ", ".join(MEMBER_STAGES)
+            try:
+                stage = on.registry.parse(text).stage
+            except LtbenchError as error:
+                fix = f"the name of a technique of {stages}"
+                raise failed(f"a member has '{text}': {error.what}", "an installed technique", fix) from None
+            if stage not in MEMBER_STAGES:
+                raise failed(f"a member has '{text}', {with_article(stage)}", f"a technique of {stages}", "remove it")
+
+
+@per_setting
 def bags_are_training_images(on: Subject) -> None:
     """A bag is an int64 array with at least one index of a training image.
 
@@ -144,7 +165,13 @@ def bags_are_training_images(on: Subject) -> None:
                 )  # fmt: skip
 
 
-ENSEMBLE = (members_are_distinct, members_name_models, bags_are_training_images, merges_to_probabilities)
+ENSEMBLE = (
+    members_are_distinct,
+    members_name_models,
+    members_train_what_they_can,
+    bags_are_training_images,
+    merges_to_probabilities,
+)
 
 # --- metrics ----------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,15 @@
-"""Checks of models, losses, class weights and regimes."""
+"""Checks of models, losses and class weights."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from typing import Any
 
-from ltbench.stages import Phase
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
-from ltbench.testing.stage_calls import build, losses_of
+from ltbench.testing.network_outputs import LATER, START, rows_of
+from ltbench.testing.stage_calls import branches_for, build, losses_of
 from ltbench.testing.subject import Subject, failed
 
 # --- models -----------------------------------------------------------------------------------------------------
@@ -17,19 +17,21 @@ from ltbench.testing.subject import Subject, failed
 
 @per_setting
 def network_returns_logits(on: Subject) -> None:
-    """The network takes grey and colour images and returns logits float [B, classes].
+    """The network takes grey and colour images and returns logits float [B, classes], in training, too.
 
-    `build` gets channels, size and classes of the data set.
+    `build` gets channels, size and classes of the data set. Several classifiers are a matter of the stage branches.
     """
     import torch
 
     from ltbench.engine.output_checks import check_tensor
 
     for channels, size, classes in ((3, 32, 10), (1, 28, 7)):
-        network = build(on.technique, channels, size, classes).eval()
-        with torch.no_grad():
-            logits = network(torch.zeros(2, channels, size, size))
-        check_tensor(on.technique, f"of {channels} channels logits", logits, torch.float32, [2, classes])
+        network = build(on.technique, channels, size, classes)
+        for training in (False, True):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                logits = network.train(training)(torch.zeros(2, channels, size, size))
+            where = f"of {channels} channels {'in training ' if training else ''}logits"
+            check_tensor(on.technique, where, logits, torch.float32, [2, classes])
 
 
 @per_setting
@@ -109,14 +111,14 @@ MODEL = (
 
 @per_setting
 def losses_are_per_sample(on: Subject) -> None:
-    """`per_sample` returns float [B] in the dtype of the logits.
+    """`per_sample` or `of` returns float [B] in the dtype of the logits.
 
     The harness multiplies it by class weights and by the lambdas of a mix.
     """
     from ltbench.engine.output_checks import check_tensor
 
-    logits, losses = losses_of(on.technique, Inputs())
-    check_tensor(on.technique, "losses", losses, logits.dtype, [BATCH])
+    outputs, _, losses = losses_of(on.technique, Inputs())
+    check_tensor(on.technique, "losses", losses, outputs.logits.dtype, [BATCH])
 
 
 @per_setting
@@ -128,10 +130,10 @@ def losses_do_not_depend_on_the_batch(on: Subject) -> None:
     import torch
 
     inputs = Inputs()
-    logits, losses = losses_of(on.technique, inputs)
+    outputs, _, losses = losses_of(on.technique, inputs)
     counts, labels = torch.as_tensor(inputs.class_counts), torch.as_tensor(inputs.batch_labels)
     some = torch.arange(0, BATCH, 3)
-    alone = on.technique.per_sample(logits[some], labels[some], counts)
+    alone = on.technique.of(rows_of(outputs, some), labels[some], counts, START)
     if not torch.allclose(losses[some], alone, rtol=1e-4, atol=1e-5):
         raise failed(
             "the loss of a sample depends on the rest of its batch", "no dependence",
@@ -161,32 +163,60 @@ def losses_are_finite_for_large_logits(on: Subject) -> None:
 
 
 def _check_finite(on: Subject, inputs: Inputs, size: float, where: str, fix: str) -> None:
-    logits, losses = losses_of(on.technique, inputs, size=size)
-    if losses.requires_grad:
-        losses.sum().backward()
-    for what, values in (("a loss", losses), ("a gradient", logits.grad)):
-        if values is not None and not bool(values.isfinite().all()):
-            first = values[~values.isfinite()][0].item()
-            raise failed(f"{what} is {first} {where}", "finite values", fix)
+    for moment in (START, *LATER):
+        _, leaves, losses = losses_of(on.technique, inputs, size=size, moment=moment)
+        if losses.requires_grad:
+            losses.sum().backward()
+        for what, values in (("a loss", losses), *(("a gradient", leaf.grad) for leaf in leaves)):
+            if values is not None and not bool(values.isfinite().all()):
+                first = values[~values.isfinite()][0].item()
+                raise failed(f"{what} is {first} {where}", "finite values", fix)
 
 
 @per_setting
 def losses_have_a_gradient(on: Subject) -> None:
-    """The losses have a non-zero gradient with respect to the logits.
+    """The losses have a non-zero gradient with respect to logits or features.
 
     Otherwise the network learns nothing.
     """
     fix = "do not use detach(), item(), argmax or no_grad() between logits and losses"
-    logits, losses = losses_of(on.technique, Inputs())
+    outputs, leaves, losses = losses_of(on.technique, Inputs())
     if not losses.requires_grad:
         raise failed("the losses have no gradient", "a gradient with respect to the logits", fix)
     losses.sum().backward()
-    if logits.grad is None or not bool(logits.grad.any()):
+    if not any(_gets_gradient(leaves, branch) for branch in range(len(outputs.branches))):
         raise failed("the gradient of the losses is zero", "a non-zero gradient", fix)
 
 
+def _gets_gradient(leaves: tuple[Any, Any], branch: int) -> bool:
+    """Whether logits or features of a branch have a gradient."""
+    return any(leaf.grad is not None and bool(leaf.grad[branch].any()) for leaf in leaves)
+
+
+@per_setting
+def losses_reach_every_branch(on: Subject) -> None:
+    """With several branches, each gets a gradient from the losses at some point of the training.
+
+    A branch without a gradient keeps its initial weights, and is still merged into every prediction.
+    """
+    inputs = Inputs()
+    number = max(branches_for(on.technique, inputs), 2)
+    reached = set()
+    for moment in (START, *LATER):
+        outputs, leaves, losses = losses_of(on.technique, inputs, branches=number, moment=moment)
+        if not losses.requires_grad:
+            raise Skip("the losses have no gradient")
+        losses.sum().backward()
+        reached |= {branch for branch in range(len(outputs.branches)) if _gets_gradient(leaves, branch)}
+    if reached and (missing := sorted(set(range(number)) - reached)):
+        raise failed(
+            f"branch {missing[0] + 1} of {number} gets no gradient from the losses", "a gradient for every branch",
+            "use all of outputs.branches, float [E, B, C], not the first ones",
+        )  # fmt: skip
+
+
 LOSS = (
-    losses_are_per_sample, losses_do_not_depend_on_the_batch, losses_have_a_gradient,
+    losses_are_per_sample, losses_do_not_depend_on_the_batch, losses_have_a_gradient, losses_reach_every_branch,
     losses_are_finite_for_rare_classes, losses_are_finite_for_large_logits,
 )  # fmt: skip
 
@@ -246,36 +276,3 @@ def batch_loss_is_a_scalar(on: Subject) -> None:
 
 
 WEIGHT = (weights_are_per_class, weights_are_positive_and_finite, batch_loss_is_a_scalar)
-
-# --- regimes ----------------------------------------------------------------------------------------------------
-
-
-@per_setting
-def phases_cover_the_training(on: Subject) -> None:
-    """Phases have increasing `until` in (0, 1], and the last one ends at 1.
-
-    `until` is a fraction of the whole training.
-    """
-    phases = list(on.technique.phases())
-    fix = "return [Phase(until=0.8), Phase(until=1.0)]"
-    if not phases or not all(isinstance(phase, Phase) for phase in phases):
-        raise failed(f"phases() returned {phases!r}", "at least one Phase", fix)
-    ends = [phase.until for phase in phases]
-    if not (ends[-1] == 1 and all(0 < end <= 1 for end in ends)):
-        raise failed(f"phases end at {ends}", "the last one at 1, the others between 0 and 1", fix)
-    if any(after <= before for before, after in pairwise(ends)):
-        raise failed(f"phases end at {ends}", "increasing values", fix)
-
-
-@per_setting
-def learning_rates_are_positive(on: Subject) -> None:
-    """`lr_scale`, the factor on the learning rate, is positive and finite in every phase.
-
-    A phase with a learning rate of zero trains nothing.
-    """
-    for phase in on.technique.phases():
-        if not (math.isfinite(phase.lr_scale) and phase.lr_scale > 0):
-            raise failed(f"lr_scale is {phase.lr_scale}", "a positive factor", "lr_scale=0.1")
-
-
-REGIME = (phases_cover_the_training, learning_rates_are_positive)

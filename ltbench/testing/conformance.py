@@ -86,7 +86,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return self._finding(
             "failed",
             f"the return value is invalid: {raised}",
-            f"return the shapes and dtypes that ltbench/stages.py states for {with_article(self.technique.stage)}",
+            f"return the shapes and dtypes that ltbench/stages/ states for {with_article(self.technique.stage)}",
         )
 
     def _finding(self, state: State, text: str, fix: str = "", *, raised: bool = False) -> Finding:
@@ -156,4 +156,4 @@ def checks(*techniques: Technique | type[Technique]) -> Callable[[Trial], None]:
 def _missing_method(error: BaseException) -> str:
     """Return the base-class method of a stage that raised an error; empty if other code raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code.co_name if frame.f_globals.get("__name__") == stages.__name__ else ""
+    return frame.f_code.co_name if frame.f_globals.get("__name__", "").startswith(f"{stages.__name__}.") else ""

@@ -7,29 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ltbench.core.checksums import digest
 from ltbench.core.folders import data_root
-from ltbench.errors import DataError, UsageError
+from ltbench.errors import DataError, LtbenchError, UsageError
 from ltbench.stages import (
     Augment,
     Auxiliary,
+    Branches,
     Dataset,
     DatasetInfo,
     Ensemble,
     Evidence,
     Finetune,
+    Head,
     LinearClassifier,
     Loss,
     Metric,
     Mix,
     Model,
+    Moment,
+    Outputs,
     Posthoc,
     Predicted,
     Profile,
     Regime,
     Sampler,
+    Update,
     View,
     Weight,
 )
@@ -37,11 +42,21 @@ from ltbench.technique import Technique
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.finding import Skip
 from ltbench.testing.finetune_trial import FinetuneTrial
+from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
+from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
+from ltbench.testing.told import EPOCHS, is_told, moment_at, states, told
+
+if TYPE_CHECKING:
+    from ltbench.stages import State
 
 Result = dict[str, Any]
 BATCH_SIZE = 64
 """Batch size of the recipe."""
+NUMBERS_OF_BRANCHES = (3, 2, 4, 1)
+"""Numbers of branches that a loss is tried with."""
+BLOCKS = range(1, 13)
+"""Numbers of blocks of a network, for branches."""
 FEATURES = 6
 """Width of made-up features."""
 BAGS = 3
@@ -89,17 +104,26 @@ def sampler(technique: Sampler, inputs: Inputs) -> Result:
     labels, counts, pool = pool_of(technique, inputs)
     inputs.track("pool", pool)
     drawing = inputs.generator(1, on_cpu=True)
-    epochs = [technique.epoch(pool, labels, counts, BATCH_SIZE, drawing).clone() for _ in range(2)]
+    moments = [moment_at(0), moment_at(EPOCHS - 1)]
+    epochs = [technique.epoch_at(pool, labels, counts, BATCH_SIZE, at, drawing).clone() for at in moments]
     size = technique.batch_size(BATCH_SIZE, inputs.classes)
     return {"pool": pool, "batch_size": size, "epochs": epochs, "share": technique.share(counts)}
 
 
 def augment(technique: Augment, inputs: Inputs) -> Result:
-    results: Result = {}
+    known = states(technique, inputs)
+    results: Result = {"states": known}
     for channels in (3, 1):
         stored = inputs.tensor("stored images", inputs.images(12, channels, 2 * inputs.pixels))
         images = inputs.tensor("images", inputs.images(12, channels, 2 * inputs.pixels) / 255).float()
         inputs.track("images", images)
+        if is_told(technique):
+            results[f"apply to {channels} channels"] = [
+                technique.apply_to(images, told(technique, inputs, len(images), at, state), inputs.generator(3)).clone()
+                for at in (moment_at(0), moment_at(EPOCHS - 1))
+                for state in known
+            ]
+            continue
         results[f"apply to {channels} channels"] = technique.apply(images, inputs.generator(3)).clone()
         indices = inputs.tensor("indices", [5, 1, 1, 11])
         prepared = technique.prepare(stored)
@@ -108,12 +132,19 @@ def augment(technique: Augment, inputs: Inputs) -> Result:
 
 
 def mix(technique: Mix, inputs: Inputs) -> Result:
-    images = inputs.tensor(
-        "images", inputs.rng(2).standard_normal((BATCH, 3, inputs.pixels, inputs.pixels)).astype("float32")
-    )
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    counts = inputs.tensor("counts", inputs.class_counts)
-    return {"mixed": technique.mix(images, labels, counts, inputs.generator(3))}
+    known = states(technique, inputs)
+    results: Result = {"states": known, "partner": technique.partner, "where": technique.where}
+    shapes = [(3, inputs.pixels, inputs.pixels), *([(5, 3, 3), (7,)] if technique.where == "hidden" else [])]
+    # One that overrides `blend` may depend on the moment.
+    epochs = range(EPOCHS) if type(technique).blend is not Mix.blend else range(1)
+    for shape in shapes:
+        images = inputs.tensor("images", inputs.rng(2).standard_normal((BATCH, *shape)).astype("float32"))
+        results[f"mixed {len(shape)}"] = [
+            technique.blend(images, told(technique, inputs, BATCH, moment_at(epoch), state), inputs.generator(3))
+            for epoch in epochs
+            for state in known
+        ]
+    return results
 
 
 def model(technique: Model, inputs: Inputs) -> Result:
@@ -160,20 +191,69 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def losses_of(technique: Loss, inputs: Inputs, *, size: float = 1.0) -> tuple[Any, Any]:
-    """Return logits of this size, float32 [B, C] with gradient, and the losses of a batch."""
-    leaf = inputs.tensor("weights", (size * inputs.logits()).astype("float32")).requires_grad_()
-    # As in training, the logits are not a leaf of the graph, because in-place changes of a leaf would raise.
-    logits = inputs.track("logits", leaf * 1)
+def losses_of(
+    technique: Loss,
+    inputs: Inputs,
+    *,
+    size: float = 1.0,
+    branches: int | None = None,
+    moment: Moment = START,
+    state: State | None = None,
+) -> tuple[Outputs, tuple[Any, Any], Any]:
+    """Return the outputs of a network, the leaves of their graph, logits and features, and the losses of the batch.
+
+    size: factor of the logits; branches: E, by default one, or what a loss that is told of branches is for; state: what
+    the loss remembers, by default that of the start.
+    """
+    number = branches_for(technique, inputs) if branches is None else branches
+    outputs, leaves = network_outputs(inputs, technique, branches=number, size=size, state=state)
     labels = inputs.tensor("labels", inputs.batch_labels)
-    return leaf, technique.per_sample(logits, labels, inputs.tensor("counts", inputs.class_counts))
+    return outputs, leaves, technique.of(outputs, labels, inputs.tensor("counts", inputs.class_counts), moment)
+
+
+def branches_for(technique: Loss, inputs: Inputs) -> int:
+    """Return a number of branches that a loss works with: one, if it is not told of them."""
+    if type(technique).of is Loss.of:
+        return 1
+    for number in NUMBERS_OF_BRANCHES:
+        try:
+            losses_of(technique, Inputs(inputs.classes), branches=number)
+        except LtbenchError:
+            continue
+        return number
+    return NUMBERS_OF_BRANCHES[0]
 
 
 def loss(technique: Loss, inputs: Inputs) -> Result:
-    leaf, losses = losses_of(technique, inputs)
+    outputs, leaves, losses = losses_of(technique, inputs)
     if losses.requires_grad:
         losses.sum().backward()
-    return {"losses": losses, "gradient": leaf.grad}
+    result = {"losses": losses, "gradients": [leaf.grad for leaf in leaves]}
+    if type(technique).of is Loss.of:
+        return result
+    # After two steps, the second with blended images, at later moments.
+    state = outputs.state
+    for batch in batches(inputs):
+        state = technique.after_step(detached(outputs), batch, outputs.layers[0], state)
+        outputs = with_state(outputs, state)
+    later = [losses_of(technique, inputs, moment=moment, state=state)[2] for moment in LATER]
+    return result | {"state": dict(state), "later losses": later}
+
+
+def branches(technique: Branches, inputs: Inputs) -> Result:
+    import torch
+
+    number = technique.number()
+    arrays = inputs.array("logits", [inputs.logits(seed=seed) for seed in range(number)])
+    tensors = inputs.tensor("branches", torch.as_tensor(arrays, dtype=torch.float32))
+    return {
+        "number": number,
+        "shared": [technique.shared(blocks) for blocks in BLOCKS],
+        "shares": [technique.share(moment) for moment in (START, *LATER)],
+        "merged": technique.merge(tensors),
+        "merged array": technique.merge(arrays),
+        "merged in training": [technique.merge_at(tensors, moment) for moment in (START, *LATER)],
+    }
 
 
 def weight(technique: Weight, inputs: Inputs) -> Result:
@@ -199,6 +279,21 @@ def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
         if step == 1:
             trial.after_epoch(2)
             result["state after an epoch"] = trial.state
+    return result
+
+
+def head(technique: Head, inputs: Inputs) -> Result:
+    built = head_of(technique, inputs)
+    features = inputs.tensor("features", inputs.rng(2).standard_normal((BATCH, HEAD_FEATURES)).astype("float32"))
+    return {"logits": built(features), "parameters": sorted(name for name, _ in built.named_parameters())}
+
+
+def update(technique: Update, inputs: Inputs) -> Result:
+    trial = UpdateTrial(technique, inputs)
+    result: Result = {}
+    for number in range(3):
+        trial.step()
+        result[f"weights after {number + 1} steps"] = trial.weights.detach().clone()
     return result
 
 
@@ -275,7 +370,8 @@ def metric(technique: Metric, inputs: Inputs) -> Result:
 
 
 _FUNCTIONS: tuple[Callable[[Any, Inputs], Result], ...] = (
-    dataset, profile, sampler, augment, mix, model, finetune, loss, weight, auxiliary, regime, view, posthoc, ensemble, metric,
+    dataset, profile, sampler, augment, mix, model, finetune, head, branches, loss, weight, auxiliary, update, regime, view,
+    posthoc, ensemble, metric,
 )  # fmt: skip
 _CALLS = {function.__name__: function for function in _FUNCTIONS}
 

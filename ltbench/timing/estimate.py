@@ -206,8 +206,8 @@ class Prediction:
         cost = self._cost(job)
         if job.kind == "predict":
             return cost.get("predict_seconds")
-        # train_seconds includes the fits that this one continues, so it applies to this job only if it has no parent.
-        return cost.get("job_seconds" if job.parents else "train_seconds")
+        # train_seconds includes the fits that this one continues and its teacher, so it applies only without them.
+        return cost.get("job_seconds" if job.reads else "train_seconds")
 
     def _cost(self, job: Job) -> Mapping[str, float]:
         if self._store is None or job.kind == "cell":

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ltbench.core.spec import Job, Spec, canonical, label_of
-from ltbench.stages import Dataset, DatasetInfo
+from ltbench.stages import Branches, Dataset, DatasetInfo
 
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
     from ltbench.planning.plan import Plan
 
-_STEP_STAGES = ("sampler", "augment", "mix")
+_STEP_STAGES = ("sampler", "augment", "mix", "auxiliary")
 """Stages whose cost depends on images. A loss or weight only handles a few numbers per image."""
 _BATCH = 128
 """Batch size of a recipe without one, the default of `Recipe`."""
@@ -85,12 +85,13 @@ class Shapes:
 
     def _fit(self, spec: Spec) -> Shape:
         data, recipe, last = spec["data"], spec["recipe"], spec["segments"][-1]
-        key = (canonical([data, spec["model"], recipe, spec["bag"], last]),)
+        key = (canonical([data, _network(spec), recipe, spec["bag"], last]), "teacher" in spec)
         if key in self._known:
             return self._known[key]
-        parts = [label_of(last[stage]) for stage in _STEP_STAGES]
+        parts = [label_of(last.get(stage)) for stage in _STEP_STAGES]
         if spec["bag"] is not None:
             parts.append(label_of(spec["bag"]["ensemble"]))
+        parts += ["teacher"] if "teacher" in spec else []
         optimizer = recipe.get("optimizer", "sgd")
         shape = self._known[key] = Shape(
             kind="fit",
@@ -106,7 +107,7 @@ class Shapes:
     def _predict(self, job: Job) -> Shape:
         fit, view, split = self._plan.jobs[job.parents[0]].spec, job.spec["view"], job.spec["split"]
         look = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
-        key = (canonical([fit["data"]["dataset"], fit["model"]]), fit["recipe"]["precision"], look, split)
+        key = (canonical([fit["data"]["dataset"], _network(fit)]), fit["recipe"]["precision"], look, split)
         if key not in self._known:
             # Fewer images take longer each, because loading a network takes as long for them.
             data = label_of(fit["data"]["dataset"]) + ("" if split == "test" else f" {split}")
@@ -130,5 +131,10 @@ class Shapes:
         info = self._infos[key]
         return {
             "channels": info.channels, "size": info.size, "classes": len(info.classes),
-            "model": label_of(fit["model"]), "precision": fit["recipe"]["precision"],
+            "model": _network(fit), "precision": fit["recipe"]["precision"],
         }  # fmt: skip
+
+
+def _network(fit: Spec) -> str:
+    """Return the model of a fit, with its branches, which are several networks in part."""
+    return " ".join(label_of(fit[stage]) for stage in ("model", Branches.stage) if stage in fit)

@@ -22,13 +22,13 @@ def makespan(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int
         return _simulate(jobs, seconds, workers)
     ends: dict[str, float] = {}
     for key, job in jobs.items():
-        ends[key] = seconds[key] + max((ends[parent] for parent in job.parents if parent in ends), default=0.0)
+        ends[key] = seconds[key] + max((ends[parent] for parent in job.reads if parent in ends), default=0.0)
     return max(sum(seconds[key] for key in jobs) / workers, *ends.values())
 
 
 def _simulate(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> float:
     rank = {key: place for place, key in enumerate(jobs)}
-    graph = TopologicalSorter({key: [p for p in job.parents if p in jobs] for key, job in jobs.items()})
+    graph = TopologicalSorter({key: [p for p in job.reads if p in jobs] for key, job in jobs.items()})
     graph.prepare()
     ready: list[tuple[int, str]] = []
     running: list[tuple[float, int, str]] = []

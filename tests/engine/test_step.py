@@ -146,7 +146,7 @@ def test_an_auxiliary_sees_unmixed_views_with_their_labels(training: Callable[[J
 
 
 def test_the_weight_of_an_auxiliary_scales_its_term(training: Callable[[Job], Training]) -> None:
-    off = run_to_the_end(training(job_of(plain(auxiliary=Centre(weight=0.0)))))
+    off = run_to_the_end(training(job_of(plain(auxiliary=Centre(weight=0.01)))))
     on = run_to_the_end(training(job_of(plain(auxiliary=Centre()))))
     centres = [
         next(value for name, value in values.items() if name.startswith("memory.own") and "centres" in name)

@@ -18,7 +18,19 @@ from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
 from ltbench.registry.registry import Registry
-from ltbench.stages import Branches, Dataset, DatasetInfo, Ensemble, Finetune, Member, Model, Phase, Regime, Sampler
+from ltbench.stages import (
+    Branches,
+    Dataset,
+    DatasetInfo,
+    Ensemble,
+    Finetune,
+    Member,
+    Mix,
+    Model,
+    Phase,
+    Regime,
+    Sampler,
+)
 from ltbench.suite.suite import Suite, changed, find_suite
 from ltbench.technique import Technique
 
@@ -37,6 +49,30 @@ class Few(Dataset):
 
 class Net(Model):
     name = "some_net"
+
+
+class NetOfBlocks(Model):
+    name = "net_of_blocks"
+    has_blocks = True
+
+
+class Inside(Mix):
+    name = "inside"
+    where = "hidden"
+
+
+class InsideLate(Regime):
+    name = "inside_late"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5), Phase(until=1.0, mix="inside")]
+
+
+class Stacked(Ensemble):
+    name = "stacked"
+
+    def members(self, counts: Sequence[int]) -> Sequence[Member]:
+        return [Member(), Member(model="some_net")]
 
 
 LARGER = "balanced_batch[per_class=40]: batches of 120 images instead of 64, so each step sees 1.88 times as many"
@@ -75,7 +111,7 @@ class Pair(Ensemble):
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, Late, Decoupled, Pair)
+    return registry_with(Few, Net, NetOfBlocks, Late, Decoupled, Pair, Inside, InsideLate, Stacked)
 
 
 @pytest.fixture
@@ -361,6 +397,24 @@ def test_a_frozen_backbone_passes_unaugmented_images_once() -> None:
     assert training_passes(fit, images=100, start=0.5) == 100
 
 
+@pytest.mark.parametrize(
+    ("segment", "images"),
+    [
+        ({}, 1),
+        ({"auxiliary": {}}, 1),
+        ({"auxiliary": {}, "views": [None, {}]}, 2),
+        ({"auxiliary": {}, "views": [{}, {}]}, 3),
+        ({"auxiliary": {}, "mix": {}}, 2),
+        ({"auxiliary": {}, "mix": {}, "views": [None, {}]}, 3),
+    ],
+)
+def test_every_view_of_an_auxiliary_passes_through_the_network(segment: dict, images: int) -> None:
+    plain = {"augment": None, "mix": None, "trainable": "all", "until": 1.0}
+    assert (
+        training_passes({"recipe": {"epochs": 10}, "segments": [plain | segment]}, images=100) == 3 * 10 * 100 * images
+    )
+
+
 # --- without sharing -----------------------------------------------------------------------------------------------------
 
 
@@ -465,3 +519,21 @@ def test_without_sharing_every_cell_has_separate_trainings(suite: Suite, own: Re
     assert {cell.extra["shared"] for cell in alone.cells} == {cell.key for cell in shared.cells}
     for job in alone.jobs.values():
         assert job.key == identity(job.spec)
+
+
+@pytest.mark.parametrize("row", [["inside"], ["inside_late"], ["inside", "pair"]])
+def test_a_mix_inside_the_network_is_left_out_for_a_model_without_blocks(
+    suite: Suite, own: Registry, row: list[str]
+) -> None:
+    both = changed(suite, combinations=[row], models=["some_net", "net_of_blocks"], seeds=[0, 1])
+    plan = make_plan(both, own, Path())
+    models = [job.extra["setting"]["model"] for job in plan.cells if any(job.extra["combination"].values())]
+    assert models == ["net_of_blocks"] * 2
+    (out,) = plan.left_out
+    assert out.reason == "inside cannot be used with model some_net: its networks have no blocks()"
+
+
+def test_a_member_without_blocks_leaves_the_cell_out(suite: Suite, own: Registry) -> None:
+    both = changed(suite, combinations=[["inside", "stacked"], ["stacked"]], models=["net_of_blocks"])
+    plan = make_plan(both, own, Path())
+    assert [out.combination.label for out in plan.left_out] == ["inside + stacked"]

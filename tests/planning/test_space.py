@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltbench.cli.asked_suite import every_technique
@@ -48,6 +48,7 @@ def grids(draw: st.DrawFn) -> dict[str, list[Technique]]:
     return grid
 
 
+@settings(deadline=None)
 @given(grids(), st.integers(0, 5))
 def test_counts_and_walk_are_those_of_trying_every_combination(grid: dict[str, list[Technique]], most: int) -> None:
     tried = [c for c in every_choice(grid) if len(c.techniques) <= most]
@@ -60,6 +61,7 @@ def test_counts_and_walk_are_those_of_trying_every_combination(grid: dict[str, l
     assert sorted(space.walk(), key=repr) == sorted((c.techniques for c in runs), key=repr)
 
 
+@settings(deadline=None)
 @given(grids())
 def test_the_walk_has_the_order_of_the_list(grid: dict[str, list[Technique]]) -> None:
     techniques = [technique for row in grid.values() for technique in row]
@@ -67,6 +69,7 @@ def test_the_walk_has_the_order_of_the_list(grid: dict[str, list[Technique]]) ->
     assert list(Space(grid).walk()) == listed
 
 
+@settings(deadline=None)
 @given(grids(), st.data())
 def test_sums_multiply_the_weights_of_each_combination(grid: dict[str, list[Technique]], data: st.DataObject) -> None:
     space = Space(grid)

@@ -13,8 +13,9 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import STAGES
 from ltbench.testing.flat_values import flat
 from ltbench.testing.inputs import Inputs
+from ltbench.testing.network_outputs import LATER, START
 from ltbench.testing.parameter_values import settings
-from ltbench.testing.stage_calls import call_all
+from ltbench.testing.stage_calls import call_all, losses_of
 
 
 def of_stages(*stages: str):
@@ -42,15 +43,16 @@ def test_a_parameter_out_of_range_is_refused_by_name(registry: Registry, text: s
 @both_sizes
 @of_stages("loss")
 def test_no_loss_is_negative_and_every_gradient_is_finite(technique, classes: int) -> None:
-    labels = torch.randint(classes, (32,), generator=generator())
     for size in (1.0, 100.0, 10_000.0):
-        logits = (size * torch.randn(32, classes, generator=generator(1))).requires_grad_()
-        losses = technique.per_sample(logits, labels, long_tail(classes))
-        losses.sum().backward()
-        assert losses.isfinite().all()
-        assert (losses >= 0).all()
-        assert logits.grad.isfinite().all()
-        assert logits.grad.any()
+        for moment in (START, *LATER):
+            inputs = Inputs(counts=long_tail(classes).tolist())
+            _, leaves, losses = losses_of(technique, inputs, size=size, moment=moment)
+            losses.sum().backward()
+            assert losses.isfinite().all()
+            assert (losses >= 0).all()
+            gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+            assert all(gradient.isfinite().all() for gradient in gradients)
+            assert any(gradient.any() for gradient in gradients)
 
 
 FEW = ([5], [1], [5, 1], [5, 0], [0, 5], [1, 1], [3, 3], [60, 30, 10, 1, 0], [1] * 10)

@@ -11,7 +11,9 @@ from ltbench.testing import conformance
 from ltbench.testing.checks_by_stage import CHECKS, of_stage
 from ltbench.testing.conformance import trials
 
-MODULES = ("manners", "heavy", "learning", "auxiliary", "finetune", "feeding", "inference", "data")
+MODULES = (
+    "manners", "heavy", "learning", "auxiliary", "branches", "finetune", "feeding", "inference", "data",
+)  # fmt: skip
 for module in MODULES:
     importlib.import_module(f"testing.broken.{module}")
 SOUND = {

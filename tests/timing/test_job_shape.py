@@ -40,6 +40,12 @@ def test_a_seed_or_a_loss_makes_no_other_shape_and_a_mix_does(shaped):
     assert (shape.model, shape.batch, shape.precision, shape.optimizer) == ("convnet", 64, "fp32", "sgd")
 
 
+def test_branches_make_another_shape(shaped):
+    found = shaped(techniques=["experts"], seeds=[0])
+    for kind in ("fit", "predict"):
+        assert {shape.model for _, shape, _ in of_kind(found, kind)} == {"convnet", "convnet experts"}
+
+
 def test_the_work_of_a_training_is_the_passes_of_its_part(shaped):
     found = shaped(techniques=[], recipe={"steps": 50, "batch_size": 32, "precision": "fp32"})
     assert [work for _, _, work in of_kind(found, "fit")] == [3 * 1600.0, 3 * 1600.0]

@@ -55,3 +55,17 @@ def hue(images: Tensor, turn: Tensor) -> Tensor:
     away -= 6 * (away / 6).floor_()
     fall = away.minimum(4 - away).clamp_(0, 1)
     return (high[:, None] - chroma[:, None] * fall).clamp_(0, 1)
+
+
+def jitter(images: Tensor, chosen: Tensor, strengths: tuple[Tensor, Tensor, Tensor, Tensor], order: Tensor) -> Tensor:
+    """Change the colours of chosen images in place and return all images.
+
+    chosen: bool [B]; strengths: factors of brightness, contrast and saturation, and the rotation of the hue, each float
+    [B]; order: int64 [B, 4], in which an image is changed by these four.
+    """
+    changes = (brightness, contrast, saturation, hue)
+    for turn in order.unbind(1):
+        for number, (change, strength) in enumerate(zip(changes, strengths, strict=True)):
+            those = (chosen & (turn == number)).nonzero().squeeze(1)
+            images[those] = change(images[those], strength[those, None, None, None])
+    return images

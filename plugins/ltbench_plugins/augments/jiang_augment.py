@@ -89,17 +89,8 @@ class JiangAugment(Augment, frozen=True):
 
         chosen, draws = self._draws(images, 1, generator, 4)
         order = torch.rand(len(images), 4, generator=generator, device=images.device).argsort(1)
-        turns = (
-            (_colour.brightness, 1 + draws[0] * self.jitter),
-            (_colour.contrast, 1 + draws[1] * self.jitter),
-            (_colour.saturation, 1 + draws[2] * self.jitter),
-            (_colour.hue, draws[3] * self.hue),
-        )
-        for turn in order.unbind(1):
-            for number, (change, strength) in enumerate(turns):
-                those = (chosen[0] & (turn == number)).nonzero().squeeze(1)
-                images[those] = change(images[those], strength[those, None, None, None])
-        return images
+        strengths = (1 + draws[0] * self.jitter, 1 + draws[1] * self.jitter, 1 + draws[2] * self.jitter)
+        return _colour.jitter(images, chosen[0], (*strengths, draws[3] * self.hue), order)
 
     def _draws(self, images: Tensor, switches: int, generator: Generator, numbers: int = 3) -> tuple[Tensor, Tensor]:
         """Return which transformations are on, bool [switches, B], and numbers in [-1, 1), [numbers, B]."""

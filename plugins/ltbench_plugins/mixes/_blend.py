@@ -24,14 +24,21 @@ class Blend(Mix, frozen=True):
     def mix(self, images: Tensor, labels: Tensor, counts: Tensor, generator: Generator) -> Mixed:
         """Blend a batch. images: float [B, channels, size, size]; labels: int64 [B]; the result's lam: float [B]."""
         partner = self.partners(labels, counts, generator)
-        present = counts.clamp(min=1).to(images.dtype)
-        own, other = present[labels], present[labels[partner]]
+        return self.blended(images, labels, images[partner], labels[partner], counts, generator)
+
+    def blended(
+        self, images: Tensor, labels: Tensor, others: Tensor, of_others: Tensor, counts: Tensor, generator: Generator
+    ) -> Mixed:
+        """Blend images, or outputs of a block, float [B, ...], with others. labels, of_others: int64 [B]."""
+        present = counts.clamp(min=1).float()
+        own, other = present[labels], present[of_others]
         lam = self.image_shares(self.shares(images, generator), own, other)
+        # A lerp is exact at both ends: lam = 1 gives bit-identical images. A block may compute in bfloat16.
+        share = lam.to(images.dtype).view(-1, *[1] * (images.dim() - 1))
         return Mixed(
-            # A lerp is exact at both ends: lam = 1 gives bit-identical images.
-            images=images[partner].lerp(images, lam[:, None, None, None]),
+            images=others.lerp(images, share),
             labels_a=labels,
-            labels_b=labels[partner],
+            labels_b=of_others,
             lam=self.label_shares(lam, own, other),
         )
 
@@ -42,14 +49,14 @@ class Blend(Mix, frozen=True):
         return torch.randperm(len(labels), generator=generator, device=labels.device)
 
     def shares(self, images: Tensor, generator: Generator) -> Tensor:
-        """Draw from Beta(alpha, alpha) for each image, float [B]."""
+        """Draw from Beta(alpha, alpha) for each image, float32 [B]."""
         import numpy as np
         import torch
 
         # torch draws Beta only from its global state; numpy is also exact for tiny alpha.
         seed = int(torch.randint(1 << 62, (), generator=generator, device=images.device))
         drawn = np.random.default_rng(seed).beta(self.alpha, self.alpha, 1 if self.per_batch else len(images))
-        return images.new_tensor(drawn).expand(len(images))
+        return images.new_tensor(drawn, dtype=torch.float32).expand(len(images))
 
     def image_shares(self, lam: Tensor, own: Tensor, other: Tensor) -> Tensor:
         """Return the share of each image in its blend, float [B]; by default the draw.

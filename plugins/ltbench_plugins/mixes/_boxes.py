@@ -22,10 +22,10 @@ def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generat
     return images.new_tensor(np.random.default_rng(seed).beta(alpha, alpha, len(images)))
 
 
-def paste(images: Tensor, partner: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Return the images with a box of their partners pasted in, and the share of pixels that each kept, float [B].
+def paste(images: Tensor, others: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return the images with a box of others pasted in, and the share of pixels that each kept, float [B].
 
-    images: float [B, channels, H, W]; partner: int64 [B]; keep: float [B], the share to keep. The sides of a box are
+    images, others: float [B, channels, H, W]; keep: float [B], the share to keep. The sides of a box are
     `sqrt(1 - keep)` times those of the image, rounded down to whole pixels, and its centre is uniform in the image.
     Boxes are clipped to the image, so the actual share can be larger.
     """
@@ -47,4 +47,4 @@ def paste(images: Tensor, partner: Tensor, keep: Tensor, generator: Generator) -
     in_columns = (columns >= left[:, None]) & (columns < right[:, None])
     box = in_rows[:, None, :, None] & in_columns[:, None, None, :]
     area = (bottom - top) * (right - left)
-    return torch.where(box, images[partner], images), 1 - area.to(images.dtype) / (height * width)
+    return torch.where(box, others, images), 1 - area.to(images.dtype) / (height * width)

@@ -44,7 +44,7 @@ class Cutmix(Mix, frozen=True):
 
         partner = torch.randperm(len(images), generator=generator, device=images.device)
         keep = shares(images, self.alpha, self.lam, generator)
-        blended, kept = paste(images, partner, keep, generator)
+        blended, kept = paste(images, images[partner], keep, generator)
         return Mixed(images=blended, labels_a=labels, labels_b=labels[partner], lam=kept)
 
 

@@ -47,7 +47,7 @@ class TailCutmix(Mix, frozen=True):
         keep = shares(images, self.alpha, self.lam, generator)
         # A pair without a tail class keeps the whole image: its box is empty.
         keep = keep.where(in_tail | in_tail[partner], 1)
-        blended, kept = paste(images, partner, keep, generator)
+        blended, kept = paste(images, images[partner], keep, generator)
         return Mixed(images=blended, labels_a=labels, labels_b=labels[partner], lam=kept)
 
     def tail_classes(self, counts: Tensor) -> Tensor:

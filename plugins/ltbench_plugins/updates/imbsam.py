@@ -22,8 +22,8 @@ class Imbsam(Update, frozen=True):
     L_tail at w + rho g / |g|, with the gradient g of L_tail at w. Every step takes three passes over the batch. A blended
     image belongs to the class of its first label.
 
-    A class with fewer than `below` training images is a tail class, as in the usual group of few-shot classes and half of
-    the medium ones; the value is to be chosen for the data.
+    The rarest classes are tail classes: `tail` of all classes, rounded, and one at least. The paper states a number of
+    training images below which a class belongs to the tail; a share does not depend on the size of the data set.
 
     Source: Zhou et al., ImbSAM: A Closer Look at Sharpness-Aware Minimization in Class-Imbalanced Recognition, ICCV 2023,
     section 3.3.
@@ -33,13 +33,15 @@ class Imbsam(Update, frozen=True):
     passes = 3
 
     rho: Annotated[float, Meta(gt=0, description="distance of the point at which the gradient is taken")] = 0.05
-    below: Annotated[int, Meta(gt=0, description="a class with fewer training images is a tail class")] = 100
+    tail: Annotated[float, Meta(gt=0, lt=1, description="share of the classes that are tail classes")] = 1 / 3
 
     def step(self, closure: Closure, optimizer: Optimizer, labels: Tensor, counts: Tensor, moment: Moment) -> None:
         """Do one step."""
         import torch
 
-        tail = (counts[labels] < self.below).float()
+        number = max(round(self.tail * len(counts)), 1)
+        rarest = counts.argsort(descending=True, stable=True)[-number:]
+        tail = torch.isin(labels, rarest).float()
         closure(1 - tail)
         head = [p.grad.clone() for p in parameters_of(optimizer) if p.grad is not None]
         closure(tail)

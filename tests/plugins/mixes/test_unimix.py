@@ -5,10 +5,11 @@ import scipy.stats
 import torch
 from plugins.checks import assert_distributed, generator
 
+from ltbench import Moment, Partner, Told
 from ltbench.testing import checks
 from ltbench_plugins.mixes.unimix import Unimix
 
-test_it_conforms = checks(Unimix(tau=-1, alpha=2.0), Unimix(per_batch=True))
+test_it_conforms = checks(Unimix(tau=-1, alpha=2.0), Unimix(per_batch=True), Unimix(tau=-0.1))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,20 @@ def test_images_and_labels_have_the_same_share() -> None:
     pairs = mixed.labels_a != mixed.labels_b
     rare, frequent = (mixed.lam[pairs & (mixed.labels_a == label)].mean() for label in (1, 0))
     assert rare > 0.75 > 0.25 > frequent
+
+
+def test_partners_come_from_a_reversed_stream() -> None:
+    assert Unimix().partner == "reverse"
+    assert Unimix(tau=-0.1).partner == ""
+    counts = torch.tensor([900, 100])
+    other = Partner(images=torch.ones(200, 1, 2, 2), labels=torch.ones(200, dtype=torch.int64))
+    told = Told(labels=torch.zeros(200, dtype=torch.int64), counts=counts, partner=other,
+                moment=Moment(epoch=0, epochs=1.0, step=0, steps=1))  # fmt: skip
+    mixed = Unimix(alpha=0.1).blend(torch.zeros(200, 1, 2, 2), told, generator())
+    torch.testing.assert_close(mixed.images[:, 0, 0, 0], 1 - mixed.lam)
+    assert mixed.labels_b.tolist() == [1] * 200
+    # By hand: a frequent image keeps a share around 100 / 1000 of a blend with a rare one.
+    assert float(mixed.lam.median()) == pytest.approx(0.1, abs=0.03)
 
 
 def test_partners_are_drawn_by_the_power_of_their_class_count() -> None:

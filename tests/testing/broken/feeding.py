@@ -78,6 +78,25 @@ class NearlyBalanced(SoundSampler, frozen=True):
     share = not_balanced.share
 
 
+EPOCHS_DRAWN: dict[str, int] = {}
+
+
+@breaks("epochs_do_not_depend_on_earlier_ones")
+class CountingEpochs(SoundSampler, frozen=True):
+    """Reverse every second epoch since the pool was drawn, by a count of its own. Source: none."""
+
+    name = "counting_epochs"
+
+    def pool(self, labels, counts, generator):
+        EPOCHS_DRAWN[self.name] = 0
+        return Sampler.pool(self, labels, counts, generator)
+
+    def epoch(self, pool, labels, counts, batch_size, generator):
+        EPOCHS_DRAWN[self.name] += 1
+        drawn = SoundSampler.epoch(self, pool, labels, counts, batch_size, generator)
+        return drawn.flip(0) if EPOCHS_DRAWN[self.name] % 2 else drawn
+
+
 # --- augmentations ----------------------------------------------------------------------------------------------
 
 
@@ -136,6 +155,38 @@ def drawn_on_the_cpu(self, images, generator):
     return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
+class SoundTold(Augment, frozen=True):
+    """Darken images of the first class, more from epoch to epoch. Source: none."""
+
+    name = "sound_told"
+
+    def apply_to(self, images, told, generator):
+        import torch
+
+        drawn = torch.rand(len(images), generator=generator, device=images.device)
+        factor = torch.where(told.labels == 0, 1 - drawn * self.share(told), 1)
+        return images * factor[:, None, None, None]
+
+    def share(self, told):
+        return told.moment.progress
+
+
+@breaks("uses_what_it_is_told", SoundTold, "apply_to")
+def told_in_vain(self, images, told, generator):
+    """Darken every image."""
+    import torch
+
+    return images * torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
+
+
+@breaks("does_not_use_global_randomness", SoundTold, "apply_to")
+def told_and_drawing_globally(self, images, told, generator):
+    """Draw from the global generator."""
+    import torch
+
+    return images * torch.where(told.labels == 0, torch.rand((), device=images.device), 1)[:, None, None, None]
+
+
 # --- mixes ------------------------------------------------------------------------------------------------------
 
 
@@ -174,3 +225,42 @@ def one_lambda(self, images):
 def labels_of_others(self, labels, partner):
     """Return labels of other images than were blended."""
     return labels.flip(0)
+
+
+class SoundPartner(Mix, frozen=True):
+    """Blend halves with a second stream. Source: none."""
+
+    name = "sound_partner"
+    partner = "cb_sampler"
+
+    def blend(self, images, told, generator):
+        lam = images.new_full((len(images),), 0.5)
+        others = self.others(images, told)
+        return Mixed((images + others[0]) / 2, told.labels, others[1], lam)
+
+    def others(self, images, told):
+        return told.partner.images, told.partner.labels
+
+
+@breaks("uses_its_second_stream", SoundPartner, "others")
+def partner_in_vain(self, images, told):
+    """Blend with images of the batch."""
+    return images.flip(0), told.labels.flip(0)
+
+
+class SoundHidden(SoundMix, frozen=True):
+    """Blend halves inside the network. Source: none."""
+
+    name = "sound_hidden"
+    where = "hidden"
+
+    def shares(self, images):
+        import torch
+
+        return images.new_full((len(images),), 0.5, dtype=torch.float32)
+
+
+@breaks("blend_has_the_shape_of_its_batch", SoundHidden, "shares")
+def in_the_precision_of_the_block(self, images):
+    """Round the share of the loss as a block rounds its output."""
+    return images.new_full((len(images),), 0.5)

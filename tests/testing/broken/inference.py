@@ -184,6 +184,24 @@ def asks_for_a_loss(self, counts):
     return [Member(), Member(model="focal")]
 
 
+@breaks("members_train_what_they_can", SoundEnsemble, "members")
+def ends_before_it_begins(self, counts):
+    """Have a member that trains nothing."""
+    return [Member(), Member(until=0.0)]
+
+
+@breaks("members_train_what_they_can", SoundEnsemble, "members")
+def has_another_view(self, counts):
+    """Have a member with a view of its own."""
+    return [Member(), Member(techniques=("tta",))]
+
+
+@breaks("members_train_what_they_can", SoundEnsemble, "members")
+def trains_with_nothing(self, counts):
+    """Have a member with a technique that nobody has."""
+    return [Member(), Member(techniques=("no_such_technique",))]
+
+
 @breaks("bags_are_training_images")
 class BagOfAll(SoundEnsemble, frozen=True):
     """Fill bags with one image too many. Source: none."""

@@ -28,6 +28,14 @@ def colour_only(self, channels, size, classes):
     return Sound.build(self, 3, size, classes)
 
 
+@breaks("network_returns_logits", Sound, "build")
+def many_classifiers(self, channels, size, classes):
+    """Return the logits of three experts side by side in training."""
+    from testing.broken.networks import WithManyClassifiers
+
+    return WithManyClassifiers(channels, classes)
+
+
 @breaks("network_has_a_classifier", Sound, "build")
 def other_classifier(self, channels, size, classes):
     """Return a copy as its classifier."""
@@ -66,6 +74,34 @@ def lost_tensor(self, channels, size, classes):
     from testing.broken.networks import WithLostTensor
 
     return WithLostTensor(channels, classes)
+
+
+class SoundBlocks(Model, frozen=True):
+    """Two convolutions, which are the blocks. Source: none."""
+
+    name = "sound_blocks"
+    has_blocks = True
+
+    def build(self, channels, size, classes):
+        from testing.broken.networks import OfBlocks
+
+        return OfBlocks(channels, classes)
+
+
+@breaks("blocks_make_the_features", SoundBlocks, "build")
+def forgotten_block(self, channels, size, classes):
+    """Name not all layers as blocks."""
+    from testing.broken.networks import WithForgottenBlock
+
+    return WithForgottenBlock(channels, classes)
+
+
+@breaks("blocks_make_the_features", SoundBlocks, "build")
+def logits_as_features(self, channels, size, classes):
+    """Ignore the argument of the head."""
+    from testing.broken.networks import WithLogitsAsFeatures
+
+    return WithLogitsAsFeatures(channels, classes)
 
 
 # --- losses -----------------------------------------------------------------------------------------------------
@@ -215,3 +251,45 @@ def back_again(self):
 def no_rate(self):
     """Learn nothing in the end."""
     return [Phase(until=0.8), Phase(until=1.0, lr_scale=0.0)]
+
+
+@breaks("phases_cover_the_training", Regime, "phases")
+def beyond_the_schedule(self):
+    """Train on after the last learning rate."""
+    return [Phase(until=1.0), Phase(until=1.1)]
+
+
+@breaks("phases_cover_the_training", Regime, "phases")
+def factors_without_an_optimiser(self):
+    """Scale the classifier in the middle of a schedule."""
+    return [Phase(until=0.5), Phase(until=1.0, classifier="scale")]
+
+
+@breaks("phases_change_what_they_can", Regime, "phases")
+def misspelt(self):
+    """Ask for something that there is not."""
+    return [Phase(until=0.5), Phase(until=1.0, batch_norm="static")]
+
+
+@breaks("phases_change_what_they_can", Regime, "phases")
+def without_weights(self):
+    """Leave no room for weights."""
+    return [Phase(until=1.0, max_norm=0.0)]
+
+
+@breaks("phases_change_what_they_can", Regime, "phases")
+def growing_weights(self):
+    """Reward large weights."""
+    return [Phase(until=1.0, weight_decay_scale=-1.0)]
+
+
+@breaks("phases_name_techniques", Regime, "phases")
+def with_a_loss_that_there_is_not(self):
+    """Name a loss that nobody has."""
+    return [Phase(until=1.0, loss="no_such_loss")]
+
+
+@breaks("phases_name_techniques", Regime, "phases")
+def with_a_technique_of_another_stage(self):
+    """Name a mix as a loss."""
+    return [Phase(until=1.0, loss="mixup")]

@@ -44,6 +44,19 @@ class WithLostTensor(Network):
         return super().forward(images * self.scale)
 
 
+class WithManyClassifiers(Network):
+    """Returns the logits of three classifiers side by side in training, and those of the first one otherwise."""
+
+    def __init__(self, channels, classes):
+        super().__init__(channels, classes)
+        self.others = nn.ModuleList(nn.Linear(4, classes) for _ in range(2))
+
+    def forward(self, images):
+        features = self.convolution(images).mean((2, 3))
+        logits = [layer(features) for layer in (self.classifier, *self.others)]
+        return torch.cat(logits, 1) if self.training else logits[0]
+
+
 class Merging(nn.Module):
     """Adds to the weights of a layer in each pass of a training."""
 
@@ -68,3 +81,32 @@ class Outside(nn.Module):
     def forward(self, tokens):
         self.passes += self.training
         return self.layer(tokens) * (1 + self.passes)
+
+
+class OfBlocks(Network):
+    def __init__(self, channels, classes):
+        super().__init__(channels, classes)
+        self.second = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU())
+
+    def blocks(self):
+        return [self.convolution, self.second]
+
+    def forward_features(self, images):
+        return self.second(self.convolution(images))
+
+    def forward_head(self, maps, pre_logits=False):
+        rows = maps.mean((2, 3))
+        return rows if pre_logits else self.classifier(rows)
+
+    def forward(self, images):
+        return self.forward_head(self.forward_features(images))
+
+
+class WithForgottenBlock(OfBlocks):
+    def blocks(self):
+        return [self.convolution, self.second[0]]
+
+
+class WithLogitsAsFeatures(OfBlocks):
+    def forward_head(self, maps, pre_logits=False):
+        return self.classifier(maps.mean((2, 3)))

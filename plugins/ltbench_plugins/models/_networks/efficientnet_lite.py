@@ -59,8 +59,8 @@ def renamed(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]
 
 
 def _places(network: nn.Module) -> Iterator[str]:
-    for stage, blocks in enumerate(cast("nn.Sequential", network.get_submodule("blocks"))):
-        for block, _ in enumerate(cast("nn.Sequential", blocks)):
+    for stage, blocks in enumerate(dict(network.named_children())["blocks"].children()):
+        for block, _ in enumerate(blocks.children()):
             yield f"blocks.{stage}.{block}"
 
 

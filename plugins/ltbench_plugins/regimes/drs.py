@@ -7,19 +7,16 @@ from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
 
-LTBENCH_API = 1  # version of the ltbench hooks that this module implements
-
 
 class Drs(Regime, frozen=True):
     """Switch on the sampler late in the training.
 
     The network learns features from the original distribution and is then fine-tuned on that of the sampler. The
-    learning-rate schedule continues unchanged, and the first phase is shared with plain training. In the paper the switch
-    is at the first drop of a stepped learning rate, at epoch 160 of 200; its algorithm 1 uses class weights instead of a
-    sampler, which is the built-in `drw`.
+    learning-rate schedule continues unchanged, and the first phase is shared with plain training. As in `drw`, the paper
+    switches at the first drop of a stepped learning rate, at epoch 160 of 200.
 
     Source: Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS 2019, section 3.3
-    (deferred re-balancing), with re-sampling.
+    and algorithm 1, with re-sampling in place of weights.
     """
 
     name = "drs"

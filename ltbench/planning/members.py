@@ -1,0 +1,216 @@
+"""The members of an ensemble: what each of them trains with, and where its training ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from ltbench.core.spec import PROTOCOL, Spec
+from ltbench.errors import PluginError
+from ltbench.planning.combinations import Combination, ordered, reason_left_out
+from ltbench.planning.compute_cost import Repeats, training_passes
+from ltbench.planning.segments import SegmentBuilder, cut
+from ltbench.planning.settings import Setting
+from ltbench.planning.shared_fits import Segments
+from ltbench.stages import (
+    MEMBER_STAGES,
+    NETWORK_STAGES,
+    TRAINING_STAGES,
+    Auxiliary,
+    Branches,
+    Ensemble,
+    Member,
+    Phase,
+    Regime,
+)
+from ltbench.suite.recipe import Recipe, recipe_spec
+from ltbench.technique import Technique, split_outside
+
+
+class MemberFit(NamedTuple):
+    """The training of a member, or of its teacher."""
+
+    spec: Spec
+    """Of its fit at training seed 0, without subset seed, segments and teacher."""
+    segments: Segments
+    foreseen: list[Segments]
+    """States that trainings of a later part may resume from."""
+    teacher: MemberFit | None = None
+
+    def passes(self, images: int, repeats: Repeats) -> float:
+        """Return the cost of the complete training, with its teacher's. images: of the training subset."""
+        spec = self.spec | {"segments": self.segments.specs}
+        if self.teacher is None:
+            return training_passes(spec, images, repeats=repeats)
+        taught = spec | {"teacher": self.teacher.spec}
+        return training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
+
+
+class CannotBePlanned(Exception):
+    """A combination whose members do not exist; the message is the reason why it is left out."""
+
+
+class Members:
+    """Builds the trainings of the members of combinations."""
+
+    def __init__(
+        self,
+        builder: SegmentBuilder,
+        regime: Callable[[Combination], Regime],
+        watch: Callable[[Technique], AbstractContextManager[None]],
+        parse: Callable[..., Technique],
+        spec: Callable[[Technique], Spec],
+    ) -> None:
+        """regime: of a combination; watch: the context of the first call of a technique; parse, spec: as in `Registry`."""
+        self._builder, self._regime, self._watch, self._parse, self._spec = builder, regime, watch, parse, spec
+        self._known: dict[tuple[Combination, str, bool], tuple[Segments, list[Segments]]] = {}
+
+    def forget(self) -> None:
+        """Forget the trajectories of earlier combinations."""
+        self._known.clear()
+
+    def trajectory(self, combination: Combination, augment: str, *, averaged: bool) -> tuple[Segments, list[Segments]]:
+        """Return `SegmentBuilder.trajectory`, built once for the settings and members that have the same."""
+        key = combination, augment, averaged
+        if key not in self._known:
+            regime = self._regime(combination)
+            with self._watch(regime):
+                self._known[key] = self._builder.trajectory(combination, regime, augment, averaged=averaged)
+        return self._known[key]
+
+    def fits(
+        self, combination: Combination, ensemble: Ensemble, members: Sequence[Member], setting: Setting, recipe: Recipe
+    ) -> list[MemberFit]:
+        """Return the trainings of the members of an ensemble.
+
+        Raises `CannotBePlanned` if one does not exist, or a technique of the cell has no effect; `PluginError` if a member or
+        a teacher has a technique that no training has.
+        """
+        combinations = [_member_combination(combination, ensemble, member, self._parse) for member in members]
+        _check_use(combination, ensemble, combinations)
+        fits = [
+            self._fit(own, ensemble, member, setting, recipe) for own, member in zip(combinations, members, strict=True)
+        ]
+        _check_phases(combination, fits, self._spec)
+        return fits
+
+    def _fit(
+        self, combination: Combination, ensemble: Ensemble, member: Member, setting: Setting, recipe: Recipe
+    ) -> MemberFit:
+        averaged = recipe.ema is not None
+        segments, foreseen = self.trajectory(combination, setting.augment, averaged=averaged)
+        spec: Spec = {
+            "kind": "fit",
+            "protocol": PROTOCOL,
+            "data": setting.data,
+            "bag": None if member.bag is None else {"ensemble": self._spec(ensemble), "number": member.bag},
+            "model": self._spec(self._parse(member.model, "model")) if member.model else setting.model,
+            "recipe": recipe_spec(recipe),
+            "seed": member.seed_offset,
+        }
+        teacher = None
+        taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
+        if taught is not None:
+            parts = self.trajectory(taught, setting.augment, averaged=averaged)
+            teacher = MemberFit(spec | self._network(taught), *parts)
+        segments = _member_segments(segments, ensemble, member)
+        return MemberFit(spec | self._network(combination), segments, foreseen, teacher)
+
+    def _network(self, combination: Combination) -> Spec:
+        """Return what the spec of a fit states on the network besides the model."""
+        picked = combination.by_stage
+        parts: Spec = {stage: self._spec(picked[stage]) for stage in NETWORK_STAGES if stage in picked}
+        branches = picked.get(Branches.stage)
+        if isinstance(branches, Branches) and branches.stream:
+            parts["stream"] = self._spec(self._parse(branches.stream, "sampler"))
+        return parts
+
+
+def _member_combination(
+    combination: Combination, ensemble: Ensemble, member: Member, parse: Callable[[str], Technique]
+) -> Combination:
+    """Return the combination that a member trains with: that of the cell, with its own techniques.
+
+    Raises `PluginError` for a technique of a stage that no member has, and `CannotBePlanned` if they do not go together.
+    """
+    if not member.techniques:
+        return combination
+    picked = {stage: technique for stage, technique in combination.by_stage.items() if stage != ensemble.stage}
+    for technique in map(parse, member.techniques):
+        if technique.stage not in MEMBER_STAGES:
+            raise PluginError(
+                f"ensemble '{ensemble.label}' has a member with {technique.stage} '{technique.label}'",
+                fix=f"techniques of a member are of the stages {', '.join(MEMBER_STAGES)}",
+            )
+        picked.pop(technique.stage, None)
+        if not technique.baseline:
+            picked[technique.stage] = technique
+    changed = ordered(picked.values())
+    if reason := reason_left_out(changed):
+        raise CannotBePlanned(f"a member of {ensemble.label} has {changed.label}: {reason}")
+    return changed
+
+
+def _teacher_combination(
+    combination: Combination, phases: Sequence[Phase], parse: Callable[..., Technique]
+) -> Combination | None:
+    """Return the techniques of the teacher that a technique names; None without one.
+
+    phases: those of the regime, which may name an auxiliary. Raises `PluginError` for a technique that no training has, and
+    `CannotBePlanned` if the techniques name different teachers, or do not go together.
+    """
+    auxiliaries = [parse(phase.auxiliary, "auxiliary") for phase in phases if isinstance(phase.auxiliary, str)]
+    named = {
+        technique.teacher: technique.name
+        for technique in (*combination.techniques, *auxiliaries)
+        if isinstance(technique, Auxiliary | Regime) and technique.teacher
+    }
+    if not named:
+        return None
+    if len(named) > 1:
+        raise CannotBePlanned(" and ".join(f"{name} has teacher {text}" for text, name in sorted(named.items())))
+    ((text, name),) = named.items()
+    techniques = [parse(part.strip()) for part in split_outside(text, ",")]
+    if wrong := [technique.label for technique in techniques if technique.stage not in MEMBER_STAGES]:
+        raise PluginError(
+            f"{name} has a teacher with {', '.join(wrong)}",
+            fix=f"techniques of a teacher are of the stages {', '.join(MEMBER_STAGES)}",
+        )
+    if taught := [one.label for one in techniques if isinstance(one, Auxiliary | Regime) and one.teacher]:
+        raise CannotBePlanned(f"{name} has a teacher with {', '.join(taught)}, which has a teacher itself")
+    teacher = ordered(technique for technique in techniques if not technique.baseline)
+    if reason := reason_left_out(teacher):
+        raise CannotBePlanned(f"{name} has a teacher with {teacher.label}: {reason}")
+    return teacher
+
+
+def _member_segments(segments: Segments, ensemble: Ensemble, member: Member) -> Segments:
+    """Return the segments of a member. Raises `CannotBePlanned` if its training has no state to end at."""
+    if member.until is None:
+        return segments
+    part = cut(segments, member.until)
+    if part is None:
+        ends = [f"{segment['until']:.4g}" for segment in segments.specs]
+        past = member.until > segments.specs[-1]["until"]
+        why = f"ends at {ends[-1]}" if past else f"has phases that restart, and they end at {', '.join(ends)}"
+        raise CannotBePlanned(f"{ensemble.label} has a member that ends at {member.until:.4g}, but its training {why}")
+    return part
+
+
+def _check_use(combination: Combination, ensemble: Ensemble, members: Sequence[Combination]) -> None:
+    """Raise `CannotBePlanned` if all members replace a technique of the cell, which is then without effect."""
+    for stage, technique in combination.by_stage.items():
+        if stage in MEMBER_STAGES and not any(member.by_stage.get(stage) == technique for member in members):
+            raise CannotBePlanned(
+                f"{technique.name} has no effect: every member of {ensemble.label} has another {stage} instead"
+            )
+
+
+def _check_phases(combination: Combination, members: Sequence[MemberFit], spec: Callable[[Technique], Spec]) -> None:
+    """Raise `CannotBePlanned` if no phase of the trainings uses a technique of the cell."""
+    for stage, technique in combination.by_stage.items():
+        if stage in TRAINING_STAGES and not any(
+            segment.get(stage) == spec(technique) for member in members for segment in member.segments.specs
+        ):
+            raise CannotBePlanned(f"{technique.name} has no effect: no phase of the training uses it")

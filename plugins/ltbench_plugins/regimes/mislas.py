@@ -1,0 +1,54 @@
+"""Second stage of MiSLAS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
+
+
+class Mislas(Regime, frozen=True):
+    """After the training, scale the classifier with label-aware smoothing and batch norm of balanced samples.
+
+    The first stage is the whole training of the cell, in the paper with `mixup[alpha=1]`. The second one has class-balanced
+    sampling and no mix; of the network only one factor per class learns (as in `lws`), with the loss `label_aware_smooth`,
+    and the statistics of batch normalisation follow the balanced samples (shifted batch normalisation).
+
+    The defaults are those for CIFAR-100-LT: 10 epochs after 200. For CIFAR-10-LT the authors use `head=0.3,tail=0`, and no
+    shifted batch normalisation. Their code also trains the weights of the classifier, at 0.2 of the learning rate.
+
+    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, sections 3.2 (equations 5 and 6) and
+    3.3.
+    """
+
+    name = "mislas"
+    conflicts = FACTORS
+    doubtful: ClassVar[Mapping[str, str]] = {
+        "logit_adjust_posthoc": BALANCED_SECOND_STAGE["logit_adjust_posthoc"]  # the losses are replaced
+    }
+
+    until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = 1.05
+    head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class")] = 0.4
+    tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class")] = 0.1
+    shift_bn: Annotated[bool, Meta(description="whether statistics of batch normalisation follow")] = True
+
+    def phases(self) -> list[Phase]:
+        """Return the whole training and the second stage."""
+        second = Phase(
+            until=self.until,
+            sampler="cb_sampler",
+            weight=False,
+            mix=False,
+            loss=f"label_aware_smooth[head={self.head!r},tail={self.tail!r}]",
+            classifier="scale",
+            batch_norm="statistics" if self.shift_bn else "",
+            restart=True,
+        )
+        return [Phase(until=1.0), second]
+
+
+@hookimpl
+def ltbench_regimes() -> list[type[Regime]]:
+    return [Mislas]

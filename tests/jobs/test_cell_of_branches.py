@@ -1,0 +1,61 @@
+"""Predictions of networks with branches: posthoc per branch, then branches, views and members merge, in this order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from ltbench.jobs.cell import Member, predictions
+from ltbench.registry.registry import Registry
+
+NORMS = np.array([[1.0, 2.0], [4.0, 1.0]])
+BIAS = np.array([[0.0, 0.0], [0.0, 1.0]])
+COUNTS = np.array([9, 1])
+# With tau = 1, a posthoc returns (logits - bias) / norms of each branch:
+EQUAL = ([2.0, 2.0], [4.0, 3.0])  # (2, 1) and (1, 2): on average (1.5, 1.5), probabilities 1/2 and 1/2
+THREE_TO_ONE = ([2.0, 4.0], [8 * math.log(3), 1.0])  # (2, 2) and (2 log 3, 0): odds 3 to 1
+
+
+def stored(branches: Sequence[Sequence[float]]) -> bytes:
+    """Return the file of a prediction for one image of class 0, with these logits of two branches."""
+    parts = {"branches": np.array(branches)[:, None], "classifier.norms": NORMS, "classifier.bias": BIAS}
+    arrays = {name: part.astype(np.float32) for name, part in parts.items()}
+    return save({**arrays, "labels": np.array([0])})
+
+
+def probability(registry: Registry, members: Sequence[Sequence[Sequence[Sequence[float]]]], **techniques: str) -> float:
+    """Return the probability of class 0. members: for each member the logits of its views."""
+    names = {"view": "identity", "posthoc": "tau_norm", "ensemble": "single", "branches": "experts[n=2]"} | techniques
+    spec = {stage: registry.spec(registry.parse(name)) for stage, name in names.items() if name}
+    files = {f"{m} {v}": stored(view) for m, views in enumerate(members) for v, view in enumerate(views)}
+    of_cell = [
+        Member(COUNTS, {"test": [key for key in files if key.startswith(f"{m} ")]}, spec["branches"])
+        for m in range(len(members))
+    ]
+    found = predictions(registry, {"posthoc": None} | spec, of_cell, files.__getitem__, ["test"])
+    assert found["test"].labels.tolist() == [0]
+    return float(found["test"].probabilities[0, 0])
+
+
+def test_a_posthoc_adjusts_each_branch_by_its_own_classifier_before_they_merge(registry: Registry) -> None:
+    assert probability(registry, [[EQUAL]]) == pytest.approx(1 / 2, rel=1e-6)
+    assert probability(registry, [[THREE_TO_ONE]]) == pytest.approx(3 / 4, rel=1e-6)
+    # Without it, the logits merge as they are: (3, 2.5), and e^0.5 to 1.
+    assert probability(registry, [[EQUAL]], posthoc="") == pytest.approx(1 / (1 + math.exp(-0.5)), rel=1e-6)
+
+
+def test_then_views_merge_as_probabilities_and_then_members(registry: Registry) -> None:
+    first, second = [EQUAL, THREE_TO_ONE], [THREE_TO_ONE, THREE_TO_ONE]
+    assert probability(registry, [first], view="tta") == pytest.approx((1 / 2 + 3 / 4) / 2, rel=1e-6)
+    mean = ((1 / 2 + 3 / 4) / 2 + 3 / 4) / 2
+    assert probability(registry, [first, second], view="tta", ensemble="bagging") == pytest.approx(mean, rel=1e-6)
+
+
+def test_the_branches_of_bbn_merge_with_equal_shares(registry: Registry) -> None:
+    assert probability(registry, [[EQUAL]], branches="bbn") == pytest.approx(1 / 2, rel=1e-6)
+    doubled = probability(registry, [[THREE_TO_ONE]], branches="bbn[factor=2]")
+    assert doubled == pytest.approx(9 / 10, rel=1e-6)
