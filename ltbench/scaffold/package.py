@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "augment": "an augmentation",
     "mix": "a mix",
     "model": "a model",
+    "finetune": "a way of fine-tuning",
     "head": "a head",
     "branches": "branches of a network",
     "loss": "a loss",
