@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,7 +15,7 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import Needed, why_without_held_out
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
@@ -104,7 +105,12 @@ class Planner:
         self._spec = functools.cache(registry.spec)
         self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
-        regimes = [t for text in texts for t in registry.parse_all(text) if isinstance(t, Regime)]
+        techniques = [t for text in texts for t in registry.parse_all(text)]
+        posthocs = [t for t in techniques if isinstance(t, Posthoc) and not suite.held_out]
+        # A run prints no combinations that are left out, and would seem to have forgotten these.
+        reasons = filter(None, map(why_without_held_out, posthocs))
+        self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))
+        regimes = [t for t in techniques if isinstance(t, Regime)]
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
@@ -151,10 +157,25 @@ class Planner:
         reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
         return next(filter(None, reasons), "")
 
+    def why_not(self, combination: Combination, model: str) -> str:
+        """Return why a combination cannot be planned with a model; empty if it can.
+
+        Its conflicts and needs are not considered. model: a key of `cells_by_model`.
+        """
+        self._members.forget()
+        setting = next(one for one in self._settings if one.labels["model"] == model)
+        template = self._template(combination, self._recipes[0])
+        try:
+            training = self._training(combination, template, setting)
+        except CannotBePlanned as reason:
+            return str(reason)
+        return self._reason_against(self._choosy(combination, template.regime), training)
+
     @property
-    def cells_of_one(self) -> int:
-        """Cells of a combination."""
-        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+    def cells_by_model(self) -> dict[str, int]:
+        """Cells of a combination with each model, by its label."""
+        each = len(self._recipes) * len(self._seed_pairs)
+        return {label: each * n for label, n in Counter(one.labels["model"] for one in self._settings).items()}
 
     def passes_unshared(self, combination: Combination) -> float:
         """Return the cost of the cells of a combination without sharing, in forward passes of an image; 0 if it has none."""

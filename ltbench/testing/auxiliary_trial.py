@@ -46,11 +46,12 @@ class AuxiliaryTrial:
         self.state = {name: inputs.to_device(value) for name, value in start.items()}
 
     def views(
-        self, step: int, *, altered: int | None = None, altered_slow: bool = False
+        self, step: int, *, altered: int | None = None, altered_slow: bool = False, altered_teacher: bool = False
     ) -> tuple[list[Outputs], list[Tensor]]:
         """Return the views of a step, and their features as leaves of the graph, float [E, B, D].
 
-        altered: a view that has other features; altered_slow: the moving average has other ones.
+        altered: a view that has other features; altered_slow: the moving average has other ones; altered_teacher: the
+        teacher has other logits.
         """
         import torch
 
@@ -64,7 +65,10 @@ class AuxiliaryTrial:
                     other = draw + 1 + (5 if number == altered or altered_slow else 0)
                     slow = self._outputs(self._features(other), self.slow_own)
             # As in training, features are not a leaf of the graph, because in-place changes of a leaf would raise.
-            views.append(self._outputs(self.inputs.track("features", leaf * 1), self.own, slow))
+            teacher = None
+            if self.technique.teacher:
+                teacher = self._logits(draw + 2 + (5 if number == altered or altered_teacher else 0))
+            views.append(self._outputs(self.inputs.track("features", leaf * 1), self.own, slow, teacher=teacher))
             leaves.append(leaf)
         return views, leaves
 
@@ -129,15 +133,24 @@ class AuxiliaryTrial:
         values = self.inputs.rng(1000 + draw).standard_normal((len(self.layers), len(self.batch_labels), WIDTH))
         return self.inputs.tensor("features", (self._size * values).astype("float32"))
 
+    def _logits(self, draw: int) -> Tensor:
+        values = self.inputs.rng(1000 + draw).standard_normal((len(self.batch_labels), self.inputs.classes))
+        return self.inputs.tensor("logits of the teacher", (self._size * values).astype("float32"))
+
     def _outputs(
-        self, features: Tensor, own: nn.Module | None, slow: Outputs | None = None, views: tuple[Outputs, ...] = ()
+        self,
+        features: Tensor,
+        own: nn.Module | None,
+        slow: Outputs | None = None,
+        views: tuple[Outputs, ...] = (),
+        teacher: Tensor | None = None,
     ) -> Outputs:
         import torch
 
         branches = torch.stack([layer(rows) for layer, rows in zip(self.layers, features, strict=True)])
         return Outputs(
             logits=branches.mean(0), branches=branches, features=features, layers=tuple(self.layers), own=own, state=self.state,
-            slow=slow, views=views,
+            slow=slow, views=views, teacher=teacher,
         )  # fmt: skip
 
 

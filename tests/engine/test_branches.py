@@ -27,6 +27,7 @@ from ltbench_plugins.heads.cosine import Cosine
 from ltbench_plugins.heads.etf import Etf
 from ltbench_plugins.losses.balpoe_loss import BalpoeLoss
 from ltbench_plugins.losses.dot_regression import DotRegression
+from ltbench_plugins.losses.equalization import Equalization
 from ltbench_plugins.losses.equalization_v2 import EqualizationV2
 from ltbench_plugins.losses.influence_balanced import InfluenceBalanced
 from ltbench_plugins.losses.ncl_loss import NclLoss
@@ -37,7 +38,7 @@ from ltbench_plugins.samplers.reverse import Reverse
 
 CPU = torch.device("cpu")
 TECHNIQUES: tuple[type[Technique], ...] = (
-    *MORE, NclDistillation, RideDiversity, Bbn, Experts, Cosine, Etf, BalpoeLoss, DotRegression, EqualizationV2,
+    *MORE, NclDistillation, RideDiversity, Bbn, Experts, Cosine, Etf, BalpoeLoss, DotRegression, Equalization, EqualizationV2,
     InfluenceBalanced, NclLoss, RideLoss, SadeLoss, Reverse,
 )  # fmt: skip
 JOBS = {
@@ -47,6 +48,8 @@ JOBS = {
     "balpoe": job_of(plain(loss=BalpoeLoss(), mix=Mixup()), branches=Experts()),
     "ncl": job_of(plain(loss=NclLoss(hard=0.6), auxiliary=NclDistillation(hard=0.6)), branches=Experts(blocks=9)),
     "bbn": job_of(branches=Bbn(), stream=Reverse()),
+    "equalization": job_of(plain(loss=Equalization(), mix=Mixup())),
+    "equalization of experts": job_of(plain(loss=Equalization()), branches=Experts()),
     "equalization_v2": job_of(plain(loss=EqualizationV2(), mix=Mixup())),
     "equalization_v2 of experts": job_of(plain(loss=EqualizationV2()), branches=Experts()),
     "influence_balanced": job_of(plain(loss=InfluenceBalanced())),

@@ -12,8 +12,8 @@ from support import registry_with
 
 from ltbench.core.spec import identity, prediction_keys
 from ltbench.errors import DataError
-from ltbench.planning.combinations import combination_count
 from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.grid import combination_count
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
@@ -490,7 +490,7 @@ def test_what_suits_no_model_of_a_suite_is_left_out_with_the_reason(suite: Suite
     found = left_out(few, tuned)
     assert found["choosy"] == "choosy cannot be used with model some_net: it has no blocks"
     assert found["three"] == "three cannot be used with model some_net: its networks have no blocks()"
-    assert combination_count(few, tuned) == 1
+    assert combination_count(few, tuned, Path()) == 1
 
 
 def test_what_suits_some_models_runs_with_those(suite: Suite, tuned: Registry) -> None:
