@@ -16,7 +16,7 @@ _ONE_LOSS = "bbn has one loss, that of the merged logits of its two branches"
 
 
 class Bbn(Branches, frozen=True):
-    """Train one branch on the images of the sampler and one on a reversed stream, with a shifting share of both.
+    """Two branches, for the images of the sampler and for a reversed stream, with a shifting share.
 
     Of the logits z_c of the first branch, for an image of label y_c, and z_r of the second, for one of label y_r:
 
