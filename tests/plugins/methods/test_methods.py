@@ -14,6 +14,7 @@ BUILT_IN = {
     "ldam_drw": ["cosine", "ldam[scale=30]", "ens[reduction=weighted_mean]", "drw"],
     "ce_drw": ["ens[reduction=weighted_mean]", "drw"],
     "cb_focal": ["sigmoid_focal", "ens"],
+    "mixup_mislas": ["mixup[alpha=1,per_batch=true]", "mislas"],
 }
 
 
