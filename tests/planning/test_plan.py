@@ -397,6 +397,13 @@ def test_a_frozen_backbone_passes_unaugmented_images_once() -> None:
     assert training_passes(fit, images=100, start=0.5) == 100
 
 
+def test_branches_have_no_features_in_place_of_images_and_a_second_stream_passes_too() -> None:
+    fixed = {"augment": None, "mix": None, "trainable": "classifier", "until": 1.0}
+    fit = {"recipe": {"epochs": 10}, "segments": [fixed], "branches": {}}
+    assert training_passes(fit, images=100) == 3 * 10 * 100
+    assert training_passes(fit | {"stream": {}}, images=100) == 2 * 3 * 10 * 100
+
+
 @pytest.mark.parametrize(
     ("segment", "images"),
     [
