@@ -21,8 +21,9 @@ from ltbench import Dataset, DatasetInfo, Ensemble, Images
 from ltbench.cli.asked_suite import every_technique
 from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
-from ltbench.planning.combinations import Combination, reason_against_model, reason_left_out
+from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
+from ltbench.planning.suitability import reason_against
 from ltbench.registry.registry import Registry
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
@@ -94,7 +95,7 @@ def reason(row: Row) -> str:
     models = [Registry.load().parse(name, "model") for name in members if name] or [
         row[s] for s in ("model",) if s in row
     ]
-    against = [reason_against_model(technique, model) for technique in picked for model in models]
+    against = [reason_against([technique], [model]) for technique in picked for model in models]
     return reason_left_out(Combination(tuple(picked))) or next(filter(None, against), "")
 
 

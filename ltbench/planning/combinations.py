@@ -13,6 +13,7 @@ from ltbench.executor import Techniques
 from ltbench.jobs.evidence import why_without_held_out
 from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
+from ltbench.planning.suitability import reason_against
 from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
 from ltbench.suite.method_rows import expanded_rows, without_methods
 from ltbench.suite.suite import Strategy, Suite
@@ -94,16 +95,10 @@ def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], s
     def why_not(technique: Technique) -> str:
         if isinstance(technique, Posthoc) and not suite.held_out and (reason := why_without_held_out(technique)):
             return reason
-        reasons = [reason_against_model(technique, model) for model in models]
+        reasons = [reason_against([technique], [model]) for model in models]
         return reasons[0] if reasons and all(reasons) else ""
 
     return why_not
-
-
-def reason_against_model(technique: Technique, model: Technique) -> str:
-    """Return why a technique cannot be used with a model; empty if it can."""
-    reason = technique.unsuited_to(model)
-    return f"{technique.name} cannot be used with model {model.label}: {reason}" if reason else ""
 
 
 def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:

@@ -109,7 +109,8 @@ def test_commands_know_methods(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(source("mine", parts=["focal[gamma=1]", "ens"]))
     rows = json.loads(call("list", "method", "--json", "--plugin-file", file).stdout)
-    assert {"technique": "mine", "parts": ["focal[gamma=1]", "ens"], "plugin": "file:mine"}.items() <= rows[-1].items()
+    mine = next(row for row in rows if row["technique"] == "mine")
+    assert {"technique": "mine", "parts": ["focal[gamma=1]", "ens"], "plugin": "file:mine"}.items() <= mine.items()
     assert {row["stage"] for row in rows} == {"method"}
     assert "focal[gamma=1] + ens" in call("list", "--plugin-file", file, width=300).stdout
     shown = call("show", "mine", "--plugin-file", file).stdout

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ltbench.planning.combinations import Combination, suite_combinations
+from ltbench.planning.parts import make_plan
 from ltbench.planning.planner import Planner
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import changed, find_suite
@@ -14,6 +15,11 @@ BUILT_IN = {
     "ldam_drw": ["cosine", "ldam[scale=30]", "ens[reduction=weighted_mean]", "drw"],
     "ce_drw": ["ens[reduction=weighted_mean]", "drw"],
     "cb_focal": ["sigmoid_focal", "ens"],
+    "mixup_mislas": ["mixup[alpha=1,per_batch=true]", "mislas"],
+    "ride": ["cosine[scale=30]", "experts", "ride_loss", "ens[reduction=weighted_mean]", "ride_diversity", "drw"],
+    "sade": ["cosine[scale=30]", "experts", "sade_loss"],
+    "balpoe": ["mixup", "cosine[scale=30]", "experts", "balpoe_loss"],
+    "ncl": ["experts[blocks=99]", "ncl_loss", "ncl_distillation"],
 }
 
 
@@ -25,6 +31,14 @@ def test_a_method_has_its_parts(name: str, registry: Registry) -> None:
 def test_every_built_in_method_passes_its_checks(registry: Registry) -> None:
     for name in registry.methods:
         assert [str(one) for one in method_conformance(name, registry) if one.state != "ok"] == []
+
+
+def test_every_built_in_method_can_be_planned(registry: Registry) -> None:
+    rows = [[name] for name in registry.methods]
+    suite = changed(find_suite("quick", registry), techniques=[], combinations=rows, imbalance_factors=[100], seeds=[0])
+    plan = make_plan(suite, registry, Path())
+    assert plan.left_out == []
+    assert plan.combinations == 1 + len(registry.methods)
 
 
 def test_ldam_drw_is_trained_as_its_authors_do(registry: Registry) -> None:
