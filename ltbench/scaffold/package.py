@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "augment": "an augmentation",
     "mix": "a mix",
     "model": "a model",
+    "finetune": "a way of fine-tuning",
     "head": "a head",
     "branches": "branches of a network",
     "loss": "a loss",
@@ -35,10 +36,11 @@ KINDS: Mapping[str, str] = {
     "posthoc": "a posthoc adjustment",
     "ensemble": "an ensemble",
     "metric": "a metric",
+    "method": "a method",
     "suite": "a suite",
     "executor": "an executor",
 }
-"""What a package can offer: a technique of every stage, a suite, an executor."""
+"""What a package can offer: a technique of every stage, a method, a suite, an executor."""
 NO_COMBINATION = ("metric", "suite", "executor")
 """Kinds that `--plugins` does not accept."""
 _HERE = Path(__file__).parent
@@ -170,7 +172,7 @@ def _field(part: Part) -> str:
 
 
 def _first_line(part: Part) -> str:
-    """Return the first docstring line of a template's class, or of its module for a suite."""
+    """Return the first docstring line of a template's class, or of its module if it has none."""
     text = _read(f"stages/my_{part.kind}.py")
     inside = text.partition("\nclass ")[2] or text
     return inside.split('"""')[1].split("\n")[0].rstrip(".")

@@ -13,7 +13,7 @@ from ltbench import stages
 from ltbench.core.process_state import ProcessState, forget_calls
 from ltbench.core.signals import is_request_to_stop
 from ltbench.core.words import with_article
-from ltbench.errors import CheckFailed, LtbenchError, PluginError, nearest
+from ltbench.errors import CheckFailed, LtbenchError, MissingExtra, PluginError, nearest
 from ltbench.technique import Technique, fields
 from ltbench.testing import fresh_process
 from ltbench.testing.check import Check, Per
@@ -60,6 +60,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             self.check.run(subject, *([] if self.argument is None else [self.argument]))
         except Skip as reason:
             return self._finding("skipped", str(reason))
+        except MissingExtra as error:
+            return self._finding("skipped", error.what)
         except CheckFailed as error:
             return self._finding("failed", f"{error.what}; expected {error.why}", error.fix)
         except LtbenchError as error:

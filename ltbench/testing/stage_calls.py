@@ -6,48 +6,37 @@ The checks common to all stages compare these results and need to know nothing e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ltbench.errors import LtbenchError
 from ltbench.stages import (
     Auxiliary,
     Branches,
     DatasetInfo,
     Ensemble,
-    Evidence,
     Finetune,
     Head,
-    LinearClassifier,
     Loss,
     Metric,
     Model,
-    Moment,
-    Outputs,
     Posthoc,
-    Predicted,
     Regime,
     Update,
     View,
     Weight,
 )
 from ltbench.technique import Technique
+from ltbench.testing import loss_trial
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.feeding_calls import augment, dataset, mix, profile, sampler
 from ltbench.testing.finetune_trial import FinetuneTrial
 from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, head_of
 from ltbench.testing.inputs import BATCH, Inputs
-from ltbench.testing.network_outputs import LATER, START, batches, detached, network_outputs, with_state
-
-if TYPE_CHECKING:
-    from ltbench.stages import State
+from ltbench.testing.network_outputs import LATER, START
+from ltbench.testing.posthoc_evidence import adjusted, evidence, predicted
 
 Result = dict[str, Any]
-NUMBERS_OF_BRANCHES = (3, 2, 4, 1)
-"""Numbers of branches that a loss is tried with."""
 BLOCKS = range(1, 13)
 """Numbers of blocks of a network, for branches."""
-FEATURES = 6
-"""Width of made-up features."""
 BAGS = 3
 """Number of bags of an ensemble to check."""
 
@@ -96,53 +85,8 @@ def info_of(channels: int, size: int, classes: int) -> DatasetInfo:
     )
 
 
-def losses_of(
-    technique: Loss,
-    inputs: Inputs,
-    *,
-    size: float = 1.0,
-    branches: int | None = None,
-    moment: Moment = START,
-    state: State | None = None,
-) -> tuple[Outputs, tuple[Any, Any], Any]:
-    """Return the outputs of a network, the leaves of their graph, logits and features, and the losses of the batch.
-
-    size: factor of the logits; branches: E, by default one, or what a loss that is told of branches is for; state: what
-    the loss remembers, by default that of the start.
-    """
-    number = branches_for(technique, inputs) if branches is None else branches
-    outputs, leaves = network_outputs(inputs, technique, branches=number, size=size, state=state)
-    labels = inputs.tensor("labels", inputs.batch_labels)
-    return outputs, leaves, technique.of(outputs, labels, inputs.tensor("counts", inputs.class_counts), moment)
-
-
-def branches_for(technique: Loss, inputs: Inputs) -> int:
-    """Return a number of branches that a loss works with: one, if it is not told of them."""
-    if type(technique).of is Loss.of:
-        return 1
-    for number in NUMBERS_OF_BRANCHES:
-        try:
-            losses_of(technique, Inputs(inputs.classes), branches=number)
-        except LtbenchError:
-            continue
-        return number
-    return NUMBERS_OF_BRANCHES[0]
-
-
 def loss(technique: Loss, inputs: Inputs) -> Result:
-    outputs, leaves, losses = losses_of(technique, inputs)
-    if losses.requires_grad:
-        losses.sum().backward()
-    result = {"losses": losses, "gradients": [leaf.grad for leaf in leaves]}
-    if type(technique).of is Loss.of:
-        return result
-    # After two steps, the second with blended images, at later moments.
-    state = outputs.state
-    for batch in batches(inputs):
-        state = technique.after_step(detached(outputs), batch, outputs.layers[0], state)
-        outputs = with_state(outputs, state)
-    later = [losses_of(technique, inputs, moment=moment, state=state)[2] for moment in LATER]
-    return result | {"state": dict(state), "later losses": later}
+    return loss_trial.results(technique, inputs)
 
 
 def branches(technique: Branches, inputs: Inputs) -> Result:
@@ -211,46 +155,6 @@ def view(technique: View, inputs: Inputs) -> Result:
     views = {name: of(images) for name, of in technique.views().items()}
     logits = inputs.array("logits", [inputs.logits(seed=seed) for seed in range(len(views))])
     return {"views": views, "probabilities": technique.merge(logits)}
-
-
-def linear_classifier(inputs: Inputs, *, features: bool = False) -> LinearClassifier:
-    """Return norms and bias of a made-up classifier, and with features its weights."""
-    norms = 0.5 + inputs.rng(5).random(inputs.classes)
-    bias = inputs.array("bias", inputs.rng(6).standard_normal(inputs.classes))
-    rows = inputs.rng(7).standard_normal((inputs.classes, FEATURES))
-    weights = rows * (norms / (rows**2).sum(1) ** 0.5)[:, None]
-    return LinearClassifier(inputs.array("norms", norms), bias, inputs.array("weights", weights) if features else None)
-
-
-def predicted(inputs: Inputs, seed: int, *, features: bool, labels: bool, images: int = BATCH) -> Predicted:
-    """Return made-up predictions of images."""
-    drawn = inputs.rng(seed + 20).integers(inputs.classes, size=images)
-    return Predicted(
-        logits=inputs.array("logits", inputs.logits(images, seed)),
-        features=inputs.array("features", inputs.rng(seed).standard_normal((images, FEATURES))) if features else None,
-        labels=inputs.array("labels", drawn) if labels else None,
-    )
-
-
-def evidence(technique: Posthoc, inputs: Inputs, seed: int = 30) -> Evidence:
-    """Return made-up evidence of the kinds that a posthoc uses."""
-    used = technique.uses()
-    features = "features" in used
-    # More images than classes, so that most classes have one; a class without is tested, too.
-    splits = {
-        split: predicted(inputs, seed + number, features=features, labels=True, images=4 * BATCH)
-        for number, split in enumerate(("held_out", "train"))
-        if split in used
-    }
-    counts = inputs.array("counts", inputs.class_counts)
-    return Evidence(counts=counts, classifier=linear_classifier(inputs, features=features), **splits)
-
-
-def adjusted(technique: Posthoc, inputs: Inputs, given: Evidence | None, images: Predicted) -> Any:
-    """Return the logits that a posthoc makes of predictions. given: what it is fitted to, if it uses evidence."""
-    state = technique.fit(given) if technique.uses() and given is not None else None
-    classifier = linear_classifier(inputs, features="features" in technique.uses())
-    return technique.adjust_with(state, images, inputs.array("counts", inputs.class_counts), classifier)
 
 
 def posthoc(technique: Posthoc, inputs: Inputs) -> Result:

@@ -40,8 +40,14 @@ def add_low_rank(network: nn.Module, rank: int, alpha: float, *, attention: bool
     config = LoraConfig(
         r=rank, lora_alpha=cast("Any", alpha), target_modules=_pattern(targets), lora_dropout=0.0, bias="none"
     )
-    adapted: nn.Module = inject_adapter_in_model(config, network)
-    return adapted
+    # Peft finds layers by attributes, which a method of the network may hide: timm's `blocks` with ours of that name.
+    carrier = nn.Module()
+    for name, child in network.named_children():
+        carrier.add_module(name, child)
+    inject_adapter_in_model(config, carrier)
+    for name, child in carrier.named_children():
+        setattr(network, name, child)
+    return network
 
 
 def _pattern(names: list[str]) -> str:

@@ -84,6 +84,18 @@ def test_a_network_without_attention_is_adapted_in_every_layer_without_groups() 
     assert all(parameter.grad is not None for parameter in learning(Lora(), network).values())
 
 
+def test_layers_that_a_method_of_the_network_hides_are_adapted() -> None:
+    import timm
+
+    from ltbench_plugins.models._networks._timm_blocks import with_blocks
+
+    network = Lora(rank=2).adapt(with_blocks(timm.create_model("test_efficientnet", num_classes=3)))
+    adapted = {name.partition(".lora_")[0] for name in learning(Lora(), network)}
+    assert "conv_stem" in adapted
+    assert any(name.startswith("blocks.1.") for name in adapted)
+    assert isinstance(network.blocks(), list)
+
+
 def test_separate_projections_are_adapted_where_a_network_has_them() -> None:
     from timm.models.eva import EvaAttention
 
