@@ -15,6 +15,7 @@ _HOMES = {
     "Column": "ltbench.columns",
     "DataReport": "ltbench.data_report",
     "ExecutorOffer": "ltbench.executors.builtin",
+    "Method": "ltbench.method",
     "SkippedFiles": "ltbench.data_report",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ltbench.data_report import SkippedFiles as SkippedFiles
     from ltbench.executor import ExecutorOffer as ExecutorOffer
     from ltbench.hookspecs import hookimpl as hookimpl
+    from ltbench.method import Method as Method
     from ltbench.stages import Augment as Augment
     from ltbench.stages import Auxiliary as Auxiliary
     from ltbench.stages import Branches as Branches

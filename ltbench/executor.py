@@ -18,6 +18,7 @@ from msgspec import Meta
 from ltbench.core.plugins import Entry, PluginOrigin
 from ltbench.core.spec import Job
 from ltbench.errors import StoreError
+from ltbench.method import Method
 from ltbench.store.store import Store
 from ltbench.technique import Parametrized, Technique
 
@@ -44,6 +45,10 @@ class Techniques(Protocol):
     @property
     def suites(self) -> Mapping[str, Path]:
         """Suite files by name."""
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """Methods by name."""
 
     def of(self, stage: str) -> Mapping[str, type[Technique]]:
         """Return the techniques of a stage by name, sorted."""

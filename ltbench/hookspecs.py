@@ -1,4 +1,4 @@
-"""The hooks of plugins: one per stage, and one each for suites, families of techniques and executors.
+"""The hooks of plugins: one per stage, and one each for suites, methods, families of techniques and executors.
 
 A plugin is a module that implements these hooks, registered in the entry-point group `ltbench`. Hooks have no
 arguments so far and return the classes that the plugin provides.
@@ -21,6 +21,7 @@ from ltbench import stages
 
 if TYPE_CHECKING:
     from ltbench.executor import ExecutorOffer
+    from ltbench.method import Method
 
 PROJECT = "ltbench"
 API_VERSION = 1
@@ -125,6 +126,11 @@ def ltbench_metrics() -> Sequence[type[stages.Metric]]:  # type: ignore[empty-bo
 @hookspec
 def ltbench_suites() -> Sequence[Path]:  # type: ignore[empty-body]
     """Return paths of suite files (TOML)."""
+
+
+@hookspec
+def ltbench_methods() -> Sequence[Method]:  # type: ignore[empty-body]
+    """Return methods: named bundles of techniques."""
 
 
 class Family(Protocol):

@@ -168,18 +168,19 @@ def realised_imbalance(counts: Iterable[int]) -> float | None:
     return max(numbers) / min(numbers)
 
 
-def shifted_prior(counts: Iterable[int], ratio: float, *, backward: bool = False) -> list[float]:
+def shifted_prior(counts: Iterable[int], ratio: float) -> list[float]:
     """Return the share of each class under a test-time shift: `ratio ** -(r / (C - 1))` for rank r, normalised.
 
-    Ranks are those of the training counts, the largest class first; ties are broken by label. `backward` reverses them.
-    counts: int64 [C] of training images. Source: Hong et al., LADE, CVPR 2021, section 4.1.
+    Ranks are those of the training counts, the largest class first; ties are broken by label. So `ratio` is the share of
+    the largest class over that of the smallest: 1 is uniform, and one below 1 is a backward shift.
+    counts: int64 [C] of training images. Source: Hong et al., LADE, CVPR 2021, section 4.3.
 
     >>> [round(share, 3) for share in shifted_prior([9, 1, 4], 4)]
     [0.571, 0.143, 0.286]
     """
     numbers = [int(n) for n in counts]
     ranked = sorted(range(len(numbers)), key=lambda label: (-numbers[label], label))
-    rank = {label: place for place, label in enumerate(reversed(ranked) if backward else ranked)}
+    rank = {label: place for place, label in enumerate(ranked)}
     last = max(len(numbers) - 1, 1)
     shares = [ratio ** -(rank[label] / last) for label in range(len(numbers))]
     return [share / sum(shares) for share in shares]

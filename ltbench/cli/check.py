@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int:
-    """Check techniques against the requirements of their stage, and suites against the schema.
+    """Check techniques against the requirements of their stage, methods and suites against what is installed.
 
     A technique given by name is checked with its default parameters and with other values. With parameters, as in
     my_loss[gamma=1], it is checked with those only. Without a name, everything in the plugin files is checked.
@@ -45,13 +45,13 @@ def command(names: Sequence[str], as_json: bool, choice: PluginSelection) -> int
 
 
 def _offered(registry: Registry) -> list[str]:
-    """Return the techniques and suites in the files and modules of the command line."""
+    """Return the techniques, methods and suites in the files and modules of the command line."""
     named = [loaded for loaded in registry.loaded if loaded.source.distribution.startswith(("file:", "module:"))]
-    offered = [name for kind in ("technique", "suite") for loaded in named for name in loaded.names()[kind]]
+    offered = [name for kind in ("technique", "method", "suite") for loaded in named for name in loaded.names()[kind]]
     if not offered:
         what = ", ".join(loaded.source.plugin for loaded in named)
         raise UsageError(
-            f"{what} provides neither a technique nor a suite" if what else "nothing to check",
+            f"{what} provides no technique, method or suite" if what else "nothing to check",
             fix="ltbench check NAME, or --plugin-file FILE",
         )
     return offered
@@ -72,10 +72,13 @@ def _separate(names: Iterable[str]) -> list[str]:
 
 def _findings(name: str, registry: Registry) -> list[Finding]:
     from ltbench.testing import conformance
+    from ltbench.testing.checks_methods import method_conformance
     from ltbench.testing.checks_suites import suite_conformance
 
     if name not in registry.entries and (name in registry.suites or name.endswith(".toml")):
         return list(suite_conformance(name, registry))
+    if name in registry.methods:
+        return list(method_conformance(name, registry))
     subjects: list[Technique | type[Technique]] = []
     subjects += registry.parse_all(name) if "[" in name else [registry.entry(name).technique]
     return [finding for subject in subjects for finding in conformance(subject, registry)]

@@ -56,7 +56,7 @@ def command(what: tuple[str, ...], metric: str | None, cells: bool, leaderboards
         records = place.records_file().records
         metric = metric or _ranked_by(place) or compare.default_metric(records)
         comparison = _two_cells(records, what[1], what[2], metric) or compare.compare_combinations(
-            records, what[1], what[2], metric
+            records, what[1], what[2], metric, _methods(place)
         )
     if as_json:
         print_json(comparison)
@@ -70,6 +70,13 @@ def _ranked_by(*places: RecordsLocation) -> str:
 
     said = {read_facts(place.path).metric for place in places if place.path.is_dir()}
     return said.pop() if len(said) == 1 else ""
+
+
+def _methods(place: RecordsLocation) -> dict[str, tuple[str, ...]]:
+    """Return the methods that the page of a folder names."""
+    from ltbench.leaderboard.publish import read_facts
+
+    return read_facts(place.path).method_parts if place.path.is_dir() else {}
 
 
 def _two_cells(records: list[Record], first: str, second: str, metric: str) -> Comparison | None:

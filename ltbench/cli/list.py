@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.registry import Registry
 
+METHOD = "method"
+"""Stands for a stage: the named bundles of techniques."""
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -29,13 +31,16 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 def command(
     stage: str | None, as_json: bool, as_markdown: bool, update: Path | None, check: Path | None, choice: PluginSelection
 ) -> None:  # fmt: skip
-    """List the techniques by stage, with their parameters, plugin and version."""
+    """List the techniques by stage, with their parameters, plugin and version, and then the methods with their parts.
+
+    STAGE is a stage, or `method`.
+    """
     from ltbench.errors import UnknownName, UsageError
     from ltbench.registry.parameter_help import parameters
     from ltbench.stages import STAGES
 
-    if stage is not None and stage not in STAGES:
-        raise UnknownName.of("stage", stage, STAGES)
+    if stage is not None and stage not in (*STAGES, METHOD):
+        raise UnknownName.of("stage", stage, (*STAGES, METHOD))
     if (update or check) and (as_json or stage or (update and check)):
         raise UsageError("--update and --check write or check the whole catalogue of one file",
                          fix="use one of them and no other option")  # fmt: skip
@@ -59,6 +64,7 @@ def command(
         if stage in {None, name}
         for technique, kind in registry.of(name).items()
     ]
+    rows += [_method(registry, name) for name in sorted(registry.methods) if stage in {None, METHOD}]
     if as_json:
         print_json(rows)
         return
@@ -69,9 +75,23 @@ def command(
     _families(registry, stage)
 
 
+def _method(registry: Registry, name: str) -> dict[str, Any]:
+    method, source = registry.methods[name], registry.method_sources[name]
+    return {
+        "stage": METHOD,
+        "technique": name,
+        "baseline": False,
+        "parameters": {},
+        "parts": method.parts,
+        "plugin": source.distribution,
+        "version": source.version,
+        "about": method.about,
+    }
+
+
 def _line(row: dict[str, Any]) -> list[str]:
     technique = f"{row['technique']} (baseline)" if row["baseline"] else row["technique"]
-    parameters = ", ".join(f"{k}={v}" for k, v in row["parameters"].items())
+    parameters = ", ".join(f"{k}={v}" for k, v in row["parameters"].items()) or " + ".join(row.get("parts", ()))
     return [row["stage"], technique, parameters, f"{row['plugin']} {row['version']}", row["about"]]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(words: Sequence[str], output: Path | None, distribution: str | None) -> None:
     """Create an installable package with a new technique NAME of STAGE.
 
-    STAGE is a stage of `ltbench list`, suite or executor. Several pairs give one package. The package works as
+    STAGE is a stage of `ltbench list`, method, suite or executor. Several pairs give one package. The package works as
     generated and has a test, a README, a licence and a CI file. FILL IN marks the places to edit.
     """
     from ltbench.registry.registry import Registry

@@ -118,12 +118,13 @@ def _overview(suite: Suite, registry: Registry, data_root: Path, *, listed: bool
     from ltbench.cli.screen_lines import screen_lines
     from ltbench.cli.space_lines import space_facts, space_lines
     from ltbench.errors import UsageError
-    from ltbench.planning.combinations import suite_screen
+    from ltbench.planning.grid import screen_of
+    from ltbench.planning.planner import Planner
     from ltbench.planning.screen_quality import quality_of
     from ltbench.planning.space_size import LISTED, size_of_large
     from ltbench.suite.suite import changed
 
-    if (design := suite_screen(suite, registry)) is not None:
+    if (design := screen_of(suite, registry, Planner(suite, registry, data_root))) is not None:
         quality = quality_of(design)
         return _Overview(suite, list(screen_lines(quality)), {"screen": quality})
     size = size_of_large(suite, registry, data_root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
     from ltbench.registry.parameter_help import Parameter
     from ltbench.registry.registry import Registry
+    from ltbench.technique import Technique
 
 
 @click.command("show")
@@ -37,7 +39,7 @@ def command(
 ) -> None:
     """Describe a technique: what it does, its parameters with ranges and defaults, its source.
 
-    NAME can also be an executor, a family of techniques such as timm, or a suite.
+    NAME can also be a method, an executor, a family of techniques such as timm, or a suite.
     """
     registry = load_registry(choice)
     if figure is not None:
@@ -48,6 +50,9 @@ def command(
         return
     if name in registry.executors and name not in registry.entries:
         _show_executor(name, registry, as_json)
+        return
+    if name in registry.methods:
+        _show_method(name, registry, as_json)
         return
     families = [(source, family) for source, family in registry.families if source.plugin == name]
     if families and name not in registry.entries:
@@ -95,6 +100,24 @@ def command(
     for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
+
+
+def _show_method(name: str, registry: Registry, as_json: bool) -> None:
+    method, source = registry.methods[name], registry.method_sources[name]
+    if as_json:
+        facts = {"name": name, "stage": "method", "distribution": source.distribution, "version": source.version}
+        print_json(facts | {"about": method.about, "parts": method.parts, "source": method.source})
+        return
+    click.echo(f"{name}: a method of {source.distribution} {source.version}\n\n{method.about}\n")
+    rows = [[technique.stage, technique.label, _first_line(technique)] for technique in registry.parse_all(name)]
+    print_table(["stage", "part", "about"], rows)
+    if method.source:
+        click.echo(f"\nSource: {method.source}.")
+    click.echo(f"\nWritten out: --plugins {shlex.quote(','.join(method.parts))}")
+
+
+def _first_line(technique: Technique) -> str:
+    return (inspect.getdoc(type(technique)) or "").partition("\n")[0]
 
 
 def _show_families(name: str, families: Sequence[tuple[PluginSource, Family]], as_json: bool) -> None:

@@ -16,8 +16,9 @@ SHOWN = 10
 
 def space_lines(size: SpaceSize) -> list[str]:
     """Return the size of a grid as lines for a terminal: totals, and a table by number of techniques."""
+    each = "" if size.cells == size.combinations * size.cells_each else "at most "
     lines = [
-        f"grid        {size.combinations:,} combinations, {big_number(size.cells)} cells ({size.cells_each:,} each)",
+        f"grid        {size.combinations:,} combinations, {big_number(size.cells)} cells ({each}{size.cells_each:,} each)",
         "            ltbench run takes them in parts, those with few techniques first, and continues where it stopped",
         "",
     ]
@@ -29,7 +30,8 @@ def space_lines(size: SpaceSize) -> list[str]:
     lines += ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [
         "",
-        "            conflicts, needs: combinations that are left out because of a conflict or a missing technique",
+        "            conflicts, needs: combinations that are left out because of a conflict (also where no",
+        "            training can have both techniques) or of a missing technique",
         "            cost: forward passes of an image without sharing; from 2 techniques on estimated from what each",
         "            technique costs alone",
     ]

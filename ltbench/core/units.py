@@ -36,12 +36,12 @@ def big_number(number: float) -> str:
 
     >>> big_number(12_345_678), big_number(950)
     ('12.3 million', '950')
-    >>> big_number(4.2e15)
-    '4.2e+15'
+    >>> big_number(4.2e15), big_number(4.2e18)
+    ('4.2 quadrillion', '4.2e+18')
     """
-    if number >= 1e15:
+    if number >= 1e18:
         return f"{number:.1e}"
-    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+    for size, name in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if number >= size:
             return f"{number / size:.1f} {name}"
     return f"{number:,.0f}"

@@ -132,7 +132,7 @@ def read_facts(folder: Path) -> SuiteFacts:
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
     columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
-    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric)
+    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
     boards = with_published(boards, facts.reported)
     marked = mark_self_reported(boards, content.records, status)
     return SuiteFolder(

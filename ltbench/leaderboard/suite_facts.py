@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ltbench.columns import Column
+from ltbench.errors import LtbenchError
 from ltbench.leaderboard.statistics.record_groups import Pair
 from ltbench.suite.published import Claim, Combination, Reported, as_recorded
 
@@ -40,10 +42,17 @@ class SuiteFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The combination that differences are taken to; empty for the baseline."""
     metric: str = ""
     """What rows are ranked by; empty for what fits the test split: top-1 or balanced accuracy."""
+    methods: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
+    """Methods whose parts the suite has -> labels of these, as rows that have all of them are named."""
     screen_pairs: tuple[tuple[str, str], ...] | msgspec.UnsetType = msgspec.UNSET
     """If the rows are those of a screening design: the pairs of techniques whose interaction it estimates."""
     columns: tuple[Column, ...] = ()
     """How the numbers of the records are shown, as their metrics declare; empty in files of earlier versions."""
+
+    @property
+    def method_parts(self) -> dict[str, tuple[str, ...]]:
+        """Methods -> labels of their parts; empty without any."""
+        return {} if self.methods is msgspec.UNSET else self.methods
 
 
 def with_suite(facts: SuiteFacts, suite: Suite, registry: Techniques) -> SuiteFacts:
@@ -59,8 +68,22 @@ def with_suite(facts: SuiteFacts, suite: Suite, registry: Techniques) -> SuiteFa
         metric=suite.metric,
         highlight=None if suite.highlight is None else as_recorded(suite.highlight, registry),
         reference=as_recorded(suite.reference, registry),
+        methods=_methods(suite, registry) or msgspec.UNSET,
         screen_pairs=_screen_pairs(suite, registry),
     )
+
+
+def _methods(suite: Suite, registry: Techniques) -> dict[str, tuple[str, ...]]:
+    """Return the methods whose parts are all among the techniques of a suite, with the labels of records."""
+    labels = {technique.label for text in suite.techniques for technique in registry.parse_all(text)}
+    found = {}
+    for name in sorted(registry.methods):
+        # A method with a part that is not installed names nothing.
+        with contextlib.suppress(LtbenchError):
+            parts = tuple(technique.label for technique in registry.parse_all(name) if not technique.baseline)
+            if set(parts) <= labels:
+                found[name] = parts
+    return found
 
 
 def _screen_pairs(suite: Suite, registry: Techniques) -> tuple[tuple[str, str], ...] | msgspec.UnsetType:

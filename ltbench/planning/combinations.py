@@ -13,7 +13,9 @@ from ltbench.executor import Techniques
 from ltbench.jobs.evidence import why_without_held_out
 from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
+from ltbench.planning.suitability import reason_against
 from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
+from ltbench.suite.method_rows import expanded_rows, without_methods
 from ltbench.suite.suite import Strategy, Suite
 
 MOST: dict[str, int | None] = {"all": None, "each": 1, "pairs": 2}
@@ -54,19 +56,20 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-def suite_combinations(suite: Suite, registry: Techniques, *, left_out: bool = True) -> Iterator[Combination | LeftOut]:
+def suite_combinations(
+    suite: Suite, registry: Techniques, rows: Iterable[tuple[Technique, ...]] | None = None
+) -> Iterator[Combination | LeftOut]:
     """Yield the combinations of a suite in anytime order: those with few techniques first.
 
-    left_out: whether to yield those that are left out, too, in their place; without, they take no time.
+    rows: the combinations to yield, if they are chosen already: those of a walk or of a screening design.
     If the reference is not among the combinations, it is yielded last, as left out. Raises an error if no plugin
     provides a technique of the reference.
     """
-    space = None if left_out else suite_space(suite, registry)
-    found = map(Combination, space.walk()) if space else _suite_combinations(suite, registry)
+    found = _suite_combinations(suite, registry) if rows is None else map(Combination, rows)
     found = map(_leave_out_unsuited(suite, registry), found)
     if not suite.reference:
         return found
-    techniques = [registry.parse(text) for text in suite.reference]
+    techniques = [registry.parse(text) for text in without_methods(suite.reference, registry)]
     kept = [technique for technique in techniques if not technique.baseline]
     return _with_reference(found, ordered(_one_per_stage(kept, "the reference of a suite")))
 
@@ -92,16 +95,10 @@ def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], s
     def why_not(technique: Technique) -> str:
         if isinstance(technique, Posthoc) and not suite.held_out and (reason := why_without_held_out(technique)):
             return reason
-        reasons = [reason_against_model(technique, model) for model in models]
+        reasons = [reason_against([technique], [model]) for model in models]
         return reasons[0] if reasons and all(reasons) else ""
 
     return why_not
-
-
-def reason_against_model(technique: Technique, model: Technique) -> str:
-    """Return why a technique cannot be used with a model; empty if it can."""
-    reason = technique.unsuited_to(model)
-    return f"{technique.name} cannot be used with model {model.label}: {reason}" if reason else ""
 
 
 def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
@@ -130,16 +127,13 @@ def suite_space(suite: Suite, registry: Techniques) -> Space | None:
     return _space(techniques, suite.strategy, suite.max_techniques)
 
 
-def combination_count(suite: Suite, registry: Techniques) -> int:
-    """Return how many combinations of a suite run."""
-    space = suite_space(suite, registry)
-    if space is not None:
-        return sum(space.counts())
-    return sum(isinstance(one, Combination) for one in suite_combinations(suite, registry))
+def suite_screen(
+    suite: Suite, registry: Techniques, excluded: tuple[tuple[Technique, Technique], ...] = ()
+) -> Screen | None:
+    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows.
 
-
-def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
-    """Return the screening design of a suite, if it has one. Raises `UsageError` for an invalid pair or too few rows."""
+    excluded: pairs that no row may have, besides those that conflict.
+    """
     if suite.combinations or suite.strategy != "screen":
         return None
     techniques = _distinct(_techniques(suite, registry))
@@ -154,7 +148,7 @@ def suite_screen(suite: Suite, registry: Techniques) -> Screen | None:
                 )  # fmt: skip
         first, second = ordered(_one_per_stage(pair, "a screening pair")).techniques
         pairs.append((first, second))
-    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows)
+    return _screen(techniques, suite.max_techniques, tuple(dict.fromkeys(pairs)), suite.screen_rows, excluded)
 
 
 def _screen(
@@ -162,20 +156,19 @@ def _screen(
     most: int | None,
     pairs: tuple[Pair, ...] = (),
     rows: int | None = None,
+    excluded: tuple[tuple[Technique, Technique], ...] = (),
 ) -> Screen:
     space = _space(techniques, "all", most)
     least = 1 + len(space.techniques) + len(pairs)
     if rows is not None and rows < least:
         raise UsageError(f"a screening design of {least - 1} effects has at least {least} rows, not {rows}",
                          fix=f"screen_rows = {least} or more, or fewer techniques")  # fmt: skip
-    return screen(tuple(space.techniques), pairs, most, rows)
+    return screen(tuple(space.techniques), pairs, most, rows, excluded)
 
 
 def _suite_combinations(suite: Suite, registry: Techniques) -> Iterator[Combination | LeftOut]:
     if suite.combinations:
-        alternatives = [[registry.parse_all(text) for text in row] for row in suite.combinations]
-        # A sweep in a row is several techniques, so the row gives several combinations.
-        rows = (row for texts in alternatives for row in itertools.product(*texts))
+        rows = (techniques for row in suite.combinations for techniques in expanded_rows(row, registry))
         return listed_combinations(rows, suite.max_techniques)
     if (design := suite_screen(suite, registry)) is not None:
         return map(Combination, design.rows)

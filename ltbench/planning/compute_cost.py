@@ -1,7 +1,8 @@
 """Estimates the cost of trainings and predictions in forward passes of one image, before anything has run.
 
 A training step on an image counts as three passes, because the backward pass takes twice the work of the forward pass.
-Each view of an auxiliary is another image, except for that of the training without a mix, which passes anyway.
+Each view of an auxiliary is another image, except for that of the training without a mix, which passes anyway; so is the
+image of a second stream.
 A frozen backbone processes each unaugmented image once. The cost of classifiers, samplers and mixes is ignored, and a
 pass counts the same for every model.
 """
@@ -25,7 +26,8 @@ def training_passes(fit: Spec, images: int, start: float = 0.0, repeats: Repeats
     """Return the passes of a fit.
 
     images: size of the training subset; start: share of the training done by an earlier fit; repeats: of the updates. A
-    teacher makes a forward pass in each step, and there are no features to train on instead of images.
+    teacher makes a forward pass in each step. With it, or with branches, there are no features to train on instead of
+    images.
     """
     recipe = fit["recipe"]
     # Specs leave out defaults; 128 is the default of `Recipe`.
@@ -35,8 +37,8 @@ def training_passes(fit: Spec, images: int, start: float = 0.0, repeats: Repeats
         share = segment["until"] - max(before, start)
         if share > 0:
             # The engine computes the features of unaugmented images once and trains on those.
-            step = STEP * images_per_image(segment) + ("teacher" in fit)
-            cached = has_fixed_images(segment) and "teacher" not in fit
+            step = STEP * (images_per_image(segment) + ("stream" in fit)) + ("teacher" in fit)
+            cached = has_fixed_images(segment) and not fit.keys() & {"teacher", "branches"}
             total += images if cached else repeats(segment) * step * whole * share
         before = segment["until"]
     return total

@@ -27,6 +27,9 @@ from ltbench.stages import (
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.technique import Technique, split_outside
 
+DECIDING = (Regime.stage, Ensemble.stage, Auxiliary.stage)
+"""Stages whose techniques decide what the trainings of a combination use, by phases, members and teachers."""
+
 
 class MemberFit(NamedTuple):
     """The training of a member, or of its teacher."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, LeftOut, suite_combinations
+from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
 from ltbench.suite.suite import Suite
@@ -35,7 +36,7 @@ def plan_parts(
     training can continue from a state that an earlier part foresaw, such as the plain start of a deferred switch.
     """
     planner = Planner(suite, registry, data_root)
-    combinations = suite_combinations(suite, registry, left_out=left_out)
+    combinations = suite_combinations(suite, registry, chosen_rows(suite, registry, planner, left_out=left_out))
     more = True
     while more:
         with without_collector():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,20 +15,20 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.jobs.evidence import Needed
+from ltbench.jobs.evidence import Needed, why_without_held_out
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.combinations import Combination, LeftOut, reason_against_model
+from ltbench.planning.combinations import Combination, LeftOut
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import CannotBePlanned, MemberFit, Members
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
+from ltbench.planning.suitability import choosy_techniques, reason_against
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
     TECHNIQUE_STAGES,
-    TRAINING_STAGES,
     Ensemble,
     Model,
     Posthoc,
@@ -104,7 +105,12 @@ class Planner:
         self._spec = functools.cache(registry.spec)
         self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
-        regimes = [t for text in texts for t in registry.parse_all(text) if isinstance(t, Regime)]
+        techniques = [t for text in texts for t in registry.parse_all(text)]
+        posthocs = [t for t in techniques if isinstance(t, Posthoc) and not suite.held_out]
+        # A run prints no combinations that are left out, and would seem to have forgotten these.
+        reasons = filter(None, map(why_without_held_out, posthocs))
+        self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))
+        regimes = [t for t in techniques if isinstance(t, Regime)]
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
@@ -121,7 +127,7 @@ class Planner:
         self.part.combinations += 1
         reasons: dict[str, None] = {}
         for template, made in trainings:
-            choosy = self._choosy(combination, template.regime)
+            choosy = choosy_techniques(combination.techniques, template.regime, self._parse)
             found = [self._reason_against(choosy, training) for training in made]
             reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
@@ -135,26 +141,30 @@ class Planner:
         update = segment.get(Update.stage)
         return 1 if update is None else self._registry.build_as(update, Update).passes
 
-    def _choosy(self, combination: Combination, regime: Regime) -> list[Technique]:
-        """Return the techniques of a combination, and those that its regime names, that do not suit every model."""
-        named = [
-            self._parse(text, stage)
-            for phase in regime.phases()
-            for stage in TRAINING_STAGES
-            if isinstance(text := getattr(phase, stage), str)
-        ]
-        return [one for one in (*combination.techniques, *named) if type(one).unsuited_to is not Technique.unsuited_to]
-
     def _reason_against(self, choosy: Sequence[Technique], training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
         models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
-        reasons = (reason_against_model(technique, model) for technique in choosy for model in models)
-        return next(filter(None, reasons), "")
+        return reason_against(choosy, models)
+
+    def why_not(self, combination: Combination, model: str) -> str:
+        """Return why a combination cannot be planned with a model; empty if it can.
+
+        Its conflicts and needs are not considered. model: a key of `cells_by_model`.
+        """
+        self._members.forget()
+        setting = next(one for one in self._settings if one.labels["model"] == model)
+        template = self._template(combination, self._recipes[0])
+        try:
+            training = self._training(combination, template, setting)
+        except CannotBePlanned as reason:
+            return str(reason)
+        return self._reason_against(choosy_techniques(combination.techniques, template.regime, self._parse), training)
 
     @property
-    def cells_of_one(self) -> int:
-        """Cells of a combination."""
-        return len(self._recipes) * len(self._settings) * len(self._seed_pairs)
+    def cells_by_model(self) -> dict[str, int]:
+        """Cells of a combination with each model, by its label."""
+        each = len(self._recipes) * len(self._seed_pairs)
+        return {label: each * n for label, n in Counter(one.labels["model"] for one in self._settings).items()}
 
     def passes_unshared(self, combination: Combination) -> float:
         """Return the cost of the cells of a combination without sharing, in forward passes of an image; 0 if it has none."""

@@ -51,16 +51,24 @@ def usual_rows(techniques: int, pairs: int) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def screen(techniques: tuple[Technique, ...], pairs: tuple[Pair, ...], most: int | None, rows: int | None) -> Screen:
+def screen(
+    techniques: tuple[Technique, ...],
+    pairs: tuple[Pair, ...],
+    most: int | None,
+    rows: int | None,
+    excluded: tuple[Pair, ...] = (),
+) -> Screen:
     """Return the screening design of techniques; all combinations that run, if they are not more than its rows.
 
     techniques: in the order of the stages; pairs: those whose interaction is estimated, too; most: techniques of a
-    combination at most; rows: by default `usual_rows`. A few more are added where effects could not be estimated.
+    combination at most; rows: by default `usual_rows`; excluded: pairs that no row may have. A few more are added where effects could not be estimated.
     """
     by_stage: dict[str, list[Technique]] = {}
     for technique in techniques:
         by_stage.setdefault(technique.stage, []).append(technique)
     space = Space(by_stage, most)
+    for one, two in excluded:
+        space.exclude(one, two, "")
     rows = usual_rows(len(techniques), len(pairs)) if rows is None else rows
     if sum(space.counts()) <= rows:
         return Screen(space, pairs, list(space.walk()))

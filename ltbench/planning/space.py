@@ -43,6 +43,8 @@ class Space:
         self._bits = {
             stage: [1 << n for n, t in enumerate(self.techniques) if t.stage == stage] for stage in self.stages
         }
+        self.excluded: dict[tuple[Technique, Technique], str] = {}
+        """Pairs that are left out besides those that conflict -> why."""
         self._conflicts = [0] * len(self.techniques)
         self._needs: list[frozenset[int]] = []
         for number, technique in enumerate(self.techniques):
@@ -54,6 +56,12 @@ class Space:
                 for partner in _members(mask):
                     self._conflicts[partner] |= 1 << number
             self._needs.append(frozenset(self._named(one) | sum(self._bits.get(one, ())) for one in technique.needs))
+
+    def exclude(self, one: Technique, two: Technique, reason: str) -> None:
+        """Leave out the combinations that have both techniques, which may be the same."""
+        self.excluded[one, two] = reason
+        self._conflicts[self._numbers[one]] |= self.mask([two])
+        self._conflicts[self._numbers[two]] |= self.mask([one])
 
     def of(self, stage: str) -> list[Technique]:
         """Return the alternatives of a stage."""

@@ -9,6 +9,7 @@ import msgspec
 
 from ltbench.executor import Techniques
 from ltbench.planning.combinations import Combination, suite_space
+from ltbench.planning.grid import grid_of
 from ltbench.planning.planner import Planner
 from ltbench.planning.space import Space
 from ltbench.stages import STAGES
@@ -29,13 +30,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     possible: int
     """Combinations of at most one technique per stage."""
     conflicts: int
-    """Of these, left out because of a conflict."""
+    """Of these, left out because of a conflict, or because no training can have both techniques."""
     needs: int
     """Of the others, left out because a technique lacks what it needs."""
     combinations: int
     """Those that run."""
     cells: int
-    """Their cells: times settings, recipes and pairs of seeds. Equal ones, which a plan finds, count twice."""
+    """Their cells, over settings, recipes and pairs of seeds. Equal ones, which a plan finds, count twice."""
     passes: float
     """Cost without sharing in forward passes of an image, if each technique multiplies it as it does alone."""
 
@@ -46,7 +47,7 @@ class SpaceSize(msgspec.Struct, frozen=True, kw_only=True):
     orders: list[Order]
     """By number of techniques, from zero."""
     cells_each: int
-    """Cells of a combination."""
+    """Cells of a combination that every model suits."""
     reasons: list[str]
     """Why combinations are left out: the relations between two techniques, or a technique and a stage."""
 
@@ -75,21 +76,28 @@ def size_of_large(suite: Suite, registry: Techniques, data_root: Path) -> SpaceS
     if space is None:
         return None
     planner = Planner(suite, registry, data_root)
-    if sum(space.possible()) * planner.cells_of_one <= PLANNED:
+    models = planner.cells_by_model
+    if sum(space.possible()) * sum(models.values()) <= PLANNED:
         return None
+    space = grid_of(suite, registry, planner) or space
+    cells = [0] * (space.most + 1)
+    for model, each in models.items():
+        # What does not suit one of several models has cells with the others.
+        grid = space if len(models) == 1 else grid_of(suite, registry, planner, model) or space
+        cells = [before + each * count for before, count in zip(cells, grid.counts(), strict=True)]
     plain = planner.passes_unshared(Combination())
     costs = [planner.passes_unshared(Combination((technique,))) for technique in space.techniques]
     sums = space.sums([round(_SCALE * cost / plain) for cost in costs])
-    rows = zip(space.possible(), space.counts(needs=False), space.counts(), sums, strict=True)
+    rows = zip(space.possible(), space.counts(needs=False), space.counts(), cells, sums, strict=True)
     return SpaceSize(
         orders=[
             Order(
                 techniques=number, possible=possible, conflicts=possible - allowed, needs=allowed - runs, combinations=runs,
-                cells=runs * planner.cells_of_one, passes=plain * (total / _SCALE**number),
+                cells=of_order, passes=plain * (total / _SCALE**number),
             )
-            for number, (possible, allowed, runs, total) in enumerate(rows)
+            for number, (possible, allowed, runs, of_order, total) in enumerate(rows)
         ],
-        cells_each=planner.cells_of_one,
+        cells_each=sum(models.values()),
         reasons=list(_reasons(space)),
     )  # fmt: skip
 
@@ -107,3 +115,5 @@ def _reasons(space: Space) -> Iterator[str]:
             if other not in {technique.name, technique.stage}:
                 what = f"a technique of stage {other}" if other in STAGES else other
                 yield f"{technique.name} needs {what}: {reason}"
+    for (one, two), reason in space.excluded.items():
+        yield f"{one.name}: {reason}" if one == two else f"{one.name} with {two.name}: {reason}"

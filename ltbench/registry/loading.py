@@ -26,6 +26,7 @@ from ltbench.core.signals import is_request_to_stop
 from ltbench.errors import PluginError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
+from ltbench.method import Method
 from ltbench.registry.discovery import Broken, check_class
 from ltbench.stages import STAGES, Technique
 
@@ -41,15 +42,17 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     techniques: tuple[type[Technique], ...] = ()
     suites: tuple[Path, ...] = ()
+    methods: tuple[Method, ...] = ()
     families: tuple[Family, ...] = ()
     executors: tuple[type[ExecutorOffer], ...] = ()
     notes: tuple[str, ...] = ()
     """Warnings for its author about changes that a later ltbench will require."""
 
     def names(self) -> dict[str, list[str]]:
-        """Return the names of what it provides by kind: technique, suite, executor."""
+        """Return the names of what it provides by kind: technique, method, suite, executor."""
         return {
             "technique": [technique.name for technique in self.techniques],
+            "method": [method.name for method in self.methods],
             "suite": [path.stem for path in self.suites],
             "executor": [offer.name for offer in self.executors],
         }
@@ -141,11 +144,25 @@ class Loader:
                     check_technique(offer, caller.name)
                 elif kind == "executors":
                     check_class(offer, caller.name, ExecutorOffer, "executor")
+                elif kind == "methods":
+                    check_method(offer)
             offered[kind] = offered.get(kind, ()) + (tuple(map(Path, result)) if kind == "suites" else result)
-        names = [technique.name for technique in offered["techniques"]]
+        names = [one.name for kind in ("techniques", "methods") for one in offered.get(kind, ())]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise PluginError(f"it provides two techniques named '{twice[0]}'")
         return offered
+
+
+def check_method(method: object) -> None:
+    """Raise `PluginError` unless a hook returned a valid method."""
+    if not isinstance(method, Method):
+        raise PluginError(f"ltbench_methods returned {method!r}; expected methods",
+                          fix='Method(name="my_method", parts=("focal", "drw"), about="...")')  # fmt: skip
+    try:
+        # Constructors do not check types.
+        msgspec.convert(msgspec.structs.asdict(method), Method)
+    except msgspec.ValidationError as error:
+        raise PluginError(f"its method {method.name!r} is invalid: {error}") from None
 
 
 def check_technique(technique: object, hook: str) -> None:

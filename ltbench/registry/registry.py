@@ -1,4 +1,4 @@
-"""The registry: every technique, suite and executor by name, with its plugin."""
+"""The registry: every technique, method, suite and executor by name, with its plugin."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import msgspec
 from ltbench.core.checksums import digest
 from ltbench.core.plugins import BUILT_IN, Entry, PluginOrigin, PluginSource
 from ltbench.core.words import with_article
-from ltbench.errors import JobFailed, PluginError, UnknownName, UsageError, nearest
+from ltbench.errors import JobFailed, LtbenchError, PluginError, UnknownName, UsageError, nearest
 from ltbench.executor import ExecutorOffer
 from ltbench.hookspecs import Family
+from ltbench.method import Method
 from ltbench.registry.discovery import Broken, import_file
 from ltbench.registry.entry_points import installed
 from ltbench.registry.loading import Loaded, Loader, check_technique
-from ltbench.registry.notation import parse_selection
+from ltbench.registry.notation import TechniqueText, parse_selection
 from ltbench.registry.source_digest import source_digest
 from ltbench.stages import STAGES, Technique
 from ltbench.technique import QuotedText
@@ -51,6 +52,8 @@ class Registry:
         self.families: list[tuple[PluginSource, Family]] = []
         self.executors: dict[str, tuple[PluginSource, type[ExecutorOffer]]] = {}
         self.suite_sources: dict[str, PluginSource] = {}
+        self.methods: dict[str, Method] = {}
+        self.method_sources: dict[str, PluginSource] = {}
         self._family_entries: dict[str, Entry] = {}
         self._by_class: dict[type[Technique], Entry] = {}
         self._loader = Loader()
@@ -107,8 +110,13 @@ class Registry:
             "executor": {name: owner.distribution for name, (owner, _) in self.executors.items()},
             "suite": {name: owner.distribution for name, owner in self.suite_sources.items()},
         }
+        # Techniques and methods are written in the same places.
+        methods = {name: owner.distribution for name, owner in self.method_sources.items()}
+        owners["method"] = owners["technique"] | dict.fromkeys(self.clashes, "several plugins") | methods
         for kind, names in loaded.names().items():
             for name in names:
+                if kind == "technique" and name in methods:
+                    raise PluginError(f"its technique '{name}' has the same name as a method of {methods[name]}")
                 owner = owners[kind].get(name)
                 # Two third-party plugins may provide techniques with one name; the distribution distinguishes them.
                 if owner == BUILT_IN or (owner and (kind != "technique" or owner == source.distribution)):
@@ -117,6 +125,8 @@ class Registry:
         for technique in loaded.techniques:
             self._register_technique(Entry(technique=technique, **msgspec.structs.asdict(source)))
         self.suites |= {path.stem: path for path in loaded.suites}
+        self.methods |= {method.name: method for method in loaded.methods}
+        self.method_sources |= {method.name: source for method in loaded.methods}
         self.suite_sources |= {path.stem: source for path in loaded.suites}
         self.families += [(source, family) for family in loaded.families]
         self.executors |= {offer.name: (source, offer) for offer in loaded.executors}
@@ -164,6 +174,10 @@ class Registry:
                 f"'{name}' is a family of {sum(family_sizes):,} techniques; expected one technique",
                 fix=f"write the name of a member; ltbench show {name} lists them",
             )
+        if name in self.methods:
+            raise UnknownTechnique(
+                f"'{name}' is a method; expected a technique", fix=f"its parts: {', '.join(self.methods[name].parts)}"
+            )
         if name in STAGES:
             raise UnknownTechnique(f"'{name}' is a stage; expected a technique", fix=f"ltbench list {name}")
         # Names as written by other tools: timm/resnet18, resnet18.a1_in1k.
@@ -174,13 +188,15 @@ class Registry:
             )
         members = [member for _, family in self.families for member in family.names()]
         # A large family resembles almost any name, so only very close members are suggested.
-        known = [*self.entries, *difflib.get_close_matches(name, members, cutoff=0.85)]
+        known = [*self.entries, *self.methods, *difflib.get_close_matches(name, members, cutoff=0.85)]
         unknown = UnknownName.of("technique", name, known)
         fix = f"{unknown.fix} (ltbench list shows all)" if nearest(name, known) else "ltbench list shows all"
         raise UnknownTechnique(unknown.what, fix=fix)
 
     def _is_known(self, name: str) -> bool:
-        return name in self.entries or any(name in family.names() for _, family in self.families)
+        return (
+            name in self.entries or name in self.methods or any(name in family.names() for _, family in self.families)
+        )
 
     def _in_distribution(self, name: str, distribution: str) -> Entry | None:
         """Return the technique of that name in a distribution."""
@@ -209,15 +225,29 @@ class Registry:
         return self._family_entries.get(name)
 
     def parse_all(self, text: str) -> list[Technique]:
-        """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`; a sweep is several techniques."""
-        return [
-            self.entry(choice.name).technique.parse(params)
-            for choice in parse_selection(text)
-            for params in choice.expanded()
-        ]
+        """Return the techniques written in `text`: `a,b[x=1],c[y=1,2]`; a sweep is several, a method its parts."""
+        return [technique for choice in parse_selection(text) for technique in self._parsed(choice)]
+
+    def _parsed(self, choice: TechniqueText) -> list[Technique]:
+        method = self.methods.get(choice.name)
+        if method is None:
+            technique = self.entry(choice.name).technique
+            return [technique.parse(params) for params in choice.expanded()]
+        if choice.params:
+            raise UsageError(f"method '{method.name}' has no parameters",
+                             fix=f"write its parts: {','.join(method.parts)}")  # fmt: skip
+        try:
+            return [self.parse(part) for part in method.parts]
+        except LtbenchError as error:
+            source = self.method_sources[method.name]
+            raise PluginError(f"method '{method.name}' cannot be used: {error.what}", why=error.why, fix=error.fix,
+                              where=f"{source.distribution} {source.version}") from None  # fmt: skip
 
     def parse(self, text: str, stage: str = "") -> Technique:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
+        if (method := self.methods.get(text.strip())) is not None:
+            raise UsageError(f"'{text}' is a method of {len(method.parts)} techniques; expected one technique",
+                             fix=f"one of its parts: {', '.join(method.parts)}")  # fmt: skip
         technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
             raise UsageError(f"'{text}' is {with_article(technique.stage)}; expected {with_article(stage)}")

@@ -31,7 +31,22 @@ def first_line(technique: type[Technique]) -> str:
 
 def markdown(registry: Registry, stage: str | None = None) -> list[str]:
     """Return a section with a table for each stage, or for one stage."""
-    return [line for name in STAGES if stage in {None, name} for line in _section(name, registry)]
+    lines = [line for name in STAGES if stage in {None, name} for line in _section(name, registry)]
+    return [*lines, *(_methods(registry) if stage in {None, "method"} else [])]
+
+
+def _methods(registry: Registry) -> Iterator[str]:
+    if not registry.methods:
+        return
+    yield from ("", "## method: techniques of several stages under one name", "")
+    yield "| method | what it is | parts | source | plugin |"
+    yield "|---|---|---|---|---|"
+    for name, method in sorted(registry.methods.items()):
+        source = registry.method_sources[name]
+        parts = " + ".join(f"`{part}`" for part in method.parts)
+        plugin = source.distribution if source.plugin == name else f"{source.distribution}: {source.plugin}"
+        cells = (f"`{name}`", method.about, parts, method.source, plugin)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _section(stage: str, registry: Registry) -> Iterator[str]:

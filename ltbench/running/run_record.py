@@ -97,8 +97,9 @@ def about(job: Job) -> str:
     if "combination" in extra:
         return " + ".join(filter(None, extra["combination"].values())) or "baseline"
     if "segments" not in spec:
-        view = spec.get("view", "")
-        return view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
+        view, split = spec.get("view", ""), spec.get("split", "test")
+        shown = view if isinstance(view, str) else f"{label_of(view['technique'])} {view['name']}"
+        return shown if split == "test" else f"{shown} of {split.replace('_', '-')} images"
     data = spec["data"]
     parts = [label_of(data["dataset"]), f"{data['imbalance_factor']:g}", label_of(spec["model"])]
     return " ".join(filter(None, parts + [label_of(spec["segments"][-1].get(stage)) for stage in TRAINING_STAGES]))

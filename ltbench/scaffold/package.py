@@ -25,19 +25,22 @@ KINDS: Mapping[str, str] = {
     "mix": "a mix",
     "model": "a model",
     "finetune": "a way of fine-tuning",
+    "head": "a head",
     "branches": "branches of a network",
     "loss": "a loss",
     "weight": "a class weight",
     "auxiliary": "an auxiliary term",
+    "update": "an update",
     "regime": "a training regime",
     "view": "a set of test-time views",
     "posthoc": "a posthoc adjustment",
     "ensemble": "an ensemble",
     "metric": "a metric",
+    "method": "a method",
     "suite": "a suite",
     "executor": "an executor",
 }
-"""What a package can offer: a technique of every stage, a suite, an executor."""
+"""What a package can offer: a technique of every stage, a method, a suite, an executor."""
 NO_COMBINATION = ("metric", "suite", "executor")
 """Kinds that `--plugins` does not accept."""
 _HERE = Path(__file__).parent
@@ -169,7 +172,7 @@ def _field(part: Part) -> str:
 
 
 def _first_line(part: Part) -> str:
-    """Return the first docstring line of a template's class, or of its module for a suite."""
+    """Return the first docstring line of a template's class, or of its module if it has none."""
     text = _read(f"stages/my_{part.kind}.py")
     inside = text.partition("\nclass ")[2] or text
     return inside.split('"""')[1].split("\n")[0].rstrip(".")

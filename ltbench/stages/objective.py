@@ -56,9 +56,6 @@ class Auxiliary(Adaptive, frozen=True):
     stage: ClassVar[str] = "auxiliary"
     momentum: ClassVar[float | None] = None
     """Decay of a moving average of network and module, whose outputs are in `Outputs.slow`; None for none."""
-    teacher: ClassVar[str] = ""
-    """The techniques of a teacher, in command-line notation with commas, whose logits are in `Outputs.teacher`; empty for
-    none. It is trained before, with data, model, recipe and seed of the cell, and with no other technique. May be a field."""
     replaces_loss: ClassVar[bool] = False
     """Whether the term is the whole objective: loss, class weights and mix of the combination have no effect with it."""
     weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 1.0
@@ -70,6 +67,15 @@ class Auxiliary(Adaptive, frozen=True):
         All of them pass through the network in one batch, never blended. By default one view, that of the training.
         """
         return ("",)
+
+    @property
+    def teacher(self) -> str:
+        """The techniques of a teacher, in command-line notation with commas; by default there is none. May be a field.
+
+        It is trained before, with data, model, recipe and seed of the cell, and with no other technique. Its logits are in
+        `Outputs.teacher`.
+        """
+        return ""
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
         """Return the term, float []. views: in the order of `self.views`; labels: int64 [B]; counts: int64 [C]."""

@@ -50,8 +50,11 @@ class Regime(Technique, frozen=True):
     """The phases of a training."""
 
     stage: ClassVar[str] = "regime"
-    teacher: ClassVar[str] = ""
-    """The techniques of a teacher, as for an `Auxiliary`; empty for none."""
+
+    @property
+    def teacher(self) -> str:
+        """The techniques of a teacher, as for an `Auxiliary`; by default there is none."""
+        return ""
 
     def phases(self) -> Sequence[Phase]:
         """Return the phases in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from msgspec import Meta
 from ltbench.columns import TOP1
 from ltbench.errors import LtbenchError, SuiteError, did_you_mean
 from ltbench.stages import STAGES
+from ltbench.suite.method_rows import without_methods
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -173,7 +175,11 @@ def as_recorded(techniques: Combination, registry: Techniques) -> Combination:
     A technique that is not installed stays as written; it has no record, which the page says.
     """
     baselines = {baseline.label for stage in STAGES if (baseline := registry.baseline(stage)) is not None}
-    labels = (_label(text, registry) for text in techniques)
+    texts = list(techniques)
+    # A method with a part that is not installed stays as written.
+    with contextlib.suppress(LtbenchError):
+        texts = without_methods(techniques, registry)
+    labels = (_label(text, registry) for text in texts)
     return tuple(label for label in labels if label not in baselines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from ltbench.stages import Adaptive, Auxiliary, Mixed, Moment, Outputs, Seen
+from ltbench.stages import Adaptive, Auxiliary, Branches, Mixed, Moment, Outputs, Seen
 from ltbench.testing.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WIDTH = 12
 """Number of features."""
 STEPS = 40
+BRANCHES = 3
+"""Number of branches for an auxiliary that needs them; one for others."""
 
 
 class AuxiliaryTrial:
@@ -33,21 +35,23 @@ class AuxiliaryTrial:
         self.counts = inputs.tensor("counts", inputs.class_counts)
         on_cpu = inputs.tensor("counts", inputs.class_counts, on_cpu=True)
         with seeded(0, "init", torch.device("cpu")):
-            self.layer: nn.Module = nn.Linear(WIDTH, inputs.classes)
+            number = BRANCHES if Branches.stage in technique.needs else 1
+            self.layers = [nn.Linear(WIDTH, inputs.classes) for _ in range(number)]
             self.own = technique.learns(WIDTH, inputs.classes, on_cpu)
         self.slow_own = copy.deepcopy(self.own)
-        for module in (self.layer, self.own, self.slow_own):
+        for module in (*self.layers, self.own, self.slow_own):
             if isinstance(module, nn.Module):
                 move(module, inputs.device)
         start = technique.remembers(WIDTH, inputs.classes, self.counts, inputs.generator(seed, on_cpu=True))
         self.state = {name: inputs.to_device(value) for name, value in start.items()}
 
     def views(
-        self, step: int, *, altered: int | None = None, altered_slow: bool = False
+        self, step: int, *, altered: int | None = None, altered_slow: bool = False, altered_teacher: bool = False
     ) -> tuple[list[Outputs], list[Tensor]]:
-        """Return the views of a step, and their features as leaves of the graph, float [1, B, D].
+        """Return the views of a step, and their features as leaves of the graph, float [E, B, D].
 
-        altered: a view that has other features; altered_slow: the moving average has other ones.
+        altered: a view that has other features; altered_slow: the moving average has other ones; altered_teacher: the
+        teacher has other logits.
         """
         import torch
 
@@ -61,7 +65,10 @@ class AuxiliaryTrial:
                     other = draw + 1 + (5 if number == altered or altered_slow else 0)
                     slow = self._outputs(self._features(other), self.slow_own)
             # As in training, features are not a leaf of the graph, because in-place changes of a leaf would raise.
-            views.append(self._outputs(self.inputs.track("features", leaf * 1), self.own, slow))
+            teacher = None
+            if self.technique.teacher:
+                teacher = self._logits(draw + 2 + (5 if number == altered or altered_teacher else 0))
+            views.append(self._outputs(self.inputs.track("features", leaf * 1), self.own, slow, teacher=teacher))
             leaves.append(leaf)
         return views, leaves
 
@@ -123,16 +130,27 @@ class AuxiliaryTrial:
         self.state = {name: value.clone() for name, value in other.state.items()}
 
     def _features(self, draw: int) -> Tensor:
-        values = self.inputs.rng(1000 + draw).standard_normal((1, len(self.batch_labels), WIDTH))
+        values = self.inputs.rng(1000 + draw).standard_normal((len(self.layers), len(self.batch_labels), WIDTH))
         return self.inputs.tensor("features", (self._size * values).astype("float32"))
 
+    def _logits(self, draw: int) -> Tensor:
+        values = self.inputs.rng(1000 + draw).standard_normal((len(self.batch_labels), self.inputs.classes))
+        return self.inputs.tensor("logits of the teacher", (self._size * values).astype("float32"))
+
     def _outputs(
-        self, features: Tensor, own: nn.Module | None, slow: Outputs | None = None, views: tuple[Outputs, ...] = ()
+        self,
+        features: Tensor,
+        own: nn.Module | None,
+        slow: Outputs | None = None,
+        views: tuple[Outputs, ...] = (),
+        teacher: Tensor | None = None,
     ) -> Outputs:
-        logits = self.layer(features)
+        import torch
+
+        branches = torch.stack([layer(rows) for layer, rows in zip(self.layers, features, strict=True)])
         return Outputs(
-            logits=logits[0], branches=logits, features=features, layers=(self.layer,), own=own, state=self.state,
-            slow=slow, views=views,
+            logits=branches.mean(0), branches=branches, features=features, layers=tuple(self.layers), own=own, state=self.state,
+            slow=slow, views=views, teacher=teacher,
         )  # fmt: skip
 
 

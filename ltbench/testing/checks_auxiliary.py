@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ltbench.errors import LtbenchError
 from ltbench.stages import Auxiliary
 from ltbench.testing.auxiliary_trial import AuxiliaryTrial
 from ltbench.testing.check import per_setting, per_technique
@@ -11,6 +12,7 @@ from ltbench.testing.finding import Skip
 from ltbench.testing.flat_values import difference, flat
 from ltbench.testing.inputs import Inputs, with_rare
 from ltbench.testing.subject import Subject, failed
+from ltbench.testing.teachers import check_teacher
 
 _DETACHED = "do not use detach(), item() or no_grad() between features or logits and the term"
 
@@ -87,6 +89,35 @@ def what_it_learns_gets_gradients(on: Subject) -> None:
 
 
 @per_setting
+def views_are_augmentations(on: Subject) -> None:
+    """Each view is empty, for that of the training, or an installed augmentation.
+
+    A plan with it would fail.
+    """
+    fix = 'return ("", "crop_flip"): names as on a command line (ltbench list augment)'
+    if not on.technique.views:
+        raise failed("it asks for no view", "at least one", fix)
+    for view in filter(None, on.technique.views):
+        try:
+            on.registry.parse(view, "augment")
+        except LtbenchError as error:
+            raise failed(f"the view '{view}' is none: {error.what}", "the name of an augmentation", fix) from None
+
+
+@per_technique
+def what_it_replaces_conflicts(on: Subject) -> None:
+    """With `replaces_loss`, it conflicts with losses, weights and mixes, which would have no effect.
+
+    Otherwise the same training would be in several rows of a leaderboard.
+    """
+    if not on.technique.replaces_loss:
+        raise Skip("it does not replace the loss")
+    if lacking := [stage for stage in ("loss", "weight", "mix") if stage not in on.technique.conflicts]:
+        raise failed(f"it replaces the loss and can be combined with a {' or a '.join(lacking)}", "conflicts with them",
+                     'conflicts = dict.fromkeys(("loss", "weight", "mix"), "the term is the whole objective")')  # fmt: skip
+
+
+@per_setting
 def every_view_is_used(on: Subject) -> None:
     """Other features of any one view change the term or the state.
 
@@ -111,6 +142,20 @@ def moving_average_is_used(on: Subject) -> None:
     if not difference(_first_step(on.technique), _first_step(on.technique, altered_slow=True)):
         raise failed("the moving average changes neither term nor state", "a term of `slow`",
                      "use views[0].slow, or leave out `momentum`")  # fmt: skip
+
+
+@per_setting
+def teacher_is_used(on: Subject) -> None:
+    """A teacher can be trained, and other logits of it change the term.
+
+    It is a training of its own. Its techniques are installed, and of stages up to the regime.
+    """
+    if not on.technique.teacher:
+        raise Skip("it names no teacher")
+    check_teacher(on)
+    if not difference(_first_step(on.technique), _first_step(on.technique, altered_teacher=True)):
+        raise failed("the logits of the teacher do not change the term", "a term of `teacher`",
+                     "use views[0].teacher, or leave out `teacher`")  # fmt: skip
 
 
 @per_setting
@@ -183,6 +228,7 @@ def _shapes(state: Any) -> str:
 
 
 CHECKS = (
-    term_is_a_finite_scalar, gradients_reach_the_network, what_it_learns_gets_gradients, every_view_is_used,
-    moving_average_is_used, state_is_used, state_keeps_its_shape, resumes_from_its_state,
+    term_is_a_finite_scalar, gradients_reach_the_network, what_it_learns_gets_gradients, views_are_augmentations,
+    what_it_replaces_conflicts, every_view_is_used, moving_average_is_used, teacher_is_used, state_is_used,
+    state_keeps_its_shape, resumes_from_its_state,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from ltbench.core.folders import data_root
 from ltbench.errors import LtbenchError, UsageError
 from ltbench.longtail import check_counts
 from ltbench.testing.check import per_setting, per_technique
-from ltbench.testing.stage_calls import load
+from ltbench.testing.feeding_calls import load
 from ltbench.testing.subject import Subject, failed
 
 _TOLERANCE = 0.02
@@ -75,13 +75,19 @@ def defaults_exist(on: Subject) -> None:
 
 @per_setting
 def fingerprint_is_stable(on: Subject) -> None:
-    """`info` has a fingerprint, and repeated calls return equal descriptions.
+    """`info` has a fingerprint, one of the validation split if there is one, and repeated calls return equal descriptions.
 
-    The fingerprint is part of the identity of every job that reads the data.
+    Fingerprints are part of the identity of every job that reads the data.
     """
     info, _ = _loaded(on)
     if not info.fingerprint:
         raise failed("the fingerprint is empty", "a digest of the content", "hashlib.sha256(content).hexdigest()")
+    if bool(info.valid_counts) != bool(info.valid_fingerprint):
+        raise failed(
+            f"valid_counts are {info.valid_counts}, and valid_fingerprint is '{info.valid_fingerprint}'",
+            "a digest of the validation split if there is one",
+            "state both, or none",
+        )
     if on.technique.info(data_root()) != info:
         raise failed(
             "the second call of info differs from the first",

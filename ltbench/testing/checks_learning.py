@@ -8,8 +8,9 @@ from typing import Any
 from ltbench.testing.check import per_setting, per_technique
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
+from ltbench.testing.loss_trial import branches_for, losses_of
 from ltbench.testing.network_outputs import LATER, START, rows_of
-from ltbench.testing.stage_calls import branches_for, build, losses_of
+from ltbench.testing.stage_calls import build
 from ltbench.testing.subject import Subject, failed
 
 # --- models -----------------------------------------------------------------------------------------------------

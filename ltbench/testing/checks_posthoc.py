@@ -5,7 +5,7 @@ from __future__ import annotations
 from ltbench.stages import Evidence, Predicted
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import Inputs, with_rare
-from ltbench.testing.stage_calls import adjusted, evidence, linear_classifier, predicted
+from ltbench.testing.posthoc_evidence import adjusted, evidence, linear_classifier, predicted
 from ltbench.testing.subject import Subject, failed
 
 

@@ -12,7 +12,9 @@ from ltbench.planning.segments import restart_problem
 from ltbench.stages import TRAINING_STAGES, Phase
 from ltbench.technique import allowed, fields
 from ltbench.testing.check import per_setting
+from ltbench.testing.finding import Skip
 from ltbench.testing.subject import Subject, failed
+from ltbench.testing.teachers import check_teacher
 
 
 @per_setting
@@ -83,9 +85,21 @@ def phases_name_techniques(on: Subject) -> None:
                 raise failed(f"{stage} is '{text}': {error.what}", "an installed technique of the stage", fix) from None
 
 
+@per_setting
+def teacher_can_be_trained(on: Subject) -> None:
+    """The techniques of a teacher are installed, and of stages up to the regime.
+
+    It is a training of its own.
+    """
+    if not on.technique.teacher:
+        raise Skip("it names no teacher")
+    check_teacher(on)
+
+
 REGIME = (
     phases_cover_the_training,
     learning_rates_are_positive,
     phases_change_what_they_can,
     phases_name_techniques,
+    teacher_can_be_trained,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ltbench.testing.check import per_setting
+from ltbench.testing.feeding_calls import BATCH_SIZE, pool_of
 from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import Inputs, with_rare
-from ltbench.testing.stage_calls import BATCH_SIZE, pool_of
 from ltbench.testing.subject import Subject, failed
 from ltbench.testing.told import EPOCHS, moment_at
 

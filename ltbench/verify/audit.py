@@ -14,7 +14,7 @@ import numpy as np
 
 from ltbench.columns import TOP1
 from ltbench.errors import DataError, JobFailed, LtbenchError, PluginError, RecordError
-from ltbench.jobs.held_out import divided_counts, has_own_split
+from ltbench.jobs.held_out import check_own_split, divided_counts, has_own_split
 from ltbench.jobs.saved_predictions import (
     FOLDER,
     FolderPredictions,
@@ -186,7 +186,9 @@ class _Examiner:
         part = "test_labels" if split == "test" else "valid_labels"
         place = record.setting.dataset, part
         try:
-            if split == "held_out" and not has_own_split(data):
+            if split == "held_out" and has_own_split(data):
+                check_own_split(data["held_out"], dataset.info(self.data_root), record.setting.dataset)
+            elif split == "held_out":
                 profile = self.registry.build_as(data["profile"], Profile)
                 held_out = divided_counts(data, dataset.info(self.data_root), profile)[1]
                 return np.repeat(np.arange(len(held_out)), held_out)  # drawn class by class, as the subset is

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 from support import call, registry_with, suite_source
 
 from ltbench.cli import group
@@ -22,6 +25,7 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import Posthoc
 from ltbench.store.store import Store
 from ltbench.suite.suite import changed, read_suite
+from ltbench_plugins.datasets import _folders
 
 STEPS = {"steps": 20, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 
@@ -198,7 +202,7 @@ def test_a_run_with_another_share_has_a_page_and_a_command_of_its_own(held: Path
     assert "held-out0_2" in made.name
     text = (made / "README.md").read_text()
     assert "--held-out 0.2" in text
-    assert "20 % held out" in text.splitlines()[0]
+    assert "held_out 0.2" in text.splitlines()[0].replace("\\", "")
 
 
 def test_records_of_other_shares_are_never_in_one_table(page: Path, tmp_path: Path) -> None:
@@ -216,6 +220,47 @@ def test_records_of_other_shares_are_never_in_one_table(page: Path, tmp_path: Pa
     assert len(groups) == 2
     assert sorted(distinguishing_names(groups)) == ["10 % held out", "nothing held out"]
     assert {title.rpartition(", ")[2] for title in titles(groups)} == {"10 % held out", "nothing held out"}
+
+
+# --- a data set with a validation split -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of images in train/, test/ and val/; one class has no validation image."""
+    rng = np.random.default_rng(0)
+    for split, numbers in (("train", (20, 6)), ("test", (3, 3)), ("val", (4, 0))):
+        for name, level, number in zip(("dark", "light"), (60, 160), numbers, strict=True):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for place in range(number):
+                pixels = rng.normal(level, 30, (8, 8, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{place}.png")
+    return tmp_path / "photos"
+
+
+def test_a_validation_split_is_held_out_from_the_plan_to_the_audit(photos: Path, tmp_path: Path) -> None:
+    _folders._described.clear()
+    data = ["--datasets", f"image_folder[path={photos},size=8]", "--models", "convnet[width=4]", "--seeds", "0"]
+    words = [*data, "--plugins", "temperature", "--held-out", "0.5", "--set", "steps=4", "--set", "batch_size=8"]
+    where = ["--data-root", tmp_path / "data", "--store", tmp_path / "store"]
+    planned = call("plan", *words, *where, width=200).stdout
+    assert "the 4 images of its own validation split are held out (1 class has none)" in planned
+    assert call("run", *words, *where, "--executor", "inline", "--leaderboards", tmp_path / "boards").return_value == 0
+    (page,) = (tmp_path / "boards" / "local").glob("quick-*")
+    for record in records(page):
+        assert record.data["counts"] == [20, 6]
+        assert record.data["held_out"] == record.held_out.per_class["support"] == [4, 0]
+    assert "4 images held out of training (1 class has none)" in (page / "README.md").read_text()
+    call("export", page, "--predictions", "--store", tmp_path / "store")
+    audit = ["verify", page, "--data-root", tmp_path / "data", "--json"]
+    found = json.loads(call(*audit).stdout)
+    assert (found["recomputed"], found["findings"]) == (2, [])
+    shutil.rmtree(photos / "val")
+    _folders._described.clear()
+    found = json.loads(call(*audit).stdout)
+    assert "unknown" in {finding["level"] for finding in found["findings"]}
+    assert "the validation split of data set 'image_folder' has changed" in str(found["findings"])
 
 
 # --- posthocs that are fitted -----------------------------------------------------------------------------------------
@@ -254,7 +299,9 @@ def test_without_held_out_images_a_posthoc_that_needs_them_is_left_out_with_the_
     held: Path, tmp_path: Path
 ) -> None:
     words = ["plan", "--suite", held / "held.toml", "--held-out", "0", "--json", "--store", tmp_path]
-    left_out = {out["combination"]: out["reason"] for out in json.loads(call(*words).stdout)["left_out"]}
+    plan = json.loads(call(*words).stdout)
+    assert any(note.startswith("left out: temperature is fitted to held-out images") for note in plan["notes"])
+    left_out = {out["combination"]: out["reason"] for out in plan["left_out"]}
     assert set(left_out) == {"temperature", "tta + tau_norm[tau=held_out]"}
     assert (
         "temperature is fitted to held-out images, and none are held out: use --held-out 0.1" in left_out["temperature"]

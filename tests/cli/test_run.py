@@ -161,6 +161,7 @@ def test_looking_whether_a_leaderboard_can_be_written_leaves_nothing(tmp_path: P
 def test_a_run_in_parts_says_which_combinations_of_how_many_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ltbench.planning.parts.PART_CELLS", 2)
     monkeypatch.setattr("ltbench.planning.parts.plan_parts.__kwdefaults__", {"cells": 2, "left_out": True})
     asked = ("run", "--executor", "inline", "--store", tmp_path / "store", "--leaderboards", tmp_path / "boards",
              "--plugins", "drw,ens,tta", "--imbalance-factors", "100", "--seeds", "0", "--set", "steps=2", "--json")  # fmt: skip

@@ -13,6 +13,7 @@ from ltbench.stages import STAGES
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("ltbench_")]
 PAGE = {stage.hook: f"docs/stages/{stage.name}.md" for stage in STAGES.values()} | {
+    "ltbench_methods": "docs/stages/method.md",
     "ltbench_suites": "docs/stages/suite.md",
     "ltbench_families": "docs/stages/family.md",
     "ltbench_executors": "docs/stages/executor.md",
@@ -20,6 +21,7 @@ PAGE = {stage.hook: f"docs/stages/{stage.name}.md" for stage in STAGES.values()}
 TESTS = {
     stage.hook: f"tests/plugins/{hook}" for stage in STAGES.values() for hook in [stage.hook[len("ltbench_") :]]
 } | {
+    "ltbench_methods": "tests/plugins/methods",
     "ltbench_suites": "tests/suite/test_suite.py",
     "ltbench_families": "tests/plugins/models/test_timm.py",
     "ltbench_executors": "tests/executors",

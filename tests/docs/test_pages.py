@@ -16,6 +16,7 @@ from ltbench.core.plugins import PluginOrigin
 from ltbench.registry.registry import Registry
 from ltbench.suite.suite import read_suite
 from ltbench.testing import conformance
+from ltbench.testing.checks_methods import method_conformance
 
 # One process forks for all of them.
 pytestmark = pytest.mark.xdist_group("docs")
@@ -70,8 +71,10 @@ def examine(plugin: Path) -> None:
     wrong = [f for f in findings if f.state == "failed" and not (members and f.check == "survives_pickling")]
     assert [str(finding) for finding in wrong] == []
     assert bool(findings) == bool(techniques)
+    for method in (method for loaded in own for method in loaded.methods):
+        assert [str(one) for one in method_conformance(method.name, registry) if one.state == "failed"] == []
     for loaded in own:
-        assert techniques or loaded.suites or loaded.executors, "it offers nothing"
+        assert techniques or loaded.methods or loaded.suites or loaded.executors, "it offers nothing"
         for suite in loaded.suites:
             read_suite(suite)
 

@@ -73,6 +73,17 @@ class Spy(Auxiliary, frozen=True):
         return state
 
 
+class Slow(Auxiliary, frozen=True):
+    """Pulls the features to those of a moving average. Source: none."""
+
+    name = "slow"
+    momentum = 0.5
+
+    def term(self, views, labels, counts, moment):
+        assert views[0].slow.features.shape == views[0].features.shape
+        return (views[0].logits - views[0].slow.logits).square().mean()
+
+
 class Backwards(Mix, frozen=True):
     """Blends nothing, and returns the batch from its end. Source: none."""
 
@@ -83,7 +94,7 @@ class Backwards(Mix, frozen=True):
         return Mixed(images=images, labels_a=labels, labels_b=labels, lam=torch.ones(len(labels)))
 
 
-MINE = {kind.name: kind for kind in (Constant, Whole, Spy, Backwards, *(type(one) for one in OWN))}
+MINE = {kind.name: kind for kind in (Constant, Whole, Spy, Slow, Backwards, *(type(one) for one in OWN))}
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +235,19 @@ def test_a_training_resumed_at_a_random_step_is_bit_identical(
     fit(job, context)
     assert context.store.meta(job.key)["resumed_from"] is not None
     assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
+
+
+@pytest.mark.parametrize("technique", [Supcon(one_view=True), Lade(), Slow()], ids=label)
+def test_a_frozen_backbone_with_fixed_images_trains_with_it(tmp_path: Path, technique: Auxiliary) -> None:
+    first, second = plain(0.5), plain(trainable="classifier", augment=None)
+    context = context_of(tmp_path)
+    before, after, without = (
+        trained(context, fit_job(*segments))
+        for segments in ((plain(0.5),), (first, second | {"auxiliary": technique}), (first, second))
+    )
+    assert torch.equal(before["features.0.weight"], after["features.0.weight"])
+    changed = not torch.equal(after["head.weight"], without["head.weight"])
+    assert changed == (technique.name != "supcon")  # of the features alone, so it trains its projection
 
 
 def test_what_it_learns_and_remembers_is_no_part_of_the_stored_network(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ltbench_plugins.heads.cosine import Cosine
 from ltbench_plugins.heads.etf import Etf
 from ltbench_plugins.losses.balpoe_loss import BalpoeLoss
 from ltbench_plugins.losses.dot_regression import DotRegression
+from ltbench_plugins.losses.equalization import Equalization
 from ltbench_plugins.losses.equalization_v2 import EqualizationV2
 from ltbench_plugins.losses.influence_balanced import InfluenceBalanced
 from ltbench_plugins.losses.ncl_loss import NclLoss
@@ -37,7 +38,7 @@ from ltbench_plugins.samplers.reverse import Reverse
 
 CPU = torch.device("cpu")
 TECHNIQUES: tuple[type[Technique], ...] = (
-    *MORE, NclDistillation, RideDiversity, Bbn, Experts, Cosine, Etf, BalpoeLoss, DotRegression, EqualizationV2,
+    *MORE, NclDistillation, RideDiversity, Bbn, Experts, Cosine, Etf, BalpoeLoss, DotRegression, Equalization, EqualizationV2,
     InfluenceBalanced, NclLoss, RideLoss, SadeLoss, Reverse,
 )  # fmt: skip
 JOBS = {
@@ -47,6 +48,8 @@ JOBS = {
     "balpoe": job_of(plain(loss=BalpoeLoss(), mix=Mixup()), branches=Experts()),
     "ncl": job_of(plain(loss=NclLoss(hard=0.6), auxiliary=NclDistillation(hard=0.6)), branches=Experts(blocks=9)),
     "bbn": job_of(branches=Bbn(), stream=Reverse()),
+    "equalization": job_of(plain(loss=Equalization(), mix=Mixup())),
+    "equalization of experts": job_of(plain(loss=Equalization()), branches=Experts()),
     "equalization_v2": job_of(plain(loss=EqualizationV2(), mix=Mixup())),
     "equalization_v2 of experts": job_of(plain(loss=EqualizationV2()), branches=Experts()),
     "influence_balanced": job_of(plain(loss=InfluenceBalanced())),
@@ -156,3 +159,29 @@ def test_logits_of_several_classifiers_side_by_side_are_refused(tmp_path: Path) 
 def test_features_are_only_collected_for_a_loss_that_sees_them(training: Callable[[Job], Training]) -> None:
     assert [Step.needs_features(training(JOBS[name]).segments[0]) for name in ("experts", "bbn")] == [False, False]
     assert Step.needs_features(training(JOBS["influence_balanced"]).segments[0])
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [{}, {"augment": None}, {"classifier": "fresh"}, {"classifier": "scale"}, {"max_norm": 0.1}],
+    ids=["images", "features", "fresh", "scale", "max_norm"],
+)
+def test_a_phase_of_classifiers_trains_that_of_each_branch_alone(
+    training: Callable[[Job], Training], phase: dict[str, object]
+) -> None:
+    made = training(job_of(plain(0.5), plain(trainable="classifier", restart=True, **phase), branches=Experts()))
+    states: list[dict[str, Tensor]] = []
+
+    def keep(running: Training) -> None:
+        if running.steps == 14:
+            states.append({name: value.clone() for name, value in running.network.state_dict().items()})
+
+    made.run(keep)
+    (before,) = states
+    after = made.network.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    weights = {f"branches.{branch}.network.classifier.weight" for branch in range(3)}
+    assert weights <= changed
+    assert changed <= weights | {name.replace("weight", "bias") for name in weights}
+    if "max_norm" in phase:
+        assert all(float(after[name].norm(dim=1).max()) <= 0.1 + 1e-6 for name in weights)

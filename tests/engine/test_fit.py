@@ -176,6 +176,12 @@ def test_half_and_half_is_the_whole(tmp_path: Path, until: float) -> None:
     assert_resumes(tmp_path, fit_job(plain(until, **EVERYTHING)), fit_job(plain(**EVERYTHING)))
 
 
+def test_half_and_half_is_the_whole_without_the_held_out_images(tmp_path: Path) -> None:
+    halves = [fit_job(plain(until, **EVERYTHING), held_out=0.2) for until in (0.37, 1.0)]
+    assert_resumes(tmp_path, *halves)
+    assert context_of(tmp_path / "whole").store.meta(halves[1].key)["data"]["held_out"] == [6, 3, 2]
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

@@ -381,6 +381,34 @@ def test_a_limit_keeps_directions_and_short_weights() -> None:
     torch.testing.assert_close(network.head.weight[:, :2], torch.tensor([[0.6, 0.8], [0.03, 0.04]]))
 
 
+@pytest.mark.parametrize("name", ["fresh_on_features", "scale_on_features", "balanced_on_features"])
+def test_a_stage_on_features_equals_the_one_on_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    job = job_of(name, start=0.5, end=1.0, recipe={"ema": 0.9}, model=Net(dropout=0.0))
+    fast = training_of(context_of(tmp_path), job)
+    images: list[int] = []
+    fast.network.features.register_forward_pre_hook(lambda _module, given: images.append(len(given[0])))
+    fast.run()
+    assert sum(images) == 14 * 8 + 57 + 57, "14 steps, the features, and the check of the first batch"
+    monkeypatch.setattr("ltbench.engine.training.features_of", lambda *_: None)
+    slow = training_of(context_of(tmp_path), job)
+    slow.run()
+    for one, other in ((fast.network, slow.network), (fast.predictor, slow.predictor)):
+        for key, value in one.state_dict().items():
+            torch.testing.assert_close(value, other.state_dict()[key], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["statistics", "learn"])
+def test_a_stage_that_changes_batch_normalisation_passes_images(tmp_path: Path, how: str) -> None:
+    job = fit_job(plain(0.5), plain(**SECOND, augment=None, batch_norm=how))
+    training = training_of(context_of(tmp_path), job)
+    images: list[int] = []
+    training.network.features.register_forward_pre_hook(lambda _module, given: images.append(len(given[0])))
+    training.run()
+    assert sum(images) == 28 * 8
+
+
 # --- accidents --------------------------------------------------------------------------------------------------------
 
 

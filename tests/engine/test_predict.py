@@ -15,6 +15,7 @@ from ltbench.core.spec import PROTOCOL, Job, Spec, identity
 from ltbench.engine import predict as module
 from ltbench.engine.fit import fit
 from ltbench.engine.predict import predict
+from ltbench.engine.subset import load
 from ltbench.errors import JobFailed
 from ltbench.executor import Context
 from ltbench_plugins.views.tta import Tta
@@ -40,9 +41,9 @@ def context(trained: Context, tmp_path: Path) -> Context:
     return copied(trained, tmp_path / "own")
 
 
-def predict_job(view: str | Spec = "identity") -> Job:
-    spec: Spec = {"kind": "predict", "protocol": PROTOCOL, "fit": FIT.key, "split": "test", "view": view}
-    return Job(key=identity(spec), kind="predict", spec=spec, parents=(FIT.key,))
+def predict_job(view: str | Spec = "identity", fit: Job = FIT, **changes: object) -> Job:
+    spec: Spec = {"kind": "predict", "protocol": PROTOCOL, "fit": fit.key, "split": "test", "view": view, **changes}
+    return Job(key=identity(spec), kind="predict", spec=spec, parents=(fit.key,))
 
 
 def view_of(technique: View, name: str) -> Spec:
@@ -113,6 +114,75 @@ def test_only_the_logits_of_a_linear_layer_are_said_to_be(network: Tempered, lin
     assert set(tensors) == ({"classifier.norms", "classifier.bias"} if linear else set())
     if linear and network.head.bias is None:
         assert tensors["classifier.bias"].tolist() == [0, 0, 0]
+
+
+# --- other splits, features -------------------------------------------------------------------------------------------
+
+
+def arrays(context: Context, job: Job) -> dict[str, torch.Tensor]:
+    predict(job, context)
+    return load_file(context.store.path(job.key) / "logits.safetensors")
+
+
+def test_training_images_are_predicted_in_their_order_and_without_augmentation(context: Context) -> None:
+    stored = arrays(context, predict_job(split="train"))
+    subset = load(FIT.spec["data"], context.registry, context.data_root)
+    assert stored["labels"].equal(subset.labels)
+    network = Net().build(1, 8, CLASSES).eval()
+    network.load_state_dict(weights(context, FIT))
+    with torch.no_grad():
+        expected = network((subset.images / 255 - 0.4) / 0.2)
+    torch.testing.assert_close(stored["logits"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_features_are_what_the_classifier_is_given(context: Context) -> None:
+    plain, stored = arrays(context, predict_job()), arrays(context, predict_job(features=True))
+    assert set(stored) - set(plain) == {"features", "classifier.weights"}
+    assert all(stored[name].equal(plain[name]) for name in plain)
+    (features,) = stored["features"]
+    learnt = weights(context, FIT)
+    assert stored["classifier.weights"].equal(learnt["head.weight"])
+    logits = features @ learnt["head.weight"].T + learnt["head.bias"]
+    torch.testing.assert_close(logits, stored["logits"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_training_images_of_a_bag_are_its_own(context: Context) -> None:
+    bag = fit_job(bag=0, recipe={"epochs": 1})
+    fit(bag, context)
+    stored = arrays(context, predict_job(fit=bag, split="train"))
+    counts = torch.bincount(stored["labels"], minlength=CLASSES).tolist()
+    assert counts == context.store.meta(bag.key)["data"]["counts"]
+    assert sum(counts) < len(arrays(context, predict_job(split="train"))["labels"])
+
+
+def test_held_out_images_are_predicted_and_were_not_trained_on(context: Context) -> None:
+    apart = fit_job(recipe={"epochs": 1}, held_out=0.2)
+    fit(apart, context)
+    # Of 30, 17 and 10 images.
+    assert context.store.meta(apart.key)["data"]["counts"] == [24, 14, 8]
+    stored = arrays(context, predict_job(fit=apart, split="held_out"))
+    assert torch.bincount(stored["labels"]).tolist() == [6, 3, 2]
+    assert len(arrays(context, predict_job(fit=apart, split="train"))["labels"]) == 46
+
+
+class WithoutRows(nn.Module):
+    """A network whose classifier is given maps, as a convolution is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(1, 3, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images).mean((2, 3))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+
+def test_a_network_without_features_says_so(context: Context) -> None:
+    with pytest.raises(JobFailed, match="the network has no features"):
+        module.outputs_of(WithoutRows(), torch.rand(2, 1, 4, 4), features=True)
+    assert module.outputs_of(WithoutRows(), torch.rand(2, 1, 4, 4), features=False)[0].shape == (1, 2, 3)
 
 
 def test_a_prediction_stores_its_metadata(context: Context) -> None:

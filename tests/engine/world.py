@@ -163,6 +163,7 @@ def fit_job(
     seed: int = 0,
     bag: int | None = None,
     factor: float = 3.0,
+    held_out: float = 0.0,
 ) -> Job:
     """Return the job of a fit on the patterns."""
     world = World()
@@ -175,7 +176,7 @@ def fit_job(
         "protocol": PROTOCOL,
         "data": {
             "dataset": to_spec(Patterns()), "fingerprint": "patterns1", "profile": to_spec(Exp()),
-            "imbalance_factor": factor, "subset_seed": 0,
+            "imbalance_factor": factor, "subset_seed": 0, **({"held_out": held_out} if held_out else {}),
         },
         "bag": None if bag is None else {"ensemble": to_spec(Bags()), "number": bag},
         "model": to_spec(model or Net()),

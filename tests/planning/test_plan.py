@@ -12,8 +12,8 @@ from support import registry_with
 
 from ltbench.core.spec import identity, prediction_keys
 from ltbench.errors import DataError
-from ltbench.planning.combinations import combination_count
 from ltbench.planning.compute_cost import training_passes
+from ltbench.planning.grid import combination_count
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.plan import Plan
 from ltbench.planning.without_sharing import without_sharing
@@ -397,6 +397,13 @@ def test_a_frozen_backbone_passes_unaugmented_images_once() -> None:
     assert training_passes(fit, images=100, start=0.5) == 100
 
 
+def test_branches_have_no_features_in_place_of_images_and_a_second_stream_passes_too() -> None:
+    fixed = {"augment": None, "mix": None, "trainable": "classifier", "until": 1.0}
+    fit = {"recipe": {"epochs": 10}, "segments": [fixed], "branches": {}}
+    assert training_passes(fit, images=100) == 3 * 10 * 100
+    assert training_passes(fit | {"stream": {}}, images=100) == 2 * 3 * 10 * 100
+
+
 @pytest.mark.parametrize(
     ("segment", "images"),
     [
@@ -483,7 +490,7 @@ def test_what_suits_no_model_of_a_suite_is_left_out_with_the_reason(suite: Suite
     found = left_out(few, tuned)
     assert found["choosy"] == "choosy cannot be used with model some_net: it has no blocks"
     assert found["three"] == "three cannot be used with model some_net: its networks have no blocks()"
-    assert combination_count(few, tuned) == 1
+    assert combination_count(few, tuned, Path()) == 1
 
 
 def test_what_suits_some_models_runs_with_those(suite: Suite, tuned: Registry) -> None:

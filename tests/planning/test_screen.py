@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from planning.test_space import grids, made
-from support import suite_source
+from planning.test_space import Off, grids, made
+from support import registry_with, suite_source
 
 from ltbench.cli.asked_suite import asked_suite, every_technique
 from ltbench.core.effect_model import EffectModel
 from ltbench.errors import LtbenchError, SuiteError, UsageError
-from ltbench.planning.combinations import combination_count, combine, suite_combinations, suite_screen
+from ltbench.planning.combinations import combine, suite_combinations, suite_screen
+from ltbench.planning.grid import combination_count, screen_of
 from ltbench.planning.parts import make_plan
+from ltbench.planning.planner import Planner
 from ltbench.planning.screen import Screen, screen, target_shares
 from ltbench.planning.screen_quality import quality_of
 from ltbench.planning.space import Space
@@ -40,7 +42,7 @@ def test_the_design_is_the_same_everywhere() -> None:
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "987dba667ad8c122"
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(grids())
 def test_rows_run_and_estimate_what_any_rows_would(found: dict[str, list[Technique]]) -> None:
     techniques = tuple(technique for row in found.values() for technique in row)
@@ -148,7 +150,7 @@ def test_a_suite_is_planned_by_its_design(registry: Registry) -> None:
     assert design is not None
     assert [[technique.name for technique in pair] for pair in design.pairs] == [["cb_sampler", "mixup"]]
     plan = make_plan(suite, registry, Path())
-    assert plan.combinations == combination_count(suite, registry) == len(design.rows) == 12
+    assert plan.combinations == combination_count(suite, registry, Path()) == len(design.rows) == 12
     assert [c.techniques for c in suite_combinations(suite, registry)] == design.rows
     assert not any(row and row[-1].name == "drw" and "weight" not in {t.stage for t in row} for row in design.rows)
     assert [c.techniques for c in combine(design.space.techniques, "screen", 2)]
@@ -187,6 +189,17 @@ def test_a_command_line_keeps_the_pairs_that_are_still_there(registry: Registry,
     assert (fewer.strategy, fewer.screen_pairs, fewer.screen_rows) == ("screen", (("mixup", "cb_sampler"),), None)
     other = asked_suite(registry, **asked | {"strategy": "each"})
     assert (other.strategy, other.screen_pairs, other.screen_rows) == ("each", (), None)
+
+
+def test_a_design_has_no_rows_that_cannot_be_planned() -> None:
+    own = registry_with(Off)
+    suite = quick(own, techniques=["off", "ens", "ins", "mixup", "tta", "cb_sampler", "focal"])
+    plan = make_plan(suite, own, Path())
+    assert plan.left_out == []
+    assert plan.combinations == combination_count(suite, own, Path()) == 16
+    design = screen_of(suite, own, Planner(suite, own, Path()))
+    assert design is not None
+    assert quality_of(design).not_estimable == []
 
 
 def test_all_registered_techniques_can_be_screened(registry: Registry) -> None:

@@ -7,22 +7,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import registry_with
 
 from ltbench.cli.asked_suite import every_technique
 from ltbench.planning.combinations import (
     Combination,
-    combination_count,
     combine,
     reason_left_out,
     suite_combinations,
     suite_space,
 )
+from ltbench.planning.grid import combination_count, grid_of
 from ltbench.planning.parts import make_plan, plan_parts
 from ltbench.planning.planner import Planner
 from ltbench.planning.space import Space
 from ltbench.planning.space_size import size_of_large
 from ltbench.registry.registry import Registry
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.stages import TECHNIQUE_STAGES, Loss, Phase, Regime
 from ltbench.suite.suite import changed, find_suite
 from ltbench.technique import Technique
 
@@ -120,9 +121,11 @@ def test_a_forbidden_region_is_not_walked() -> None:
 
 def test_a_grid_is_walked_without_what_is_left_out(registry: Registry) -> None:
     suite = changed(find_suite("quick", registry), techniques=["drw", "ens", "mixup"])
-    walked = list(suite_combinations(suite, registry, left_out=False))
+    grid = suite_space(suite, registry)
+    assert grid is not None
+    walked = list(suite_combinations(suite, registry, grid.walk()))
     assert walked == [c for c in suite_combinations(suite, registry) if isinstance(c, Combination)]
-    assert combination_count(suite, registry) == len(walked) == 6
+    assert combination_count(suite, registry, Path()) == len(walked) == 6
     (part,) = plan_parts(suite, registry, Path(), left_out=False)
     assert not part.left_out
     assert part.combinations == 6
@@ -134,7 +137,7 @@ def test_stacks_and_lists_have_no_space_but_are_counted(registry: Registry, chan
     suite = changed(find_suite("quick", registry), techniques=["mixup", "ens"], **change)
     assert suite_space(suite, registry) is None
     assert size_of_large(suite, registry, Path()) is None
-    assert combination_count(suite, registry) == 3
+    assert combination_count(suite, registry, Path()) == 3
 
 
 def test_a_grid_that_can_be_planned_has_no_size(registry: Registry) -> None:
@@ -151,7 +154,7 @@ def test_the_size_of_all_techniques_is_that_of_planning_them_one_by_one(registry
     costs: Counter[int] = Counter()
     for one in suite_combinations(two, registry):
         if isinstance(one, Combination):
-            counts[len(one.techniques)] += 1
+            counts[len(one.techniques)] += not planner.why_not(one, "convnet")
             costs[len(one.techniques)] += planner.passes_unshared(one)
     for order in size.orders[:3]:
         assert order.combinations == counts[order.techniques]
@@ -161,3 +164,51 @@ def test_the_size_of_all_techniques_is_that_of_planning_them_one_by_one(registry
     assert size.orders[1].passes == pytest.approx(costs[1], rel=1e-6)
     assert any(reason.startswith("drw needs a technique of stage weight") for reason in size.reasons)
     assert size.combinations + size.left_out == sum(order.possible for order in size.orders)
+
+
+class Off(Regime, frozen=True):
+    """Train without class weights."""
+
+    name = "off"
+
+    def phases(self) -> list[Phase]:
+        return [Phase(until=1.0, weight=False)]
+
+
+def test_pairs_that_no_training_can_have_are_neither_counted_nor_walked() -> None:
+    own = registry_with(Off)
+    suite = changed(find_suite("quick", own), techniques=["off", "ens", "mixup"], imbalance_factors=[100], seeds=[0])
+    grid = grid_of(suite, own, Planner(suite, own, Path()))
+    assert grid is not None
+    assert {tuple(technique.name for technique in pair) for pair in grid.excluded} == {("ens", "off")}
+    assert grid.counts() == [1, 3, 2, 0]
+    assert combination_count(suite, own, Path()) == 6
+    (part,) = plan_parts(suite, own, Path(), left_out=False)
+    assert (part.combinations, part.left_out) == (6, [])
+    # Without the grid, the planner says it of each combination.
+    plan = make_plan(suite, own, Path())
+    assert (plan.combinations, len(plan.left_out)) == (6, 2)
+
+
+class OnlyConvnet(Loss, frozen=True):
+    """Cross entropy for one model."""
+
+    name = "only_convnet"
+
+    def unsuited_to(self, model: Technique) -> str:
+        return "" if model.name == "convnet" else "it is made for convnet"
+
+
+def test_what_does_not_suit_a_model_has_no_cells_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ltbench.planning.space_size.PLANNED", 0)
+    own = registry_with(OnlyConvnet)
+    fields = {"techniques": ["only_convnet", "mixup"], "imbalance_factors": [100], "seeds": [0, 1]}
+    suite = changed(find_suite("quick", own), models=["convnet", "resnet20"], **fields)
+    size = size_of_large(suite, own, Path())
+    assert size is not None
+    assert [order.combinations for order in size.orders] == [1, 2, 1]
+    assert [order.cells for order in size.orders] == [4, 4 + 2, 2]
+    assert len(make_plan(suite, own, Path()).cells) == size.cells
+    alone = size_of_large(changed(suite, models=["resnet20"]), own, Path())
+    assert alone is not None
+    assert [order.combinations for order in alone.orders] == [1, 1]

@@ -13,9 +13,10 @@ from ltbench.registry.registry import Registry
 from ltbench.stages import STAGES
 from ltbench.testing.flat_values import flat
 from ltbench.testing.inputs import Inputs
+from ltbench.testing.loss_trial import losses_of
 from ltbench.testing.network_outputs import LATER, START
 from ltbench.testing.parameter_values import settings
-from ltbench.testing.stage_calls import call_all, losses_of
+from ltbench.testing.stage_calls import call_all
 
 
 def of_stages(*stages: str):

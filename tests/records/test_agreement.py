@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import record
+from synthetic import identified, raw, record
 
-from ltbench.records.agreement import BAND, agreement
+from ltbench.records.agreement import BAND, agreement, has_more_metrics
+from ltbench.records.record import Record
 
 HERE = {"processor": "AMD EPYC", "capability": "AVX2", "device": "cpu", "torch": "2.15.0", "python": "3.11"}
 
@@ -45,3 +46,23 @@ def test_a_metric_that_one_of_them_was_made_without_is_no_difference() -> None:
     assert agreement(now, then).same
     lost = record(metrics={"ece": 0.08}, environment=HERE)
     assert not agreement(then, lost).same
+
+
+def held_out(**metrics: float) -> Record:
+    """Return a record with these numbers on held-out images."""
+    made = raw(environment=HERE)
+    made["fits"][0]["data"]["held_out"] = 0.1  # type: ignore[index]
+    return identified(made | {"held_out": {"metrics": metrics}})
+
+
+def test_numbers_on_held_out_images_are_compared_too() -> None:
+    assert agreement(held_out(top1=0.6), held_out(top1=0.6)).same
+    found = agreement(held_out(top1=0.6), held_out(top1=0.61))
+    # The band is for test images; on one type of machine there is none.
+    assert (found.same, found.within()) == (False, False)
+
+
+def test_a_metric_that_one_lacks_on_held_out_images_is_no_difference() -> None:
+    fewer, more = held_out(top1=0.6), held_out(top1=0.6, gmean=0.5)
+    assert agreement(fewer, more).same
+    assert (has_more_metrics(more, fewer), has_more_metrics(fewer, more)) == (True, False)

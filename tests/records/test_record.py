@@ -124,6 +124,35 @@ def test_what_a_schema_cannot_say_is_checked_too(changes: dict, expected: str) -
         seal(raw() | changes)
 
 
+def with_held_out(**numbers: object) -> dict[str, object]:
+    made = raw()
+    made["fits"][0]["data"]["held_out"] = 0.1  # type: ignore[index]
+    made["spec"]["members"] = [identity(made["fits"][0])]  # type: ignore[index]
+    return made | {"id": identity(made["spec"]), "held_out": numbers}  # type: ignore[arg-type]
+
+
+def test_numbers_on_held_out_images_have_a_prefix_and_are_checked_like_others() -> None:
+    made = validate(seal(with_held_out(metrics={"top1": 0.6, "few": None})))
+    check_identity(made)
+    assert (made.score("held_out.top1"), made.score("top1")) == (0.6, 0.7)
+    assert made.score("held_out.few") is None
+    assert made.score("held_out.other") is None
+    for numbers, problem in (
+        ({"confusion": [[1, 2]]}, r"held_out\.confusion is not square"),
+        ({"confusion": [[1, 2], [0, 1]], "per_class": {"f1": [1]}}, r"held_out\.per_class\.f1 has 1 numbers for 2"),
+        ({"top1": 0.5}, "unknown field"),
+    ):
+        with pytest.raises(RecordError, match=problem):
+            seal(with_held_out(**numbers))
+
+
+def test_a_record_without_held_out_images_has_no_such_field() -> None:
+    assert "held_out" not in seal(raw())
+    assert record().score("held_out.top1") is None
+    with pytest.raises(RecordError, match="no fit holds images out"):
+        seal(raw() | {"held_out": {"metrics": {"top1": 0.5}}})
+
+
 def test_another_schema_is_named_with_what_to_do() -> None:
     with pytest.raises(RecordError, match="has schema 2") as caught:
         validate(seal(raw()) | {"schema": 2})

@@ -12,7 +12,7 @@ from ltbench.testing.checks_by_stage import CHECKS, of_stage
 from ltbench.testing.conformance import trials
 
 MODULES = (
-    "manners", "heavy", "learning", "auxiliary", "branches", "finetune", "feeding", "inference", "data",
+    "manners", "heavy", "learning", "auxiliary", "branches", "finetune", "head_and_update", "feeding", "inference", "data",
 )  # fmt: skip
 for module in MODULES:
     importlib.import_module(f"testing.broken.{module}")

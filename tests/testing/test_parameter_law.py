@@ -33,6 +33,9 @@ NOT_VARIED = ("other values may read other files", "pretrained weights may need 
 SAME_HERE = {
     ("bagging", "split"): "a threshold of 1 or 3 images makes so many bags that either rule copies all but the head",
     ("calibration", "bins"): "no probability of these inputs is in the lower of two bins",
+    ("cuda", "accept"): "no class is right in a share of the tests between 0.5 and 0.6",
+    ("cuda", "chance"): "no draw for one of 12 images lies between two small chances",
+    ("cuda", "tests"): "a network that tells classes by their brightness is as often right in 9 as in 23 tests",
     ("jiang_augment", "degrees"): "a turn by half a degree moves no pixel of 16 x 16",
     ("jiang_augment", "translate"): "a shift by a fortieth of 16 pixels is none",
     ("remix", "kappa"): "no pair of these 24 images has both a ratio of counts and a share between two values",

@@ -210,10 +210,7 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             case "subset_seeds":
                 yield f"subset{'-'.join(many)}", f"subset seeds {', '.join(many)}"
             case "held_out":
-                yield (
-                    f"held-out{written(value or 0.0)}",
-                    f"{written(100 * value)} % held out" if value else "nothing held out",
-                )
+                yield f"held-out{written(value or 0.0)}", f"held_out {written(value or 0.0)}"
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:

@@ -59,8 +59,8 @@ def run_parts(
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
     Raises `StoreError` if the folder of the page cannot be written.
     """
-    from ltbench.planning.combinations import combination_count
-    from ltbench.planning.parts import plan_parts
+    from ltbench.planning.grid import combination_count
+    from ltbench.planning.parts import PART_CELLS, plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
@@ -69,7 +69,6 @@ def run_parts(
         check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
-    result.all_combinations = combination_count(suite, context.registry)
     parts = plan_parts(suite, context.registry, context.data_root, left_out=False)
     foreseen: set[str] = set()
     deadline = None if options.budget is None else time.monotonic() + options.budget
@@ -78,6 +77,11 @@ def run_parts(
         plan = next(parts, None)
         if plan is None:
             break
+        if not result.summaries:
+            whole = len(plan.cells) < PART_CELLS
+            result.all_combinations = (
+                plan.combinations if whole else combination_count(suite, context.registry, context.data_root)
+            )
         if not options.sharing:
             plan = without_sharing(plan)
         _run_part(plan, context, executor, options, deadline, log=log, page=page, result=result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -10,6 +11,7 @@ from ltbench.columns import BALANCED, TOP1
 from ltbench.errors import UnknownName, UsageError
 from ltbench.leaderboard.compare import why_different
 from ltbench.leaderboard.compare.lines import Line, Matched, cells_of, line_of_table, matched_lines
+from ltbench.leaderboard.method_names import Methods
 from ltbench.leaderboard.statistics.record_groups import (
     RecordGroup,
     distinguishing_names,
@@ -56,14 +58,18 @@ def default_metric(records: Iterable[Record]) -> str:
     return BALANCED if any(group.ranking.name == BALANCED for group in group_records(records)) else TOP1
 
 
-def compare_combinations(records: Iterable[Record], first: str, second: str, metric: str) -> Comparison:
+def compare_combinations(
+    records: Iterable[Record], first: str, second: str, metric: str, methods: Methods = MappingProxyType({})
+) -> Comparison:
     """Compare two combinations, written as in a table, at every factor of every board.
+
+    methods: those that the table names.
 
     Raises `UnknownName` with the nearest names if a combination or the metric does not exist.
     """
     groups = group_records(records)
     labels = {record.label: frozenset(label for _, label in record.techniques) for g in groups for record in g.records}
-    sides = tuple(_combination(text, labels) for text in (first, second))
+    sides = tuple(_combination(text, labels, methods) for text in (first, second))
     label_of = {techniques: label for label, techniques in labels.items()}
     names = (label_of[sides[0]], label_of[sides[1]])
     if sides[0] == sides[1]:
@@ -161,8 +167,9 @@ def compare_cells(first: Record, second: Record, metric: str) -> Comparison:
     )  # fmt: skip
 
 
-def _combination(text: str, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    words = [word for part in split_outside(text, "+") if (word := part.strip())]
+def _combination(text: str, labels: Mapping[str, frozenset[str]], methods: Methods) -> frozenset[str]:
+    written = [word for part in split_outside(text, "+") if (word := part.strip())]
+    words = [label for word in written for label in methods.get(word, (word,))]
     asked = frozenset(() if words == [BASELINE] else words)
     if asked in labels.values():
         return asked

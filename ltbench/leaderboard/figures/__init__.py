@@ -74,7 +74,7 @@ def place_figures(
     if analyses is None:
         analyses = analyse(group_records(records, facts.metric, facts.columns), facts.screen_pairs)
     if boards is None:
-        boards = make_boards(records, facts.seeds, facts.columns, facts.reference, facts.metric)
+        boards = make_boards(records, facts.seeds, facts.columns, facts.reference, facts.metric, facts.method_parts)
     page = ShownOnPage(facts, [one.group for one in analyses], boards)
     datasets = list(dict.fromkeys(group.dataset for group in page.groups))
     result = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ltbench.leaderboard.figures.looks import Look, page_looks
 from ltbench.leaderboard.figures.names import short_names
 from ltbench.leaderboard.figures.series import MOST, Series, choose_labels, reference_label
+from ltbench.leaderboard.method_names import with_method_names
 from ltbench.leaderboard.statistics.record_groups import RecordGroup
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.table import Board
@@ -38,7 +39,11 @@ class ShownOnPage:
         )
         self.short: dict[str, str] = short_names(label for _, label in techniques)
         self.names: dict[str, str] = {
-            label: " + ".join(self.short[one] for _, one in found) or label for label, found in combinations.items()
+            label: " + ".join(
+                self.short.get(one, one) for one in with_method_names([one for _, one in found], facts.method_parts)
+            )
+            or label
+            for label, found in combinations.items()
         }
 
     def board(self, group: RecordGroup) -> Board:

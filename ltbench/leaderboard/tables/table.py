@@ -7,6 +7,7 @@ combination that lacks a cell has fewer runs, and no mean across factors.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 
 from ltbench.columns import CLASS_SUPPORT, Column
 from ltbench.core.spec import Spec
+from ltbench.leaderboard.method_names import Methods, methods_used
 from ltbench.leaderboard.statistics.comparisons import Form
 from ltbench.leaderboard.statistics.estimates import areas, pooled
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
@@ -49,6 +51,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     data: Spec = {}
     """Data of this factor, from the records: counts, classes, realised imbalance."""
     test_images: int | None = None
+    methods: dict[str, tuple[str, ...]] = {}
+    """Methods that name rows with all of their parts -> labels of these."""
     published: tuple[PublishedRow, ...] = ()
     """Published numbers of the same settings, which are shown beside the rows."""
 
@@ -81,17 +85,27 @@ def make_boards(
     declared: Iterable[Column] = (),
     reference: Combination = (),
     metric: str = "",
+    methods: Methods = MappingProxyType({}),
 ) -> list[Board]:
     """Return the boards of records, in a fixed order whatever the order of the records.
 
     seeds: the pairs (subset seed, training seed) that every combination should have, besides those of the records;
     declared: how scores are shown; reference: the combination that differences are taken to, by default the baseline;
-    metric: what rows are ranked by, by default what fits the test split.
+    metric: what rows are ranked by, by default what fits the test split; methods: by whose names rows are called.
     """
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared, metric)
     wanted = set(seeds)
-    return [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
+    boards = [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
+    return [_with_methods(board, methods) for board in boards] if methods else boards
+
+
+def _with_methods(board: Board, methods: Methods) -> Board:
+    rows = [[label for _, label in row.techniques] for table in board.all_tables for row in table.rows]
+    used = {name: methods[name] for name in methods_used(rows, methods)}
+    tables = [msgspec.structs.replace(table, methods=used) for table in board.tables]
+    across = None if board.across is None else msgspec.structs.replace(board.across, methods=used)
+    return msgspec.structs.replace(board, tables=tables, across=across)
 
 
 def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[str]) -> dict[str, Floats]:

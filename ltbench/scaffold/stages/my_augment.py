@@ -15,12 +15,13 @@ LTBENCH_API = 1  # version of the ltbench hooks that this module implements
 class MyAugment(Augment, frozen=True):
     """Make each image brighter or darker by a factor drawn uniformly from `[1 - strength, 1 + strength]`.
 
-    Like every augmentation, it replaces the default one of the data set.
+    It is applied after the default augmentation of the data set. Without `follows` it would replace it.
 
     Source: FILL IN (authors, title, year, section).
     """
 
     name = "my_augment"
+    follows = True
 
     strength: Annotated[float, Meta(ge=0, le=1, description="0 changes nothing; 1: from black to twice as bright")] = (
         0.4

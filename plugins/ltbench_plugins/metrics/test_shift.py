@@ -23,7 +23,8 @@ class ShiftedTest(Metric, frozen=True):
     of each class, so no test image is drawn or left out. Published numbers are accuracies on sub-samples of the test
     images, which differ by the luck of the draw and by rounding of class counts. Classes without test images are left out.
 
-    Source: the ratios of Hong et al., LADE, CVPR 2021, section 4.1, and Zhang et al., SADE, NeurIPS 2022, section 5.
+    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021, section 4.3,
+    whose ratios are also those of Zhang et al., SADE, NeurIPS 2022.
     """
 
     name = "test_shift"
@@ -53,12 +54,12 @@ class ShiftedTest(Metric, frozen=True):
         tested = support > 0
         recall = np.bincount(labels, weights=hits, minlength=classes)[tested] / support[tested]
 
-        def under(ratio: float, *, backward: bool = False) -> float:
-            shares = np.array(shifted_prior(counts, ratio, backward=backward))[tested]
+        def under(ratio: float) -> float:
+            shares = np.array(shifted_prior(counts, ratio))[tested]
             return float(shares @ recall / shares.sum())
 
         forward = {f"forward_{written(ratio)}": under(ratio) for ratio in _RATIOS}
-        backward = {f"backward_{written(ratio)}": under(ratio, backward=True) for ratio in _RATIOS}
+        backward = {f"backward_{written(ratio)}": under(1 / ratio) for ratio in _RATIOS}
         return {**forward, "uniform": under(1.0), **backward}
 
 

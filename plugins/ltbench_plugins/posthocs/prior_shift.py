@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Meta, Posthoc, hookimpl
 from ltbench.longtail import shifted_prior
@@ -17,36 +16,29 @@ class PriorShift(Posthoc, frozen=True):
     """Multiply the posterior by the ratio of test and training prior, and normalise.
 
     In logits: `z + log pi_test - log pi_train`. The training prior is that of the training images. The test prior is
-    known: uniform, which is post-hoc logit adjustment with tau = 1, or long-tailed with this ratio in the order of the
-    training classes (`forward`) or in the reverse order (`backward`); the metric `test_shift` has the accuracy under
-    these priors.
+    known: uniform, which is post-hoc logit adjustment with tau = 1, or long-tailed, with shares that fall geometrically
+    in the order of the training classes (ratio = 50) or rise (ratio = 0.02). The metric `test_shift` has the accuracy
+    under these priors.
 
     Source: Saerens et al., Adjusting the Outputs of a Classifier to New a Priori Probabilities, Neural Computation 2002,
-    equation 2.4; Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021,
-    section 3.2 (post-compensated softmax).
+    equation 2.4; Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021
+    (post-compensated softmax).
     """
 
     name = "prior_shift"
     doubtful = BEFORE_ADJUSTMENT
 
-    target: Annotated[
-        Literal["uniform", "forward", "backward"], Meta(description="class distribution of the test images")
-    ] = "uniform"
     ratio: Annotated[
-        float, Meta(ge=1, description="largest over smallest class of the test images; not for target=uniform")
-    ] = 50.0
-
-    def without_effect(self) -> Collection[str]:
-        return ("ratio",) if self.target == "uniform" else ()
+        float,
+        Meta(gt=0, description="test share of the largest training class over that of the smallest; 1 is uniform"),
+    ] = 1.0
 
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits, float [N, C]. A class without training images is treated as having one."""
         import numpy as np
 
         present = np.maximum(counts, 1)
-        test = shifted_prior(
-            counts, 1.0 if self.target == "uniform" else self.ratio, backward=self.target == "backward"
-        )
+        test = shifted_prior(counts, self.ratio)
         adjusted: FloatArray = logits + np.log(test) - np.log(present / present.sum())
         return adjusted
 

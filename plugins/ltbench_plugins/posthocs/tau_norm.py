@@ -30,6 +30,7 @@ class TauNorm(Posthoc, frozen=True):
 
     name = "tau_norm"
     doubtful = BEFORE_ADJUSTMENT
+    conflicts = dict.fromkeys(("cosine", "etf", "norm_free"), "the weights of this head have no norms of their own")
 
     tau: Annotated[
         Annotated[float, Meta(ge=0)] | Literal["held_out"],

@@ -9,7 +9,7 @@ from ltbench import Evidence, LinearClassifier, Posthoc, Predicted, hookimpl
 if TYPE_CHECKING:
     from ltbench.stages import FloatArray, IntArray
 
-_LOWEST, _HIGHEST = 1e-3, 1e3
+_LOWEST, _HIGHEST = 1e-2, 1e2
 """Limits of 1/T: without them it grows without end where every held-out image is classified correctly."""
 _HALVINGS = 60
 """Of the logarithm of the interval: more would not change the last bit."""
@@ -18,7 +18,7 @@ _HALVINGS = 60
 class Temperature(Posthoc, frozen=True):
     """Divide the logits by the temperature that minimises the loss of held-out images.
 
-    The predicted classes stay; only confidences change. The loss is the mean negative log-likelihood, and is convex in
+    It needs a suite that holds images out (`--held-out 0.1`). The predicted classes stay; only confidences change. The loss is the mean negative log-likelihood, and is convex in
     1/T, so the minimum is where its derivative, the mean difference of expected and true logit, is zero.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.

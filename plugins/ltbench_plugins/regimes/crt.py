@@ -12,8 +12,8 @@ class Crt(Regime, frozen=True):
     """After the training, train a fresh classifier on class-balanced samples (cRT).
 
     The first stage is the whole training of the cell. The second one freezes the backbone, initialises the classifier
-    again and trains only it, with class-balanced sampling in place of the cell's sampler and weights, without mix, and
-    with the recipe's learning-rate schedule from its start. In the paper the first stage has 90 epochs and the second one
+    again and trains only it, with class-balanced sampling in place of the cell's sampler and weights, without mix and
+    auxiliary, and with the recipe's learning-rate schedule from its start. In the paper the first stage has 90 epochs and the second one
     10 (ImageNet-LT); 10 epochs after 200 are `crt[until=1.05]`.
 
     `decoupling` keeps the classifier, and splits the training instead of prolonging it.
@@ -36,6 +36,7 @@ class Crt(Regime, frozen=True):
             sampler="cb_sampler",
             weight=False,
             mix=False,
+            auxiliary=False,
             trainable="classifier",
             classifier="fresh",
             restart=True,

@@ -30,7 +30,13 @@ class Lws(Regime, frozen=True):
     def phases(self) -> list[Phase]:
         """Return the whole training and the second stage."""
         second = Phase(
-            until=self.until, sampler="cb_sampler", weight=False, mix=False, classifier="scale", restart=True
+            until=self.until,
+            sampler="cb_sampler",
+            weight=False,
+            mix=False,
+            auxiliary=False,
+            classifier="scale",
+            restart=True,
         )
         return [Phase(until=1.0), second]
 

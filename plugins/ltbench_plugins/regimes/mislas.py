@@ -13,7 +13,7 @@ class Mislas(Regime, frozen=True):
     """After the training, scale the classifier with label-aware smoothing and batch norm of balanced samples.
 
     The first stage is the whole training of the cell, in the paper with `mixup[alpha=1]`. The second one has class-balanced
-    sampling and no mix; of the network only one factor per class learns (as in `lws`), with the loss `label_aware_smooth`,
+    sampling, no mix and no auxiliary; of the network only one factor per class learns (as in `lws`), with the loss `label_aware_smooth`,
     and the statistics of batch normalisation follow the balanced samples (shifted batch normalisation).
 
     The defaults are those for CIFAR-100-LT: 10 epochs after 200. For CIFAR-10-LT the authors use `head=0.3,tail=0`, and no
@@ -41,6 +41,7 @@ class Mislas(Regime, frozen=True):
             sampler="cb_sampler",
             weight=False,
             mix=False,
+            auxiliary=False,
             loss=f"label_aware_smooth[head={self.head!r},tail={self.tail!r}]",
             classifier="scale",
             batch_norm="statistics" if self.shift_bn else "",

@@ -46,6 +46,7 @@ class WeightBalancing(Regime, frozen=True):
                 until=self.until,
                 weight="ens",
                 mix=False,
+                auxiliary=False,
                 trainable="classifier",
                 restart=True,
                 weight_decay_scale=self.second,

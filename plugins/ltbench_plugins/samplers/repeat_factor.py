@@ -27,7 +27,7 @@ class RepeatFactor(Sampler, frozen=True):
     the 1,230 classes of LVIS v0.5, so close to that. On CIFAR-10-LT at imbalance factor 100 every class is above 0.001,
     and nothing would be repeated.
 
-    Source: Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, CVPR 2019, appendix (repeat factor
+    Source: Gupta et al., LVIS: A Dataset for Large Vocabulary Instance Segmentation, CVPR 2019 (repeat factor
     sampling), for images with one class each.
     """
 

@@ -13,8 +13,9 @@ class SqrtSampler(OfClassSizes, frozen=True):
     frequent class is drawn ten times as often as the rarest one. Same as `power_sampler[q=0.5]`. Together with the
     weight `isns`, which is the other half, every class has the same total weight.
 
-    Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018, section 2.2; Kang et al.,
-    Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, equation 1 with q = 1/2.
+    Source: Mahajan et al., Exploring the Limits of Weakly Supervised Pretraining, ECCV 2018 (square-root sampling);
+    Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, equation 1 with q =
+    1/2.
     """
 
     name = "sqrt_sampler"

@@ -27,7 +27,7 @@ def test_shares_are_geometric_with_the_ratio_from_first_to_last() -> None:
     shares = shifted_prior([9, 8, 7, 6, 5], 50)
     assert shares[0] / shares[-1] == pytest.approx(50)
     np.testing.assert_allclose(np.diff(np.log(shares)), np.log(50) / -4)
-    assert shifted_prior([9, 8, 7, 6, 5], 50, backward=True) == pytest.approx(shares[::-1])
+    assert shifted_prior([9, 8, 7, 6, 5], 1 / 50) == pytest.approx(shares[::-1])
     assert shifted_prior([3, 3], 1) == [0.5, 0.5]
     assert shifted_prior([7], 50) == [1.0]
 

@@ -18,7 +18,7 @@ from ltbench_plugins.regimes.mislas import Mislas
 from ltbench_plugins.regimes.weight_balancing import WeightBalancing
 from ltbench_plugins.weights.ens import Ens
 
-BALANCED = {"sampler": "cb_sampler", "weight": False, "mix": False, "restart": True}
+BALANCED = {"sampler": "cb_sampler", "weight": False, "mix": False, "auxiliary": False, "restart": True}
 
 
 def test_the_second_stages_are_those_of_the_papers() -> None:

@@ -68,6 +68,37 @@ def fixed_projection(self, views, labels, counts, moment):
     return ((rows - slow.own(slow.features)) ** 2).mean() + (rows * views[0].state["mean"]).mean() + rest
 
 
+@breaks("views_are_augmentations")
+class MisspeltView(Sound, frozen=True):
+    """Ask for an augmentation that there is not. Source: none."""
+
+    name = "misspelt_view"
+
+    @property
+    def views(self):
+        return ("", "flipp")
+
+
+@breaks("views_are_augmentations")
+class ViewOfAnotherStage(Sound, frozen=True):
+    """Ask for a mix as a view. Source: none."""
+
+    name = "view_of_another_stage"
+
+    @property
+    def views(self):
+        return ("", "mixup")
+
+
+@breaks("what_it_replaces_conflicts")
+class ReplacesInSecret(Sound, frozen=True):
+    """Replace the loss, and go with all of them. Source: none."""
+
+    name = "replaces_in_secret"
+    replaces_loss = True
+    conflicts = {"loss": "the term is the whole objective"}
+
+
 @breaks("every_view_is_used", Sound, "term")
 def one_view(self, views, labels, counts, moment):
     """Ignore the second view."""
@@ -79,6 +110,25 @@ def fast_alone(self, views, labels, counts, moment):
     """Ask for a moving average and compare the views without it."""
     rows, others = (view.own(view.features) for view in views)
     return ((rows - others) ** 2).mean() + (rows * views[0].state["mean"]).mean()
+
+
+@breaks("teacher_is_used")
+class Unteachable(Sound, frozen=True):
+    """Name a teacher and do not listen. Source: none."""
+
+    name = "unteachable"
+    teacher = "focal"
+
+
+@breaks("teacher_is_used")
+class LooksAway(Sound, frozen=True):
+    """Name a teacher with a view of its own. Source: none."""
+
+    name = "looks_away"
+    teacher = "focal,tta"
+
+    def term(self, views, labels, counts, moment):
+        return Sound.term(self, views, labels, counts, moment) + (views[0].logits - views[0].teacher).square().mean()
 
 
 @breaks("state_is_used", Sound, "term")

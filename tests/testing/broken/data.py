@@ -15,7 +15,7 @@ CALLS = itertools.count()
 
 INFO = DatasetInfo(
     classes=("a", "b", "c"), train_counts=(40, 40, 40), test_counts=(5, 5, 5), channels=1, size=8, mean=(0.5,),
-    std=(0.29,), fingerprint="made",
+    std=(0.29,), fingerprint="made", valid_counts=(2, 0, 3), valid_fingerprint="made, too",
 )  # fmt: skip
 
 
@@ -35,7 +35,8 @@ class SoundData(Dataset, frozen=True):
 
         rng = np.random.default_rng(0)
         info, parts = SoundData.info(self, root), {}
-        for part, counts in (("train", info.train_counts), ("test", info.test_counts)):
+        splits = {"train": info.train_counts, "test": info.test_counts, "valid": info.valid_counts}
+        for part, counts in splits.items():
             parts[f"{part}_images"] = rng.integers(256, size=(sum(counts), 1, 8, 8), dtype=np.uint8)
             parts[f"{part}_labels"] = np.arange(3).repeat(counts)
         return Images(**parts)
@@ -67,6 +68,12 @@ class UnknownAugment(SoundData, frozen=True):
 
     name = "unknown_augment"
     augment = "crop_flop"
+
+
+@breaks("fingerprint_is_stable", SoundData, "info")
+def no_valid_fingerprint(self, root):
+    """Leave the fingerprint of the validation split empty."""
+    return msgspec.structs.replace(INFO, valid_fingerprint="")
 
 
 @breaks("fingerprint_is_stable", SoundData, "info")

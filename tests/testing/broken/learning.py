@@ -293,3 +293,14 @@ def with_a_loss_that_there_is_not(self):
 def with_a_technique_of_another_stage(self):
     """Name a mix as a loss."""
     return [Phase(until=1.0, loss="mixup")]
+
+
+@breaks("teacher_can_be_trained")
+class TaughtByNobody(Regime, frozen=True):
+    """Have a teacher that nobody offers. Source: none."""
+
+    name = "taught_by_nobody"
+    teacher = "no_such_technique"
+
+    def phases(self):
+        return [Phase(until=1.0)]

@@ -1,0 +1,22 @@
+"""RIDE: diverse experts with margins."""
+
+from __future__ import annotations
+
+from ltbench import Method, hookimpl
+
+
+@hookimpl
+def ltbench_methods() -> list[Method]:
+    """Return the first stage of RIDE: the routing of its second stage is not available.
+
+    The weights start at epoch 160 of 200, the default of `drw`. The authors' experts are narrower than these, and their
+    code has the temperatures of `ride_diversity[against=mean,at=0.8]`.
+    """
+    return [
+        Method(
+            name="ride",
+            parts=("cosine[scale=30]", "experts", "ride_loss", "ens[reduction=weighted_mean]", "ride_diversity", "drw"),
+            about="RIDE: three experts with margins by class rarity that are to disagree, with deferred re-weighting.",
+            source="Wang et al., Long-tailed Recognition by Routing Diverse Distribution-Aware Experts, ICLR 2021, sections 3.1 and 3.2",
+        )
+    ]
