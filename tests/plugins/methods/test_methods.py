@@ -15,6 +15,7 @@ BUILT_IN = {
     "ldam_drw": ["cosine", "ldam[scale=30]", "ens[reduction=weighted_mean]", "drw"],
     "ce_drw": ["ens[reduction=weighted_mean]", "drw"],
     "cb_focal": ["sigmoid_focal", "ens"],
+    "mislas": ["mixup[alpha=1,per_batch=true]", "mislas_stage2"],
     "ride": ["cosine[scale=30]", "experts", "ride_loss", "ens[reduction=weighted_mean]", "ride_diversity", "drw"],
     "sade": ["cosine[scale=30]", "experts", "sade_loss"],
     "balpoe": ["mixup", "cosine[scale=30]", "experts", "balpoe_loss"],
