@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _TWICE = "both correct the class prior, so the head may be pushed below the tail"
 
-_PARTLY_BALANCED = ("power_sampler", "sqrt_sampler", "repeat_factor")
+_PARTLY_BALANCED = ("power_sampler", "sqrt_sampler", "repeat_factor", "progressive")
 """Samplers that correct a part of the class prior, which the weight `isns` completes."""
 
 WITH_BALANCED_SAMPLERS: Mapping[str, str] = dict.fromkeys(
