@@ -182,7 +182,7 @@ def test_asking_for_a_plugin_that_is_broken_exits_with_4(tmp_path: Path) -> None
 
 NO_PROXY = "http://127.0.0.1:9"
 BAD_INPUT = {
-    "unknown technique": (["--plugins", "cb_smapler"], 4, "did you mean cb_sampler?"),
+    "unknown technique": (["--plugins", "cb_smapler"], 4, "did you mean cb_sampler or "),
     "parameter out of range": (["--plugins", "label_smooth[eps=2]"], 2, "does not accept eps = 2:"),
     "unknown parameter": (["--plugins", "label_smooth[epz=0.1]"], 2, "has no parameter 'epz'"),
     "unreadable selection": (["--plugins", "mixup["], 2, "syntax error"),

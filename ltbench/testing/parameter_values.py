@@ -24,6 +24,8 @@ def why_not_varied(technique: Technique, parameter: str) -> str:
         return _LEFT_OUT[parameter]
     if variations(technique, parameter):
         return ""
+    if parameter in technique.without_effect():
+        return "it has no effect beside the defaults of the others"
     return "no other valid value can be derived; pass instances: checks(MyTechnique(...))"
 
 

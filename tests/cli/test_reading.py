@@ -144,7 +144,7 @@ def test_plan_and_run_say_once_what_of_a_recipe_cannot_take_effect(planned: tupl
 def test_plan_of_everything_in_pairs_is_made_in_parts(planned: tuple[str, ...]) -> None:
     facts = json.loads(printed(*planned, "--json", "--all", "--max-techniques", "2"))
     assert facts["cells"] > 300
-    assert facts["notes"] == []
+    assert all(note.startswith("left out: ") for note in facts["notes"]), "those that need held-out images"
     assert facts["jobs"]["cell"] == facts["cells"]
 
 

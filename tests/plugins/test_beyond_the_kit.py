@@ -61,8 +61,8 @@ FEW = ([5], [1], [5, 1], [5, 0], [0, 5], [1, 1], [3, 3], [60, 30, 10, 1, 0], [1]
 """Class counts of one class and of two, and with classes of one image and of none."""
 
 
-OF_OTHER_CLASSES = ("label_smooth", "label_aware_smooth")
-"""Losses that by default spread the target over the classes other than the true one."""
+OF_OTHER_CLASSES = ("label_smooth", "label_aware_smooth", "bcl")
+"""Losses that by default spread the target over the other classes, and a contrast with them."""
 
 
 @pytest.mark.parametrize("counts", FEW, ids=str)

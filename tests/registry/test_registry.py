@@ -107,7 +107,7 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(tmp_path: Path, text: str
 def test_every_stage_with_a_default_has_exactly_one_baseline(registry: Registry) -> None:
     baselines = [(entry.technique.stage, name) for name, entry in registry.entries.items() if entry.technique.baseline]
     assert sorted(baselines) == [
-        ("ensemble", "single"), ("loss", "cross_entropy"), ("profile", "exp"), ("regime", "one_stage"),
+        ("ensemble", "single"), ("finetune", "full"), ("loss", "cross_entropy"), ("profile", "exp"), ("regime", "one_stage"),
         ("sampler", "shuffle"), ("view", "identity"),
     ]  # fmt: skip
     assert registry.baseline("profile") == registry.parse("exp")

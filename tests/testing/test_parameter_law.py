@@ -26,20 +26,30 @@ INSTALLED = {name: entry.technique for name, entry in Registry.load().entries.it
 PARAMETRIZED = [name for name, kind in INSTALLED.items() if fields(kind) and kind.stage != "dataset"]
 MORE: dict[tuple[str, str], tuple[object, ...]] = {
     ("stacking", "models"): (("convnet", "resnet20"), ("resnet20", "convnet9")),
+    ("distill", "teacher"): ("label_smooth", "focal,ens"),
+    ("dive", "teacher"): ("label_smooth", "focal,ens"),
 }
 """Values of parameters for which none can be derived from the type."""
-NOT_VARIED = ("other values may read other files", "pretrained weights may need a network connection")
-"""Why parameters of data sets and `pretrained` are not varied; the tests of data sets and models do it."""
+NOT_VARIED = (
+    "other values may read other files", "pretrained weights may need a network connection",
+    "it has no effect beside the defaults of the others",
+)  # fmt: skip
+"""Why parameters are not varied by themselves; the tests of data sets, models and profiles do it."""
 SAME_HERE = {
     ("bagging", "split"): "a threshold of 1 or 3 images makes so many bags that either rule copies all but the head",
     ("calibration", "bins"): "no probability of these inputs is in the lower of two bins",
     ("cuda", "accept"): "no class is right in a share of the tests between 0.5 and 0.6",
     ("cuda", "chance"): "no draw for one of 12 images lies between two small chances",
     ("cuda", "tests"): "a network that tells classes by their brightness is as often right in 9 as in 23 tests",
+    ("distill", "teacher"): "the kit hands over logits of a teacher that is not trained",
+    ("dive", "teacher"): "the kit hands over logits of a teacher that is not trained",
+    ("influence_balanced", "start"): "no step of the kit lies between two of these parts of a training",
     ("jiang_augment", "degrees"): "a turn by half a degree moves no pixel of 16 x 16",
     ("jiang_augment", "translate"): "a shift by a fortieth of 16 pixels is none",
     ("remix", "kappa"): "no pair of these 24 images has both a ratio of counts and a share between two values",
     ("remix", "tau"): "no pair of these 24 images has both a ratio of counts and a share between two values",
+    ("ride_diversity", "at"): "no step of the kit lies between two of these parts of a training",
+    ("ride_diversity", "gamma"): "before `at`, temperatures do not follow the counts",
     ("tail_cutmix", "alpha"): "boxes of 8 x 8 images have few sizes",
 }
 """Parameters of which two values give the same results on the inputs of the kit and not on others, with the reason."""

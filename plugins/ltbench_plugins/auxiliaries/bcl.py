@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Auxiliary, Meta, Moment, Outputs, hookimpl
+from ltbench.errors import JobFailed
 from ltbench_plugins.auxiliaries._contrast import SIMCLR, log_shares, mean_of_positives, project
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Bcl(Auxiliary, frozen=True):
         """Return the projections of features and of class weights."""
         from ltbench_plugins.auxiliaries._modules import CentredProjector
 
+        if classes < 2:
+            raise JobFailed("auxiliary 'bcl' needs at least two classes", why="it contrasts each with the others")
         return CentredProjector(features, self.dimension, self.hidden)
 
     def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:

@@ -169,7 +169,10 @@ class ForgottenParameter(Sound, frozen=True):
     gamma: Annotated[float, Meta(ge=0, description="nothing")] = 1.0
 
 
-@breaks("does_not_modify_inputs", Sound, "per_sample")
+# Every check that computes losses of the same logits twice sees the second shift.
+@breaks(
+    ("does_not_modify_inputs", "losses_reach_every_branch", "losses_do_not_depend_on_the_batch"), Sound, "per_sample"
+)
 def changed_logits(self, logits, labels, counts):
     """Shift logits in place."""
     logits += counts.clamp(min=1).log()
