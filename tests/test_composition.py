@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import torch
-from engine.second_contract import LOG, MORE, Blocks, Centre, Doubled, Focused, Inside, Pair, Twice, _Doubled, job_of
+from engine.second_contract import (
+    LOG,
+    MORE,
+    Blocks,
+    Centre,
+    Doubled,
+    Focused,
+    Halves,
+    Inside,
+    Pair,
+    Twice,
+    _Doubled,
+    job_of,
+)
 from engine.world import Inverse, World, context_of, fit_job, plain
 from planning.test_plan import Few, NetOfBlocks
 from support import registry_with
@@ -42,6 +55,7 @@ from ltbench_plugins.mixes.mixup import Mixup
 from ltbench_plugins.samplers.cb_sampler import CbSampler
 from ltbench_plugins.samplers.reverse import Reverse
 from ltbench_plugins.samplers.shuffle import Shuffle
+from ltbench_plugins.updates.imbsam import Imbsam
 from ltbench_plugins.updates.sam import Sam
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,7 +176,7 @@ class Running(Augment, frozen=True):
 
 
 MINE: tuple[type[Technique], ...] = (
-    *MORE, Noted, NotedWeight, NotedTerm, NotedUpdate, NotedMix, NotedHead, Joint, Streams, Darker, Same, Running, LinearProbe, Sam,
+    *MORE, Noted, NotedWeight, NotedTerm, NotedUpdate, NotedMix, NotedHead, Joint, Streams, Darker, Same, Running, LinearProbe, Sam, Imbsam,
     Reverse,
 )  # fmt: skip
 
@@ -214,6 +228,7 @@ def one_step(made: Training, prepare: Callable[[Batch], None] = lambda _: None) 
     batch = made.feed.next(now)
     prepare(batch)
     LOG.clear()
+    torch.manual_seed(0)  # the stream of dropout
     loss, _, mixed = work.run(batch, now, made.optimizer)
     return Done(float(loss.detach()), batch, mixed, list(LOG))
 
@@ -462,6 +477,15 @@ def test_an_update_gets_the_first_labels_and_every_pass_the_same_blend(training:
     assert given == [done.mixed.labels_a.tolist(), done.mixed.labels_b.tolist()] * 2
 
 
+def test_the_loss_of_a_step_is_that_of_the_whole_batch_whatever_parts_an_update_asks_for(
+    training: Callable[[Job], Training],
+) -> None:
+    segment: dict[str, Any] = {"mix": Mixup(), "weight": Inverse(), "auxiliary": NotedTerm()}
+    whole = one_step(training(job_of(plain(**segment)))).loss
+    for update in (Halves(), Imbsam(), Sam()):
+        assert one_step(training(job_of(plain(**segment, update=update)))).loss == pytest.approx(whole, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("segment", "message"),
     [
@@ -523,9 +547,11 @@ def plan_of(*combinations: Sequence[str]) -> Plan:
 def test_what_a_phase_names_has_to_go_with_the_cell() -> None:
     plan = plan_of(
         ["mixing"], ["bbn", "mixing"], ["dive", "mixing"], ["bbn", 'mixing[text=""]'], ["mixing[loss=sade_loss]"],
-        ["experts", "mixing[loss=sade_loss]", "cosine"],
+        ["experts", "mixing[loss=sade_loss]", "cosine"], ['distill[teacher="bbn,mixing"]'],
     )  # fmt: skip
     reasons = {one.combination.label: one.reason for one in plan.left_out}
+    taught = 'distill[teacher="bbn,mixing"]'
+    assert "mixing has a phase in which bbn cannot be combined with mixup" in reasons.pop(taught)
     assert reasons.keys() == {"bbn + mixing", "dive + mixing", "mixing[loss=sade_loss]"}
     assert reasons["bbn + mixing"].startswith(
         "mixing has a phase in which bbn cannot be combined with mixup: the two labels"

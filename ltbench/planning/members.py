@@ -117,6 +117,7 @@ class Members:
         taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
         if taught is not None:
             parts = self.trajectory(taught, setting.augment, averaged=averaged)
+            _check_replacements(taught, self._regime(taught), self._parse)
             teacher = MemberFit(spec | self._network(taught), *parts)
         segments = _member_segments(segments, ensemble, member)
         return MemberFit(spec | self._network(combination), segments, foreseen, teacher)
