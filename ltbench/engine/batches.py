@@ -27,6 +27,7 @@ from ltbench.engine.segment import Reading
 from ltbench.engine.streams import Streams, generator
 from ltbench.engine.subset import Subset
 from ltbench.engine.tensor_files import add_prefix, strip_prefix
+from ltbench.errors import JobFailed
 from ltbench.stages import Adaptive, Augment, Mix, Moment, Partner, Told
 
 if TYPE_CHECKING:
@@ -108,7 +109,15 @@ class Feed:
 
         partner: order of the second stream of `mix`; places: where in the network a hidden mix may blend; views: of the
         auxiliary, None for the training's; second: order of the second stream of the branches; share: of the first one.
+        Raises `JobFailed` for a mix or views beside a second stream of the branches, whose images have labels of their own.
         """
+        if second is not None and (mix is not None or views):
+            what = "an auxiliary" if mix is None else f"mix '{mix.label}'"
+            raise JobFailed(
+                f"{what} cannot be used with branches that have a second stream",
+                why="each branch has images and labels of its own",
+                fix='conflicts = {"mix": "...", "auxiliary": "..."} in the branches',
+            )
         if order is not self.order:
             self.order, self._epoch = order, self._epoch[:0]
         self._partner.use(partner)

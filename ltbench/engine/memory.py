@@ -151,8 +151,11 @@ class Memory:
 
 
 def adaptive(segment: Segment) -> list[Adaptive]:
-    """Return the techniques of a segment that may learn or remember something."""
-    return [technique for technique in segment.techniques if isinstance(technique, Adaptive)]
+    """Return the techniques of a segment that may learn or remember something, with those of views, each once."""
+    readings = [view for view in (segment.reading, *segment.views) if view is not None]
+    augments = [augment for reading in readings for augment in (reading.first, reading.augment)]
+    found = [*segment.techniques, *augments]
+    return list(dict.fromkeys(technique for technique in found if isinstance(technique, Adaptive)))
 
 
 def _key(technique: Adaptive) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,20 @@ from ltbench.engine.slow_network import SlowNetwork
 from ltbench.stages import Adaptive, Auxiliary, Loss, Mixed, Moment, Outputs, Update
 
 Views = tuple[Outputs, ...]
-Passed = tuple[Tensor, Outputs, Mixed, Views]
-"""What a pass gives: the objective, the outputs for the batch, the batch as it was blended, the auxiliary's views."""
+
+
+class Passed(NamedTuple):
+    """What a pass gives."""
+
+    loss: Tensor
+    """The objective, float [], by which gradients are; with the factor of the pass."""
+    outputs: Outputs
+    mixed: Mixed
+    """The batch as it was blended."""
+    views: Views
+    """Of the auxiliary."""
+    whole: Tensor
+    """The objective of the whole batch, without factor."""
 
 
 class Step:
@@ -58,13 +70,14 @@ class Step:
         update = self._segment.update
         if update is None:
             optimizer.zero_grad()
-            loss, outputs, mixed, views = self._pass(batch, moment, None)
+            passed = self._pass(batch, moment, None)
             optimizer.step()
         else:
             modules = [self._network, self._memory.own, *(() if self._slow is None else self._slow.modules)]
             passes = _Passes(lambda factor: self._pass(batch, moment, factor), modules, optimizer)
             update.step(passes, optimizer, batch.labels_a, self._counts, moment)
-            loss, outputs, mixed, views = passes.end(update)
+            passed = passes.end(update)
+        _, outputs, mixed, views, whole = passed
         self._limit_norms()
         if self._remembering:
             told = {one: (self._told(outputs, one), mixed) for one in self._observers}
@@ -74,7 +87,7 @@ class Step:
         # Last, so that `after_step` sees the slow module that the term saw.
         if self._slow is not None:
             self._slow.follow()
-        return loss, outputs.logits, mixed
+        return whole, outputs.logits, mixed
 
     def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
         """Add to the gradients those of the objective; return what the pass gives."""
@@ -88,25 +101,32 @@ class Step:
         output_checks.check_training_logits(together.logits, len(images), len(self._counts))
         outputs, *others = self._forward.split(together, len(batch.labels_a))
         auxiliary, views = self._segment.auxiliary, Views()
-        if auxiliary is None:
-            loss = self._loss(outputs, mixed, moment, factor)
-        else:
+        term = None
+        if auxiliary is not None:
             rest = iter(others)
             views = self._views(
                 auxiliary, batch, [outputs if view is None else next(rest) for view in batch.views], moment
             )
-            term = auxiliary.term(views, batch.labels, self._counts, moment)
-            loss = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", term, None, [])
-            if factor is not None:
-                # Factors that sum to one over several calls count the term once.
-                loss = factor.mean() * loss
-            if not auxiliary.replaces_loss:
-                loss = self._loss(outputs, mixed, moment, factor) + loss
+            value = auxiliary.term(views, batch.labels, self._counts, moment)
+            term = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", value, None, [])
+        loss = whole = self._loss(outputs, mixed, moment, factor, term)
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss, outputs, mixed, views
+        if factor is not None:
+            with torch.no_grad():
+                whole = self._loss(outputs, mixed, moment, None, term)
+        return Passed(loss, outputs, mixed, views, whole)
 
-    def _loss(self, outputs: Outputs, mixed: Mixed, moment: Moment, factor: Tensor | None) -> Tensor:
-        return self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
+    def _loss(
+        self, outputs: Outputs, mixed: Mixed, moment: Moment, factor: Tensor | None, term: Tensor | None
+    ) -> Tensor:
+        """Return the objective. term: of the auxiliary, with its weight."""
+        if term is not None and factor is not None:
+            # Factors that sum to one over several calls count the term once.
+            term = factor.mean() * term
+        if term is not None and self._segment.auxiliary is not None and self._segment.auxiliary.replaces_loss:
+            return term
+        loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
+        return loss if term is None else loss + term
 
     def _views(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Views:
         """Return what the term of an auxiliary gets."""
@@ -147,11 +167,11 @@ class _Passes:
         if self._first is not None:
             set_random_state(self._random, self._device)
         with torch.enable_grad():
-            loss, outputs, mixed, views = self._run(factor)
+            passed = self._run(factor)
         if self._first is None:
-            self._first = loss.detach(), outputs, mixed, views
+            self._first = passed._replace(loss=passed.loss.detach(), whole=passed.whole.detach())
             self._values = [buffer.clone() for buffer in self._buffers]
-        return loss.detach()
+        return passed.loss.detach()
 
     def end(self, update: Update) -> Passed:
         """Undo the changes of statistics by later passes; return what the first pass returned."""

@@ -203,8 +203,8 @@ def _or_left_out(combination: Combination) -> Combination | LeftOut:
     return LeftOut(combination, reason) if reason else combination
 
 
-def reason_left_out(combination: Combination) -> str:
-    """Return why a combination is left out; empty if it runs."""
+def reason_left_out(combination: Combination, needing: Sequence[Technique] | None = None) -> str:
+    """Return why a combination is left out; empty if it runs. needing: whose needs count; None for all."""
     picked = combination.by_stage
     names = {technique.name: technique for technique in combination.techniques}
     for technique in combination.techniques:
@@ -213,7 +213,8 @@ def reason_left_out(combination: Combination) -> str:
             if other in names or (other in picked and picked[other] is not technique):
                 partner = other if other in names else picked[other].name
                 return f"{technique.name} cannot be combined with {partner}: {reason}"
-        for other, reason in technique.needs.items():
+        needs = technique.needs if needing is None or technique in needing else {}
+        for other, reason in needs.items():
             if other not in names and other not in picked:
                 needed = f"a technique of stage {other}" if other in STAGES else other
                 return f"{technique.name} needs {needed}: {reason}"

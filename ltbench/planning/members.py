@@ -103,6 +103,7 @@ class Members:
     ) -> MemberFit:
         averaged = recipe.ema is not None
         segments, foreseen = self.trajectory(combination, setting.augment, averaged=averaged)
+        _check_replacements(combination, self._regime(combination), self._parse)
         spec: Spec = {
             "kind": "fit",
             "protocol": PROTOCOL,
@@ -116,6 +117,7 @@ class Members:
         taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
         if taught is not None:
             parts = self.trajectory(taught, setting.augment, averaged=averaged)
+            _check_replacements(taught, self._regime(taught), self._parse)
             teacher = MemberFit(spec | self._network(taught), *parts)
         segments = _member_segments(segments, ensemble, member)
         return MemberFit(spec | self._network(combination), segments, foreseen, teacher)
@@ -208,6 +210,18 @@ def _check_use(combination: Combination, ensemble: Ensemble, members: Sequence[C
             raise CannotBePlanned(
                 f"{technique.name} has no effect: every member of {ensemble.label} has another {stage} instead"
             )
+
+
+def _check_replacements(combination: Combination, regime: Regime, parse: Callable[..., Technique]) -> None:
+    """Raise `CannotBePlanned` if a technique that a phase names does not go together with those of the combination."""
+    for phase in regime.phases():
+        switches = {stage: getattr(phase, stage) for stage in TRAINING_STAGES}
+        named = [parse(text, stage) for stage, text in switches.items() if isinstance(text, str)]
+        named = [technique for technique in named if not technique.baseline]
+        if named:
+            kept = [one for one in combination.techniques if switches.get(one.stage, True) is True]
+            if reason := reason_left_out(ordered([*kept, *named]), named):
+                raise CannotBePlanned(f"{regime.label} has a phase in which {reason}")
 
 
 def _check_phases(combination: Combination, members: Sequence[MemberFit], spec: Callable[[Technique], Spec]) -> None:

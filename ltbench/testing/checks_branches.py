@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ltbench.testing.check import per_setting
+from ltbench.testing.check import per_setting, per_technique
+from ltbench.testing.finding import Skip
 from ltbench.testing.inputs import BATCH, Inputs
 from ltbench.testing.network_outputs import LATER, START
 from ltbench.testing.stage_calls import BLOCKS
@@ -105,7 +106,20 @@ def merging_uses_every_branch(on: Subject) -> None:
             )
 
 
+@per_technique
+def second_stream_conflicts(on: Subject) -> None:
+    """With a second stream, they conflict with mixes and auxiliaries.
+
+    Each branch then has images and labels of its own: a mix has two images already, and an auxiliary gets one label.
+    """
+    if not on.technique.stream:
+        raise Skip("all branches see the same images")
+    if lacking := [stage for stage in ("mix", "auxiliary") if stage not in on.technique.conflicts]:
+        raise failed(f"it has a second stream and can be combined with a technique of {' or '.join(lacking)}",
+                     "conflicts with them", 'conflicts = {"mix": "why", "auxiliary": "why"}')  # fmt: skip
+
+
 BRANCHES = (
     there_are_several_branches, shared_blocks_are_blocks_of_the_network, shares_are_shares, merges_to_logits,
-    merging_uses_every_branch,
+    merging_uses_every_branch, second_stream_conflicts,
 )  # fmt: skip

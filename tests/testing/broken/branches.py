@@ -18,6 +18,15 @@ class SoundBranches(Branches, frozen=True):
         return 3
 
 
+@breaks("second_stream_conflicts")
+class StreamBesideAnything(SoundBranches, frozen=True):
+    """Have a second stream, and go with every auxiliary. Source: none."""
+
+    name = "stream_beside_anything"
+    stream = "reverse"
+    conflicts = {"mix": "the two labels of an image are those of its two streams"}
+
+
 @breaks("there_are_several_branches", SoundBranches, "number")
 def a_single_branch(self):
     """Be the network as it is."""
