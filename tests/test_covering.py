@@ -40,6 +40,11 @@ LR = 0.001
 """Low, and no batch of a bag is of two or three images: there, batch normalisation makes a deep network explode."""
 LACKING = () if importlib.util.find_spec("peft") else ("lora",)
 """Techniques that need a package that is not installed."""
+LATER = {
+    "cmo": "it is off in the first four epochs",
+    "cuda": "no class is augmented in the first epoch",
+}
+"""Techniques without an effect in so few steps, with the reason."""
 TRIES = 25
 """Random combinations from which the one with most new pairs is taken."""
 Row = dict[str, Technique]
@@ -206,7 +211,8 @@ def test_every_pair_of_techniques_trains_and_is_scored(model: str, own: Registry
 
 def training_techniques() -> list[str]:
     registry = Registry.load()
-    return [name for name in every_technique(registry) if registry.parse(name).stage in TRAINING_STAGES]
+    made = [registry.parse(name) for name in every_technique(registry)]
+    return [t.name for t in made if t.stage in TRAINING_STAGES and not reason_left_out(Combination((t,)))]
 
 
 def weights(suite: Suite, registry: Registry, folder: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -237,7 +243,7 @@ def trained(own: Registry, suite: Suite, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.xdist_group("covering")
 @pytest.mark.parametrize("name", [name for name in training_techniques() if name != Patches.augment])
 def test_a_technique_that_is_on_changes_the_training(name: str, trained: dict[str, dict[str, np.ndarray]]) -> None:
-    assert not same(trained[name], trained[""])
+    assert same(trained[name], trained[""]) == (name in LATER)
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     stored, labels = torch.from_numpy(images.test_images)[indices], test_labels[indices]
     rows: list[tuple[Tensor, list[str]]] = [(stored.float() / 255, [info.classes[label] for label in labels.tolist()])]
     stream = generator(seed, technique.stage)
-    told = _told(technique, labels, len(info.classes))
+    told = _told(technique, stored, labels, len(info.classes))
     for _ in range(DRAWS):
         if isinstance(technique, Augment):
             read = reader(stored, Reading(technique))
@@ -53,11 +53,22 @@ def examples(technique: Technique, dataset: Dataset, root: Path, seed: int = 0) 
     return _grid(rows, technique.label)
 
 
-def _told(technique: Adaptive, labels: Tensor, classes: int) -> Told:
-    """Return what a technique is told in the middle of a training on a long tail."""
+def _told(technique: Adaptive, stored: Tensor, labels: Tensor, classes: int) -> Told:
+    """Return what a technique is told in the middle of a training on a long tail.
+
+    stored: the images shown, uint8. A technique that probes the network gets a nearest-neighbour classifier of them.
+    """
     last = max(1, classes - 1)
     counts = torch.tensor([max(1, round(_HEAD_COUNT * _FACTOR ** (-c / last))) for c in range(classes)])
     state = technique.remembers(1, classes, counts, generator(0, "remember"))
+    known = torch.full((len(labels), classes), -torch.inf).scatter(1, labels[:, None], 0.0)
+
+    def predict(images: Tensor) -> Tensor:
+        distances = torch.cdist(images.flatten(1), stored.flatten(1) / 255)
+        return (known - distances[:, :, None]).amax(1)
+
+    for epoch in range(_MIDDLE.epoch if state else 0):
+        state = technique.probe(predict, stored, labels, state, _MIDDLE, generator(epoch, "probe"))
     return Told(labels=labels, counts=counts, moment=_MIDDLE, state=state)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
+from ltbench.engine.branched_network import BranchedNetwork
 from ltbench.errors import JobFailed
 from ltbench.stages import Mix, Mixed, Model, Told
 
@@ -36,7 +37,8 @@ def places(mix: Mix | None, model: Model, network: nn.Module) -> Places:
             where=type(model).__module__,
         )
     blocks: Sequence[nn.Module] = network.blocks()  # type: ignore[operator]
-    return (None, *map(_last, blocks[:-1]))
+    # With branches, these are the blocks of the trunk, which others follow.
+    return (None, *map(_last, blocks if isinstance(network, BranchedNetwork) else blocks[:-1]))
 
 
 class HiddenMix:

@@ -18,8 +18,8 @@ from ltbench.jobs.evidence import Needed
 from ltbench.jobs.held_out import divided_counts
 from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields, with_held_out
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
-from ltbench.jobs.plugin_calls import merge_checked, merge_logits_checked
-from ltbench.jobs.posthoc import adjusted_logits
+from ltbench.jobs.plugin_calls import merge_checked
+from ltbench.jobs.posthoc import adjusted_logits, merged_branches
 from ltbench.jobs.prediction_file import read_prediction
 from ltbench.jobs.renewed_record import with_missing_metrics, without_missing_metrics
 from ltbench.records.from_store import valid_record
@@ -156,7 +156,7 @@ def predictions(
     labels: dict[str, IntArray] = {}
     merged_views: dict[str, list[FloatArray]] = {split: [] for split in splits}
     for member in members:
-        logits: dict[str, list[FloatArray]] = {split: [] for split in splits}
+        branches: dict[str, list[FloatArray]] = {split: [] for split in splits}
         for number in range(len(member.predictions[splits[0]])):
             keys = {split: of_split[number] for split, of_split in member.predictions.items()}
             stored = {
@@ -168,14 +168,12 @@ def predictions(
                 found = labels.setdefault(split, stored[split].labels)
                 if not np.array_equal(found, stored[split].labels):
                     raise JobFailed("two predictions of a cell have different images", where=f"artefact {keys[split]}")
-                # Branches merge first, so that a view sees one network.
-                branches = adjusted[split]
-                logits[split].append(
-                    branches[0] if member.branches is None else _merged_branches(registry, member.branches, branches)
-                )
+                branches[split].append(np.stack(adjusted[split]))
         # Merge views first, so that a member of an ensemble predicts as it would alone.
         for split in splits:
-            merged_views[split].append(merge_checked(registry, view, view.merge, np.stack(logits[split])))
+            # Branches merge before, so that a view sees one network.
+            logits = merged_branches(registry, member.branches, posthoc, np.stack(branches[split]))
+            merged_views[split].append(merge_checked(registry, view, view.merge, logits))
     return {
         split: Labelled(labels[split], merge_checked(registry, ensemble, ensemble.merge, np.stack(parts)))
         for split, parts in merged_views.items()
@@ -187,12 +185,6 @@ def _stored(context: Context, key: str) -> bytes:
         return (context.store.checked(key) / LOGITS).read_bytes()
     except OSError as error:
         raise JobFailed("stored logits cannot be read", where=f"artefact {key}", why=str(error)) from error
-
-
-def _merged_branches(registry: Techniques, spec: Spec, logits: Sequence[FloatArray]) -> FloatArray:
-    """Return the merged logits of branches, float64 [N, C]."""
-    branches = registry.build_as(spec, Branches)
-    return merge_logits_checked(registry, branches, branches.merge, np.stack(logits))
 
 
 def _training_counts(job: Job, context: Context, fits: Mapping[str, Spec]) -> IntArray:

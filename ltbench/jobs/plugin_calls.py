@@ -38,6 +38,19 @@ def adjust_checked(
     return result
 
 
+def weights_checked(
+    registry: Techniques, technique: Technique, call: Callable[[], FloatArray | None], number: int
+) -> FloatArray | None:
+    """Return the weights float64 [E], with sum 1, that a technique computes for E branches; None for none."""
+    returned = call_plugin(registry, technique, call)
+    if returned is None:
+        return None
+    weights = _array(registry, technique, lambda: returned)
+    if weights.shape != (number,) or not np.isfinite(weights).all() or abs(float(weights.sum()) - 1) > _TOLERANCE:
+        raise wrong_result(registry, technique, f"weights {weights.tolist()}", f"{number} finite weights with sum 1")
+    return weights
+
+
 def merge_logits_checked(
     registry: Techniques, technique: Technique, merge: Callable[[FloatArray], FloatArray], parts: FloatArray
 ) -> FloatArray:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltbench.jobs.plugin_calls import adjust_checked, call_plugin
+import numpy as np
+
+from ltbench.core.spec import Spec
+from ltbench.jobs.plugin_calls import adjust_checked, call_plugin, merge_logits_checked, weights_checked
 from ltbench.jobs.prediction_file import StoredPrediction
-from ltbench.stages import Evidence, Posthoc, Predicted
+from ltbench.stages import Branches, Evidence, Posthoc, Predicted
 
 if TYPE_CHECKING:
     from ltbench.executor import Techniques
@@ -49,6 +52,23 @@ def adjusted_logits(
             predicted = _predicted(stored[split], branch, labelled=False)
             adjusted[split].append(adjust_checked(registry, posthoc, state, predicted, counts, classifier))
     return adjusted
+
+
+def merged_branches(registry: Techniques, spec: Spec | None, posthoc: Posthoc | None, logits: FloatArray) -> FloatArray:
+    """Return the logits of a network under each view, float64 [V, N, C], from those of its branches, [V, E, N, C].
+
+    spec: of the branches, if there are any. Raises `JobFailed`, naming branches or posthoc.
+    """
+    if spec is None:
+        return logits[:, 0]
+    branches = registry.build_as(spec, Branches)
+    weights = None
+    if posthoc is not None and type(posthoc).branch_weights is not Posthoc.branch_weights:
+        weights = weights_checked(registry, posthoc, partial(posthoc.branch_weights, logits), logits.shape[1])
+    if weights is not None:
+        merged: FloatArray = np.einsum("e,venc->vnc", weights, logits)
+        return merged
+    return np.stack([merge_logits_checked(registry, branches, branches.merge, view) for view in logits])
 
 
 def _predicted(stored: StoredPrediction, branch: int, *, labelled: bool) -> Predicted:

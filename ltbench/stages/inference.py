@@ -100,6 +100,13 @@ class Posthoc(Technique, frozen=True):
         """
         return self.adjust_linear(predicted.logits, counts, classifier)
 
+    def branch_weights(self, logits: FloatArray) -> FloatArray | None:
+        """Return weights of the branches of a network, float [E] with sum 1, or None to merge them as they say.
+
+        logits: adjusted, of all views and branches, float [V, E, N, C]. Weights from test images are `transductive`.
+        """
+        return None
+
     def adjust(self, logits: FloatArray, counts: IntArray) -> FloatArray:
         """Return adjusted logits of the same shape. logits: float [N, C]; counts: int64 [C]."""
         raise NotImplementedError

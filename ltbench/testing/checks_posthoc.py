@@ -49,6 +49,9 @@ def adjustment_is_per_image(on: Subject) -> None:
     )
     together, alone = (np.asarray(adjusted(technique, inputs, given, one)) for one in (images, part))
     same = np.allclose(together[::3], alone, rtol=1e-6, atol=1e-8)
+    branches = inputs.array("branches", [[inputs.logits(seed=10 * v + e) for e in range(3)] for v in range(2)])
+    weights, fewer = technique.branch_weights(branches), technique.branch_weights(branches[:, :, ::3].copy())
+    same = same and (weights is None or np.allclose(weights, fewer, rtol=1e-6, atol=1e-8))
     if not same and not technique.transductive:
         raise failed(
             "the logits of an image depend on the other images",

@@ -159,7 +159,9 @@ def view(technique: View, inputs: Inputs) -> Result:
 
 def posthoc(technique: Posthoc, inputs: Inputs) -> Result:
     images = predicted(inputs, 1, features="features" in technique.uses(), labels=False)
-    return {"logits": adjusted(technique, inputs, evidence(technique, inputs), images)}
+    branches = inputs.array("branches", [[inputs.logits(seed=10 * v + e) for e in range(3)] for v in range(2)])
+    logits = adjusted(technique, inputs, evidence(technique, inputs), images)
+    return {"logits": logits, "weights of branches": technique.branch_weights(branches)}
 
 
 def ensemble(technique: Ensemble, inputs: Inputs) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 _TWICE = "both correct the class prior, so the head may be pushed below the tail"
 
-_PARTLY_BALANCED = ("power_sampler", "sqrt_sampler", "repeat_factor")
+_PARTLY_BALANCED = ("power_sampler", "sqrt_sampler", "repeat_factor", "progressive")
 """Samplers that correct a part of the class prior, which the weight `isns` completes."""
 
 WITH_BALANCED_SAMPLERS: Mapping[str, str] = dict.fromkeys(
@@ -23,8 +23,11 @@ BEFORE_ADJUSTMENT: Mapping[str, str] = {
 }
 """For techniques that adjust logits by the class prior: the samplers and weights that already correct it."""
 
-WITH_ANOTHER_CORRECTION: Mapping[str, str] = {
+WITH_A_REVERSED_STREAM: Mapping[str, str] = {
     **BEFORE_ADJUSTMENT,
     **dict.fromkeys(("logit_adjust_posthoc", "prior_shift", "tau_norm"), _TWICE),
 }
-"""For losses that adjust logits by the class prior: the same, and the adjustments after training."""
+"""For branches that see a reversed stream: samplers and weights that already correct the class prior, and adjustments."""
+
+WITH_ANOTHER_CORRECTION: Mapping[str, str] = {**WITH_A_REVERSED_STREAM, "bbn": _TWICE}
+"""For losses that adjust logits by the class prior: the same, and branches that see a reversed stream."""

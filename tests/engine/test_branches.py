@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine.second_contract import MORE, Blocks, _Blocks, job_of
+from engine.second_contract import MORE, Blocks, Inside, _Blocks, job_of
 from engine.world import context_of, plain, same
 from torch import Tensor, nn
 
 from ltbench.core.spec import Job
 from ltbench.engine.determinism import reproducible
 from ltbench.engine.fit import training_subset
+from ltbench.engine.hidden_mix import places
 from ltbench.engine.step import Step
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
@@ -50,6 +51,7 @@ JOBS = {
     "bbn": job_of(branches=Bbn(), stream=Reverse()),
     "equalization": job_of(plain(loss=Equalization(), mix=Mixup())),
     "equalization of experts": job_of(plain(loss=Equalization()), branches=Experts()),
+    "hidden mix": job_of(plain(mix=Inside()), branches=Experts()),
     "equalization_v2": job_of(plain(loss=EqualizationV2(), mix=Mixup())),
     "equalization_v2 of experts": job_of(plain(loss=EqualizationV2()), branches=Experts()),
     "influence_balanced": job_of(plain(loss=InfluenceBalanced())),
@@ -124,6 +126,17 @@ def test_the_branches_of_bbn_have_images_of_their_own_and_one_loss(training: Cal
     # Counts 30, 17 and 10, of which a batch of one image is dropped; inversely 1 / 30, 1 / 17 and 1 / 10.
     assert first[0] > first[1] > first[2]
     assert second[0] < second[1] < second[2]
+
+
+@pytest.mark.parametrize(("own", "inside"), [(0, 3), (1, 2), (2, 1), (9, 0)])
+def test_a_hidden_mix_blends_images_or_the_output_of_a_common_block(
+    training: Callable[[Job], Training], own: int, inside: int
+) -> None:
+    network = training(job_of(branches=Experts(blocks=own))).network
+    first, *others = places(Inside(), Blocks(), network)
+    assert first is None
+    assert others == [block[-1] for block in network.trunk]
+    assert len(others) == inside
 
 
 def test_a_loss_of_another_number_of_experts_is_refused_before_the_first_step(

@@ -22,6 +22,14 @@ def test_a_figure_has_a_row_of_images_and_rows_of_transformed_ones(
         assert any(title.startswith("0.40 ") for title in titles[COLUMNS:])
 
 
+@pytest.mark.parametrize("name", ["cuda[chance=1]", "autoaugment", "cmo", "unimix", "manifold_mixup"])
+def test_a_technique_that_is_told_more_changes_the_images(name: str, registry: Registry, tmp_path: Path) -> None:
+    figure = examples(registry.parse(name), registry.parse("fashion_mini"), tmp_path)
+    pictures = [axes.images[0].get_array() for axes in figure.axes]
+    changed = [not (pictures[place % COLUMNS] == picture).all() for place, picture in enumerate(pictures)]
+    assert sum(changed) >= COLUMNS
+
+
 def test_a_loss_has_no_picture(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="loss 'focal' changes no images"):
         examples(registry.parse("focal"), registry.parse("fashion_mini"), tmp_path)

@@ -186,6 +186,15 @@ def test_a_phase_that_trains_the_classifier_freezes_what_else_learns(tmp_path: P
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
 
 
+def test_linear_probing_equals_a_phase_that_trains_the_classifier(tmp_path: Path) -> None:
+    context = context_of(tmp_path, *MORE)
+    jobs = [job_of(one, plain(trainable="classifier")) for one in (LinearProbe(), None)]
+    for job in jobs:
+        fit(job, context)
+    assert jobs[0].key != jobs[1].key
+    assert same(*(weights(context, job) for job in jobs))
+
+
 def test_linear_probing_computes_the_features_of_fixed_images_once(tmp_path: Path) -> None:
     seen: list[int] = []
     job = job_of(LinearProbe(), plain(trainable="classifier", augment=None))

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from ltbench.errors import JobFailed
 from ltbench.jobs.cell import Member, predictions
+from ltbench.jobs.posthoc import merged_branches
 from ltbench.registry.registry import Registry
+from ltbench_plugins.posthocs.tau_norm import TauNorm
 
 NORMS = np.array([[1.0, 2.0], [4.0, 1.0]])
 BIAS = np.array([[0.0, 0.0], [0.0, 1.0]])
 COUNTS = np.array([9, 1])
+BRANCHES = {"name": "experts", "distribution": "ltbench", "revision": 1, "params": {"n": 2}}
 # With tau = 1, a posthoc returns (logits - bias) / norms of each branch:
 EQUAL = ([2.0, 2.0], [4.0, 3.0])  # (2, 1) and (1, 2): on average (1.5, 1.5), probabilities 1/2 and 1/2
 THREE_TO_ONE = ([2.0, 4.0], [8 * math.log(3), 1.0])  # (2, 2) and (2 log 3, 0): odds 3 to 1
@@ -59,3 +63,17 @@ def test_the_branches_of_bbn_merge_with_equal_shares(registry: Registry) -> None
     assert probability(registry, [[EQUAL]], branches="bbn") == pytest.approx(1 / 2, rel=1e-6)
     doubled = probability(registry, [[THREE_TO_ONE]], branches="bbn[factor=2]")
     assert doubled == pytest.approx(9 / 10, rel=1e-6)
+
+
+def test_a_posthoc_may_weigh_branches_instead_of_their_own_merge(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = np.array([[[[0.0, 4.0]], [[4.0, 0.0]]]])  # views, branches, images, classes
+    monkeypatch.setattr(TauNorm, "branch_weights", lambda self, given: np.array([0.25, 0.75]) + 0 * given[0, :, 0, 0])
+    np.testing.assert_allclose(merged_branches(registry, BRANCHES, TauNorm(), logits), [[[3.0, 1.0]]])
+
+
+def test_weights_that_do_not_sum_to_one_are_refused(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TauNorm, "branch_weights", lambda self, logits: np.array([1.0, 1.0]))
+    with pytest.raises(JobFailed, match=r"returned weights \[1.0, 1.0\]; expected 2 finite weights with sum 1"):
+        merged_branches(registry, BRANCHES, TauNorm(), np.zeros((1, 2, 1, 2)))

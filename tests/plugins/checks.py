@@ -17,6 +17,7 @@ from ltbench.core.folders import data_root
 from ltbench.errors import DataError
 from ltbench.registry.registry import Registry
 from ltbench.testing.randomness import states
+from ltbench.testing.told import moment_at
 
 CLASSES = (2, 1000)
 both_sizes = pytest.mark.parametrize("classes", CLASSES)
@@ -85,4 +86,4 @@ def epoch_of(
     counts = torch.as_tensor(counts)
     labels = labels_of(counts)
     pool = sampler.pool(labels, counts, generator(seed))
-    return sampler.epoch(pool, labels, counts, batch_size, generator(seed + 1)), labels
+    return sampler.epoch_at(pool, labels, counts, batch_size, moment_at(0), generator(seed + 1)), labels

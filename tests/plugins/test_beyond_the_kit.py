@@ -10,13 +10,14 @@ from plugins.checks import both_sizes, epoch_of, generator, labels_of, long_tail
 from ltbench.core.plugins import BUILT_IN
 from ltbench.errors import JobFailed, ParameterError
 from ltbench.registry.registry import Registry
-from ltbench.stages import STAGES
+from ltbench.stages import STAGES, Partner, Told
 from ltbench.testing.flat_values import flat
 from ltbench.testing.inputs import Inputs
 from ltbench.testing.loss_trial import losses_of
 from ltbench.testing.network_outputs import LATER, START
 from ltbench.testing.parameter_values import settings
 from ltbench.testing.stage_calls import call_all
+from ltbench.testing.told import moment_at
 
 
 def of_stages(*stages: str):
@@ -87,15 +88,17 @@ def test_a_rarer_class_weighs_no_less(technique, classes: int) -> None:
 
 @both_sizes
 @of_stages("mix")
-def test_the_first_label_is_the_image_s_own_and_the_second_one_of_the_batch_each_once(technique, classes: int) -> None:
+def test_the_first_label_is_the_image_s_own_and_the_second_that_of_a_partner(technique, classes: int) -> None:
     images = torch.randn(24, 3, 8, 8, generator=generator(2))
-    labels = torch.randint(classes, (24,), generator=generator())
-    mixed, other = (technique.mix(images, labels, long_tail(classes), generator(seed)) for seed in (3, 4))
+    labels, others = torch.randint(classes, (2, 24), generator=generator())
+    partner = Partner(images=images.flip(0), labels=others) if technique.partner else None
+    told = Told(labels=labels, counts=long_tail(classes), moment=moment_at(5), partner=partner)
+    mixed, other = (technique.blend(images, told, generator(seed)) for seed in (3, 4))
     assert torch.equal(mixed.labels_a, labels)
-    if technique.name == "unimix":  # draws partners with replacement
-        assert torch.isin(mixed.labels_b, labels).all()
+    if technique.partner:
+        assert torch.equal(mixed.labels_b, others)
     else:
-        assert torch.equal(mixed.labels_b.sort()[0], labels.sort()[0])
+        assert torch.equal(mixed.labels_b.sort()[0], labels.sort()[0]), "each image is a partner once"
     assert not torch.equal(other.images, mixed.images)
 
 
@@ -105,7 +108,7 @@ def test_every_epoch_has_another_order(technique, classes: int) -> None:
     counts = long_tail(classes)
     labels, stream = labels_of(counts), generator(1)
     pool = technique.pool(labels, counts, generator())
-    assert not torch.equal(*(technique.epoch(pool, labels, counts, 64, stream) for _ in range(2)))
+    assert not torch.equal(*(technique.epoch_at(pool, labels, counts, 64, moment_at(0), stream) for _ in range(2)))
 
 
 @of_stages("sampler")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NclDistillation(Auxiliary, frozen=True):
-    """Let experts learn from each other: KL divergences of their balanced predictions, of all and of hard categories.
+    """KL divergences between the balanced predictions of experts, of all and of hard categories.
 
     The divergence of each expert from the others, KL(p_j || p_i), averaged over the others j, and summed over the
     experts i; plus the same among the hard categories, which are those of the loss `ncl_loss`. Gradients flow through

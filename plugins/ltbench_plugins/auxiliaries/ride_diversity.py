@@ -18,10 +18,10 @@ _NO_BOUND = "the divergence grows without bound on unbounded logits"
 
 
 class RideDiversity(Auxiliary, frozen=True):
-    """Let experts disagree, most about rare classes: KL divergences of their predictions, with a negative weight.
+    """KL divergences between the predictions of experts, with a negative weight.
 
-    The divergence has no bound, so the logits need one: the authors have a cosine head of scale 30. With a linear layer
-    trainings diverge.
+    So experts learn to disagree, most about rare classes. The divergence has no bound, so the logits need one: the
+    authors have a cosine head of scale 30. With a linear layer trainings diverge.
 
     The mean of KL(p_i || p_j) over the other experts j, summed over the experts i. p is the softmax of the logits
     divided by a temperature of each class, lower for rare ones: of the shares psi_c = gamma C n_c / N + 1 - gamma,

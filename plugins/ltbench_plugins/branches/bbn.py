@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 from ltbench import Branches, Meta, hookimpl
+from ltbench_plugins._notes import WITH_A_REVERSED_STREAM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +17,7 @@ _ONE_LOSS = "bbn has one loss, that of the merged logits of its two branches"
 
 
 class Bbn(Branches, frozen=True):
-    """Train one branch on the images of the sampler and one on a reversed stream, with a shifting share of both.
+    """Two branches, for the images of the sampler and for a reversed stream, with a shifting share.
 
     Of the logits z_c of the first branch, for an image of label y_c, and z_r of the second, for one of label y_r:
 
@@ -35,6 +36,7 @@ class Bbn(Branches, frozen=True):
     name = "bbn"
     stream = "reverse"
     joint = True
+    doubtful = WITH_A_REVERSED_STREAM
     conflicts: ClassVar = {
         "mix": "the two labels of an image of bbn are those of its two streams",
         "auxiliary": "an auxiliary sees one image and one label, and the branches of bbn have two of each",

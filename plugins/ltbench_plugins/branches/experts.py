@@ -8,7 +8,7 @@ from ltbench import Branches, Meta, hookimpl
 
 
 class Experts(Branches, frozen=True):
-    """Train several copies of the last blocks and of the classifier, the experts, and average their logits.
+    """Copies of the last blocks and of the classifier, the experts, whose logits are averaged.
 
     All experts see the same images; the first blocks are common to all. Without a loss that tells the experts apart,
     they differ by their initial weights only. RIDE, SADE, BalPoE and NCL are losses and auxiliaries of experts.

@@ -24,7 +24,7 @@ class Etf(Head, frozen=True):
     """
 
     name = "etf"
-    conflicts = dict.fromkeys(("decoupling", "crt", "lws", "mislas", "weight_balancing"), _FIXED)
+    conflicts = dict.fromkeys(("decoupling", "crt", "lws", "mislas_stage2", "weight_balancing"), _FIXED)
 
     scale: Annotated[float, Meta(gt=0, description="factor of the cosine")] = 1.0
 

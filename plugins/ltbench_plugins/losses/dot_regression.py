@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DotRegression(Loss, frozen=True):
-    """Squared distance from 1 of the cosine between features and the fixed direction of their class.
+    """Squared distance from 1 of the cosine between features and the direction of their class.
 
         loss = (cos(h, w_y) - 1) ** 2 / 2
 

@@ -17,7 +17,7 @@ _AT_START = 100.0
 
 
 class EqualizationV2(Loss, frozen=True):
-    """Sigmoid loss that weighs each class's positive and negative gradients by what they have summed to so far.
+    """Sigmoid loss that weighs the gradients of a class by those that it has had so far.
 
     g_c is the ratio of the summed gradients of class c as the true class to those as another one. With
     f(g) = 1 / (1 + exp(-gamma (g - mu))), the binary cross entropy of a class is multiplied by 1 + alpha (1 - f(g_c))

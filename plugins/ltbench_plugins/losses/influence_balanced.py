@@ -17,7 +17,7 @@ _EPSILON = 1e-3
 
 
 class InfluenceBalanced(Loss, frozen=True):
-    """Cross entropy divided by the influence of the sample on the classifier, in the second part of a training.
+    """Cross entropy divided by the influence of the sample, late in the training.
 
         loss = alpha CE(z, y) / (|p - y|_1 |h|_1)
 

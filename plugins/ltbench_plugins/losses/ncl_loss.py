@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NclLoss(Loss, frozen=True):
-    """Sum over the experts of two balanced cross entropies: among all categories, and among the hard ones.
+    """Balanced softmax of each expert, among all and among hard categories; their sum.
 
     Both add log n_c to the logits (balanced softmax). The hard categories of an image are the true one and those with
     the largest logits of the first expert; by default a softmax over them leaves the others out, while the authors' code

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class RideLoss(Loss, frozen=True):
-    """Sum over the experts of a cross entropy with a margin for the true class that grows with its rarity.
+    """LDAM of each expert, on logits that are scaled already; their sum.
 
-    For each expert it is LDAM on logits that are scaled already: `scale * max_margin * (n_min / n_c) ** (1 / 4)` is
+    The margin of the true class grows with its rarity: `scale * max_margin * (n_min / n_c) ** (1 / 4)` is
     subtracted from the logit of the true class, and nothing is multiplied. The logits are those of a cosine classifier,
     times `scale`. So with one branch, `ride_loss` of logits s z is `ldam[scale=s]` of z.
 

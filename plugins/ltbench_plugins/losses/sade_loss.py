@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SadeLoss(Loss, frozen=True):
-    """Sum of the losses of three experts: for the head, for balanced classes, and for the reversed tail.
+    """Losses of three experts: for the head, for balanced classes, for the reversed tail; their sum.
 
     Cross entropy of the logits of the first expert; of those of the second plus log pi (balanced softmax); of those of
     the third plus log pi - tau log pi', where pi is the class prior and pi' the inverse one: the class of rank k by size

@@ -9,13 +9,20 @@ from ltbench import Method, hookimpl
 def ltbench_methods() -> list[Method]:
     """Return the first stage of RIDE: the routing of its second stage is not available.
 
-    The weights start at epoch 160 of 200, the default of `drw`. The authors' experts are narrower than these, and their
-    code has the temperatures of `ride_diversity[against=mean,at=0.8]`.
+    The weights start at epoch 160 of 200, the default of `drw`. The diversity has the form of the authors' code, which
+    their numbers come from. The authors' experts are narrower than these.
     """
     return [
         Method(
             name="ride",
-            parts=("cosine[scale=30]", "experts", "ride_loss", "ens[reduction=weighted_mean]", "ride_diversity", "drw"),
+            parts=(
+                "cosine[scale=30]",
+                "experts",
+                "ride_loss",
+                "ens[reduction=weighted_mean]",
+                "ride_diversity[against=mean,at=0.8]",
+                "drw",
+            ),
             about="RIDE: three experts with margins by class rarity that are to disagree, with deferred re-weighting.",
             source="Wang et al., Long-tailed Recognition by Routing Diverse Distribution-Aware Experts, ICLR 2021, sections 3.1 and 3.2",
         )

@@ -9,7 +9,7 @@ from ltbench import Method, hookimpl
 def ltbench_methods() -> list[Method]:
     """Return the training of SADE; the logits of its experts are averaged.
 
-    The weights that the authors learn on unlabelled test images are not available.
+    With `tta` and `sade_aggregation`, experts are weighed on unlabelled test images as the authors do.
     """
     return [
         Method(

@@ -8,6 +8,8 @@ from plugins.experts import LOGITS, moment
 
 from ltbench import Mixed, Outputs
 from ltbench.engine.objective import make_objective
+from ltbench.planning.combinations import Combination
+from ltbench.registry.registry import Registry
 from ltbench_plugins.branches.bbn import Bbn
 from ltbench_plugins.losses.cross_entropy import CrossEntropy
 
@@ -46,3 +48,12 @@ def test_at_the_start_it_is_the_network_of_the_first_branch() -> None:
     assert torch.equal(Bbn().merge_at(torch.as_tensor(LOGITS[:2]), moment()), torch.as_tensor(LOGITS[0]))
     assert Bbn().shared(4) == 3
     assert Bbn().number() == 2
+
+
+def test_a_second_correction_of_the_class_prior_is_noted(registry: Registry) -> None:
+    def notes(*names: str) -> list[str]:
+        return Combination(tuple(registry.parse(name) for name in names)).notes
+
+    for other in ("cb_sampler", "logit_adjust", "logit_adjust_posthoc"):
+        assert len(notes("bbn", other)) == 1
+    assert notes("bbn", "focal") == []

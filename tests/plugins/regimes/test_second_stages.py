@@ -14,7 +14,7 @@ from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench_plugins.heads.cosine import Cosine
 from ltbench_plugins.regimes.crt import Crt
 from ltbench_plugins.regimes.lws import Lws
-from ltbench_plugins.regimes.mislas import Mislas
+from ltbench_plugins.regimes.mislas_stage2 import MislasStage2
 from ltbench_plugins.regimes.weight_balancing import WeightBalancing
 from ltbench_plugins.weights.ens import Ens
 
@@ -36,7 +36,7 @@ def test_the_second_stages_are_those_of_the_papers() -> None:
 
 
 def test_what_scales_a_linear_classifier_needs_one() -> None:
-    for regime in (Lws(), Mislas()):
+    for regime in (Lws(), MislasStage2()):
         assert "model's own linear classifier" in reason_left_out(Combination((Cosine(), regime)))
     assert "no norms to balance" in reason_left_out(Combination((Cosine(), WeightBalancing())))
     assert reason_left_out(Combination((Cosine(), Crt()))) == ""
@@ -133,7 +133,7 @@ def test_the_draws_of_the_second_stage_are_balanced(made: SmallRun) -> None:
 
 def test_mislas_has_the_second_stage_of_the_authors_configuration() -> None:
     # CIFAR-100-LT: 10 epochs after 200, smoothing 0.4 to 0.1, shifted batch norm; CIFAR-10-LT: 0.3 to 0, without.
-    first, second = Mislas().phases()
+    first, second = MislasStage2().phases()
     assert first == Phase(until=1.0)
     assert second == Phase(
         until=210 / 200,
@@ -142,13 +142,16 @@ def test_mislas_has_the_second_stage_of_the_authors_configuration() -> None:
         batch_norm="statistics",
         **BALANCED,
     )
-    smaller = Mislas(head=0.3, tail=0.0, shift_bn=False).phases()[1]
+    smaller = MislasStage2(head=0.3, tail=0.0, shift_bn=False).phases()[1]
     assert (smaller.loss, smaller.batch_norm) == ("label_aware_smooth[head=0.3,tail=0.0]", "")
 
 
 def test_mislas_is_lws_with_another_loss_and_statistics(tmp_path: Path) -> None:
-    plain, full = "lws[until=1.3]", "mislas[until=1.3]"
-    without, unshifted = "mislas[head=0,shift_bn=false,tail=0,until=1.3]", "mislas[shift_bn=false,until=1.3]"
+    plain, full = "lws[until=1.3]", "mislas_stage2[until=1.3]"
+    without, unshifted = (
+        "mislas_stage2[head=0,shift_bn=false,tail=0,until=1.3]",
+        "mislas_stage2[shift_bn=false,until=1.3]",
+    )
     made = SmallRun(tmp_path, [plain], [full], [without], [unshifted])
 
     def logits_layer(label: str) -> torch.Tensor:

@@ -9,12 +9,13 @@ from ltbench import Meta, Phase, Regime, hookimpl
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
 
 
-class Mislas(Regime, frozen=True):
+class MislasStage2(Regime, frozen=True):
     """After the training, scale the classifier with label-aware smoothing and batch norm of balanced samples.
 
-    The first stage is the whole training of the cell, in the paper with `mixup[alpha=1]`. The second one has class-balanced
-    sampling, no mix and no auxiliary; of the network only one factor per class learns (as in `lws`), with the loss `label_aware_smooth`,
-    and the statistics of batch normalisation follow the balanced samples (shifted batch normalisation).
+    The first stage is the whole training of the cell; with mixup, as in the paper, it is the method `mislas`. The
+    second one has class-balanced sampling, no mix and no auxiliary. Of the network only one factor per class learns, as in
+    `lws`, with the loss `label_aware_smooth`, and the statistics of batch normalisation follow the balanced samples (shifted
+    batch normalisation).
 
     The defaults are those for CIFAR-100-LT: 10 epochs after 200. For CIFAR-10-LT the authors use `head=0.3,tail=0`, and no
     shifted batch normalisation. Their code also trains the weights of the classifier, at 0.2 of the learning rate.
@@ -23,7 +24,7 @@ class Mislas(Regime, frozen=True):
     3.3.
     """
 
-    name = "mislas"
+    name = "mislas_stage2"
     conflicts = FACTORS
     doubtful: ClassVar[Mapping[str, str]] = {
         "logit_adjust_posthoc": BALANCED_SECOND_STAGE["logit_adjust_posthoc"]  # the losses are replaced
@@ -52,4 +53,4 @@ class Mislas(Regime, frozen=True):
 
 @hookimpl
 def ltbench_regimes() -> list[type[Regime]]:
-    return [Mislas]
+    return [MislasStage2]
