@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ltbench.cli.options import load_registry, plugin_options
-from ltbench.cli.output import print_json, print_table, print_wrapped
+from ltbench.cli.output import print_json, print_table, print_wrapped, window_width
 
 if TYPE_CHECKING:
     from ltbench.registry.discovery import PluginSelection
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 METHOD = "method"
 """Stands for a stage: the named bundles of techniques."""
+METHODS = "techniques of several stages under one name"
+_NARROWEST = 36
+"""Narrowest column of descriptions that are cut."""
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -33,7 +38,7 @@ def command(
 ) -> None:  # fmt: skip
     """List the techniques by stage, with their parameters, plugin and version, and then the methods with their parts.
 
-    STAGE is a stage, or `method`.
+    STAGE is a stage, or `method`. Without it, a terminal shows one line for each technique, without parameters.
     """
     from ltbench.errors import UnknownName, UsageError
     from ltbench.registry.parameter_help import parameters
@@ -68,10 +73,15 @@ def command(
     if as_json:
         print_json(rows)
         return
-    print_table(
-        ["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows],
-        optional=["plugin", "parameters"],
-    )  # fmt: skip
+    overview = _overview(rows, window_width()) if stage is None else []
+    if overview:
+        click.echo("\n".join(overview))
+        print_wrapped("parameters and whole lines: ltbench list STAGE; everything: ltbench show NAME", err=True)
+    else:
+        print_table(
+            ["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows],
+            optional=["plugin", "parameters"],
+        )  # fmt: skip
     _families(registry, stage)
 
 
@@ -89,10 +99,32 @@ def _method(registry: Registry, name: str) -> dict[str, Any]:
     }
 
 
+def _overview(rows: list[dict[str, Any]], window: int) -> list[str]:
+    """Return a line for each technique, below its stage; empty for a pipe, and for a window that is too narrow."""
+    from ltbench.stages import STAGES
+
+    lines = []
+    for stage, group in groupby(rows, key=lambda row: row["stage"]):
+        names, abouts = zip(*((_name(row), row["about"]) for row in group), strict=True)
+        width = max(map(len, names))
+        if (room := window - len("    ") - width) < _NARROWEST:
+            return []
+        lines += ["", _cut(f"{stage}: {STAGES[stage].about if stage in STAGES else METHODS}", window)]
+        lines += [f"  {name:{width}}  {_cut(about, room)}".rstrip() for name, about in zip(names, abouts, strict=True)]
+    return lines[1:]
+
+
+def _cut(text: str, width: int) -> str:
+    return textwrap.shorten(text, width, placeholder=" ...", break_on_hyphens=False)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['technique']} (baseline)" if row["baseline"] else row["technique"]
+
+
 def _line(row: dict[str, Any]) -> list[str]:
-    technique = f"{row['technique']} (baseline)" if row["baseline"] else row["technique"]
     parameters = ", ".join(f"{k}={v}" for k, v in row["parameters"].items()) or " + ".join(row.get("parts", ()))
-    return [row["stage"], technique, parameters, f"{row['plugin']} {row['version']}", row["about"]]
+    return [row["stage"], _name(row), parameters, f"{row['plugin']} {row['version']}", row["about"]]
 
 
 def _catalogue(

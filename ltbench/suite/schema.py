@@ -48,6 +48,9 @@ def json_schema() -> dict[str, Any]:
     plain = [name for name in FIGURES if name not in WITH_THRESHOLD]
     thresholds = {"pattern": rf"^({'|'.join(WITH_THRESHOLD)})\[threshold=[1-9]\d*\]$"}
     suite["figures"]["items"] = {"type": "string", "anyOf": [{"enum": plain}, thresholds]}
+    pair = suite["screen_pairs"]["items"]
+    # Draft 7 writes the items of a pair as later drafts write `prefixItems`.
+    pair |= {"items": pair.pop("prefixItems"), "additionalItems": False}
     # Python's `$` also matches before a final newline, and JSON Schema has no `\Z`.
     suite["name"]["pattern"] = suite["name"]["pattern"].replace(r"\Z", "$")
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Suite of ltbench"} | schema

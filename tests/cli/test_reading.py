@@ -32,6 +32,39 @@ def test_list_has_every_technique_with_stage_plugin_and_version() -> None:
     assert all(row["technique"] in text for row in rows)
 
 
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_window_shows_a_line_for_each_technique_below_its_stage(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = json.loads(printed("list", "--json"))
+    monkeypatch.setenv("COLUMNS", columns)
+    result = call("list")
+    lines = [line for line in result.stdout.splitlines() if line]
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == stages
+    assert [line.split()[0] for line in lines if line.startswith(" ")] == [row["technique"] for row in rows]
+    assert "  cross_entropy (baseline)  The negative log-likelihood" in result.stdout
+    assert "alpha" not in result.stdout
+    assert "ltbench list STAGE" in result.stderr
+
+
+def test_a_long_description_is_cut_and_a_short_one_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = {row["technique"]: row["about"] for row in json.loads(printed("list", "--json"))}
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = {line.split()[0]: line for line in printed("list").splitlines() if line.startswith(" ")}
+    assert max(map(len, lines.values())) <= 80
+    assert lines["flip"].endswith(about["flip"])
+    whole, cut = about["cuda"], lines["cuda"]
+    assert cut.endswith(" ...")
+    assert whole.startswith(cut.split(maxsplit=1)[1].removesuffix(" ..."))
+
+
+def test_a_pipe_has_every_column_of_every_technique() -> None:
+    head, _, *lines = printed("list").splitlines()
+    assert head.split() == ["stage", "technique", "parameters", "plugin", "about"]
+    assert any(line.startswith("mix ") and "mixup" in line and "alpha=0.4" in line for line in lines)
+
+
 def test_list_of_one_stage_has_no_other() -> None:
     assert {row["stage"] for row in json.loads(printed("list", "loss", "--json"))} == {"loss"}
     result = call("list", "los")

@@ -10,7 +10,10 @@ import msgspec
 from ltbench.core.spec import Spec, canonical
 from ltbench.leaderboard.figures.series import mean
 from ltbench.records.record import Record
+from ltbench.stages import NETWORK_STAGES
 
+_NETWORK = ("model", *NETWORK_STAGES)
+"""What a fit says about its network."""
 LEAST = 1.1
 """Ratio from which on costs differ: whole batches alone change them by some percent."""
 
@@ -56,39 +59,39 @@ def costs(records: Iterable[Record]) -> dict[str, Cost]:
 
 
 def training_cost(record: Record, networks: dict[tuple[str, ...], float]) -> float | None:
-    """Return the training cost of a record. networks: models of a cell -> MACs of an image in one view of all of them.
+    """Return the training cost of a record. networks: those of a cell -> MACs of an image in one view of all of them.
 
-    A record has the images seen by all members together. That is enough where members have one model, or where they
-    differ in nothing but models and seeds, and so see equally many images each.
+    A record has the images seen by all members together. That is enough where members have one network, or where they
+    differ in nothing but networks and seeds, and so see equally many images each.
     """
-    models = _models(record)
-    samples, macs = record.cost.get("samples"), networks.get(models)
+    members = _networks(record)
+    samples, macs = record.cost.get("samples"), networks.get(members)
     if macs is None:
-        single = [networks.get((model,)) for model in models]
+        single = [networks.get((member,)) for member in members]
         macs = None if None in single else sum(one for one in single if one is not None)
-    alike = len(set(models)) == 1 or len({canonical(_without_model(fit)) for fit in record.fits}) == 1
-    return None if samples is None or macs is None or not alike else samples * macs / len(models)
+    alike = len(set(members)) == 1 or len({canonical(_without_network(fit)) for fit in record.fits}) == 1
+    return None if samples is None or macs is None or not alike else samples * macs / len(members)
 
 
 def _macs_without_views(records: Iterable[Record]) -> dict[tuple[str, ...], float]:
-    """Return models of a cell -> MACs of an image, from records that predict it in one view."""
+    """Return networks of a cell -> MACs of an image, from records that predict it in one view."""
     found: dict[tuple[str, ...], float] = {}
     for record in records:
         macs = record.cost.get("macs")
         if record.combination.get("view") is None and macs is not None:
-            models = _models(record)
-            found[models] = float(macs)
-            if len(set(models)) == 1:
-                found[models[:1]] = float(macs) / len(models)
+            members = _networks(record)
+            found[members] = float(macs)
+            if len(set(members)) == 1:
+                found[members[:1]] = float(macs) / len(members)
     return found
 
 
-def _models(record: Record) -> tuple[str, ...]:
-    return tuple(sorted(canonical(fit["model"]).decode() for fit in record.fits))
+def _networks(record: Record) -> tuple[str, ...]:
+    return tuple(sorted(canonical({key: fit.get(key) for key in _NETWORK}).decode() for fit in record.fits))
 
 
-def _without_model(fit: Spec) -> dict[str, Any]:
-    return {key: value for key, value in fit.items() if key not in ("model", "seed")}
+def _without_network(fit: Spec) -> dict[str, Any]:
+    return {key: value for key, value in fit.items() if key not in (*_NETWORK, "seed")}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

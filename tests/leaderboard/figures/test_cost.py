@@ -87,6 +87,17 @@ def test_members_of_several_models_count_each_model() -> None:
     assert found[stacked.label].over(found["baseline"]) == Cost(training=9.0, inference=9.0)
 
 
+def test_branches_make_another_network_of_a_model() -> None:
+    experts = members(
+        costing({"branches": "experts"}, 0.6, macs=25), ["convnet"], branches=synthetic.technique("experts")
+    )
+    bag = members(costing({"ensemble": "bagging"}, 0.6, samples=4000, macs=40), ["convnet"] * 4)
+    for records in ([costing({}, 0.5), experts, bag], [experts, bag, costing({}, 0.5)]):
+        found = costs(records)
+        assert found[experts.label].over(found["baseline"]) == Cost(training=2.5, inference=2.5)
+        assert found[bag.label].over(found["baseline"]) == Cost(training=4.0, inference=4.0)
+
+
 def test_a_cost_that_records_do_not_say_is_unknown() -> None:
     # Bags of unlike sizes for unlike models: which model saw how many images is in no record.
     odd = members(costing({"ensemble": "stacking"}, 0.6, samples=3000, macs=90), ["convnet", "wide"])
