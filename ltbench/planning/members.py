@@ -219,7 +219,8 @@ def _check_replacements(combination: Combination, regime: Regime, parse: Callabl
         named = [parse(text, stage) for stage, text in switches.items() if isinstance(text, str)]
         named = [technique for technique in named if not technique.baseline]
         if named:
-            kept = [one for one in combination.techniques if switches.get(one.stage, True) is True]
+            # What the regime conflicts with is what others bring, not what it names itself.
+            kept = [one for one in combination.techniques if one != regime and switches.get(one.stage, True) is True]
             if reason := reason_left_out(ordered([*kept, *named]), named):
                 raise CannotBePlanned(f"{regime.label} has a phase in which {reason}")
 

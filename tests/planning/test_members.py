@@ -18,6 +18,7 @@ from ltbench.planning.plan import Plan
 from ltbench.records.comparability import board_key
 from ltbench.records.record import check_identity, validate
 from ltbench.registry.registry import Registry
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite
 from ltbench.verify.rerun import plan_of as rerun_plan
 
@@ -198,3 +199,21 @@ def test_a_record_is_consistent_and_reruns_as_planned(
     plain = cell_of(plan)
     keys = [board_key("ltb1", ("d", "p", "m"), c.extra["recipe"], c.spec, c.extra["fits"]) for c in (cell, plain)]
     assert keys[0] == keys[1]
+
+
+def test_every_built_in_technique_can_be_planned_alone_unless_it_needs_another(tmp_path: Path) -> None:
+    registry = Registry.load()
+    names = [name for stage in TECHNIQUE_STAGES for name, kind in registry.of(stage).items() if not kind.baseline]
+    suite = changed(
+        find_suite("quick", registry),
+        techniques=names,
+        strategy="each",
+        imbalance_factors=[100],
+        seeds=[0],
+        held_out=0.1,
+    )
+    found = make_plan(suite, registry, tmp_path).left_out
+    reasons = {one.combination.label: one.reason for one in found}
+    needing = {name for name in names if registry.parse(name).needs}
+    unsuited = {"adaptformer"}  # a convolutional network has no transformer blocks
+    assert set(reasons) == needing | unsuited, reasons
