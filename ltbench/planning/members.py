@@ -219,7 +219,9 @@ def _check_replacements(combination: Combination, regime: Regime, parse: Callabl
         named = [parse(text, stage) for stage, text in switches.items() if isinstance(text, str)]
         named = [technique for technique in named if not technique.baseline]
         if named:
-            kept = [one for one in combination.techniques if switches.get(one.stage, True) is True]
+            # Not with the regime itself, which may replace what it conflicts with.
+            others = [one for one in combination.techniques if one.stage != regime.stage]
+            kept = [one for one in others if switches.get(one.stage, True) is True]
             if reason := reason_left_out(ordered([*kept, *named]), named):
                 raise CannotBePlanned(f"{regime.label} has a phase in which {reason}")
 
