@@ -547,7 +547,7 @@ def plan_of(*combinations: Sequence[str]) -> Plan:
 def test_what_a_phase_names_has_to_go_with_the_cell() -> None:
     plan = plan_of(
         ["mixing"], ["bbn", "mixing"], ["dive", "mixing"], ["bbn", 'mixing[text=""]'], ["mixing[loss=sade_loss]"],
-        ["experts", "mixing[loss=sade_loss]", "cosine"], ['distill[teacher="bbn,mixing"]'],
+        ["experts", "mixing[loss=sade_loss]", "cosine"], ['distill[teacher="bbn,mixing"]'], ["weight_balancing"],
     )  # fmt: skip
     reasons = {one.combination.label: one.reason for one in plan.left_out}
     taught = 'distill[teacher="bbn,mixing"]'

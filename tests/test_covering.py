@@ -32,8 +32,8 @@ from ltbench.store.store import Store
 from ltbench.suite.suite import Suite, changed, find_suite
 
 CLASSES, TRAIN, TEST, SIZE = 4, 24, 3, 12
-MODELS = ("convnet", "convnet9", "resnet20", "mobilenetv3_small_050", "test_vit[resize=32]")
-"""The last one is a transformer."""
+MODELS = ("convnet", "resnet20", "mobilenetv3_small_050", "test_vit[resize=32]")
+"""The last one is a transformer; the first one is by far the fastest."""
 STEPS = 3
 """One for the first stage of a regime at least, and one for the second."""
 LR = 0.001
@@ -153,7 +153,10 @@ def _around(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Ra
         # A stage may stay empty, so that not every row has all stages; the model is part of every row.
         if stage == "model" or draw.random() < 0.8:
             several = len(choices[stage]) if stage == "model" else 1
-            found = (row | {stage: one} for one in draw.sample(choices[stage], several))
+            drawn = draw.sample(choices[stage], several)
+            if stage == "model" and draw.random() < 0.9:
+                drawn.sort(key=lambda one: one.label != MODELS[0])
+            found = (row | {stage: one} for one in drawn)
             row = next((one for one in found if not reason(one)), row)
     return row
 
@@ -260,8 +263,9 @@ def test_techniques_that_are_off_leave_a_training_as_it_is(
 def test_a_view_or_an_adjustment_afterwards_trains_nothing_else(own: Registry, suite: Suite) -> None:
     folder = Path("unused")
     plain = {job.key for job in make_plan(suite, own, folder).of_kind("fit")}
-    late = [n for n in every_technique(own) if own.parse(n).stage in {"view", "posthoc"}]
-    for name in late:
+    late = [own.parse(name) for name in every_technique(own)]
+    late = [t for t in late if t.stage in {"view", "posthoc"} and not reason_left_out(Combination((t,)))]
+    for name in (technique.name for technique in late):
         plan = make_plan(changed(suite, techniques=[name]), own, folder)
         assert {job.key for job in plan.of_kind("fit")} == plain, name
         assert len(plan.cells) == 2, name
