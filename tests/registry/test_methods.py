@@ -112,7 +112,7 @@ def test_commands_know_methods(tmp_path: Path) -> None:
     mine = next(row for row in rows if row["technique"] == "mine")
     assert {"technique": "mine", "parts": ["focal[gamma=1]", "ens"], "plugin": "file:mine"}.items() <= mine.items()
     assert {row["stage"] for row in rows} == {"method"}
-    assert "focal[gamma=1] + ens" in call("list", "--plugin-file", file, width=300).stdout
+    assert "focal[gamma=1] + ens" in call("list", "method", "--plugin-file", file, width=300).stdout
     shown = call("show", "mine", "--plugin-file", file).stdout
     assert "mine: a method of file:mine" in shown
     assert "Written out: --plugins 'focal[gamma=1],ens'" in shown
