@@ -103,7 +103,7 @@ def our_batches(subset: Subset) -> Iterator[int]:
     spec = fit_job(segment, recipe={"batch_size": BATCH}, model=ConvNet()).spec
     training = Training(spec, subset, World(FashionMini, ConvNet), CPU)
     order = training.orders[0]
-    training.feed.start_segment(order, training.segments[0].augment, None)
+    training.feed.start_segment(order, training.segments[0].reading, None)
     start = moment(training.spans[0], 0, order.batches_per_epoch, restart=False)
     while True:
         yield sum(len(training.feed.next(start).images) for _ in range(order.batches_per_epoch))
