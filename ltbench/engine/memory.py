@@ -7,6 +7,7 @@ a training that goes on from the state of another one: the parts that the other 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -158,8 +159,9 @@ def adaptive(segment: Segment) -> list[Adaptive]:
     return list(dict.fromkeys(technique for technique in found if isinstance(technique, Adaptive)))
 
 
+@lru_cache(maxsize=1024)
 def _key(technique: Adaptive) -> str:
-    """Return a name without dots, as a module has."""
+    """Return a name without dots, as a module has; cached, because it is asked for in every step."""
     return f"{technique.stage}-{identity({'name': technique.label})[:12]}"
 
 
