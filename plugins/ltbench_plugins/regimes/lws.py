@@ -6,6 +6,7 @@ from typing import Annotated
 
 from ltbench import Meta, Phase, Regime, hookimpl
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
+from ltbench_plugins.regimes._second_stage import balanced_second_stage
 
 
 class Lws(Regime, frozen=True):
@@ -29,16 +30,7 @@ class Lws(Regime, frozen=True):
 
     def phases(self) -> list[Phase]:
         """Return the whole training and the second stage."""
-        second = Phase(
-            until=self.until,
-            sampler="cb_sampler",
-            weight=False,
-            mix=False,
-            auxiliary=False,
-            classifier="scale",
-            restart=True,
-        )
-        return [Phase(until=1.0), second]
+        return balanced_second_stage(self.until, classifier="scale")
 
 
 @hookimpl

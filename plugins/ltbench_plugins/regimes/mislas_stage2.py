@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
+from ltbench_plugins.regimes._second_stage import balanced_second_stage
 
 
 class MislasStage2(Regime, frozen=True):
@@ -37,18 +38,12 @@ class MislasStage2(Regime, frozen=True):
 
     def phases(self) -> list[Phase]:
         """Return the whole training and the second stage."""
-        second = Phase(
-            until=self.until,
-            sampler="cb_sampler",
-            weight=False,
-            mix=False,
-            auxiliary=False,
+        return balanced_second_stage(
+            self.until,
             loss=f"label_aware_smooth[head={self.head!r},tail={self.tail!r}]",
             classifier="scale",
             batch_norm="statistics" if self.shift_bn else "",
-            restart=True,
         )
-        return [Phase(until=1.0), second]
 
 
 @hookimpl
