@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 import torch
-from engine.test_fit import Accident, assert_resumes, trained
+from engine.accidents import fit_with_accident
+from engine.test_fit import assert_resumes, trained
 from engine.world import TECHNIQUES, Inverse, Net, World, context_of, fit_job, plain, same, weights
 
 from ltbench import Auxiliary, Mix, Mixed
 from ltbench.core.spec import Spec
 from ltbench.engine.batches import Feed
 from ltbench.engine.fit import fit
-from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.auxiliaries.bcl import Bcl
@@ -220,20 +220,7 @@ def test_a_training_resumed_at_a_random_step_is_bit_identical(
     at = random.Random(f"{technique.label} {ema}").randrange(1, 24)
     job = fit_job(plain(**with_views(technique)), recipe={"ema": ema})
     context = msgspec.structs.replace(context_of(tmp_path / "parts"), snapshot_seconds=0.0)
-    real = Snapshots.__call__
-
-    def then_an_accident(self: Snapshots, training: Training) -> None:
-        if training.steps == at:
-            real(self, training)
-        if training.steps == at + 2:
-            raise Accident
-
-    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
-    with pytest.raises(Accident):
-        fit(job, context)
-    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
-    fit(job, context)
-    assert context.store.meta(job.key)["resumed_from"] is not None
+    fit_with_accident(job, context, monkeypatch, at, later=2)
     assert same(weights(context, job), trained(context_of(tmp_path / "whole"), job))
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 import torch
+from engine.accidents import Accident
 from engine.world import CLASSES, Net, context_of, fit_job, plain, same, weights
 from torch import nn
 
@@ -345,10 +346,6 @@ def test_a_switch_in_the_middle_continues_the_plain_training(tmp_path: Path, cas
     assert parts.store.meta(switched.key)["resumed_from"]
     assert same(weights(parts, switched), weights(whole, switched))
     assert not same(weights(parts, switched), weights(parts, first))
-
-
-class Accident(Exception):
-    """Stands for whatever ends a worker in the middle of a training."""
 
 
 def interrupted(root: Path, monkeypatch: pytest.MonkeyPatch, job: Job, at: int) -> None:

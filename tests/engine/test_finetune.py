@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 import torch
+from engine.accidents import fit_with_accident
 from engine.world import RECIPE, World, context_of, fit_job, plain, same, weights
 from torch import nn
 
@@ -16,7 +17,6 @@ from ltbench.core.spec import PROTOCOL, Job, identity
 from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.optimizer import make_optimizer, optimizer_state, set_learning_rate
 from ltbench.engine.predict import predict
-from ltbench.engine.resume import Snapshots
 from ltbench.engine.tensor_files import read_tensors
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
@@ -296,26 +296,10 @@ def test_a_training_with_initial_weights_from_images_resumes_with_the_same_bits(
 # --- resuming and predicting ----------------------------------------------------------------------------------------
 
 
-class Accident(Exception):
-    """Stands for whatever ends a worker in the middle of a training."""
-
-
 def assert_resumes(job: Job, at: int, folder: Path, monkeypatch: pytest.MonkeyPatch, *more: Any) -> None:
     """Assert that a training that is stopped after a step and goes on ends with the same bits."""
     interrupted = msgspec.structs.replace(context_of(folder / "parts", *MORE, *more), snapshot_seconds=0.0)
-    real = Snapshots.__call__
-
-    def then_an_accident(self: Snapshots, training: Training) -> None:
-        if training.steps == at:
-            real(self, training)
-            raise Accident
-
-    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
-    with pytest.raises(Accident):
-        fit(job, interrupted)
-    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
-    fit(job, interrupted)
-    assert interrupted.store.meta(job.key)["resumed_from"] is not None
+    fit_with_accident(job, interrupted, monkeypatch, at)
     whole = context_of(folder / "whole", *MORE, *more)
     fit(job, whole)
     assert same(weights(interrupted, job), weights(whole, job))

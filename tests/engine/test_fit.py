@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from engine.accidents import Accident
 from engine.world import CLASSES, Half, Inverse, Net, context_of, digest, fit_job, plain, same, weights
 from safetensors.torch import load_file
 from torch import nn
@@ -253,10 +254,6 @@ def test_a_restarted_segment_cannot_be_cut(context: Context) -> None:
 
 
 # --- resuming after an accident ---------------------------------------------------------------------------------------
-
-
-class Accident(Exception):
-    """Stands for whatever ends a worker in the middle of a training."""
 
 
 @pytest.mark.parametrize("at", [1, 7, 13, 20])

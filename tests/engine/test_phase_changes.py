@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from engine.test_fit import Accident, assert_resumes, trained
+from engine.accidents import fit_with_accident
+from engine.test_fit import assert_resumes, trained
 from engine.world import Net, World, context_of, fit_job, plain, same, weights
 from torch import nn
 
@@ -17,7 +18,6 @@ from ltbench import Auxiliary, Branches, Head, Model, Moment, Outputs
 from ltbench.core.spec import Job, Spec, identity
 from ltbench.engine.fit import fit, training_subset
 from ltbench.engine.phase_changes import ScaledClassifier, norm_limit
-from ltbench.engine.resume import Snapshots
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
 from ltbench.executor import Context
@@ -38,7 +38,6 @@ CHANGES: dict[str, Spec] = {
     "balanced": SECOND | {"weight_decay_scale": 200.0, "max_norm": 0.1},
     "balanced_on_features": SECOND | {"weight_decay_scale": 200.0, "max_norm": 0.1, "augment": None},
 }
-SNAPSHOT = Snapshots.__call__
 BEYOND = 1.35
 """End of a second stage that follows the finished training: 28 steps, then 10."""
 
@@ -53,22 +52,6 @@ def job_of(name: str, *, start: float = 1.0, end: float = BEYOND, **options: obj
 
 def training_of(context: Context, job: Job) -> Training:
     return Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
-
-
-def fit_with_accident(job: Job, context: Context, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """Train a job, killed after a snapshot at a step, and then resumed from it."""
-
-    def then_an_accident(self: Snapshots, training: Training) -> None:
-        if training.steps == at:
-            SNAPSHOT(self, training)
-            raise Accident
-
-    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
-    with pytest.raises(Accident):
-        fit(job, context)
-    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
-    fit(job, context)
-    assert context.store.meta(job.key)["resumed_from"], at
 
 
 def at_step(training: Training, step: int, look: Callable[[Training], object]) -> object:

@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from engine.test_fit import Accident, trained
+from engine.accidents import fit_with_accident
+from engine.test_fit import trained
 from engine.world import World, context_of, fit_job, plain, same, weights
 from torch import Tensor
 
 from ltbench import Auxiliary, Moment, Outputs
 from ltbench.core.spec import Job, identity
 from ltbench.engine.fit import fit, training_subset
-from ltbench.engine.resume import Snapshots
 from ltbench.engine.trained_network import trained_network
 from ltbench.engine.training import Training
 from ltbench.executor import Context
@@ -129,19 +129,7 @@ def test_a_student_resumed_anywhere_is_bit_identical(tmp_path: Path, monkeypatch
     job = student(plain(0.5), plain(lr_scale=0.5))
     whole = trained(taught(tmp_path / "whole"), job)
     context = msgspec.structs.replace(taught(tmp_path / "parts"), snapshot_seconds=0.0)
-    real = Snapshots.__call__
-
-    def then_an_accident(self: Snapshots, training: Training) -> None:
-        if training.steps == at:
-            real(self, training)
-            raise Accident
-
-    monkeypatch.setattr(Snapshots, "__call__", then_an_accident)
-    with pytest.raises(Accident):
-        fit(job, context)
-    monkeypatch.setattr(Snapshots, "__call__", lambda self, training: None)
-    fit(job, context)
-    assert context.store.meta(job.key)["resumed_from"]
+    fit_with_accident(job, context, monkeypatch, at)
     assert same(weights(context, job), whole)
 
 
