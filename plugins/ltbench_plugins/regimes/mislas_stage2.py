@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from ltbench import Meta, Phase, Regime, hookimpl
-from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
+from ltbench_plugins.regimes._notes import ADJUSTED_AFTER_A_BALANCED_STAGE, FACTORS
 from ltbench_plugins.regimes._second_stage import balanced_second_stage
 
 
@@ -21,15 +20,13 @@ class MislasStage2(Regime, frozen=True):
     The defaults are those for CIFAR-100-LT: 10 epochs after 200. For CIFAR-10-LT the authors use `head=0.3,tail=0`, and no
     shifted batch normalisation. Their code also trains the weights of the classifier, at 0.2 of the learning rate.
 
-    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, sections 3.2 (equations 5 and 6) and
-    3.3.
+    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, sections 3.2 (label-aware
+    smoothing) and 3.3 (shifted batch normalisation).
     """
 
     name = "mislas_stage2"
     conflicts = FACTORS
-    doubtful: ClassVar[Mapping[str, str]] = {
-        "logit_adjust_posthoc": BALANCED_SECOND_STAGE["logit_adjust_posthoc"]  # the losses are replaced
-    }
+    doubtful = ADJUSTED_AFTER_A_BALANCED_STAGE  # the loss is replaced
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = 1.05
     head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class")] = 0.4
