@@ -27,7 +27,7 @@ class SimAugment(Augment, frozen=True):
     scale from 0.08, twice the jitter and hue, and blur on larger images.
 
     Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations (SimCLR), ICML 2020,
-    appendix A; Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, section 4.4 (SimAugment); Zhu et al.,
+    appendix A; Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (SimAugment); Zhu et al.,
     Balanced Contrastive Learning for Long-Tailed Visual Recognition, CVPR 2022 (defaults).
     """
 

@@ -23,8 +23,8 @@ class ShiftedTest(Metric, frozen=True):
     of each class, so no test image is drawn or left out. Published numbers are accuracies on sub-samples of the test
     images, which differ by the luck of the draw and by rounding of class counts. Classes without test images are left out.
 
-    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021, section 4.3,
-    whose ratios are also those of Zhang et al., SADE, NeurIPS 2022.
+    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021, the
+    evaluation on shifted test sets, whose ratios are also those of Zhang et al., SADE, NeurIPS 2022.
     """
 
     name = "test_shift"
