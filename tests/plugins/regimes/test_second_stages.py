@@ -161,6 +161,8 @@ def test_mislas_has_the_second_stage_of_the_authors_configuration() -> None:
     )
     smaller = MislasStage2(head=0.3, tail=0.0, shift_bn=False).phases()[1]
     assert (smaller.loss, smaller.batch_norm) == ("label_aware_smooth[head=0.3,tail=0.0]", "")
+    assert MislasStage2(off="k").phases()[1].loss == "label_aware_smooth[head=0.4,tail=0.1,off=k]"
+    assert MislasStage2(head=0, tail=0, off="k") == MislasStage2(head=0, tail=0), "nothing is spread"
 
 
 def test_mislas_is_lws_with_another_loss_and_statistics(tmp_path: Path) -> None:
