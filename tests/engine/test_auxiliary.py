@@ -213,7 +213,7 @@ def test_a_second_half_with_it_continues_the_plain_first_half(tmp_path: Path, te
 
 
 @pytest.mark.parametrize("ema", [None, 0.9])
-@pytest.mark.parametrize("technique", OWN, ids=label)
+@pytest.mark.parametrize("technique", [Paco(queue=20), Slow()], ids=label)
 def test_a_training_resumed_at_a_random_step_is_bit_identical(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: Auxiliary, ema: float | None
 ) -> None:
