@@ -14,6 +14,8 @@ import click
 import msgspec
 
 _GAP, _INDENT = "  ", "    "
+_LABEL = 12
+"""Width of the labels of facts, such as those of a plan."""
 _READABLE, _NARROWEST = 36, 20
 """Widest text in a paragraph, and the narrowest column into which text is wrapped."""
 
@@ -56,6 +58,24 @@ def print_wrapped(text: str, *, indent: str = "", err: bool = False) -> None:
     click.echo(
         textwrap.fill(text, window, subsequent_indent=indent, break_on_hyphens=False) if window else text, err=err
     )
+
+
+def print_prose(text: str) -> None:
+    """Print the paragraphs and lists of a docstring in lines that fit the window; one with a formula keeps its lines."""
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", text.strip("\n"))):
+        if number:
+            click.echo("")
+        parts = re.split(r"\n(?=- |Source: )", paragraph)
+        if not window_width() or any(re.search(r"^\s", part, re.MULTILINE) and part[:2] != "- " for part in parts):
+            click.echo(paragraph)
+            continue
+        for part in parts:
+            print_wrapped(re.sub(r"\n\s*", " ", part), indent="  " if part.startswith("- ") else "")
+
+
+def print_fact(line: str) -> None:
+    """Print a line `label  text`, or a further line of text below it, in lines that fit the window."""
+    print_wrapped(line, indent=" " * (_LABEL + 2))
 
 
 def _width_left(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
