@@ -102,7 +102,18 @@ def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str
             lines.append(_INDENT.removesuffix(_GAP))
         lines[-1] += (_GAP if lines[-1] else "") + cell
     below = [] if is_rule else _wrapped(last, max(window - len(_INDENT), 1))
-    return [*(line.rstrip()[:window] for line in lines), *(f"{_INDENT}{part}" for part in below)]
+    if is_rule:
+        return [line.rstrip()[:window] for line in lines]
+    above = [part for line in lines if line.strip() for part in _folded(line.rstrip(), window)]
+    return [*above, *(f"{_INDENT}{part}" for part in below)]
+
+
+def _folded(line: str, window: int) -> list[str]:
+    """Return a line as it is if it fits, and otherwise as indented lines."""
+    if len(line) <= window:
+        return [line]
+    return textwrap.wrap(line.strip(), window, initial_indent=line[: len(line) - len(line.lstrip())],
+                         subsequent_indent=_INDENT, break_on_hyphens=False)  # fmt: skip
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -61,10 +61,17 @@ def test_a_pipe_has_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
-@pytest.mark.parametrize("command", [["list"], ["check", "tta"]])
+@pytest.mark.parametrize("command", [["list"], ["list", "dataset"], ["list", "method"], ["check", "tta"]])
 def test_commands_fit_the_window(command: list[str], width: int) -> None:
     lines = call(*command, width=width).output.splitlines()
     assert max(map(len, lines)) <= width, [line for line in lines if len(line) > width]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_list_of_a_stage_has_all_parameters_in_any_window(width: int) -> None:
+    words = call("list", "dataset", width=width).stdout.split()
+    assert {"test_fraction=0.25,", "balanced_test=true", "white=0", "classes=even"} <= set(words)
+    assert "" not in call("list", "dataset", width=width).stdout.splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
