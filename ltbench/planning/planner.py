@@ -15,10 +15,10 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.jobs.evidence import Needed, why_without_held_out
+from ltbench.jobs.evidence import Needed
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.combinations import Combination, LeftOut
+from ltbench.planning.combinations import Combination, LeftOut, why_unsuited
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import CannotBePlanned, MemberFit, Members
 from ltbench.planning.plan import Plan
@@ -106,9 +106,8 @@ class Planner:
         self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
         techniques = [t for text in texts for t in registry.parse_all(text)]
-        posthocs = [t for t in techniques if isinstance(t, Posthoc) and not suite.held_out]
         # A run prints no combinations that are left out, and would seem to have forgotten these.
-        reasons = filter(None, map(why_without_held_out, posthocs))
+        reasons = filter(None, map(why_unsuited(suite, registry), techniques))
         self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))
         regimes = [t for t in techniques if isinstance(t, Regime)]
         for regime in regimes:

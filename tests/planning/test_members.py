@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from planning.test_plan import Few, Net
+from planning.test_plan import Few, Net, NetOfBlocks
 from support import registry_with
 
 from ltbench import Ensemble, Member, Phase, Regime
@@ -77,7 +77,7 @@ class Unweighted(Regime):
 
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, Points, Losses, Plainer, Cycles, Unweighted)
+    return registry_with(Few, Net, NetOfBlocks, Points, Losses, Plainer, Cycles, Unweighted)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +165,15 @@ def test_members_that_cannot_be_are_left_out_with_the_reason(plan_of: Callable[.
         "to defer without class weights",
         "ldam + losses[own=false]": "ldam has no effect: every member of losses[own=false] has another loss instead",
     }
+
+
+def test_a_loss_for_another_number_of_branches_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    rows = ["experts[n=2]", "sade_loss"], ["experts", "sade_loss"], ["experts[n=2]", "ride_loss"]
+    plan = plan_of(*rows, models=["net_of_blocks"])
+    assert {one.combination.label: one.reason for one in plan.left_out} == {
+        "experts[n=2] + sade_loss": "sade_loss is for 3 branches, but experts[n=2] has 2"
+    }
+    assert cell_of(plan, "experts", "sade_loss")
 
 
 def test_a_technique_that_no_phase_uses_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
