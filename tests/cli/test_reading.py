@@ -54,7 +54,7 @@ def test_a_long_description_is_cut_and_a_short_one_is_whole(monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "80")
     lines = {line.split()[0]: line for line in printed("list").splitlines() if line.startswith(" ")}
     assert max(map(len, lines.values())) <= 80
-    assert lines["flip"].endswith(about["flip"])
+    assert lines["cb_sampler"].endswith(about["cb_sampler"])
     whole, cut = about["cuda"], lines["cuda"]
     assert cut.endswith(" ...")
     assert whole.startswith(cut.split(maxsplit=1)[1].removesuffix(" ..."))
