@@ -80,6 +80,12 @@ class AuxiliaryTrial:
         term = self.technique.term(views, labels, self.counts, moment(step))
         return self.technique.weight * term
 
+    @staticmethod
+    def backward(term: Any) -> None:
+        """Compute gradients; also of a term of a wrong shape, which has a check of its own."""
+        if getattr(term, "requires_grad", False):
+            term.sum().backward()
+
     def after_step(self, views: list[Outputs]) -> None:
         """Let the auxiliary look at a step."""
         import torch

@@ -42,6 +42,12 @@ def infinite_for_one_class(self, views, labels, counts, moment):
     return Sound.term(self, views, labels, counts, moment) - (labels != labels[0]).float().mean().log()
 
 
+@breaks("term_is_a_finite_scalar", Sound, "term")
+def of_each_sample(self, views, labels, counts, moment):
+    """Leave the mean over the batch to the harness."""
+    return Sound.term(self, views, labels, counts, moment) + views[0].features.square().mean((0, 2))
+
+
 @breaks("gradients_reach_the_network", Sound, "term")
 def detached(self, views, labels, counts, moment):
     """Train the projection alone."""

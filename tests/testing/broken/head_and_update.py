@@ -86,6 +86,14 @@ def looks_twice(self, closure, optimizer, labels, counts, moment):
     optimizer.step()
 
 
+@breaks("passes_are_as_stated", SoundUpdate, "step")
+def reuses_gradients(self, closure, optimizer, labels, counts, moment):
+    """Compute a gradient in every second step."""
+    if moment.step % 2 == 0:
+        closure()
+    optimizer.step()
+
+
 @breaks("step_without_a_gradient_stays_finite", SoundUpdate, "step")
 def normalises(self, closure, optimizer, labels, counts, moment):
     """Divide the gradient by its norm."""
