@@ -84,6 +84,7 @@ def command(
         "conflicts": dict(kind.conflicts),
         "needs": dict(kind.needs),
         "doubtful": dict(kind.doubtful),
+        "requires": dict(kind.requires),
     }
     if as_json:
         print_json(facts)
@@ -100,6 +101,8 @@ def command(
     for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for other, reason in others.items():
             click.echo(f"{title} {other}: {reason}")
+    for package, how in kind.requires.items():
+        click.echo(f"Requires the package {package}: {how}")
 
 
 def _show_method(name: str, registry: Registry, as_json: bool) -> None:

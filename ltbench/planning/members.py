@@ -13,6 +13,7 @@ from ltbench.planning.compute_cost import Repeats, training_passes
 from ltbench.planning.segments import SegmentBuilder, cut
 from ltbench.planning.settings import Setting
 from ltbench.planning.shared_fits import Segments
+from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
 from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,
@@ -39,6 +40,8 @@ class MemberFit(NamedTuple):
     segments: Segments
     foreseen: list[Segments]
     """States that trainings of a later part may resume from."""
+    choosy: Sequence[Technique] = ()
+    """Its techniques that may not run with every model or on every machine."""
     teacher: MemberFit | None = None
 
     def passes(self, images: int, repeats: Repeats) -> float:
@@ -48,10 +51,6 @@ class MemberFit(NamedTuple):
             return training_passes(spec, images, repeats=repeats)
         taught = spec | {"teacher": self.teacher.spec}
         return training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
-
-
-class CannotBePlanned(Exception):
-    """A combination whose members do not exist; the message is the reason why it is left out."""
 
 
 class Members:
@@ -118,9 +117,13 @@ class Members:
         if taught is not None:
             parts = self.trajectory(taught, setting.augment, averaged=averaged)
             _check_replacements(taught, self._regime(taught), self._parse)
-            teacher = MemberFit(spec | self._network(taught), *parts)
+            teacher = MemberFit(spec | self._network(taught), *parts, self._choosy(taught.techniques, taught))
         segments = _member_segments(segments, ensemble, member)
-        return MemberFit(spec | self._network(combination), segments, foreseen, teacher)
+        choosy = self._choosy((*combination.techniques, ensemble), combination)
+        return MemberFit(spec | self._network(combination), segments, foreseen, choosy, teacher)
+
+    def _choosy(self, techniques: Sequence[Technique], combination: Combination) -> list[Technique]:
+        return choosy_techniques(techniques, self._regime(combination), self._parse)
 
     def _network(self, combination: Combination) -> Spec:
         """Return what the spec of a fit states on the network besides the model."""
@@ -130,6 +133,17 @@ class Members:
         if isinstance(branches, Branches) and branches.stream:
             parts["stream"] = self._spec(self._parse(branches.stream, "sampler"))
         return parts
+
+
+def unsuited_member(members: Sequence[MemberFit], build_model: Callable[[Spec], Technique]) -> str:
+    """Return why a technique of a member, or of its teacher, cannot be used with its model; empty if all can."""
+    for member in members:
+        for about, fit in (("", member), ("its teacher cannot be trained: ", member.teacher)):
+            if fit is not None and fit.choosy:
+                reason = reason_against(fit.choosy, [build_model(fit.spec["model"])])
+                if reason:
+                    return about + reason
+    return ""
 
 
 def _member_combination(

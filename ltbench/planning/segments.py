@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from ltbench.core.spec import Spec
 from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
+from ltbench.planning.suitability import CannotBePlanned
 from ltbench.stages import (
     PHASE_CHANGES,
     TRAINING_STAGES,
@@ -88,8 +90,11 @@ class SegmentBuilder:
             else:
                 segments.append(segment)
         first = segments[0]
-        others = [list(regime.phases()) for regime in self._regimes]
-        beginnings = [self._segment(combination, phases[0], augment) for phases in others if len(phases) > 1]
+        beginnings = []
+        for phases in (list(regime.phases()) for regime in self._regimes):
+            # One that cannot be planned is left out where it is in the combination.
+            with suppress(CannotBePlanned):
+                beginnings += [self._segment(combination, phases[0], augment)] if len(phases) > 1 else []
         foreseen = [
             Segments([segment])
             for segment in beginnings

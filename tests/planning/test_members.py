@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from planning.test_plan import Few, Net
 from support import registry_with
 
-from ltbench import Ensemble, Member, Phase, Regime
+from ltbench import Auxiliary, Branches, Ensemble, Loss, Member, Mix, Phase, Regime
 from ltbench.core.spec import Job, label_of, passes_through
 from ltbench.errors import PluginError
 from ltbench.jobs.cell import failed_record
@@ -20,6 +21,7 @@ from ltbench.records.record import check_identity, validate
 from ltbench.registry.registry import Registry
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite
+from ltbench.technique import Technique
 from ltbench.verify.rerun import plan_of as rerun_plan
 
 
@@ -75,9 +77,41 @@ class Unweighted(Regime):
         return [Phase(until=0.5, weight=False), Phase(until=1.0, weight="ens")]
 
 
+class Lacking(Loss):
+    name = "lacking"
+    requires: ClassVar = {"no_such_package": "pip install no-such-package"}
+
+
+class Looks(Auxiliary):
+    name = "looks"
+    views = ("", "nothing")
+
+
+class Partnered(Mix):
+    name = "partnered"
+    partner = "nothing"
+
+
+class Streamed(Branches):
+    name = "streamed"
+    stream = "nothing"
+
+    def unsuited_to(self, model: Technique) -> str:
+        return ""
+
+
+class Phased(Regime):
+    name = "phased"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5, loss="nothing"), Phase(until=1.0)]
+
+
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, Points, Losses, Plainer, Cycles, Unweighted)
+    return registry_with(
+        Few, Net, Points, Losses, Plainer, Cycles, Unweighted, Lacking, Looks, Partnered, Streamed, Phased
+    )
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +199,34 @@ def test_members_that_cannot_be_are_left_out_with_the_reason(plan_of: Callable[.
         "to defer without class weights",
         "ldam + losses[own=false]": "ldam has no effect: every member of losses[own=false] has another loss instead",
     }
+
+
+def test_a_member_that_does_not_suit_the_model_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["plainer[text=adaptformer]"])
+    (left,) = plan.left_out
+    assert left.reason == "adaptformer cannot be used with model some_net: its networks have no transformer blocks"
+
+
+def test_a_technique_without_its_package_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["lacking"], ["plainer[text=lacking]"], ["mixup"])
+    reason = "lacking needs the package no_such_package, which is not installed: pip install no-such-package"
+    assert {one.combination.label: one.reason for one in plan.left_out} == {
+        "lacking": reason,
+        "plainer[text=lacking]": reason,
+    }
+    assert f"left out: {reason}" in plan.notes
+    assert len(plan.cells) == 2
+
+
+@pytest.mark.parametrize("row", ["looks", "partnered", "streamed", "phased", "plainer[text=nothing]"])
+def test_a_technique_that_names_one_that_is_not_installed_is_left_out_with_the_reason(
+    plan_of: Callable[..., Plan], row: str
+) -> None:
+    plan = plan_of([row], ["mixup"], ["drw", "ens"])
+    (left,) = plan.left_out
+    assert left.combination.label == row
+    assert left.reason == "it names nothing: unknown technique 'nothing'"
+    assert len(plan.cells) == 3
 
 
 def test_a_technique_that_no_phase_uses_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:

@@ -149,6 +149,15 @@ def test_teachers_that_cannot_be_are_left_out_with_the_reason(plan_of: Callable[
         plan_of(["imitate[teacher=tta]"])
 
 
+def test_a_teacher_that_does_not_suit_the_model_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["imitate[teacher=adaptformer]"])
+    (left,) = plan.left_out
+    assert left.reason == (
+        "its teacher cannot be trained: adaptformer cannot be used with model some_net: its networks have no transformer blocks"
+    )
+    assert len(plan.cells) == 1, "the baseline"
+
+
 def test_a_record_alone_reruns_student_and_teacher(plan_of: Callable[..., Plan], own: Registry) -> None:
     plan = plan_of(["imitate", "mixup"])
     cell = cell_of(plan, "imitate", "mixup")
