@@ -132,8 +132,12 @@ def every_view_is_used(on: Subject) -> None:
 def moving_average_is_used(on: Subject) -> None:
     """With `momentum`, other outputs of the moving average change the term or the state.
 
-    It is a second network, which every view passes through.
+    It is a second network, which every view passes through, or those of `slow_only`.
     """
+    views = range(len(on.technique.views))
+    if on.technique.slow_only and (on.technique.momentum is None or not set(on.technique.slow_only) < set(views)):
+        raise failed(f"slow_only is {on.technique.slow_only}, with momentum = {on.technique.momentum} and {len(views)} views",
+                     "a moving average, and numbers of some of the views", "momentum = 0.999; slow_only = (1,)")  # fmt: skip
     if on.technique.momentum is None:
         raise Skip("it asks for no moving average")
     if not difference(_first_step(on.technique), _first_step(on.technique, altered_slow=True)):

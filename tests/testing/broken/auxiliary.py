@@ -118,6 +118,17 @@ def fast_alone(self, views, labels, counts, moment):
     return ((rows - others) ** 2).mean() + (rows * views[0].state["mean"]).mean()
 
 
+@breaks("moving_average_is_used")
+class KeysOfNobody(Auxiliary, frozen=True):
+    """Have a view for a moving average that it does not ask for. Source: none."""
+
+    name = "keys_of_nobody"
+    slow_only = (1,)
+
+    def term(self, views, labels, counts, moment):
+        return views[0].features.square().mean()
+
+
 @breaks("teacher_is_used")
 class Unteachable(Sound, frozen=True):
     """Name a teacher and do not listen. Source: none."""
