@@ -29,19 +29,32 @@ def design_of(rows: int, blocks: int, views: int = 1, machines: int = 1) -> RowD
     )
 
 
+def star_of(rows: int, blocks: int, every: int) -> RowDesign:
+    """Return the design of rows of which each `every`-th uses the training of the first; no two pairs are of one kind."""
+    together = np.arange(rows) % every == 0
+    low, high = np.triu_indices(rows, 1)
+    kinds = np.zeros((rows, rows), dtype=np.intp)
+    there = together[low] & together[high]
+    kinds[low[there], high[there]] = kinds[high[there], low[there]] = 1 + np.arange(there.sum())
+    paired = RowDesign.paired(rows, blocks)
+    return RowDesign(blocks=paired.blocks, kinds=kinds, machines=paired.machines)
+
+
 def error_rate(
     rows: int, blocks: int, *, tables: int, seed: int, ratio: float = 1.0, views: int = 1, correlation: float = 0.0,
-    missing: float = 0.0, machines: int = 1,
+    missing: float = 0.0, machines: int = 1, every: int = 0,
 ) -> float:  # fmt: skip
     """Return the share of tables of equal rows in which some difference is significant.
 
-    ratio: of the variances of the second half of the rows to the first; correlation: of rows that share a training.
+    ratio: of the variances of the second half of the rows to the first; correlation: of rows that share a training;
+    every: as for `star_of`, in place of views and machines.
     """
     rng, wrong = np.random.default_rng(seed), 0
-    design = design_of(rows, blocks, views, machines)
+    design = star_of(rows, blocks, every) if every else design_of(rows, blocks, views, machines)
+    training = np.arange(rows) // views if not every else np.where(np.arange(rows) % every, np.arange(rows), 0)
     sd = np.where(np.arange(rows) < (rows + 1) // 2, 1.0, ratio**0.5)[:, None]
     for _ in range(tables):
-        values = _noise(rng, rows, blocks, views, correlation) * sd * 0.005 + rng.normal(0.6, 0.02, blocks)
+        values = _noise(rng, training, blocks, correlation) * sd * 0.005 + rng.normal(0.6, 0.02, blocks)
         values[rng.random((rows, blocks)) < missing] = np.nan
         wrong += bool(compare_rows(values, design).significant.any())
     return wrong / tables
@@ -90,12 +103,12 @@ def power_on_quick(*, tables: int, seed: int) -> tuple[dict[str, float], dict[st
     return {LABELS[row]: rates[LABELS[row]] for row in BALANCED}, {LABELS[row]: rates[LABELS[row]] for row in MIXED}
 
 
-def _noise(rng: np.random.Generator, rows: int, blocks: int, views: int, correlation: float) -> Array:
-    own = rng.normal(size=(rows, blocks))
-    if views == 1:
+def _noise(rng: np.random.Generator, training: npt.NDArray[np.intp], blocks: int, correlation: float) -> Array:
+    own = rng.normal(size=(len(training), blocks))
+    if len(np.unique(training)) == len(training):
         return own
-    training = rng.normal(size=(-(-rows // views), blocks))[np.arange(rows) // views]
-    return np.asarray(correlation**0.5 * training + (1 - correlation) ** 0.5 * own)
+    common = rng.normal(size=(int(training.max()) + 1, blocks))[training]
+    return np.asarray(correlation**0.5 * common + (1 - correlation) ** 0.5 * own)
 
 
 def main() -> None:
@@ -105,6 +118,12 @@ def main() -> None:
         for blocks in (3, 5, 9, 10):
             rates = [error_rate(rows, blocks, tables=2000, seed=1, ratio=ratio) for ratio in (1, 4)]
             print(f"{rows} x {blocks}: {rates[0]:.1%}, {rates[1]:.1%}", flush=True)
+    print("97 rows x 5 seeds, 20 of them of one training, by correlation: equal variances, variances 1 and 4")
+    for correlation in (0.0, 0.5, 0.9):
+        rates = [
+            error_rate(97, 5, tables=2000, seed=1, ratio=ratio, correlation=correlation, every=5) for ratio in (1, 4)
+        ]
+        print(f"{correlation}: {rates[0]:.1%}, {rates[1]:.1%}", flush=True)
     print("coverage", {(rows, blocks): coverage(rows, blocks, tables=2000, seed=1) for rows, blocks in ((4, 3), (16, 3), (16, 5), (16, 10))})  # fmt: skip
     for rows in (16, 64):
         rate = rate_of_a_range_with_own_variances(rows, 10, tables=2000, seed=1)

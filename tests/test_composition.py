@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from engine.second_contract import (
     _Doubled,
     job_of,
 )
+from engine.trainings import as_in_a_fit, training_of
 from engine.world import Inverse, World, context_of, fit_job, plain
 from planning.test_plan import Few, NetOfBlocks
 from support import registry_with
@@ -35,9 +37,7 @@ from ltbench import Augment, Auxiliary, Branches, Mixed, Moment, Outputs, Phase,
 from ltbench.core.spec import Job
 from ltbench.engine.batch import Batch
 from ltbench.engine.batches import Feed
-from ltbench.engine.determinism import reproducible
 from ltbench.engine.epoch_order import EpochOrder
-from ltbench.engine.fit import training_subset
 from ltbench.engine.forward import Forward
 from ltbench.engine.schedule import moment
 from ltbench.engine.segment import Reading
@@ -184,19 +184,13 @@ MINE: tuple[type[Technique], ...] = (
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
     LOG.clear()
-    with torch.random.fork_rng(devices=[]), reproducible(CPU):
-        torch.manual_seed(0)
+    with as_in_a_fit():
         yield
 
 
 @pytest.fixture
 def training(tmp_path: Path) -> Callable[[Job], Training]:
-    context = context_of(tmp_path, *MINE)
-
-    def make(job: Job) -> Training:
-        return Training(job.spec, training_subset(job.spec, context), context.registry, CPU)
-
-    return make
+    return partial(training_of, context=context_of(tmp_path, *MINE))
 
 
 @pytest.fixture

@@ -146,9 +146,19 @@ def counts_do_not_rise(on: Subject) -> None:
 def imbalance_follows_the_factor(on: Subject) -> None:
     """A larger imbalance factor gives a larger imbalance, which exceeds the factor at most by rounding.
 
-    A profile may keep the imbalance of the data and raise `UsageError` for every factor except 1.
+    A profile may keep the imbalance of the data and raise `UsageError` for every factor except 1. A balanced profile,
+    with which others are compared, keeps fewer images instead.
     """
     by_factor = {factor: counts for available, factor, counts in _profiles(on) if available == [600] * 10}
+    if all(max(counts) - min(counts) <= 1 for counts in by_factor.values()):
+        totals = [sum(counts) for counts in by_factor.values()]
+        if any(after >= before for before, after in pairwise(totals)):
+            raise failed(
+                f"it keeps {totals} images at the factors {list(by_factor)}",
+                "a larger imbalance",
+                "use imbalance_factor",
+            )
+        return
     ratios = {factor: max(counts) / min(counts) for factor, counts in by_factor.items() if min(counts) > 0}
     for before, after in pairwise(ratios):
         if ratios[after] <= ratios[before]:

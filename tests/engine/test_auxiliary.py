@@ -11,13 +11,13 @@ import pytest
 import torch
 from engine.accidents import fit_with_accident
 from engine.test_fit import assert_resumes, trained
+from engine.trainings import training_of
 from engine.world import TECHNIQUES, Inverse, Net, World, context_of, fit_job, plain, same, weights
 
 from ltbench import Auxiliary, Mix, Mixed
 from ltbench.core.spec import Spec
 from ltbench.engine.batches import Feed
 from ltbench.engine.fit import fit
-from ltbench.engine.training import Training
 from ltbench_plugins.augments.crop_flip import CropFlip
 from ltbench_plugins.auxiliaries.bcl import Bcl
 from ltbench_plugins.auxiliaries.kcl import Kcl
@@ -194,9 +194,7 @@ def test_after_a_step_it_gets_the_views_of_its_term(tmp_path: Path) -> None:
 def test_views_are_read_from_the_images_of_the_batch(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     job = fit_job(plain(augment=None, auxiliary=Spy(), views=[None, None]))
-    from ltbench.engine.fit import training_subset
-
-    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    training = training_of(job, context)
     training._start_segment(0, resumed=False)
     batch = Feed.next(training.feed, None)
     assert batch.views == (None, None)
@@ -242,7 +240,7 @@ def test_a_second_half_with_it_continues_the_plain_first_half(tmp_path: Path, te
 
 
 @pytest.mark.parametrize("ema", [None, 0.9])
-@pytest.mark.parametrize("technique", OWN, ids=label)
+@pytest.mark.parametrize("technique", [Paco(queue=20), Slow()], ids=label)
 def test_a_training_resumed_at_a_random_step_is_bit_identical(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: Auxiliary, ema: float | None
 ) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from engine.second_contract import MORE, Blocks, Inside, _Blocks, job_of
+from engine.trainings import as_in_a_fit, training_of
 from engine.world import context_of, plain, same
 from torch import Tensor, nn
 
 from ltbench.core.spec import Job
-from ltbench.engine.determinism import reproducible
 from ltbench.engine.fit import training_subset
 from ltbench.engine.hidden_mix import places
 from ltbench.engine.step import Step
@@ -61,15 +62,13 @@ JOBS = {
 
 @pytest.fixture(autouse=True)
 def deterministic() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]), reproducible(CPU):
-        torch.manual_seed(0)
+    with as_in_a_fit():
         yield
 
 
 @pytest.fixture
 def training(tmp_path: Path) -> Callable[[Job], Training]:
-    context = context_of(tmp_path, *TECHNIQUES)
-    return lambda job: Training(job.spec, training_subset(job.spec, context), context.registry, CPU)
+    return partial(training_of, context=context_of(tmp_path, *TECHNIQUES))
 
 
 def final(training: Training) -> dict[str, Tensor]:

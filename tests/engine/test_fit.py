@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import torch
 from engine.accidents import Accident
+from engine.trainings import training_of
 from engine.world import CLASSES, Half, Inverse, Net, context_of, digest, fit_job, plain, same, weights
 from safetensors.torch import load_file
 from torch import nn
@@ -366,7 +367,7 @@ STILL = {"augment": None, "mix": None, "trainable": "classifier", "restart": Tru
 def test_a_frozen_backbone_computes_fixed_images_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     job = fit_job(plain(0.5), plain(**STILL))
-    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    training = training_of(job, context)
     training.network.features.register_forward_hook(lambda _m, given, _out: seen.append(len(given[0])))
     training.run()
     assert sum(seen) == 14 * 8 + 57 + 57  # 14 steps of the first stage, the features, and the check of the first batch
@@ -413,7 +414,7 @@ class Restless(Net, frozen=True):
 def test_networks_that_features_cannot_replace_are_trained_on_images(tmp_path: Path, model: Model) -> None:
     context = context_of(tmp_path, type(model))
     job = fit_job(plain(0.5), plain(**STILL), model=model)
-    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    training = training_of(job, context)
     images = training.feed.unaugmented_images()
     training.network.eval()
     assert features_of(training.network, images, training.feed.image_count, contextlib.nullcontext) is None
@@ -498,7 +499,7 @@ def test_the_decay_of_the_average_follows_its_law(context: Context, warmup: bool
 def test_the_average_restarts_with_a_segment_that_says_so(context: Context, average: str) -> None:
     recipe = {"epochs": None, "steps": 8, "ema": 0.7}
     job = fit_job(plain(0.5), plain(trainable="classifier", restart=True, average=average), recipe=recipe)
-    training = Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
+    training = training_of(job, context)
     path: list[torch.Tensor] = []
     training.run(lambda now: path.append(now.network.head.weight.detach().clone()))
     path.append(training.network.head.weight.detach())

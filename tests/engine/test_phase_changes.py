@@ -11,16 +11,16 @@ import pytest
 import torch
 from engine.accidents import fit_with_accident
 from engine.test_fit import assert_resumes, trained
+from engine.trainings import training_of
 from engine.world import Net, World, context_of, fit_job, plain, same, weights
 from torch import nn
 
 from ltbench import Auxiliary, Branches, Head, Model, Moment, Outputs
 from ltbench.core.spec import Job, Spec, identity
-from ltbench.engine.fit import fit, training_subset
+from ltbench.engine.fit import fit
 from ltbench.engine.phase_changes import ScaledClassifier, norm_limit
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
-from ltbench.executor import Context
 from ltbench.stages import Technique
 from ltbench_plugins.mixes.mixup import Mixup
 from ltbench_plugins.samplers.cb_sampler import CbSampler
@@ -50,10 +50,6 @@ def job_of(name: str, *, start: float = 1.0, end: float = BEYOND, **options: obj
     return fit_job(plain(start), plain(end, **change), **options)
 
 
-def training_of(context: Context, job: Job) -> Training:
-    return Training(job.spec, training_subset(job.spec, context), context.registry, torch.device("cpu"))
-
-
 def at_step(training: Training, step: int, look: Callable[[Training], object]) -> object:
     """Run a training, and return what `look` sees after a step."""
     seen: list[object] = []
@@ -72,7 +68,7 @@ def test_a_second_stage_continues_the_finished_training(tmp_path: Path, name: st
 
 def test_a_stage_after_the_end_has_a_whole_schedule(tmp_path: Path) -> None:
     context = context_of(tmp_path)
-    training = training_of(context, job_of("fresh", end=1.5))
+    training = training_of(job_of("fresh", end=1.5), context)
     training.run()
     assert training.steps == 28 + 14
     rates = training.curve.entries()["lr"]
@@ -89,7 +85,7 @@ def test_a_fresh_classifier_has_a_stream_of_its_own(tmp_path: Path) -> None:
     frozen = {"lr_scale": 1e-30}
     job = fit_job(plain(0.5), plain(classifier="fresh", **SECOND, **frozen))
     before, after = trained(context, fit_job(plain(0.5))), trained(context, job)
-    initial = training_of(context, job).network.state_dict()
+    initial = training_of(job, context).network.state_dict()
     for name in ("head.weight", "head.bias"):
         assert not torch.equal(after[name], before[name])
         assert not torch.equal(after[name], initial[name]), "not the initial one once more"
@@ -108,7 +104,7 @@ def test_a_fresh_classifier_has_a_stream_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_fresh_classifier_without_restart_has_no_momentum(tmp_path: Path) -> None:
-    training = training_of(context_of(tmp_path), fit_job(plain(0.5), plain(classifier="fresh")))
+    training = training_of(fit_job(plain(0.5), plain(classifier="fresh")), context_of(tmp_path))
     start: dict[str, torch.Tensor] = {}
 
     def look(it: Training) -> None:
@@ -143,7 +139,7 @@ def test_a_step_of_the_factors_is_that_of_the_equation(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     change = SECOND | {"classifier": "scale", "augment": None}
     job = fit_job(plain(0.5), plain(15 / 28, **change), recipe={"weight_decay": 0.01}, model=Net(dropout=0.0))
-    training = training_of(context, job)
+    training = training_of(job, context)
     batches: list[torch.Tensor] = []
     take = training.feed.next
     training.feed.next = lambda now: batches.append(take(now)) or batches[-1]
@@ -160,7 +156,7 @@ def test_a_step_of_the_factors_is_that_of_the_equation(tmp_path: Path) -> None:
 
 def test_the_factors_of_an_average_are_folded_too(tmp_path: Path) -> None:
     context = context_of(tmp_path)
-    training = training_of(context, job_of("scale", start=0.5, end=1.0, recipe={"ema": 0.9}))
+    training = training_of(job_of("scale", start=0.5, end=1.0, recipe={"ema": 0.9}), context)
     kinds = at_step(training, 20, lambda it: [type(net.head) for net in (it.network, it.predictor)])
     assert kinds == [ScaledClassifier, ScaledClassifier]
     assert [type(net.head) for net in (training.network, training.predictor)] == [nn.Linear, nn.Linear]
@@ -334,7 +330,7 @@ def test_the_next_phase_learns_as_usual(tmp_path: Path) -> None:
 
 def test_weight_decay_is_scaled_in_its_phase_alone(tmp_path: Path) -> None:
     context = context_of(tmp_path)
-    training = training_of(context, fit_job(plain(0.5), plain(0.8, weight_decay_scale=20.0), plain()))
+    training = training_of(fit_job(plain(0.5), plain(0.8, weight_decay_scale=20.0), plain()), context)
     decays: list[float] = []
     training.run(lambda it: decays.append(it.optimizer.param_groups[0]["weight_decay"]))
     assert decays[:14] == [5e-4] * 14
@@ -349,7 +345,7 @@ def test_weight_decay_is_scaled_in_its_phase_alone(tmp_path: Path) -> None:
 def test_norms_are_limited_after_each_step(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     norms: list[torch.Tensor] = []
-    training = training_of(context, job_of("balanced", start=0.5, end=1.0))
+    training = training_of(job_of("balanced", start=0.5, end=1.0), context)
     training.run(lambda it: norms.append(it.network.head.weight.detach().norm(dim=1)))
     assert min(norm.min() for norm in norms[:14]) > 0.1, "not before the phase"
     assert max(norm.max() for norm in norms[14:]) <= 0.1 + 1e-6
@@ -369,13 +365,13 @@ def test_a_stage_on_features_equals_the_one_on_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     job = job_of(name, start=0.5, end=1.0, recipe={"ema": 0.9}, model=Net(dropout=0.0))
-    fast = training_of(context_of(tmp_path), job)
+    fast = training_of(job, context_of(tmp_path))
     images: list[int] = []
     fast.network.features.register_forward_pre_hook(lambda _module, given: images.append(len(given[0])))
     fast.run()
     assert sum(images) == 14 * 8 + 57 + 57, "14 steps, the features, and the check of the first batch"
     monkeypatch.setattr("ltbench.engine.training.features_of", lambda *_: None)
-    slow = training_of(context_of(tmp_path), job)
+    slow = training_of(job, context_of(tmp_path))
     slow.run()
     for one, other in ((fast.network, slow.network), (fast.predictor, slow.predictor)):
         for key, value in one.state_dict().items():
@@ -385,7 +381,7 @@ def test_a_stage_on_features_equals_the_one_on_images(
 @pytest.mark.parametrize("how", ["statistics", "learn"])
 def test_a_stage_that_changes_batch_normalisation_passes_images(tmp_path: Path, how: str) -> None:
     job = fit_job(plain(0.5), plain(**SECOND, augment=None, batch_norm=how))
-    training = training_of(context_of(tmp_path), job)
+    training = training_of(job, context_of(tmp_path))
     images: list[int] = []
     training.network.features.register_forward_pre_hook(lambda _module, given: images.append(len(given[0])))
     training.run()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from engine.second_contract import LOG, MORE, Centre, Doubled, Focused, Halves, Inside, Levels, Pair, Twice, job_of
+from engine.trainings import as_in_a_fit, training_of
 from engine.world import context_of, plain, same
 from torch import Tensor
 
 from ltbench import Seen
 from ltbench.core.spec import Job
-from ltbench.engine.determinism import reproducible
-from ltbench.engine.fit import fit, training_subset
+from ltbench.engine.fit import fit
 from ltbench.engine.predict import predict
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed
@@ -30,19 +31,13 @@ EVERYTHING = {
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
     LOG.clear()
-    with torch.random.fork_rng(devices=[]), reproducible(CPU):
-        torch.manual_seed(0)
+    with as_in_a_fit():
         yield
 
 
 @pytest.fixture
 def training(tmp_path: Path) -> Callable[[Job], Training]:
-    context = context_of(tmp_path, *MORE)
-
-    def make(job: Job) -> Training:
-        return Training(job.spec, training_subset(job.spec, context), context.registry, CPU)
-
-    return make
+    return partial(training_of, context=context_of(tmp_path, *MORE))
 
 
 def run_to_the_end(training: Training, note: Callable[[Training], None] = lambda _: None) -> dict[str, Tensor]:

@@ -231,7 +231,7 @@ def _how_sure(tables: Sequence[Table]) -> str:
     if all(table.factor is None for table in tables):
         kind += " of the mean over factors"
     if len(tables) == 1 and tables[0].form == "by kind" and shared != high:
-        kind = f"{shared} where they share a training; {kind}"
+        kind = f"down to {shared} where they share a training; {kind}"
     elif low != high:
         kind = f"by {'pair of rows' if own else 'board'}; {kind}"
     return f"{seeds}: differences between rows of less than {below} points are not significant ({kind})."

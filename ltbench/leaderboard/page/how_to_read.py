@@ -52,7 +52,8 @@ _FORMS: Final = {
     "pooled": "Rows and pairs of seeds are the two factors of an additive model, the variance of differences is pooled over rows, "
     "and the bound is that of the studentised range (Tukey-Kramer).",
     "by kind": "Rows and pairs of seeds are the two factors of an additive model (Tukey-Kramer). Rows that share a training differ less "
-    "from seed to seed than others do, so the variance of their differences is pooled apart.",
+    "from seed to seed than others do, so the variance of their differences is pooled apart. Where too few of them tell it, it is "
+    "that of the other rows, or their own if that is larger.",
     "each pair": "Each pair of rows has the variance of its own differences (paired t tests, Bonferroni over all pairs).",
 }
 _FEW = (

@@ -26,6 +26,7 @@ from ltbench.leaderboard.statistics.record_groups import group_records, other_im
 from ltbench.leaderboard.suite_facts import SuiteFacts
 from ltbench.leaderboard.tables.caption import caption, short_caption
 from ltbench.leaderboard.tables.cell_text import place_text
+from ltbench.leaderboard.tables.columns import join_columns
 from ltbench.leaderboard.tables.markdown import (
     details,
     escape,
@@ -67,7 +68,7 @@ def page(
     """
     if analyses is None:
         analyses = analyse(group_records(records, facts.metric, facts.columns), facts.screen_pairs)
-    columns = next((table.columns for board in boards for table in board.tables), ())
+    columns = join_columns(*(table.columns for board in boards for table in board.tables))
     failures = group_failures(records)
     numbers = failure_numbers(failures)
     notes = notes or VerificationNotes()

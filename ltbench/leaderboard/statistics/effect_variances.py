@@ -32,6 +32,8 @@ class EffectSeries(msgspec.Struct, frozen=True, kw_only=True):
     variance: float | None
     """Of one run by the model of the rows; None where it has none."""
     df: float
+    bound: bool = False
+    """Whether the variance is an upper bound, as some kind of its pairs has too few degrees of freedom of its own."""
     of_rows: bool = False
     """Whether the variance is that of the rows around a model of few effects, which one run has as well."""
 
@@ -86,7 +88,8 @@ def _overdispersion(series: Sequence[EffectSeries]) -> tuple[float, float]:
 
     These count one effect for each set of stages: alternatives of one stage are all compared with its baseline.
     """
-    series = [one for one in series if one.n > 1]
+    # An effect may well vary less than an upper bound, which says nothing of the others.
+    series = [one for one in series if one.n > 1 and not one.bound]
     freedom = sum(one.n - 1 for one in series)
     if not freedom:
         return 1.0, 0.0
@@ -95,10 +98,22 @@ def _overdispersion(series: Sequence[EffectSeries]) -> tuple[float, float]:
     return max(1.0, ratio), float(df)
 
 
-def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None, float]:
-    """Return the variance of a contrast of rows in one run by the variances of pairs, and Satterthwaite's df.
+class ContrastVariance(NamedTuple):
+    """The variance of a contrast of rows in one run."""
 
-    weights: float [rows], adding up to zero: the variance is -1/2 sum c_i c_j V_ij. None where it cannot be estimated.
+    size: float | None
+    """None where it cannot be estimated."""
+    df: float
+    """Satterthwaite's degrees of freedom."""
+    bound: bool
+    """`EffectSeries.bound`."""
+
+
+def variance_of(weights: Floats, variances: PairVariances) -> ContrastVariance:
+    """Return the variance of a contrast of rows by the variances of pairs.
+
+    weights: float [rows], adding up to zero: the variance is -1/2 sum c_i c_j V_ij. Of a kind that borrows its variance
+    it is known only that it is between zero and that: the end that makes the sum larger is taken.
     """
     used = np.flatnonzero(weights)
     here = np.ix_(used, used)
@@ -106,14 +121,21 @@ def variance_of(weights: Floats, variances: PairVariances) -> tuple[float | None
     np.fill_diagonal(share, 0.0)
     amounts = np.bincount(variances.kinds[here].ravel(), weights=share.ravel())
     kinds = np.flatnonzero(np.abs(amounts) >= CONSTANT).tolist()
+    bound = any(kind in variances.borrowed for kind in kinds)
     if not kinds or any(kind not in variances.of_kind for kind in kinds):
-        return None, 0.0
-    parts = [(float(amounts[kind]) * variances.of_kind[kind][0], variances.of_kind[kind][1]) for kind in kinds]
+        return ContrastVariance(None, 0.0, bound)
+    kinds = [kind for kind in kinds if amounts[kind] > 0 or kind not in variances.borrowed]
+    # What is borrowed is one estimate with that of kind 0, so it adds no degrees of freedom.
+    found: dict[int, tuple[float, float]] = {}
+    for kind in kinds:
+        (size, df), source = variances.of_kind[kind], 0 if kind in variances.borrowed else kind
+        found[source] = found.get(source, (0.0, df))[0] + float(amounts[kind]) * size, df
+    parts = [part for part in found.values() if part[0]]
     total, df = _satterthwaite(parts)
-    if df < min(freedom for _, freedom in parts):
+    if df < min((freedom for _, freedom in parts), default=0.0):
         # Parts that are subtracted nearly cancel the others, which leaves no degrees of freedom: without them it is too large.
         total, df = _satterthwaite([part for part in parts if part[0] > 0])
-    return (total, df) if total > 0 else (None, 0.0)
+    return ContrastVariance(total, df, bound) if total > 0 else ContrastVariance(None, 0.0, bound)
 
 
 def _satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:

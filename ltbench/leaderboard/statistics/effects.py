@@ -178,12 +178,13 @@ def _series(
     weights = np.zeros(len(values))
     contexts = np.flatnonzero(known.any(axis=1))
     np.add.at(weights, rows[contexts].ravel(), np.tile(signs / len(contexts), len(contexts)))
-    variance, df = variance_of(weights, compared.variances)
+    found = variance_of(weights, compared.variances)
     middle = float(values[rows][:, :, there][np.isfinite(values[rows][:, :, there])].mean())
     slope = compared.scale.slope_of(float(means.mean()), float(on_scale.mean()), middle)
     return EffectSeries(
         by_run=means if slope == 1 else means.mean() + slope * (on_scale - on_scale.mean()), contexts=len(contexts),
-        cells=int(known.sum()), stages=stages, variance=None if variance is None else variance * slope**2, df=df,
+        cells=int(known.sum()), stages=stages, variance=None if found.size is None else found.size * slope**2, df=found.df,
+        bound=found.bound,
     )  # fmt: skip
 
 
@@ -205,11 +206,11 @@ def _fitted(
             variance=None if around is None else int(there.sum()) * around * float(weights @ weights),
         )  # fmt: skip
     scaled = (weights[used] @ compared.scale.forth(values)[used])[there]
-    variance, df = variance_of(weights, compared.variances)
+    found = variance_of(weights, compared.variances)
     slope = compared.scale.slope_of(
         float(by_run[there].mean()), float(scaled.mean()), float(values[used][:, there].mean())
     )
     return EffectSeries(
         by_run=by_run[there].mean() + slope * (scaled - scaled.mean()), contexts=0, cells=int(there.sum()), stages=stages,
-        variance=None if variance is None else variance * slope**2, df=df,
+        variance=None if found.size is None else found.size * slope**2, df=found.df, bound=found.bound,
     )  # fmt: skip

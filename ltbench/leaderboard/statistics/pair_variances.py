@@ -9,6 +9,9 @@ Three forms, chosen by the design; with few runs no test of the data could choos
 - Rows that share a training, such as one with and without test-time augmentation, have differences of a smaller
   variance than other rows. These pairs are pooled apart, by what the two rows differ in, as the strata of a split-plot
   design are (Yates 1935); degrees of freedom are those of Satterthwaite (Biometrics Bulletin 2, 1946).
+- A kind with too few pairs and runs for a variance of its own (`WORTH`) is tested like the pairs that share no training:
+  with their variance, degrees of freedom and studentised range. Where rows have equal variances this is conservative, as
+  a shared training makes two scores no less alike. Where the kind's own estimate is larger still, it takes that.
 - With `MANY` runs or more each pair has a variance of its own, from its own differences. This takes no two variances for
   equal. The bound over all pairs is Bonferroni's: with variances of their own, the studentised range would be exceeded
   in 12 % of tables of 16 equal rows and ten runs, and in 37 % of tables of 64.
@@ -24,6 +27,7 @@ import numpy as np
 from ltbench.leaderboard.statistics.additive_model import AdditiveModel, comparable
 from ltbench.leaderboard.statistics.estimates import CONSTANT
 from ltbench.leaderboard.statistics.row_design import RowDesign
+from ltbench.leaderboard.statistics.simultaneous import bonferroni_quantile, range_quantile
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,6 +41,13 @@ _LEAST = 1 - 1e-9
 """Fewest degrees of freedom: with less than one no quantile is of use."""
 MANY = 10
 """Runs from which each pair of rows has a variance of its own."""
+WORTH = 2.0
+"""A kind has a variance of its own up to a bound of so many times that of pairs that share no training.
+
+The bounds are quantiles: Bonferroni's for the kind's own degrees of freedom, Tukey's for those of the other pairs. Beyond
+twice the quantile an own variance makes intervals narrower only if it is below a quarter of the other pairs', that is, if
+two scores of one run have a correlation above 3/4. Another view of a network has that, a second stage often not.
+"""
 
 
 class PairVariances(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +72,9 @@ class PairVariances(msgspec.Struct, frozen=True, kw_only=True):
     tested: Flags
     """Whether there is anything to test; not where a difference is the same in every run."""
     of_kind: dict[int, tuple[float, float]]
-    """Variance and degrees of freedom of each kind of pair; empty where each pair has its own."""
+    """Variance and degrees of freedom of each kind of pair, as they are used; empty where each pair has its own."""
+    borrowed: frozenset[int]
+    """Kinds that take at least the variance of kind 0, and its degrees of freedom, as they have too few (`WORTH`)."""
     common: Floats
     """float [rows, rows]: 1 for each run in common, in sum."""
     blocks: Numbers
@@ -92,23 +105,25 @@ def pair_variances(values: Floats, design: RowDesign, model: AdditiveModel) -> P
             error = np.sqrt(variance / common)
         form: Literal["pooled", "by kind", "each pair"] = "each pair"
         of_kind: dict[int, tuple[float, float]] = {}
+        borrowed: frozenset[int] = frozenset()
         each = together.copy()
     else:
-        variance, df, of_kind = _pooled(squares, own_df, design.kinds, model, together)
+        of_kind, borrowed = _pooled(squares, own_df, design.kinds, model, together, pairs=_pairs(together | alone))
+        variance, df = _of_pairs(of_kind, design.kinds, together)
         quadratic = np.diag(model.inverse)[:, None] + np.diag(model.inverse)[None] - 2 * model.inverse
         own_gaps = (design.kinds > 0) & (common > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.sqrt(variance * np.where(own_gaps, 1 / common, quadratic / 2))
         used = design.kinds[np.ix_(counts > 0, counts > 0)]
         form = "by kind" if bool((used > 0).any()) else "pooled"
-        each = (design.kinds > 0) & together
+        each = _has_own(design.kinds, borrowed) & together
     variance, df, error = _welch(values, alone, variance, df, np.where(together, error, np.nan))
     runs = np.where(alone, fewer, common).astype(np.intp)
     with np.errstate(invalid="ignore"):
         tested = np.isfinite(error) & (variance > CONSTANT**2) & (df > 0) & ~np.eye(len(values), dtype=bool)
     return PairVariances(
         form=form, variance=variance, df=df, error=error, runs=runs, kinds=design.kinds, own_gaps=own_gaps, welch=alone,
-        each_own=each | alone, tested=tested, of_kind=of_kind, common=common, blocks=design.blocks,
+        each_own=each | alone, tested=tested, of_kind=of_kind, borrowed=borrowed, common=common, blocks=design.blocks,
     )  # fmt: skip
 
 
@@ -150,30 +165,68 @@ def _cells(entries: Floats, known: Flags, blocks: Numbers) -> list[Floats]:
     return result
 
 
+def _pairs(among: Flags) -> int:
+    """Return the number of pairs of different rows. among: symmetric, [rows, rows]."""
+    return int(np.triu(among, 1).sum())
+
+
+def _has_own(kinds: Numbers, borrowed: frozenset[int]) -> Flags:
+    """Return whether two rows share a training, and their kind has a variance of its own."""
+    own = np.arange(int(kinds.max(initial=0)) + 1) > 0
+    own[list(borrowed)] = False
+    return np.asarray(own[kinds])
+
+
+def _of_pairs(of_kind: dict[int, tuple[float, float]], kinds: Numbers, together: Flags) -> tuple[Floats, Floats]:
+    """Return variance and degrees of freedom of all pairs, NaN and 0 where there are none."""
+    table = np.tile([[np.nan], [0.0]], int(kinds.max(initial=0)) + 1)
+    for kind, found in of_kind.items():
+        table[:, kind] = found
+    pairs = together & ~np.eye(len(kinds), dtype=bool)
+    return np.where(pairs, table[0][kinds], np.nan), np.where(pairs, table[1][kinds], 0.0)
+
+
 def _pooled(
-    squares: Floats, own_df: Floats, kinds: Numbers, model: AdditiveModel, together: Flags
-) -> tuple[Floats, Floats, dict[int, tuple[float, float]]]:
-    """Return variance and degrees of freedom of all pairs, pooled by kind, NaN and 0 where there are none; and by kind."""
+    squares: Floats, own_df: Floats, kinds: Numbers, model: AdditiveModel, together: Flags, pairs: int
+) -> tuple[dict[int, tuple[float, float]], frozenset[int]]:
+    """Return variance and degrees of freedom of each kind of pair, and the kinds that have them from kind 0.
+
+    pairs: number of pairs of rows that are compared.
+    """
     of_kind: dict[int, tuple[float, float]] = {}
-    variance, df = np.full(squares.shape, np.nan), np.zeros(squares.shape)
-    pairs = together & ~np.eye(len(squares), dtype=bool)
-    if model.df > 0 and not kinds[pairs].any():
+    here = together & ~np.eye(len(squares), dtype=bool)
+    if model.df > 0 and not kinds[here].any():
         # Where every pair has one variance, the residuals tell more of it than pairs do that lack runs in common.
-        variance[pairs], df[pairs] = 2 * model.square, model.df
-        return variance, df, {0: (2 * model.square, float(model.df))}
-    apart = pairs & (kinds == 0)
+        return {0: (2 * model.square, float(model.df))}, frozenset()
+    apart, shares = here & (kinds == 0), here & (kinds > 0)
     if apart.any():
         total, freedom = own_df[apart].sum(), _freedom_apart(apart, kinds, model)
         if total > 0 and freedom >= _LEAST:
             of_kind[0] = float(squares[apart & (own_df > 0)].sum() / total), freedom
-            variance[apart], df[apart] = of_kind[0]
-    of_kind |= _together(squares, own_df, kinds, pairs & (kinds > 0))
-    shares = pairs & (kinds > 0)
-    table = np.full((2, int(kinds.max(initial=0)) + 1), np.nan)
-    for kind, found in of_kind.items():
-        table[:, kind] = found
-    variance[shares], df[shares] = table[0][kinds[shares]], np.nan_to_num(table[1][kinds[shares]])
-    return variance, df, of_kind
+    of_kind |= _together(squares, own_df, kinds, shares)
+    rows = int((model.parts >= 0).sum())
+    loans = _loans(of_kind, np.unique(kinds[shares]).tolist(), rows, pairs) if 0 in of_kind else {}
+    return of_kind | loans, frozenset(loans)
+
+
+def _loans(
+    of_kind: dict[int, tuple[float, float]], kinds: list[int], rows: int, pairs: int
+) -> dict[int, tuple[float, float]]:
+    """Return variance and degrees of freedom of those of `kinds` that take them from kind 0, by the design alone.
+
+    of_kind: own ones; rows, pairs: how many are compared.
+    """
+    variance, freedom = of_kind[0]
+    most = WORTH * range_quantile(rows, freedom)
+    own_df = {df for kind, (_, df) in of_kind.items() if kind}
+    few = {0.0, *(df for df in own_df if float(bonferroni_quantile(np.array(df), pairs)) > most)}
+    found = {}
+    for kind in kinds:
+        own, df = of_kind.get(kind, (variance, 0.0))
+        # What is the same in every run is no estimate of a variance: there is nothing to test.
+        if df in few and own > CONSTANT**2:
+            found[kind] = max(variance, own), freedom
+    return found
 
 
 def _freedom_apart(here: Flags, kinds: Numbers, model: AdditiveModel) -> float:

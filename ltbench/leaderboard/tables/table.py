@@ -6,7 +6,7 @@ combination that lacks a cell has fewer runs, and no mean across factors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from ltbench.leaderboard.statistics.comparisons import Form
 from ltbench.leaderboard.statistics.estimates import areas, pooled
 from ltbench.leaderboard.statistics.ranking import DEFAULT, Ranking
 from ltbench.leaderboard.statistics.record_groups import BoardFields, Pair, RecordGroup, group_records
+from ltbench.leaderboard.statistics.relative_accuracy import COLUMN, RELATIVE, relative_scores
 from ltbench.leaderboard.tables.columns import AREA, columns_of
 from ltbench.leaderboard.tables.rows import COSTS, PublishedRow, Row, factor_score, level_of_first, make_rows
 from ltbench.records.record import Record, combination_order, sort_key
@@ -96,7 +97,8 @@ def make_boards(
     records = sorted(records, key=sort_key)
     columns = columns_of(records, declared, metric)
     wanted = set(seeds)
-    boards = [_make_board(group, wanted, columns, reference) for group in group_records(records, metric, columns)]
+    groups = group_records(records, metric, columns)
+    boards = [_make_board(group, groups, wanted, columns, reference) for group in groups]
     return [_with_methods(board, methods) for board in boards] if methods else boards
 
 
@@ -126,7 +128,9 @@ def matrices(groups: dict[str, list[Record]], runs: list[Pair], names: Iterable[
     return result
 
 
-def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...], reference: Combination) -> Board:
+def _make_board(
+    group: RecordGroup, groups: Sequence[RecordGroup], seeds: set[Pair], columns: tuple[Column, ...], reference: Combination
+) -> Board:  # fmt: skip
     current = group.records
     ranking = group.ranking
     names = list(dict.fromkeys([ranking.name, *(column.name for column in columns if not column.per_class)]))
@@ -138,12 +142,14 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
     tables = []
     for factor in factors:
         here = [record for record in current if record.setting.imbalance_factor == factor]
-        groups = _group(here)
-        scores = matrices(groups, runs, names)
-        primary[factor] = dict(zip(groups, scores[ranking.name], strict=True))
+        by_row = _group(here)
+        scores = matrices(by_row, runs, names)
+        primary[factor] = dict(zip(by_row, scores[ranking.name], strict=True))
+        relative = relative_scores(group, groups, factor, scores, list(by_row))
+        scores |= {} if relative is None else {RELATIVE: relative}
         data = next((r.data for r in here if r.data), {})
         support = next((r.per_class[CLASS_SUPPORT] for r in here if CLASS_SUPPORT in r.per_class), None)
-        rows, tests = make_rows(list(groups), scores, groups, runs, reference_label, ranking)
+        rows, tests = make_rows(list(by_row), scores, by_row, runs, reference_label, ranking)
         tables.append(
             Table(
                 factor=factor,
@@ -152,8 +158,8 @@ def _make_board(group: RecordGroup, seeds: set[Pair], columns: tuple[Column, ...
                 reference=reference_label,
                 form=tests.form,
                 arcsine=tests.scale.arcsine,
-                level=level_of_first(rows, list(groups), tests),
-                columns=columns,
+                level=level_of_first(rows, list(by_row), tests),
+                columns=columns if relative is None else (*columns, COLUMN),
                 expected=len(runs),
                 data=data,
                 test_images=None if support is None else int(sum(s or 0 for s in support)),

@@ -227,3 +227,24 @@ def test_parameters_are_dropped_from_whole_names_only() -> None:
     picked = ("", "ens[a=1]", "dens[a=1]", "dens[a=2]", long)
     (board,) = boards(rows({name: (0.6 + i / 20, 0.62 + i / 20, 0.611 + i / 20) for i, name in enumerate(picked)}))
     assert shortened("ens[a=1] is like dens[a=1].", board.tables[0]) == "ens is like dens[a=1]."
+
+
+def sharing(*, views: bool) -> list[Record]:
+    """Return six rows, one also with a posthoc; with `views` all also with a second view, which changes little."""
+    rng, found = np.random.default_rng(0), []
+    for row in range(6):
+        plain = {"mix": f"m{row}"} if row else {}
+        one, others = rng.normal(0.6, 0.01, 3), [plain | {"view": "tta"}] * views + [{"posthoc": "p"}] * (not row)
+        for techniques in (plain, *others):
+            scores = one + rng.normal(0, 0.002, 3) * (techniques != plain)
+            found += [record(techniques, 100.0, seed, {"top1": top1}) for seed, top1 in enumerate(scores.tolist())]
+    return found
+
+
+def test_it_says_how_small_a_difference_can_be_between_rows_that_share_a_training() -> None:
+    with_views, without = answered(sharing(views=True))[-1], answered(sharing(views=False))[-1]
+    assert re.search(r"less than about (\d\.\d) points are not significant \(down to (\d\.\d) where", with_views)
+    wide, narrow = (float(number) for number in re.findall(r"\d\.\d", with_views))
+    assert narrow < wide / 2
+    # One pair of rows has no variance of its own, so it differs no less than others.
+    assert re.search(r"less than about \d\.\d points are not significant \(simultaneous 95 % intervals\)\.", without)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from error_rates import design_of
+from error_rates import design_of, star_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -214,6 +214,117 @@ def test_without_shared_trainings_the_two_forms_are_one() -> None:
     assert compare_rows(values, design_of(4, 5, 1)).p == pytest.approx(compare_rows(values).p, nan_ok=True)
 
 
+def star(runs: int = 3, seed: int = 0) -> tuple[Array, RowDesign]:
+    """Return eight rows, of which the first and the last share a training and differ little in it: 28 pairs of rows."""
+    values = noisy([0.62] * 7 + [0.60], runs, sd=0.01, seed=seed)
+    rest = np.random.default_rng(seed + 1).normal(0, 0.002, runs)
+    values[7] = values[0] - 0.02 + rest - rest.mean()
+    return values, star_of(8, runs, 7)
+
+
+def of_unrelated(values: Array) -> tuple[float, float]:
+    """Return variance and degrees of freedom of the pairs of `star` that share no training, from the definitions."""
+    rows, runs = values.shape
+    pairs = [(i, j) for i in range(rows) for j in range(i) if (i, j) != (7, 0)]
+    # Satterthwaite: trace(L S)^2 / trace(L S L S), L the graph of these pairs, S the rows with those of one training as one.
+    graph = np.zeros((rows, rows))
+    for i, j in pairs:
+        graph[i, i] += 1
+        graph[j, j] += 1
+        graph[i, j] = graph[j, i] = -1
+    same = np.eye(rows)
+    same[0, 7] = same[7, 0] = 1
+    product = graph @ same
+    df = (runs - 1) * np.trace(product) ** 2 / np.trace(product @ product)
+    return float(np.mean([np.var(values[i] - values[j], ddof=1) for i, j in pairs])), float(df)
+
+
+def test_a_kind_with_few_degrees_of_freedom_is_tested_like_pairs_that_share_no_training() -> None:
+    values, design = star()
+    variance, df = of_unrelated(values)
+    # 20.5 with two degrees of freedom of its own would be 5.6 times 3.7.
+    own, other = stats.t.ppf(1 - 0.025 / 28, 2), stats.studentized_range.ppf(0.95, 8, df) / 2**0.5
+    assert own > 2 * other
+    found = compare_rows(values, design)
+    assert (found.form, found.variances.borrowed) == ("by kind", {1})
+    gap, unlike = found.difference(0, 7), found.difference(0, 6)
+    assert gap is not None
+    assert unlike is not None
+    assert (gap.mean, gap.n) == (pytest.approx(0.02), 3)
+    assert (gap.sd, gap.df) == (pytest.approx(variance**0.5), pytest.approx(df))
+    assert gap.half == pytest.approx(other * (variance / 3) ** 0.5)
+    assert (gap.half, gap.sd, gap.df) == (pytest.approx(unlike.half), pytest.approx(unlike.sd), unlike.df)
+    p = stats.studentized_range.sf(0.02 / (variance / 6) ** 0.5, 8, df)
+    assert found.p[0, 7] == pytest.approx(p, rel=5e-3)
+    # As strict as Tukey's bound, not as Bonferroni's.
+    assert found.level_of(0, 7) == pytest.approx(2 * stats.t.sf(other, df))
+
+
+def test_a_kind_with_few_degrees_of_freedom_takes_its_own_variance_where_that_is_larger() -> None:
+    values, design = star()
+    values[7] += [0.05, 0.0, -0.05]
+    variance, df = of_unrelated(values)
+    own = np.var(values[7] - values[0], ddof=1)
+    assert own > 2 * variance
+    found = compare_rows(values, design)
+    assert (found.sd[0, 7], found.df[0, 7]) == (pytest.approx(own**0.5), pytest.approx(df))
+    half = stats.studentized_range.ppf(0.95, 8, df) / 2**0.5 * (own / 3) ** 0.5
+    assert found.high[0, 7] - found.gaps[0, 7] == pytest.approx(half)
+
+
+@pytest.mark.parametrize(
+    ("rows", "runs", "every", "borrows"),
+    [(3, 3, 2, False), (5, 5, 4, False), (8, 5, 7, True), (8, 9, 7, False), (97, 5, 5, True), (30, 9, 5, False)],
+)
+def test_the_design_alone_decides_which_kinds_have_a_variance_of_their_own(
+    rows: int, runs: int, every: int, borrows: bool
+) -> None:
+    design, rng = star_of(rows, runs, every), np.random.default_rng(rows)
+    noise = rng.normal(0, 0.01, (rows, runs))
+    shares = np.arange(rows) % every == 0
+    for size in (0.001, 1.0, 3.0):
+        found = compare_rows(0.6 + noise * np.where(shares, size, 1.0)[:, None], design)
+        df = float(found.df[0, 1])
+        own = stats.t.ppf(1 - 0.025 / (rows * (rows - 1) / 2), runs - 1)
+        assert borrows == (own > 2 * stats.studentized_range.ppf(0.95, rows, df) / 2**0.5)
+        kinds = set(np.unique(design.kinds).tolist()) - {0}
+        assert found.variances.borrowed == (kinds if borrows else set())
+        assert found.variances.each_own[0, every] != borrows
+        if not borrows:
+            assert found.sd[0, every] == pytest.approx((noise[0] - noise[every]).std(ddof=1) * size)
+            assert found.df[0, every] == runs - 1
+
+
+def test_without_unrelated_pairs_each_kind_has_its_own_variance() -> None:
+    values = noisy([0.60, 0.61, 0.62, 0.63, 0.64], 3)
+    found = compare_rows(values, star_of(5, 3, 1))
+    assert not found.variances.borrowed
+    test = stats.ttest_rel(values[4], values[0])
+    assert found.p[4, 0] == pytest.approx(min(1, 10 * test.pvalue))
+    assert found.df[4, 0] == 2
+
+
+def test_a_difference_that_is_the_same_in_every_run_borrows_no_variance() -> None:
+    values, design = star()
+    values[7] = values[0]
+    found = compare_rows(values, design)
+    gap = found.difference(0, 7)
+    assert gap is not None
+    assert (gap.mean, gap.interval, gap.sd) == (0.0, None, 0.0)
+
+
+def test_rows_with_one_run_in_common_and_a_training_are_tested_by_the_variance_of_other_pairs() -> None:
+    values, design = star(runs=4)
+    values[7, 1:] = NAN
+    found = compare_rows(values, design)
+    variance, df = found.variances.of_kind[0]
+    assert found.sd[0, 7] == pytest.approx(variance**0.5)
+    gap = found.difference(7, 0)
+    assert gap is not None
+    assert (gap.mean, gap.n, gap.df) == (pytest.approx(values[7, 0] - values[0, 0]), 1, pytest.approx(df))
+    assert gap.half == pytest.approx(stats.studentized_range.ppf(0.95, 8, df) * (variance / 2) ** 0.5)
+
+
 # --- many runs, other machines --------------------------------------------------------------------------------------
 
 
@@ -307,7 +418,8 @@ def tables(draw: st.DrawFn) -> tuple[Array, RowDesign]:
     sd = rng.choice([0.0, 0.001, 0.01, 0.1], (rows, 1))
     values = np.clip(level + means[:, None] + rng.normal(0, 0.05, runs) + rng.normal(0, 1, (rows, runs)) * sd, 0, 1)
     values[rng.random((rows, runs)) < draw(st.sampled_from([0.0, 0.2, 0.6]))] = NAN
-    design = design_of(rows, runs, draw(st.sampled_from([1, 1, 2, 3])))
+    share = draw(st.sampled_from([1, 1, 2, 3, 4]))
+    design = star_of(rows, runs, 2) if share == 4 else design_of(rows, runs, share)
     numbers = rng.integers(0, 2, (rows, runs)) if draw(st.booleans()) else np.zeros((rows, runs), dtype=np.intp)
     if draw(st.booleans()):
         numbers = np.tile(numbers[:, :1], (1, runs))

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import synthetic
 from error_rates import design_of as shared_design
+from error_rates import star_of
+from scipy import stats
 from synthetic import record
 
 from ltbench.leaderboard.statistics import effects as statistics
 from ltbench.leaderboard.statistics.comparisons import compare_rows
 from ltbench.leaderboard.statistics.effects import Effect
 from ltbench.leaderboard.statistics.estimates import estimates
+from ltbench.leaderboard.statistics.row_design import RowDesign
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.records.record import Record
+from ltbench.stages import TECHNIQUE_STAGES
 
 CB, MIX, TTA = {"sampler": "cb_sampler"}, {"mix": "mixup"}, {"view": "tta"}
 ERROR = {"type": "JobFailed", "message": "boom", "job": "j", "log": "log"}
@@ -228,6 +232,81 @@ def test_variances_that_nearly_cancel_leave_their_degrees_of_freedom() -> None:
     values = 0.6 + rng.normal(0, 0.01, (4, 3))
     found = compare_rows(values, shared_design(4, 3, views=2))
     weights = np.array([0.5, 0.5, -0.5, -0.5])
-    variance, df = variance_of(weights, found.variances)
+    variance, df, _ = variance_of(weights, found.variances)
     assert variance is not None
     assert df >= min(freedom for _, freedom in found.variances.of_kind.values())
+
+
+def test_of_a_kind_with_few_degrees_of_freedom_the_end_counts_that_makes_the_variance_of_an_effect_larger() -> None:
+    from ltbench.leaderboard.statistics.effect_variances import variance_of
+
+    # Of twelve rows 0, 4 and 8 share a training, each pair in a way of its own; rows 0 and 4 vary more than the others.
+    rng = np.random.default_rng(2)
+    values = 0.6 + rng.normal(0, 0.01, (12, 3))
+    values[4] += [0.05, 0.0, -0.05]
+    found = compare_rows(values, star_of(12, 3, 4)).variances
+    assert found.borrowed == {1, 2, 3}
+    (other, df), own = found.of_kind[0], float(np.var(values[4] - values[0], ddof=1))
+    assert own > other
+
+    def weights(**of: float) -> np.ndarray:
+        return np.array([of.get(f"r{row}", 0.0) for row in range(12)])
+
+    # A difference of two rows is that of the table.
+    assert variance_of(weights(r8=1, r0=-1), found) == pytest.approx((other, df, True))
+    assert variance_of(weights(r4=1, r0=-1), found) == pytest.approx((own, df, True))
+    # Row 1 against the mean of rows 0 and 8: (V01 + V81) / 2 - V08 / 4, and V08 may be zero.
+    assert variance_of(weights(r1=1, r0=-0.5, r8=-0.5), found) == pytest.approx((other, df, True))
+    # Rows 0 and 1 against 8 and 2: (V08 + V02 + V18 + V12 - V01 - V82) / 4, one estimate with the degrees of freedom of one.
+    assert variance_of(weights(r0=0.5, r1=0.5, r8=-0.5, r2=-0.5), found) == pytest.approx((other / 2, df, True))
+    assert variance_of(weights(r1=1, r2=-1), found) == pytest.approx((other, df, False))
+
+
+class _Star(ScoreArray):
+    """Scores of the baseline, and of so many techniques alone, of which each fourth uses the training of the baseline."""
+
+    def design(self, place: object) -> RowDesign:
+        return star_of(len(self.combinations), len(self.runs), 4)
+
+
+def star(rng: np.random.Generator, rows: int, runs: int, correlation: float) -> ScoreArray:
+    stages = [TECHNIQUE_STAGES[row % len(TECHNIQUE_STAGES)] for row in range(rows)]
+    names = [frozenset(), *(frozenset({(stages[row], f"t{row}")}) for row in range(1, rows))]
+    scores = _Star(names, [100.0], [(seed, seed) for seed in range(runs)])
+    own, common = rng.normal(0, 0.01, (rows, runs)), rng.normal(0, 0.01, runs)
+    own[::4] = correlation**0.5 * common + (1 - correlation) ** 0.5 * own[::4]
+    scores.values[:, 0] = 0.6 + rng.normal(0, 0.05, runs) + own
+    return scores
+
+
+def test_a_technique_of_one_row_has_the_standard_error_of_its_row() -> None:
+    # With this seed effects vary no more than the rows say, so nothing is widened.
+    scores = star(np.random.default_rng(0), 40, 5, 0.9)
+    compared = scores.compared(100.0)
+    assert compared.variances.borrowed
+    effects = {effect.techniques[0]: effect for effect in main_effects(scores)}
+    # By the bound of 39 effects, not of 780 pairs of rows, with the degrees of freedom of rows that share no training.
+    variance, df = compared.variances.of_kind[0]
+    half = stats.t.ppf(1 - 0.025 / 39, df) * (variance / 5) ** 0.5
+    assert [effects[name].high - effects[name].mean for name in ("t1", "t4")] == pytest.approx([half, half])
+
+
+def test_an_upper_bound_of_a_variance_says_nothing_of_how_effects_vary_between_seeds() -> None:
+    from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect_errors
+
+    # The first varies twice as much as the rows say, the second hardly.
+    known = {"contexts": 1, "cells": 3, "variance": 1e-4, "df": 20.0}
+    first = EffectSeries(by_run=np.array([0.0, 0.02**0.5 / 10, 0.02**0.5 / 5]), stages=("mix",), **known)
+    second = EffectSeries(by_run=np.array([0.010, 0.0101, 0.0102]), stages=("view",), bound=True, **known)
+    assert first.own_variance == pytest.approx(2e-4)
+    errors = effect_errors([first, second], alone=False)
+    assert [(one.size, one.df) for one in errors if one] == [(pytest.approx((2e-4 / 3) ** 0.5), 2.0)] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+def test_effects_of_rows_that_share_a_training_err_in_at_most_one_suite_of_twenty(correlation: float) -> None:
+    # 500 suites of 39 techniques without effect and 5 seeds; 0.05 plus two standard errors is 0.07. Found: 1 to 3 %.
+    rng = np.random.default_rng(7)
+    found = [any(e.separated for e in main_effects(star(rng, 40, 5, correlation))) for _ in range(500)]
+    assert np.mean(found) <= 0.07

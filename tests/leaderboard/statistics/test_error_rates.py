@@ -46,6 +46,16 @@ def test_rows_that_share_trainings_make_no_more_errors(rows: int, views: int, co
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("rows", "blocks", "every"), [(97, 5, 5), (30, 3, 3)])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_rows_of_one_training_that_differ_each_in_its_own_way_make_no_more_errors(
+    rows: int, blocks: int, every: int, correlation: float
+) -> None:
+    rate = error_rate(rows, blocks, tables=TABLES, every=every, correlation=correlation, seed=rows)
+    assert rate <= allowed(TABLES)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "blocks", "missing"), [(16, 3, 0.1), (8, 5, 0.3), (8, 10, 0.2)])
 def test_missing_cells_make_no_more_errors(rows: int, blocks: int, missing: float) -> None:
     assert error_rate(rows, blocks, tables=TABLES, missing=missing, seed=rows) <= allowed(TABLES)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ltbench.errors import DataError, UsageError
 from ltbench.longtail import realised_imbalance
+from ltbench_plugins.profiles.balanced import Balanced
 from ltbench_plugins.profiles.exp import Exp
 from ltbench_plugins.profiles.linear import Linear
 from ltbench_plugins.profiles.pareto import Pareto
@@ -158,3 +159,14 @@ def test_a_random_order_is_the_same_on_every_machine() -> None:
 def test_a_seed_without_a_random_order_is_not_another_profile() -> None:
     assert Exp(order_seed=7) == Exp()
     assert Exp().label == "exp"
+
+
+def test_balanced_keeps_as_many_images_as_the_profile_it_is_like_the_same_of_each_class() -> None:
+    # 12,406 images of ten classes.
+    assert Balanced().counts(AVAILABLE["cifar10"], 100) == [1241] * 6 + [1240] * 4
+    assert Balanced(like="linear").counts([100] * 10, 10) == [55] * 10
+
+
+def test_balanced_refuses_what_a_class_has_no_images_for() -> None:
+    with pytest.raises(DataError, match="class 2 has 50"):
+        Balanced().counts([400, 200, 50], 2)

@@ -1,0 +1,95 @@
+"""Every technique of the trainings, killed at a random step and resumed from a snapshot: the same bits as in one go."""
+
+from __future__ import annotations
+
+import graphlib
+import importlib.util
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+from engine.accidents import fit_with_accident
+from engine.world import Patterns
+from safetensors.numpy import load_file
+from support import registry_with
+
+from ltbench.core.plugins import BUILT_IN
+from ltbench.core.spec import Job
+from ltbench.engine.fit import fit
+from ltbench.executor import Context
+from ltbench.planning.parts import make_plan
+from ltbench.registry.registry import Registry
+from ltbench.stages import TRAINING_STAGES
+from ltbench.store.store import Store
+from ltbench.suite.suite import changed, find_suite
+
+RECIPE = {"epochs": 10, "batch_size": 32, "lr": 0.05, "ema": 0.9, "precision": "fp32"}
+"""Ten epochs of two batches: enough for every technique to begin."""
+LONGER = {"weight_balancing": ("weight_balancing[until=1.3]",), "mislas": ("mixup", "mislas_stage2[until=1.3]")}
+"""Rows with a short second phase, and the same with a longer one."""
+OF_BACKBONES = ("adaptformer", "bitfit", "linear_probe", "lora", "norm_only")
+LACKING = () if importlib.util.find_spec("peft") else ("lora",)
+MODELS = dict.fromkeys(OF_BACKBONES, "test_vit[resize=32]")
+ROWS = [
+    LONGER.get(row[0], tuple(row))
+    for row in [*find_suite("literature-quick", Registry.load()).combinations, *([name] for name in OF_BACKBONES)]
+    if row[0] not in LACKING
+]
+"""Every technique with what it needs or is published with."""
+
+
+@pytest.fixture(scope="module")
+def own() -> Registry:
+    return registry_with(Patterns)
+
+
+def fits(row: tuple[str, ...], registry: Registry, folder: Path) -> list[Job]:
+    """Return the trainings of a row, those that others go on from or learn from first."""
+    suite = changed(
+        find_suite("quick", registry), name="kill", datasets=["patterns"], imbalance_factors=[3], held_out=0.1,
+        models=[MODELS.get(row[0], "convnet")], techniques=[], combinations=[list(row)], seeds=[0], recipe=RECIPE,
+    )  # fmt: skip
+    plan = make_plan(suite, registry, folder)
+    assert not plan.left_out
+    (cell,) = [cell for cell in plan.cells if any(cell.extra["combination"].values())] or plan.cells
+    graph = graphlib.TopologicalSorter[str]()
+    wanted = [cell.key]
+    while wanted:
+        job = plan.jobs[wanted.pop()]
+        graph.add(job.key, *job.reads)
+        wanted += job.reads
+    return [plan.jobs[key] for key in graph.static_order() if plan.jobs[key].kind == "fit"]
+
+
+def steps_before(job: Job, context: Context) -> int:
+    """Return the steps of the training that a training has gone on from; 0 if it has begun by itself."""
+    state = context.store.meta(job.key)["resumed_from"]
+    return context.store.meta(state)["steps"] if state else 0
+
+
+def test_every_built_in_technique_of_a_training_is_killed(registry: Registry) -> None:
+    ours = {
+        name
+        for name, entry in registry.entries.items()
+        if entry.distribution == BUILT_IN and entry.technique.stage in TRAINING_STAGES and not entry.technique.baseline
+    }
+    assert {t.name for row in ROWS for text in row for t in registry.parse_all(text)} >= ours - {*LACKING}
+
+
+@pytest.mark.parametrize("row", ROWS, ids="+".join)
+def test_a_training_that_is_killed_and_resumed_ends_with_the_same_bits(
+    row: tuple[str, ...], own: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Context(store=Store(tmp_path / "whole"), registry=own, data_root=tmp_path)
+    parts = msgspec.structs.replace(whole, store=Store(tmp_path / "parts"), snapshot_seconds=0.0)
+    draw = random.Random("+".join(row))
+    for job in fits(row, own, tmp_path):
+        fit(job, whole)
+        steps, before = whole.store.meta(job.key)["steps"], steps_before(job, whole)
+        at = draw.randrange(before + 1, steps)
+        fit_with_accident(job, parts, monkeypatch, at, later=draw.randrange(min(2, steps - at)))
+        one, other = (load_file(context.store.path(job.key) / "weights.safetensors") for context in (whole, parts))
+        assert one.keys() == other.keys()
+        different = [name for name in one if one[name].tobytes() != other[name].tobytes()]
+        assert not different, f"killed after step {at} of {steps}"
