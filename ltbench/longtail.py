@@ -173,7 +173,7 @@ def shifted_prior(counts: Iterable[int], ratio: float) -> list[float]:
 
     Ranks are those of the training counts, the largest class first; ties are broken by label. So `ratio` is the share of
     the largest class over that of the smallest: 1 is uniform, and one below 1 is a backward shift.
-    counts: int64 [C] of training images. Source: Hong et al., LADE, CVPR 2021, section 4.3.
+    counts: int64 [C] of training images. Source: Hong et al., LADE, CVPR 2021.
 
     >>> [round(share, 3) for share in shifted_prior([9, 1, 4], 4)]
     [0.571, 0.143, 0.286]

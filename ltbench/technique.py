@@ -161,13 +161,23 @@ def _from_text(raw: str, kind: object) -> object:
 
 
 def _from_list(raw: str, kind: object) -> object:
+    parts = [] if raw == "[]" else split_outside(raw, "+")
     try:
-        return msgspec.convert([] if raw == "[]" else split_outside(raw, "+"), kind, strict=False)
+        return msgspec.convert(parts, kind, strict=False)
     except msgspec.ValidationError:
-        for number in (int, float):
-            with contextlib.suppress(ValueError):
-                return number(raw)
-        return raw
+        # The error of the construction is then about a number, or about an element of a list.
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert([], kind)
+            return [_number(part) for part in parts]
+        return _number(raw)
+
+
+def _number(raw: str) -> int | float | str:
+    """Return a number, or the text if it is none."""
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            return number(raw)
+    return raw
 
 
 def written(value: object) -> str:

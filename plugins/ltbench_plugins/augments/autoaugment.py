@@ -24,8 +24,8 @@ class AutoAugment(Augment, frozen=True):
 
     An augmented protocol is another protocol: published rows with AutoAugment are no reference for rows without it.
 
-    Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, table 7 of the appendix
-    (policy) and section 4.1; magnitudes as in torchvision.
+    Source: Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, the policy for
+    CIFAR-10 in its appendix; magnitudes as in torchvision.
     """
 
     name = "autoaugment"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class CropFlip(Augment, frozen=True):
     """Pad with black, crop to the original size at a random position, mirror at random.
 
+    It is the default of the CIFAR data sets; selected, it is applied instead of the augmentation of the data set.
+
     Position and mirroring are drawn per image. `prepare` stores every padded image and its mirror image as bytes; a batch
     is one indexed read of a strided view of all crops, without copying them. This takes 2 (size + 2 padding)^2 bytes per
     image and channel, half of that with flip = 0.

@@ -29,8 +29,8 @@ class Cuda(Augment, frozen=True):
     and flip, and before each epoch. It asks for more than `accept`, the paper for at least as much. A test costs (L + 1)
     (L + 2) / 2 times `tests` predictions for each class.
 
-    Source: Ahn et al., CUDA: Curriculum of Data Augmentation for Long-tailed Recognition, ICLR 2023, equations 1 and 2
-    and algorithm 1; operations and their ranges from its appendix and code.
+    Source: Ahn et al., CUDA: Curriculum of Data Augmentation for Long-tailed Recognition, ICLR 2023, section 3 and
+    algorithm 1; operations and their ranges from its appendix and code.
     """
 
     name = "cuda"

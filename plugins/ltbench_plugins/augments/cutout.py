@@ -15,7 +15,8 @@ class Cutout(Augment, frozen=True):
     """Paint over a square of each image, after the augmentation of the data set.
 
     The square has half the side of the image: 16 pixels of 32. Its centre is uniform in the image, and what lies
-    outside is cut off, so often less than a quarter of the image is hidden.
+    outside is cut off, so often less than a quarter of the image is hidden. This is the paper's size for CIFAR-10; for
+    CIFAR-100 it is a quarter of the side (`share=0.25`). Sides are even numbers of pixels, at least two.
 
     The paper paints with the mean colour of the data set, 0 after normalisation; for CIFAR about `fill=0.47`. The default
     is black, as where Cutout follows AutoAugment before normalisation.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Flip(Augment, frozen=True):
-    """Mirror each image left to right at random.
+    """Mirror each image left to right at random, instead of the augmentation of the data set.
 
     Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012, section 4.1.
     """

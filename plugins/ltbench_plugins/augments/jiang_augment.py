@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class JiangAugment(Augment, frozen=True):
-    """Randomly shift, mirror, rotate and recolour each image.
+    """Randomly shift, mirror, rotate and recolour each image, instead of the augmentation of the data set.
 
     Four transforms in this order, each applied with probability `chance`, independently per image: a shift by up to
     `translate` of the size in each direction, in whole pixels; mirroring; a rotation about the centre by up to

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class NoAugment(Augment, frozen=True):
-    """Leave every image unchanged.
+    """Leave every image unchanged, instead of the augmentation of the data set.
 
     A combination without an augmentation uses the default of the data set (crop and flip for CIFAR). This technique
     switches it off, to measure its effect.

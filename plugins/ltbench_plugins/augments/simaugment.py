@@ -16,7 +16,7 @@ _TRIES = 10
 
 
 class SimAugment(Augment, frozen=True):
-    """Crop, resize, mirror, recolour and grey each image, instead of the data set's own augmentation.
+    """Crop, resize, mirror, recolour and grey each image, instead of the augmentation of the data set.
 
     In this order: a crop of a random share of the area, `scale` to 1, and of a random ratio of the sides, 3/4 to 4/3,
     resized to the whole image; mirroring with probability 1/2; with probability 0.8 a change of brightness, contrast and
@@ -27,7 +27,7 @@ class SimAugment(Augment, frozen=True):
     scale from 0.08, twice the jitter and hue, and blur on larger images.
 
     Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations (SimCLR), ICML 2020,
-    appendix A; Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, section 4.4 (SimAugment); Zhu et al.,
+    appendix A; Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (SimAugment); Zhu et al.,
     Balanced Contrastive Learning for Long-Tailed Visual Recognition, CVPR 2022 (defaults).
     """
 

@@ -27,8 +27,8 @@ class Kcl(Contrastive, frozen=True):
     if there are not so many in the batch. With a `k` as large as the batch it is `supcon`. The authors contrast with a
     queue of a slow network; here, as in later comparisons on CIFAR, with the batch.
 
-    Source: Kang et al., Exploring Balanced Feature Spaces for Representation Learning, ICLR 2021, the k-positive
-    contrastive loss.
+    Source: Kang et al., Exploring Balanced Feature Spaces for Representation Learning, ICLR 2021, the
+    k-positive contrastive loss.
     """
 
     name = "kcl"

@@ -36,7 +36,7 @@ class Paco(Auxiliary, frozen=True):
     The authors' code divides the sum for each image by the sum of its w: `normalised`. It uses AutoAugment and Cutout for
     the view of the classifier.
 
-    Source: Cui et al., Parametric Contrastive Learning, ICCV 2021, equation 4 and section 3.3.
+    Source: Cui et al., Parametric Contrastive Learning, ICCV 2021, section 3 (the PaCo loss).
     """
 
     name = "paco"

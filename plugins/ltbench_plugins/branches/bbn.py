@@ -30,7 +30,7 @@ class Bbn(Branches, frozen=True):
     network for small images. Each classifier has a bias, where the authors' have a common one.
 
     Source: Zhou et al., BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition, CVPR
-    2020, equations 1, 3 and 5.
+    2020, section 4 (cumulative learning).
     """
 
     name = "bbn"

@@ -17,8 +17,8 @@ class Cosine(Head, frozen=True):
     With the default scale the logits are in [-1, 1], as `ldam[scale=30]` needs them: it multiplies them itself. Other
     losses hardly learn from logits that small; for cross entropy use a scale of 16 to 30, or `learn`.
 
-    Source: Gidaris and Komodakis, Dynamic Few-Shot Visual Learning without Forgetting, CVPR 2018, equation 5 (learnt
-    scale, 10 at the start); Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS
+    Source: Gidaris and Komodakis, Dynamic Few-Shot Visual Learning without Forgetting, CVPR 2018, the
+    cosine-similarity classifier (learnt scale, 10 at the start); Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, NeurIPS
     2019 (scale 1, the loss has 30).
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from ltbench import Head, Meta, hookimpl
+from ltbench.errors import JobFailed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,10 +18,11 @@ class Etf(Head, frozen=True):
 
     Only the backbone learns, and no class gets a larger angle than another. The features are normalised, so logits are
     `scale` times cosines. The loss of the paper is `dot_regression`, for which the scale is 1; for cross entropy use a
-    scale of 16 to 30. The features must have at least C - 1 dimensions.
+    scale of 16 to 30. The features must have at least C - 1 dimensions: the 64 of the residual networks for CIFAR are
+    enough for CIFAR-10, but not for CIFAR-100.
 
     Source: Yang et al., Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable Classifier at the
-    End of Deep Neural Network?, NeurIPS 2022, equations 1 and 7.
+    End of Deep Neural Network?, NeurIPS 2022, the definition of the simplex equiangular tight frame.
     """
 
     name = "etf"
@@ -31,13 +33,15 @@ class Etf(Head, frozen=True):
     def build(self, features: int, classes: int, counts: Tensor) -> nn.Module:
         """Return the classifier: features float [B, D] -> logits float [B, C]. counts: int64 [C], not used.
 
-        Raises `ValueError` if the features have fewer than C - 1 dimensions.
+        Raises `JobFailed` if the features have fewer than C - 1 dimensions.
         """
         from ltbench_plugins.heads._layers import SimplexLayer, simplex
 
         if features < classes - 1:
-            raise ValueError(
-                f"{classes} equal angles need at least {classes - 1} features, and the model has {features}"
+            raise JobFailed(
+                f"head 'etf' needs at least {classes - 1} features for {classes} classes, and the model has {features}",
+                why="directions at the same angle to each other span one dimension less than there are classes",
+                fix="a wider model, or the head cosine",
             )
         return SimplexLayer(simplex(features, classes), self.scale)
 

@@ -16,7 +16,7 @@ class NormFree(Head, frozen=True):
     The norms of class weights grow with class size, which favours frequent classes; here they cannot. `tau_norm[tau=1]`
     does the same after training.
 
-    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4.1 (the
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4 (the
     weights of the tau-normalised classifier with tau = 1, here during training).
     """
 

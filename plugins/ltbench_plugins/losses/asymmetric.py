@@ -22,8 +22,8 @@ class Asymmetric(Loss, frozen=True):
     with its defaults, which is also timm's `AsymmetricLossSingleLabel`. Here the powers have a finite gradient for
     every gamma.
 
-    Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, equation 4, and the loss for a
-    single label in its code.
+    Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, asymmetric focusing, and the
+    loss for a single label in its code.
     """
 
     name = "asymmetric"

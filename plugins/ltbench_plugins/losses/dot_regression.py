@@ -26,7 +26,7 @@ class DotRegression(Loss, frozen=True):
     the largest cosine, but probabilities are not calibrated.
 
     Source: Yang et al., Inducing Neural Collapse in Imbalanced Learning: Do We Really Need a Learnable Classifier at the
-    End of Deep Neural Network?, NeurIPS 2022, equation 7.
+    End of Deep Neural Network?, NeurIPS 2022, the definition of the dot-regression loss.
     """
 
     name = "dot_regression"

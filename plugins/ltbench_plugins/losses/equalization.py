@@ -30,7 +30,7 @@ class Equalization(Loss, frozen=True):
     `threshold = 0` means half of the balanced share, 1 / (2 C) for C classes: the 0.005 of the authors for CIFAR-100-LT.
 
     The draws are a hash of the step's seed and of the image's logits, as the loss of an image must not depend on its
-    place in the batch.
+    place in the batch. So with an update of several passes, such as `sam`, each pass has draws of its own.
 
     Source: Tan et al., Equalization Loss for Long-Tailed Object Recognition, CVPR 2020, section 3.4 (softmax
     equalization loss), with the gamma of its experiments on CIFAR-100-LT.

@@ -29,7 +29,7 @@ class EqualizationV2(Loss, frozen=True):
     the softmax of the logits: the predicted class is that of the sigmoid, but probabilities are not calibrated.
 
     Source: Tan et al., Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object Detection, CVPR
-    2021, equations 5 to 8.
+    2021, the gradient-guided weights of positive and negative gradients.
     """
 
     name = "equalization_v2"

@@ -22,13 +22,15 @@ class InfluenceBalanced(Loss, frozen=True):
         loss = alpha CE(z, y) / (|p - y|_1 |h|_1)
 
     with the features h that the classifier is given, and the sum of absolute values | |_1: the product is the norm of
-    the gradient of the classifier's weights. Samples on which the classifier overfits have a large influence. As the
-    equation says, gradients also flow through the divisor. Before `start`, and with a training that restarts before
+    the gradient of the classifier's weights. Samples on which the classifier overfits have a large influence. As in
+    the authors' code, gradients also flow through the divisor. Before `start`, and with a training that restarts before
     that part of its own schedule, it is cross entropy.
 
-    The authors also weigh the classes by their inverse sizes in the second part: `ins` with the regime `drw[at=0.5]`.
+    The authors also weigh the classes by their inverse sizes in the second part, `ins` with the regime `drw[at=0.5]`, and
+    lower the learning rate there by a factor of 100, as weights with alpha = 1000 are far above 1.
 
-    Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021, equations 8 and 9.
+    Source: Park et al., Influence-Balanced Loss for Imbalanced Visual Classification, ICCV 2021, the
+    definitions of the influence-balanced weight and loss.
     """
 
     name = "influence_balanced"

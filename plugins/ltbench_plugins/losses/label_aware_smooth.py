@@ -18,9 +18,9 @@ class LabelAwareSmooth(Loss, frozen=True):
     Their predictions are most over-confident. The share of the target that is spread is
     `eps_y = tail + (head - tail) * f(r)` with `r = (n_y - n_min) / (n_max - n_min)`:
 
-        shape = "concave"  f = sin(pi r / 2)        (equation 6, the default)
-        shape = "linear"   f = r                    (equation 7)
-        shape = "convex"   f = 1 - cos(pi r / 2)    (equation 8)
+        shape = "concave"  f = sin(pi r / 2)        (the default)
+        shape = "linear"   f = r
+        shape = "convex"   f = 1 - cos(pi r / 2)
 
     The true class keeps 1 - eps_y, and every other one of K classes gets eps_y / (K - 1); in the authors' code eps_y /
     K for all classes (`off = "k"`). With balanced classes, or head = tail, it is `label_smooth[eps=head]`.
@@ -28,7 +28,8 @@ class LabelAwareSmooth(Loss, frozen=True):
     The defaults are those for CIFAR-100-LT. For CIFAR-10-LT the authors use `head=0.3,tail=0`. They apply it in the
     second stage of MiSLAS, to the classifier.
 
-    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, section 3.2, equations 5 to 8.
+    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, section 3.2
+    (label-aware smoothing; the concave, linear and convex forms).
     """
 
     name = "label_aware_smooth"

@@ -23,11 +23,11 @@ class SadeLoss(Loss, frozen=True):
     has the prior of rank C + 1 - k. So each expert is good for another distribution of test classes. With tau = 0 the
     third is as the second.
 
-    At test time the logits of the experts are averaged; `sade_aggregation` learns weights on unlabelled test images, as the
-    authors do. They use a cosine head of scale 30.
+    At test time the logits of the experts are averaged; the authors weigh them on unlabelled test images, as the posthoc
+    `sade_aggregation` does. They use a cosine head of scale 30.
 
     Source: Zhang et al., Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition,
-    NeurIPS 2022, equations 1 to 3.
+    NeurIPS 2022, the losses of the forward, uniform and backward experts.
     """
 
     name = "sade_loss"

@@ -22,8 +22,8 @@ class SigmoidFocal(Loss, frozen=True):
     has most of that effect. Predictions are the softmax of the logits, as for all techniques. The predicted class is the
     same as with the sigmoid, but the probabilities are not calibrated by this loss.
 
-    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equation 13 without its weight;
-    report rivadeneira, equation 13.
+    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.3
+    (class-balanced focal loss), without its weight; report rivadeneira, equation 13.
     """
 
     name = "sigmoid_focal"

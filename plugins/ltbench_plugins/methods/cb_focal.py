@@ -17,6 +17,6 @@ def ltbench_methods() -> list[Method]:
             name="cb_focal",
             parts=("sigmoid_focal", "ens"),
             about="Class-balanced focal loss: focal loss weighted by the effective number of samples.",
-            source="Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 13",
+            source="Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.3",
         )
     ]

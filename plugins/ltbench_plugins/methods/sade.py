@@ -16,6 +16,6 @@ def ltbench_methods() -> list[Method]:
             name="sade",
             parts=("cosine[scale=30]", "experts", "sade_loss"),
             about="SADE: three experts, for the head, for balanced classes and for the reversed tail.",
-            source="Zhang et al., Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition, NeurIPS 2022, equations 1 to 3",
+            source="Zhang et al., Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition, NeurIPS 2022, the losses of its three experts",
         )
     ]

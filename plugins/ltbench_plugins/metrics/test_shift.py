@@ -20,11 +20,12 @@ class ShiftedTest(Metric, frozen=True):
 
     `forward_50` is the accuracy if the classes were long-tailed with a ratio of 50, in the order of the training classes;
     `backward_50` reverses the order; `uniform` is balanced accuracy. It is the mean of the recalls, weighted by the share
-    of each class, so no test image is drawn or left out. Published numbers are accuracies on sub-samples of the test
+    of each class, so no test image is drawn or left out. Predictions are the same for all of them: `prior_shift` has those of
+    a classifier that knows the shift, as the papers' post-compensated ones do. Published numbers are accuracies on sub-samples of the test
     images, which differ by the luck of the draw and by rounding of class counts. Classes without test images are left out.
 
-    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021, section 4.3,
-    whose ratios are also those of Zhang et al., SADE, NeurIPS 2022.
+    Source: Hong et al., Disentangling Label Distribution for Long-tailed Visual Recognition (LADE), CVPR 2021, the
+    evaluation on shifted test sets, whose ratios are also those of Zhang et al., SADE, NeurIPS 2022.
     """
 
     name = "test_shift"

@@ -25,7 +25,8 @@ def shares(images: Tensor, alpha: float, fixed: float | None, generator: Generat
 def paste(images: Tensor, others: Tensor, keep: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """Return the images with a box of others pasted in, and the share of pixels that each kept, float [B].
 
-    images, others: float [B, channels, H, W]; keep: float [B], the share to keep. The sides of a box are
+    images, others: float [B, channels, H, W]; keep: float [B], the share to keep, or float [1] for a box that all images
+    have in common; then the result is float [1], too. The sides of a box are
     `sqrt(1 - keep)` times those of the image, rounded down to whole pixels, and its centre is uniform in the image.
     Boxes are clipped to the image, so the actual share can be larger.
     """
@@ -35,7 +36,7 @@ def paste(images: Tensor, others: Tensor, keep: Tensor, generator: Generator) ->
     side = (1 - keep).sqrt()
 
     def span(size: int) -> tuple[Tensor, Tensor]:
-        centre = torch.randint(size, (len(images),), generator=generator, device=images.device)
+        centre = torch.randint(size, keep.shape, generator=generator, device=images.device)
         half = (side * size).long() // 2
         return (centre - half).clamp(min=0), (centre + half).clamp(max=size)
 

@@ -17,7 +17,8 @@ class Cmo(Mix, frozen=True):
     The images of a batch are the backgrounds. The patches come from a second stream, in which classes are drawn in
     proportion to the inverse of their size (sampler `reverse`). With probability `chance` an image gets a box of its
     partner in that stream; the box keeps a share of the image from Beta(alpha, alpha), and the loss has the share of
-    pixels that is left after the box is clipped. The draws are those of each image; the code has one for the batch.
+    pixels that is left after the box is clipped. With `per_batch` one box, or none, is drawn for all images of a batch,
+    as in the authors' code.
 
     Only epochs from `first` on are blended, and not the last `last`: the paper's code is on while 3 < epoch < epochs - 3,
     counted from 0, so off in the first four epochs and the last three. A training of at most `first + last` epochs
@@ -41,9 +42,10 @@ class Cmo(Mix, frozen=True):
     first: Annotated[int, Meta(ge=0, description="epochs at the start without boxes")] = 4
     last: Annotated[int, Meta(ge=0, description="epochs at the end without boxes")] = 3
     per_image: Annotated[bool, Meta(description="class-balanced patches, as in the authors' code")] = False
+    per_batch: Annotated[bool, Meta(description="one box for all images of a batch, as in the authors' code")] = False
 
     def without_effect(self) -> tuple[str, ...]:
-        return () if self.chance else ("alpha", "first", "last", "per_image")
+        return () if self.chance else ("alpha", "first", "last", "per_image", "per_batch")
 
     @property
     def partner(self) -> str:  # type: ignore[override]
@@ -55,12 +57,13 @@ class Cmo(Mix, frozen=True):
 
         assert told.partner is not None
         moment = told.moment
-        chosen = torch.rand(len(images), generator=generator, device=images.device) < self.chance
+        one_for = images[:1] if self.per_batch else images
+        chosen = torch.rand(len(one_for), generator=generator, device=images.device) < self.chance
         if not self.first <= moment.epoch < moment.epochs - self.last:
             chosen = torch.zeros_like(chosen)
-        keep = shares(images, self.alpha, None, generator).where(chosen, 1)
+        keep = shares(one_for, self.alpha, None, generator).where(chosen, 1)
         blended, kept = paste(images, told.partner.images, keep, generator)
-        return Mixed(images=blended, labels_a=told.labels, labels_b=told.partner.labels, lam=kept)
+        return Mixed(images=blended, labels_a=told.labels, labels_b=told.partner.labels, lam=kept.expand(len(images)))
 
 
 @hookimpl

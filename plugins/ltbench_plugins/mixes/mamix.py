@@ -36,6 +36,8 @@ class Mamix(Blend, frozen=True):
         """Return the weight of the label of each image, float [B]."""
         # m_j / (m_i + m_j), as a sigmoid of the difference of the logarithms.
         boundary = (self.omega * (own.log() - other.log())).sigmoid()
+        # Inside (0, 1), so that a share of 0 or 1 stays what it is.
+        boundary = boundary.clamp(1e-30, 1 - 6e-8)
         return (lam / (2 * boundary)).where(lam <= boundary, 1 - (1 - lam) / (2 * (1 - boundary)))
 
 

@@ -19,7 +19,7 @@ class ManifoldMixup(Blend, frozen=True):
     model names, such as the stem and the first two of the three stages of resnet32.
 
     Source: Verma et al., Manifold Mixup: Better Representations by Interpolating Hidden States, ICML 2019, equation 1;
-    alpha = 2 as in section 5.1.
+    alpha = 2 as in its experiments on CIFAR.
     """
 
     name = "manifold_mixup"

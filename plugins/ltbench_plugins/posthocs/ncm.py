@@ -21,7 +21,8 @@ class Ncm(Posthoc, frozen=True):
     to normalised means, which the paper names as well, predicts the same classes. With `centred`, the mean of all
     training features is subtracted first, as in the authors' code.
 
-    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4.1.
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4
+    (nearest class mean classifier).
     """
 
     name = "ncm"

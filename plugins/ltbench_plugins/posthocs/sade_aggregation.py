@@ -23,7 +23,7 @@ class SadeAggregation(Posthoc, frozen=True):
     here ascent stops after `steps` steps.
 
     Source: Zhang et al., Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition, NeurIPS
-    2022, equation 4 and theorem 1.
+    2022, test-time self-supervised aggregation and theorem 1.
     """
 
     name = "sade_aggregation"

@@ -24,8 +24,8 @@ class TauNorm(Posthoc, frozen=True):
     held-out images are long-tailed. Without held-out images, sweep it: `tau_norm[tau=0.5,0.7,1]`. The network must end
     with a linear layer.
 
-    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020, section 4.1,
-    equation 4.
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020,
+    section 4 (tau-normalised classifier).
     """
 
     name = "tau_norm"

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from ltbench import Meta, Profile, hookimpl
 from ltbench.errors import DataError
 from ltbench_plugins.profiles.exp import Exp
+from ltbench_plugins.profiles.exp50 import Exp50
 from ltbench_plugins.profiles.linear import Linear
 from ltbench_plugins.profiles.pareto import Pareto
 from ltbench_plugins.profiles.step import Step
 
-OF = {kind.name: kind for kind in (Exp, Linear, Pareto, Step)}
+OF = {kind.name: kind for kind in (Exp, Exp50, Linear, Pareto, Step)}
 
 
 class Balanced(Profile, frozen=True):
@@ -29,7 +30,8 @@ class Balanced(Profile, frozen=True):
     name = "balanced"
 
     like: Annotated[
-        Literal["exp", "linear", "pareto", "step"], Meta(description="profile that keeps as many images in all")
+        Literal["exp", "exp50", "linear", "pareto", "step"],
+        Meta(description="profile that keeps as many images in all"),
     ] = "exp"
 
     def counts(self, available: Sequence[int], imbalance_factor: float) -> list[int]:
@@ -39,7 +41,7 @@ class Balanced(Profile, frozen=True):
         lacking = [label for label, (want, there) in enumerate(zip(kept, available, strict=True)) if want > there]
         if lacking:
             raise DataError(
-                f"a balanced subset of {total} images needs {each} of each class, and class {lacking[0]} has "
+                f"a balanced subset of {total} images needs {kept[lacking[0]]} of a class, and class {lacking[0]} has "
                 f"{available[lacking[0]]}",
                 fix="a higher imbalance factor, which keeps fewer images",
             )

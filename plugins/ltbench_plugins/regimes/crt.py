@@ -19,7 +19,7 @@ class Crt(Regime, frozen=True):
 
     `decoupling` keeps the classifier, and splits the training instead of prolonging it.
 
-    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4.1
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4
     (classifier re-training) and equation 1 with q = 0.
     """
 

@@ -21,7 +21,7 @@ class Decoupling(Regime, frozen=True):
     Without a sampler, weight or balanced loss, the second stage has the distribution of the first and changes little.
 
     Source: report schmidt, "Decoupling the model"; Kang et al., Decoupling Representation and Classifier for
-    Long-Tailed Recognition, 2020, section 4.1 (classifier re-training, cRT).
+    Long-Tailed Recognition, ICLR 2020, section 4 (classifier re-training, cRT).
     """
 
     name = "decoupling"

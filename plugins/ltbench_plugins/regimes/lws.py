@@ -16,8 +16,8 @@ class Lws(Regime, frozen=True):
     f_c starts at 1. The paper writes `f_c w_c` for weights without bias; the authors' code multiplies logits, as here.
     At the end the factors become part of weights and bias. The second stage is otherwise that of `crt`.
 
-    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4.1
-    (learnable weight scaling), equation 4 with a learned factor.
+    Source: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR 2020, section 4
+    (learnable weight scaling).
     """
 
     name = "lws"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from ltbench import Meta, Phase, Regime, hookimpl
-from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE, FACTORS
+from ltbench_plugins.losses._smoothing import Off
+from ltbench_plugins.regimes._notes import ADJUSTED_AFTER_A_BALANCED_STAGE, FACTORS
 from ltbench_plugins.regimes._second_stage import balanced_second_stage
 
 
@@ -19,28 +19,32 @@ class MislasStage2(Regime, frozen=True):
     batch normalisation).
 
     The defaults are those for CIFAR-100-LT: 10 epochs after 200. For CIFAR-10-LT the authors use `head=0.3,tail=0`, and no
-    shifted batch normalisation. Their code also trains the weights of the classifier, at 0.2 of the learning rate.
+    shifted batch normalisation. Their code spreads the share over all classes (`off=k`), and also trains the
+    weights of the classifier, at 0.2 of the learning rate.
 
-    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, sections 3.2 (equations 5 and 6) and
-    3.3.
+    Source: Zhong et al., Improving Calibration for Long-Tailed Recognition, CVPR 2021, sections 3.2 (label-aware
+    smoothing) and 3.3 (shifted batch normalisation).
     """
 
     name = "mislas_stage2"
     conflicts = FACTORS
-    doubtful: ClassVar[Mapping[str, str]] = {
-        "logit_adjust_posthoc": BALANCED_SECOND_STAGE["logit_adjust_posthoc"]  # the losses are replaced
-    }
+    doubtful = ADJUSTED_AFTER_A_BALANCED_STAGE  # the loss is replaced
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = 1.05
     head: Annotated[float, Meta(ge=0, lt=1, description="share spread for the most frequent class")] = 0.4
     tail: Annotated[float, Meta(ge=0, lt=1, description="share spread for the rarest class")] = 0.1
     shift_bn: Annotated[bool, Meta(description="whether statistics of batch normalisation follow")] = True
+    off: Off = "k_minus_1"
+
+    def without_effect(self) -> tuple[str, ...]:
+        return () if self.head or self.tail else ("off",)
 
     def phases(self) -> list[Phase]:
         """Return the whole training and the second stage."""
+        more = f",off={self.off}" if self.off != "k_minus_1" else ""
         return balanced_second_stage(
             self.until,
-            loss=f"label_aware_smooth[head={self.head!r},tail={self.tail!r}]",
+            loss=f"label_aware_smooth[head={self.head!r},tail={self.tail!r}{more}]",
             classifier="scale",
             batch_norm="statistics" if self.shift_bn else "",
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from ltbench import Meta, Phase, Regime, hookimpl
+from ltbench_plugins._notes import WITH_RESAMPLING
 from ltbench_plugins.regimes._notes import BALANCED_SECOND_STAGE
 
 
@@ -15,7 +16,7 @@ class WeightBalancing(Regime, frozen=True):
     The first stage is a training with a tuned, much larger weight decay, so that the weights of frequent classes do not
     grow; its training is not shared with the plain one. The second stage freezes the backbone and trains the classifier
     further with class-balanced weights (`ens`), a large decay, and the weights of each class projected onto a ball of
-    radius `max_norm` after each step (equations 4 and 5).
+    radius `max_norm` after each step (projected gradient descent).
 
     Both decays are factors of the recipe's. The defaults give the authors' 5e-3 and 0.1 for a recipe with 5e-4; for one
     with 2e-4 they are `first=25,second=500`. The authors' second stage has 10 epochs after 320. Their code projects
@@ -29,7 +30,7 @@ class WeightBalancing(Regime, frozen=True):
         "weight": "it has class weights of its own, in its second stage",
         **dict.fromkeys(("cosine", "norm_free"), "with normalised class weights there are no norms to balance"),
     }
-    doubtful = BALANCED_SECOND_STAGE
+    doubtful: ClassVar[Mapping[str, str]] = {**BALANCED_SECOND_STAGE, **WITH_RESAMPLING}
 
     until: Annotated[float, Meta(gt=1, description="end of the second stage, as a fraction of the training")] = (
         1 + 10 / 320

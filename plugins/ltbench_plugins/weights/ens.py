@@ -23,8 +23,8 @@ class Ens(NormalisedWeight, frozen=True):
     them with sum one. `reduction` divides the loss of a batch by its size, as in Cui et al., or by the sum of its
     weights, which cancels the scale.
 
-    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, 2019, equations 10 and 13; report
-    rivadeneira, "CB-Focal"; report wong, "Weighted Loss" (ENS).
+    Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4 (the
+    class-balanced term); report rivadeneira, "CB-Focal"; report wong, "Weighted Loss" (ENS).
     """
 
     name = "ens"

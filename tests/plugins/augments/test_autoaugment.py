@@ -43,8 +43,7 @@ def test_magnitudes_of_all_levels_are_those_of_torchvision(levels: int, referenc
 def test_the_policy_is_that_of_the_paper() -> None:
     numbers, chances, magnitudes = cifar_policy()
     assert numbers.shape == (25, 2)
-    # The first and the last row of table 7: invert 0.1 and contrast 0.2 of level 6; equalize 0.8 and equalize 0.6... of
-    # which the last is equalize 0.6 and equalize 0.5.
+    # The first row of the table: invert with 0.1, and contrast with 0.2 of level 6.
     assert [NAMES[n] for n in numbers[0]] == ["Invert", "Contrast"]
     assert chances[0].tolist() == pytest.approx([0.1, 0.2])
     assert float(magnitudes[0, 1]) == pytest.approx(0.9 * 6 / 9)
@@ -107,6 +106,26 @@ def test_randaugment_draws_each_of_14_operations_alike() -> None:
     assert float(nearest.values.max()) < 6
     found = [list(results.values())[index] for index in nearest.indices]
     assert_distributed([found.count(name) for name in names], [1 / 14] * 14)
+
+
+def test_randaugment_applies_as_many_operations_as_asked_in_either_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, float]] = []
+
+    def recorded(
+        images: torch.Tensor, number: torch.Tensor, strength: torch.Tensor, operations: object
+    ) -> torch.Tensor:
+        drawn.extend(zip(number.tolist(), strength.tolist(), strict=True))
+        return images
+
+    monkeypatch.setattr("ltbench_plugins.augments.randaugment.apply_each", recorded)
+    RandAugment(operations=3, level=15).apply(torch.zeros(500, 3, 4, 4), generator(8))
+    assert len(drawn) == 3 * 500
+    names = [name for name in NAMES if name != "Invert"]
+    for name, most in (("ShearX", 0.15), ("Rotate", 15.0), ("Color", 0.45)):
+        of_name = [strength for number, strength in drawn if names[number] == name]
+        assert {round(abs(strength), 5) for strength in of_name} == {most}, "half of the range at level 15 of 30"
+        assert_distributed([sum(s > 0 for s in of_name), sum(s < 0 for s in of_name)], [0.5, 0.5])
+    assert {strength for number, strength in drawn if names[number] == "Solarize"} == {0.5}
 
 
 test_randaugment_conforms = checks(RandAugment(operations=3, level=30))

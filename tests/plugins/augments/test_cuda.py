@@ -91,6 +91,19 @@ def test_one_failed_level_is_enough_to_fall(monkeypatch: pytest.MonkeyPatch) -> 
     assert probed([3, 3, 0], known(0, 1, 2)) == [4, 2, 1]
 
 
+@pytest.mark.parametrize(("wrong_each", "after"), [(2, 0), (3, 2)])
+def test_the_share_at_a_level_is_of_the_images_of_that_level(
+    monkeypatch: pytest.MonkeyPatch, wrong_each: int, after: int
+) -> None:
+    def marked(images: torch.Tensor, level: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+        wrong = (level == 1) & (torch.arange(len(level)) % wrong_each == 0)
+        return images.where(~wrong[:, None, None, None], 0)
+
+    monkeypatch.setattr("ltbench_plugins.augments.cuda.strengthen", marked)
+    # By hand: of the 20 images at level 1, 10 are right (0.5 < 0.6), or 13 (0.65).
+    assert probed([0, 1, 0], known(0, 1, 2)) == [1, after, 1]
+
+
 def test_half_of_the_images_are_augmented_as_their_class_says() -> None:
     images = torch.rand(2000, 3, 8, 8, generator=generator(2))
     labels = torch.arange(2000) % 2

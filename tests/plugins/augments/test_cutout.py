@@ -27,6 +27,12 @@ def test_a_square_of_16_pixels_around_a_uniform_centre_is_clipped_to_an_image_of
 def test_the_square_scales_with_the_image() -> None:
     assert int(hidden(8).sum((1, 2)).max()) == 16
     assert int(hidden(32, share=0.25).sum((1, 2)).max()) == 64
+    assert int(hidden(32, share=0.48).sum((1, 2)).max()) == 14 * 14, "15 pixels, rounded down to an even number"
+
+
+def test_the_smallest_square_has_two_pixels_a_side() -> None:
+    assert int(hidden(32, share=0.01).sum((1, 2)).max()) == 4
+    assert int(hidden(32, share=0.01).sum((1, 2)).min()) == 1, "one pixel in a corner"
 
 
 def test_every_channel_is_painted_and_other_pixels_stay() -> None:

@@ -74,3 +74,15 @@ def test_brightness_changes_by_up_to_two_fifths() -> None:
     drawn = SimAugment().apply(grey, generator(5))[:, 0, 4, 4]
     assert 0.3 <= float(drawn.min()) < 0.31
     assert 0.69 < float(drawn.max()) <= 0.7
+
+
+def test_the_hue_turns_by_up_to_a_tenth_of_the_circle_in_either_direction() -> None:
+    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None].expand(1000, 3, 4, 4)
+    turned = SimAugment(jitter=0, grey=0).apply(red.clone(), generator(9))[:, :, 0, 0]
+    # By hand: from red, a turn by t of the circle to yellow adds 6 t of green, one to magenta 6 t of blue.
+    assert torch.allclose(turned[:, 0], torch.ones(1000))
+    green, blue = turned[:, 1], turned[:, 2]
+    assert float((green * blue).max()) < 1e-6
+    for other in (green, blue):
+        assert 0.55 < float(other.max()) <= 0.6 + 1e-5
+        assert float((other > 1e-6).float().mean()) == pytest.approx(0.4, abs=0.05)

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from plugins.experts import COUNTS, LABELS, LOGITS, log_softmax, moment, outputs, term_of
+from plugins.experts import COUNTS, LABELS, LOGITS, log_softmax, moment, term_of
 
+from ltbench import Outputs
 from ltbench.errors import JobFailed
 from ltbench_plugins.auxiliaries.ride_diversity import RideDiversity
 
@@ -32,9 +33,12 @@ def test_in_the_code_of_the_authors_experts_diverge_from_their_mean() -> None:
 
 
 def test_the_mean_gets_no_gradient() -> None:
-    logits = torch.tensor(LOGITS, requires_grad=True)
+    # As a leaf of its own: the gradient of the mean of the branches would be zero anyway.
+    logits, mean = torch.tensor(LOGITS, requires_grad=True), torch.tensor(LOGITS.mean(0), requires_grad=True)
+    one = Outputs(logits=mean, branches=logits, features=None, layers=())
     code = RideDiversity(gamma=0, against="mean")
-    code.term([outputs(logits)], torch.tensor(LABELS), torch.tensor(COUNTS), moment()).backward()
+    code.term([one], torch.tensor(LABELS), torch.tensor(COUNTS), moment()).backward()
+    assert mean.grad is None
     # Of KL(p || q), the gradient of the logits of q is q - p; for each of two images.
     p, q = (np.exp(log_softmax(one)) for one in (LOGITS.mean(0), LOGITS))
     assert logits.grad.numpy() == pytest.approx((q - p) / 2)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ltbench.errors import JobFailed
 from ltbench_plugins.heads.etf import Etf
 
 COUNTS = torch.tensor([9, 5, 1])
@@ -32,5 +33,5 @@ def test_the_orientation_comes_from_the_global_generator() -> None:
 
 
 def test_too_few_features_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 equal angles need at least 2 features, and the model has 1"):
+    with pytest.raises(JobFailed, match="needs at least 2 features for 3 classes, and the model has 1"):
         Etf().build(1, 3, COUNTS)

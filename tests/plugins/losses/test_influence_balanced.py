@@ -47,3 +47,15 @@ def test_the_product_is_the_norm_of_the_gradient_of_the_classifier() -> None:
 def test_a_sample_that_is_surely_right_has_a_finite_loss() -> None:
     sure = outputs(np.array([[[0.0, 1000.0, 0.0]]]), np.ones((1, 1, 2)))
     assert float(InfluenceBalanced(start=0).of(sure, torch.tensor([1]), torch.tensor(COUNTS), moment())) == 0
+
+
+def test_gradients_flow_through_the_divisor() -> None:
+    logits, features = torch.tensor(LOGITS[:1]), torch.tensor(FEATURES[:1], requires_grad=True)
+    loss = InfluenceBalanced(alpha=2).of(
+        outputs(logits, features), torch.tensor(LABELS), torch.tensor(COUNTS), moment(0.5)
+    )
+    loss.sum().backward()
+    # By hand, of 2 CE / (e |h| + 0.001) by h: -2 CE e sign(h) / (e |h| + 0.001) ** 2.
+    error = np.abs(np.exp(log_softmax(LOGITS[0])) - np.eye(3)[LABELS]).sum(1)
+    slope = -2 * cross_entropy(LOGITS[0]) * error / (error * NORMS[0] + 0.001) ** 2
+    np.testing.assert_allclose(features.grad[0].numpy(), slope[:, None] * np.sign(FEATURES[0]))

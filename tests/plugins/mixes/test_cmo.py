@@ -12,6 +12,7 @@ from ltbench_plugins.mixes.cmo import Cmo
 SIZE = 8
 
 test_it_conforms = checks(Cmo(first=0, last=0, chance=1.0))
+test_one_box_for_a_batch_conforms = checks(Cmo(first=0, last=0, chance=1.0, per_batch=True))
 
 
 def blend(cmo: Cmo, epoch: int = 5, epochs: float = 10.0, size: int = 64, seed: int = 0) -> Mixed:
@@ -41,6 +42,18 @@ def test_an_image_gets_a_box_with_probability_one_half() -> None:
     untouched = int((blend(Cmo(), size=2000).lam == 1).sum())
     always = int((blend(Cmo(chance=1.0), size=2000).lam == 1).sum())  # boxes that are rounded to nothing
     assert untouched == pytest.approx(1000 + always / 2, abs=70)
+
+
+def test_one_box_or_none_for_all_images_of_a_batch() -> None:
+    made = [blend(Cmo(per_batch=True), size=4, seed=seed) for seed in range(400)]
+    for mixed in made:
+        assert len(mixed.lam.unique()) == 1
+        assert bool((mixed.images == mixed.images[:1]).all())
+        torch.testing.assert_close(1 - mixed.lam, mixed.images.mean((1, 2, 3)))
+    # As many are without a box as there are images without one if each has its own.
+    each = float((blend(Cmo(), size=4000).lam == 1).float().mean())
+    assert sum(float(mixed.lam[0]) == 1 for mixed in made) / 400 == pytest.approx(each, abs=0.08)
+    assert len({float(mixed.lam[0]) for mixed in made}) > 10, "a new box for each batch"
 
 
 @pytest.mark.parametrize("epochs", [10.0, 200.0])

@@ -25,6 +25,13 @@ def test_by_hand(lam: float, weight: float) -> None:
     assert Mamix().label_shares(1 - share, frequent, rare).tolist() == pytest.approx([1 - weight], abs=1e-6)
 
 
+def test_a_whole_image_keeps_its_label_whatever_the_margins() -> None:
+    whole = torch.tensor([0.0, 1.0])
+    for own, other in ((5000.0, 1.0), (1.0, 5000.0)):
+        shares = Mamix(omega=30).label_shares(whole, torch.tensor([own]), torch.tensor([other]))
+        assert shares.tolist() == [0.0, 1.0]
+
+
 def reference(other_share: float, own: float, other: float) -> float:
     """Return the weight of the own label by the piecewise line in the share of the other image."""
     middle = own**-0.25 / (own**-0.25 + other**-0.25)

@@ -5,9 +5,11 @@ import scipy.stats
 import torch
 from plugins.checks import generator
 
+from ltbench import Model
 from ltbench.testing import checks
 from ltbench_plugins.mixes.manifold_mixup import ManifoldMixup
 from ltbench_plugins.mixes.mixup import Mixup
+from ltbench_plugins.models.convnet import ConvNet
 
 COUNTS = torch.tensor([4, 4])
 
@@ -32,9 +34,17 @@ def test_one_share_for_the_batch_or_one_for_each_image() -> None:
     assert len(ManifoldMixup(per_batch=False).mix(maps, labels, COUNTS, generator()).lam.unique()) > 12
 
 
+def test_it_needs_a_network_with_blocks() -> None:
+    class Blockless(Model, frozen=True):
+        name = "blockless"
+
+    assert ManifoldMixup().unsuited_to(Blockless()) == "its networks have no blocks()"
+    assert ManifoldMixup().unsuited_to(ConvNet()) == Mixup().unsuited_to(Blockless()) == ""
+
+
 def test_shares_are_drawn_from_the_beta_distribution() -> None:
     maps, labels = torch.randn(2, 1), torch.zeros(2, dtype=torch.int64)
-    shares = [float(ManifoldMixup(alpha=2.0).mix(maps, labels, COUNTS, generator(seed)).lam[0]) for seed in range(400)]
+    shares = [float(ManifoldMixup().mix(maps, labels, COUNTS, generator(seed)).lam[0]) for seed in range(400)]
     assert scipy.stats.kstest(shares, scipy.stats.beta(2, 2).cdf).pvalue > 0.001
     assert scipy.stats.kstest(shares, scipy.stats.beta(1, 1).cdf).pvalue < 0.001
 

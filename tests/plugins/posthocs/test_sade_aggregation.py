@@ -24,6 +24,15 @@ def test_the_gradient_is_that_of_the_agreement() -> None:
     np.testing.assert_allclose(_gradient(logits, weights), numeric, rtol=1e-5)
 
 
+def test_a_step_goes_along_the_gradient_of_the_parameters_of_the_softmax() -> None:
+    logits = logits_of()
+    # One step from equal weights, by differences: of the agreement as a function of the parameters.
+    slope = np.array(
+        [(agreement(logits, _softmax(step)) - agreement(logits, _softmax(-step))) / 2e-6 for step in 1e-6 * np.eye(3)]
+    )
+    np.testing.assert_allclose(SadeAggregation(steps=1, rate=5).branch_weights(logits), _softmax(5 * slope), rtol=1e-5)
+
+
 def test_the_expert_that_is_stable_gets_most_weight() -> None:
     logits = logits_of()
     logits[1, 1] = logits[0, 1]  # the second expert says the same of both views

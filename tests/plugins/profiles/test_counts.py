@@ -37,3 +37,13 @@ def test_a_number_for_each_class_is_needed(given: tuple[int, ...]) -> None:
 def test_a_class_without_images_is_refused() -> None:
     with pytest.raises(ParameterError, match="per_class"):
         Counts(per_class=(5, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("5+0", "[5, 0]: expected int >= 1"), ("0", "[0]: expected int >= 1"), ("5+x", "[5, 'x']: expected int")],
+)
+def test_the_error_of_a_written_list_is_about_its_element(text: str, said: str) -> None:
+    with pytest.raises(ParameterError) as error:
+        Counts.parse({"per_class": text})
+    assert said in error.value.what

@@ -12,6 +12,7 @@ from ltbench.errors import DataError, UsageError
 from ltbench.longtail import realised_imbalance
 from ltbench_plugins.profiles.balanced import Balanced
 from ltbench_plugins.profiles.exp import Exp
+from ltbench_plugins.profiles.exp50 import Exp50
 from ltbench_plugins.profiles.linear import Linear
 from ltbench_plugins.profiles.pareto import Pareto
 from ltbench_plugins.profiles.step import Step
@@ -165,8 +166,14 @@ def test_balanced_keeps_as_many_images_as_the_profile_it_is_like_the_same_of_eac
     # 12,406 images of ten classes.
     assert Balanced().counts(AVAILABLE["cifar10"], 100) == [1241] * 6 + [1240] * 4
     assert Balanced(like="linear").counts([100] * 10, 10) == [55] * 10
+    for profile in (Exp(), Exp50(), Linear(), Pareto(), Step()):
+        kept = Balanced(like=profile.name).counts([500] * 50, 10)
+        assert sum(kept) == sum(profile.counts([500] * 50, 10))
+        assert max(kept) - min(kept) <= 1
 
 
 def test_balanced_refuses_what_a_class_has_no_images_for() -> None:
     with pytest.raises(DataError, match="class 2 has 50"):
         Balanced().counts([400, 200, 50], 2)
+    with pytest.raises(DataError, match="71 images needs 24 of a class, and class 1 has 23"):
+        Balanced().counts([41, 23, 26], 4)

@@ -11,6 +11,7 @@ from plugins.small_run import SmallRun
 
 from ltbench import Phase
 from ltbench.planning.combinations import Combination, reason_left_out
+from ltbench.registry.registry import Registry
 from ltbench_plugins.heads.cosine import Cosine
 from ltbench_plugins.regimes.crt import Crt
 from ltbench_plugins.regimes.lws import Lws
@@ -44,6 +45,22 @@ def test_what_scales_a_linear_classifier_needs_one() -> None:
 
 def test_weight_balancing_has_weights_of_its_own() -> None:
     assert "class weights of its own" in reason_left_out(Combination((Ens(), WeightBalancing())))
+
+
+def test_what_corrects_the_prior_is_doubtful_with_a_balanced_second_stage(registry: Registry) -> None:
+    kinds = [entry.technique for entry in registry.entries.values()]
+    correcting = {
+        stage: {kind.name for kind in kinds if kind.stage == stage and "cb_sampler" in kind.doubtful}
+        for stage in ("loss", "posthoc")
+    }
+    assert {"seesaw", "sade_loss"} <= correcting["loss"]
+    assert {"prior_shift", "tau_norm"} <= correcting["posthoc"]
+    for regime in (Crt, Lws, WeightBalancing):
+        assert correcting["loss"] | correcting["posthoc"] <= set(regime.doubtful), regime.name
+    # Its second stage has another loss, and that of weight balancing has weights and the sampler of the cell.
+    assert set(MislasStage2.doubtful) == correcting["posthoc"]
+    assert "cb_sampler" in WeightBalancing.doubtful
+    assert "cb_sampler" not in Crt.doubtful
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +161,8 @@ def test_mislas_has_the_second_stage_of_the_authors_configuration() -> None:
     )
     smaller = MislasStage2(head=0.3, tail=0.0, shift_bn=False).phases()[1]
     assert (smaller.loss, smaller.batch_norm) == ("label_aware_smooth[head=0.3,tail=0.0]", "")
+    assert MislasStage2(off="k").phases()[1].loss == "label_aware_smooth[head=0.4,tail=0.1,off=k]"
+    assert MislasStage2(head=0, tail=0, off="k") == MislasStage2(head=0, tail=0), "nothing is spread"
 
 
 def test_mislas_is_lws_with_another_loss_and_statistics(tmp_path: Path) -> None:
