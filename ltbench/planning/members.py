@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from ltbench.core.spec import PROTOCOL, Spec
-from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.compute_cost import Repeats, training_passes
 from ltbench.planning.segments import SegmentBuilder, cut
@@ -86,8 +85,8 @@ class Members:
     ) -> list[MemberFit]:
         """Return the trainings of the members of an ensemble.
 
-        Raises `CannotBePlanned` if one does not exist, or a technique of the cell has no effect; `PluginError` if a member or
-        a teacher has a technique that no training has.
+        Raises `CannotBePlanned` if one does not exist, a technique of the cell has no effect, or a member or a teacher has a
+        technique that no training has.
         """
         combinations = [_member_combination(combination, ensemble, member, self._parse) for member in members]
         _check_use(combination, ensemble, combinations)
@@ -151,16 +150,16 @@ def _member_combination(
 ) -> Combination:
     """Return the combination that a member trains with: that of the cell, with its own techniques.
 
-    Raises `PluginError` for a technique of a stage that no member has, and `CannotBePlanned` if they do not go together.
+    Raises `CannotBePlanned` for a technique of a stage that no member has, or if they do not go together.
     """
     if not member.techniques:
         return combination
     picked = {stage: technique for stage, technique in combination.by_stage.items() if stage != ensemble.stage}
     for technique in map(parse, member.techniques):
         if technique.stage not in MEMBER_STAGES:
-            raise PluginError(
-                f"ensemble '{ensemble.label}' has a member with {technique.stage} '{technique.label}'",
-                fix=f"techniques of a member are of the stages {', '.join(MEMBER_STAGES)}",
+            raise CannotBePlanned(
+                f"{ensemble.label} has a member with {technique.stage} {technique.label}, but techniques of a member are of the "
+                f"stages {', '.join(MEMBER_STAGES)}"
             )
         picked.pop(technique.stage, None)
         if not technique.baseline:
@@ -176,8 +175,8 @@ def _teacher_combination(
 ) -> Combination | None:
     """Return the techniques of the teacher that a technique names; None without one.
 
-    phases: those of the regime, which may name an auxiliary. Raises `PluginError` for a technique that no training has, and
-    `CannotBePlanned` if the techniques name different teachers, or do not go together.
+    phases: those of the regime, which may name an auxiliary. Raises `CannotBePlanned` for a technique that no training
+    has, or if the techniques name different teachers, or do not go together.
     """
     auxiliaries = [parse(phase.auxiliary, "auxiliary") for phase in phases if isinstance(phase.auxiliary, str)]
     named = {
@@ -192,9 +191,9 @@ def _teacher_combination(
     ((text, name),) = named.items()
     techniques = [parse(part.strip()) for part in split_outside(text, ",")]
     if wrong := [technique.label for technique in techniques if technique.stage not in MEMBER_STAGES]:
-        raise PluginError(
-            f"{name} has a teacher with {', '.join(wrong)}",
-            fix=f"techniques of a teacher are of the stages {', '.join(MEMBER_STAGES)}",
+        raise CannotBePlanned(
+            f"{name} has a teacher with {', '.join(wrong)}, but techniques of a teacher are of the stages "
+            f"{', '.join(MEMBER_STAGES)}"
         )
     if taught := [one.label for one in techniques if isinstance(one, Auxiliary | Regime) and one.teacher]:
         raise CannotBePlanned(f"{name} has a teacher with {', '.join(taught)}, which has a teacher itself")

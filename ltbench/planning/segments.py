@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ltbench.core.spec import Spec
-from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
 from ltbench.planning.suitability import CannotBePlanned
@@ -72,14 +71,14 @@ class SegmentBuilder:
         """Return the segments of a training, and intermediate states that trainings of a later part may resume from.
 
         Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes; one of them
-        may be the end of the training itself. Raises `PluginError` if a phase should restart and does not.
+        may be the end of the training itself. Raises `CannotBePlanned` if a phase should restart and does not.
         augment: the data set's own augmentation, as written on a command line; empty for none.
         averaged: whether the recipe has a moving average of the weights, which restarts when a segment restarts.
         """
         segments: list[Spec] = []
         own_phases = list(regime.phases())
         if problem := restart_problem(own_phases):
-            raise PluginError(f"regime '{regime.label}' cannot be trained: {problem}", fix="Phase(..., restart=True)")
+            raise CannotBePlanned(f"{regime.label} cannot be trained: {problem}")
         for phase in own_phases:
             segment = self._segment(combination, phase, augment)
             if averaged and phase.restart and segments:
