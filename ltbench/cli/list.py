@@ -78,9 +78,10 @@ def command(
         click.echo("\n".join(overview))
         print_wrapped("parameters and whole lines: ltbench list STAGE; everything: ltbench show NAME", err=True)
     else:
+        third = "parts" if stage == METHOD else "parameters"
         print_table(
-            ["stage", "technique", "parameters", "plugin", "about"], [_line(row) for row in rows],
-            optional=["plugin", "parameters"],
+            ["stage", "technique", third, "plugin", "about"], [_line(row) for row in rows],
+            optional=["plugin", third] if stage is None else ["stage", "plugin"],
         )  # fmt: skip
     _families(registry, stage)
 

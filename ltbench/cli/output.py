@@ -14,6 +14,8 @@ import click
 import msgspec
 
 _GAP, _INDENT = "  ", "    "
+_LABEL = 12
+"""Width of the labels of facts, such as those of a plan."""
 _READABLE, _NARROWEST = 36, 20
 """Widest text in a paragraph, and the narrowest column into which text is wrapped."""
 
@@ -58,6 +60,24 @@ def print_wrapped(text: str, *, indent: str = "", err: bool = False) -> None:
     )
 
 
+def print_prose(text: str) -> None:
+    """Print the paragraphs and lists of a docstring in lines that fit the window; one with a formula keeps its lines."""
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", text.strip("\n"))):
+        if number:
+            click.echo("")
+        parts = re.split(r"\n(?=- |Source: )", paragraph)
+        if not window_width() or any(re.search(r"^\s", part, re.MULTILINE) and part[:2] != "- " for part in parts):
+            click.echo(paragraph)
+            continue
+        for part in parts:
+            print_wrapped(re.sub(r"\n\s*", " ", part), indent="  " if part.startswith("- ") else "")
+
+
+def print_fact(line: str) -> None:
+    """Print a line `label  text`, or a further line of text below it, in lines that fit the window."""
+    print_wrapped(line, indent=" " * (_LABEL + 2))
+
+
 def _width_left(widths: Sequence[int], shown: Sequence[int], window: int) -> int:
     return window - sum(widths[i] + len(_GAP) for i in shown[:-1])
 
@@ -82,7 +102,18 @@ def _lines(cells: Sequence[str], widths: Sequence[int], window: int) -> list[str
             lines.append(_INDENT.removesuffix(_GAP))
         lines[-1] += (_GAP if lines[-1] else "") + cell
     below = [] if is_rule else _wrapped(last, max(window - len(_INDENT), 1))
-    return [*(line.rstrip()[:window] for line in lines), *(f"{_INDENT}{part}" for part in below)]
+    if is_rule:
+        return [line.rstrip()[:window] for line in lines]
+    above = [part for line in lines if line.strip() for part in _folded(line.rstrip(), window)]
+    return [*above, *(f"{_INDENT}{part}" for part in below)]
+
+
+def _folded(line: str, window: int) -> list[str]:
+    """Return a line as it is if it fits, and otherwise as indented lines."""
+    if len(line) <= window:
+        return [line]
+    return textwrap.wrap(line.strip(), window, initial_indent=line[: len(line) - len(line.lstrip())],
+                         subsequent_indent=_INDENT, break_on_hyphens=False)  # fmt: skip
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -12,9 +12,10 @@ import click
 from ltbench.cli.asked_suite import asked_suite
 from ltbench.cli.data_lines import held_out_lines, kept_lines, report_lines
 from ltbench.cli.options import load_registry, plugin_options, suite_options
-from ltbench.cli.output import print_json
+from ltbench.cli.output import print_fact, print_json
 from ltbench.cli.running.prepare import metric_lines
 from ltbench.core.units import big_number, duration
+from ltbench.core.words import counted
 
 if TYPE_CHECKING:
     from ltbench.planning.combinations import LeftOut
@@ -76,6 +77,7 @@ def command(
     left_out: list[LeftOut] = []
     cells: list[dict[str, Any]] = []
     notes: list[str] = []
+    of_rows: set[str] = set()
     status: PlanStatus | None = None
     for part in plan_parts(suite, registry, data_root):
         prediction = Prediction.of(part, context, past=past, executor="local" if status is None else None)
@@ -83,18 +85,20 @@ def command(
         status = part_status if status is None else status + part_status
         left_out += part.left_out
         notes += part.notes
+        of_rows.update(note for cell in part.cells for note in cell.extra["notes"])
         if with_cells:
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
-    facts = _facts(status, left_out, notes) | ({"list": cells} if with_cells else {})
+    on_rows = sorted(of_rows - set(notes))
+    facts = _facts(status, left_out, notes, on_rows) | ({"list": cells} if with_cells else {})
     if as_json:
         about_suite = {"suite": suite.name, "data": _data_facts(uses), **overview.facts}
         print_json(about_suite | ({"up_to_one_technique": facts} if overview.is_counted else facts))
     else:
         _print_data(suite, uses)
         for line in overview.lines:
-            click.echo(line)
-        _print(status, left_out, notes)
+            print_fact(line)
+        _print(status, left_out, notes, on_rows)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "
@@ -158,7 +162,9 @@ def _data_facts(uses: Sequence[DataUse]) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> dict[str, Any]:
+def _facts(
+    status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str], on_rows: Sequence[str]
+) -> dict[str, Any]:
     return {
         "cells": status.jobs["cell"],
         "cells_done": status.cells_done,
@@ -179,6 +185,7 @@ def _facts(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
         "metrics_missing": status.underivable,
         "left_out": [{"combination": out.combination.label, "reason": out.reason} for out in left_out],
         "notes": list(notes),
+        "notes_on_rows": list(on_rows),
         "predicted_seconds": status.forecast.seconds,
         "predicted_elapsed": status.forecast.elapsed,
         "predicted_for_workers": status.forecast.workers,
@@ -199,7 +206,7 @@ def _by_factor(use: DataUse) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
-    click.echo(f"suite {suite.name}: {suite.title}")
+    print_fact(f"suite {suite.name}: {suite.title}")
     for use in uses:
         for number, line in enumerate(
             [
@@ -208,21 +215,21 @@ def _print_data(suite: Suite, uses: Sequence[DataUse]) -> None:
                 *report_lines(use.info.report, use.info.classes),
             ]
         ):
-            click.echo(f"{'' if number else 'data':11} {line}")
+            print_fact(f"{'' if number else 'data':11} {line}")
 
 
-def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]) -> None:
+def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str], on_rows: Sequence[str]) -> None:
     jobs, missing = status.jobs, status.missing
     again = f"; {len(status.failed)} failed before and will be retried" if status.failed else ""
-    click.echo(f"cells       {jobs['cell']}, {status.cells_done} of them done" + again)
+    print_fact(f"cells       {jobs['cell']:,}, {status.cells_done:,} of them done" + again)
     if jobs["fit"]:
         ratio = status.trainings_naive / (status.trainings or 1)
-        pieces = f" in {jobs['fit']} jobs" if jobs["fit"] > status.trainings else ""
-        click.echo(
-            f"trainings   {status.trainings}{pieces} for {jobs['cell']} cells; {status.trainings_naive} without sharing "
-            f"({ratio:.1f}x saved)"
+        pieces = f" in {jobs['fit']:,} jobs" if jobs["fit"] > status.trainings else ""
+        print_fact(
+            f"trainings   {status.trainings:,}{pieces} for {counted(jobs['cell'], 'cell')}; {status.trainings_naive:,} without "
+            f"sharing ({ratio:.1f}x saved)"
         )
-        click.echo(
+        print_fact(
             f"cost        {big_number(status.passes)} forward passes of an image; {big_number(status.passes_naive)} without sharing "
             f"({status.passes_naive / status.passes:.1f}x saved)"
         )
@@ -231,23 +238,28 @@ def _print(status: PlanStatus, left_out: Sequence[LeftOut], notes: Sequence[str]
         ("predict", "to predict"),
         ("cell", "to derive"),
     ):
-        click.echo(f"{name:11} {missing[kind]} of {jobs[kind]}")
+        print_fact(f"{name:11} {missing[kind]:,} of {jobs[kind]:,}")
     if status.stale:
-        click.echo(f"stale       {len(status.stale)} cells were made by other plugin versions and are kept:")
+        print_fact(f"stale       {counted(len(status.stale), 'cell')} made by other plugin versions and kept:")
         for line in sorted({line for lines in status.stale.values() for line in lines})[:SHOWN]:
-            click.echo(f"            {line}")
-        click.echo("            ltbench run --rerun-stale retrains them")
+            print_fact(f"            {line}")
+        print_fact("            ltbench run --rerun-stale retrains them")
     for number, line in enumerate(metric_lines(status)):
-        click.echo(f"{'' if number else 'metrics':12}{line}")
+        print_fact(f"{'' if number else 'metrics':12}{line}")
     if left_out:
-        click.echo(f"left out    {len(left_out)} combinations:")
+        print_fact(f"left out    {counted(len(left_out), 'combination')}:")
         for out in left_out[:SHOWN]:
-            click.echo(f"            {out.combination.label}: {out.reason}")
+            print_fact(f"            {out.combination.label}: {out.reason}")
         if len(left_out) > SHOWN:
-            click.echo(f"            and {len(left_out) - SHOWN} more (--json shows all)")
+            print_fact(f"            and {len(left_out) - SHOWN:,} more (--json shows all)")
     for note in notes:
-        click.echo(f"note        {note}")
-    click.echo(f"time        {_time(status)}")
+        print_fact(f"note        {note}")
+    for number, note in enumerate(on_rows[:SHOWN]):
+        print_fact(f"{'' if number else 'on rows':12}{note}")
+    if len(on_rows) > SHOWN:
+        print_fact(f"            and {len(on_rows) - SHOWN:,} more (--json shows all)")
+    for line in f"time        {_time(status)}".splitlines():
+        print_fact(line)
 
 
 def _time(status: PlanStatus) -> str:
@@ -255,7 +267,7 @@ def _time(status: PlanStatus) -> str:
     if not status.missing["cell"]:
         return "nothing to do"
     if forecast.seconds is None or forecast.elapsed is None:
-        return f"unknown: no comparable past jobs for {forecast.unknown} trainings"
+        return f"unknown: no comparable past jobs for {counted(forecast.unknown, 'training')}"
     total = sum(forecast.basis.values()) or 1.0
     parts = sorted(forecast.basis.items(), key=lambda part: -part[1])
     basis = ", ".join(f"{100 * s / total:.0f} % from {SOURCES[source]}" for source, s in parts if s >= total / 200)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ltbench.cli.options import data_root_option, load_registry, plugin_options
-from ltbench.cli.output import print_json, print_table, terminal_width
+from ltbench.cli.output import print_json, print_prose, print_table, print_wrapped, terminal_width
 from ltbench.core.words import with_article
 from ltbench.errors import nearest
 
@@ -93,16 +93,25 @@ def command(
         f"{kind.name}: {with_article(kind.stage)} technique" + (", the stage's baseline" if kind.baseline else "")
     )
     click.echo(f"{entry.distribution} {entry.version}, plugin {entry.plugin}, revision {kind.revision}\n")
-    click.echo(facts["about"] + "\n")
+    print_prose(facts["about"])
+    click.echo("")
     if facts["parameters"]:
         _print_parameters("parameter", facts["parameters"])
     else:
         click.echo("no parameters")
     for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
-        for other, reason in others.items():
-            click.echo(f"{title} {other}: {reason}")
+        for reason, names in _by_reason(others).items():
+            print_wrapped(f"{title} {', '.join(names)}: {reason}", indent="  ")
     for package, how in kind.requires.items():
-        click.echo(f"Requires the package {package}: {how}")
+        print_wrapped(f"Requires the package {package}: {how}", indent="  ")
+
+
+def _by_reason(others: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the techniques and stages with the same reason together."""
+    found: dict[str, list[str]] = {}
+    for other, reason in others.items():
+        found.setdefault(reason, []).append(other)
+    return found
 
 
 def _show_method(name: str, registry: Registry, as_json: bool) -> None:
@@ -111,11 +120,14 @@ def _show_method(name: str, registry: Registry, as_json: bool) -> None:
         facts = {"name": name, "stage": "method", "distribution": source.distribution, "version": source.version}
         print_json(facts | {"about": method.about, "parts": method.parts, "source": method.source})
         return
-    click.echo(f"{name}: a method of {source.distribution} {source.version}\n\n{method.about}\n")
+    click.echo(f"{name}: a method of {source.distribution} {source.version}\n")
+    print_wrapped(method.about)
+    click.echo("")
     rows = [[technique.stage, technique.label, _first_line(technique)] for technique in registry.parse_all(name)]
     print_table(["stage", "part", "about"], rows)
     if method.source:
-        click.echo(f"\nSource: {method.source}.")
+        click.echo("")
+        print_wrapped(f"Source: {method.source}.")
     click.echo(f"\nWritten out: --plugins {shlex.quote(','.join(method.parts))}")
 
 
@@ -131,7 +143,9 @@ def _show_families(name: str, families: Sequence[tuple[PluginSource, Family]], a
         facts = {"name": name, "stage": "family", "distribution": source.distribution, "version": source.version}
         print_json(facts | {"about": about, "names": names})
         return
-    click.echo(f"{name}: a family of {len(names):,} techniques of {source.distribution} {source.version}\n\n{about}\n")
+    click.echo(f"{name}: a family of {len(names):,} techniques of {source.distribution} {source.version}\n")
+    print_prose(about)
+    click.echo("")
     click.echo(click.wrap_text(", ".join(names), width=min(terminal_width(), 100)))
     click.echo(f"\nSelect a technique by its own name, as in: ltbench show {names[0]}")
 
@@ -145,7 +159,9 @@ def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
         facts = {"name": name, "stage": "executor", "distribution": source.distribution, "version": source.version}
         print_json(facts | {"about": about, "parameters": options})
         return
-    click.echo(f"{name}: an executor of {source.distribution} {source.version}\n\n{about}\n")
+    click.echo(f"{name}: an executor of {source.distribution} {source.version}\n")
+    print_prose(about)
+    click.echo("")
     _print_parameters("option", options)
 
 

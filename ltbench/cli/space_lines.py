@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ltbench.cli.output import window_width
 from ltbench.core.units import big_number
 
 if TYPE_CHECKING:
     from ltbench.planning.space_size import SpaceSize
 
 SHOWN = 10
+LEGEND = (
+    "conflicts, needs: combinations left out because of a conflict (also if no training can have both) or a missing technique",
+    "cost: forward passes of an image without sharing; from 2 techniques on estimated from what each costs alone",
+)
 
 
 def space_lines(size: SpaceSize) -> list[str]:
@@ -26,14 +32,11 @@ def space_lines(size: SpaceSize) -> list[str]:
     for order in size.orders:
         counts = (order.techniques, order.combinations, order.conflicts, order.needs, order.cells)
         rows.append((*(f"{count:,}" for count in counts), big_number(order.passes)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines += ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [
+        *_fitted(rows),
         "",
-        "            conflicts, needs: combinations that are left out because of a conflict (also where no",
-        "            training can have both techniques) or of a missing technique",
-        "            cost: forward passes of an image without sharing; from 2 techniques on estimated from what each",
-        "            technique costs alone",
+        f"            {LEGEND[0]}",
+        f"            {LEGEND[1]}",
     ]
     if size.reasons:
         lines.append(f"left out    {size.left_out:,} combinations:")
@@ -41,6 +44,15 @@ def space_lines(size: SpaceSize) -> list[str]:
         if len(size.reasons) > SHOWN:
             lines.append(f"            and {len(size.reasons) - SHOWN} more reasons (--json shows all)")
     return lines
+
+
+def _fitted(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table. In a narrow window it has no cells, whose number for each combination is known."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown, window = list(range(len(widths))), window_width()
+    if window and sum(widths) + 2 * len(widths) - 2 > window:
+        shown.remove(rows[0].index("cells"))
+    return ["  ".join(row[i].rjust(widths[i]) for i in shown) for row in rows]
 
 
 def space_facts(size: SpaceSize) -> dict[str, Any]:

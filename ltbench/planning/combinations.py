@@ -76,7 +76,7 @@ def suite_combinations(
 
 def _leave_out_unsuited(suite: Suite, registry: Techniques) -> Callable[[Combination | LeftOut], Combination | LeftOut]:
     """Return a function that leaves out a combination with a technique that cannot run in the suite."""
-    why_not = _why_unsuited(suite, registry)
+    why_not = why_unsuited(suite, registry)
 
     def leave_out(one: Combination | LeftOut) -> Combination | LeftOut:
         if isinstance(one, LeftOut):
@@ -87,7 +87,7 @@ def _leave_out_unsuited(suite: Suite, registry: Techniques) -> Callable[[Combina
     return leave_out
 
 
-def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], str]:
+def why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], str]:
     """Return a function that gives the reason why a technique cannot run in the suite; empty if it can."""
     models = [model for text in suite.models for model in registry.parse_all(text)]
 
@@ -103,7 +103,7 @@ def _why_unsuited(suite: Suite, registry: Techniques) -> Callable[[Technique], s
 
 def _techniques(suite: Suite, registry: Techniques) -> list[Technique]:
     """Return the techniques that a suite combines, without those that cannot run in it."""
-    why_not = _why_unsuited(suite, registry)
+    why_not = why_unsuited(suite, registry)
     return [t for text in suite.techniques for t in registry.parse_all(text) if not why_not(t)]
 
 

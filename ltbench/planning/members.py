@@ -20,6 +20,7 @@ from ltbench.stages import (
     Auxiliary,
     Branches,
     Ensemble,
+    Loss,
     Member,
     Phase,
     Regime,
@@ -27,8 +28,8 @@ from ltbench.stages import (
 from ltbench.suite.recipe import Recipe, recipe_spec
 from ltbench.technique import Technique, split_outside
 
-DECIDING = (Regime.stage, Ensemble.stage, Auxiliary.stage)
-"""Stages whose techniques decide what the trainings of a combination use, by phases, members and teachers."""
+DECIDING = (Branches.stage, Regime.stage, Ensemble.stage, Auxiliary.stage)
+"""Stages whose techniques decide what the trainings of a combination use, by branches, phases, members and teachers."""
 
 
 class MemberFit(NamedTuple):
@@ -101,6 +102,7 @@ class Members:
     ) -> MemberFit:
         averaged = recipe.ema is not None
         segments, foreseen = self.trajectory(combination, setting.augment, averaged=averaged)
+        self._check_branches(combination)
         _check_replacements(combination, self._regime(combination), self._parse)
         spec: Spec = {
             "kind": "fit",
@@ -115,6 +117,7 @@ class Members:
         taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
         if taught is not None:
             parts = self.trajectory(taught, setting.augment, averaged=averaged)
+            self._check_branches(taught)
             _check_replacements(taught, self._regime(taught), self._parse)
             teacher = MemberFit(spec | self._network(taught), *parts, self._choosy(taught.techniques, taught))
         segments = _member_segments(segments, ensemble, member)
@@ -123,6 +126,17 @@ class Members:
 
     def _choosy(self, techniques: Sequence[Technique], combination: Combination) -> list[Technique]:
         return choosy_techniques(techniques, self._regime(combination), self._parse)
+
+    def _check_branches(self, combination: Combination) -> None:
+        """Raise `CannotBePlanned` if the loss is for another number of branches."""
+        loss, branches = combination.by_stage.get(Loss.stage), combination.by_stage.get(Branches.stage)
+        if isinstance(loss, Loss) and isinstance(branches, Branches) and loss.for_branches:
+            with self._watch(branches):
+                number = branches.number()
+            if number != loss.for_branches:
+                raise CannotBePlanned(
+                    f"{loss.label} is for {loss.for_branches} branches, but {branches.label} has {number}"
+                )
 
     def _network(self, combination: Combination) -> Spec:
         """Return what the spec of a fit states on the network besides the model."""

@@ -15,17 +15,17 @@ from ltbench.core.process_state import forget_calls
 from ltbench.core.spec import PROTOCOL, Job, Spec, identity, predict_spec
 from ltbench.errors import DataError
 from ltbench.executor import Techniques
-from ltbench.jobs.evidence import Needed, why_without_held_out
+from ltbench.jobs.evidence import Needed
 from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
-from ltbench.planning.combinations import Combination, LeftOut
+from ltbench.planning.combinations import Combination, LeftOut, why_unsuited
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
-from ltbench.planning.suitability import CannotBePlanned, missing_package, named_by_techniques
+from ltbench.planning.suitability import CannotBePlanned, named_by_techniques
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
     TECHNIQUE_STAGES,
@@ -105,9 +105,8 @@ class Planner:
         self._spec = functools.cache(registry.spec)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
         techniques = [t for text in texts for t in registry.parse_all(text)]
-        posthocs = [t for t in techniques if isinstance(t, Posthoc) and not suite.held_out]
         # A run prints no combinations that are left out, and would seem to have forgotten these.
-        reasons = filter(None, [*map(why_without_held_out, posthocs), *map(missing_package, techniques)])
+        reasons = filter(None, map(why_unsuited(suite, registry), techniques))
         self.part.notes.update(dict.fromkeys(f"left out: {reason}" for reason in reasons))
         regimes = [t for t in techniques if isinstance(t, Regime)]
         for regime in regimes:

@@ -247,7 +247,7 @@ class Registry:
         """Return the single technique written in `text`; `stage`, if given, is enforced."""
         if (method := self.methods.get(text.strip())) is not None:
             raise UsageError(f"'{text}' is a method of {len(method.parts)} techniques; expected one technique",
-                             fix=f"one of its parts: {', '.join(method.parts)}")  # fmt: skip
+                             fix=f"write one of its parts, or all where several can be: {','.join(method.parts)}")  # fmt: skip
         technique = _single(self.parse_all(text), text, "technique")
         if stage and technique.stage != stage:
             raise UsageError(f"'{text}' is {with_article(technique.stage)}; expected {with_article(stage)}")

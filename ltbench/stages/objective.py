@@ -19,6 +19,8 @@ class Loss(Adaptive, frozen=True):
     """The loss of each sample."""
 
     stage: ClassVar[str] = "loss"
+    for_branches: ClassVar[int] = 0
+    """The only number of branches that it can be used with, besides none; 0 for any number."""
 
     def per_sample(self, logits: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
         """Return the loss of each sample, float [B]. logits: float [B, C]; labels: int64 [B]; counts: int64 [C]."""

@@ -187,7 +187,7 @@ def test_the_option_takes_the_place_of_the_share_of_the_suite(held: Path, tmp_pa
     }
     assert plan("--held-out", "0.5")["data"][0]["held_out"]["exp"]["10"]["images"] == 1226
     assert "held_out" not in plan("--held-out", "0")["data"][0]
-    text = call("plan", "--suite", held / "held.toml", "--store", tmp_path).stdout
+    text = call("plan", "--suite", held / "held.toml", "--store", tmp_path, width=200).stdout
     assert "246 at factor 10, 118 at factor 600 (1 class has none) are held out of training" in text
     for share, kind in (("1", click.BadParameter), ("-0.1", click.BadParameter), ("nan", SuiteError)):
         with pytest.raises(kind):

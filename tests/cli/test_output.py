@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import call
 
-from ltbench.cli.output import print_table, print_wrapped
+from ltbench.cli.output import print_fact, print_prose, print_table, print_wrapped
 
 HEAD = ["name", "kind", "notes", "about"]
 ROWS = [
@@ -61,10 +61,57 @@ def test_a_pipe_has_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
-@pytest.mark.parametrize("command", [["list"], ["check", "tta"]])
+@pytest.mark.parametrize("command", [["list"], ["list", "dataset"], ["list", "method"], ["check", "tta"]])
 def test_commands_fit_the_window(command: list[str], width: int) -> None:
     lines = call(*command, width=width).output.splitlines()
     assert max(map(len, lines)) <= width, [line for line in lines if len(line) > width]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_list_of_a_stage_has_all_parameters_in_any_window(width: int) -> None:
+    words = call("list", "dataset", width=width).stdout.split()
+    assert {"test_fraction=0.25,", "balanced_test=true", "white=0", "classes=even"} <= set(words)
+    assert "" not in call("list", "dataset", width=width).stdout.splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan", "--all", "--held-out", "0.1"],
+        ["plan", "--strategy", "screen", "--plugins", "cb_sampler,mixup,balanced_softmax,tta,drw"],
+        ["show", "ldam"],
+        ["show", "sade"],
+    ],
+)
+def test_plans_and_descriptions_fit_a_usual_terminal(command: list[str], width: int) -> None:
+    lines = call(*command, width=width).output.splitlines()
+    assert max(map(len, lines)) <= width, [line for line in lines if len(line) > width]
+
+
+def test_a_list_is_wrapped_item_by_item_and_a_formula_keeps_its_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    print_prose(
+        "One two three\nfour five six.\n\n    a formula of = some length\n\n- one two three\n  four\n- five\nSource: me."
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "One two three four",
+        "five six.",
+        "",
+        "    a formula of = some length",
+        "",
+        "- one two three four",
+        "- five",
+        "Source: me.",
+    ]
+
+
+def test_a_fact_continues_below_its_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    print_fact("left out    one two three four five")
+    assert capsys.readouterr().out == "left out    one two three four\n" + " " * 14 + "five\n"
 
 
 def test_a_paragraph_fits_the_window(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

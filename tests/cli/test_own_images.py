@@ -87,7 +87,7 @@ def test_a_data_set_without_a_profile_of_its_own_has_the_suites(photos: str) -> 
 
 
 def test_a_plan_says_what_is_kept_and_what_is_left_out(photos: str) -> None:
-    said = call("plan", "--store", "store", "--datasets", photos, "--imbalance-factors", "2").stdout
+    said = call("plan", "--store", "store", "--datasets", photos, "--imbalance-factors", "2", width=200).stdout
     assert f"{photos}: exp keeps 18 (factor 2) of 66 training images; --profiles natural keeps all" in said
     assert "71 files: 66 for training, 4 for testing, 1 left out" in said
     assert "train/rare: 1 left out, of unsupported format (.txt), such as notes.txt" in said

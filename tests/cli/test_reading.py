@@ -158,6 +158,30 @@ def test_plan_says_what_would_run_and_writes_nothing(planned: tuple[str, ...], t
     assert not (tmp_path / "store").exists()
 
 
+def test_plan_says_once_which_rows_will_have_notes(planned: tuple[str, ...]) -> None:
+    asked = ("--plugins", "cb_sampler,balanced_softmax,mixup")
+    note = "balanced_softmax with cb_sampler: both correct the class prior, so the head may be pushed below the tail"
+    facts = json.loads(printed(*planned, *asked, "--json"))
+    assert (facts["notes"], facts["notes_on_rows"]) == ([], [note])
+    assert printed(*planned, *asked).count(f"on rows     {note}") == 1
+
+
+def test_plan_and_run_say_which_techniques_suit_no_model_of_the_suite(planned: tuple[str, ...], tmp_path: Path) -> None:
+    note = "left out: adaptformer cannot be used with model"
+    assert note in printed(*planned, "--plugins", "adaptformer")
+    run = (
+        "run",
+        *planned[1:],
+        "--plugins",
+        "adaptformer",
+        "--executor",
+        "inline",
+        "--leaderboards",
+        tmp_path / "pages",
+    )
+    assert call(*run).stderr.count(f"note: {note}") == 1
+
+
 def test_plan_says_what_is_left_out_and_why(planned: tuple[str, ...]) -> None:
     facts = json.loads(printed(*planned, "--json", "--plugins", "drw,mixup"))
     reasons = {out["combination"]: out["reason"] for out in facts["left_out"]}
@@ -216,7 +240,7 @@ def test_plan_of_a_screening_design_says_what_it_estimates(planned: tuple[str, .
     assert all(one["variance_factor"] < 2 for one in facts["screen"]["estimates"])
     text = printed(*asked)
     assert "18 rows for 8 effects, full rank: every effect can be estimated" in text
-    assert "variance over that of an ideal design of as many rows" in text
+    assert "variance of effects, relative to an ideal design with as many rows" in text
     assert f"the interactions of {len(facts['screen']['aliased'])} other pairs" in text
     alone = printed(*planned, "--strategy", "screen", "--plugins", "drw,mixup")
     assert "1 of them can be estimated" in alone

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from planning.test_plan import Few, Net
+from planning.test_plan import Few, Net, NetOfBlocks
 from support import registry_with
 
 from ltbench import Auxiliary, Branches, Ensemble, Loss, Member, Mix, Phase, Regime
@@ -110,7 +110,7 @@ class Phased(Regime):
 @pytest.fixture(scope="module")
 def own() -> Registry:
     return registry_with(
-        Few, Net, Points, Losses, Plainer, Cycles, Unweighted, Lacking, Looks, Partnered, Streamed, Phased
+        Few, Net, NetOfBlocks, Points, Losses, Plainer, Cycles, Unweighted, Lacking, Looks, Partnered, Streamed, Phased
     )
 
 
@@ -227,6 +227,15 @@ def test_a_technique_that_names_one_that_is_not_installed_is_left_out_with_the_r
     assert left.combination.label == row
     assert left.reason == "it names nothing: unknown technique 'nothing'"
     assert len(plan.cells) == 3
+
+
+def test_a_loss_for_another_number_of_branches_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    rows = ["experts[n=2]", "sade_loss"], ["experts", "sade_loss"], ["experts[n=2]", "ride_loss"]
+    plan = plan_of(*rows, models=["net_of_blocks"])
+    assert {one.combination.label: one.reason for one in plan.left_out} == {
+        "experts[n=2] + sade_loss": "sade_loss is for 3 branches, but experts[n=2] has 2"
+    }
+    assert cell_of(plan, "experts", "sade_loss")
 
 
 def test_a_technique_that_no_phase_uses_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:

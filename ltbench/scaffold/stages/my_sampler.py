@@ -22,6 +22,7 @@ class MySampler(Sampler, frozen=True):
     """
 
     name = "my_sampler"
+    # If the draws change in the course of the training, replace `epoch` by `epoch_at`: docs/stages/sampler.md.
 
     power: Annotated[float, Meta(ge=0, le=1, description="0: class-balanced; 1/2: square root; 1: as in the data")] = (
         0.5

@@ -22,7 +22,9 @@ class LinearProbe(WithClassifier, frozen=True):
     """
 
     name = "linear_probe"
-    conflicts: ClassVar[Mapping[str, str]] = {"etf": "its weights are fixed, so that nothing would learn"}
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "etf": "both the backbone and the weights of etf are fixed, so that nothing would learn"
+    }
     trainable = "classifier"
 
     def learns(self, name: str, parameter: Tensor, module: nn.Module) -> bool:

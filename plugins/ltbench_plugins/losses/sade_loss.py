@@ -33,6 +33,7 @@ class SadeLoss(Loss, frozen=True):
     name = "sade_loss"
     needs = NEEDS_EXPERTS
     doubtful = WITH_ANOTHER_CORRECTION
+    for_branches = 3
 
     tau: Annotated[float, Meta(ge=0, description="strength of the inverse prior for the third expert")] = 2.0
 
