@@ -107,14 +107,14 @@ def _write_info(folder: Path, distribution: str, version: str, points: Mapping[s
     return info
 
 
-def run_own_tests(package: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a package's own tests in a fresh process, with warnings as errors."""
+def run_own_tests(*packages: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the own tests of packages in a fresh process, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, *OWN_TESTS, str(package)],
+        [sys.executable, *OWN_TESTS, *map(str, packages)],
         capture_output=True,
         text=True,
         env=_without_pytest() | env,
-        cwd=package.parent,
+        cwd=packages[0].parent,
         check=False,
     )
 

@@ -107,8 +107,9 @@ def reason(row: Row) -> str:
 def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[list[Row], set[Pair]]:
     """Return rows that run in which every pair is, and the pairs for which there is no such row.
 
-    choices: alternatives by stage; a row has one of each stage, or none. Greedy: of some random rows around a pair that
-    is still missing, the one with most missing pairs.
+    choices: alternatives by stage; a row has one of each stage, or none. Greedy: of some rows around a pair that is still
+    missing, each filled at random with what has most missing pairs there, the one with most missing pairs. Pairs that take
+    long to train come first: later rows are filled with what is missing, so few of them have these techniques.
     """
     draw = random.Random(seed)
     missing = {
@@ -118,12 +119,12 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
         for other in choices[second]
     }
     rows, impossible = [], set()
-    order = sorted(missing, key=lambda pair: (pair[0].label, pair[1].label))
+    order = sorted(missing, key=lambda pair: (*_dear(pair), pair[0].label, pair[1].label))
     for pair in order:
         if pair not in missing:
             continue
         fixed = {technique.stage: technique for technique in pair}
-        tried = [_around(choices, fixed, draw) for _ in range(TRIES)]
+        tried = [_around(choices, fixed, missing, draw) for _ in range(TRIES)]
         usable = [row for row in tried if "model" in row and not reason(row)]
         if not usable:
             impossible.add(pair)
@@ -135,8 +136,15 @@ def covering(choices: dict[str, Sequence[Technique]], seed: int = 0) -> tuple[li
     return rows, impossible
 
 
-def _around(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Random) -> Row:
-    """Return a random row with these techniques and what they need; others are added where the row still runs."""
+def _dear(pair: Pair) -> list[bool]:
+    """Return a key that sorts pairs that train several networks, or slow ones, first."""
+    return [pair[1].stage != "model" or pair[1].label == MODELS[0]] + [
+        stage not in {technique.stage for technique in pair} for stage in ("ensemble", "branches", "regime")
+    ]
+
+
+def _around(choices: dict[str, Sequence[Technique]], fixed: Row, missing: set[Pair], draw: random.Random) -> Row:
+    """Return a random row with these techniques, what they need, and others that add missing pairs and still run."""
     row = dict(fixed)
     while unmet := [
         need for one in row.values() for need in one.needs if need not in {*row, *(t.name for t in row.values())}
@@ -148,16 +156,21 @@ def _around(choices: dict[str, Sequence[Technique]], fixed: Row, draw: random.Ra
             return row
         needed = draw.choice(offered)
         row[needed.stage] = needed
+    if "model" not in row:
+        row = next((made for model in choices["model"] if not reason(made := row | {"model": model})), row)
+    if "model" not in row:
+        return row
+    fast = choices["model"][0]
+    wanted = row
+    if row["model"] != fast:
+        # Of a slow model only what has not met it, and what has not met a technique that the fast one does not run with.
+        wanted = {s: t for s, t in fixed.items() if reason({"model": fast} | {s: t})} | {"model": row["model"]}
     stages = [stage for stage in choices if stage not in row]
     for stage in draw.sample(stages, len(stages)):
-        # A stage may stay empty, so that not every row has all stages; the model is part of every row.
-        if stage == "model" or draw.random() < 0.8:
-            several = len(choices[stage]) if stage == "model" else 1
-            drawn = draw.sample(choices[stage], several)
-            if stage == "model" and draw.random() < 0.9:
-                drawn.sort(key=lambda one: one.label != MODELS[0])
-            found = (row | {stage: one} for one in drawn)
-            row = next((one for one in found if not reason(one)), row)
+        offered = [t for t in choices[stage] if missing & pairs(wanted | {stage: t}) - pairs(wanted)]
+        draw.shuffle(offered)
+        offered.sort(key=lambda t: -len(missing & pairs(row | {stage: t})))
+        row = next((made for t in offered if not reason(made := row | {stage: t})), row)
     return row
 
 
@@ -181,13 +194,21 @@ def train(suite: Suite, registry: Registry, folder: Path) -> tuple[list[Job], St
     return plan.cells, context.store
 
 
-def test_the_covering_set_has_every_pair_or_a_reason_against_it(own: Registry) -> None:
+@pytest.fixture(scope="module")
+def covered(own: Registry) -> tuple[list[Row], set[Pair]]:
+    """The rows of the covering set, and the impossible pairs."""
+    return covering(alternatives(own))
+
+
+def test_the_covering_set_has_every_pair_or_a_reason_against_it(
+    own: Registry, covered: tuple[list[Row], set[Pair]]
+) -> None:
     choices = alternatives(own)
-    rows, impossible = covering(choices)
-    covered = set().union(*map(pairs, rows))
+    rows, impossible = covered
+    there = set().union(*map(pairs, rows))
     for first, second in itertools.combinations(choices, 2):
         for one, other in itertools.product(choices[first], choices[second]):
-            assert ((one, other) in covered) != ((one, other) in impossible), (one.label, other.label)
+            assert ((one, other) in there) != ((one, other) in impossible), (one.label, other.label)
     for pair in impossible:
         row = {technique.stage: technique for technique in pair}
         # Or no model goes with both.
@@ -199,9 +220,10 @@ def test_the_covering_set_has_every_pair_or_a_reason_against_it(own: Registry) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-def test_every_pair_of_techniques_trains_and_is_scored(model: str, own: Registry, suite: Suite, tmp_path: Path) -> None:
-    rows, _ = covering(alternatives(own))
-    of_model = [row for row in rows if row["model"].label == model]
+def test_every_pair_of_techniques_trains_and_is_scored(
+    model: str, own: Registry, suite: Suite, covered: tuple[list[Row], set[Pair]], tmp_path: Path
+) -> None:
+    of_model = [row for row in covered[0] if row["model"].label == model]
     assert of_model
     listed = [[t.label for stage, t in row.items() if stage != "model"] for row in of_model]
     cells, store = train(changed(suite, models=[model], combinations=[r for r in listed if r]), own, tmp_path)

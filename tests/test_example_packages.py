@@ -50,7 +50,7 @@ def test_each_example_is_complete_and_names_its_sources(package: Path) -> None:
 
 
 def test_their_own_tests_pass(installed: list[Path]) -> None:
-    done = run_own_tests(EXAMPLES, import_path_env(*installed))
+    done = run_own_tests(EXAMPLES, env=import_path_env(*installed))
     assert done.returncode == 0, done.stdout
 
 

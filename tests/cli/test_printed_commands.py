@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support import call, import_path_env, loss_source, suite_source
+from support import call, import_path_env, loss_source, main_result, suite_source
 
 from ltbench.cli import COMMANDS
 from ltbench.core.plugins import PluginSource
@@ -31,12 +32,7 @@ ODD = 'it\'s, [odd] "ü" = 1 + $x'
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with a store and data of its own, and `ltbench` on the path."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "ltbench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ltbench "$@"\n')
-    (programs / "ltbench").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    """An empty working directory with a store and data of its own."""
     monkeypatch.setenv("LTBENCH_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("LTBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -45,14 +41,40 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def typed(shell: str, command: str, place: Path) -> str:
-    """Run a command as a reader does, with a store that is empty; return what it says."""
+def in_shell(shell: str, command: str, place: Path, program: str) -> str:
+    """Run a command in a shell in which `ltbench` is this program, with a store that is empty; return what it says."""
+    path = place / "programs" / "ltbench"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{program}\n")
+    path.chmod(0o755)
+    env = {"LTBENCH_STORE": str(place / f"store-of-{shell}"), "HOME": str(place),
+           "PATH": f"{path.parent}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
     done = subprocess.run(
         [shell, "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-        env=os.environ | import_path_env() | {"LTBENCH_STORE": str(place / f"store-of-{shell}"), "HOME": str(place)},
+        env=os.environ | import_path_env() | env,
     )  # fmt: skip
     assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
+
+
+@pytest.fixture
+def typed(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """Return a function that runs a command as a reader does, with a store that is empty, and returns what it says.
+
+    Shells only read the command, as a process of its own takes seconds to start: all have to make the same words of it,
+    and those run in this process.
+    """
+
+    def run(command: str) -> str:
+        read = {in_shell(shell, command, place, "printf '%s\\0' \"$@\"").removesuffix("\0") for shell in SHELLS}
+        (words,) = read
+        with monkeypatch.context() as patched:
+            patched.setenv("LTBENCH_STORE", str(place / "store-of-a-reader"))
+            code, out, err = main_result(capsys, *words.split("\0"))
+        assert code == 0, f"$ {command}\n{out}{err}"
+        return out + err
+
+    return run
 
 
 def own_suite() -> list[str]:
@@ -126,7 +148,7 @@ RUNS: dict[str, Callable[[], list[str]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RUNS)
-def test_the_command_of_a_page_makes_its_records(place: Path, kind: str) -> None:
+def test_the_command_of_a_page_makes_its_records(place: Path, typed: Callable[[str], str], kind: str) -> None:
     options = RUNS[kind]()
     assert call("run", *options).return_value == 0
     (page,) = [path for path in place.rglob("local/*/README.md") if "store" not in path.parts]
@@ -134,14 +156,13 @@ def test_the_command_of_a_page_makes_its_records(place: Path, kind: str) -> None
     command = re.search(r"```sh\n(.*?)\n```", said, re.DOTALL)[1]
     outcomes = {record.id: result_digest(record) for record in read_folder(page.parent)[1].records}
     leaderboards = page.parents[2]
-    for shell in SHELLS:
-        shutil.rmtree(page.parent / "figures", ignore_errors=True)
-        for name in ("records.jsonl", "README.md"):
-            (page.parent / name).unlink()
-        more = "" if leaderboards == Path.cwd() / "leaderboards" else " --leaderboards " + _quoted(leaderboards)
-        typed(shell, f"{command} --executor inline{more}", place)
-        assert {record.id: result_digest(record) for record in read_folder(page.parent)[1].records} == outcomes
-        assert page.read_text() == said
+    shutil.rmtree(page.parent / "figures", ignore_errors=True)
+    for name in ("records.jsonl", "README.md"):
+        (page.parent / name).unlink()
+    more = "" if leaderboards == Path.cwd() / "leaderboards" else " --leaderboards " + _quoted(leaderboards)
+    typed(f"{command} --executor inline{more}")
+    assert {record.id: result_digest(record) for record in read_folder(page.parent)[1].records} == outcomes
+    assert page.read_text() == said
 
 
 def _quoted(path: Path) -> str:
@@ -150,8 +171,8 @@ def _quoted(path: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["photos at an odd place", "leaderboards elsewhere"])
-def test_the_commands_that_a_reader_is_told_run(place: Path, kind: str) -> None:
-    """That of `show-cell`, that of a run that is up to date, and that of a stale page."""
+def test_the_commands_that_a_reader_is_told_run(place: Path, typed: Callable[[str], str], kind: str) -> None:
+    """That of `show-cell`, that of a run that is up to date, and that of a stale page; once in processes of their own."""
     options = RUNS[kind]()
     call("run", *options)
     again = call("run", *options).stderr
@@ -160,10 +181,12 @@ def test_the_commands_that_a_reader_is_told_run(place: Path, kind: str) -> None:
     cell = read_folder(page.parent)[1].records[-1].id
     rerun = call("show-cell", cell, *at).stdout.splitlines()[-1].strip()
     shown = re.search(r"to print it: (ltbench leaderboard .*)", again)[1]
-    for shell in SHELLS:
-        assert "All numbers are bit-identical." in typed(shell, f"{rerun} --executor inline", place)
+    real = f'exec "{sys.executable}" -m ltbench "$@"'
+    for shell in SHELLS if kind == "photos at an odd place" else [""]:
+        run = partial(in_shell, shell, place=place, program=real) if shell else typed
+        assert "All numbers are bit-identical." in run(f"{rerun} --executor inline")
         shutil.rmtree(f"rerun-{cell[:8]}")
-        assert "baseline" in typed(shell, shown, place)
+        assert "baseline" in run(shown)
 
 
 # --- what an error tells to try -------------------------------------------------------------------------------------
@@ -283,17 +306,13 @@ def test_every_command_that_the_code_tells_is_tried() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("skeleton", TOLD)
-def test_the_command_that_an_error_tells_runs(place: Path, skeleton: str) -> None:
+def test_the_command_that_an_error_tells_runs(place: Path, typed: Callable[[str], str], skeleton: str) -> None:
     raises, expected, line = TOLD[skeleton]
     shutil.copytree(ROOT / "leaderboards/quick", "leaderboards/quick")
     with pytest.raises(LtbenchError) as caught:
         raises()
     fix = caught.value.fix
     assert expected in fix
-    command = (line or fix).replace("SUITE", "quick")
-    for shell in SHELLS:
-        typed(shell, command, place)
-        if command.startswith("ltbench new"):
-            shutil.rmtree("ltbench-my-loss")
+    typed((line or fix).replace("SUITE", "quick"))
     if skeleton == "ltbench leaderboard --update{}":
         call("leaderboard", "--check", "--leaderboards", ODD)

@@ -12,6 +12,7 @@ import pytest
 from support import (
     OWN_TESTS,
     VirtualEnvironment,
+    call,
     import_path_env,
     install_package,
     ltbench,
@@ -34,21 +35,21 @@ SHORT = {"steps": 4, "batch_size": 16, "lr": 0.1, "precision": "fp32"}
 BUILT_IN = {"dataset": "fashion_mini", "profile": "exp", "model": "convnet[width=4]"}
 
 
-def generate(folder: Path, *kinds: str) -> Path:
+def generate(folder: Path, *kinds: str, name: str = "another") -> Path:
     """Write a package with something new of each kind."""
     package = Package(
-        distribution="ltbench-another",
-        module="ltbench_another",
+        distribution=f"ltbench-{name}",
+        module=f"ltbench_{name}",
         parts=tuple(Part(kind, NAMES[kind]) for kind in kinds),
         author="A. Uthor",
         year=2025,
     )
-    write(package.files(), folder / "ltbench-another")
-    return folder / "ltbench-another"
+    write(package.files(), folder / package.distribution)
+    return folder / package.distribution
 
 
-def run(folder: Path, kinds: list[str], env: dict[str, str]) -> list[dict]:
-    """Run a tiny suite with everything new, in a fresh process; return the records."""
+def run(folder: Path, kinds: list[str], env: dict[str, str] | None = None) -> list[dict]:
+    """Run a tiny suite with everything new, in a fresh process if an environment is given; return the records."""
     new = {kind: NAMES[kind] for kind in kinds}
     combinations = [[name] for kind, name in new.items() if kind in STAGES and STAGES[kind].role == "technique"]
     if {"regime", "mix", "dataset"} <= set(kinds):
@@ -61,8 +62,12 @@ def run(folder: Path, kinds: list[str], env: dict[str, str]) -> list[dict]:
     fields = lists | {"imbalance_factors": [20], "combinations": combinations, "executor": executor, "figures": []}
     (folder / "tiny.toml").write_text(suite_source("tiny", SHORT, **fields))
     at = ["--store", str(folder / "store"), "--leaderboards", str(folder / "leaderboards")]
-    done = ltbench("run", "--suite", str(folder / "tiny.toml"), *at, env=env, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    words = ["run", "--suite", str(folder / "tiny.toml"), *at]
+    if env is None:
+        assert call(*words).return_value == 0
+    else:
+        done = ltbench(*words, env=env, cwd=folder)
+        assert done.returncode == 0, done.stderr
     page = (folder / "leaderboards" / "local" / "tiny" / "README.md").read_text()
     assert all(name in page for names in combinations for name in names)
     records = records_of(folder / "leaderboards" / "local" / "tiny")
@@ -133,7 +138,7 @@ def test_what_is_generated_is_lint_clean(tmp_path: Path) -> None:
 
 def test_the_tests_of_every_stage_pass(everything: tuple[Path, dict[str, str]]) -> None:
     package, env = everything
-    done = run_own_tests(package, env)
+    done = run_own_tests(package, env=env)
     assert done.returncode == 0, done.stdout
     assert all(f"test_{name}.py" in done.stdout for name in NAMES.values())
 
@@ -148,13 +153,24 @@ def test_a_run_with_something_new_of_every_stage_ends_in_a_leaderboard(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_package_of_one_stage_passes_its_tests_and_runs(kind: str, tmp_path: Path) -> None:
-    package = generate(tmp_path, kind)
-    env = import_path_env(*install_package(package, tmp_path / "site"))
-    done = run_own_tests(package, env)
+def test_packages_of_one_stage_pass_their_tests(tmp_path: Path) -> None:
+    """In one process, as each would import torch; a package that is alone is installed by pip below."""
+    packages = [generate(tmp_path, kind, name=f"new_{kind}") for kind in KINDS]
+    places = [place for package in packages for place in install_package(package, tmp_path / "site" / package.name)]
+    done = run_own_tests(*packages, env=import_path_env(*places))
     assert done.returncode == 0, done.stdout
-    run(tmp_path, [kind], env)
+    assert all(f"test_{name}.py" in done.stdout for name in NAMES.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_with_a_package_of_one_stage_ends_in_a_leaderboard(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in install_package(generate(tmp_path, kind, name=f"new_{kind}"), tmp_path / "site"):
+        monkeypatch.syspath_prepend(place)
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, [kind])
 
 
 @pytest.mark.slow
