@@ -39,6 +39,6 @@ def seeded(seed: int) -> Iterator[None]:
             restored.callback(torch.set_rng_state, torch.get_rng_state())
             # Not torch.manual_seed: where no GPU is in use, it notes a stack trace, which takes a millisecond.
             torch.default_generator.manual_seed(seed)
-            if torch.cuda.is_initialized():
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.manual_seed_all(seed)
         yield
