@@ -122,6 +122,8 @@ class Technique(Parametrized, frozen=True, kw_only=True):
     """Technique or stage name -> why this technique has no effect without it."""
     doubtful: ClassVar[Mapping[str, str]] = {}
     """Technique name -> note on the leaderboard for combinations of both, which still run."""
+    requires: ClassVar[Mapping[str, str]] = {}
+    """Package that may not be installed, as it is imported -> how to install it: `{"peft": "pip install peft"}`."""
 
     def unsuited_to(self, model: Technique) -> str:
         """Return why it cannot be used with a model; empty if it can. Called when a plan is made, without torch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -11,6 +11,7 @@ from ltbench.cli.options import load_registry, plugin_options
 from ltbench.cli.output import print_json, print_table, print_wrapped
 from ltbench.errors import CELLS_FAILED, UsageError
 
+T = TypeVar("T")
 SHOWN = 3
 """Most parameter settings listed for a failed check."""
 
@@ -94,8 +95,10 @@ def _print(name: str, findings: Sequence[Finding]) -> None:
     click.echo(f"{name}\n")
     print_table(["check", "state", "runs", "requirement, or reason for skipping"], rows, optional=["runs"])
     failed = [finding for finding in findings if finding.state == "failed"]
-    # Grouped by cause: the same error in the plugin's code, or the same check.
-    for each in _grouped(failed, lambda finding: finding.text if finding.raised else finding.check).values():
+    # Grouped by cause: the same error in the plugin's code, or the same check; checks that saw the same are one.
+    by_cause = _grouped(failed, lambda finding: finding.text if finding.raised else finding.check).values()
+    for alike in _grouped(by_cause, lambda each: each[0].text).values():
+        each = [finding for group in alike for finding in group]
         checks = ", ".join(dict.fromkeys(finding.check for finding in each))
         settings = list(dict.fromkeys(", ".join(filter(None, (f.technique, f.about))) for f in each))
         more = f" and {len(settings) - SHOWN} more" if len(settings) > SHOWN else ""
@@ -115,8 +118,8 @@ def _overall_state(findings: Iterable[Finding]) -> str:
     return next(state for state in ("failed", "ok", "skipped") if state in states)
 
 
-def _grouped(findings: Iterable[Finding], by: Callable[[Finding], str]) -> dict[str, list[Finding]]:
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(by(finding), []).append(finding)
+def _grouped(items: Iterable[T], by: Callable[[T], str]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(by(item), []).append(item)
     return groups

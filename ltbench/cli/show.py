@@ -84,6 +84,7 @@ def command(
         "conflicts": dict(kind.conflicts),
         "needs": dict(kind.needs),
         "doubtful": dict(kind.doubtful),
+        "requires": dict(kind.requires),
     }
     if as_json:
         print_json(facts)
@@ -101,6 +102,8 @@ def command(
     for title, others in (("Conflicts with", kind.conflicts), ("Needs", kind.needs), ("Doubtful with", kind.doubtful)):
         for reason, names in _by_reason(others).items():
             print_wrapped(f"{title} {', '.join(names)}: {reason}", indent="  ")
+    for package, how in kind.requires.items():
+        print_wrapped(f"Requires the package {package}: {how}", indent="  ")
 
 
 def _by_reason(others: Mapping[str, str]) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ class Forward:
         self._teacher = teacher
         self._network, self._branches, self._precision = network, branches, precision
         self._needs_features = features
-        self._layers = classifiers_of(network)
+        self.layers = classifiers_of(network)
         self._on_features = False
 
     def use_features(self) -> None:
@@ -59,7 +59,7 @@ class Forward:
             logits=logits,
             branches=branches,
             features=None if features is None else features.float(),
-            layers=self._layers,
+            layers=self.layers,
             teacher=self._taught(images),
         )
 
@@ -83,7 +83,7 @@ class Forward:
                     logits=outputs.logits[start : start + size],
                     branches=outputs.branches[:, start : start + size],
                     features=None if outputs.features is None else outputs.features[:, start : start + size],
-                    layers=self._layers,
+                    layers=self.layers,
                     teacher=None if outputs.teacher is None else outputs.teacher[start : start + size],
                 )
                 for start in range(0, size * number, size)
@@ -92,7 +92,7 @@ class Forward:
 
     def blank(self, size: int, classes: int) -> Outputs:
         """Return outputs of zeros for this number of samples, to try techniques."""
-        layers = self._layers
+        layers = self.layers
         device = next(self._network.parameters()).device
         width = feature_width(layers[0]) or 1
         joint = self._branches is not None and self._branches.joint
@@ -106,9 +106,9 @@ class Forward:
         if isinstance(self._network, BranchedNetwork):
             return self._network.run(images, second)
         if self._on_features:
-            return self._layers[0](images), images[None]
+            return self.layers[0](images), images[None]
         if not self._needs_features:
             return self._network(images), None
-        with input_of(self._layers[0]) as taken:
+        with input_of(self.layers[0]) as taken:
             logits: Tensor = self._network(images)
         return logits, taken[0][None] if len(taken) == 1 else None

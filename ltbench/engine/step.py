@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -91,7 +91,10 @@ class Step:
 
     def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
         """Add to the gradients those of the objective; return what the pass gives."""
-        extra = [view for view in batch.views if view is not None]
+        auxiliary, views = self._segment.auxiliary, Views()
+        slow_only = () if auxiliary is None else auxiliary.slow_only
+        shown = [number for number in range(len(batch.views)) if number not in slow_only]
+        extra = [view for number in shown if (view := batch.views[number]) is not None]
         images = torch.cat([batch.images, *extra]) if extra else batch.images
         mixed: Mixed = batch
         if batch.hidden is None:
@@ -100,13 +103,11 @@ class Step:
             together, mixed = batch.hidden.run(lambda given: self._forward(given, moment), images)
         output_checks.check_training_logits(together.logits, len(images), len(self._counts))
         outputs, *others = self._forward.split(together, len(batch.labels_a))
-        auxiliary, views = self._segment.auxiliary, Views()
         term = None
         if auxiliary is not None:
             rest = iter(others)
-            views = self._views(
-                auxiliary, batch, [outputs if view is None else next(rest) for view in batch.views], moment
-            )
+            passed = {number: outputs if batch.views[number] is None else next(rest) for number in shown}
+            views = self._views(auxiliary, batch, passed, moment)
             value = auxiliary.term(views, batch.labels, self._counts, moment)
             term = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", value, None, [])
         loss = whole = self._loss(outputs, mixed, moment, factor, term)
@@ -128,13 +129,16 @@ class Step:
         loss = self._objective(self._told(outputs, self._segment.loss), mixed, moment, factor)
         return loss if term is None else loss + term
 
-    def _views(self, auxiliary: Auxiliary, batch: Batch, views: list[Outputs], moment: Moment) -> Views:
-        """Return what the term of an auxiliary gets."""
-        told = [self._told(view, auxiliary) for view in views]
+    def _views(self, auxiliary: Auxiliary, batch: Batch, passed: Mapping[int, Outputs], moment: Moment) -> Views:
+        """Return what the term of an auxiliary gets. passed: the outputs of the views that the network got, by number."""
+        nothing = Outputs(logits=None, branches=None, features=None, layers=self._forward.layers)
+        told = [self._told(passed.get(number, nothing), auxiliary) for number in range(len(batch.views))]
         if self._slow is not None:
-            images = [batch.images if view is None else view for view in batch.views]
+            numbers = auxiliary.slow_only or range(len(told))
+            images = [batch.images if batch.views[number] is None else batch.views[number] for number in numbers]
             slow = self._slow.outputs(images, moment, self._memory, auxiliary)
-            told = [_with(one, slow=other) for one, other in zip(told, slow, strict=True)]
+            for number, other in zip(numbers, slow, strict=True):
+                told[number] = _with(told[number], slow=other)
         return tuple(told)
 
     def _told(self, outputs: Outputs, technique: Adaptive) -> Outputs:

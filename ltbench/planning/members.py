@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from ltbench.core.spec import PROTOCOL, Spec
-from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.compute_cost import Repeats, training_passes
 from ltbench.planning.segments import SegmentBuilder, cut
 from ltbench.planning.settings import Setting
 from ltbench.planning.shared_fits import Segments
+from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
 from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,
@@ -40,6 +40,8 @@ class MemberFit(NamedTuple):
     segments: Segments
     foreseen: list[Segments]
     """States that trainings of a later part may resume from."""
+    choosy: Sequence[Technique] = ()
+    """Its techniques that may not run with every model or on every machine."""
     teacher: MemberFit | None = None
 
     def passes(self, images: int, repeats: Repeats) -> float:
@@ -49,10 +51,6 @@ class MemberFit(NamedTuple):
             return training_passes(spec, images, repeats=repeats)
         taught = spec | {"teacher": self.teacher.spec}
         return training_passes(taught, images, repeats=repeats) + self.teacher.passes(images, repeats)
-
-
-class CannotBePlanned(Exception):
-    """A combination whose members do not exist; the message is the reason why it is left out."""
 
 
 class Members:
@@ -88,8 +86,8 @@ class Members:
     ) -> list[MemberFit]:
         """Return the trainings of the members of an ensemble.
 
-        Raises `CannotBePlanned` if one does not exist, or a technique of the cell has no effect; `PluginError` if a member or
-        a teacher has a technique that no training has.
+        Raises `CannotBePlanned` if one does not exist, a technique of the cell has no effect, or a member or a teacher has a
+        technique that no training has.
         """
         combinations = [_member_combination(combination, ensemble, member, self._parse) for member in members]
         _check_use(combination, ensemble, combinations)
@@ -121,9 +119,13 @@ class Members:
             parts = self.trajectory(taught, setting.augment, averaged=averaged)
             self._check_branches(taught)
             _check_replacements(taught, self._regime(taught), self._parse)
-            teacher = MemberFit(spec | self._network(taught), *parts)
+            teacher = MemberFit(spec | self._network(taught), *parts, self._choosy(taught.techniques, taught))
         segments = _member_segments(segments, ensemble, member)
-        return MemberFit(spec | self._network(combination), segments, foreseen, teacher)
+        choosy = self._choosy((*combination.techniques, ensemble), combination)
+        return MemberFit(spec | self._network(combination), segments, foreseen, choosy, teacher)
+
+    def _choosy(self, techniques: Sequence[Technique], combination: Combination) -> list[Technique]:
+        return choosy_techniques(techniques, self._regime(combination), self._parse)
 
     def _check_branches(self, combination: Combination) -> None:
         """Raise `CannotBePlanned` if the loss is for another number of branches."""
@@ -146,21 +148,32 @@ class Members:
         return parts
 
 
+def unsuited_member(members: Sequence[MemberFit], build_model: Callable[[Spec], Technique]) -> str:
+    """Return why a technique of a member, or of its teacher, cannot be used with its model; empty if all can."""
+    for member in members:
+        for about, fit in (("", member), ("its teacher cannot be trained: ", member.teacher)):
+            if fit is not None and fit.choosy:
+                reason = reason_against(fit.choosy, [build_model(fit.spec["model"])])
+                if reason:
+                    return about + reason
+    return ""
+
+
 def _member_combination(
     combination: Combination, ensemble: Ensemble, member: Member, parse: Callable[[str], Technique]
 ) -> Combination:
     """Return the combination that a member trains with: that of the cell, with its own techniques.
 
-    Raises `PluginError` for a technique of a stage that no member has, and `CannotBePlanned` if they do not go together.
+    Raises `CannotBePlanned` for a technique of a stage that no member has, or if they do not go together.
     """
     if not member.techniques:
         return combination
     picked = {stage: technique for stage, technique in combination.by_stage.items() if stage != ensemble.stage}
     for technique in map(parse, member.techniques):
         if technique.stage not in MEMBER_STAGES:
-            raise PluginError(
-                f"ensemble '{ensemble.label}' has a member with {technique.stage} '{technique.label}'",
-                fix=f"techniques of a member are of the stages {', '.join(MEMBER_STAGES)}",
+            raise CannotBePlanned(
+                f"{ensemble.label} has a member with {technique.stage} {technique.label}, but techniques of a member are of the "
+                f"stages {', '.join(MEMBER_STAGES)}"
             )
         picked.pop(technique.stage, None)
         if not technique.baseline:
@@ -176,8 +189,8 @@ def _teacher_combination(
 ) -> Combination | None:
     """Return the techniques of the teacher that a technique names; None without one.
 
-    phases: those of the regime, which may name an auxiliary. Raises `PluginError` for a technique that no training has, and
-    `CannotBePlanned` if the techniques name different teachers, or do not go together.
+    phases: those of the regime, which may name an auxiliary. Raises `CannotBePlanned` for a technique that no training
+    has, or if the techniques name different teachers, or do not go together.
     """
     auxiliaries = [parse(phase.auxiliary, "auxiliary") for phase in phases if isinstance(phase.auxiliary, str)]
     named = {
@@ -192,9 +205,9 @@ def _teacher_combination(
     ((text, name),) = named.items()
     techniques = [parse(part.strip()) for part in split_outside(text, ",")]
     if wrong := [technique.label for technique in techniques if technique.stage not in MEMBER_STAGES]:
-        raise PluginError(
-            f"{name} has a teacher with {', '.join(wrong)}",
-            fix=f"techniques of a teacher are of the stages {', '.join(MEMBER_STAGES)}",
+        raise CannotBePlanned(
+            f"{name} has a teacher with {', '.join(wrong)}, but techniques of a teacher are of the stages "
+            f"{', '.join(MEMBER_STAGES)}"
         )
     if taught := [one.label for one in techniques if isinstance(one, Auxiliary | Regime) and one.teacher]:
         raise CannotBePlanned(f"{name} has a teacher with {', '.join(taught)}, which has a teacher itself")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -20,12 +20,12 @@ from ltbench.jobs.evidence import notes as notes_on_evidence
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.planning.combinations import Combination, LeftOut, why_unsuited
 from ltbench.planning.compute_cost import training_passes
-from ltbench.planning.members import CannotBePlanned, MemberFit, Members
+from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting, settings
 from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
-from ltbench.planning.suitability import choosy_techniques, reason_against
+from ltbench.planning.suitability import CannotBePlanned, named_by_techniques
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
 from ltbench.stages import (
     TECHNIQUE_STAGES,
@@ -103,7 +103,6 @@ class Planner:
         self._seed_pairs = suite.seed_pairs()
         self._baselines = {stage: registry.baseline(stage) for stage in TECHNIQUE_STAGES}
         self._spec = functools.cache(registry.spec)
-        self._parse = functools.cache(registry.parse)
         texts = [*suite.techniques, *(text for row in suite.combinations for text in row)]
         techniques = [t for text in texts for t in registry.parse_all(text)]
         # A run prints no combinations that are left out, and would seem to have forgotten these.
@@ -113,8 +112,9 @@ class Planner:
         for regime in regimes:
             with self._first_call(regime):
                 regime.phases()  # trajectories call them all, and could blame the wrong one
-        builder = SegmentBuilder(regimes, self._baselines, self._parse, self._spec)
-        self._members = Members(builder, self._regime, self._first_call, self._parse, self._spec)
+        named = named_by_techniques(functools.cache(registry.parse))
+        builder = SegmentBuilder(regimes, self._baselines, named, self._spec)
+        self._members = Members(builder, self._regime, self._first_call, named, self._spec)
 
     def add(self, combination: Combination) -> None:
         """Add the cells of a combination: one for each recipe, seed pair and setting."""
@@ -126,8 +126,7 @@ class Planner:
         self.part.combinations += 1
         reasons: dict[str, None] = {}
         for template, made in trainings:
-            choosy = choosy_techniques(combination.techniques, template.regime, self._parse)
-            found = [self._reason_against(choosy, training) for training in made]
+            found = list(map(self._reason_against, made))
             reasons |= dict.fromkeys(filter(None, found))
             for subset_seed, seed in self._seed_pairs:
                 for training, why in zip(made, found, strict=True):
@@ -140,10 +139,9 @@ class Planner:
         update = segment.get(Update.stage)
         return 1 if update is None else self._registry.build_as(update, Update).passes
 
-    def _reason_against(self, choosy: Sequence[Technique], training: _Training) -> str:
+    def _reason_against(self, training: _Training) -> str:
         """Return why a technique cannot be used with a model of this training; empty if all can."""
-        models = [self._registry.build_as(one.spec["model"], Model) for one in training.members] if choosy else []
-        return reason_against(choosy, models)
+        return unsuited_member(training.members, lambda spec: self._registry.build_as(spec, Model))
 
     def why_not(self, combination: Combination, model: str) -> str:
         """Return why a combination cannot be planned with a model; empty if it can.
@@ -157,7 +155,7 @@ class Planner:
             training = self._training(combination, template, setting)
         except CannotBePlanned as reason:
             return str(reason)
-        return self._reason_against(choosy_techniques(combination.techniques, template.regime, self._parse), training)
+        return self._reason_against(training)
 
     @property
     def cells_by_model(self) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from ltbench.core.spec import Spec
-from ltbench.errors import PluginError
 from ltbench.planning.combinations import Combination
 from ltbench.planning.shared_fits import Segments, resumable
+from ltbench.planning.suitability import CannotBePlanned
 from ltbench.stages import (
     PHASE_CHANGES,
     TRAINING_STAGES,
@@ -70,14 +71,14 @@ class SegmentBuilder:
         """Return the segments of a training, and intermediate states that trainings of a later part may resume from.
 
         Equal neighbours are merged. The states are at the ends of the first phases of the suite's regimes; one of them
-        may be the end of the training itself. Raises `PluginError` if a phase should restart and does not.
+        may be the end of the training itself. Raises `CannotBePlanned` if a phase should restart and does not.
         augment: the data set's own augmentation, as written on a command line; empty for none.
         averaged: whether the recipe has a moving average of the weights, which restarts when a segment restarts.
         """
         segments: list[Spec] = []
         own_phases = list(regime.phases())
         if problem := restart_problem(own_phases):
-            raise PluginError(f"regime '{regime.label}' cannot be trained: {problem}", fix="Phase(..., restart=True)")
+            raise CannotBePlanned(f"{regime.label} cannot be trained: {problem}")
         for phase in own_phases:
             segment = self._segment(combination, phase, augment)
             if averaged and phase.restart and segments:
@@ -88,8 +89,11 @@ class SegmentBuilder:
             else:
                 segments.append(segment)
         first = segments[0]
-        others = [list(regime.phases()) for regime in self._regimes]
-        beginnings = [self._segment(combination, phases[0], augment) for phases in others if len(phases) > 1]
+        beginnings = []
+        for phases in (list(regime.phases()) for regime in self._regimes):
+            # One that cannot be planned is left out where it is in the combination.
+            with suppress(CannotBePlanned):
+                beginnings += [self._segment(combination, phases[0], augment)] if len(phases) > 1 else []
         foreseen = [
             Segments([segment])
             for segment in beginnings

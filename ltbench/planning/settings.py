@@ -64,6 +64,8 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         with leaving_no_state(registry, dataset, "info"):
             info = dataset.info(data_root)
+        if dataset.augment:
+            registry.parse(dataset.augment, "augment")  # it is in every training that has no other
         if len(info.classes) < 2:
             raise DataError(f"data set '{dataset.label}' has only one class")
         profiles = list(_each(registry, suite.profiles, "profile", Profile))

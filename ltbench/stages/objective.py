@@ -58,6 +58,9 @@ class Auxiliary(Adaptive, frozen=True):
     stage: ClassVar[str] = "auxiliary"
     momentum: ClassVar[float | None] = None
     """Decay of a moving average of network and module, whose outputs are in `Outputs.slow`; None for none."""
+    slow_only: ClassVar[tuple[int, ...]] = ()
+    """Numbers of the views that the moving average alone gets, such as the keys of a queue: their outputs are `slow` and
+    nothing else, and the other views have no `slow`. By default both networks get all views."""
     replaces_loss: ClassVar[bool] = False
     """Whether the term is the whole objective: loss, class weights and mix of the combination have no effect with it."""
     weight: Annotated[float, Meta(gt=0, description="factor of the term in the objective")] = 1.0

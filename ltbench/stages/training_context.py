@@ -50,7 +50,8 @@ class Outputs(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     state: Any = msgspec.field(default_factory=dict)
     """What the technique remembers."""
     slow: Outputs | None = None
-    """The same of the moving average of network and module, without gradient, for a technique that asks for it."""
+    """The same of the moving average of network and module, without gradient, for a technique that asks for it. A view that
+    it alone gets has nothing else: None for logits, branches and features."""
     teacher: Any = None
     """float32 [B, C]: logits of the teacher for the same images, in evaluation mode and without gradient; None without one."""
     views: tuple[Outputs, ...] = ()

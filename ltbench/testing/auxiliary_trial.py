@@ -60,7 +60,8 @@ class AuxiliaryTrial:
             draw = 100 * step + 10 * number
             leaf = self._features(draw + (5 if number == altered else 0)).requires_grad_()
             slow = None
-            if self.technique.momentum is not None:
+            alone = number in self.technique.slow_only
+            if self.technique.momentum is not None and (alone or not self.technique.slow_only):
                 with torch.no_grad():
                     other = draw + 1 + (5 if number == altered or altered_slow else 0)
                     slow = self._outputs(self._features(other), self.slow_own)
@@ -68,7 +69,8 @@ class AuxiliaryTrial:
             teacher = None
             if self.technique.teacher:
                 teacher = self._logits(draw + 2 + (5 if number == altered or altered_teacher else 0))
-            views.append(self._outputs(self.inputs.track("features", leaf * 1), self.own, slow, teacher=teacher))
+            view = self._outputs(self.inputs.track("features", leaf * 1), self.own, slow, teacher=teacher)
+            views.append(_alone(view) if alone else view)
             leaves.append(leaf)
         return views, leaves
 
@@ -80,6 +82,12 @@ class AuxiliaryTrial:
         term = self.technique.term(views, labels, self.counts, moment(step))
         return self.technique.weight * term
 
+    @staticmethod
+    def backward(term: Any) -> None:
+        """Compute gradients; also of a term of a wrong shape, which has a check of its own."""
+        if getattr(term, "requires_grad", False):
+            term.sum().backward()
+
     def after_step(self, views: list[Outputs]) -> None:
         """Let the auxiliary look at a step."""
         import torch
@@ -89,7 +97,8 @@ class AuxiliaryTrial:
             return
         labels = self.inputs.tensor("labels", self.batch_labels)
         batch = Mixed(images=None, labels_a=labels, labels_b=labels, lam=None)
-        outputs = self._outputs(views[0].features, self.own, views=tuple(views))
+        features = next(view.features for view in views if view.features is not None)
+        outputs = self._outputs(features, self.own, views=tuple(views))
         with torch.no_grad():
             self.state = dict(self.technique.after_step(outputs, batch, nn.Identity(), self.state))
 
@@ -152,6 +161,13 @@ class AuxiliaryTrial:
             logits=branches.mean(0), branches=branches, features=features, layers=tuple(self.layers), own=own, state=self.state,
             slow=slow, views=views, teacher=teacher,
         )  # fmt: skip
+
+
+def _alone(view: Outputs) -> Outputs:
+    """Return the view as one that the moving average alone gets."""
+    return Outputs(
+        logits=None, branches=None, features=None, layers=view.layers, own=view.own, state=view.state, slow=view.slow
+    )
 
 
 def moment(step: int) -> Moment:

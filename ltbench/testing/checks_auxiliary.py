@@ -37,8 +37,7 @@ def term_is_a_finite_scalar(on: Subject) -> None:
         for step in range(2):  # the second one with a state that a batch has changed
             views, leaves = trial.views(step)
             term = check_tensor(on.technique, "a term", trial.term(views, step), None, [])
-            if term.requires_grad:
-                term.backward()  # type: ignore[no-untyped-call]
+            trial.backward(term)
             for part, values in (("the term", term), *(("a gradient", leaf.grad) for leaf in leaves)):
                 if values is not None and not bool(values.isfinite().all()):
                     raise failed(f"{part} is not finite{what}", "finite values",
@@ -55,8 +54,7 @@ def gradients_reach_the_network(on: Subject) -> None:
     trial = AuxiliaryTrial(on.technique, Inputs())
     views, leaves = trial.views(0)
     term = trial.term(views, 0)
-    if term.requires_grad:
-        term.backward()
+    trial.backward(term)
     if not any(leaf.grad is not None and bool(leaf.grad.any()) for leaf in leaves):
         raise failed(
             "no gradient of the term reaches the network", "a non-zero gradient for at least one view", _DETACHED
@@ -78,8 +76,7 @@ def what_it_learns_gets_gradients(on: Subject) -> None:
         raise failed(f"learns() returned {type(own).__name__}", "a torch.nn.Module or None", "return the module")
     views, _ = trial.views(0)
     term = trial.term(views, 0)
-    if term.requires_grad:
-        term.backward()
+    trial.backward(term)
     grads = {name: parameter.grad for name, parameter in own.named_parameters() if parameter.requires_grad}
     if missing := [name for name, grad in grads.items() if grad is None]:
         raise failed(f"no gradient reaches {', '.join(missing[:3])} of what it learns", "a gradient for every parameter",
@@ -135,8 +132,12 @@ def every_view_is_used(on: Subject) -> None:
 def moving_average_is_used(on: Subject) -> None:
     """With `momentum`, other outputs of the moving average change the term or the state.
 
-    It is a second network, which every view passes through.
+    It is a second network, which every view passes through, or those of `slow_only`.
     """
+    views = range(len(on.technique.views))
+    if on.technique.slow_only and (on.technique.momentum is None or not set(on.technique.slow_only) < set(views)):
+        raise failed(f"slow_only is {on.technique.slow_only}, with momentum = {on.technique.momentum} and {len(views)} views",
+                     "a moving average, and numbers of some of the views", "momentum = 0.999; slow_only = (1,)")  # fmt: skip
     if on.technique.momentum is None:
         raise Skip("it asks for no moving average")
     if not difference(_first_step(on.technique), _first_step(on.technique, altered_slow=True)):

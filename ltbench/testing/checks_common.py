@@ -125,20 +125,21 @@ def round_trips_as_text(on: Subject) -> None:
 
 @per_technique
 def declares_valid_relations(on: Subject) -> None:
-    """`conflicts`, `needs` and `doubtful` map names to reasons; `revision` is an integer of at least 1.
+    """`conflicts`, `needs`, `doubtful` and `requires` map names to texts; `revision` is an integer of at least 1.
 
     Plans and pages print the reason for each combination that is left out. A stage has one baseline, to which all rows
     are compared.
     """
     technique = on.technique
-    for field in ("conflicts", "needs", "doubtful"):
+    for field in ("conflicts", "needs", "doubtful", "requires"):
         mapping: object = getattr(technique, field)
         if not (
             isinstance(mapping, Mapping)
             and all(isinstance(k, str) and isinstance(v, str) and v for k, v in mapping.items())
         ):
-            raise failed(f"{field} is {mapping!r}", "names and reasons", f'{field} = {{"other": "why"}}')
-        for other in mapping:
+            text = "how to install it" if field == "requires" else "why"
+            raise failed(f"{field} is {mapping!r}", "names and texts", f'{field} = {{"other": "{text}"}}')
+        for other in () if field == "requires" else mapping:
             _is_known(on, field, other)
     revision: object = technique.revision
     if not (isinstance(revision, int) and revision >= 1):

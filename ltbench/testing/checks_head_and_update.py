@@ -9,6 +9,9 @@ from ltbench.testing.head_and_update_trials import HEAD_FEATURES, UpdateTrial, h
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
 from ltbench.testing.subject import Subject, failed
 
+_STEPS = 4
+"""Steps whose calls are counted."""
+
 # --- heads ------------------------------------------------------------------------------------------------------
 
 
@@ -75,15 +78,20 @@ def step_lowers_a_loss(on: Subject) -> None:
 
 @per_setting
 def passes_are_as_stated(on: Subject) -> None:
-    """A step calls `closure` as often as `passes` says.
+    """Every step calls `closure` as often as `passes` says, which is at least once.
 
-    Plans and pages compute the cost of a training from it.
+    Plans and pages compute the cost of a training from it; a training refuses a step without a call.
     """
     trial = UpdateTrial(on.technique, Inputs())
-    trial.step()
-    if trial.calls != on.technique.passes:
-        raise failed(f"a step calls the closure {trial.calls} times, and passes is {on.technique.passes}",
-                     "equal numbers", f"passes = {trial.calls}")  # fmt: skip
+    for number in range(_STEPS):
+        before = trial.calls
+        trial.step()
+        calls = trial.calls - before
+        if not calls:
+            raise failed(f"step {number} never calls the closure", "at least one call", "call closure() in every step")
+        if calls != on.technique.passes:
+            raise failed(f"step {number} calls the closure {calls} times, and passes is {on.technique.passes}",
+                         "equal numbers", f"passes = {calls}")  # fmt: skip
 
 
 @per_setting

@@ -11,7 +11,7 @@ from typing import Any
 
 from ltbench.core.words import with_article
 from ltbench.errors import LtbenchError
-from ltbench.stages import MEMBER_STAGES, Member
+from ltbench.stages import MEMBER_STAGES, Member, Regime
 from ltbench.testing.check import per_setting
 from ltbench.testing.inputs import BATCH, Inputs, with_rare
 from ltbench.testing.stage_calls import BAGS
@@ -125,13 +125,19 @@ def members_name_models(on: Subject) -> None:
 
 @per_setting
 def members_train_what_they_can(on: Subject) -> None:
-    """`until` of a member is positive and finite, and its techniques are installed, of stages up to the regime.
+    """`until` of a member is a point of its training, and its techniques are installed, of stages up to the regime.
 
-    A member replaces those of the cell; view, posthoc and ensemble are those of the cell for all members.
+    A training ends at 1 unless a regime goes on, which an ensemble with later members `needs`. A member replaces techniques
+    of the cell; view, posthoc and ensemble are those of the cell for all members.
     """
     for member in on.technique.members(Inputs().counts):
         if member.until is not None and not (math.isfinite(member.until) and member.until > 0):
             raise failed(f"a member ends at {member.until}", "a fraction of the training", "Member(until=0.5)")
+        if (member.until or 0) > 1 and not any(
+            _is_regime(on, one) for one in (*on.technique.needs, *member.techniques)
+        ):
+            raise failed(f"a member ends at {member.until:g}, after the end of a training",
+                         "1 at most, or a regime that it needs", 'Member(until=1.0), or needs = {"regime": "..."}')  # fmt: skip
         for text in member.techniques:
             stages = ", ".join(MEMBER_STAGES)
             try:
@@ -141,6 +147,16 @@ def members_train_what_they_can(on: Subject) -> None:
                 raise failed(f"a member has '{text}': {error.what}", "an installed technique", fix) from None
             if stage not in MEMBER_STAGES:
                 raise failed(f"a member has '{text}', {with_article(stage)}", f"a technique of {stages}", "remove it")
+
+
+def _is_regime(on: Subject, name: str) -> bool:
+    """Whether a name is that of a regime, or of the stage."""
+    if name == Regime.stage:
+        return True
+    try:
+        return on.registry.parse(name).stage == Regime.stage
+    except LtbenchError:
+        return False
 
 
 @per_setting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from ltbench.stages import Head, Moment, Update
@@ -46,6 +47,12 @@ class UpdateTrial:
         moment = Moment(epoch=0, epochs=1.0, step=self._step, steps=100)
         self._technique.step(self._closure, self._optimizer, self._labels, self._counts, moment)
         self._step += 1
+
+    def restore(self, other: UpdateTrial) -> None:
+        """Continue from what snapshots keep of another trial."""
+        self.weights.data.copy_(other.weights.data)
+        self._optimizer.load_state_dict(copy.deepcopy(other._optimizer.state_dict()))
+        self._step = other._step
 
     def loss(self) -> float:
         """Return the loss of the batch."""

@@ -119,8 +119,7 @@ def auxiliary(technique: Auxiliary, inputs: Inputs) -> Result:
     for step in range(3):
         views, leaves = trial.views(step)
         term = trial.term(views, step)
-        if term.requires_grad:
-            term.backward()
+        trial.backward(term)
         result[f"term of step {step}"] = term
         result[f"gradients of step {step}"] = [leaf.grad for leaf in leaves]
         trial.after_step(views)

@@ -52,6 +52,37 @@ def test_an_error_of_the_plugin_is_printed_once_with_its_line(capsys, write) -> 
     assert "Traceback" not in out
 
 
+FROZEN = '''
+from ltbench import Finetune, hookimpl
+
+LTBENCH_API = 1
+
+
+class Frozen(Finetune):
+    """Train nothing. Source: none."""
+
+    name = "frozen"
+
+    def learns(self, name, parameter, module):
+        return False
+
+
+@hookimpl
+def ltbench_finetunes():
+    return [Frozen]
+'''
+
+
+def test_what_several_checks_see_is_printed_once(capsys, tmp_path) -> None:
+    file = tmp_path / "frozen.py"
+    file.write_text(FROZEN)
+    code, out, _ = run(capsys, "--plugin-file", file)
+    assert code == 1
+    out = " ".join(out.split())
+    assert out.count("finetune 'frozen' finds nothing to adapt: no parameter of the backbone would learn") == 1
+    assert "is_deterministic, is_the_same_in_another_process" in out
+
+
 def test_json_has_every_finding(capsys) -> None:
     code, out, _ = run(capsys, "natural", "shuffle", "drw[at=0.5]", "--json")
     assert code == 0

@@ -84,6 +84,42 @@ class Slow(Auxiliary, frozen=True):
         return (views[0].logits - views[0].slow.logits).square().mean()
 
 
+class Keys(Constant, frozen=True):
+    """Looks at a second view through the moving average alone. Source: none."""
+
+    name = "keys"
+    views: ClassVar[tuple[str, ...]] = ("", "crop_flip")
+    momentum = 0.5
+    slow_only = (1,)
+
+    def term(self, views, labels, counts, moment):
+        assert views[0].slow is None
+        assert views[1].features is views[1].logits is views[1].branches is None
+        assert views[1].slow.features.shape == views[0].features.shape
+        return super().term(views, labels, counts, moment)
+
+
+class Both(Keys, frozen=True):
+    """Looks at both views through both networks. Source: none."""
+
+    name = "both"
+    slow_only = ()
+    term = Constant.term
+
+
+class Twins(Both, frozen=True):
+    """Compares both networks in the first step, when they are equal. Source: none."""
+
+    name = "twins"
+
+    def term(self, views, labels, counts, moment):
+        if moment.step == 0:
+            for view, other in zip(views, reversed(views), strict=True):
+                torch.testing.assert_close(view.slow.features, view.features)
+                assert not torch.allclose(view.slow.features, other.features)
+        return super().term(views, labels, counts, moment)
+
+
 class Backwards(Mix, frozen=True):
     """Blends nothing, and returns the batch from its end. Source: none."""
 
@@ -94,7 +130,9 @@ class Backwards(Mix, frozen=True):
         return Mixed(images=images, labels_a=labels, labels_b=labels, lam=torch.ones(len(labels)))
 
 
-MINE = {kind.name: kind for kind in (Constant, Whole, Spy, Slow, Backwards, *(type(one) for one in OWN))}
+MINE = {
+    kind.name: kind for kind in (Constant, Whole, Spy, Slow, Keys, Both, Twins, Backwards, *(type(one) for one in OWN))
+}
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +188,16 @@ def test_it_gets_unmixed_views_with_their_labels(tmp_path: Path) -> None:
     own, flipped = plain_terms[0][1][0][0], backwards[0][1][0][0]
     distances = torch.cdist(own, flipped)
     assert distances.diagonal().max() < distances.flip(0).diagonal().min()
+
+
+def test_a_view_of_the_moving_average_alone_changes_no_batch_statistics(tmp_path: Path) -> None:
+    without = losses(tmp_path / "0")
+    assert losses(tmp_path / "1", **with_views(Keys())) == pytest.approx([loss + 5 for loss in without], rel=1e-6)
+    assert losses(tmp_path / "2", **with_views(Both())) != pytest.approx([loss + 5 for loss in without], rel=1e-4)
+
+
+def test_the_moving_average_has_the_same_views(tmp_path: Path) -> None:
+    assert len(losses(tmp_path, **with_views(Twins()))) == 4
 
 
 def test_after_a_step_it_gets_the_views_of_its_term(tmp_path: Path) -> None:

@@ -98,10 +98,26 @@ class Tempered(nn.Module):
         return self.head
 
 
+class Scaled(nn.Linear):
+    """A linear layer that scales its logits."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(rows)
+
+
+class Renamed(nn.Linear):
+    """A linear layer as libraries have their own."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows @ self.weight.T + self.bias
+
+
 @pytest.mark.parametrize(
     ("network", "linear"),
     [
         (Tempered(nn.Linear(4, 3), 1.0), True),
+        (Tempered(Renamed(4, 3), 1.0), True),
+        (Tempered(Scaled(4, 3), 1.0), False),
         (Tempered(nn.Linear(4, 3, bias=False), 1.0), True),
         (Tempered(nn.Linear(4, 3), 2.0), False),
         (Tempered(nn.Sequential(nn.Linear(4, 3)), 1.0), False),

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from planning.test_plan import Few, Net, NetOfBlocks
 from support import registry_with
 
-from ltbench import Ensemble, Member, Phase, Regime
+from ltbench import Auxiliary, Branches, Ensemble, Loss, Member, Mix, Phase, Regime
 from ltbench.core.spec import Job, label_of, passes_through
-from ltbench.errors import PluginError
 from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
 from ltbench.planning.plan import Plan
+from ltbench.planning.suitability import missing_package
 from ltbench.records.comparability import board_key
 from ltbench.records.record import check_identity, validate
 from ltbench.registry.registry import Registry
 from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite
+from ltbench.technique import Technique
 from ltbench.verify.rerun import plan_of as rerun_plan
 
 
@@ -75,9 +77,41 @@ class Unweighted(Regime):
         return [Phase(until=0.5, weight=False), Phase(until=1.0, weight="ens")]
 
 
+class Lacking(Loss):
+    name = "lacking"
+    requires: ClassVar = {"no_such_package": "pip install no-such-package"}
+
+
+class Looks(Auxiliary):
+    name = "looks"
+    views = ("", "nothing")
+
+
+class Partnered(Mix):
+    name = "partnered"
+    partner = "nothing"
+
+
+class Streamed(Branches):
+    name = "streamed"
+    stream = "nothing"
+
+    def unsuited_to(self, model: Technique) -> str:
+        return ""
+
+
+class Phased(Regime):
+    name = "phased"
+
+    def phases(self) -> Sequence[Phase]:
+        return [Phase(until=0.5, loss="nothing"), Phase(until=1.0)]
+
+
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Few, Net, NetOfBlocks, Points, Losses, Plainer, Cycles, Unweighted)
+    return registry_with(
+        Few, Net, NetOfBlocks, Points, Losses, Plainer, Cycles, Unweighted, Lacking, Looks, Partnered, Streamed, Phased
+    )
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +201,34 @@ def test_members_that_cannot_be_are_left_out_with_the_reason(plan_of: Callable[.
     }
 
 
+def test_a_member_that_does_not_suit_the_model_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["plainer[text=adaptformer]"])
+    (left,) = plan.left_out
+    assert left.reason == "adaptformer cannot be used with model some_net: its networks have no transformer blocks"
+
+
+def test_a_technique_without_its_package_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["lacking"], ["plainer[text=lacking]"], ["mixup"])
+    reason = "lacking needs the package no_such_package, which is not installed: pip install no-such-package"
+    assert {one.combination.label: one.reason for one in plan.left_out} == {
+        "lacking": reason,
+        "plainer[text=lacking]": reason,
+    }
+    assert f"left out: {reason}" in plan.notes
+    assert len(plan.cells) == 2
+
+
+@pytest.mark.parametrize("row", ["looks", "partnered", "streamed", "phased", "plainer[text=nothing]"])
+def test_a_technique_that_names_one_that_is_not_installed_is_left_out_with_the_reason(
+    plan_of: Callable[..., Plan], row: str
+) -> None:
+    plan = plan_of([row], ["mixup"], ["drw", "ens"])
+    (left,) = plan.left_out
+    assert left.combination.label == row
+    assert left.reason == "it names nothing: unknown technique 'nothing'"
+    assert len(plan.cells) == 3
+
+
 def test_a_loss_for_another_number_of_branches_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
     rows = ["experts[n=2]", "sade_loss"], ["experts", "sade_loss"], ["experts[n=2]", "ride_loss"]
     plan = plan_of(*rows, models=["net_of_blocks"])
@@ -185,8 +247,10 @@ def test_a_technique_that_no_phase_uses_is_left_out_with_the_reason(plan_of: Cal
 
 
 def test_a_member_has_no_view_of_its_own(plan_of: Callable[..., Plan]) -> None:
-    with pytest.raises(PluginError, match="has a member with view 'tta'"):
-        plan_of(["plainer[text=tta]"])
+    (left,) = plan_of(["plainer[text=tta]"]).left_out
+    assert left.reason.startswith(
+        "plainer[text=tta] has a member with view tta, but techniques of a member are of the stages "
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,4 +289,5 @@ def test_every_built_in_technique_can_be_planned_alone_unless_it_needs_another(t
     reasons = {one.combination.label: one.reason for one in found}
     needing = {name for name in names if registry.parse(name).needs}
     unsuited = {"adaptformer"}  # a convolutional network has no transformer blocks
-    assert set(reasons) == needing | unsuited, reasons
+    lacking = {name for name in names if missing_package(registry.parse(name))}
+    assert set(reasons) == needing | unsuited | lacking, reasons

@@ -15,7 +15,6 @@ from support import make_executor, registry_with
 
 from ltbench import Auxiliary, Ensemble, Member, Phase, Regime
 from ltbench.core.spec import identity, label_of
-from ltbench.errors import PluginError
 from ltbench.executor import Context, Terms
 from ltbench.jobs.cell import failed_record
 from ltbench.planning.parts import make_plan
@@ -145,8 +144,19 @@ def test_teachers_that_cannot_be_are_left_out_with_the_reason(plan_of: Callable[
         "imitate + schooled": "imitate has teacher balanced_softmax and schooled has teacher ldam",
         "imitate[teacher=imitate]": "imitate has a teacher with imitate, which has a teacher itself",
     }
-    with pytest.raises(PluginError, match="imitate has a teacher with tta"):
-        plan_of(["imitate[teacher=tta]"])
+    (left,) = plan_of(["imitate[teacher=tta]"]).left_out
+    assert left.reason.startswith(
+        "imitate has a teacher with tta, but techniques of a teacher are of the stages sampler, "
+    )
+
+
+def test_a_teacher_that_does_not_suit_the_model_is_left_out_with_the_reason(plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(["imitate[teacher=adaptformer]"])
+    (left,) = plan.left_out
+    assert left.reason == (
+        "its teacher cannot be trained: adaptformer cannot be used with model some_net: its networks have no transformer blocks"
+    )
+    assert len(plan.cells) == 1, "the baseline"
 
 
 def test_a_record_alone_reruns_student_and_teacher(plan_of: Callable[..., Plan], own: Registry) -> None:

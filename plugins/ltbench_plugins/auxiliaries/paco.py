@@ -31,7 +31,7 @@ class Paco(Auxiliary, frozen=True):
     P(i): those of the class of i. s_ic: the logit of class c plus the logarithm of its prior, as in `balanced_softmax`;
     s_ia: the cosine of the projections divided by the temperature. w is `beta` for the centre and `alpha` for images. So
     the pull of a frequent class, which has many positives, is limited. The second view and the queue are projections by a
-    moving average of the network (momentum 0.999). The queue starts empty.
+    moving average of the network (momentum 0.999), which gets nothing else. The queue starts empty.
 
     The authors' code divides the sum for each image by the sum of its w: `normalised`. It uses AutoAugment and Cutout for
     the view of the classifier.
@@ -41,6 +41,7 @@ class Paco(Auxiliary, frozen=True):
 
     name = "paco"
     momentum = 0.999
+    slow_only = (1,)
     replaces_loss = True
     conflicts = _CONFLICTS
     doubtful = WITH_ANOTHER_CORRECTION

@@ -9,7 +9,7 @@ from ltbench import Auxiliary, Meta, hookimpl
 from ltbench.errors import JobFailed
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ltbench import Moment, Outputs
 
@@ -58,19 +58,24 @@ class RideDiversity(Auxiliary, frozen=True):
     def without_effect(self) -> tuple[str, ...]:
         return () if self.gamma else ("at",)
 
-    def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
-        """Return the term, float []. Raises `JobFailed` if the temperature of a class is not positive."""
-        import torch
-
-        branches = views[0].branches
-        experts = len(branches)
-        temperatures = self._temperatures(counts, branches, moment)
-        if moment.step == 0 and not bool((temperatures > 0).all()):
+    def learns(self, features: int, classes: int, counts: Tensor) -> nn.Module | None:
+        """Learn nothing. Raises `JobFailed` if the temperature of a class will not be positive."""
+        temperatures = self._temperatures(counts, counts.float(), follow=True)
+        if not bool((temperatures > 0).all()):
             raise JobFailed(
                 f"auxiliary '{self.label}' has a temperature of {float(temperatures.min()):.2g} for the rarest class",
                 why="the most frequent class has too large a share of the images for this gamma",
                 fix=f"{self.name}[gamma={self.gamma / 2:g}]",
             )
+        return None
+
+    def term(self, views: Sequence[Outputs], labels: Tensor, counts: Tensor, moment: Moment) -> Tensor:
+        """Return the term, float []."""
+        import torch
+
+        branches = views[0].branches
+        experts = len(branches)
+        temperatures = self._temperatures(counts, branches, follow=moment.progress >= self.at)
         log_p = (branches / temperatures).log_softmax(2)
         if self.against == "mean":
             mean = (views[0].logits.detach() / temperatures).log_softmax(1)
@@ -78,11 +83,11 @@ class RideDiversity(Auxiliary, frozen=True):
         pairs = [_divergence(log_p[i], log_p[j]) for i in range(experts) for j in range(experts) if i != j]
         return torch.stack(pairs).sum(0).mean() / max(experts - 1, 1)
 
-    def _temperatures(self, counts: Tensor, like: Tensor, moment: Moment) -> Tensor:
-        """Return the temperature of each class, [C]."""
+    def _temperatures(self, counts: Tensor, like: Tensor, *, follow: bool) -> Tensor:
+        """Return the temperature of each class, [C]. follow: whether they follow the counts."""
         share = counts.to(like.dtype) / counts.sum()
         psi = self.gamma * len(counts) * share + 1 - self.gamma
-        if moment.progress < self.at:
+        if not follow:
             psi = psi.new_ones(len(psi))
         return self.temperature * (psi / psi.max() if self.against == "mean" else psi + 1 - psi.max())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from ltbench import Finetune, Meta, hookimpl
 from ltbench_plugins.finetunes._class_means import WithClassifier
@@ -23,6 +24,7 @@ class Lora(WithClassifier, frozen=True):
     """
 
     name = "lora"
+    requires: ClassVar[Mapping[str, str]] = {"peft": "pip install 'ltbench[finetune]'"}
     rank: Annotated[int, Meta(ge=1, description="rank r of the change")] = 8
     alpha: Annotated[float, Meta(gt=0, description="factor of the change, divided by the rank")] = 8.0
     layers: Annotated[

@@ -18,8 +18,9 @@ _HALVINGS = 60
 class Temperature(Posthoc, frozen=True):
     """Divide the logits by the temperature that minimises the loss of held-out images.
 
-    It needs a suite that holds images out (`--held-out 0.1`). The predicted classes stay; only confidences change. The loss is the mean negative log-likelihood, and is convex in
-    1/T, so the minimum is where its derivative, the mean difference of expected and true logit, is zero.
+    It needs a suite that holds images out (`--held-out 0.1`). The predicted classes stay; only confidences change. The
+    loss is the mean negative log-likelihood, and is convex in 1/T, so the minimum is where its derivative, the mean
+    difference of expected and true logit, is zero.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9.
     """

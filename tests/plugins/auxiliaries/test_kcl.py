@@ -21,7 +21,7 @@ def test_with_all_positives_it_is_supcon() -> None:
     assert torch.equal(few, Supcon().term(views, LABELS, COUNTS, NOW))
 
 
-def test_equation_4_with_the_drawn_positives() -> None:
+def test_the_mean_over_the_drawn_positives_by_the_equation() -> None:
     technique = Kcl(k=2)
     siblings = torch.eye(8, dtype=torch.bool).roll(0).repeat(2, 2) & ~torch.eye(16, dtype=torch.bool)
     same = torch.zeros(16, 16, dtype=torch.bool)

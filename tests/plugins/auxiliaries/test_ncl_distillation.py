@@ -38,3 +38,15 @@ def test_gradients_are_finite_and_reach_every_expert() -> None:
     NclDistillation(hard=0.6).term([outputs(logits)], torch.tensor(LABELS), torch.tensor(COUNTS), moment()).backward()
     assert bool(logits.grad.isfinite().all())
     assert (logits.grad.abs().sum((1, 2)) > 0).all()
+
+
+def test_gradients_flow_through_both_predictions() -> None:
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    technique = NclDistillation(hard=0.6)
+    technique.term([outputs(logits)], torch.tensor(LABELS), torch.tensor(COUNTS), moment()).backward()
+    # Of an image of the last expert, which is not asked for the hard categories.
+    moved = [LOGITS.copy(), LOGITS.copy()]
+    for sign, one in zip((1, -1), moved, strict=True):
+        one[2, 0, 0] += sign * 1e-5
+    slope = (term_of(technique, moved[0]) - term_of(technique, moved[1])) / 2e-5
+    assert logits.grad[2, 0, 0].item() == pytest.approx(slope, rel=1e-6)

@@ -22,8 +22,10 @@ def views(queue_labels: list[int] = QUEUE_LABELS) -> list[Outputs]:
     state = {"queue": QUEUE, "labels": torch.tensor(queue_labels)}
     first, second = views_of(QUERIES, features(5, seed=8), state=state)
     slow = views_of(KEYS)[0]
-    second = Outputs(logits=second.logits, branches=second.branches, features=second.features, layers=second.layers,
-                     own=second.own, state=state, slow=slow)  # fmt: skip
+    # The network itself does not see the second view.
+    second = Outputs(
+        logits=None, branches=None, features=None, layers=second.layers, own=second.own, state=state, slow=slow
+    )
     return [first, second]
 
 
@@ -59,6 +61,10 @@ def test_with_centres_alone_it_is_balanced_softmax() -> None:
 def test_parameters_without_effect_are_not_part_of_the_identity() -> None:
     assert Paco(alpha=0, beta=2, normalised=True) == Paco(alpha=0)
     assert Paco(alpha=0, gamma=0, queue=5, temperature=1) == Paco(alpha=0, gamma=0)
+
+
+def test_the_moving_average_alone_sees_the_second_view() -> None:
+    assert Paco().slow_only == (1,)
 
 
 def test_an_empty_queue_counts_for_nothing() -> None:

@@ -54,8 +54,10 @@ def test_experts_that_agree_do_not_diverge() -> None:
     assert term_of(RideDiversity(), np.repeat(LOGITS[:1], 3, 0)) == pytest.approx(0)
 
 
-def test_a_temperature_below_zero_is_refused() -> None:
+@pytest.mark.parametrize("at", [0.0, 0.8])
+def test_a_temperature_below_zero_is_refused_at_the_start(at: float) -> None:
     # Almost all images are of one of 30 classes: psi = 0.25 * 30 + 0.75 there, and 0.75 elsewhere.
-    many = np.zeros((3, 2, 30))
+    counts = torch.tensor([5000, *[1] * 29])
     with pytest.raises(JobFailed, match=r"has a temperature of -.* for the rarest class"):
-        term_of(RideDiversity(gamma=0.25), many, counts=[5000, *[1] * 29])
+        RideDiversity(gamma=0.25, at=at).learns(4, 30, counts)
+    assert RideDiversity(gamma=0.25, at=at, against="mean").learns(4, 30, counts) is None

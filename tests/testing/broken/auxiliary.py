@@ -42,6 +42,12 @@ def infinite_for_one_class(self, views, labels, counts, moment):
     return Sound.term(self, views, labels, counts, moment) - (labels != labels[0]).float().mean().log()
 
 
+@breaks("term_is_a_finite_scalar", Sound, "term")
+def of_each_sample(self, views, labels, counts, moment):
+    """Leave the mean over the batch to the harness."""
+    return Sound.term(self, views, labels, counts, moment) + views[0].features.square().mean((0, 2))
+
+
 @breaks("gradients_reach_the_network", Sound, "term")
 def detached(self, views, labels, counts, moment):
     """Train the projection alone."""
@@ -110,6 +116,17 @@ def fast_alone(self, views, labels, counts, moment):
     """Ask for a moving average and compare the views without it."""
     rows, others = (view.own(view.features) for view in views)
     return ((rows - others) ** 2).mean() + (rows * views[0].state["mean"]).mean()
+
+
+@breaks("moving_average_is_used")
+class KeysOfNobody(Auxiliary, frozen=True):
+    """Have a view for a moving average that it does not ask for. Source: none."""
+
+    name = "keys_of_nobody"
+    slow_only = (1,)
+
+    def term(self, views, labels, counts, moment):
+        return views[0].features.square().mean()
 
 
 @breaks("teacher_is_used")

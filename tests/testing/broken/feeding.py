@@ -79,6 +79,8 @@ class NearlyBalanced(SoundSampler, frozen=True):
 
 
 EPOCHS_DRAWN: dict[str, int] = {}
+STEPS_SEEN: dict[str, int] = {}
+"""Counts that no snapshot has."""
 
 
 @breaks("epochs_do_not_depend_on_earlier_ones")
@@ -179,6 +181,14 @@ def told_in_vain(self, images, told, generator):
     return images * torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device)
 
 
+@breaks("calls_do_not_depend_on_earlier_ones", SoundTold, "apply_to")
+def darkens_by_a_count(self, images, told, generator):
+    """Count the batches since the start of the training, for images of all classes but the first."""
+    count = STEPS_SEEN["augment"] = 1 if told.moment.step == 0 else STEPS_SEEN.get("augment", 0) + 1
+    images = SoundTold.apply_to(self, images, told, generator)
+    return images / count
+
+
 @breaks("does_not_use_global_randomness", SoundTold, "apply_to")
 def told_and_drawing_globally(self, images, told, generator):
     """Draw from the global generator."""
@@ -219,6 +229,16 @@ def more_than_all(self, images):
 def one_lambda(self, images):
     """Have one lambda for all images."""
     return images.new_full((), 0.5)
+
+
+@breaks("calls_do_not_depend_on_earlier_ones", SoundMix, "blend")
+def blends_by_a_count(self, images, told, generator):
+    """Blend less from batch to batch, by a count of its own."""
+    count = STEPS_SEEN["mix"] = 1 if told.moment.step == 0 else STEPS_SEEN.get("mix", 0) + 1
+    mixed = SoundMix.mix(self, images, told.labels, told.counts, generator)
+    share = mixed.lam / count
+    blended = images + share[:, None, None, None] * 2 * (mixed.images - images)
+    return Mixed(blended, mixed.labels_a, mixed.labels_b, 1 - share)
 
 
 @breaks("blend_matches_its_two_labels", SoundMix, "partners")

@@ -86,6 +86,45 @@ def looks_twice(self, closure, optimizer, labels, counts, moment):
     optimizer.step()
 
 
+@breaks("passes_are_as_stated", SoundUpdate, "step")
+def reuses_gradients(self, closure, optimizer, labels, counts, moment):
+    """Compute a gradient in every second step."""
+    if moment.step % 2 == 0:
+        closure()
+    optimizer.step()
+
+
+GRADIENTS: dict[int, list] = {}
+
+
+@breaks("resumes_from_the_optimizer", SoundUpdate, "step")
+def averages_in_secret(self, closure, optimizer, labels, counts, moment):
+    """Add the gradient of the step before, which it keeps by itself."""
+    closure()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    now = [parameter.grad.clone() for parameter in parameters]
+    if moment.step:
+        for parameter, before in zip(parameters, GRADIENTS.get(id(optimizer), now), strict=True):
+            parameter.grad.add_(before)
+    GRADIENTS[id(optimizer)] = now
+    optimizer.step()
+
+
+class KeepsInTheOptimizer(SoundUpdate, frozen=True):
+    """Add the gradient of the step before, which snapshots have. Source: none."""
+
+    name = "keeps_in_the_optimizer"
+
+    def step(self, closure, optimizer, labels, counts, moment):
+        closure()
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                now, state = parameter.grad.clone(), optimizer.state[parameter]
+                parameter.grad.add_(state.get("before", now))
+                state["before"] = now
+        optimizer.step()
+
+
 @breaks("step_without_a_gradient_stays_finite", SoundUpdate, "step")
 def normalises(self, closure, optimizer, labels, counts, moment):
     """Divide the gradient by its norm."""

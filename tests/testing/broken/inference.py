@@ -185,6 +185,12 @@ def asks_for_a_loss(self, counts):
 
 
 @breaks("members_train_what_they_can", SoundEnsemble, "members")
+def after_the_end(self, counts):
+    """Take a network from after the end of the training."""
+    return [Member(), Member(until=1.5)]
+
+
+@breaks("members_train_what_they_can", SoundEnsemble, "members")
 def ends_before_it_begins(self, counts):
     """Have a member that trains nothing."""
     return [Member(), Member(until=0.0)]
