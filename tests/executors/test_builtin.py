@@ -93,7 +93,7 @@ def test_an_executor_is_written_like_a_technique(registry, text, offer):
         ("dask[queue=short]", ParameterError, "allowed with cluster=slurm | pbs | sge"),
         ("dask[cluster=slurm]", ParameterError, "memory=4GB"),
         ("dask[cluster=kubernetes]", ParameterError, "image=NAME:TAG"),
-        ("dask[cluster=kubernetes,image=a,volumes=store]", ParameterError, "volumes = 'store'"),
+        ("dask[cluster=kubernetes,image=a,volumes=store]", ParameterError, "volumes = ['store']"),
         ("inline[workers=2]", ParameterError, "executor 'inline' has no parameter 'workers'"),
     ],
 )
