@@ -92,7 +92,11 @@ def predict(job: Job, context: Context) -> None:
             "spec": job.spec,
             "cost": {"predict_seconds": seconds},
             "environment": environment(device),
-            "plugins": [] if view is None else [context.registry.provenance(view)],
+            # With those of the training: if their code changes, the logits are as stale as the network.
+            "plugins": [
+                *context.store.meta(fit)["plugins"],
+                *([] if view is None else [context.registry.provenance(view)]),
+            ],
         }
         write_json(folder / "meta.json", meta)
 

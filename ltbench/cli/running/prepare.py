@@ -71,7 +71,8 @@ def _count(lacking: Mapping[str, Mapping[str, str]]) -> list[tuple[str, int]]:
 def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
     """Discard records that are stale, or that lack a metric which cannot be derived from stored logits.
 
-    Their trainings and predictions are discarded, too, if those are stale.
+    Their trainings and predictions are discarded, too, if those are stale. So are predictions of a training that is
+    discarded: their logits are not those of the network that takes its place.
     """
     from ltbench.planning.shared_fits import ancestors
     from ltbench.registry.differences import differences
@@ -79,15 +80,22 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
 
     store = context.store
     current: dict[str, dict[str, Any]] = {}
+    gone: set[str] = set()
     for cell in plan.cells:
         if cell.key not in status.stale and cell.key not in status.underivable:
             continue
         store.discard(cell.key)
         for predict in cell.parents:
-            for key in [predict, *(fit.key for fit in ancestors(plan.jobs[predict].parents[0], plan.jobs))]:
-                if store.has(key) and differences(store.meta(key)["plugins"], context.registry, current):
+            (own,) = plan.jobs[predict].parents
+            for key in [*(fit.key for fit in ancestors(own, plan.jobs)), predict]:
+                if not store.has(key):
+                    continue
+                if (key == predict and own in gone) or differences(
+                    store.meta(key)["plugins"], context.registry, current
+                ):
                     store.discard(key)
                     remove_states(key, store)
+                    gone.add(key)
 
 
 def _fetch(plan: Plan, context: Context) -> None:
