@@ -14,6 +14,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltbench.core.effect_model import EffectModel
@@ -32,8 +33,6 @@ _UNIT = 1000
 """What two rows have in common is counted in thousandths."""
 _SWEEPS = 12
 """Most sweeps over all rows and stages; later ones improve a large design by less than a percent."""
-_HELPERS = 2
-"""Most other techniques in the rows that are added for an effect."""
 
 
 class Screen(NamedTuple):
@@ -80,15 +79,31 @@ def screen(
 
 
 def _simple_rows(effect: Row, space: Space) -> list[Row]:
-    """Return the smallest rows that estimate an effect by themselves: with and without; empty if there are none."""
-    others = [technique for technique in space.techniques if technique not in effect]
-    for size in range(_HELPERS + 1):
-        for helpers in itertools.combinations(others, size):
-            parts = itertools.product(*([(), (technique,)] for technique in effect))
-            rows = [_ordered([*helpers, *itertools.chain(*part)], space) for part in parts]
-            if all(_runs(row, space) for row in rows):
-                return rows
-    return []
+    """Return the smallest rows that estimate an effect by themselves: with and without.
+
+    Where what it needs does not run without it, as techniques need each other, it is estimated if the other effects of
+    its rows are: all of its smallest rows.
+    """
+    alone: list[Row] = []
+    for helpers in sorted(_needed(effect, space), key=len):
+        parts = itertools.product(*([(), (technique,)] for technique in effect))
+        rows = [_ordered([*helpers, *itertools.chain(*part)], space) for part in parts]
+        if all(_runs(row, space) for row in rows):
+            return rows
+        alone += filter(partial(_runs, space=space), rows[-1:])
+    return alone
+
+
+def _needed(row: Row, space: Space) -> Iterator[Row]:
+    """Yield techniques that, added to a row, meet its needs and their own, each way of it once."""
+    there = {word for technique in row for word in (technique.name, technique.stage)}
+    unmet = next((need for technique in row for need in technique.needs if need not in there), None)
+    if unmet is None:
+        yield ()
+        return
+    for technique in space.techniques:
+        if unmet in (technique.name, technique.stage) and technique.stage not in there:
+            yield from ((technique, *others) for others in _needed((*row, technique), space))
 
 
 def _ordered(row: Sequence[Technique], space: Space) -> Row:

@@ -56,6 +56,20 @@ def test_rows_run_and_estimate_what_any_rows_would(found: dict[str, list[Techniq
     assert EffectModel(design.rows, techniques).unknown == whole
 
 
+NEEDS = {
+    # f2 needs a2, which needs s0, which needs m0: a single combination has all of them.
+    "chain": {"s0": ["m"], "a0": [], "a1": [], "a2": ["s"], "m0": [], "f0": [], "f1": [], "f2": ["a2"]},
+    # What m1 needs does not run without a technique of its own stage, so its effect is what it adds in place of m0.
+    "circle": {"s0": ["m"], "a0": [], "a1": [], "a2": ["s"], "m0": ["f1"], "m1": ["a2"], "f0": [], "f1": []},
+}
+
+
+@pytest.mark.parametrize("needs", NEEDS)
+def test_a_technique_at_the_end_of_many_needs_is_estimated(needs: str) -> None:
+    techniques = tuple(made(name[0], name, [], of) for name, of in NEEDS[needs].items())
+    assert quality_of(screen(techniques, (), None, len(techniques) + 1)).not_estimable == []
+
+
 def test_a_limit_holds_and_every_effect_is_estimated() -> None:
     techniques = grid(2, 3, 2, 4, 1, 2)
     pairs = ((techniques[0], techniques[3]), (techniques[2], techniques[8]))
