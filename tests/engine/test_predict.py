@@ -207,7 +207,8 @@ def test_a_prediction_stores_its_metadata(context: Context) -> None:
     meta = context.store.meta(job.key)
     assert meta["spec"] == job.spec
     assert meta["cost"]["predict_seconds"] > 0
-    assert [p["name"] for p in meta["plugins"]] == ["tta"]
+    trained_by = context.store.meta(job.spec["fit"])["plugins"]
+    assert [p["name"] for p in meta["plugins"]] == [*(p["name"] for p in trained_by), "tta"]
 
 
 def test_the_network_gets_the_images_of_the_view(context: Context) -> None:

@@ -290,7 +290,7 @@ def paragraphs(text: str) -> list[str]:
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_the_answer_of_the_page_comes_before_the_table(folder: Path) -> None:
     made = load(folder)
-    analyses = analyse(group_records(made.records, made.facts.metric, made.columns))
+    analyses = analyse(group_records(made.records, made.facts.metric, made.columns), made.facts.screen_pairs)
     text = document(made)
     assert paragraphs(text) == answer(made.boards, analyses, made.judged_claims)
     assert text.index("<h1>") < text.index('class="answer"') < text.index('id="leaderboard"')
