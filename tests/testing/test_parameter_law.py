@@ -39,10 +39,8 @@ SAME_HERE = {
     ("bagging", "split"): "a threshold of 1 or 3 images makes so many bags that either rule copies all but the head",
     ("balanced", "like"): "linear and step keep as many images of an even number of classes",
     ("calibration", "bins"): "no probability of these inputs is in the lower of two bins",
-    (
-        "cmo",
-        "chance",
-    ): "with `per_batch` one number is drawn for these images, and no two values are on both sides of it",
+    ("cmo", "alpha"): "boxes of 8 x 8 images have few sizes",
+    ("cmo", "chance"): "with `per_batch` one number is drawn, and no two values are on both sides of it",
     ("cuda", "accept"): "no class is right in a share of the tests between 0.5 and 0.6",
     ("cuda", "chance"): "no draw for one of 12 images lies between two small chances",
     ("cuda", "tests"): "a network that tells classes by their brightness is as often right in 9 as in 23 tests",
