@@ -60,16 +60,14 @@ class Forward:
             branches=branches,
             features=None if features is None else features.float(),
             layers=self.layers,
-            teacher=self._taught(images),
+            teacher=None if self._teacher is None else self._taught(self._teacher, images),
         )
 
     @torch.no_grad()
-    def _taught(self, images: Tensor) -> Tensor | None:
-        """Return the logits of the teacher, float32 [B, C], if there is one."""
-        if self._teacher is None:
-            return None
+    def _taught(self, teacher: nn.Module, images: Tensor) -> Tensor:
+        """Return the logits of the teacher, float32 [B, C]."""
         with self._precision():
-            logits: Tensor = self._teacher(images)
+            logits: Tensor = teacher(images)
         return logits.float()
 
     def split(self, outputs: Outputs, size: int) -> list[Outputs]:

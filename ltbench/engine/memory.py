@@ -38,6 +38,8 @@ class Memory:
         found = [technique for segment in segments for technique in adaptive(segment)]
         for technique in dict.fromkeys(found):
             self._begin(technique, width)
+        self.is_empty = not len(self.own) and not self._states
+        """Whether no technique learns or remembers anything."""
 
     def _begin(self, technique: Adaptive, width: int | None) -> None:
         key, kind = _key(technique), type(technique)

@@ -143,6 +143,8 @@ class Step:
 
     def _told(self, outputs: Outputs, technique: Adaptive) -> Outputs:
         """Return the outputs with what a technique learns and remembers."""
+        if self._memory.is_empty:
+            return outputs
         own, state = self._memory.own_of(technique), self._memory.state_of(technique)
         return outputs if own is None and not state else _with(outputs, own=own, state=state)
 
