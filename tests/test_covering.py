@@ -6,7 +6,6 @@ is trained for a few steps and scored, so what goes wrong between two plugins go
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import random
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from ltbench.core.spec import Job
 from ltbench.executor import Context, Terms
 from ltbench.planning.combinations import Combination, reason_left_out
 from ltbench.planning.parts import make_plan
-from ltbench.planning.suitability import reason_against
+from ltbench.planning.suitability import missing_package, reason_against
 from ltbench.registry.registry import Registry
 from ltbench.running.options import RunOptions
 from ltbench.running.runner import run
@@ -38,8 +37,6 @@ STEPS = 3
 """One for the first stage of a regime at least, and one for the second."""
 LR = 0.001
 """Low, and no batch of a bag is of two or three images: there, batch normalisation makes a deep network explode."""
-LACKING = () if importlib.util.find_spec("peft") else ("lora",)
-"""Techniques that need a package that is not installed."""
 LATER = {
     "cmo": "it is off in the first four epochs",
     "cuda": "no class is augmented in the first epoch",
@@ -176,7 +173,7 @@ def _around(choices: dict[str, Sequence[Technique]], fixed: Row, missing: set[Pa
 
 def alternatives(registry: Registry) -> dict[str, Sequence[Technique]]:
     """Return every registered technique that a combination can pick, by stage, and some models."""
-    made = [registry.parse(name) for name in every_technique(registry) if name not in LACKING]
+    made = [one for one in map(registry.parse, every_technique(registry)) if not missing_package(one)]
     stages = {stage: [t for t in made if t.stage == stage] for stage in TECHNIQUE_STAGES}
     return {stage: them for stage, them in stages.items() if them} | {"model": [registry.parse(m) for m in MODELS]}
 

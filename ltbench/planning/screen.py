@@ -14,7 +14,6 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltbench.core.effect_model import EffectModel
@@ -90,7 +89,7 @@ def _simple_rows(effect: Row, space: Space) -> list[Row]:
         rows = [_ordered([*helpers, *itertools.chain(*part)], space) for part in parts]
         if all(_runs(row, space) for row in rows):
             return rows
-        alone += filter(partial(_runs, space=space), rows[-1:])
+        alone += filter(functools.partial(_runs, space=space), rows[-1:])
     return alone
 
 

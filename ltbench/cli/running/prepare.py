@@ -90,6 +90,7 @@ def discard_stale(plan: Plan, status: PlanStatus, context: Context) -> None:
             for key in [*(fit.key for fit in ancestors(own, plan.jobs)), predict]:
                 if not store.has(key):
                     continue
+                # A prediction that an earlier version made does not name the plugins of its training.
                 if (key == predict and own in gone) or differences(
                     store.meta(key)["plugins"], context.registry, current
                 ):

@@ -50,20 +50,15 @@ def relative_scores(
     companion = _companion(group, groups, factor)
     if companion is None or name not in scores:
         return None
-    upper = np.array([_upper_reference(companion, label, factor, name) for label in labels])
-    return np.asarray(scores[name] / upper[:, None])
-
-
-def _upper_reference(companion: RecordGroup, label: str, factor: float, name: str) -> float:
-    """Return the mean accuracy of the baseline or the row with balanced images, whichever is larger; NaN if one is missing."""
-    means = []
-    for wanted in ("baseline", label):
-        records = [one for one in companion.records if one.label == wanted and one.setting.imbalance_factor == factor]
-        found = [score for one in records if (score := one.score(name)) is not None]
-        if not found:
-            return float("nan")
-        means.append(fmean(found))
-    return max(means) or float("nan")
+    reached: dict[str, list[float]] = {}
+    for record in companion.records:
+        if record.setting.imbalance_factor == factor and (score := record.score(name)) is not None:
+            reached.setdefault(record.label, []).append(score)
+    means = {label: fmean(found) for label, found in reached.items()}
+    nothing = float("nan")
+    # NaN where either is missing or the larger one is zero; `max` alone could drop a NaN.
+    upper = np.maximum(means.get("baseline", nothing), [means.get(label, nothing) for label in labels])
+    return np.asarray(scores[name] / np.where(upper > 0, upper, np.nan)[:, None])
 
 
 def _companion(group: RecordGroup, groups: Sequence[RecordGroup], factor: float) -> RecordGroup | None:
@@ -71,9 +66,10 @@ def _companion(group: RecordGroup, groups: Sequence[RecordGroup], factor: float)
     counts = _counts(group, factor)
     if not counts or _even(counts):
         return None
+    own = _without_profile(group)
     for other in groups:
         theirs = _counts(other, factor)
-        if _without_profile(other) == _without_profile(group) and _even(theirs) and sum(theirs) == sum(counts):
+        if _without_profile(other) == own and _even(theirs) and sum(theirs) == sum(counts):
             return other
     return None
 
