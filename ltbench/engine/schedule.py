@@ -83,7 +83,9 @@ def _curve(recipe: Recipe, steps: int) -> tuple[float, ...]:
     scheduler: lr_scheduler.LRScheduler
     match recipe.schedule:
         case "cosine":
-            scheduler = lr_scheduler.CosineAnnealingLR(optimizer, max(rest, 1))
+            scheduler = lr_scheduler.CosineAnnealingLR(optimizer, max(rest, 1), eta_min=recipe.final_lr * recipe.lr)
+        case "linear":
+            scheduler = lr_scheduler.LinearLR(optimizer, 1.0, recipe.final_lr, total_iters=max(rest, 1))
         case "multistep":
             milestones = [round(m * steps) - warmup_steps for m in recipe.milestones]
             scheduler = lr_scheduler.MultiStepLR(optimizer, milestones, recipe.decay)

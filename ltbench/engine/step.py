@@ -27,7 +27,7 @@ class Passed(NamedTuple):
     """What a pass gives."""
 
     loss: Tensor
-    """The objective, float [], by which gradients are; with the factor of the pass."""
+    """The objective, float [], with the factor of the pass."""
     outputs: Outputs
     mixed: Mixed
     """The batch as it was blended."""
@@ -48,8 +48,14 @@ class Step:
         memory: Memory,
         counts: Tensor,
         slow: SlowNetwork | None,
+        *,
+        summed_loss: bool = False,
     ) -> None:
-        """slow: the moving average that the auxiliary asks for. Raises `JobFailed` if a technique returns something wrong."""
+        """slow: the moving average that the auxiliary asks for; summed_loss: see `Recipe`.
+
+        Raises `JobFailed` if a technique returns something wrong.
+        """
+        self._summed_loss = summed_loss
         self._segment, self._forward, self._network = segment, forward, network
         self._memory, self._counts, self._slow = memory, counts, slow
         self._observers = [one for one in adaptive(segment) if type(one).after_step is not Adaptive.after_step]
@@ -90,7 +96,7 @@ class Step:
         return whole, outputs.logits, mixed
 
     def _pass(self, batch: Batch, moment: Moment, factor: Tensor | None) -> Passed:
-        """Add to the gradients those of the objective; return what the pass gives."""
+        """Add to the gradients those of the objective, or of its sum over the batch; return what the pass gives."""
         auxiliary, views = self._segment.auxiliary, Views()
         slow_only = () if auxiliary is None else auxiliary.slow_only
         shown = [number for number in range(len(batch.views)) if number not in slow_only]
@@ -111,7 +117,7 @@ class Step:
             value = auxiliary.term(views, batch.labels, self._counts, moment)
             term = auxiliary.weight * output_checks.check_tensor(auxiliary, "a term", value, None, [])
         loss = whole = self._loss(outputs, mixed, moment, factor, term)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * len(batch.labels) if self._summed_loss else loss).backward()  # type: ignore[no-untyped-call]
         if factor is not None:
             with torch.no_grad():
                 whole = self._loss(outputs, mixed, moment, None, term)

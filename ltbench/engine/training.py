@@ -206,7 +206,9 @@ class Training:
         if usable and (features := self._features()) is not None:
             feed.use_features(features)
             forward.use_features()
-        work = Step(segment, forward, self.network, self.memory, self.counts, self.slow)
+        work = Step(
+            segment, forward, self.network, self.memory, self.counts, self.slow, summed_loss=self.recipe.summed_loss
+        )
         batches = self.orders[number].batches_per_epoch
         for step in range(start, span.last):
             now = moment(span, step, batches, restart=segment.restart)

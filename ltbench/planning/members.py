@@ -72,8 +72,9 @@ class Members:
         """Forget the trajectories of earlier combinations."""
         self._known.clear()
 
-    def trajectory(self, combination: Combination, augment: str, *, averaged: bool) -> tuple[Segments, list[Segments]]:
+    def trajectory(self, combination: Combination, setting: Setting, recipe: Recipe) -> tuple[Segments, list[Segments]]:
         """Return `SegmentBuilder.trajectory`, built once for the settings and members that have the same."""
+        augment, averaged = recipe.augment or setting.augment, recipe.ema is not None
         key = combination, augment, averaged
         if key not in self._known:
             regime = self._regime(combination)
@@ -100,8 +101,7 @@ class Members:
     def _fit(
         self, combination: Combination, ensemble: Ensemble, member: Member, setting: Setting, recipe: Recipe
     ) -> MemberFit:
-        averaged = recipe.ema is not None
-        segments, foreseen = self.trajectory(combination, setting.augment, averaged=averaged)
+        segments, foreseen = self.trajectory(combination, setting, recipe)
         self._check_branches(combination)
         _check_replacements(combination, self._regime(combination), self._parse)
         spec: Spec = {
@@ -116,7 +116,7 @@ class Members:
         teacher = None
         taught = _teacher_combination(combination, self._regime(combination).phases(), self._parse)
         if taught is not None:
-            parts = self.trajectory(taught, setting.augment, averaged=averaged)
+            parts = self.trajectory(taught, setting, recipe)
             self._check_branches(taught)
             _check_replacements(taught, self._regime(taught), self._parse)
             teacher = MemberFit(spec | self._network(taught), *parts, self._choosy(taught.techniques, taught))

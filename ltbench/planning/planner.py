@@ -23,7 +23,7 @@ from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
-from ltbench.planning.settings import Setting, settings
+from ltbench.planning.settings import Setting, augment_notes, settings
 from ltbench.planning.shared_fits import Fit, SharedFits, ancestors
 from ltbench.planning.suitability import CannotBePlanned, named_by_techniques
 from ltbench.planning.training_notes import larger_batches, phases_without_steps, single_member
@@ -98,6 +98,7 @@ class Planner:
         self._settings = list(settings(suite, registry, data_root))
         images = [sum(setting.counts) for setting in self._settings]
         self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
+        self.part.notes.update(dict.fromkeys(augment_notes(self._recipes, self._settings)))
         self._earlier_notes: set[str] = set()
         """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()
@@ -224,7 +225,7 @@ class Planner:
         cost = sum(member.passes(sum(setting.counts), self._repeats) for member in members)
         predicted = sum(map(setting.images_in, Needed.of(template.posthoc, setting.data).splits))
         cost += len(members) * len(template.views) * predicted
-        segments, _ = self._members.trajectory(combination, setting.augment, averaged=template.recipe.ema is not None)
+        segments, _ = self._members.trajectory(combination, setting, template.recipe)
         recipe, steps = template.extra["recipe"], plain_steps(template.recipe, sum(setting.counts))
         notes = larger_batches(template.sampler, recipe, len(setting.counts))
         notes += single_member(template.ensemble, len(members))

@@ -9,12 +9,13 @@ from typing import TypeVar
 import msgspec
 
 from ltbench.core.spec import Spec
-from ltbench.errors import DataError
+from ltbench.errors import DataError, UsageError
 from ltbench.executor import Techniques
 from ltbench.jobs.held_out import divided, has_own_split, held_out_spec
 from ltbench.jobs.named_technique import leaving_no_state
 from ltbench.longtail import check_counts
-from ltbench.stages import Dataset, DatasetInfo, Model, Profile
+from ltbench.stages import Augment, Dataset, DatasetInfo, Model, Profile
+from ltbench.suite.recipe import Recipe
 from ltbench.suite.suite import Suite
 from ltbench.technique import Technique
 
@@ -61,11 +62,17 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Setting]:
     """Yield the settings of a suite. Raises `DataError` if a data set has too few images for a factor."""
+    for recipe in suite.recipes():
+        # A recipe is part of an identity as it is written.
+        if recipe.augment and (label := _default_augment(registry, recipe.augment).label) != recipe.augment:
+            raise UsageError(
+                f"the default augmentation '{recipe.augment}' has a shorter form", fix=f'augment = "{label}"'
+            )
     for dataset in _each(registry, suite.datasets, "dataset", Dataset):
         with leaving_no_state(registry, dataset, "info"):
             info = dataset.info(data_root)
         if dataset.augment:
-            registry.parse(dataset.augment, "augment")  # it is in every training that has no other
+            _default_augment(registry, dataset.augment)
         if len(info.classes) < 2:
             raise DataError(f"data set '{dataset.label}' has only one class")
         profiles = list(_each(registry, suite.profiles, "profile", Profile))
@@ -108,6 +115,29 @@ def settings(suite: Suite, registry: Techniques, data_root: Path) -> Iterator[Se
                         model=registry.spec(model),
                         techniques=[registry.spec(t) | {"stage": t.stage} for t in (dataset, profile, model)],
                     )
+
+
+def augment_notes(recipes: Sequence[Recipe], known: Sequence[Setting]) -> Iterator[str]:
+    """Yield a note for each augmentation of a recipe that is that of a data set anyway."""
+    for recipe in recipes:
+        for setting in known:
+            if recipe.augment and recipe.augment == setting.augment:
+                yield (
+                    f"augment = {recipe.augment} is the default of {setting.labels['dataset']} anyway; without it, trainings "
+                    "are shared with other suites"
+                )
+
+
+def _default_augment(registry: Techniques, text: str) -> Augment:
+    """Return the default augmentation of all trainings. Raises `UsageError` if it cannot be one."""
+    augment = registry.parse(text, "augment")
+    assert isinstance(augment, Augment)
+    if augment.follows:
+        raise UsageError(
+            f"augmentation '{text}' cannot be the default, because it follows the default",
+            fix=f"an augmentation such as crop_flip, and {text} as a technique",
+        )
+    return augment
 
 
 def _hint(dataset: Dataset, registry: Techniques) -> str:

@@ -26,6 +26,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Optimiser steps instead of epochs, so that every imbalance factor costs the same."""
     batch_size: Annotated[int, Meta(ge=2)] = 128
     """Images per optimiser step."""
+    augment: str = ""
+    """Augmentation of rows that have none of their own, as written on a command line; by default that of the data set."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """Optimiser, with torch's defaults for settings not listed here."""
     lr: Annotated[float, Meta(gt=0)] = 0.1
@@ -36,8 +38,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Nesterov momentum for `sgd`."""
     weight_decay: Annotated[float, Meta(ge=0)] = 5e-4
     """L2 penalty on the weights; decoupled from the gradient for `adamw`."""
-    schedule: Literal["cosine", "multistep", "constant"] = "cosine"
-    """Learning-rate schedule: half a cosine, steps at `milestones`, or constant."""
+    summed_loss: bool = False
+    """Whether a batch has the sum of its losses instead of the mean: the reduced loss times its images, so that it goes with
+    every reduction. The last batch of an epoch, if it is smaller, then counts less."""
+    schedule: Literal["cosine", "linear", "multistep", "constant"] = "cosine"
+    """Learning-rate schedule: half a cosine, a straight line, steps at `milestones`, or constant."""
+    final_lr: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Where `cosine` and `linear` end, as a share of the peak learning rate."""
     milestones: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = ()
     """Where `multistep` multiplies the learning rate by `decay`, as fractions of the training."""
     decay: Annotated[float, Meta(gt=0, le=1)] = 0.1
@@ -78,6 +85,8 @@ def fields_switched_off(recipe: Recipe) -> dict[str, str]:
         off["nesterov"] = f"optimizer '{recipe.optimizer}' has no Nesterov momentum"
     if recipe.optimizer in {"adam", "adamw"}:
         off["momentum"] = f"optimizer '{recipe.optimizer}' has its own decay rates"
+    if recipe.schedule not in {"cosine", "linear"}:
+        off["final_lr"] = f"schedule '{recipe.schedule}' does not end at a share of the peak"
     if recipe.schedule != "multistep":
         off["decay"] = f"schedule '{recipe.schedule}' has no milestones"
     if recipe.ema is None:

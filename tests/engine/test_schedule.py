@@ -53,6 +53,17 @@ def test_cosine_by_its_formula() -> None:
     assert rates(COSINE, whole(50)) == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_cosine_that_ends_at_a_share_of_the_peak() -> None:
+    recipe = Recipe(epochs=10, lr=0.4, final_lr=0.1)
+    expected = [0.04 + 0.36 * (1 + math.cos(math.pi * step / 50)) / 2 for step in range(50)]
+    assert rates(recipe, whole(50)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_triangle_by_hand() -> None:
+    recipe = Recipe(epochs=10, lr=1.0, schedule="linear", warmup=0.2, final_lr=0.2)
+    assert rates(recipe, whole(10)) == pytest.approx([0.5, 0.75, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+
+
 def test_multistep_by_hand() -> None:
     recipe = Recipe(epochs=10, lr=1.0, schedule="multistep", milestones=(0.5, 0.8), decay=0.1)
     assert rates(recipe, whole(10)) == pytest.approx([1] * 5 + [0.1] * 3 + [0.01] * 2)

@@ -13,7 +13,7 @@ from engine.trainings import as_in_a_fit, training_of
 from engine.world import context_of, plain, same
 from torch import Tensor
 
-from ltbench import Seen
+from ltbench import Seen, Update
 from ltbench.core.spec import Job
 from ltbench.engine.fit import fit
 from ltbench.engine.predict import predict
@@ -119,6 +119,43 @@ def test_the_gradients_of_parts_of_a_batch_sum_to_that_of_the_batch(training: Ca
 def test_an_update_that_computes_no_gradient_is_refused(training: Callable[[Job], Training]) -> None:
     with pytest.raises(JobFailed, match=r"update 'twice.*returned without calling the closure; expected at least one"):
         training(job_of(plain(update=Twice(calls=0)))).run()
+
+
+# --- the sum of the losses of a batch ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("update", [None, Twice(), Halves()], ids=["plain", "twice", "halves"])
+def test_a_summed_loss_is_the_mean_times_the_images_of_the_batch(
+    training: Callable[[Job], Training], update: Update | None
+) -> None:
+    segment = plain(auxiliary=Centre(), update=update)
+    mean = {"epochs": None, "steps": 5, "lr": 0.08, "weight_decay": 0.01}
+    summed = mean | {"summed_loss": True, "lr": 0.01, "weight_decay": 0.08}  # batches of 8
+    one, other = training(job_of(segment, recipe=mean)), training(job_of(segment, recipe=summed))
+    run_to_the_end(one)
+    run_to_the_end(other)
+    for first, second in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        torch.testing.assert_close(second, first, atol=1e-5, rtol=1e-4)
+    first, second = one.curve.entries()["loss"], other.curve.entries()["loss"]
+    assert first == pytest.approx(second, rel=1e-4), "the curve has the mean"
+
+
+def test_a_smaller_batch_counts_less_in_a_summed_loss(training: Callable[[Job], Training]) -> None:
+    """57 images are batches of 38 and 19, so the second step is half as long as with the mean."""
+    both = {"epochs": 1, "batch_size": 38, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    moved = []
+    for recipe in (both | {"lr": 0.038}, both | {"lr": 0.001, "summed_loss": True}):
+        made, states = training(job_of(recipe=recipe)), []
+
+        def keep(now: Training, states: list[list[Tensor]] = states) -> None:
+            states.append([parameter.detach().clone() for parameter in now.network.parameters()])
+
+        run_to_the_end(made, keep)
+        keep(made)
+        moved.append([after - before for before, after in zip(*states, strict=True)])
+    assert any(step.any() for step in moved[0])
+    for mean, summed in zip(*moved, strict=True):
+        torch.testing.assert_close(summed, mean / 2, atol=1e-6, rtol=1e-3)
 
 
 # --- auxiliaries ------------------------------------------------------------------------------------------------------

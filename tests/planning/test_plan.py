@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from support import registry_with
 
 from ltbench.core.spec import identity, prediction_keys
-from ltbench.errors import DataError
+from ltbench.errors import DataError, LtbenchError
 from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.grid import combination_count
 from ltbench.planning.parts import make_plan, plan_parts
@@ -233,6 +234,55 @@ def test_the_order_of_techniques_and_seeds_is_in_no_identity(suite: Suite, own: 
 def test_what_cannot_influence_a_training_is_not_in_its_identity(suite: Suite, own: Registry) -> None:
     fits = [{f.key for f in plan_of(suite, own, *names).of_kind("fit")} for names in ([], ["tta"])]
     assert fits[0] == fits[1]
+
+
+def test_a_recipe_s_augmentation_is_that_of_rows_without_one(suite: Suite, own: Registry) -> None:
+    recipe = msgspec.structs.replace(suite.recipe, augment="flip")
+    plan = plan_of(suite, own, "cb_sampler", "cutout", "no_augment", recipe=recipe)
+    fits = [job.spec for job in plan.jobs.values() if job.kind == "fit"]
+    found = {
+        (augment["name"], segment.get("augment_first", {}).get("name"))
+        for fit in fits
+        for segment in fit["segments"]
+        for augment in [segment["augment"]]
+    }
+    assert found == {("flip", None), ("cutout", "flip"), ("no_augment", None)}
+    assert {fit["recipe"]["augment"] for fit in fits} == {"flip"}
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        ("cutout", "'cutout' cannot be the default, because it follows the default"),
+        ("flip[chance=0.5]", "has a shorter form"),
+        ("flop", "unknown technique 'flop'"),
+        ("flip[chance=2]", "chance"),
+    ],
+)
+def test_an_augmentation_that_cannot_be_the_recipe_s_is_refused(
+    suite: Suite, own: Registry, augment: str, message: str
+) -> None:
+    recipe = msgspec.structs.replace(suite.recipe, augment=augment)
+    with pytest.raises(LtbenchError, match=re.escape(message)):
+        plan_of(suite, own, "cb_sampler", recipe=recipe)
+
+
+def test_an_augmentation_that_is_the_default_anyway_is_noted(suite: Suite, own: Registry) -> None:
+    class Padded(Few, frozen=True):
+        name = "padded"
+        augment = "crop_flip"
+
+    registry = registry_with(Padded, Net)
+    notes = [
+        plan_of(
+            suite, registry, datasets=["padded"], recipe=msgspec.structs.replace(suite.recipe, augment=augment)
+        ).notes
+        for augment in ("", "flip", "crop_flip")
+    ]
+    assert notes[0] == notes[1]
+    assert [note for note in notes[2] if note not in notes[0]] == [
+        "augment = crop_flip is the default of padded anyway; without it, trainings are shared with other suites"
+    ]
 
 
 def test_a_parameter_at_its_default_is_the_same_technique(suite: Suite, own: Registry) -> None:
