@@ -9,11 +9,11 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
-from ltbench import Dataset, DatasetInfo, Images
+from ltbench import Dataset, DatasetInfo, Images, Meta
 from ltbench.errors import DataError
 from ltbench_plugins.datasets._content import fingerprint
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 HOME = "https://www.cs.toronto.edu/~kriz/"
 SIZE = 32
 PIXELS = 3 * SIZE * SIZE
+LDAM = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+"""Mean and deviation with which the code of LDAM (Cao et al., 2019) normalises CIFAR-10 and CIFAR-100, and code that
+followed it. The deviations are means over images of CIFAR-10 of their own deviations."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +116,33 @@ class Cifar(Dataset, frozen=True):
     archive_md5: ClassVar[str]
     """MD5 of the archive of the first distribution."""
 
+    normalise: Annotated[
+        Literal["exact", "ldam"],
+        Meta(description="mean and deviation: of all training images, or the constants in the code of LDAM"),
+    ] = "exact"
+    validation: Annotated[
+        int, Meta(ge=0, description="the last training images of each class that are its validation split instead")
+    ] = 0
+
     def info(self, root: Path) -> DatasetInfo:
-        return self.about
+        about = self.about
+        if self.normalise == "ldam":
+            about = msgspec.structs.replace(about, mean=LDAM[0], std=LDAM[1])
+        if not self.validation:
+            return about
+        if self.validation >= min(about.train_counts):
+            raise DataError(
+                f"{self.label} leaves no training images",
+                fix=f"validation below {min(about.train_counts):,}, the number of training images of a class",
+            )
+        kept = f"{about.fingerprint}, {self.validation} of each class for validation"
+        return msgspec.structs.replace(
+            about,
+            train_counts=tuple(count - self.validation for count in about.train_counts),
+            valid_counts=(self.validation,) * len(about.classes),
+            fingerprint=_digest(f"training and test of {kept}"),
+            valid_fingerprint=_digest(f"validation of {kept}"),
+        )
 
     def locate(self, root: Path) -> str:
         source = self._source(root)
@@ -133,7 +161,7 @@ class Cifar(Dataset, frozen=True):
                 why=f"content {found}; expected {self.about.fingerprint}",
                 fix="delete it and download it again",
             )
-        return images
+        return _with_validation(images, self.validation) if self.validation else images
 
     def _source(self, root: Path) -> Source:
         """Return the first complete distribution. Raises `DataError` that tells the user which files to put where."""
@@ -186,6 +214,27 @@ class Cifar(Dataset, frozen=True):
                 why="; ".join(text for text in (missing.why, str(error)) if text),
                 fix=missing.fix,
             ) from error
+
+
+def _with_validation(images: Images, count: int) -> Images:
+    """Return the images with the last `count` training images of each class as validation split, all in their order."""
+    import numpy as np
+
+    labels = images.train_labels
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        held[np.flatnonzero(labels == label)[-count:]] = True
+    return msgspec.structs.replace(
+        images,
+        train_images=images.train_images[~held],
+        train_labels=labels[~held],
+        valid_images=images.train_images[held],
+        valid_labels=labels[held],
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class _Unpickler(pickle.Unpickler):

@@ -160,6 +160,46 @@ def test_a_whole_form_is_taken_where_another_is_incomplete(small: Small, tmp_pat
     assert len(small.dataset.load(tmp_path).train_labels) == 16
 
 
+# --- a validation split, and how images are normalised ------------------------------------------------------------
+
+
+def test_the_last_training_images_of_each_class_are_the_validation_split(small: Small, tmp_path: Path) -> None:
+    small.packed(tmp_path, "python")
+    whole = small.dataset.load(tmp_path)
+    dataset = msgspec.structs.replace(small.dataset, validation=1)
+    images, info = dataset.load(tmp_path), dataset.info(tmp_path)
+    last = [int(np.flatnonzero(whole.train_labels == label)[-1]) for label in range(4)]
+    assert np.array_equal(images.valid_images, whole.train_images[sorted(last)])
+    assert np.array_equal(images.valid_labels, whole.train_labels[sorted(last)])
+    assert np.array_equal(images.train_images, np.delete(whole.train_images, last, axis=0))
+    assert np.array_equal(images.train_labels, np.delete(whole.train_labels, last))
+    assert np.array_equal(images.test_images, whole.test_images)
+    assert (info.train_counts, info.valid_counts, info.test_counts) == ((3,) * 4, (1,) * 4, (2,) * 4)
+    assert tuple(class_counts(images.train_labels, 4)) == info.train_counts
+
+
+def test_every_validation_split_has_fingerprints_of_its_own(small: Small, tmp_path: Path) -> None:
+    infos = [msgspec.structs.replace(small.dataset, validation=count).info(tmp_path) for count in range(4)]
+    assert infos[0] == small.dataset.about
+    assert len({info.fingerprint for info in infos}) == 4
+    assert len({info.valid_fingerprint for info in infos}) == 4
+    assert len({info.fingerprint for info in infos} & {info.valid_fingerprint for info in infos}) == 0
+
+
+def test_a_validation_split_of_all_training_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cifar100\[validation=500\] leaves no training images") as caught:
+        Cifar100(validation=500).info(tmp_path)
+    assert "below 500" in caught.value.fix
+    assert Cifar100(validation=499).info(tmp_path).train_counts == (1,) * 100
+
+
+@pytest.mark.parametrize("dataset", REAL, ids=lambda d: d.name)
+def test_the_constants_of_ldam_are_those_of_its_code_for_both_data_sets(dataset: Cifar, tmp_path: Path) -> None:
+    info = msgspec.structs.replace(dataset, normalise="ldam").info(tmp_path)
+    assert (info.mean, info.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    assert msgspec.structs.replace(info, mean=dataset.about.mean, std=dataset.about.std) == dataset.about
+
+
 # --- what is wrong is named ---------------------------------------------------------------------------------------
 
 
@@ -316,6 +356,14 @@ def test_torchvision_names_the_same_official_files() -> None:
 @pytest.fixture(scope="module", params=REAL, ids=lambda d: d.name)
 def real(request):
     return request.param, request.param.load(available(request.param))
+
+
+@pytest.mark.data
+def test_the_deviations_of_ldam_are_means_over_images_of_cifar10(real) -> None:
+    dataset, images = real
+    found = (images.train_images.reshape(50_000, 3, -1) / 255).std(2, ddof=1).mean(0)
+    matches = np.array_equal(found.round(4), _cifar.LDAM[1])
+    assert matches == (dataset.name == "cifar10")
 
 
 @pytest.mark.data
