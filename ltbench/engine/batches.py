@@ -147,7 +147,7 @@ class Feed:
         """
         indices = self._next_indices(moment).to(self._labels.device)
         labels = self._labels[indices]
-        tell = self._tell(labels, moment)
+        tell = self._tell(indices, labels, moment)
         images = self._transform(self._read(indices, tell, self._streams))
         views = tuple(self._view(number, images, indices, tell) for number in range(len(self._views)))
         if self._mix is not None:
@@ -202,14 +202,14 @@ class Feed:
     def _next_partner(self, stream: PartnerStream, purpose: str, size: int, moment: Moment) -> Partner:
         indices = stream.next(size, moment, self._streams(purpose)).to(self._labels.device)
         labels = self._labels[indices]
-        read = self._read(indices, self._tell(labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
+        read = self._read(indices, self._tell(indices, labels, moment), lambda name: self._streams(f"{purpose}_{name}"))
         return Partner(images=self._transform(read), labels=labels)
 
-    def _tell(self, labels: Tensor, moment: Moment) -> Tell:
+    def _tell(self, indices: Tensor, labels: Tensor, moment: Moment) -> Tell:
         def tell(technique: Adaptive) -> Told:
             recall = self._recall
             return Told(
-                labels=labels, counts=self._counts, moment=moment,
+                indices=indices, labels=labels, counts=self._counts, moment=moment,
                 state=recall.state_of(technique), own=recall.own_of(technique),
             )  # fmt: skip
 
@@ -261,7 +261,7 @@ class Feed:
         device = self._images.device
         indices = torch.arange(min(_TRIAL_IMAGES, len(self._labels)), device=device)
         labels = self._labels[indices]
-        tell = self._tell(labels, _START)
+        tell = self._tell(indices, labels, _START)
 
         def stream(_purpose: str) -> Generator:
             return generator(0, "trial", device)

@@ -69,7 +69,7 @@ def _told(technique: Adaptive, stored: Tensor, labels: Tensor, classes: int) -> 
 
     for epoch in range(_MIDDLE.epoch if state else 0):
         state = technique.probe(predict, stored, labels, state, _MIDDLE, generator(epoch, "probe"))
-    return Told(labels=labels, counts=counts, moment=_MIDDLE, state=state)
+    return Told(indices=torch.arange(len(labels)), labels=labels, counts=counts, moment=_MIDDLE, state=state)
 
 
 def _mixed(

@@ -125,6 +125,8 @@ class Adaptive(Technique, frozen=True):
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What an augmentation or a mix is told about a batch."""
 
+    indices: Any
+    """int64 [B], places in the training subset"""
     labels: Any
     """int64 [B]"""
     counts: Any

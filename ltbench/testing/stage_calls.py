@@ -44,12 +44,23 @@ BAGS = 3
 def model(technique: Model, inputs: Inputs) -> Result:
     import torch
 
+    from ltbench.engine.parameter_groups import ParameterRules
+
     network = build(technique, 3, 32, inputs.classes).eval()
     images = inputs.tensor("images", inputs.rng(2).standard_normal((2, 3, 32, 32)).astype("float32"))
     with torch.no_grad():
         logits = network(images)
     sizes = sum(p.numel() for p in network.parameters())
-    return {"logits": logits, "parameters": sizes, "mean_std": technique.mean_std(3)}
+    rules = ParameterRules()
+    rules.add_model(technique, network)
+    rates = [(*rates, len(members)) for rates, members in rules.groups(network.parameters())]
+    result: Result = {"logits": logits, "parameters": sizes, "mean_std": technique.mean_std(3), "rates": rates}
+    if type(technique).initialise is not Model.initialise:
+        labels = inputs.tensor("labels", inputs.batch_labels[: len(images)])
+        with torch.no_grad():
+            technique.initialise(network, [(images, labels)])
+            result["initialised"] = network(images)
+    return result
 
 
 def build(technique: Model, channels: int, size: int, classes: int) -> Any:

@@ -45,7 +45,8 @@ def told(technique: Adaptive, inputs: Inputs, size: int, at: Moment, state: Stat
     own = technique.learns(FEATURES, inputs.classes, inputs.tensor("counts", inputs.class_counts, on_cpu=True))
     for name, value in state.items():
         inputs.track(f"the state {name}", value)
-    return Told(labels=labels, counts=counts, moment=at, state=state, own=own, partner=partner)
+    indices = inputs.tensor("indices", inputs.rng(60 + seed).integers(0, len(inputs.labels), size))
+    return Told(indices=indices, labels=labels, counts=counts, moment=at, state=state, own=own, partner=partner)
 
 
 def states(technique: Adaptive, inputs: Inputs) -> list[State]:

@@ -92,7 +92,9 @@ def test_the_first_label_is_the_image_s_own_and_the_second_that_of_a_partner(tec
     images = torch.randn(24, 3, 8, 8, generator=generator(2))
     labels, others = torch.randint(classes, (2, 24), generator=generator())
     partner = Partner(images=images.flip(0), labels=others) if technique.partner else None
-    told = Told(labels=labels, counts=long_tail(classes), moment=moment_at(5), partner=partner)
+    told = Told(
+        indices=torch.arange(24), labels=labels, counts=long_tail(classes), moment=moment_at(5), partner=partner
+    )
     mixed, other = (technique.blend(images, told, generator(seed)) for seed in (3, 4))
     assert torch.equal(mixed.labels_a, labels)
     if technique.partner:

@@ -107,7 +107,8 @@ def test_the_share_at_a_level_is_of_the_images_of_that_level(
 def test_half_of_the_images_are_augmented_as_their_class_says() -> None:
     images = torch.rand(2000, 3, 8, 8, generator=generator(2))
     labels = torch.arange(2000) % 2
-    told = Told(labels=labels, counts=torch.tensor([9, 9]), moment=MOMENT, state={"levels": torch.tensor([0, 10])})
+    told = Told(indices=torch.arange(2000), labels=labels, counts=torch.tensor([9, 9]), moment=MOMENT,
+                state={"levels": torch.tensor([0, 10])})  # fmt: skip
     changed = (Cuda().apply_to(images, told, generator(3)) != images).flatten(1).any(1)
     assert not changed[labels == 0].any()
     assert float(changed[labels == 1].float().mean()) == pytest.approx(0.5, abs=0.03)
@@ -117,7 +118,7 @@ def test_half_of_the_images_are_augmented_as_their_class_says() -> None:
 
 def test_at_level_0_nothing_is_changed() -> None:
     images = torch.rand(20, 3, 8, 8)
-    told = Told(labels=torch.zeros(20, dtype=torch.int64), counts=torch.tensor([20]), moment=MOMENT,
+    told = Told(indices=torch.arange(20), labels=torch.zeros(20, dtype=torch.int64), counts=torch.tensor([20]), moment=MOMENT,
                 state={"levels": torch.zeros(1, dtype=torch.int64)})  # fmt: skip
     assert torch.equal(Cuda(chance=1.0).apply_to(images, told, generator()), images)
 

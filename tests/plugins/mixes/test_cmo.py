@@ -20,8 +20,9 @@ def blend(cmo: Cmo, epoch: int = 5, epochs: float = 10.0, size: int = 64, seed: 
     partner = Partner(images=torch.ones(size, 1, SIZE, SIZE), labels=torch.ones(size, dtype=torch.int64))
     moment = Moment(epoch=epoch, epochs=epochs, step=10 * epoch, steps=int(10 * epochs))
     told = Told(
-        labels=torch.zeros(size, dtype=torch.int64), counts=torch.tensor([90, 10]), moment=moment, partner=partner
-    )
+        indices=torch.arange(size), labels=torch.zeros(size, dtype=torch.int64), counts=torch.tensor([90, 10]),
+        moment=moment, partner=partner,
+    )  # fmt: skip
     return cmo.blend(torch.zeros(size, 1, SIZE, SIZE), told, generator(seed))
 
 
@@ -75,7 +76,7 @@ def test_with_the_batch_as_second_stream_it_is_cutmix() -> None:
     images, labels = torch.randn(16, 3, SIZE, SIZE), torch.arange(16) % 4
     order, stream = torch.randperm(16), generator(1)
     told = Told(
-        labels=labels, counts=torch.ones(4), moment=Moment(epoch=5, epochs=10.0, step=5, steps=10),
+        indices=order, labels=labels, counts=torch.ones(4), moment=Moment(epoch=5, epochs=10.0, step=5, steps=10),
         partner=Partner(images=images[order], labels=labels[order]),
     )  # fmt: skip
     ours = Cmo(chance=1.0).blend(images, told, generator(1))

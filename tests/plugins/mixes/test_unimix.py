@@ -39,7 +39,7 @@ def test_partners_come_from_a_reversed_stream() -> None:
     assert Unimix(tau=-0.1).partner == ""
     counts = torch.tensor([900, 100])
     other = Partner(images=torch.ones(200, 1, 2, 2), labels=torch.ones(200, dtype=torch.int64))
-    told = Told(labels=torch.zeros(200, dtype=torch.int64), counts=counts, partner=other,
+    told = Told(indices=torch.arange(200), labels=torch.zeros(200, dtype=torch.int64), counts=counts, partner=other,
                 moment=Moment(epoch=0, epochs=1.0, step=0, steps=1))  # fmt: skip
     mixed = Unimix(alpha=0.1).blend(torch.zeros(200, 1, 2, 2), told, generator())
     torch.testing.assert_close(mixed.images[:, 0, 0, 0], 1 - mixed.lam)
