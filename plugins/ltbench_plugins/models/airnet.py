@@ -20,27 +20,28 @@ class AirNet(Model, frozen=True):
     training images, divided by the root of their eigenvalues, and their negatives; they stay fixed. Three groups follow
     with `width`, 3 `width` and 4 `width` channels, each of a 3x3 convolution, max pooling, batch normalisation and GELU, then
     another convolution, normalisation and GELU. Convolutions begin as the identity. A last pooling and a linear layer
-    without bias follow; features are divided by 9. Batch normalisation has no learnt scale, and its bias learns
+    without bias follow; features are divided by `divisor`. Batch normalisation has no learnt scale, and its bias learns
     `bias_lr` times as fast, at the same decay.
 
     It is made for a recipe with the summed loss, Nesterov momentum and a linear schedule (suite `cifar10-lt`). Images
     must have at least 9 x 9 pixels.
 
     Source: Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, arXiv:2404.00498, 2024, section 3 (with widths 64, 256
-    and 256, and without its lookahead optimiser).
+    and 256, features divided by 9, and without its lookahead optimiser).
     """
 
     name = "airnet"
     has_blocks = True
 
     width: Annotated[int, Meta(ge=1, description="channels of the first group")] = 32
+    divisor: Annotated[float, Meta(gt=0, description="by which features are divided; 9 in the source")] = 3.0
     bias_lr: Annotated[float, Meta(gt=0, description="learning rate of the biases of batch normalisation")] = 64.0
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
         """Return the network: float [B, channels, size, size] -> logits float [B, classes]."""
         from ltbench_plugins.models._networks.airnet import AirNetNetwork
 
-        return AirNetNetwork(channels, size, classes, (self.width, 3 * self.width, 4 * self.width))
+        return AirNetNetwork(channels, size, classes, (self.width, 3 * self.width, 4 * self.width), self.divisor)
 
     def groups(self, network: Any) -> Sequence[ParameterGroup]:
         """Return the parameters that do not learn, and the biases of batch normalisation."""

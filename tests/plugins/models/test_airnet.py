@@ -96,8 +96,9 @@ def test_groups_are_what_does_not_learn_and_biases_of_normalisation() -> None:
     assert (fast.lr, fast.decay) == (16.0, 1 / 16)
 
 
-def test_logits_are_a_ninth_of_the_linear_layer_s() -> None:
-    built, images = network().eval(), torch.rand(4, 3, 32, 32, generator=generator())
+@pytest.mark.parametrize("divisor", [3.0, 9.0])
+def test_logits_are_those_of_the_linear_layer_divided(divisor: float) -> None:
+    built, images = network(divisor=divisor).eval(), torch.rand(4, 3, 32, 32, generator=generator())
     maps = built.forward_features(images)
     assert maps.shape == (4, 16, 3, 3)
-    torch.testing.assert_close(built(images), maps.amax((2, 3)) @ built.classifier.weight.T / 9)
+    torch.testing.assert_close(built(images), maps.amax((2, 3)) @ built.classifier.weight.T / divisor)

@@ -19,8 +19,9 @@ EPS = 5e-4
 class AirNetNetwork(nn.Module):
     """Images float [B, channels, size, size] -> logits float [B, classes]."""
 
-    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, int, int]) -> None:
+    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, int, int], divisor: float) -> None:
         super().__init__()
+        self.divisor = divisor
         left = (size - PATCH + 1) // 2 ** len(widths)
         check_size("airnet", size, least=2 ** len(widths) + PATCH - 1)
         filters = 2 * channels * PATCH**2
@@ -44,8 +45,8 @@ class AirNetNetwork(nn.Module):
 
     def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
         """Return logits, or the input of the classifier, of the last maps."""
-        # A ninth of the features has the logits of a ninth, and leaves the classifier linear.
-        rows: Tensor = self.pool(maps).flatten(1) / 9
+        # Dividing features divides logits, too, and leaves the classifier linear.
+        rows: Tensor = self.pool(maps).flatten(1) / self.divisor
         return rows if pre_logits else self.classifier(rows)
 
     def blocks(self) -> list[nn.Module]:
