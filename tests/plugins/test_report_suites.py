@@ -158,6 +158,22 @@ def unscaled_mean(factor: float) -> float:
     return float(Ens(normalize="none").weights(counts).mean())
 
 
+@pytest.mark.parametrize(
+    ("name", "full"), [("report-schmidt-lite0", "report-schmidt"), ("report-wong-lite", "report-wong")]
+)
+def test_a_suite_with_networks_that_stand_in_is_otherwise_the_report(name: str, full: str, registry: Registry) -> None:
+    ours, theirs = (find_suite(one, registry) for one in (name, full))
+    same = {"name": "", "title": "", "notes": "", "seeds": (0,)}
+    expected = re.sub(
+        r"efficientnet_b(\d)",
+        r"efficientnet_lite\1",
+        msgspec.json.encode(msgspec.structs.replace(theirs, **same)).decode(),
+    )
+    assert msgspec.json.encode(msgspec.structs.replace(ours, **same)).decode() == expected
+    assert "in for the report's EfficientNet-B" in ours.notes
+    assert ("One pair of seeds" in ours.notes) == (len(ours.seeds) == 1)
+
+
 @pytest.mark.parametrize("name", [name for name in suites() if name.endswith("-fast")])
 def test_a_fast_suite_says_what_it_scaled_and_is_otherwise_the_report(name: str, registry: Registry) -> None:
     fast, full = find_suite(name, registry), find_suite(name.removesuffix("-fast"), registry)
