@@ -34,7 +34,7 @@ class AirNet(Model, frozen=True):
     has_blocks = True
 
     width: Annotated[int, Meta(ge=1, description="channels of the first group")] = 32
-    divisor: Annotated[float, Meta(gt=0, description="by which features are divided; 9 in the source")] = 3.0
+    divisor: Annotated[float, Meta(gt=0, description="by which features are divided; 9 in the source")] = 2.0
     bias_lr: Annotated[float, Meta(gt=0, description="learning rate of the biases of batch normalisation")] = 64.0
 
     def build(self, channels: int, size: int, classes: int) -> nn.Module:
