@@ -52,6 +52,18 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         """Whether it is a list with one number per class."""
         return self.name.startswith(PER_CLASS)
 
+    def on_held_out(self) -> Column:
+        """Return the column of the same number on held-out images: in the HTML report if that of the test images is shown."""
+        return msgspec.structs.replace(
+            self,
+            name=HELD_OUT + self.name,
+            title=f"held-out {self.title}",
+            long_title=f"{self.full_title} on held-out images",
+            description=f"On the training images that were held out: {self.description}",
+            shown="export" if self.shown == "export" else "report",
+            priority=0,
+        )
+
     @property
     def full_title(self) -> str:
         """The full name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ltbench.columns import HELD_OUT
 from ltbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ def asked_suite(
         changes |= _screen_fields(registry, suite, changes)
     if suite.combinations and ("techniques" in changes or "strategy" in changes):
         changes["combinations"] = []
-    return changed(suite, **changes) if changes else suite
+    asked = changed(suite, **changes) if changes else suite
+    if asked.metric.startswith(HELD_OUT) and not asked.held_out:
+        raise UsageError(
+            f"metric '{asked.metric}' needs held-out images", fix="--held-out 0.1, or held_out = 0.1 in the suite"
+        )
+    return asked
 
 
 def _screen_fields(registry: Registry, suite: Suite, changes: Mapping[str, Any]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from support import call, registry_with, suite_source
 
 from ltbench.cli import group
-from ltbench.errors import SuiteError
+from ltbench.errors import SuiteError, UsageError
 from ltbench.leaderboard.html.content import report_content
 from ltbench.leaderboard.publish import load
 from ltbench.planning.parts import make_plan
@@ -96,6 +97,31 @@ def test_tables_have_no_further_column_and_table_csv_has_them(page: Path) -> Non
         row = by_label[record.label, f"{record.setting.imbalance_factor:g}"]
         assert float(row["held_out.top1"]) == pytest.approx(record.held_out.metrics["top1"], abs=1e-6)
     assert {row["held_out"] for row in rows} == {"0.1"}
+
+
+def test_rows_can_be_ranked_by_held_out_images(held: Path, tmp_path: Path) -> None:
+    shutil.copytree(held, tmp_path / "held")
+    local = tmp_path / "held" / "leaderboards" / "local"
+    before = set(local.iterdir())
+    run(tmp_path / "held", "--metric", "held_out.top1", "--imbalance-factors", "10")
+    (page,) = set(local.iterdir()) - before
+    assert "Ranked by top-1 accuracy on held-out images, as asked." in (page / "README.md").read_text()
+    scores = {record.label: record.held_out.metrics["top1"] for record in records(page)}
+    rows = list(csv.DictReader((page / "table.csv").read_text().splitlines()))
+    assert [scores[row["techniques"]] for row in rows] == sorted(scores.values(), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--metric", "held_out.top1", "--held-out", "0"), "metric 'held_out.top1' needs held-out images"),
+        (("--metric", "held_out.nothing"), "unknown metric 'nothing'"),
+        (("--metric", "held_out.brier"), "'brier' is no fraction"),
+    ],
+)
+def test_a_metric_that_cannot_rank_is_refused(held: Path, words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        run(held, *words)
 
 
 def test_export_has_numbers_of_both_splits(page: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ltbench.columns import BALANCED, CLASS_SUPPORT, TOP1, Column
+from ltbench.columns import BALANCED, CLASS_SUPPORT, HELD_OUT, TOP1, Column
 from ltbench.errors import UnknownName, UsageError
 from ltbench.records.record import Record
 
@@ -69,8 +69,10 @@ def ranking_of(records: Sequence[Record], metric: str = "", declared: Iterable[C
 
 
 def ranking_column(metric: str, declared: Iterable[Column]) -> Column:
-    """Return the column of a metric by which a leaderboard can be ranked."""
+    """Return the column of a metric by which a leaderboard can be ranked: on held-out images if its name has that prefix."""
     known = {column.name: column for column in (*BUILT_IN, *declared) if not column.per_class}
+    if metric.startswith(HELD_OUT):
+        return ranking_column(metric.removeprefix(HELD_OUT), known.values()).on_held_out()
     if metric not in known:
         raise UnknownName.of("metric", metric, known)
     column = known[metric]

@@ -61,23 +61,10 @@ def columns_of(records: Sequence[Record], declared: Iterable[Column], metric: st
     """
     known = columns_present(records, join_columns(declared, BUILT_IN), metric)
     names = _names(records)
-    held_out = [_held_out(column) for column in known if HELD_OUT + column.name in names]
+    held_out = [column.on_held_out() for column in known if HELD_OUT + column.name in names]
     undeclared = sorted(names - {column.name for column in (*known, *held_out)})
     rest = [Column(name=name, title=name.removeprefix(PER_CLASS), unit="plain", shown="export") for name in undeclared]
     return tuple(_with_unique_titles([*known, *held_out, *rest]))
-
-
-def _held_out(column: Column) -> Column:
-    """Return the column of the same number on held-out images: in the HTML report if that of the test images is shown."""
-    return replace(
-        column,
-        name=HELD_OUT + column.name,
-        title=f"held-out {column.title}",
-        long_title=f"{column.full_title} on held-out images",
-        description=f"On the training images that were held out: {column.description}",
-        shown="export" if column.shown == "export" else "report",
-        priority=0,
-    )
 
 
 def _names(records: Iterable[Record]) -> set[str]:
