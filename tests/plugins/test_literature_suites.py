@@ -14,13 +14,14 @@ from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.suite.suite import changed, find_suite
 
 SUITES = ("literature-quick", "screen")
+SCREENS = ("screen", "screen-cifar10")
 OF_A_RECIPE = {"alternating_flip"}
 """Techniques that are the default of a recipe: no paper on long tails proposes them."""
 WITHOUT_PRETRAINED_WEIGHTS = "finetune"
 """The stage whose techniques change pretrained backbones, which the suites do not have."""
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", sorted({*SUITES, *SCREENS}))
 def test_every_technique_is_in_the_suite(name: str, registry: Registry) -> None:
     suite = find_suite(name, registry)
     named = {technique.name for text in suite.techniques for technique in registry.parse_all(text)}
@@ -55,8 +56,9 @@ def test_every_row_runs_at_a_few_times_the_cost_of_quick(name: str, registry: Re
     assert seeds * plan.passes_shared < 10 * quick.passes_shared
 
 
-def test_the_screen_estimates_every_technique_and_every_declared_pair(registry: Registry) -> None:
-    suite = find_suite("screen", registry)
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_estimates_every_technique_and_every_declared_pair(name: str, registry: Registry) -> None:
+    suite = find_suite(name, registry)
     design = suite_screen(suite, registry)
     assert design is not None
     quality = quality_of(design)
