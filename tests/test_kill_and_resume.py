@@ -20,7 +20,7 @@ from ltbench.executor import Context
 from ltbench.planning.parts import make_plan
 from ltbench.planning.suitability import missing_package
 from ltbench.registry.registry import Registry
-from ltbench.stages import TRAINING_STAGES
+from ltbench.stages import TRAINING_STAGES, DatasetInfo, Images
 from ltbench.store.store import Store
 from ltbench.suite.suite import changed, find_suite
 
@@ -32,22 +32,40 @@ OF_BACKBONES = ("adaptformer", "bitfit", "linear_probe", "lora", "norm_only")
 MODELS = dict.fromkeys(OF_BACKBONES, "test_vit[resize=32]")
 ROWS = [
     LONGER.get(row[0], tuple(row))
-    for row in [*find_suite("literature-quick", Registry.load()).combinations, *([name] for name in OF_BACKBONES)]
+    for row in [
+        *find_suite("literature-quick", Registry.load()).combinations,
+        *([name] for name in (*OF_BACKBONES, "alternating_flip")),
+    ]
     if not any(map(missing_package, Registry.load().parse_all(row[0])))
 ]
 """Every technique with what it needs or is published with."""
 
 
+class Enlarged(Patterns, frozen=True):
+    """The patterns, each pixel four times: large enough for networks that pool often."""
+
+    name = "enlarged_patterns"
+
+    def info(self, root: Path) -> DatasetInfo:
+        return msgspec.structs.replace(super().info(root), size=16, fingerprint="enlarged1")
+
+    def load(self, root: Path) -> Images:
+        images = super().load(root)
+        parts = {name: getattr(images, name) for name in ("train_images", "test_images")}
+        return msgspec.structs.replace(images, **{name: part.repeat(2, 2).repeat(2, 3) for name, part in parts.items()})
+
+
 @pytest.fixture(scope="module")
 def own() -> Registry:
-    return registry_with(Patterns)
+    return registry_with(Patterns, Enlarged)
 
 
-def fits(row: tuple[str, ...], registry: Registry, folder: Path) -> list[Job]:
+def fits(row: tuple[str, ...], registry: Registry, folder: Path, **changes: object) -> list[Job]:
     """Return the trainings of a row, those that others go on from or learn from first."""
     suite = changed(
-        find_suite("quick", registry), name="kill", datasets=["patterns"], imbalance_factors=[3], held_out=0.1,
-        models=[MODELS.get(row[0], "convnet")], techniques=[], combinations=[list(row)], seeds=[0], recipe=RECIPE,
+        find_suite("quick", registry), name="kill", imbalance_factors=[3], held_out=0.1, techniques=[],
+        combinations=[list(row)], seeds=[0],
+        **{"datasets": ["patterns"], "models": [MODELS.get(row[0], "convnet")], "recipe": RECIPE} | changes,
     )  # fmt: skip
     plan = make_plan(suite, registry, folder)
     assert not plan.left_out
@@ -83,10 +101,29 @@ def test_every_built_in_technique_of_a_training_is_killed(registry: Registry) ->
 def test_a_training_that_is_killed_and_resumed_ends_with_the_same_bits(
     row: tuple[str, ...], own: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert_same_bits("+".join(row), fits(row, own, tmp_path), own, tmp_path, monkeypatch)
+
+
+def test_airnet_in_its_own_recipe_that_is_killed_and_resumed_ends_with_the_same_bits(
+    own: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = find_suite("cifar10-lt", own).recipe
+    jobs = fits(
+        ("cb_sampler",), own, tmp_path, datasets=["enlarged_patterns"], models=["airnet[width=4]"],
+        recipe=msgspec.structs.replace(recipe, epochs=6, batch_size=16, ema=0.9),
+    )  # fmt: skip
+    assert all(job.spec["recipe"]["summed_loss"] for job in jobs)
+    assert_same_bits("airnet", jobs, own, tmp_path, monkeypatch)
+
+
+def assert_same_bits(
+    name: str, jobs: list[Job], own: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Assert that trainings that are killed at a random step and resumed end with the bits of those in one go."""
     whole = Context(store=Store(tmp_path / "whole"), registry=own, data_root=tmp_path)
     parts = msgspec.structs.replace(whole, store=Store(tmp_path / "parts"), snapshot_seconds=0.0)
-    draw = random.Random("+".join(row))
-    for job in fits(row, own, tmp_path):
+    draw = random.Random(name)
+    for job in jobs:
         fit(job, whole)
         steps, before = whole.store.meta(job.key)["steps"], steps_before(job, whole)
         at = draw.randrange(before + 1, steps)
