@@ -29,7 +29,7 @@ from ltbench_plugins.datasets.cifar10 import Cifar10
 
 CPU = torch.device("cpu")
 FAST, PROTOCOL = "cifar10-lt", "cifar10-lt-ldam"
-IMAGES, STEPS, ROUNDS, WARM = 12_406, 4, 5, 1
+IMAGES, STEPS, ROUNDS, WARM = 12_406, 2, 4, 1
 LEADERBOARD = Path(__file__).parents[2] / "leaderboards" / FAST
 
 
