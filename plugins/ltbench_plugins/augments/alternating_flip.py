@@ -16,8 +16,9 @@ class AlternatingFlip(Augment, frozen=True):
     """Crop at a random position of the image continued by reflection, and mirror it in every second epoch.
 
     An image is mirrored where the sum of its index and the epoch is odd, so half of the images in each epoch. In two epochs
-    a network sees each image and its mirror image once, while flips that are drawn show it half of the images twice. The
-    rule needs no state, so it goes with every sampler. It is applied instead of the augmentation of the data set.
+    a network sees each image and its mirror image once, while flips that are drawn show half of the images twice from
+    the same side. The rule needs no state, so it goes with every sampler. It is applied instead of the augmentation of
+    the data set.
 
     Source: Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, arXiv:2404.00498, 2024, section 3.6, where the images
     that are mirrored in the first epoch are drawn.
