@@ -102,7 +102,7 @@ def count_line(counts: RunCounts) -> str:
 def time_line(counts: RunCounts) -> str:
     """Return one line with the elapsed and the remaining time of a run."""
     eta = counts.eta
-    remaining = "unknown until the first training is done" if eta is None else duration(eta)
+    remaining = "unknown until each kind of training has been done once" if eta is None else duration(eta)
     return f"elapsed {duration(counts.elapsed)}, ETA {remaining}"
 
 

@@ -38,7 +38,7 @@ def test_the_eta_is_unknown_until_a_training_was_measured():
     fits = [make(f"fit{n}", weight=w) for n, w in enumerate([1.0, 2.0, 3.0])]
     made.add([*fits, make("cell1", kind="cell")])
     assert made.eta is None
-    assert "unknown until the first training is done" in time_line(made)
+    assert "unknown until each kind of training has been done once" in time_line(made)
     made.finish(fits[0], seconds=10.0)
     assert made.prediction.seconds(fits[1]) == 20.0
     assert made.eta == pytest.approx(30, abs=0.1)  # side by side: 20 and then a cell, and 30
