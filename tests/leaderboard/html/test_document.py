@@ -57,8 +57,11 @@ def unpacked(text: str) -> Any:
 
 def every_table(made: SuiteFolder) -> list[tuple[Table, ReportTable]]:
     """Return the tables of a page with those of its report."""
-    (board,), (its,) = made.boards, report_content(made).core["boards"]
-    return list(zip([*([board.across] if board.across else []), *board.tables], its["tables"], strict=True))
+    return [
+        pair
+        for board, its in zip(made.boards, report_content(made).core["boards"], strict=True)
+        for pair in zip([*([board.across] if board.across else []), *board.tables], its["tables"], strict=True)
+    ]
 
 
 def elements(text: str) -> dict[str, str]:

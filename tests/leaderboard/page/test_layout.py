@@ -88,14 +88,16 @@ def test_two_boards_are_told_apart_and_begin_the_page_both() -> None:
     assert text.index("Reproduce it with") < text.index("epochs=20: details")
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if len(loaded(suite).boards) == 1])
 def test_the_question_one_figure_and_the_table_come_before_anything_else(suite: str) -> None:
     text = page_of(suite)
     facts = loaded(suite).facts
     has_figure = bool(facts.figures)
+    # A page that is being filled may have one pair of seeds of most rows.
+    compared = sum(row.n > 1 for row in loaded(suite).boards[0].main_table.rows) > 1
     parts = [
         f"# {facts.title}", " ".join(facts.question.split()), *["](figures/"] * has_figure, "\n| ", " in % at ",
-        *["<summary>Tests against"] * (len(facts.seeds) > 1), "self-reported", "<summary>How to read the tables",
+        *["<summary>Tests against"] * compared, "self-reported", "<summary>How to read the tables",
         "Reproduce it with", "\nRecipe: `", "<summary>Sources of variance", "## Plugins",
     ]  # fmt: skip
     places = [text.index(part) for part in parts]
@@ -133,7 +135,7 @@ def test_a_terminal_keeps_rank_techniques_mean_and_difference(suite: str, width:
     assert len(heads) == sum(len(board.all_tables) for board in folder.boards)
     for head in heads:
         assert head[:2] == ["rank", "techniques"]
-        assert {"mean", folder.boards[0].ranking.column.title} & set(head)
+        assert {"mean", folder.boards[0].ranking.column.title.split()[0]} & set(head)
         assert any(name.startswith("Δ") for name in head)
 
 
