@@ -69,17 +69,13 @@ def asked_suite(
         changes["sweep"] = {field: values for field, values in suite.sweep.items() if field not in fixed}
     if metric:
         changes["metric"] = metric
-    if metric or suite.metric:
-        _check_metric(metric or suite.metric, registry)
     if suite.strategy == "screen":
         changes |= _screen_fields(registry, suite, changes)
     if suite.combinations and ("techniques" in changes or "strategy" in changes):
         changes["combinations"] = []
     asked = changed(suite, **changes) if changes else suite
-    if asked.metric.startswith(HELD_OUT) and not asked.held_out:
-        raise UsageError(
-            f"metric '{asked.metric}' needs held-out images", fix="--held-out 0.1, or held_out = 0.1 in the suite"
-        )
+    if asked.metric:
+        _check_metric(asked, registry)
     return asked
 
 
@@ -94,12 +90,16 @@ def _screen_fields(registry: Registry, suite: Suite, changes: Mapping[str, Any])
     return {"screen_pairs": kept, "screen_rows": None}
 
 
-def _check_metric(metric: str, registry: Registry) -> None:
+def _check_metric(asked: Suite, registry: Registry) -> None:
     """Raise `UnknownName` or `UsageError` for a metric that cannot rank rows, before anything is trained."""
     from ltbench.leaderboard.statistics.ranking import ranking_column
     from ltbench.leaderboard.tables.columns import declared_columns
 
-    ranking_column(metric, declared_columns(registry.of("metric")))
+    ranking_column(asked.metric, declared_columns(registry.of("metric")))
+    if asked.metric.startswith(HELD_OUT) and not asked.held_out:
+        raise UsageError(
+            f"metric '{asked.metric}' needs held-out images", fix="--held-out 0.1, or held_out = 0.1 in the suite"
+        )
 
 
 def every_technique(registry: Registry) -> list[str]:
