@@ -16,7 +16,9 @@ _HOMES = {
     "DataReport": "ltbench.data_report",
     "ExecutorOffer": "ltbench.executors.builtin",
     "Method": "ltbench.method",
+    "NotTuned": "ltbench.tune",
     "SkippedFiles": "ltbench.data_report",
+    "Tune": "ltbench.tune",
     "hookimpl": "ltbench.hookspecs",
     **dict.fromkeys(
         (
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
     from ltbench.stages import Update as Update
     from ltbench.stages import View as View
     from ltbench.stages import Weight as Weight
+    from ltbench.tune import NotTuned as NotTuned
+    from ltbench.tune import Tune as Tune
 
 
 def __getattr__(name: str) -> object:

@@ -166,7 +166,12 @@ def _show_executor(name: str, registry: Registry, as_json: bool) -> None:
 
 
 def _print_parameters(title: str, rows: Sequence[Parameter]) -> None:
-    print_table([title, "default", "allowed", "meaning"], [[p.name, p.default, p.allowed, p.about] for p in rows])
+    # An executor has nothing to tune.
+    tuned = any(p.tuned for p in rows)
+    print_table(
+        [title, "default", "allowed", *(["tuned"] if tuned else []), "meaning"],
+        [[p.name, p.default, p.allowed, *([p.tuned] if tuned else []), p.about] for p in rows],
+    )
 
 
 def _draw(name: str, dataset: str, root: Path, file: Path, registry: Registry) -> None:

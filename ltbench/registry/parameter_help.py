@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from ltbench.technique import Parametrized, allowed, fields, written
+from ltbench.tune import Tune, tuned_parameters
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,20 +17,30 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     allowed: str
     default: str
     about: str
+    tuned: str = ""
+    """The values that are worth tuning; empty if none are."""
 
 
 def parameters(kind: type[Parametrized]) -> list[Parameter]:
     """Return the parameters of a technique or executor in order of declaration."""
-    plain = kind()
+    plain, tuned = kind(), tuned_parameters(kind)
     return [
         Parameter(
             name=field.name,
             allowed=allowed(field.type),
             default=written(getattr(plain, field.name)),
             about=_about(field.type),
+            tuned=_tuned(tuned.get(field.name)),
         )
         for field in fields(kind)
     ]
+
+
+def _tuned(tune: Tune | None) -> str:
+    if tune is None:
+        return ""
+    shown = map(written, tune.values)
+    return " to ".join(shown) + " (log)" * tune.log if tune.is_range else " | ".join(shown)
 
 
 def _about(kind: Any) -> str:

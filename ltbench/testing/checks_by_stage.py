@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ltbench.stages import TECHNIQUE_STAGES
 from ltbench.testing import (
     checks_auxiliary,
     checks_blocks,
@@ -21,6 +22,7 @@ from ltbench.testing import (
     checks_regimes,
     checks_resumption,
     checks_samplers,
+    checks_tuning,
 )
 from ltbench.testing.check import Check
 
@@ -51,4 +53,5 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
 def of_stage(stage: str) -> tuple[Check, ...]:
     """Return all checks of a stage, common ones first."""
     with_inputs = () if stage in {"dataset", "regime"} else checks_common.WITH_INPUTS
-    return (*COMMON, *with_inputs, *CHECKS[stage])
+    tuned = checks_tuning.CHECKS if stage in TECHNIQUE_STAGES else ()
+    return (*COMMON, *with_inputs, *tuned, *CHECKS[stage])
