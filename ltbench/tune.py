@@ -34,9 +34,9 @@ class Tune:
             raise UsageError(f"alternatives to tune are two or more, not {values}", fix='Tune("mean", "vote")')
 
     def at(self, place: float, *, whole: bool = False) -> float | str | bool:
-        """Return the value at a place in [0, 1). whole: whether the parameter is an integer."""
+        """Return the value at a place in [0, 1]. whole: whether the parameter is an integer."""
         if not self.is_range:
-            return self.values[int(place * len(self.values))]
+            return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
         low, high = (float(value) for value in self.values)
         if whole:
             # Each integer has a share of its own, also the two ends.

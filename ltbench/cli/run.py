@@ -188,7 +188,8 @@ def _report(result: RunResult) -> int:
     remaining = [f"{unfinished} cells remain"] if unfinished else []
     if result.more:
         left = result.all_combinations - result.combinations
-        remaining.append(f"{left:,} of {result.all_combinations:,} combinations were not begun")
+        not_begun = f"{left:,} of {result.all_combinations:,} combinations were not begun"
+        remaining.append(not_begun if left else "the tuning is not finished")
     if remaining:
         click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
     if failed:

@@ -32,11 +32,14 @@ from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.published_rows import with_published
 from ltbench.leaderboard.tables.table import Board, make_boards
+from ltbench.leaderboard.tuned_rows import with_tuned_rows
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
-from ltbench.records.record import Record, write_atomic
+from ltbench.records.record import Record, sort_key, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
+from ltbench.records.tuning_file import FILE as TUNING
+from ltbench.records.tuning_file import TunedRow, read_tuning
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import read_verifications, verification_status
 
@@ -57,6 +60,8 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     boards: list[Board]
     records_file: RecordsFile
     trust: VerificationNotes
+    tuned: list[TunedRow] = []
+    """How its rows were tuned."""
 
     # Once for page, README, report and terminal: of ten thousand records they take seconds.
     @cached_property
@@ -131,18 +136,21 @@ def read_facts(folder: Path) -> SuiteFacts:
 
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
-    columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
-    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
+    tuned = read_tuning(folder / TUNING)
+    records = sorted(with_tuned_rows(content.records, tuned), key=sort_key) if tuned else content.records
+    columns = columns_of(records, facts.columns or installed_columns(), facts.metric)
+    boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
     boards = with_published(boards, facts.reported)
-    marked = mark_self_reported(boards, content.records, status)
+    marked = mark_self_reported(boards, records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,
-        records=content.records,
+        records=records,
         columns=columns,
-        boards=mark_missing_metrics(marked, missing_metrics(content.records)),
+        boards=mark_missing_metrics(marked, missing_metrics(records)),
         records_file=content,
         trust=verification_notes(content, status),
+        tuned=tuned,
     )
 
 
@@ -161,7 +169,7 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
+        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned),
         loaded.folder / SHEET: table_csv(loaded.boards),
         loaded.folder / EFFECTS: effects_csv(analyses),
     }

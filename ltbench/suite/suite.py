@@ -14,6 +14,7 @@ from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
 from ltbench.suite.recipe import Recipe, sweep_recipe
+from ltbench.suite.tuning import Tuning
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out", "screen"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
@@ -65,6 +66,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination runs with every resulting recipe."""
+    tune: Tuning | None = None
+    """How hyper-parameters are tuned; by default they are not."""
     metric: str = ""
     """Metric by which rows are ranked, such as `macro_f1`, or `held_out.macro_f1` for that of held-out images; by default
     top-1 accuracy, or balanced accuracy if the test split is not balanced."""
@@ -112,6 +115,16 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 f"suite '{self.name}' has no screening design, so its screen_pairs and screen_rows have no effect",
                 fix='strategy = "screen", or remove them',
             )
+        if self.tune is not None and self.sweep:
+            raise SuiteError(
+                f"suite '{self.name}' tunes its recipe, so it cannot sweep it as well",
+                fix="the ranges in [tune.recipe], or remove [tune]",
+            )
+        if self.tune is not None and self.tune.seeds > len(self.seed_pairs()):
+            raise SuiteError(
+                f"tune.seeds of suite '{self.name}' is {self.tune.seeds}, but it has {len(self.seed_pairs())} seed pairs",
+                fix="more seeds, or a smaller number",
+            )
         # Report an invalid sweep when the file is read, not during the run.
         self.recipes()
 
@@ -157,6 +170,7 @@ def read_suite(path: Path) -> Suite:
         raise SuiteError(f"suite file {path} is not valid TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
     _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")
+    _check_keys(raw.get("tune"), Tuning, str(path), "tune.")
     for field, kind in (("reported", Reported), ("claims", Claim)):
         entries = raw.get(field)
         for number, entry in enumerate(entries if isinstance(entries, list) else []):

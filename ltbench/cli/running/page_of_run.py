@@ -132,6 +132,7 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "screen_rows": suite.screen_rows,
         **{f"recipe.{field}": value for field, value in msgspec.to_builtins(suite.recipe).items()},
         "sweep": {key: list(values) for key, values in sorted(suite.sweep.items())},
+        "tune": None if suite.tune is None else msgspec.to_builtins(suite.tune),
     }
 
 
@@ -217,6 +218,8 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"max{value}", f"at most {value} technique{'s' * (value != 1)}"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
+            case "tune":
+                yield ("untuned", "without tuning") if value is None else (f"tuned{value['trials']}", "other trials")
             case "metric":
                 yield f"by-{value or 'default'}", f"ranked by {value or 'the default metric'}"
             case "file":
