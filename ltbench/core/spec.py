@@ -12,7 +12,8 @@ The specs:
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
                 and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches,
-                "teacher": fit}
+                "teacher": fit; "selection": {"metric": technique, "number": its name, "best": "highest" | "lowest"} if the
+                state after the epoch with the best number on held-out images is taken (kind of the job: select)}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
                 "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
@@ -140,7 +141,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     kind: str
-    """fit, predict or cell"""
+    """fit, predict, select or cell"""
     spec: Spec
     parents: tuple[str, ...] = ()
     keep_state: bool = False

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from ltbench.core.spec import PROTOCOL, Spec
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.compute_cost import Repeats, training_passes
-from ltbench.planning.segments import SegmentBuilder, cut
+from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting
-from ltbench.planning.shared_fits import Segments
 from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
+from ltbench.planning.trajectory import Segments, cut
 from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,

@@ -24,6 +24,7 @@ from ltbench.planning.compute_cost import training_passes
 from ltbench.planning.members import MemberFit, Members, unsuited_member
 from ltbench.planning.plan import Plan
 from ltbench.planning.segments import SegmentBuilder
+from ltbench.planning.selection import held_out_metric
 from ltbench.planning.settings import Setting, augment_notes, settings
 from ltbench.planning.shared_fits import Fit, ancestors
 from ltbench.planning.suitability import CannotBePlanned, named_by_techniques
@@ -53,7 +54,7 @@ class Planner:
         """trials: for trials of tuning, which only see held-out images, how many seed pairs of the suite they have."""
         forget_calls()
         self._trials = trials
-        self._registry = registry
+        self._registry, self._suite = registry, suite
         self.part = Part()
         self.parts = 0
         self._done: set[bytes] = set()
@@ -63,6 +64,8 @@ class Planner:
         images = [sum(setting.counts) for setting in self.settings]
         self.part.notes.update(dict.fromkeys(note for recipe in self._recipes for note in recipe_notes(recipe, images)))
         self.part.notes.update(dict.fromkeys(augment_notes(self._recipes, self.settings)))
+        if suite.selection == "best":
+            self.part.notes["epochs are chosen on the held-out images, so numbers on these are too good"] = None
         self._earlier_notes: set[str] = set()
         """Notes of earlier parts."""
         self._seed_pairs = suite.seed_pairs()[: trials or None]
@@ -214,10 +217,18 @@ class Planner:
             rest["teacher"] = self._fit(member.teacher, data, seed).spec
         return self.part.fits.family(rest).fit(member.segments, member.foreseen)
 
+    def _chosen_fit(self, member: MemberFit, data: Spec, setting: Setting, seed: int) -> Fit:
+        """Return the fit that predicts: the end of the training, or the state after its best epoch on held-out images."""
+        fit = self._fit(member, data, seed)
+        if self._suite.selection == "last":
+            return fit
+        metric = held_out_metric(self._suite.metric, setting.info.test_counts, self._registry)
+        return self.part.fits.select(fit, metric.spec)
+
     def _add_cell(self, template: Template, training: Training, subset_seed: int, seed: int) -> str:
         part, setting = self.part, training.setting
         data = setting.data | {"subset_seed": subset_seed}
-        fits = [self._fit(member, data, seed) for member in training.members]
+        fits = [self._chosen_fit(member, data, setting, seed) for member in training.members]
         needed = Needed.of(template.posthoc, splits_of(template.spec, data))
         parents = tuple([
             self._predict(fit.key, template, name, split, features=needed.features)
@@ -264,16 +275,17 @@ class Planner:
         # A job comes just before the first cell that needs it, so that an interrupted run has complete cells.
         for cell, setting in part.cells.values():
             for predict in [part.predicts[key] for key in cell.parents]:
-                for fit in ancestors(predict.parents[0], chains):
-                    if fit.key not in jobs:
-                        # The state of a finished training is only kept if something continues from it.
-                        jobs[fit.key] = msgspec.structs.replace(fit, keep_state=True) if fit.key in foreseen else fit
-                        start = jobs[fit.parents[0]].spec["segments"][-1]["until"] if fit.parents else 0.0
-                        images[fit.key] = sum(setting.counts)
-                        costs[fit.key] = training_passes(fit.spec, images[fit.key], start, self._repeats)
-                if predict.key not in jobs:
-                    jobs[predict.key] = predict
-                    costs[predict.key] = float(setting.images_in(predict.spec["split"]))
+                for job in (*ancestors(predict.parents[0], chains), predict):
+                    if job.key in jobs:
+                        continue
+                    # The state of a finished training is only kept if something continues from it.
+                    jobs[job.key] = msgspec.structs.replace(job, keep_state=True) if job.key in foreseen else job
+                    if job.kind == "fit":
+                        start = jobs[job.parents[0]].spec["segments"][-1]["until"] if job.parents else 0.0
+                        images[job.key] = sum(setting.counts)
+                        costs[job.key] = training_passes(job.spec, images[job.key], start, self._repeats)
+                    elif job.kind == "predict":
+                        costs[job.key] = float(setting.images_in(job.spec["split"]))
             jobs[cell.key] = cell
         plan = Plan(
             jobs=jobs,

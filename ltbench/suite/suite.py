@@ -62,6 +62,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     held_out: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the training images of each class that is held out of training, such as 0.1, with metrics of its own. A
     data set with a validation split holds that out instead."""
+    selection: Literal["last", "best"] = "last"
+    """Which state of a training predicts: the last one, or the one after the epoch that is best on the held-out images."""
     recipe: Recipe
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
@@ -114,6 +116,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise SuiteError(
                 f"suite '{self.name}' has no screening design, so its screen_pairs and screen_rows have no effect",
                 fix='strategy = "screen", or remove them',
+            )
+        if self.selection == "best" and (not self.held_out or any(one.epochs is None for one in self.recipes())):
+            raise SuiteError(
+                f"selection = 'best' of suite '{self.name}' needs held-out images, and a recipe in epochs",
+                fix="held_out = 0.1 and epochs in the recipe, or selection = 'last'",
             )
         if self.tune is not None and self.sweep:
             raise SuiteError(

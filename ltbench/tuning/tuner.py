@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ltbench.columns import BALANCED, HELD_OUT, TOP1
 from ltbench.core.words import counted
 from ltbench.executor import Context
 from ltbench.planning.cell_templates import AddedCell
@@ -20,11 +19,12 @@ from ltbench.planning.combinations import Combination, LeftOut, suite_combinatio
 from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
+from ltbench.planning.selection import HeldOutMetric, held_out_metric
 from ltbench.planning.settings import Setting
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
 from ltbench.records.tuning_file import Trial, TunedRow, best_trial
-from ltbench.stages import Metric, Posthoc
+from ltbench.stages import Posthoc
 from ltbench.suite.recipe import recipe_spec
 from ltbench.suite.suite import Suite, changed
 from ltbench.suite.tuning import SHARE
@@ -61,7 +61,7 @@ class Tuner:
 
     def __init__(self, suite: Suite, context: Context) -> None:
         assert suite.tune is not None
-        self._tuning, self._context, self._metric = suite.tune, context, suite.metric.removeprefix(HELD_OUT)
+        self._tuning, self._context = suite.tune, context
         self._suite = changed(suite, tune=None)
         self._recipe = suite.recipe.resolved()
         share = suite.tune.held_out or suite.held_out or SHARE
@@ -128,7 +128,7 @@ class Tuner:
 
     def _read(self, row: _Row) -> None:
         """Read the scores of all trials of a row."""
-        metric = self._metric_of(row.setting)
+        metric = self._metric_of(row.setting).name
         row.scores = []
         for cells in row.cells:
             records = [valid_record(cell.key, self._context.store) for cell in cells]
@@ -138,21 +138,13 @@ class Tuner:
             row.scores.append(math.fsum(known) / len(known) if known and len(known) == len(cells) else None)
         row.proposals.tell(row.scores)
 
-    def _metric_of(self, setting: Setting) -> str:
-        """Return the number by which trials are compared: what ranks the page, on held-out images.
-
-        These are long-tailed, like the training subset. What top-1 accuracy on a balanced test split would be is estimated
-        by balanced accuracy.
-        """
-        test = {count for count in setting.info.test_counts if count}
-        balanced = self._metric in ("", TOP1) and (not self._metric or len(test) == 1)
-        return HELD_OUT + (BALANCED if balanced else self._metric)
+    def _metric_of(self, setting: Setting) -> HeldOutMetric:
+        return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)
 
     def _choose(self, row: _Row) -> bool:
         """Choose the best trial of a row, and plan its cells on the whole subset; return whether one succeeded."""
         metric = self._metric_of(row.setting)
-        rising = self._is_rising(metric)
-        best = best_trial(row.scores, higher_is_better=rising)
+        best = best_trial(row.scores, higher_is_better=metric.higher_is_better)
         if best is None:
             if any(row.cells):
                 self.notes.append(f"{row.combination.label} is not tuned: every trial failed")
@@ -175,8 +167,8 @@ class Tuner:
                     tuned_at=tuned_at,
                     combination=row.combination.stated,
                     recipe=recipe_spec(self._recipe),
-                    metric=metric,
-                    higher_is_better=rising,
+                    metric=metric.name,
+                    higher_is_better=metric.higher_is_better,
                     held_out=row.setting.data["held_out"],
                     sampler=self._tuning.sampler,
                     asked=self._tuning.trials,
@@ -188,12 +180,6 @@ class Tuner:
                 )
             )
         return True
-
-    def _is_rising(self, metric: str) -> bool:
-        kinds = self._context.registry.of(Metric.stage).values()
-        columns = {column.name: column for kind in kinds if issubclass(kind, Metric) for column in kind.columns}
-        column = columns.get(metric.removeprefix(HELD_OUT))
-        return column is None or column.higher_is_better
 
 
 class _Data(NamedTuple):

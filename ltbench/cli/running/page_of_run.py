@@ -126,6 +126,7 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "seeds": sorted(suite.seeds),
         "subset_seeds": suite.subset_seeds if suite.subset_seeds == "seed" else sorted(suite.subset_seeds),
         "held_out": suite.held_out or None,
+        "selection": None if suite.selection == "last" else suite.selection,
         "strategy": suite.strategy,
         "max_techniques": suite.max_techniques,
         "screen_pairs": sorted(sorted(labels(pair)) for pair in suite.screen_pairs),
@@ -212,6 +213,8 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"subset{'-'.join(many)}", f"subset seeds {', '.join(many)}"
             case "held_out":
                 yield f"held-out{written(value or 0.0)}", f"held_out {written(value or 0.0)}"
+            case "selection":
+                yield f"epoch-{value or 'last'}", f"the {value or 'last'} epoch"
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:
