@@ -24,7 +24,7 @@ The specs:
                 "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
                 "ensemble": technique, "splits": ["held_out"] for a trial of tuning, which never sees test images; omitted
-                for the usual splits}
+                for the usual splits; "until": fraction at which its trainings are cut short, otherwise omitted}
 
 A fit is a trajectory: its key names the state at the end of its last segment, wherever it was resumed. Two fits whose
 segments begin alike pass through the same states, so one can resume from a state of the other.

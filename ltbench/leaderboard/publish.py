@@ -38,6 +38,8 @@ from ltbench.records.merging import merge
 from ltbench.records.record import Record, sort_key, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
+from ltbench.records.search_file import FILE as SEARCH
+from ltbench.records.search_file import Searched, read_search
 from ltbench.records.tuning_file import FILE as TUNING
 from ltbench.records.tuning_file import TunedRow, read_tuning
 from ltbench.records.verifications import FILE as VERIFIED
@@ -62,6 +64,8 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     trust: VerificationNotes
     tuned: list[TunedRow] = []
     """How its rows were tuned."""
+    searched: Searched | None = None
+    """What a search has run; None for a page that shows all rows of its suite."""
 
     # Once for page, README, report and terminal: of ten thousand records they take seconds.
     @cached_property
@@ -151,6 +155,7 @@ def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> Suit
         records_file=content,
         trust=verification_notes(content, status),
         tuned=tuned,
+        searched=read_search(folder / SEARCH),
     )
 
 
@@ -169,7 +174,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned),
+        loaded.folder / PAGE: page(
+            facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned, loaded.searched
+        ),
         loaded.folder / SHEET: table_csv(loaded.boards),
         loaded.folder / EFFECTS: effects_csv(analyses),
     }

@@ -129,9 +129,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return dict(comparability.components(self.spec, self.fits))
 
     @property
-    def is_trial(self) -> bool:
-        """Whether it is a trial of tuning, without numbers on test images."""
-        return "splits" in self.spec
+    def is_partial(self) -> bool:
+        """Whether it is on no page: a trial of tuning, without numbers on test images, or the first part of a training."""
+        return "splits" in self.spec or "until" in self.spec
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -257,7 +257,7 @@ def _problem(record: Record) -> str:
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
         return "it has held-out numbers, but no fit holds images out"
-    if record.is_trial and (record.metrics or record.per_class or record.confusion):
+    if "splits" in record.spec and (record.metrics or record.per_class or record.confusion):
         return "it is a trial on held-out images, but has numbers on test images"
     own = Numbers(metrics=record.metrics, per_class=record.per_class, confusion=record.confusion)
     return own.problem("") or ("" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out."))

@@ -63,7 +63,7 @@ def test_rows_are_there_with_the_defaults_and_tuned(page: Path) -> None:
 def test_no_record_says_that_it_is_tuned_and_none_is_a_trial(page: Path) -> None:
     for record in read_records_file(page / "records.jsonl").records:
         assert TUNED not in record.combination
-        assert not record.is_trial
+        assert not record.is_partial
         assert "held_out" not in record.fits[0]["data"]
 
 
@@ -156,7 +156,7 @@ def test_merging_keeps_the_tuned_rows(tuned: Path, page: Path, tmp_path: Path) -
 
 def test_a_store_is_merged_without_its_trials(tuned: Path, tmp_path: Path) -> None:
     assert call("merge", str(tuned / "store"), "--into", str(tmp_path / "merged")).exit_code == 0
-    assert not any(record.is_trial for record in read_records_file(tmp_path / "merged" / "records.jsonl").records)
+    assert not any(record.is_partial for record in read_records_file(tmp_path / "merged" / "records.jsonl").records)
 
 
 def test_a_changed_choice_is_refused(page: Path, tmp_path: Path) -> None:

@@ -248,4 +248,4 @@ def test_scores_are_read_from_held_out_images_alone(here: Context) -> None:
 
 
 def test_a_plain_record_is_not_a_trial() -> None:
-    assert not validate(record()).is_trial
+    assert not validate(record()).is_partial
