@@ -24,6 +24,7 @@ from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import claims_block, compact_block
+from ltbench.leaderboard.page.search_section import search_notice
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -76,7 +77,7 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def answer(self) -> list[str]:
         """The answer of the page in a few sentences."""
-        return answer(self.boards, self.analyses, self.judged_claims)
+        return [*search_notice(self.searched), *answer(self.boards, self.analyses, self.judged_claims)]
 
     @cached_property
     def judged_claims(self) -> list[Verdict]:

@@ -82,8 +82,7 @@ def page(
     groups = [one.group for one in analyses]
     judged = judge(facts.claims, facts.reported, groups)
     lines = [f"# {escape(facts.title or facts.name)}", "", *_paragraph(facts.question)]
-    lines += [f"> {search_notice(searched)}", ""] if searched is not None else []
-    lines += answer_lines(answer(boards, analyses, judged))
+    lines += answer_lines([*search_notice(searched), *answer(boards, analyses, judged)])
     for board, title in zip(boards, named, strict=True):
         lines += _first(board, title if len(boards) > 1 else "", numbers, figures)
     if records:

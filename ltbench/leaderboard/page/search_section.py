@@ -13,13 +13,17 @@ LISTED = 200
 """Combinations without a row that are written out."""
 
 
-def search_notice(searched: Searched) -> str:
-    """Return what a reader of the table has to know first."""
+def search_notice(searched: Searched | None) -> list[str]:
+    """Return what a reader of the answer has to know first; nothing for a page that is not of a search."""
+    if searched is None:
+        return []
     run = sum(row.cells > 0 for row in searched.rows)
-    return (
-        f"This is a search: {searched.cells:,} of {counted(searched.all_cells, 'cell')} were run, of {run:,} of "
-        f"{counted(len(searched.rows), 'combination')}. The others have no row and no rank; section *Search* lists them."
-    )
+    return [
+        (
+            f"A search ran {searched.cells:,} of {counted(searched.all_cells, 'cell')}, and {run:,} of "
+            f"{counted(len(searched.rows), 'combination')}. Those that were never run have no row and no rank."
+        )
+    ]
 
 
 def search_lines(searched: Searched | None) -> list[str]:
