@@ -19,7 +19,7 @@ from ltbench.planning.combinations import Combination, LeftOut, suite_combinatio
 from ltbench.planning.grid import chosen_rows
 from ltbench.planning.plan import Plan
 from ltbench.planning.planner import Planner
-from ltbench.planning.selection import HeldOutMetric, held_out_metric
+from ltbench.planning.selection import Compared, held_out_metric
 from ltbench.planning.settings import Setting
 from ltbench.records.from_store import valid_record
 from ltbench.records.record import validate
@@ -138,7 +138,7 @@ class Tuner:
             row.scores.append(math.fsum(known) / len(known) if known and len(known) == len(cells) else None)
         row.proposals.tell(row.scores)
 
-    def _metric_of(self, setting: Setting) -> HeldOutMetric:
+    def _metric_of(self, setting: Setting) -> Compared:
         return held_out_metric(self._suite.metric, setting.info.test_counts, self._context.registry)
 
     def _choose(self, row: _Row) -> bool:
