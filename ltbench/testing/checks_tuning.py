@@ -7,7 +7,6 @@ from itertools import product
 from ltbench.errors import LtbenchError
 from ltbench.technique import Technique, allowed, fields
 from ltbench.testing.check import per_parameter
-from ltbench.testing.finding import Skip
 from ltbench.testing.subject import Subject, failed
 from ltbench.tune import NotTuned, Tune, declared, has_range, is_whole, tuned_parameters
 
@@ -29,7 +28,7 @@ def says_what_is_worth_tuning(on: Subject, parameter: str) -> None:
     fix = f'{parameter}: Annotated[..., Meta(...), Tune(low, high)], or NotTuned("why not")'
     if said is None:
         if not has_range(kind):
-            raise Skip(f"parameter '{parameter}' is no number")
+            return
         raise failed(f"parameter '{parameter}' does not say what is worth tuning", "Tune or NotTuned", fix)
     if isinstance(said, NotTuned):
         if not said.why.strip():
