@@ -40,9 +40,9 @@ class Tune:
                              fix='Tune("mean", "vote")')  # fmt: skip
 
     def at(self, place: float, *, whole: bool = False) -> float | str | bool:
-        """Return the value at a place in [0, 1). whole: whether the parameter is an integer."""
+        """Return the value at a place in [0, 1]. whole: whether the parameter is an integer."""
         if not self.is_range:
-            return self.values[int(place * len(self.values))]
+            return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
         least, most = (float(value) for value in self.values)
         if whole:
             # Each integer has a share of its own, also the two ends.

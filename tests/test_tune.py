@@ -14,9 +14,6 @@ from ltbench.technique import fields
 from ltbench.tune import declared, has_range, is_whole, tuned_parameters
 from ltbench_plugins.weights.ens import Ens
 
-_LAST = 1 - 2**-53
-"""The last place."""
-
 
 class Many(Loss, frozen=True):
     """Have a parameter of each kind."""
@@ -34,19 +31,19 @@ class Many(Loss, frozen=True):
 
 
 @pytest.mark.parametrize(
-    ("place", "value"), [(0.0, 0.5), (0.25, 1.5), (0.5, 2.5), (1 / 3, 1.83), (0.9, 4.1), (_LAST, 4.5)]
+    ("place", "value"), [(0.0, 0.5), (0.25, 1.5), (0.5, 2.5), (1 / 3, 1.83), (0.9, 4.1), (1.0, 4.5)]
 )
 def test_a_range_is_spread_evenly_to_both_ends_with_three_digits(place: float, value: float) -> None:
     assert Tune(0.5, 4.5).at(place) == value
 
 
-@pytest.mark.parametrize(("place", "value"), [(0.0, 0.001), (0.25, 0.00316), (0.5, 0.01), (0.75, 0.0316), (_LAST, 0.1)])
+@pytest.mark.parametrize(("place", "value"), [(0.0, 0.001), (0.25, 0.00316), (0.5, 0.01), (0.75, 0.0316), (1.0, 0.1)])
 def test_log_spreads_magnitudes_evenly(place: float, value: float) -> None:
     assert Tune(0.001, 0.1, log=True).at(place) == value
 
 
 def test_a_range_may_be_negative() -> None:
-    assert [Tune(-0.6, -0.1).at(place) for place in (0, 0.5, _LAST)] == [-0.6, -0.35, -0.1]
+    assert [Tune(-0.6, -0.1).at(place) for place in (0, 0.5, 1.0)] == [-0.6, -0.35, -0.1]
 
 
 def test_rounding_does_not_lead_out_of_a_range() -> None:
@@ -73,10 +70,10 @@ def test_ends_between_integers_are_no_values_of_an_integer() -> None:
 )
 def test_each_alternative_has_an_equal_share_as_it_is(tune: Tune) -> None:
     assert not tune.is_range
-    assert [tune.at(place) for place in (0, 0.33, 0.34, 0.66, 0.67, _LAST)] == [
+    assert [tune.at(place) for place in (0, 0.33, 0.34, 0.66, 0.67, 1.0)] == [
         value for value in tune.values for _ in range(2)
     ]
-    assert [tune.at(place, whole=True) for place in (0, 0.5, _LAST)] == list(tune.values)
+    assert [tune.at(place, whole=True) for place in (0, 0.5, 1.0)] == list(tune.values)
 
 
 def test_switches_are_alternatives() -> None:

@@ -58,6 +58,7 @@ def command(
     **asked: Any,
 ) -> None:
     """Show what a run would do: cells, jobs (shared, cached, stale), skipped combinations and predicted time."""
+    from ltbench.cli.tuning_lines import tuning_facts, tuning_lines
     from ltbench.core.folders import cores
     from ltbench.executor import Context
     from ltbench.planning.parts import plan_parts
@@ -90,7 +91,9 @@ def command(
             cells += [{"id": c.key, **c.extra["setting"], "combination": about(c)} for c in part.cells]
     assert status is not None, "a plan has at least one part"
     on_rows = sorted(of_rows - set(notes))
+    tuning = None if suite.tune is None else tuning_facts(suite, context, workers or cores())
     facts = _facts(status, left_out, notes, on_rows) | ({"list": cells} if with_cells else {})
+    facts |= {} if tuning is None else {"tuning": tuning}
     if as_json:
         about_suite = {"suite": suite.name, "data": _data_facts(uses), **overview.facts}
         print_json(about_suite | ({"up_to_one_technique": facts} if overview.is_counted else facts))
@@ -99,6 +102,8 @@ def command(
         for line in overview.lines:
             print_fact(line)
         _print(status, left_out, notes, on_rows)
+        for line in () if tuning is None else tuning_lines(tuning):
+            print_fact(line)
         for cell in cells:
             click.echo(
                 f"{cell['id']}  {cell['dataset']}  {cell['profile']} {cell['imbalance_factor']:g}  {cell['model']}  "

@@ -25,6 +25,7 @@ from ltbench.cli.options import (
 )
 from ltbench.cli.output import print_json
 from ltbench.cli.running.damage import reporting_damage
+from ltbench.cli.running.part_sources import SuiteParts
 from ltbench.cli.running.parts import RunResult, run_parts
 from ltbench.cli.units import Size, Span
 from ltbench.errors import CELLS_FAILED, UsageError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.registry.discovery import PluginSelection
     from ltbench.store.quarantine import Damage
+    from ltbench.suite.suite import Suite
 
 SHOWN = 20
 """Most rows per table that a run prints at its end."""
@@ -110,10 +112,8 @@ def command(
 
         with offer.make(context, terms) as executor:
             return run_cell(cell, places_of(records, leaderboards), context, executor, options, as_json=as_json)
-    if is_published and no_sharing:
-        raise UsageError(
-            "--publish has no effect with --no-sharing", why="no page is written", fix="remove one of them"
-        )
+    if no_sharing:
+        _check_without_sharing(suite, is_published=is_published)
     for line in dropped_lines(data_uses(suite, registry, data_root)):
         click.echo(line, err=True)
     page = page_of_run(suite, suite_path(asked["suite_name"], registry), registry, leaderboards, name)
@@ -134,7 +134,7 @@ def command(
             store, command=["ltbench", *sys.argv[1:]], suite=suite.name, executor=offer.name, workers=executor.slots
         ) as log,
     ):
-        result = run_parts(suite, context, executor, options, log=log, page=page)
+        result = run_parts(SuiteParts(suite, context), context, executor, options, log=log, page=page)
     if log.problem:
         click.echo(f"warning: {log.problem}", err=True)
     if as_json:
@@ -152,6 +152,16 @@ def command(
     if is_published and page.file.is_file():
         print_published(publish_page(page.folder.name, leaderboards, None, is_replaced=is_replaced))
     return _report(result)
+
+
+def _check_without_sharing(suite: Suite, *, is_published: bool) -> None:
+    if is_published:
+        raise UsageError(
+            "--publish has no effect with --no-sharing", why="no page is written", fix="remove one of them"
+        )
+    if suite.tune is not None:
+        raise UsageError("a suite with [tune] cannot run with --no-sharing", why="the trials of its rows share trainings",
+                         fix="remove one of them")  # fmt: skip
 
 
 def _show(loaded: SuiteFolder, published: Sequence[Path]) -> None:
@@ -188,7 +198,8 @@ def _report(result: RunResult) -> int:
     remaining = [f"{unfinished} cells remain"] if unfinished else []
     if result.more:
         left = result.all_combinations - result.combinations
-        remaining.append(f"{left:,} of {result.all_combinations:,} combinations were not begun")
+        not_begun = f"{left:,} of {result.all_combinations:,} combinations were not begun"
+        remaining.append(not_begun if left else "the tuning is not finished")
     if remaining:
         click.echo(f"{', and '.join(remaining)}; run the same command to continue", err=True)
     if failed:

@@ -12,7 +12,8 @@ The specs:
     fit        {"kind": "fit", "protocol", "data", "bag": null | {"ensemble": technique, "number"},
                 "model": technique, "recipe": {...}, "seed", "segments": [segment, ...],
                 and where there is one: "finetune", "head", "branches": technique, "stream": sampler of the branches,
-                "teacher": fit}
+                "teacher": fit; "selection": {"metric": technique, "number": its name, "best": "highest" | "lowest"} if the
+                state after the epoch with the best number on held-out images is taken (kind of the job: select)}
     segment    {"until": fraction, "sampler", "augment": technique | null, "mix": technique | null, "loss",
                 "weight": technique | null, "trainable": "all" | "classifier", "restart": bool, "lr_scale",
                 "average": "restart" if the recipe averages weights and the segment restarts, else omitted,
@@ -22,7 +23,8 @@ The specs:
     predict    {"kind": "predict", "protocol", "fit": key, "split": "test" | "held_out" | "train",
                 "view": "identity" | {"technique": technique, "name"}, "features": true or omitted}
     cell       {"kind": "cell", "protocol", "members": [fit key, ...], "view": technique, "posthoc": technique | null,
-                "ensemble": technique}
+                "ensemble": technique, "splits": ["held_out"] for a trial of tuning, which never sees test images; omitted
+                for the usual splits; "until": fraction at which its trainings are cut short, otherwise omitted}
 
 A fit is a trajectory: its key names the state at the end of its last segment, wherever it was resumed. Two fits whose
 segments begin alike pass through the same states, so one can resume from a state of the other.
@@ -96,8 +98,13 @@ def passes_through(fit: Spec, start: Spec) -> bool:
     return ends_in_it and [*parts[:-1], parts[-1] | {"until": last["until"]}] == first
 
 
-def splits_of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are. data: its spec."""
+def splits_of(cell: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are; for a trial the latter alone.
+
+    cell, data: their specs.
+    """
+    if "splits" in cell:
+        return tuple(cell["splits"])
     return ("test", "held_out") if "held_out" in data else ("test",)
 
 
@@ -134,7 +141,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     kind: str
-    """fit, predict or cell"""
+    """fit, predict, select or cell"""
     spec: Spec
     parents: tuple[str, ...] = ()
     keep_state: bool = False

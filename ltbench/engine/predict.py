@@ -29,10 +29,11 @@ from ltbench.engine.modules import input_of
 from ltbench.engine.network import normaliser
 from ltbench.engine.structure import classifier_of, classifiers_of
 from ltbench.engine.subset import load
-from ltbench.engine.tensor_files import write_json, write_tensors
+from ltbench.engine.tensor_files import write_tensors
 from ltbench.engine.trained_network import trained_network
 from ltbench.errors import JobFailed
 from ltbench.stages import Model, View
+from ltbench.store.format import write_json
 from ltbench.suite.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ltbench.core.spec import Job, Spec, identity, passes_through
-from ltbench.engine.tensor_files import read_tensors, write_json, write_tensors
+from ltbench.engine.tensor_files import read_tensors, write_tensors
 from ltbench.engine.training import Training
 from ltbench.errors import JobFailed, StoreError
+from ltbench.store.format import write_json
 from ltbench.store.training_states import end_state, snapshots
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ltbench.core.spec import canonical
-
 _JSON = "json"
 
 
@@ -31,11 +29,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         metadata = file.metadata() or {}
     return tensors, msgspec.json.decode(metadata.get(_JSON, "{}"))
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON values, with sorted keys."""
-    path.write_bytes(msgspec.json.format(canonical(values), indent=1) + b"\n")
 
 
 def strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,10 @@ def execute(job: Job, context: Context) -> None:
             from ltbench.engine.predict import predict
 
             predict(job, context)
+        case "select":
+            from ltbench.jobs.select import select
+
+            select(job, context)
         case "cell":
             from ltbench.jobs.cell import derive
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from ltbench.core.tracebacks import traceback_text
 from ltbench.errors import DataError, JobFailed
 from ltbench.jobs.evidence import Needed
 from ltbench.jobs.held_out import divided_counts
-from ltbench.jobs.metrics import MetricResults, compute_metrics, record_fields, with_held_out
+from ltbench.jobs.metrics import MetricResults, by_split, compute_metrics, record_fields
 from ltbench.jobs.missing_metrics import installed_metrics, missing_metrics
 from ltbench.jobs.plugin_calls import merge_checked
 from ltbench.jobs.posthoc import adjusted_logits, merged_branches
@@ -108,10 +107,11 @@ def _common_fields(job: Job) -> dict[str, Any]:
 
 def split_metrics(registry: Techniques, predicted: Mapping[str, Labelled], counts: IntArray) -> MetricResults:
     """Return the metrics of predictions by split, as a record has them. counts: int64 [C] of the training subset."""
-    by_split = [
-        compute_metrics(registry, probabilities, labels, counts) for labels, probabilities in predicted.values()
-    ]
-    return functools.reduce(with_held_out, by_split)
+    found = {
+        split: compute_metrics(registry, probabilities, labels, counts)
+        for split, (labels, probabilities) in predicted.items()
+    }
+    return by_split(found.get("test"), found.get("held_out"))
 
 
 def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, Labelled]:
@@ -121,7 +121,7 @@ def _predict(job: Job, context: Context, fits: Mapping[str, Spec]) -> dict[str, 
         Member(np.asarray(fits[key]["data"]["counts"], dtype=np.int64), predicted, fit.get(Branches.stage))
         for key, predicted, fit in zip(job.spec["members"], keys, job.extra["fits"], strict=True)
     ]
-    return predictions(context.registry, job.spec, members, partial(_stored, context), splits_of(data))
+    return predictions(context.registry, job.spec, members, partial(_stored, context), splits_of(job.spec, data))
 
 
 class Member(NamedTuple):

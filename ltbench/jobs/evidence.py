@@ -19,15 +19,16 @@ class Needed(NamedTuple):
     """Whether they contain features."""
 
     @classmethod
-    def of(cls, posthoc: Posthoc | None, data: Mapping[str, Any]) -> Self:
-        """Return what a cell with this posthoc needs on these data. data: a data spec."""
+    def of(cls, posthoc: Posthoc | None, splits: Sequence[str]) -> Self:
+        """Return what a cell with this posthoc and metrics on these splits needs."""
         used: frozenset[str] = frozenset() if posthoc is None else posthoc.uses()
-        return cls((*splits_of(data), *(["train"] if "train" in used else [])), "features" in used)
+        return cls((*splits, *(["train"] if "train" in used else [])), "features" in used)
 
     @classmethod
     def by_cell(cls, spec: Mapping[str, Any], data: Mapping[str, Any], registry: Techniques) -> Self:
         """Return what a cell of this spec needs on these data."""
-        return cls.of(None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc), data)
+        posthoc = None if spec["posthoc"] is None else registry.build_as(spec["posthoc"], Posthoc)
+        return cls.of(posthoc, splits_of(spec, data))
 
     def keys(self, cell: Mapping[str, Any], views: Sequence[str]) -> list[dict[str, list[str]]]:
         """Return, for each member of a cell, the keys of its predictions by split, in the order of the views."""

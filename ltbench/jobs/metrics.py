@@ -85,16 +85,20 @@ def compute_metrics(
     return results
 
 
-def with_held_out(test: MetricResults, held_out: MetricResults) -> MetricResults:
-    """Return the results on both splits, those on held-out images under names with the prefix `held_out.`.
+def by_split(test: MetricResults | None, held_out: MetricResults | None) -> MetricResults:
+    """Return the results on one or both splits, those on held-out images under names with the prefix `held_out.`.
 
     A metric that fails on held-out images keeps its numbers on test images. One that fails on test images has none.
     """
-    failed = {HELD_OUT + name: why for name, why in held_out.failed.items() if name not in test.failed}
-    numbers = {
-        metric: found | {HELD_OUT + name: value for name, value in held_out.numbers.get(metric, {}).items()}
-        for metric, found in test.numbers.items()
+    if held_out is None:
+        return test or MetricResults({}, {}, {})
+    prefixed = {
+        metric: {HELD_OUT + name: value for name, value in found.items()} for metric, found in held_out.numbers.items()
     }
+    if test is None:
+        return MetricResults(prefixed, held_out.failed, held_out.made_by)
+    failed = {HELD_OUT + name: why for name, why in held_out.failed.items() if name not in test.failed}
+    numbers = {metric: found | prefixed.get(metric, {}) for metric, found in test.numbers.items()}
     return MetricResults(numbers, test.failed | failed, test.made_by)
 
 

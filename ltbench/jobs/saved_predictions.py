@@ -145,7 +145,9 @@ def recompute(record: Record, registry: Techniques, stored: Predictions) -> Reco
         for n, predicted, fit in zip(counts, keys, record.fits, strict=True)
     ]
     # The same functions as in a run, so that an audit does not compare two implementations.
-    predicted = predictions(registry, record.spec, members, found.__getitem__, splits_of(record.fits[0]["data"]))
+    predicted = predictions(
+        registry, record.spec, members, found.__getitem__, splits_of(record.spec, record.fits[0]["data"])
+    )
     results = split_metrics(registry, predicted, whole)
     return Recomputed({split: one.labels for split, one in predicted.items()}, results.by_name, results.failed)
 

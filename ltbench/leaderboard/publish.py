@@ -24,6 +24,7 @@ from ltbench.leaderboard.page.claim_verdicts import Verdict, judge
 from ltbench.leaderboard.page.missing_metrics import mark_missing_metrics, missing_metrics
 from ltbench.leaderboard.page.page import failure_numbers, group_failures, page
 from ltbench.leaderboard.page.readme_block import claims_block, compact_block
+from ltbench.leaderboard.page.search_section import search_notice
 from ltbench.leaderboard.page.verification_notes import VerificationNotes, mark_self_reported, verification_notes
 from ltbench.leaderboard.statistics.analysis import Analysis, analyse
 from ltbench.leaderboard.statistics.record_groups import group_records
@@ -32,11 +33,16 @@ from ltbench.leaderboard.tables.columns import columns_of, installed_columns
 from ltbench.leaderboard.tables.csv import effects_csv, table_csv
 from ltbench.leaderboard.tables.published_rows import with_published
 from ltbench.leaderboard.tables.table import Board, make_boards
+from ltbench.leaderboard.tuned_rows import with_tuned_rows
 from ltbench.records.locations import published
 from ltbench.records.merging import merge
-from ltbench.records.record import Record, write_atomic
+from ltbench.records.record import Record, sort_key, write_atomic
 from ltbench.records.records_file import FILE as RECORDS
 from ltbench.records.records_file import RecordsFile, read_records_file, records_file, write_records_file
+from ltbench.records.search_file import FILE as SEARCH
+from ltbench.records.search_file import Searched, read_search
+from ltbench.records.tuning_file import FILE as TUNING
+from ltbench.records.tuning_file import TunedRow, read_tuning
 from ltbench.records.verifications import FILE as VERIFIED
 from ltbench.records.verifications import read_verifications, verification_status
 
@@ -57,6 +63,10 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     boards: list[Board]
     records_file: RecordsFile
     trust: VerificationNotes
+    tuned: list[TunedRow] = []
+    """How its rows were tuned."""
+    searched: Searched | None = None
+    """What a search has run; None for a page that shows all rows of its suite."""
 
     # Once for page, README, report and terminal: of ten thousand records they take seconds.
     @cached_property
@@ -67,7 +77,7 @@ class SuiteFolder(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def answer(self) -> list[str]:
         """The answer of the page in a few sentences."""
-        return answer(self.boards, self.analyses, self.judged_claims)
+        return [*search_notice(self.searched), *answer(self.boards, self.analyses, self.judged_claims)]
 
     @cached_property
     def judged_claims(self) -> list[Verdict]:
@@ -131,18 +141,22 @@ def read_facts(folder: Path) -> SuiteFacts:
 
 def _suite_folder(folder: Path, facts: SuiteFacts, content: RecordsFile) -> SuiteFolder:
     status = verification_status(read_verifications(folder / VERIFIED), content.all_records)
-    columns = columns_of(content.records, facts.columns or installed_columns(), facts.metric)
-    boards = make_boards(content.records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
+    tuned = read_tuning(folder / TUNING)
+    records = sorted(with_tuned_rows(content.records, tuned), key=sort_key) if tuned else content.records
+    columns = columns_of(records, facts.columns or installed_columns(), facts.metric)
+    boards = make_boards(records, facts.seeds, columns, facts.reference, facts.metric, facts.method_parts)
     boards = with_published(boards, facts.reported)
-    marked = mark_self_reported(boards, content.records, status)
+    marked = mark_self_reported(boards, records, status)
     return SuiteFolder(
         folder=folder,
         facts=facts,
-        records=content.records,
+        records=records,
         columns=columns,
-        boards=mark_missing_metrics(marked, missing_metrics(content.records)),
+        boards=mark_missing_metrics(marked, missing_metrics(records)),
         records_file=content,
         trust=verification_notes(content, status),
+        tuned=tuned,
+        searched=read_search(folder / SEARCH),
     )
 
 
@@ -161,7 +175,9 @@ def render(loaded: SuiteFolder) -> dict[Path, str]:
     with_columns = msgspec.structs.replace(facts, columns=loaded.columns)
     figures = place_figures(with_columns, loaded.records, analyses, loaded.boards)
     files = {
-        loaded.folder / PAGE: page(facts, loaded.records, loaded.boards, figures, loaded.trust, analyses),
+        loaded.folder / PAGE: page(
+            facts, loaded.records, loaded.boards, figures, loaded.trust, analyses, loaded.tuned, loaded.searched
+        ),
         loaded.folder / SHEET: table_csv(loaded.boards),
         loaded.folder / EFFECTS: effects_csv(analyses),
     }

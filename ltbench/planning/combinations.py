@@ -14,7 +14,7 @@ from ltbench.jobs.evidence import why_without_held_out
 from ltbench.planning.screen import Pair, Screen, screen
 from ltbench.planning.space import Space
 from ltbench.planning.suitability import reason_against
-from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique
+from ltbench.stages import STAGES, TECHNIQUE_STAGES, Posthoc, Technique, always_stated
 from ltbench.suite.method_rows import expanded_rows, without_methods
 from ltbench.suite.suite import Strategy, Suite
 
@@ -36,6 +36,16 @@ class Combination(msgspec.Struct, frozen=True, dict=True):
     def label(self) -> str:
         """The combination as a leaderboard writes it."""
         return " + ".join(technique.label for technique in self.techniques) or "baseline"
+
+    @property
+    def stated(self) -> dict[str, str | None]:
+        """The technique of each stage as a record states it; None for the baseline of a stage that is always stated."""
+        picked = self.by_stage
+        return {
+            stage: picked[stage].label if stage in picked else None
+            for stage in TECHNIQUE_STAGES
+            if stage in picked or always_stated(stage)
+        }
 
     @cached_property
     def notes(self) -> list[str]:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from ltbench.core.spec import PROTOCOL, Spec
 from ltbench.planning.combinations import Combination, ordered, reason_left_out
 from ltbench.planning.compute_cost import Repeats, training_passes
-from ltbench.planning.segments import SegmentBuilder, cut
+from ltbench.planning.segments import SegmentBuilder
 from ltbench.planning.settings import Setting
-from ltbench.planning.shared_fits import Segments
 from ltbench.planning.suitability import CannotBePlanned, choosy_techniques, reason_against
+from ltbench.planning.trajectory import Segments, cut
 from ltbench.stages import (
     MEMBER_STAGES,
     NETWORK_STAGES,
@@ -97,6 +97,20 @@ class Members:
         ]
         _check_phases(combination, fits, self._spec)
         return fits
+
+    def cut_short(self, combination: Combination, members: Sequence[MemberFit], until: float) -> list[MemberFit]:
+        """Return trainings that end earlier, at a fraction of their length.
+
+        Raises `CannotBePlanned` if one has no state there, or a technique of the cell has no effect so early.
+        """
+        parts = [cut(member.segments, until) for member in members]
+        short = [
+            member._replace(segments=part) for member, part in zip(members, parts, strict=True) if part is not None
+        ]
+        if len(short) < len(members):
+            raise CannotBePlanned(f"a training has no state at {until:g} of its length")
+        _check_phases(combination, short, self._spec)
+        return short
 
     def _fit(
         self, combination: Combination, ensemble: Ensemble, member: Member, setting: Setting, recipe: Recipe

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ltbench.core.spec import Spec
 from ltbench.planning.combinations import Combination
-from ltbench.planning.shared_fits import Segments, resumable
 from ltbench.planning.suitability import CannotBePlanned
+from ltbench.planning.trajectory import Segments, resumable
 from ltbench.stages import (
     PHASE_CHANGES,
     TRAINING_STAGES,
@@ -38,18 +37,6 @@ def restart_problem(phases: Sequence[Phase]) -> str:
         if phase.classifier == "scale" and not phase.restart:
             return "a phase with classifier='scale' has another optimiser, so it has to restart"
     return ""
-
-
-def cut(segments: Segments, until: float) -> Segments | None:
-    """Return the beginning of a training up to a fraction of its length; None if it passes through no such state."""
-    kept: list[Spec] = []
-    for segment in segments.specs:
-        kept.append(segment)
-        if math.isclose(segment["until"], until):
-            return Segments(kept)
-        if segment["until"] > until:
-            return None if segment["restart"] else Segments([*kept[:-1], segment | {"until": until}])
-    return None
 
 
 class SegmentBuilder:

@@ -9,23 +9,11 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ltbench.core.spec import Job, Spec, canonical, identity
-
-
-class Segments:
-    """The segments of a training, in order; equal where their canonical text is."""
-
-    def __init__(self, specs: list[Spec]) -> None:
-        self.specs = specs
-        self._text = canonical(specs)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Segments) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
+from ltbench.planning.selection import candidates, selection_jobs, without_selection
+from ltbench.planning.trajectory import Segments, resumable
 
 
 class State(NamedTuple):
@@ -77,10 +65,27 @@ class FitFamily:
 
 
 class SharedFits:
-    """The fits of a plan, by family."""
+    """The fits of a plan, by family, and the choices between their states."""
 
     def __init__(self) -> None:
         self._families: dict[bytes, FitFamily] = {}
+        self._selections: dict[str, list[Job]] = {}
+        """Key of a selected fit -> predictions of held-out images, and the job that chooses by them."""
+
+    def add(self, spec: Spec) -> None:
+        """Add the fits that the states of a training, given by its complete spec, are."""
+        rest = {key: value for key, value in spec.items() if key != "segments"}
+        self.family(rest).fit(Segments(spec["segments"]))
+
+    def select(self, fit: Fit, selection: Spec) -> Fit:
+        """Return the fit with its state selected among those after its epochs. selection: as its spec has it."""
+        spec = fit.spec | {"selection": selection}
+        key = identity(spec)
+        if key not in self._selections:
+            self._selections[key] = list(selection_jobs(spec))
+            for candidate in candidates(fit.spec):
+                self.add(candidate)
+        return Fit(key, spec)
 
     def family(self, rest: Spec) -> FitFamily:
         """Return the family of fits with this spec, ignoring segments."""
@@ -95,10 +100,14 @@ class SharedFits:
         return {key for family in self._families.values() for key in family.add_foreseen()}
 
     def chain(self) -> dict[str, Job]:
-        """Return, by key, a job for each fit and intermediate state; each resumes from the nearest earlier state."""
+        """Return, by key, a job for each fit and intermediate state; each resumes from the nearest earlier state.
+
+        Jobs that choose between states, and the predictions that they need, are there as well.
+        """
         # Families differ in seed or data but rarely in segments, so chains are reused.
         chain = functools.cache(chained)
-        return {job.key: job for family in self._families.values() for job in family.jobs(chain)}
+        fits = {job.key: job for family in self._families.values() for job in family.jobs(chain)}
+        return fits | {job.key: job for jobs in self._selections.values() for job in jobs}
 
 
 def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
@@ -107,8 +116,11 @@ def chain_fits(fits: Iterable[Spec]) -> dict[str, Job]:
     pending = list(fits)
     while pending:
         fit = pending.pop()
-        rest = {key: value for key, value in fit.items() if key != "segments"}
-        shared.family(rest).fit(Segments(fit["segments"]))
+        if "selection" in fit:
+            plain = without_selection(fit)
+            shared.select(Fit(identity(plain), plain), fit["selection"])
+        else:
+            shared.add(fit)
         pending += [fit["teacher"]] if "teacher" in fit else []
     return shared.chain()
 
@@ -134,17 +146,18 @@ def chained(trainings: frozenset[Segments]) -> list[State]:
     return [State(state, parents.get(state), index in resumed) for index, state in enumerate(order)]
 
 
-def resumable(segment: Mapping[str, Any]) -> Spec:
-    """Return the common part of two segments, if the shorter one is the beginning of the longer one."""
-    # A restarted segment has a learning-rate schedule over its own span, so another end gives another schedule.
-    return dict(segment) if segment["restart"] else {k: v for k, v in segment.items() if k != "until"}
-
-
 def ancestors(key: str, jobs: Mapping[str, Job]) -> list[Job]:
     """Return the chain of fits that `key` resumes from, the first one first, and the fit itself last.
 
-    The chain of its teacher comes before, if it has one.
+    The chain of its teacher comes before, if it has one. A selected fit comes after the fits that it is selected among, each
+    with its prediction of held-out images.
     """
+    if jobs[key].kind == "select":
+        found: dict[str, Job] = {}
+        for parent in jobs[key].parents:
+            before = [jobs[parent]] if jobs[parent].kind == "predict" else ancestors(parent, jobs)
+            found |= {job.key: job for job in before}
+        return [*found.values(), jobs[key]]
     chain = [jobs[key]]
     while chain[0].parents:
         chain.insert(0, jobs[chain[0].parents[0]])

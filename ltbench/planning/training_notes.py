@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ltbench.core.spec import Spec
-from ltbench.planning.shared_fits import Segments
+from ltbench.planning.trajectory import Segments
 from ltbench.stages import Ensemble, Regime, Sampler
 from ltbench.suite.recipe import Recipe
 

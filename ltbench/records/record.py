@@ -26,6 +26,10 @@ from ltbench.records.numbers import Number, Numbers
 from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
+TUNED: Final = "tuned"
+"""What stands in the place of a stage where a page shows a row with tuned hyper-parameters; no record has it."""
+ROW_STAGES: Final = (*TECHNIQUE_STAGES, TUNED)
+"""What the rows of a page differ in, in order."""
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -102,7 +106,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @cached_property
     def techniques(self) -> tuple[tuple[str, str], ...]:
         """The techniques as (stage, label), in the order of the stages."""
-        return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := self.combination.get(stage)))
+        return tuple((stage, label) for stage in ROW_STAGES if (label := self.combination.get(stage)))
 
     @cached_property
     def order(self) -> tuple[object, ...]:
@@ -123,6 +127,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def components(self) -> dict[comparability.Component, comparability.Version]:
         """The version of each technique that the cell was made with, including model and baselines."""
         return dict(comparability.components(self.spec, self.fits))
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is on no page: a trial of tuning, without numbers on test images, or the first part of a training."""
+        return "splits" in self.spec or "until" in self.spec
 
     @property
     def seeds(self) -> tuple[int, int]:
@@ -248,6 +257,8 @@ def _problem(record: Record) -> str:
         return f"status is '{record.status}' but error is {'missing' if record.error is None else 'set'}"
     if record.held_out is not msgspec.UNSET and not any("held_out" in fit.get("data", {}) for fit in record.fits):
         return "it has held-out numbers, but no fit holds images out"
+    if "splits" in record.spec and (record.metrics or record.per_class or record.confusion):
+        return "it is a trial on held-out images, but has numbers on test images"
     own = Numbers(metrics=record.metrics, per_class=record.per_class, confusion=record.confusion)
     return own.problem("") or ("" if record.held_out is msgspec.UNSET else record.held_out.problem("held_out."))
 
@@ -291,7 +302,7 @@ def sort_key(record: Record) -> tuple[object, ...]:
 
 def combination_order(techniques: Sequence[tuple[str, str]]) -> tuple[object, ...]:
     """Return the sort key of a combination: number of techniques, then stages and labels."""
-    return len(techniques), [(TECHNIQUE_STAGES.index(stage), label) for stage, label in techniques]
+    return len(techniques), [(ROW_STAGES.index(stage), label) for stage, label in techniques]
 
 
 def write_atomic(path: Path, content: bytes) -> bool:

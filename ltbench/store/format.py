@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ltbench.core import atomic_files
 from ltbench.core.atomic_files import ELSEWHERE, os_errors_as_store_errors
+from ltbench.core.spec import canonical
 from ltbench.errors import StoreError
 
 FORMAT = 1
@@ -58,3 +61,8 @@ def check_format(root: Path) -> None:
             where=str(path),
             fix=f"upgrade ltbench, or {ELSEWHERE}",
         )
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON values, with sorted keys."""
+    path.write_bytes(msgspec.json.format(canonical(values), indent=1) + b"\n")

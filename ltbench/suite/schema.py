@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import types
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -16,9 +17,16 @@ import msgspec
 from ltbench.suite.published import FIGURES, WITH_THRESHOLD, Claim, Reported, SettingFilter
 from ltbench.suite.recipe import Recipe
 from ltbench.suite.suite import Suite
+from ltbench.suite.tuning import Tuning
 from ltbench.technique import allowed, written
 
-TABLES: dict[str, type[msgspec.Struct]] = {"": Suite, "recipe": Recipe, "reported": Reported, "claims": Claim}
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "": Suite,
+    "recipe": Recipe,
+    "tune": Tuning,
+    "reported": Reported,
+    "claims": Claim,
+}
 """Tables of a suite file by their key; the first is the file itself."""
 
 
@@ -74,6 +82,9 @@ def key_table(table: str) -> list[str]:
 
 def value_text(kind: Any) -> str:
     """Describe the allowed values of a key: `int >= 1`, `list of str with at least 1`, `table`."""
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) is types.UnionType and len(parts) == 1:
+        return value_text(parts[0])  # TOML has no null
     if get_origin(kind) is dict:
         return "table"
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -91,7 +102,7 @@ def key_meanings(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Return the meaning of each key of a class: the text below its field, the last one if a field is repeated."""
     meanings: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
-        if issubclass(owner, (Suite, Recipe, SettingFilter)):
+        if issubclass(owner, (Suite, Recipe, Tuning, SettingFilter)):
             meanings |= _field_docs(owner)
     return meanings
 

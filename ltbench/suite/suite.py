@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +15,8 @@ from ltbench.executor import Techniques
 from ltbench.longtail import check_imbalance_factor
 from ltbench.suite.published import Claim, Combination, Reported, check_figures
 from ltbench.suite.recipe import Recipe, sweep_recipe
+from ltbench.suite.tuning import Tuning
+from ltbench.technique import allowed
 
 Strategy = Literal["all", "each", "pairs", "cumulative", "leave-one-out", "screen"]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*\Z", max_length=60)]
@@ -61,10 +64,14 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     held_out: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the training images of each class that is held out of training, such as 0.1, with metrics of its own. A
     data set with a validation split holds that out instead."""
+    selection: Literal["last", "best"] = "last"
+    """Which state of a training predicts: the last one, or the one after the epoch that is best on the held-out images."""
     recipe: Recipe
     """How networks are trained."""
     sweep: dict[str, tuple[Any, ...]] = {}
     """Fields of the recipe with several values each; every combination runs with every resulting recipe."""
+    tune: Tuning | None = None
+    """How hyper-parameters are tuned; by default they are not."""
     metric: str = ""
     """Metric by which rows are ranked, such as `macro_f1`, or `held_out.macro_f1` for that of held-out images; by default
     top-1 accuracy, or balanced accuracy if the test split is not balanced."""
@@ -112,6 +119,21 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 f"suite '{self.name}' has no screening design, so its screen_pairs and screen_rows have no effect",
                 fix='strategy = "screen", or remove them',
             )
+        if self.selection == "best" and (not self.held_out or any(one.epochs is None for one in self.recipes())):
+            raise SuiteError(
+                f"selection = 'best' of suite '{self.name}' needs held-out images, and a recipe in epochs",
+                fix="held_out = 0.1 and epochs in the recipe, or selection = 'last'",
+            )
+        if self.tune is not None and self.sweep:
+            raise SuiteError(
+                f"suite '{self.name}' tunes its recipe, so it cannot sweep it as well",
+                fix="the ranges in [tune.recipe], or remove [tune]",
+            )
+        if self.tune is not None and self.tune.seeds > len(self.seed_pairs()):
+            raise SuiteError(
+                f"tune.seeds of suite '{self.name}' is {self.tune.seeds}, but it has {len(self.seed_pairs())} seed pairs",
+                fix="more seeds, or a smaller number",
+            )
         # Report an invalid sweep when the file is read, not during the run.
         self.recipes()
 
@@ -157,6 +179,7 @@ def read_suite(path: Path) -> Suite:
         raise SuiteError(f"suite file {path} is not valid TOML", why=str(error)) from None
     _check_keys(raw, Suite, str(path), "")
     _check_keys(raw.get("recipe"), Recipe, str(path), "recipe.")
+    _check_keys(raw.get("tune"), Tuning, str(path), "tune.")
     for field, kind in (("reported", Reported), ("claims", Claim)):
         entries = raw.get(field)
         for number, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -166,7 +189,21 @@ def read_suite(path: Path) -> Suite:
     except LtbenchError as error:
         raise SuiteError(error.what, where=str(path), why=error.why, fix=error.fix) from None
     except msgspec.ValidationError as error:
-        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error)) from None
+        fix = _allowed_at(str(error))
+        raise SuiteError("a suite does not follow the schema", where=str(path), why=str(error), fix=fix) from None
+
+
+def _allowed_at(message: str) -> str:
+    """Return what is allowed at the place that an error of msgspec names; empty if it is no key."""
+    found = re.search(r"at `\$\.([\w.]+)`", message)
+    kind: Any = Suite
+    for key in found[1].split(".") if found else ():
+        structs = [kind, *get_args(kind)]
+        owner = next((one for one in structs if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
+        if owner is None or key not in owner.__struct_fields__:
+            return ""
+        kind = next(field.type for field in msgspec.structs.fields(owner) if field.name == key)
+    return f"{found[1]}: {allowed(kind)}" if found and kind is not Suite else ""
 
 
 def changed(suite: Suite, **changes: object) -> Suite:

@@ -25,7 +25,7 @@ Basis = Literal["run", "shape", "alike", "cold", "multiply-adds", "fits", "guess
 """The source of a rate, best first: jobs of this run; past jobs of the shape, on any data; past jobs of the model at
 that size; the first jobs of this run, which also load libraries; jobs of other models or sizes, scaled by
 multiply-adds; for predictions and fits of only the classifier, whole fits of the model, per pass; none."""
-_FIRST_GUESS = {"predict": 0.3, "cell": 0.02}
+_FIRST_GUESS = {"predict": 0.3, "select": 0.1, "cell": 0.02}
 """Seconds of a job if no job of its kind is known. Trainings are not guessed."""
 _MEMORY_HERE = 10.0
 """Number of jobs over which the speed of a run is averaged: few, because the load of a machine changes."""

@@ -32,7 +32,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The common properties of jobs with one speed. An empty field matches anything."""
 
     kind: str
-    """fit, predict, cell, or start: from the start of a run to its first job."""
+    """fit, predict, select, cell, or start: from the start of a run to its first job."""
     data: str = ""
     """Data set; for a fit also profile and imbalance factor."""
     channels: int = 0
@@ -80,6 +80,8 @@ class Shapes:
                 return self._fit(job.spec), self._plan.passes[job.key]
             case "predict":
                 return self._predict(job), self._plan.passes[job.key]
+            case "select":
+                return Shape(kind="select"), 1.0
             case _:
                 return self._cell(job), 1.0
 

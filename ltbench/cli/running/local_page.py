@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ltbench.planning.plan import Plan
     from ltbench.records.record import Record
     from ltbench.records.records_file import RecordsFile
+    from ltbench.records.search_file import Searched
+    from ltbench.records.tuning_file import TunedRow
     from ltbench.store.store import Store
 
 
@@ -42,16 +44,23 @@ def check_page(page: PageOfRun, store: Store) -> None:
         )
 
 
-def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[list[Path], SuiteFolder | None]:
+def write_local_page(
+    page: PageOfRun,
+    plan: Plan,
+    context: Context,
+    tuned: Sequence[TunedRow] = (),
+    searched: Searched | None = None,
+) -> tuple[list[Path], SuiteFolder | None]:
     """Write the records of a plan to the page of its run; return the files written and what they show.
 
-    Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
+    tuned: how rows were tuned, as far as they are; searched: what a search has run. Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
     is up to date.
     """
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
     from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
     from ltbench.leaderboard.tables.columns import columns_present, declared_columns, join_columns
+    from ltbench.records import search_file, tuning_file
     from ltbench.records.from_store import valid_records
     from ltbench.records.merging import kept_from_other_machines
     from ltbench.records.plugins_needed import with_plugins
@@ -88,8 +97,15 @@ def write_local_page(page: PageOfRun, plan: Plan, context: Context) -> tuple[lis
     write_atomic(folder.parent / ".gitignore", b"*\n")
     if page.suite_file is not None:
         write_atomic(folder / SUITE_FILE, page.suite_file)
-    verified = folder / VERIFIED
-    parts = [encode(merged), msgspec.json.encode(facts), verified.read_bytes() if verified.is_file() else b""]
+    if page.suite.tune is not None and (tuned or before.definition != page.definition):
+        earlier = tuning_file.read_tuning(folder / tuning_file.FILE) if before.definition == page.definition else []
+        tuning_file.write_tuning(folder / tuning_file.FILE, [*earlier, *tuned])
+    elif page.suite.tune is None:
+        (folder / tuning_file.FILE).unlink(missing_ok=True)
+    if searched is not None:
+        search_file.write_search(folder / search_file.FILE, searched)
+    beside = [folder / name for name in (VERIFIED, tuning_file.FILE, search_file.FILE)]
+    parts = [encode(merged), msgspec.json.encode(facts), *(path.read_bytes() for path in beside if path.is_file())]
     # Drawing the figures takes seconds, and a repeated run rarely changes anything.
     source = render_cache.source_digest(parts)
     if render_cache.is_current(store.root, folder, source):

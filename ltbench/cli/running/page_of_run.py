@@ -126,12 +126,14 @@ def _cells(suite: Suite, registry: Registry) -> dict[str, Any]:
         "seeds": sorted(suite.seeds),
         "subset_seeds": suite.subset_seeds if suite.subset_seeds == "seed" else sorted(suite.subset_seeds),
         "held_out": suite.held_out or None,
+        "selection": None if suite.selection == "last" else suite.selection,
         "strategy": suite.strategy,
         "max_techniques": suite.max_techniques,
         "screen_pairs": sorted(sorted(labels(pair)) for pair in suite.screen_pairs),
         "screen_rows": suite.screen_rows,
         **{f"recipe.{field}": value for field, value in msgspec.to_builtins(suite.recipe).items()},
         "sweep": {key: list(values) for key, values in sorted(suite.sweep.items())},
+        "tune": None if suite.tune is None else msgspec.to_builtins(suite.tune),
     }
 
 
@@ -211,12 +213,16 @@ def _difference_texts(differs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"subset{'-'.join(many)}", f"subset seeds {', '.join(many)}"
             case "held_out":
                 yield f"held-out{written(value or 0.0)}", f"held_out {written(value or 0.0)}"
+            case "selection":
+                yield f"epoch-{value or 'last'}", f"the {value or 'last'} epoch"
             case "strategy":
                 yield value, f"strategy {value}"
             case "max_techniques" if value is not None:
                 yield f"max{value}", f"at most {value} technique{'s' * (value != 1)}"
             case "sweep" if value:
                 yield "sweep", f"a sweep of {', '.join(value)}"
+            case "tune":
+                yield ("untuned", "without tuning") if value is None else (f"tuned{value['trials']}", "other trials")
             case "metric":
                 yield f"by-{value or 'default'}", f"ranked by {value or 'the default metric'}"
             case "file":

@@ -1,4 +1,4 @@
-"""Runs the plan of a suite in parts: each part is planned, prepared, run and added to the page."""
+"""Runs a plan in parts: each part is planned, prepared, run and added to the page."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ltbench.errors import Interrupted
 
 if TYPE_CHECKING:
     from ltbench.cli.running.page_of_run import PageOfRun
+    from ltbench.cli.running.part_sources import Part, PartSource
     from ltbench.executor import Context, Executor
     from ltbench.leaderboard.publish import SuiteFolder
     from ltbench.planning.plan import Plan
     from ltbench.running.events import Event, Summary
     from ltbench.running.options import RunOptions
     from ltbench.running.run_log import RunLog
-    from ltbench.suite.suite import Suite
 
 
 class RunResult:
@@ -52,15 +52,13 @@ class RunResult:
 
 
 def run_parts(
-    suite: Suite, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
+    source: PartSource, context: Context, executor: Executor, options: RunOptions, *, log: RunLog, page: PageOfRun
 ) -> RunResult:
-    """Run the parts of a suite's plan as far as budget and signals allow.
+    """Run the parts of a plan as far as budget and signals allow.
 
     page: where its records are shown. Once every part is done, training states kept for later parts are removed.
     Raises `StoreError` if the folder of the page cannot be written.
     """
-    from ltbench.planning.grid import combination_count
-    from ltbench.planning.parts import PART_CELLS, plan_parts
     from ltbench.planning.without_sharing import without_sharing
     from ltbench.store.training_states import remove_states
 
@@ -69,22 +67,20 @@ def run_parts(
         check_writable(page.folder, "the leaderboard", fix="make the folder writable, or use --leaderboards FOLDER")
         check_page(page, context.store)
     result = RunResult()
-    parts = plan_parts(suite, context.registry, context.data_root, left_out=False)
+    parts = source.parts(executor.slots)
     foreseen: set[str] = set()
     deadline = None if options.budget is None else time.monotonic() + options.budget
     # The first part always runs, so that even with a short budget the page shows what is in the store.
     while result.stopped is None and (deadline is None or time.monotonic() < deadline or not result.summaries):
-        plan = next(parts, None)
-        if plan is None:
+        part = next(parts, None)
+        if part is None:
             break
+        plan = part.plan
         if not result.summaries:
-            whole = len(plan.cells) < PART_CELLS
-            result.all_combinations = (
-                plan.combinations if whole else combination_count(suite, context.registry, context.data_root)
-            )
+            result.all_combinations = source.combinations(plan)
         if not options.sharing:
-            plan = without_sharing(plan)
-        _run_part(plan, context, executor, options, deadline, log=log, page=page, result=result)
+            part = part._replace(plan=without_sharing(plan))
+        _run_part(part, context, executor, options, deadline, log=log, page=page, result=result, source=source)
         foreseen |= plan.foreseen
     result.more = result.stopped is None and next(parts, None) is not None
     if result.stopped is None and not result.more:
@@ -94,8 +90,8 @@ def run_parts(
 
 
 def _run_part(
-    plan: Plan, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
-    *, log: RunLog, page: PageOfRun, result: RunResult,
+    part: Part, context: Context, executor: Executor, options: RunOptions, deadline: float | None,
+    *, log: RunLog, page: PageOfRun, result: RunResult, source: PartSource,
 ) -> None:  # fmt: skip
     from ltbench.core.signals import catch_signals
     from ltbench.planning.without_sharing import compare_with_shared
@@ -103,12 +99,16 @@ def _run_part(
     from ltbench.running.runner import run
     from ltbench.timing.estimate import Prediction
 
+    plan = part.plan
     # Workers are started for the first part only.
     starts = log.run.executor if not result.summaries else None
     prediction = Prediction.of(plan, context, executor=starts)
-    first, result.combinations = result.combinations + 1, result.combinations + plan.combinations
-    if plan.combinations < result.all_combinations:
-        click.echo(f"combinations {first:,} to {result.combinations:,} of {result.all_combinations:,}", err=True)
+    if part.about:
+        click.echo(part.about, err=True)
+    else:
+        first, result.combinations = result.combinations + 1, result.combinations + plan.combinations
+        if plan.combinations < result.all_combinations:
+            click.echo(f"combinations {first:,} to {result.combinations:,} of {result.all_combinations:,}", err=True)
     status = prepare(plan, context, prediction, workers=executor.slots, options=options)
     if deadline is not None:
         options = msgspec.structs.replace(options, budget=max(deadline - time.monotonic(), 0.0))
@@ -129,8 +129,10 @@ def _run_part(
             result.stopped = error
             log.interrupted()
         result.add_failed_metrics(plan, context)
-        if options.sharing:
-            paths, shown = write_local_page(page, plan, context)
+        if part.is_partial:
+            pass  # its cells are on no page
+        elif options.sharing:
+            paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
             click.echo(compare_with_shared(plan, context.store), err=True)

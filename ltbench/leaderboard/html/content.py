@@ -23,8 +23,7 @@ from ltbench.leaderboard.statistics.analysis import Analysis
 from ltbench.leaderboard.statistics.record_groups import titles
 from ltbench.leaderboard.tables.cell_text import reference_text
 from ltbench.leaderboard.tables.table import Board, Table
-from ltbench.records.record import Record, combination_order
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.records.record import ROW_STAGES, Record, combination_order
 from ltbench.technique import written
 
 LINES_BYTES = 4_500_000
@@ -100,7 +99,7 @@ def report_content(loaded: SuiteFolder) -> ReportContent:
             "combination": combinations.get(reference_of(loaded)),
             "text": reference_text(reference_of(loaded)),
         },
-        "stages": list(TECHNIQUE_STAGES),
+        "stages": list(ROW_STAGES),
         "combinations": [
             {
                 "label": label, "short": page.names.get(label, label), "techniques": list(techniques),

@@ -14,7 +14,7 @@ from ltbench.leaderboard.statistics.estimates import Estimate, estimate
 from ltbench.leaderboard.statistics.record_groups import RecordGroup, matching_groups
 from ltbench.leaderboard.tables.cell_text import MISSING, factor_text, half_text, percent, signed
 from ltbench.leaderboard.tables.markdown import details, escape, plain_table, unbroken
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.records.record import ROW_STAGES
 from ltbench.suite.published import Combination, Reported
 
 _JUDGED = """\
@@ -78,7 +78,7 @@ def metric_text(column: Column) -> str:
 def stage_order(groups: Sequence[RecordGroup]) -> dict[str, int]:
     """Return technique -> place of its stage, the order in which a combination is written."""
     techniques = {pair for group in groups for record in group.records for pair in record.techniques}
-    return {name: TECHNIQUE_STAGES.index(stage) for stage, name in sorted(techniques)}
+    return {name: ROW_STAGES.index(stage) for stage, name in sorted(techniques)}
 
 
 def _claim_table(judged: Sequence[Verdict], order: Mapping[str, int], titles: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.records.record import ROW_STAGES
 
 if TYPE_CHECKING:
     from ltbench.leaderboard.statistics.estimates import Floats
@@ -173,4 +173,4 @@ def _groups(resolved: Floats, bound: Sequence[int], techniques: Sequence[Picked]
 
 
 def _order(picked: Picked) -> tuple[int, str]:
-    return TECHNIQUE_STAGES.index(picked[0]), picked[1]
+    return ROW_STAGES.index(picked[0]), picked[1]

@@ -23,7 +23,7 @@ from ltbench.leaderboard.statistics.effect_variances import EffectSeries, effect
 from ltbench.leaderboard.statistics.estimates import CONSTANT, LEVEL
 from ltbench.leaderboard.statistics.score_array import ScoreArray
 from ltbench.leaderboard.statistics.simultaneous import bonferroni_p, bonferroni_quantile
-from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.records.record import ROW_STAGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -108,7 +108,7 @@ def interactions(scores: ScoreArray) -> list[Effect]:
 
 
 def _order(picked: Picked) -> tuple[int, str]:
-    return TECHNIQUE_STAGES.index(picked[0]), picked[1]
+    return ROW_STAGES.index(picked[0]), picked[1]
 
 
 def _effects(

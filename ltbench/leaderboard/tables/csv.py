@@ -31,7 +31,8 @@ def _lines(board: Board) -> Iterator[dict[str, str]]:
                 **_place(board),
                 "imbalance_factor": "all" if table.factor is None else written(table.factor),
                 "techniques": row.label,
-                **{stage: dict(row.techniques).get(stage, "") for stage in TECHNIQUE_STAGES},
+                **dict.fromkeys(TECHNIQUE_STAGES, ""),
+                **dict(row.techniques),
                 **_numbers(row, table),
             }
 

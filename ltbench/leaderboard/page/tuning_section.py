@@ -1,0 +1,184 @@
+"""The section on tuning: what was chosen, what it brought and cost, and how much of a technique's advantage it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ltbench.columns import HELD_OUT
+from ltbench.core.units import big_number
+from ltbench.core.words import counted
+from ltbench.leaderboard.statistics.record_groups import RecordGroup
+from ltbench.leaderboard.tables.cell_text import place_text
+from ltbench.leaderboard.tables.markdown import escape, plain_table
+from ltbench.leaderboard.tuned_rows import tuned_label
+from ltbench.records.record import TUNED, combination_order
+from ltbench.records.tuning_file import TunedRow
+from ltbench.stages import TECHNIQUE_STAGES
+from ltbench.technique import written
+
+_Seeds = tuple[int, int]
+_READING = (
+    "*held-out*: the mean of the trial over its seeds on the images that the trials held out, first of the defaults, then of "
+    "the best trial. *test*: the means of both rows on test images, trained on the whole subset. *promised* and "
+    "*delivered*: their differences. The best of many trials is partly the luckiest one, so less is delivered than "
+    "promised on average. *trials*: what they cost, in trainings of the row with one seed."
+)
+
+
+class _Outcome(NamedTuple):
+    """What tuning a row at one factor brought."""
+
+    row: TunedRow
+    label: str
+    default: Mapping[_Seeds, float]
+    """Scores on test images, with the defaults, by seeds."""
+    tuned: Mapping[_Seeds, float]
+
+    @property
+    def promised(self) -> float | None:
+        first, best = self.row.trials[0].score, self.row.best.score
+        return None if first is None or best is None else best - first
+
+    @property
+    def delivered(self) -> float | None:
+        return _difference(self.default, self.tuned)
+
+
+def tuning_lines(tuned: Sequence[TunedRow], groups: Sequence[RecordGroup]) -> list[str]:
+    """Return the section on the tuned rows of a page; nothing if there are none. groups: of the records of the page."""
+    ordered = sorted(tuned, key=lambda row: combination_order(_techniques(row)))
+    outcomes = [outcome for group in groups for outcome in _outcomes(ordered, group)]
+    if not outcomes:
+        return []
+    lines = ["## Tuning", "", _summary(outcomes), ""]
+    by_place: dict[tuple[str, str, str, float], list[_Outcome]] = {}
+    for outcome in outcomes:
+        row = outcome.row
+        by_place.setdefault((row.dataset, row.profile, row.model, row.imbalance_factor), []).append(outcome)
+    several = len({place[:3] for place in by_place}) > 1
+    for (*names, at), found in by_place.items():
+        where = ", ".join([*(map(str, names) if several else ()), place_text(float(at), {})])
+        lines += [f"### {escape(where[0].upper() + where[1:])}: trials", "", *_table(found), ""]
+        lines += _advantages(found)
+    return [*lines, _READING, ""]
+
+
+def _outcomes(tuned: Sequence[TunedRow], group: RecordGroup) -> Iterator[_Outcome]:
+    scores: dict[tuple[float, tuple[tuple[str, str], ...]], dict[_Seeds, float]] = {}
+    for record in group.records:
+        if (score := record.score(group.ranking.name)) is not None:
+            scores.setdefault((record.setting.imbalance_factor, record.techniques), {})[record.seeds] = score
+    for row in tuned:
+        if (row.dataset, row.profile, row.model, row.recipe) != (
+            group.dataset,
+            group.profile,
+            group.model,
+            group.recipe,
+        ):
+            continue
+        techniques = _techniques(row)
+        default = scores.get((row.imbalance_factor, techniques), {})
+        best = scores.get((row.imbalance_factor, (*techniques, (TUNED, tuned_label(row)))), {})
+        yield _Outcome(row, " + ".join(label for _, label in techniques) or "baseline", default, best)
+
+
+def _techniques(row: TunedRow) -> tuple[tuple[str, str], ...]:
+    return tuple((stage, label) for stage in TECHNIQUE_STAGES if (label := row.combination.get(stage)))
+
+
+def _summary(outcomes: Sequence[_Outcome]) -> str:
+    rows = [outcome.row for outcome in outcomes]
+    asked = max(row.asked for row in rows)
+    spent, plain = math.fsum(_own_trials(rows)), math.fsum(row.passes_of_row for row in rows)
+    metric = rows[0].metric.removeprefix(HELD_OUT).replace("_", " ")
+    share = rows[0].held_out
+    held = (
+        "the validation split" if isinstance(share, str) else f"{100 * share:g} % of the training images of each class"
+    )
+    text = (
+        f"Each row had {counted(asked, 'trial')}, the first one with the defaults. Trials were compared by {metric} on {held}, "
+        f"never on test images. Without sharing they cost {big_number(spent)} forward passes of an image, {spent / plain:.1f} times "
+        "as much as the rows with the defaults and all seeds."
+    )
+    both = [(o.promised, o.delivered) for o in outcomes if o.promised is not None and o.delivered is not None]
+    if both:
+        promised, delivered = (math.fsum(side) / len(both) for side in zip(*both, strict=True))
+        text += (
+            f" On held-out images the chosen values were {_points(promised)} points better than the defaults on average, on test "
+            f"images {_points(delivered)}: {_points(promised - delivered)} points were optimism."
+        )
+    return text
+
+
+def _own_trials(rows: Iterable[TunedRow]) -> Iterator[float]:
+    """Yield the cost of the trials; those at one factor count once, though several rows use them."""
+    seen = set()
+    for row in rows:
+        cells = tuple(cell for trial in row.trials for cell in trial.cells)
+        if cells not in seen:
+            seen.add(cells)
+            yield row.passes
+
+
+def _table(outcomes: Sequence[_Outcome]) -> list[str]:
+    head = ["row", "chosen values", "held-out", "promised", "test", "delivered", "trials"]
+    lines = []
+    for one in outcomes:
+        row, seeds = one.row, max(len(one.row.cells), 1)
+        lines.append([
+            escape(one.label),
+            escape(", ".join(f"{name}={written(value)}" for name, value in row.best.values.items())) or "the defaults",
+            f"{_percent(row.trials[0].score)} → {_percent(row.best.score)}",
+            _points(one.promised),
+            f"{_percent(_mean(one.default))} → {_percent(_mean(one.tuned))}",
+            _points(one.delivered),
+            f"{row.passes * seeds / row.passes_of_row:.1f}" if row.passes_of_row else "n/a",
+        ])  # fmt: skip
+    return plain_table(head, lines, right=(3, 5, 6))
+
+
+def _advantages(outcomes: Sequence[_Outcome]) -> list[str]:
+    """Return what techniques are better by than the baseline, with the defaults and tuned."""
+    base = next((one for one in outcomes if one.label == "baseline"), None)
+    if base is None:
+        return []
+    known: dict[str, list[float]] = {}
+    for one in outcomes:
+        pairs = ((base.default, one.default), (base.default, one.tuned), (base.tuned, one.tuned))
+        differences = [found for pair in pairs if (found := _difference(*pair)) is not None]
+        if one is not base and len(differences) == len(pairs):
+            known[one.label] = differences
+    if not known:
+        return []
+    head = ["better than the baseline by", "both with defaults", "only the row tuned", "both tuned"]
+    lines = [[escape(label), *map(_points, differences)] for label, differences in known.items()]
+    unfair, fair = (math.fsum(each[column] for each in known.values()) / len(known) for column in (1, 2))
+    text = (
+        f"A comparison of tuned rows with a baseline that is not would report {_points(unfair)} points on average. With the "
+        f"baseline tuned as well it is {_points(fair)}: {_points(unfair - fair)} points of the advantage would be tuning"
+    )
+    text += f", {100 * (1 - fair / unfair):.0f} % of it." if unfair > 0 and 0 <= fair < unfair else "."
+    return [*plain_table(head, lines, right=(1, 2, 3)), "", text, ""]
+
+
+def _difference(one: Mapping[_Seeds, float], other: Mapping[_Seeds, float]) -> float | None:
+    """Return how much better the second one is, over the seeds that both have."""
+    both = one.keys() & other.keys()
+    return math.fsum(other[seeds] - one[seeds] for seeds in both) / len(both) if both else None
+
+
+def _mean(scores: Mapping[_Seeds, float]) -> float | None:
+    return math.fsum(scores.values()) / len(scores) if scores else None
+
+
+def _percent(score: float | None) -> str:
+    return "n/a" if score is None else f"{100 * score:.1f}"
+
+
+def _points(difference: float | None) -> str:
+    if difference is None:
+        return "n/a"
+    text = f"{100 * difference:+.1f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else "0.0"

@@ -1,0 +1,97 @@
+"""Chooses the epoch of a training whose state predicts, on held-out images.
+
+The states after the epochs are artefacts of the training like any other state, so the same training serves suites with and
+without a selection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ltbench.columns import BALANCED, HELD_OUT, TOP1
+from ltbench.core.spec import Job, Spec, identity, predict_spec
+from ltbench.errors import UsageError
+from ltbench.executor import Techniques
+from ltbench.planning.trajectory import Segments, cut
+from ltbench.stages import Metric
+
+
+class HeldOutMetric(NamedTuple):
+    """The number by which trials or epochs are compared on held-out images."""
+
+    number: str
+    """Its name, without prefix: `balanced_accuracy`."""
+    higher_is_better: bool
+    technique: Spec
+    """The spec of the metric that computes it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the number in a record."""
+        return HELD_OUT + self.number
+
+    @property
+    def spec(self) -> Spec:
+        """What the spec of a fit says of its selection."""
+        return {
+            "metric": self.technique,
+            "number": self.number,
+            "best": "highest" if self.higher_is_better else "lowest",
+        }
+
+
+def held_out_metric(metric: str, test_counts: Sequence[int], registry: Techniques) -> HeldOutMetric:
+    """Return what ranks a page with this metric, for held-out images.
+
+    These are long-tailed, like the training subset. What top-1 accuracy on a balanced test split would be is estimated by
+    balanced accuracy. test_counts: images of each class in the test split. Raises `UsageError` if no metric has it.
+    """
+    metric = metric.removeprefix(HELD_OUT)
+    balanced = len({count for count in test_counts if count}) == 1
+    number = BALANCED if not metric or (metric == TOP1 and balanced) else metric
+    for kind in registry.of(Metric.stage).values():
+        if issubclass(kind, Metric):
+            for column in kind.columns:
+                if column.name == number:
+                    return HeldOutMetric(number, column.higher_is_better, registry.spec(kind()))
+    raise UsageError(f"no installed metric has the number '{number}', by which trials and epochs are compared",
+                     fix="set metric in the suite, or use the built-in plugins")  # fmt: skip
+
+
+def candidates(fit: Spec) -> list[Spec]:
+    """Return the fits among which a selection chooses: the states of a training after each epoch, the last one at its end.
+
+    Only states since the training last began anew, as the learning rates of such a phase belong to its whole length.
+    """
+    segments = Segments(fit["segments"])
+    begins = max((one["until"] for one in segments.specs if one["restart"]), default=0.0)
+    end, epochs = segments.specs[-1]["until"], fit["recipe"]["epochs"]
+    found = []
+    for epoch in range(1, math.ceil(end * epochs)):
+        until = epoch / epochs
+        part = cut(segments, until) if begins <= until < end and not math.isclose(until, end) else None
+        if part is not None:
+            found.append(fit | {"segments": part.specs})
+    return [*found, fit]
+
+
+def selection_jobs(spec: Spec) -> Iterator[Job]:
+    """Yield the predictions of held-out images, and the job that chooses between their fits. spec: of the selected fit."""
+    fit = {key: value for key, value in spec.items() if key != "selection"}
+    parents: list[str] = []
+    for candidate in candidates(fit):
+        key = identity(candidate)
+        # Of the identity view, which belongs to no technique.
+        seen = predict_spec(key, {}, "identity", "held_out")
+        predict = Job(key=identity(seen), kind="predict", spec=seen, parents=(key,))
+        parents += [key, predict.key]
+        yield predict
+    yield Job(key=identity(spec), kind="select", spec=spec, parents=tuple(parents))
+
+
+def without_selection(spec: Spec) -> Spec:
+    """Return the spec of the training itself."""
+    rest: dict[str, Any] = {key: value for key, value in spec.items() if key != "selection"}
+    return rest

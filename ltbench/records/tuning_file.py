@@ -1,0 +1,122 @@
+"""How rows of a page were tuned: a line for each row and imbalance factor, beside the records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from ltbench.core.spec import Spec, canonical
+from ltbench.errors import RecordError
+from ltbench.records.record import parse_object, read_lines, write_atomic
+
+FILE: Final = "tuning.jsonl"
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One trial of a row."""
+
+    values: dict[str, float | int | str | bool]
+    """The value of each hyper-parameter: `lr`, `focal.gamma`; empty for the defaults."""
+    cells: list[str]
+    """Its cells, one for each pair of seeds."""
+    score: float | None
+    """The metric on held-out images, the mean over these cells; None if one failed."""
+
+
+class TunedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a row was tuned at one imbalance factor, and the cells with the chosen values."""
+
+    schema: Literal[1] = 1
+    dataset: str
+    profile: str
+    model: str
+    imbalance_factor: float
+    tuned_at: float
+    """The imbalance factor of the trials."""
+    combination: dict[str, str | None]
+    """Stage -> technique, with the parameters of the suite."""
+    recipe: Spec
+    """The recipe of the suite."""
+    metric: str
+    """The number of a record by which trials are compared, such as `held_out.balanced_accuracy`."""
+    higher_is_better: bool = True
+    held_out: float | str
+    """What was held out, as in the spec of the data."""
+    sampler: str
+    asked: int
+    """Trials that the suite asks for; a space with fewer values has fewer."""
+    trials: list[Trial]
+    chosen: int
+    """Index of the best trial."""
+    cells: list[str]
+    """The cells with the chosen values, on the whole subset: one for each pair of seeds."""
+    passes: float
+    """Cost of the trials without sharing, in forward passes of an image."""
+    passes_of_row: float
+    """The same of the cells with the default values."""
+
+    @property
+    def place(self) -> bytes:
+        """What it is about; a page has one line for it."""
+        return canonical([self.dataset, self.profile, self.model, self.imbalance_factor, self.combination, self.recipe])
+
+    @property
+    def best(self) -> Trial:
+        """The chosen trial."""
+        return self.trials[self.chosen]
+
+
+def best_trial(scores: Iterable[float | None], *, higher_is_better: bool = True) -> int | None:
+    """Return the index of the best score, the first one if several are equal; None if there is none."""
+    sign = 1 if higher_is_better else -1
+    known = [(sign * score, -number) for number, score in enumerate(scores) if score is not None]
+    return -max(known)[1] if known else None
+
+
+def problem(row: TunedRow) -> str:
+    """Return what the schema cannot express; empty if it is right."""
+    scores = [trial.score for trial in row.trials]
+    if any(score is not None and not math.isfinite(score) for score in scores):
+        return "a score is not finite"
+    best = best_trial(scores, higher_is_better=row.higher_is_better)
+    if best != row.chosen:
+        return f"chosen is {row.chosen}, but the best trial is {best}"
+    return ""
+
+
+def encode(rows: Iterable[TunedRow]) -> bytes:
+    """Return the lines of a file, in a fixed order."""
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in sorted(rows, key=lambda row: row.place))
+
+
+def write_tuning(path: Path, rows: Iterable[TunedRow]) -> None:
+    """Write the file; the last of several lines on the same row counts."""
+    by_place = {row.place: row for row in rows}
+    write_atomic(path, encode(by_place.values()))
+
+
+def add_tuning(target: Path, sources: Iterable[Path]) -> None:
+    """Add the tuned rows of other folders to those of a folder, which stay where both have the same row."""
+    others = [row for folder in sources for row in read_tuning(folder / FILE)]
+    if others:
+        write_tuning(target / FILE, [*others, *read_tuning(target / FILE)])
+
+
+def read_tuning(path: Path) -> list[TunedRow]:
+    """Return the lines of a file, none if there is no file. Raises `RecordError` naming the line."""
+    if not path.is_file():
+        return []
+    rows = []
+    for where, line in read_lines(path):
+        try:
+            row = msgspec.convert(parse_object(line, where), TunedRow)
+        except msgspec.ValidationError as error:
+            raise RecordError("a tuned row does not follow the schema", where=where, why=str(error)) from None
+        if found := problem(row):
+            raise RecordError(f"a tuned row is malformed: {found}", where=where)
+        rows.append(row)
+    return rows

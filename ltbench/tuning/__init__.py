@@ -1,0 +1,1 @@
+"""Tuning: trials of rows on held-out images, and the choice between them."""

@@ -1,0 +1,88 @@
+"""What a row is tuned over: fields of the recipe, and the parameters of its techniques that are worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ltbench.errors import LtbenchError
+from ltbench.planning.combinations import Combination
+from ltbench.stages import Technique
+from ltbench.suite.recipe import Recipe
+from ltbench.suite.tuning import FACTOR, Tuning
+from ltbench.tune import Tune, is_whole, tuned_parameters
+
+Value = float | str | bool
+
+
+class Dimension(NamedTuple):
+    """One hyper-parameter of a row."""
+
+    name: str
+    """`lr`, or technique and parameter: `focal.gamma`."""
+    tune: Tune
+    whole: bool
+    technique: Technique | None
+    """Of which it is a parameter; None for a field of the recipe."""
+    field: str
+
+    def at(self, place: float) -> Value:
+        """Return the value at a place in [0, 1]."""
+        return self.tune.at(place, whole=self.whole)
+
+
+class Point(NamedTuple):
+    """What a trial trains."""
+
+    combination: Combination
+    recipe: Recipe
+    values: dict[str, Value]
+    """The value of each hyper-parameter that was proposed; empty for the defaults."""
+
+
+class Space:
+    """The hyper-parameters of a row: those of the recipe first, so that they are the same for all rows."""
+
+    def __init__(self, row: Combination, recipe: Recipe, tuning: Tuning) -> None:
+        self.row, self.recipe = row, recipe
+        self.dimensions = [*_of_recipe(recipe, tuning), *_of_techniques(row)]
+
+    @property
+    def default(self) -> Point:
+        """The row and the recipe of the suite, as they are."""
+        return Point(self.row, self.recipe, {})
+
+    def point(self, places: Sequence[float]) -> Point | None:
+        """Return what a trial at these places in [0, 1] trains; None if a technique does not accept the values together."""
+        values = {one.name: one.at(place) for one, place in zip(self.dimensions, places, strict=True)}
+        fields = {one.field: values[one.name] for one in self.dimensions if one.technique is None}
+        try:
+            techniques = tuple(self._changed(technique, values) for technique in self.row.techniques)
+        except LtbenchError:
+            return None
+        return Point(Combination(techniques), msgspec.structs.replace(self.recipe, **fields), values)
+
+    def _changed(self, technique: Technique, values: Mapping[str, Value]) -> Technique:
+        changes: dict[str, Any] = {one.field: values[one.name] for one in self.dimensions if one.technique is technique}
+        return msgspec.structs.replace(technique, **changes) if changes else technique
+
+
+def _of_recipe(recipe: Recipe, tuning: Tuning) -> list[Dimension]:
+    ranges = tuning.recipe
+    if ranges is None:
+        # No factor turns a weight decay of zero into another one.
+        defaults = {field: getattr(recipe, field) for field in ("lr", "weight_decay") if getattr(recipe, field)}
+        ranges = {field: (value / FACTOR, value * FACTOR) for field, value in defaults.items()}  # type: ignore[misc]
+    return [Dimension(field, Tune(*ranges[field], log=True), False, None, field) for field in sorted(ranges)]
+
+
+def _of_techniques(row: Combination) -> list[Dimension]:
+    return [
+        Dimension(f"{technique.name}.{field}", tune, is_whole(type(technique), field), technique, field)
+        for technique in row.techniques
+        for field, tune in tuned_parameters(type(technique)).items()
+        # A value that the suite sets outside the range, such as tau = "held_out", stays as it is.
+        if tune.contains(getattr(technique, field))
+    ]
