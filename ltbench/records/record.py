@@ -21,15 +21,11 @@ from ltbench.core.spec import Spec, canonical, identity, label_of
 from ltbench.core.words import with_article
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
-from ltbench.records.comparability import BoardKey
+from ltbench.records.comparability import ROW_STAGES, BoardKey
 from ltbench.records.numbers import Number, Numbers
 from ltbench.stages import NETWORK_STAGES, TECHNIQUE_STAGES, TRAINING_STAGES
 
 SCHEMA: Final = 1
-TUNED: Final = "tuned"
-"""What stands in the place of a stage where a page shows a row with tuned hyper-parameters; no record has it."""
-ROW_STAGES: Final = (*TECHNIQUE_STAGES, TUNED)
-"""What the rows of a page differ in, in order."""
 _RESTORE = "restore the file from version control, or remove it and run the suite again"
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)

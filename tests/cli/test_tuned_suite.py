@@ -13,7 +13,7 @@ from support import call, suite_source
 from ltbench.errors import RecordError, SuiteError, UsageError
 from ltbench.leaderboard.publish import load
 from ltbench.leaderboard.statistics.record_groups import group_records
-from ltbench.records.record import TUNED
+from ltbench.records.comparability import TUNED
 from ltbench.records.records_file import read_records_file
 from ltbench.records.tuning_file import read_tuning
 
