@@ -98,6 +98,11 @@ def passes_through(fit: Spec, start: Spec) -> bool:
     return ends_in_it and [*parts[:-1], parts[-1] | {"until": last["until"]}] == first
 
 
+def is_partial(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is on no page: a trial of tuning, or the first part of a training. cell: its spec."""
+    return "splits" in cell or "until" in cell
+
+
 def splits_of(cell: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the splits on which a cell has metrics: `test`, and `held_out` if some images are; for a trial the latter alone.
 

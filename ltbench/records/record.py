@@ -17,7 +17,7 @@ import msgspec
 
 from ltbench.columns import BALANCED, CLASS_ACCURACY, HELD_OUT
 from ltbench.core import atomic_files, checksums
-from ltbench.core.spec import Spec, canonical, identity, label_of
+from ltbench.core.spec import Spec, canonical, identity, is_partial, label_of
 from ltbench.core.words import with_article
 from ltbench.errors import RecordError, StoreError
 from ltbench.records import comparability
@@ -126,8 +126,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def is_partial(self) -> bool:
-        """Whether it is on no page: a trial of tuning, without numbers on test images, or the first part of a training."""
-        return "splits" in self.spec or "until" in self.spec
+        """Whether it is on no page."""
+        return is_partial(self.spec)
 
     @property
     def seeds(self) -> tuple[int, int]:

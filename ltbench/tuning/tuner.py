@@ -42,7 +42,7 @@ class TuningPart(NamedTuple):
     about: str
     """What it is, for the progress of a run."""
     is_trial: bool
-    """Whether its cells are trials, which are on no page, instead of rows with the chosen values."""
+    """Whether its cells are trials instead of rows with the chosen values."""
 
 
 class _Row:

@@ -56,6 +56,7 @@ def write_local_page(
     tuned: how rows were tuned, as far as they are; searched: what a search has run. Records of the same cells from earlier parts and runs are kept. Nothing is written if there is no record or the page
     is up to date.
     """
+    from ltbench.core.spec import is_partial
     from ltbench.leaderboard import render_cache
     from ltbench.leaderboard.publish import add_records, read_folder, write_folder
     from ltbench.leaderboard.suite_facts import SuiteFacts, with_suite
@@ -69,7 +70,8 @@ def write_local_page(
     from ltbench.records.verifications import FILE as VERIFIED
 
     registry, store, folder, suite = context.registry, context.store, page.folder, page.suite
-    keys = [cell.key for cell in plan.cells]
+    # Trials and first parts of trainings are on no page.
+    keys = [cell.key for cell in plan.cells if not is_partial(cell.spec)]
     records = [validate(record) for record in valid_records(keys, store)]
     if not records:
         return [], None

@@ -21,8 +21,6 @@ class Part(NamedTuple):
     plan: Plan
     about: str = ""
     """What it is; empty for combinations of the suite with their own parameters."""
-    is_partial: bool = False
-    """Whether its cells are on no page: trials of tuning, and first parts of trainings."""
 
 
 class PartSource(Protocol):
@@ -60,7 +58,7 @@ class SuiteParts:
             tuner = Tuner(self._suite, self._context)
             for part in tuner.parts(workers):
                 self.tuned = tuner.tuned
-                yield Part(*part)
+                yield Part(part.plan, part.about)
             for note in tuner.notes:
                 click.echo(f"note: {note}", err=True)
 

@@ -129,9 +129,7 @@ def _run_part(
             result.stopped = error
             log.interrupted()
         result.add_failed_metrics(plan, context)
-        if part.is_partial:
-            pass  # its cells are on no page
-        elif options.sharing:
+        if options.sharing:
             paths, shown = write_local_page(page, plan, context, source.tuned, source.searched)
             result.published, result.shown = paths or result.published, shown or result.shown
         else:
